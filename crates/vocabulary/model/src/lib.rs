@@ -1,0 +1,1 @@
+//! Owns the vocabulary of metrics.
