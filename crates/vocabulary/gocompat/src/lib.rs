@@ -2,3 +2,4 @@
 //! duration and time formatting.
 //!
 //! Must not know HTTP, storage or any product format.
+pub mod re2;
