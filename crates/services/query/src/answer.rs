@@ -330,11 +330,15 @@ fn write_time(out: &mut String, time_ms: i64) {
     }
 }
 
+fn write_float(out: &mut String, value: f64) {
+    out.push_str(gocompat::float::Buffer::default().sample(value));
+}
+
 fn write_point(out: &mut String, time_ms: i64, value: f64) {
     out.push('[');
     write_time(out, time_ms);
     out.push_str(",\"");
-    gocompat::float::write_sample(out, value);
+    write_float(out, value);
     out.push_str("\"]");
 }
 
@@ -342,9 +346,9 @@ fn write_histogram_point(out: &mut String, time_ms: i64, histogram: &FloatHistog
     out.push('[');
     write_time(out, time_ms);
     out.push_str(",{\"count\":\"");
-    gocompat::float::write_sample(out, histogram.count);
+    write_float(out, histogram.count);
     out.push_str("\",\"sum\":\"");
-    gocompat::float::write_sample(out, histogram.sum);
+    write_float(out, histogram.sum);
     out.push('"');
     let mut first = true;
     for bucket in histogram.all_buckets().filter(|bucket| bucket.count != 0.0) {
@@ -358,11 +362,11 @@ fn write_histogram_point(out: &mut String, time_ms: i64, histogram: &FloatHistog
             (true, true) => 3,
         };
         let _ = write!(out, "[{rule},\"");
-        gocompat::float::write_sample(out, bucket.lower);
+        write_float(out, bucket.lower);
         out.push_str("\",\"");
-        gocompat::float::write_sample(out, bucket.upper);
+        write_float(out, bucket.upper);
         out.push_str("\",\"");
-        gocompat::float::write_sample(out, bucket.count);
+        write_float(out, bucket.count);
         out.push_str("\"]");
     }
     if !first {
