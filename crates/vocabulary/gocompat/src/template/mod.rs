@@ -47,7 +47,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { steps: 10_000_000, output_bytes: 16 << 20, depth: 500 }
+        Limits { steps: 10_000_000, output_bytes: 16 << 20, depth: 1000 }
     }
 }
 

@@ -4,7 +4,7 @@ use gocompat::layout::{
 use jiff::Zoned;
 
 fn time(text: &str) -> Zoned {
-    parse_rfc3339(text).unwrap()
+    parse_rfc3339(text).unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[test]

@@ -3,6 +3,7 @@
 // A test that skips says so.
 #![allow(clippy::print_stdout)]
 
+mod any_input;
 mod duration;
 mod float;
 mod layout;

@@ -434,7 +434,7 @@ fn no_template_runs_without_end() {
     for (text, problem) in [
         (
             "{{define \"a\"}}{{template \"a\" .}}{{end}}{{template \"a\" .}}",
-            "exceeded maximum template depth (500)",
+            "exceeded maximum template depth (1000)",
         ),
         (
             "{{define \"a\"}}{{if true}}{{with 1}}{{range 1}}{{template \"a\"}}{{end}}{{end}}{{end}}{{end}}{{template \"a\"}}",
