@@ -7,7 +7,7 @@ use crate::ast::{
 };
 use crate::functions::function;
 
-use super::lexer::{Keyword, Kind, Lexer, Preprocessor, Token, quoted, unquote};
+use super::lexer::{Keyword, Kind, Lexer, Preprocessor, Token, quoted, unquote_bytes};
 use super::literal;
 use super::{Features, MAX_DEPTH, MAX_NESTING, ParseError, ParseErrors, Position};
 
@@ -47,7 +47,8 @@ pub(super) struct Parser<'a> {
 
 /// An expression under way.
 struct Operand {
-    expr: Expr,
+    /// Boxed, for every level of recursion holds a few of these on the stack.
+    expr: Box<Expr>,
     /// How deep its tree is.
     depth: usize,
     /// Whether it is a range of something that has no ranges; reported already.
@@ -56,11 +57,11 @@ struct Operand {
 
 impl Operand {
     fn leaf(expr: Expr) -> Self {
-        Operand { expr, depth: 1, is_broken_range: false }
+        Operand { expr: Box::new(expr), depth: 1, is_broken_range: false }
     }
 
     fn over(expr: Expr, depth: usize) -> Self {
-        Operand { expr, depth: depth + 1, is_broken_range: false }
+        Operand { expr: Box::new(expr), depth: depth + 1, is_broken_range: false }
     }
 }
 
@@ -211,7 +212,7 @@ impl<'a> Parser<'a> {
     // Whole texts.
 
     /// `None` without an error means that there is no expression.
-    pub(super) fn parse_expression(&mut self) -> Option<Expr> {
+    pub(super) fn parse_expression(&mut self) -> Option<Box<Expr>> {
         if self.kind() == Kind::Eof {
             return None;
         }
@@ -280,14 +281,8 @@ impl<'a> Parser<'a> {
         if !self.features.fill_modifiers && (matching.fill_left.is_some() || matching.fill_right.is_some()) {
             self.error(span, "binop fill modifiers are experimental and not enabled");
         }
-        let binary = Binary {
-            op,
-            left: Box::new(left.expr),
-            right: Box::new(right.expr),
-            return_bool,
-            matching: Some(matching),
-            span,
-        };
+        let binary =
+            Binary { op, left: left.expr, right: right.expr, return_bool, matching: Some(matching), span };
         Ok(Operand::over(Expr::Binary(binary), depth))
     }
 
@@ -364,20 +359,20 @@ impl<'a> Parser<'a> {
         if inner.depth >= MAX_DEPTH {
             return self.too_deep(MAX_DEPTH);
         }
-        let negative = sign == BinaryOp::Sub;
-        Ok(match inner {
-            Operand { expr: Expr::Number(mut number), .. } => {
-                if negative {
-                    number.value = -number.value;
-                }
-                number.span.start = start;
-                Operand::leaf(Expr::Number(number))
+        self.signed(start, sign == BinaryOp::Sub, inner)
+    }
+
+    /// A sign before a number belongs to the number.
+    fn signed(&mut self, start: usize, negative: bool, mut inner: Operand) -> Result<Operand> {
+        if let Expr::Number(number) = &mut *inner.expr {
+            if negative {
+                number.value = -number.value;
             }
-            Operand { expr, depth, .. } => {
-                let span = Span { start, end: expr.span().end };
-                Operand::over(Expr::Unary(Unary { negative, expr: Box::new(expr), span }), depth)
-            }
-        })
+            number.span.start = start;
+            return Ok(inner);
+        }
+        let span = Span { start, end: inner.expr.span().end };
+        Ok(Operand::over(Expr::Unary(Unary { negative, expr: inner.expr, span }), inner.depth))
     }
 
     // Operands.
@@ -392,8 +387,8 @@ impl<'a> Parser<'a> {
                 }
                 Kind::String => {
                     self.advance();
-                    let value = unquote(token.text(self.query));
-                    return Ok(Operand::leaf(Expr::String(StringLiteral { value, span: span_of(token) })));
+                    let literal = string_literal(unquote_bytes(token.text(self.query)), span_of(token));
+                    return Ok(Operand::leaf(Expr::String(literal)));
                 }
                 Kind::LeftParen => return self.paren(),
                 Kind::LeftBrace => return self.selector(None),
@@ -433,7 +428,7 @@ impl<'a> Parser<'a> {
             inner = self.climb(inner, 0)?;
         }
         let end = self.advance().end;
-        let expr = Expr::Paren(Paren { expr: Box::new(inner.expr), span: Span { start, end } });
+        let expr = Expr::Paren(Paren { expr: inner.expr, span: Span { start, end } });
         Ok(Operand::over(expr, inner.depth))
     }
 
@@ -525,7 +520,7 @@ impl<'a> Parser<'a> {
             if first || starts_expr(self.kind()) {
                 let arg = self.expr()?;
                 depth = depth.max(arg.depth);
-                args.push(arg.expr);
+                args.push(*arg.expr);
             } else {
                 let end = self.last_end;
                 let comma = Span { start: end.saturating_sub(1), end };
@@ -559,7 +554,7 @@ impl<'a> Parser<'a> {
                 ),
             );
         }
-        let expr = args.pop().unwrap_or(Expr::String(StringLiteral { value: String::new(), span }));
+        let expr = args.pop().unwrap_or(Expr::String(string_literal(Vec::new(), span)));
         let param = if op.has_param() { args.pop().map(Box::new) } else { None };
         let aggregate = Aggregate { op, expr: Box::new(expr), param, grouping, without, span };
         Ok(Operand::over(Expr::Aggregate(aggregate), depth))
@@ -654,13 +649,13 @@ impl<'a> Parser<'a> {
             return Ok(operand);
         };
         let span = Span { start: operand.expr.span().start, end: close.end };
-        let subquery = Subquery { expr: Box::new(operand.expr), range, step, offset: None, at: None, span };
+        let subquery = Subquery { expr: operand.expr, range, step, offset: None, at: None, span };
         Ok(Operand::over(Expr::Subquery(subquery), operand.depth))
     }
 
     fn range(&mut self, operand: Operand, range: crate::ast::DurationExpr, brackets: Span) -> Operand {
         let span = Span { start: operand.expr.span().start, end: brackets.end };
-        let (selector, mistake) = match operand.expr {
+        let (selector, mistake) = match *operand.expr {
             Expr::Selector(selector) => {
                 let mistake = if selector.offset.is_some() {
                     Some("no offset modifiers allowed before range")
@@ -686,7 +681,11 @@ impl<'a> Parser<'a> {
             span,
         });
         let depth = operand.depth + 1;
-        Operand { expr: Expr::Range(MatrixSelector { selector, range, span }), depth, is_broken_range }
+        Operand {
+            expr: Box::new(Expr::Range(MatrixSelector { selector, range, span })),
+            depth,
+            is_broken_range,
+        }
     }
 
     fn set_offset(&mut self, operand: &mut Operand, offset: crate::ast::DurationExpr) {
@@ -695,7 +694,7 @@ impl<'a> Parser<'a> {
             return self.error(at, "ranges only allowed for vector selectors");
         }
         let end = self.last_end;
-        let slot = match &mut operand.expr {
+        let slot = match &mut *operand.expr {
             Expr::Selector(selector) => {
                 selector.span.end = end;
                 &mut selector.offset
@@ -731,7 +730,7 @@ impl<'a> Parser<'a> {
             }
             _ => {
                 let seconds = self.signed_number()?;
-                if !(seconds.abs() < i64::MAX as f64) {
+                if seconds.is_nan() || seconds.abs() >= i64::MAX as f64 {
                     let shown = if seconds.is_nan() {
                         "NaN".to_string()
                     } else if seconds.is_infinite() {
@@ -753,7 +752,7 @@ impl<'a> Parser<'a> {
         if operand.is_broken_range {
             return self.error(span, "ranges only allowed for vector selectors");
         }
-        let (slot, end) = match &mut operand.expr {
+        let (slot, end) = match &mut *operand.expr {
             Expr::Selector(selector) => (&mut selector.at, &mut selector.span.end),
             Expr::Range(range) => (&mut range.selector.at, &mut range.span.end),
             Expr::Subquery(subquery) => (&mut subquery.at, &mut subquery.span.end),
@@ -777,7 +776,7 @@ impl<'a> Parser<'a> {
         if operand.is_broken_range {
             return; // Reported already.
         }
-        let (slot, end) = match &mut operand.expr {
+        let (slot, end) = match &mut *operand.expr {
             Expr::Selector(selector) => (&mut selector.extension, &mut selector.span.end),
             Expr::Range(range) => (&mut range.selector.extension, &mut range.span.end),
             Expr::Subquery(_) => {
@@ -806,6 +805,17 @@ struct AggregateParts {
     without: bool,
     args: Vec<Expr>,
     depth: usize,
+}
+
+fn string_literal(bytes: Vec<u8>, span: Span) -> StringLiteral {
+    match String::from_utf8(bytes) {
+        Ok(value) => StringLiteral { value, invalid_utf8: None, span },
+        Err(error) => StringLiteral {
+            value: String::from_utf8_lossy(error.as_bytes()).into_owned(),
+            invalid_utf8: Some(error.into_bytes().into()),
+            span,
+        },
+    }
 }
 
 pub(super) fn span_of(token: Token) -> Span {
