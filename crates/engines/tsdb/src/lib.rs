@@ -1,0 +1,5 @@
+//! Owns metrics at rest.
+#![allow(dead_code)]
+pub mod chunk;
+#[cfg(test)]
+mod testing;
