@@ -13,7 +13,7 @@ pub(crate) const SAMPLES_PER_CHUNK: u16 = 120;
 /// How a chunk is encoded; the number stands in the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
-pub enum Encoding {
+pub(crate) enum Encoding {
     /// Floats.
     Xor = 1,
     /// Native histograms with integer counts.
@@ -50,7 +50,7 @@ impl Encoding {
 
 /// Why a chunk cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ChunkError {
+pub(crate) enum ChunkError {
     /// It ends before its samples do.
     #[error("the chunk ends too early")]
     Short,
@@ -138,4 +138,10 @@ pub(crate) fn encode(samples: &Samples) -> Vec<Chunk> {
         count += 1;
     }
     chunks
+}
+
+/// The sample count in the header of a chunk without start timestamps; 0 if there is no header.
+#[inline]
+pub(crate) fn sample_count_or_zero(bytes: &[u8]) -> u16 {
+    sample_count(bytes).unwrap_or(0)
 }
