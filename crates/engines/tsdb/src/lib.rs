@@ -3,12 +3,15 @@
 //!
 //! Must not know PromQL, HTTP, an async runtime or where samples come from. Everything here blocks
 //! its thread; nothing here starts one. Whoever opens a [`Db`] calls [`Db::maintain`] every minute or so.
-#![allow(dead_code)]
 
 mod block;
 mod chunk;
+mod compact;
+mod db;
 mod error;
 mod head;
+mod options;
+mod plan;
 mod postings;
 mod series;
 mod stats;
@@ -16,5 +19,9 @@ mod stats;
 mod testing;
 mod wal;
 
+pub use db::{Db, MaintenanceReport, Opened, Replayed};
 pub use error::Error;
+pub use options::{BLOCK_MAX_MS, BLOCK_RANGE_MS, Options};
 pub use stats::{BlockStats, Cardinality, Stats};
+pub use wal::replay::WalDamage;
+pub use wal::{DiskFiles, LogFile, LogFiles};

@@ -54,6 +54,23 @@ impl ChunkHandle {
         })
     }
 
+    /// Like [`ChunkHandle::decode`], but a corrupt chunk of a block is left out and noted there, so
+    /// that the rest is served.
+    pub(crate) fn decode_or_skip(&self, range: TimeRange, into: &mut Samples) -> Result<(), Error> {
+        let start = into.len();
+        match (self.decode(range, into), &self.data) {
+            (Err(error @ Error::Corrupt(_)), ChunkData::Block(block, _)) => {
+                into.timestamps_ms.truncate(start);
+                into.values.truncate(start);
+                into.histograms.truncate(start);
+                into.start_timestamps_ms.truncate(start);
+                block.note_damage(&error);
+                Ok(())
+            }
+            (result, _) => result,
+        }
+    }
+
     fn sample_count(&self) -> u64 {
         let count = match &self.data {
             ChunkData::Block(block, reference) => block.chunk_sample_count(*reference).ok(),
@@ -104,7 +121,7 @@ impl StoredSeries {
     fn decode(&self, at: usize, into: &mut Samples) -> Result<(), Error> {
         let (chunk, deleted) = &self.chunks[at];
         let start = into.len();
-        chunk.decode(self.range, into)?;
+        chunk.decode_or_skip(self.range, into)?;
         if let Some(deleted) = deleted {
             remove_deleted(into, start, deleted);
         }

@@ -45,10 +45,9 @@ impl Output {
         self.write(&[0; 16][..padding as usize])
     }
 
-    fn finish(self) -> Result<(), Error> {
-        let Output { path, file, .. } = self;
-        let file = file.into_inner().map_err(|e| Error::io("writing", &path)(e.into_error()))?;
-        file.sync_all().map_err(Error::io("flushing", &path))
+    fn finish(&mut self) -> Result<(), Error> {
+        self.file.flush().map_err(Error::io("writing", &self.path))?;
+        self.file.get_ref().sync_all().map_err(Error::io("flushing", &self.path))
     }
 }
 
@@ -190,7 +189,7 @@ impl BlockWriter {
         put_uvarint(&mut head, chunk.bytes.len() as u64);
         head.push(chunk.encoding as u8);
         let needed = (head.len() + chunk.bytes.len() + 4) as u64;
-        if let Some(full) = self.chunks.take_if(|file| file.at + needed > CHUNK_FILE_MAX_BYTES) {
+        if let Some(mut full) = self.chunks.take_if(|file| file.at + needed > CHUNK_FILE_MAX_BYTES) {
             full.finish()?;
         }
         let file = match &mut self.chunks {
@@ -220,19 +219,13 @@ impl BlockWriter {
     /// Completes the files and flushes them; `meta` gets the statistics. The block exists when the
     /// returned [`FinishedBlock`] is published.
     pub(crate) fn finish(mut self, mut meta: Meta) -> Result<FinishedBlock, Error> {
-        if let Some(file) = self.chunks.take() {
+        if let Some(mut file) = self.chunks.take() {
             file.finish()?;
         }
         let chunks_dir = self.dir.join(CHUNKS_DIR);
         sync_dir(&chunks_dir).map_err(Error::io("flushing", &chunks_dir))?;
         self.write_postings()?;
-        let path = self.dir.join(INDEX_FILE);
-        let index = std::mem::replace(
-            &mut self.index,
-            // A handle that is never written: the real one is consumed here.
-            Output { path: path.clone(), file: BufWriter::new(open_again(&path)?), at: 0 },
-        );
-        index.finish()?;
+        self.index.finish()?;
         meta.stats = std::mem::take(&mut self.stats);
         tombstones::write(&self.dir, &Tombstones::new())?;
         meta.write(&self.dir)?;
@@ -289,10 +282,6 @@ impl BlockWriter {
         toc.extend_from_slice(&crc32c::crc32c(&toc).to_be_bytes());
         self.index.write(&toc)
     }
-}
-
-fn open_again(path: &Path) -> Result<File, Error> {
-    File::open(path).map_err(Error::io("opening", path))
 }
 
 fn write_section(out: &mut Output, content: &[u8]) -> Result<(), Error> {

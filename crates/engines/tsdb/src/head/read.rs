@@ -164,6 +164,11 @@ impl Head {
         count
     }
 
+    /// Bytes of closed chunks.
+    pub(crate) fn chunk_bytes(&self) -> usize {
+        self.segments.size_bytes()
+    }
+
     /// All series that match, by number.
     pub(crate) fn matching(&self, matchers: &[Matcher]) -> Result<Vec<u32>, Error> {
         postings::select(&*self.index.read(), matchers)
