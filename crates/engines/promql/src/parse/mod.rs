@@ -8,6 +8,7 @@ mod check;
 mod duration;
 mod lexer;
 mod literal;
+mod modifiers;
 mod parser;
 mod selector;
 mod series;

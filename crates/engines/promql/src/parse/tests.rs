@@ -82,6 +82,7 @@ fn an_error_says_line_and_column() {
             "1:11: parse error: unexpected identifier \"b\" in grouping opts, expected \",\" or \")\"",
         ),
         ("sum(a b)", "1:7: parse error: unexpected identifier \"b\" in aggregation"),
+        ("(a + on (b) group_left )", "1:24: parse error: unexpected \")\" in grouping opts, expected \"(\""),
         ("rate(a[5m] b)", "1:12: parse error: unexpected identifier \"b\""),
         (
             "foo[5m 5m]",
