@@ -201,6 +201,7 @@ fn templates_give_what_go_gives() {
             "{{html .Html}} {{js \"it's <b>\\n=\"}} {{urlquery \"a b&c/é\"}}",
             "&lt;a href=&#34;x&#34;&gt;&#39;&amp;&#39;&lt;/a&gt; it\\'s \\u003Cb\\u003E\\u000A\\u003D a+b%26c%2F%C3%A9",
         ),
+        ("{{print adder}} {{printf \"%d\" (list adder)}}", "<func> [<func>]"),
         ("{{call adder 1 2}}{{4 | call adder 1}}", "35"),
         (
             "{{.L}} {{.M}} {{.Labels}} {{list 1 nil \"a\" (list)}}",
@@ -434,7 +435,7 @@ fn no_template_runs_without_end() {
     for (text, problem) in [
         (
             "{{define \"a\"}}{{template \"a\" .}}{{end}}{{template \"a\" .}}",
-            "exceeded maximum template depth (1000)",
+            "exceeded maximum template depth (250)",
         ),
         (
             "{{define \"a\"}}{{if true}}{{with 1}}{{range 1}}{{template \"a\"}}{{end}}{{end}}{{end}}{{end}}{{template \"a\"}}",
