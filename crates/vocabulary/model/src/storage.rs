@@ -1,0 +1,182 @@
+//! The contract between what stores series and what writes or asks for them. The stores implement
+//! [`MetricReader`] and [`MetricWriter`]; scraping, rules, queries and the query engine know only these.
+
+use std::sync::Arc;
+
+use base::{Classify, ErrorClass};
+
+use crate::histogram::FloatHistogram;
+use crate::labels::Labels;
+use crate::matcher::Matcher;
+use crate::sample::Samples;
+
+/// Why a store could not answer or take something.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// The request makes no sense.
+    #[error("{0}")]
+    BadInput(String),
+    /// Stored data cannot be read; the message names the file or block.
+    #[error("{0}")]
+    Corrupt(String),
+    /// The store cannot take data now: disk full, closing. Later it may.
+    #[error("{0}")]
+    Unavailable(String),
+    /// Reading or writing a file failed.
+    #[error("{context}: {source}")]
+    Io {
+        /// What was being done, with the path.
+        context: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+}
+
+impl Classify for StorageError {
+    fn class(&self) -> ErrorClass {
+        match self {
+            StorageError::BadInput(_) => ErrorClass::BadInput,
+            StorageError::Corrupt(_) => ErrorClass::Corrupt,
+            StorageError::Unavailable(_) => ErrorClass::Unavailable,
+            StorageError::Io { .. } => ErrorClass::Internal,
+        }
+    }
+}
+
+/// A span of time in milliseconds since the epoch, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeRange {
+    /// First millisecond.
+    pub start_ms: i64,
+    /// Last millisecond.
+    pub end_ms: i64,
+}
+
+impl TimeRange {
+    /// Everything.
+    pub const ALL: TimeRange = TimeRange { start_ms: i64::MIN, end_ms: i64::MAX };
+
+    /// Whether two spans share a millisecond.
+    pub fn overlaps(&self, other: TimeRange) -> bool {
+        self.start_ms <= other.end_ms && other.start_ms <= self.end_ms
+    }
+}
+
+/// Reads series. Cheap to share; every call sees what was appended before it.
+pub trait MetricReader: Send + Sync {
+    /// The series that match all matchers and may have samples in the range, in no particular but
+    /// in a repeatable order, without duplicates. No sample is decoded yet.
+    fn select(&self, range: TimeRange, matchers: &[Matcher]) -> Result<Vec<Arc<dyn Series>>, StorageError>;
+
+    /// Names of labels of the series that match (all series if there are no matchers), sorted.
+    fn label_names(&self, range: TimeRange, matchers: &[Matcher]) -> Result<Vec<String>, StorageError>;
+
+    /// Values of a label among the series that match (all series if there are no matchers), sorted.
+    fn label_values(
+        &self,
+        name: &str,
+        range: TimeRange,
+        matchers: &[Matcher],
+    ) -> Result<Vec<String>, StorageError>;
+}
+
+/// One series of a selection.
+pub trait Series: Send + Sync {
+    /// Its labels.
+    fn labels(&self) -> &Labels;
+
+    /// An upper bound of how many samples [`Series::read`] will add, known without decoding, so that
+    /// a query's cost can be charged before it is paid.
+    fn sample_count_max(&self) -> u64;
+
+    /// Adds the samples of the selected range to `into`, in time order, staleness markers included.
+    fn read(&self, into: &mut Samples) -> Result<(), StorageError>;
+}
+
+/// A number by which a writer knows a series after [`MetricWriter::resolve`]. It stays valid as
+/// long as the series is being written; a series without samples for hours may be dropped, and then
+/// [`Appended::unknown`] says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SeriesRef(pub u64);
+
+impl SeriesRef {
+    /// No series: it was refused.
+    pub const NONE: SeriesRef = SeriesRef(0);
+}
+
+/// Samples that are written together: they become visible and durable in one step. Columns of equal
+/// length; samples of one series in time order.
+#[derive(Clone, Debug, Default)]
+pub struct WriteBatch {
+    /// Series of the float samples.
+    pub refs: Vec<SeriesRef>,
+    /// Their times, milliseconds since the epoch.
+    pub timestamps_ms: Vec<i64>,
+    /// Their values.
+    pub values: Vec<f64>,
+    /// Histogram samples: series, time, histogram.
+    pub histograms: Vec<(SeriesRef, i64, Arc<FloatHistogram>)>,
+}
+
+impl WriteBatch {
+    /// Adds a float sample.
+    pub fn push(&mut self, series: SeriesRef, timestamp_ms: i64, value: f64) {
+        self.refs.push(series);
+        self.timestamps_ms.push(timestamp_ms);
+        self.values.push(value);
+    }
+
+    /// How many samples there are.
+    pub fn len(&self) -> usize {
+        self.refs.len() + self.histograms.len()
+    }
+
+    /// Whether there is no sample.
+    pub fn is_empty(&self) -> bool {
+        self.refs.is_empty() && self.histograms.is_empty()
+    }
+
+    /// Removes all samples, keeping the memory.
+    pub fn clear(&mut self) {
+        self.refs.clear();
+        self.timestamps_ms.clear();
+        self.values.clear();
+        self.histograms.clear();
+    }
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Appended {
+    /// Samples taken, those equal to what was there included.
+    pub accepted: u64,
+    /// Samples refused because the series has a later one and the time lies outside the out-of-order window.
+    pub out_of_order: u64,
+    /// Samples refused because the series has another value at that time.
+    pub duplicate: u64,
+    /// Samples refused because they are older than what the store still takes.
+    pub too_old: u64,
+    /// Positions in [`WriteBatch::refs`] (then, counted on, in [`WriteBatch::histograms`]) whose
+    /// series is not known any more: resolve again and write those samples again.
+    pub unknown: Vec<u32>,
+    /// What to wait for until the batch is on disk; see [`MetricWriter::wait_durable`].
+    pub ticket: Ticket,
+}
+
+/// A place in the write-ahead log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// Takes samples.
+pub trait MetricWriter: Send + Sync {
+    /// The references of these series, made where they are new: one for each, in order, appended to
+    /// `refs`. [`SeriesRef::NONE`] for a series that a limit refused.
+    fn resolve(&self, series: &[Labels], refs: &mut Vec<SeriesRef>) -> Result<(), StorageError>;
+
+    /// Writes a batch: queries see it when this returns. It survives a crash of the process when
+    /// this returns, and a crash of the machine once [`MetricWriter::wait_durable`] returned.
+    fn append(&self, batch: &WriteBatch) -> Result<Appended, StorageError>;
+
+    /// Blocks until everything up to the ticket is on disk. Many waiters share one flush.
+    fn wait_durable(&self, ticket: Ticket) -> Result<(), StorageError>;
+}
