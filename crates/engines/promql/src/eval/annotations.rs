@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use gocompat::float::{Format, format};
+
 use crate::ast::Span;
 
 /// Which histogram operation a note is about.
@@ -245,7 +247,7 @@ impl Notes {
                         ", from buckets {} to {}, with a max diff of {}, over {samples} samples from {} to {}",
                         go_float(min_bucket),
                         go_float(max_bucket),
-                        two_digits(max_diff),
+                        format(max_diff, Format::General, Some(2)),
                         super::functions::time::rfc3339(min_ms.div_euclid(1000)),
                         super::functions::time::rfc3339(max_ms.div_euclid(1000)),
                     );
@@ -272,58 +274,13 @@ fn go_quoted(text: &str) -> String {
 }
 
 /// A float as Go's `%g` writes it.
-pub(crate) fn go_float(value: f64) -> String {
-    if value.is_nan() {
-        return "NaN".to_string();
-    }
-    if value.is_infinite() {
-        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_string();
-    }
-    if value == 0.0 {
-        return if value.is_sign_negative() { "-0" } else { "0" }.to_string();
-    }
-    let exponential = format!("{value:e}");
-    let (mantissa, exponent) = exponential.split_once('e').unwrap_or((&exponential, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..21).contains(&exponent) {
-        return format!("{value}");
-    }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{mantissa}e{sign}{:02}", exponent.abs())
-}
-
-/// A float as Go's `%.2g` writes it.
-fn two_digits(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
-        return go_float(value);
-    }
-    let exponential = format!("{value:.1e}");
-    let (mantissa, exponent) = exponential.split_once('e').unwrap_or((&exponential, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let trimmed = |text: &str| match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_string(),
-        false => text.to_string(),
-    };
-    if (-4..2).contains(&exponent) {
-        return trimmed(&format!("{value:.*}", (1 - exponent).max(0) as usize));
-    }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{}e{sign}{:02}", trimmed(mantissa), exponent.abs())
+fn go_float(value: f64) -> String {
+    format(value, Format::General, None)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn floats_are_written_as_go_writes_them() {
-        for (value, text) in
-            [(1.1, "1.1"), (1e21, "1e+21"), (1e20, "100000000000000000000"), (1e-5, "1e-05"), (0.0001, "0.0001")]
-        {
-            assert_eq!(go_float(value), text);
-        }
-        assert_eq!((two_digits(0.123).as_str(), two_digits(123.0).as_str(), two_digits(2.0).as_str()), ("0.12", "1.2e+02", "2"));
-    }
 
     #[test]
     fn positions_are_line_and_column() {

@@ -53,7 +53,7 @@ impl QueryTimes {
 
     fn seconds(&self, duration: &DurationExpr) -> Result<f64, QueryError> {
         Ok(match duration {
-            DurationExpr::Constant { duration_ms, .. } => *duration_ms as f64 / 1000.0,
+            DurationExpr::Constant { seconds, .. } => *seconds,
             DurationExpr::Step(_) => self.step_ms as f64 / 1000.0,
             DurationExpr::Range(_) => (self.end_ms - self.start_ms) as f64 / 1000.0,
             DurationExpr::Paren { inner, .. } => self.seconds(inner)?,

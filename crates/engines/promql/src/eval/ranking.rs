@@ -266,6 +266,11 @@ impl Evaluator<'_> {
     }
 }
 
+/// A float as label values hold it: in full, without exponent.
+fn format_float(value: f64) -> String {
+    gocompat::float::format(value, gocompat::float::Format::Fixed, None)
+}
+
 fn count_up(cells: &mut Cells, step: usize) {
     let count = cells.float(step).unwrap_or(0.0);
     cells.set_float(step, count + 1.0);

@@ -227,3 +227,31 @@ fn is_compact(spans: &[Span], counts: &[f64]) -> bool {
     counts.iter().all(|count| *count != 0.0)
         && spans.iter().enumerate().all(|(at, span)| span.length > 0 && (at == 0 || span.offset > 0))
 }
+
+/// Writes the histogram as Prometheus does: `{count:3, sum:4.5, [-1,1]:1, (1,2]:2}`.
+impl std::fmt::Display for FloatHistogram {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let number = |value| gocompat::float::format(value, gocompat::float::Format::General, None);
+        write!(f, "{{count:{}, sum:{}", number(self.count), number(self.sum))?;
+        let mut bucket = |bucket: &Bucket, with_lower: bool, with_upper: bool| {
+            let (open, close) = (if with_lower { '[' } else { '(' }, if with_upper { ']' } else { ')' });
+            let (lower, upper) = (number(bucket.lower), number(bucket.upper));
+            write!(f, ", {open}{lower},{upper}{close}:{}", number(bucket.count))
+        };
+        let negative: Vec<Bucket> = self.negative().filter(|b| b.count != 0.0).collect();
+        for b in negative.iter().rev() {
+            bucket(b, b.lower < 0.0, b.upper > 0.0)?;
+        }
+        if self.zero_count != 0.0 {
+            bucket(&self.zero_bucket(), true, true)?;
+        }
+        let custom = self.uses_custom_buckets();
+        for (index, count) in indexed(&self.positive_spans, &self.positive_buckets) {
+            if count != 0.0 {
+                let b = self.positive_bucket(index, count);
+                bucket(&b, if custom { index == 0 } else { b.lower < 0.0 }, custom || b.upper > 0.0)?;
+            }
+        }
+        f.write_str("}")
+    }
+}
