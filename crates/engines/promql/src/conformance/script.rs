@@ -182,7 +182,9 @@ pub(super) fn parse(text: &str) -> Result<Vec<Command>, String> {
         if line.is_empty() {
             continue;
         }
-        let body_end = lines[at..].iter().position(|line| line.is_empty()).map_or(lines.len(), |n| at + n);
+        // A command ends at an empty line, or at the `clear` that ends a scenario.
+        let ends = |line: &&str| line.is_empty() || *line == "clear";
+        let body_end = lines[at..].iter().position(ends).map_or(lines.len(), |n| at + n);
         let word = line.split_whitespace().next().unwrap_or("").to_lowercase();
         let located = |error: String| format!("line {}: {error}", first + 1);
         if word == "clear" {

@@ -190,21 +190,17 @@ fn run(engine: &Engine, store: &Memory, eval: &Eval) -> Result<(), String> {
         }
         When::Instant(time_ms) => time_ms,
     };
-    instant(engine, store, eval, &expr, &eval.query, time_ms)?;
+    instant(engine, store, eval, &expr, time_ms)?;
     let mut pinned = expr.clone();
     if !pin(&mut pinned, time_ms) {
         return Ok(());
     }
-    // Positions in notes refer to the text, so the pinned expression goes through its text.
-    let text = pinned.to_string();
-    let pinned =
-        parse(&text, &Features::all()).map_err(|error| format!("`{text}` does not parse: {error}"))?;
     let times = match time_ms {
         0 => vec![-1000, 0, 1000],
         t => vec![-10 * t, 0, t / 5, t, 10 * t],
     };
     for at in times {
-        instant(engine, store, eval, &pinned, &text, at).map_err(|error| format!("as `{text}` at {at} ms: {error}"))?;
+        instant(engine, store, eval, &pinned, at).map_err(|error| format!("as `{pinned}` at {at} ms: {error}"))?;
     }
     Ok(())
 }
@@ -227,13 +223,13 @@ fn instant(
     store: &Memory,
     eval: &Eval,
     expr: &Expr,
-    text: &str,
     time_ms: i64,
 ) -> Result<(), String> {
+    // A pinned expression keeps the positions it has in the text it came from.
+    let text = &eval.query;
     let limits = QueryLimits::default();
     let result = engine.instant(store, expr, text, time_ms, &limits).map_err(|error| error.to_string());
     let Some(result) = outcome(eval, result)? else { return Ok(()) };
-    // Notes carry positions, which `@` moves; the reference compares them all the same.
     check_notes(eval, &result)?;
     check_value(eval, &result.value, eval.range_vector.unwrap_or((time_ms, time_ms, 1)))?;
     let depends_on_query = ["start()", "end()", "range()", "step()"].iter().any(|call| text.contains(call));

@@ -95,6 +95,7 @@ impl Engine {
         );
         let mut evaluator = Evaluator {
             reader,
+            text,
             options,
             times,
             lookback_ms: limits.lookback_ms.unwrap_or(options.lookback_ms),
@@ -209,6 +210,8 @@ pub(crate) struct Env {
 /// Walks the syntax tree of one query.
 pub(crate) struct Evaluator<'q> {
     pub(crate) reader: &'q dyn MetricReader,
+    /// The query as it was written.
+    pub(crate) text: &'q str,
     pub(crate) options: &'q EngineOptions,
     pub(crate) times: QueryTimes,
     pub(crate) lookback_ms: i64,

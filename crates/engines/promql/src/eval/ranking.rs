@@ -89,11 +89,11 @@ impl Evaluator<'_> {
         rows: &[Row],
         env: Env,
     ) -> Result<Vec<Row>, QueryError> {
-        if params.iter().copied().fold(f64::NEG_INFINITY, f64::max) < 1.0 {
-            return Ok(Vec::new());
-        }
         if params.iter().any(|k| k.is_nan()) {
             return Err(QueryError::Execution("Parameter value is NaN".to_string()));
+        }
+        if params.iter().all(|k| *k < 1.0) {
+            return Ok(Vec::new());
         }
         let limit = i64::MAX as f64;
         if let Some(k) = params.iter().find(|k| **k <= -limit) {
@@ -222,10 +222,12 @@ impl Evaluator<'_> {
         env: Env,
     ) -> Result<Vec<Row>, QueryError> {
         let Expr::String(label) = unparen(param) else { return Err(unexpected("string")) };
-        let label = label.value.as_str();
-        if label.is_empty() {
-            return Err(QueryError::Execution(format!("invalid label name {}", model::labels::Quoted(label))));
+        // The parser puts U+FFFD for bytes that are no UTF-8; the message shows what was written.
+        if label.value.is_empty() || label.value.contains('\u{fffd}') {
+            let written = self.text.get(label.span.start..label.span.end).unwrap_or("\"\"");
+            return Err(QueryError::Execution(format!("invalid label name {written}")));
         }
+        let label = label.value.as_str();
         let rows = self.rows(&aggregate.expr, env)?;
         let mut names = aggregate.grouping.clone();
         if !aggregate.without {
