@@ -6,6 +6,7 @@
 pub mod ast;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod eval;
 pub mod functions;
 mod parse;
 mod print;
