@@ -7,7 +7,8 @@ use std::{env, fs, io};
 fn main() -> io::Result<()> {
     println!("cargo:rerun-if-env-changed=PROMONTORY_UI_DIST");
     let manifest = PathBuf::from(env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?);
-    let dist = env::var("PROMONTORY_UI_DIST").map_or_else(|_| manifest.join("../../../ui/dist"), PathBuf::from);
+    let dist =
+        env::var("PROMONTORY_UI_DIST").map_or_else(|_| manifest.join("../../../ui/dist"), PathBuf::from);
     println!("cargo:rerun-if-changed={}", dist.display());
     let mut files = Vec::new();
     if dist.join("index.html").is_file() {
