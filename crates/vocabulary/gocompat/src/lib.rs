@@ -1,5 +1,10 @@
-//! Owns the Go behaviours that configuration files depend on: RE2 syntax, text/template, number,
-//! duration and time formatting.
+//! Owns the Go behaviours that configuration files and API clients depend on: RE2 syntax,
+//! text/template, and how numbers, durations and times are read and written.
 //!
-//! Must not know HTTP, storage or any product format.
+//! Must not know HTTP, storage or any product format: which functions a template may call and what
+//! its data looks like is the caller's.
+
+pub mod error;
 pub mod re2;
+
+pub use error::{Error, RegexErrorCode};
