@@ -1,0 +1,11 @@
+//! Owns how bytes travel over HTTP: the server every role's routes hang on, the client that
+//! scrapes, sends and notifies, with their limits, TLS, authentication and compression.
+//!
+//! Must not know any route or what a body means.
+
+pub mod client;
+pub mod server;
+mod tls;
+
+pub use client::{Client, ClientError, Limits, Request, Response};
+pub use server::{Server, ServerConfig};

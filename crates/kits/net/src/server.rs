@@ -1,0 +1,253 @@
+//! The HTTP server: one listener with the limits and headers that hold for every route.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use base::{Classify, ErrorClass};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
+
+/// Time a client has to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Settings of the listener.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Connections at once; more wait in the kernel's queue.
+    pub connections_max: usize,
+}
+
+/// Why the server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// Somebody else listens there.
+    #[error(
+        "cannot listen on {listen}: another program already listens there (is a second Promontory or a Prometheus running?); choose another address"
+    )]
+    AddressInUse {
+        /// The address.
+        listen: SocketAddr,
+    },
+    /// The operating system says no.
+    #[error("cannot listen on {listen}: {source}")]
+    Listen {
+        /// The address.
+        listen: SocketAddr,
+        /// What it said.
+        source: std::io::Error,
+    },
+}
+
+impl Classify for ServerError {
+    fn class(&self) -> ErrorClass {
+        match self {
+            ServerError::AddressInUse { .. } => ErrorClass::Conflict,
+            ServerError::Listen { .. } => ErrorClass::Unavailable,
+        }
+    }
+}
+
+/// A bound listener, not yet serving: so that a taken port is known before anything else starts.
+pub struct Server {
+    listener: TcpListener,
+    local: SocketAddr,
+    connections_max: usize,
+}
+
+impl Server {
+    /// Binds the address.
+    pub async fn bind(config: &ServerConfig) -> Result<Server, ServerError> {
+        let listen = config.listen;
+        let failed = |source: std::io::Error| match source.kind() {
+            std::io::ErrorKind::AddrInUse => ServerError::AddressInUse { listen },
+            _ => ServerError::Listen { listen, source },
+        };
+        let listener = TcpListener::bind(listen).await.map_err(failed)?;
+        let local = listener.local_addr().map_err(failed)?;
+        Ok(Server { listener, local, connections_max: config.connections_max })
+    }
+
+    /// The address that is listened on; the port is the real one where 0 was asked for.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Serves until `stop` becomes true, then lets requests under way finish, `grace` at most.
+    pub async fn serve(self, router: Router, mut stop: watch::Receiver<bool>, grace: Duration) {
+        let compress = CompressionLayer::new()
+            .quality(tower_http::CompressionLevel::Fastest)
+            .compress_when(SizeAbove::new(1024).and(NotForContentType::SSE).and(NotForContentType::IMAGES));
+        let router = router
+            .layer(compress)
+            .layer(middleware::from_fn(security_headers))
+            .fallback(|| async { (StatusCode::NOT_FOUND, "404 page not found\n") });
+        let slots = Arc::new(tokio::sync::Semaphore::new(self.connections_max));
+        let active = Arc::new(AtomicUsize::new(0));
+        loop {
+            let Ok(slot) = slots.clone().acquire_owned().await else { break };
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                () = stopped(&mut stop) => break,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of file descriptors, for example: existing connections go on.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let _ = stream.set_nodelay(true);
+            let service = TowerToHyperService::new(router.clone());
+            let mut stop = stop.clone();
+            let active = active.clone();
+            active.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(async move {
+                let mut http = hyper::server::conn::http1::Builder::new();
+                http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+                let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+                tokio::pin!(connection);
+                tokio::select! {
+                    _ = connection.as_mut() => {}
+                    () = stopped(&mut stop) => {
+                        connection.as_mut().graceful_shutdown();
+                        let _ = connection.await;
+                    }
+                }
+                active.fetch_sub(1, Ordering::SeqCst);
+                drop(slot);
+            });
+        }
+        drop(self.listener);
+        let drained = async {
+            while active.load(Ordering::SeqCst) > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if tokio::time::timeout(grace, drained).await.is_err() {
+            tracing::warn!(
+                connections = active.load(Ordering::SeqCst),
+                "closed connections that did not finish in time"
+            );
+        }
+    }
+}
+
+/// Waits until the server is to stop; a sender that is gone counts as a stop.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// What a page of ours may do: everything from its own origin, nothing from elsewhere.
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self'; \
+    script-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'self'; form-action 'self'";
+
+async fn security_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "same-origin"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// A plain text answer for an error, with the status of its class.
+pub fn plain_error(class: ErrorClass, message: &str) -> Response {
+    let status = StatusCode::from_u16(class.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, format!("{message}\n")).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{Client, Limits, Request};
+    use axum::routing::get;
+
+    async fn start(router: Router) -> (SocketAddr, watch::Sender<bool>) {
+        let config = ServerConfig { listen: ([127, 0, 0, 1], 0).into(), connections_max: 16 };
+        let server = Server::bind(&config).await.unwrap();
+        let address = server.local_addr();
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(server.serve(router, stopped, Duration::from_secs(5)));
+        (address, stop)
+    }
+
+    fn limits() -> Limits {
+        Limits { timeout: Duration::from_secs(10), body_size_max_bytes: 1 << 20 }
+    }
+
+    #[tokio::test]
+    async fn a_client_gets_a_compressed_answer_and_safe_headers() {
+        let (address, _stop) = start(Router::new().route("/", get(|| async { "x".repeat(5000) }))).await;
+        let client = Client::new(&Default::default()).unwrap();
+        let request = Request::get(format!("http://{address}/")).header("accept-encoding", "gzip");
+        let answer = client.send(request, limits()).await.unwrap();
+        assert_eq!(answer.body.len(), 5000);
+        assert_eq!(answer.headers["content-encoding"], "gzip");
+        assert_eq!(answer.headers["x-frame-options"], "DENY");
+        let too_small = Limits { body_size_max_bytes: 100, ..limits() };
+        let error = client.send(Request::get(format!("http://{address}/")), too_small).await.unwrap_err();
+        assert_eq!(error.to_string(), "body size limit exceeded");
+    }
+
+    #[tokio::test]
+    async fn credentials_do_not_follow_a_redirect_to_another_server() {
+        async fn echo(request: axum::extract::Request) -> String {
+            let value = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+            value.unwrap_or("none").to_string()
+        }
+        let (other, _stop) = start(Router::new().route("/echo", get(echo))).await;
+        let away = format!("http://{other}/echo");
+        let router = Router::new()
+            .route("/echo", get(echo))
+            .route("/away", get(move || async move { (StatusCode::FOUND, [(header::LOCATION, away)]) }));
+        let (address, _stop) = start(router).await;
+        let settings = config::Node::parse("{authorization: {credentials: t0k}}").unwrap();
+        let base = config::http_client::PathBase::new(std::path::Path::new("."));
+        let client = Client::new(&config::HttpClientConfig::decode(&settings, &base).unwrap()).unwrap();
+        let mut answers = Vec::new();
+        for path in ["echo", "away"] {
+            let answer =
+                client.send(Request::get(format!("http://{address}/{path}")), limits()).await.unwrap();
+            answers.push(String::from_utf8(answer.body.to_vec()).unwrap());
+        }
+        assert_eq!(answers, ["Bearer t0k", "none"]);
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_named() {
+        let (address, _stop) = start(Router::new()).await;
+        let config = ServerConfig { listen: address, connections_max: 1 };
+        let error = Server::bind(&config).await.err().unwrap();
+        assert!(
+            error.to_string().starts_with(&format!("cannot listen on {address}: another program")),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_dead_server_is_an_error_a_person_can_act_on() {
+        let client = Client::new(&Default::default()).unwrap();
+        let error = client.send(Request::get("http://127.0.0.1:1/"), limits()).await.unwrap_err();
+        assert!(error.to_string().contains("refused"), "{error}");
+    }
+}
