@@ -1,5 +1,7 @@
 //! The suites of the corpora.
 
+#![allow(clippy::print_stderr)] // A suite that is skipped says so.
+
 use std::path::PathBuf;
 
 use promql::conformance::{SuiteResult, must_parse, parse_cases};
