@@ -130,12 +130,6 @@ impl Cache {
         }
         self.orphans.retain(|series| !gone.contains(series));
     }
-
-    /// How many series of the page are known, dropped ones included.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
-    }
 }
 
 impl Walk<'_> {
@@ -257,7 +251,8 @@ impl Walk<'_> {
         ended.append(&mut cache.orphans);
         if ended.len() > start {
             // Another text of this page may mean the same series.
-            let alive: HashSet<u64> = cache.entries.iter().filter(is_live).map(|entry| entry.series).collect();
+            let alive: HashSet<u64> =
+                cache.entries.iter().filter(is_live).map(|entry| entry.series).collect();
             let mut once = HashSet::new();
             let mut at = 0;
             ended.retain(|series| {

@@ -45,9 +45,9 @@ impl NameValidation {
             "" => Ok(None),
             "utf8" => Ok(Some(NameValidation::Utf8)),
             "legacy" => Ok(Some(NameValidation::Legacy)),
-            other => Err(node.error(format!(
-                "unrecognized ValidationScheme: {other:?}; allowed are legacy, utf8"
-            ))),
+            other => {
+                Err(node.error(format!("unrecognized ValidationScheme: {other:?}; allowed are legacy, utf8")))
+            }
         }
     }
 }
@@ -165,9 +165,8 @@ impl GlobalConfig {
             evaluation_interval_ms: if evaluation == 0 { INTERVAL_DEFAULT_MS } else { evaluation },
             rule_query_offset_ms: fields.or("rule_query_offset", 0, Node::duration_ms)?,
             query_log_file: fields.optional("query_log_file", path)?,
-            external_labels: fields.or("external_labels", Labels::empty(), |node| {
-                external_labels(node, name_validation)
-            })?,
+            external_labels: fields
+                .or("external_labels", Labels::empty(), |node| external_labels(node, name_validation))?,
             scrape_protocols: fields.optional("scrape_protocols", |node| {
                 protocols(node).map_err(|error| error.map(|text| format!("{text} for global config")))
             })?,
@@ -279,9 +278,8 @@ impl Job {
         if let Some(list) = fields.take("scrape_configs") {
             add_jobs(&mut jobs, list, global, base)?;
         }
-        let patterns = fields.or("scrape_config_files", Vec::new(), |list| {
-            list.list(|item| Ok((item.string()?, item)))
-        })?;
+        let patterns = fields
+            .or("scrape_config_files", Vec::new(), |list| list.list(|item| Ok((item.string()?, item))))?;
         for (pattern, item) in patterns {
             if pattern.find('*').is_some_and(|at| pattern[at..].contains('/')) {
                 return Err(item.error(format!("invalid scrape config file path {pattern:?}")));
@@ -357,9 +355,8 @@ impl Config {
 
         let scrape_native_histograms =
             fields.or("scrape_native_histograms", global.scrape_native_histograms, Node::boolean)?;
-        let own_protocols = fields.optional("scrape_protocols", |node| {
-            protocols(node).map_err(|error| error.map(for_job))
-        })?;
+        let own_protocols = fields
+            .optional("scrape_protocols", |node| protocols(node).map_err(|error| error.map(for_job)))?;
         let protocols = own_protocols.or_else(|| global.scrape_protocols.clone()).unwrap_or_else(|| {
             let proto = scrape_native_histograms.then_some(ScrapeProtocol::PrometheusProto);
             proto.into_iter().chain(ScrapeProtocol::DEFAULT).collect()
@@ -389,9 +386,7 @@ impl Config {
             None => global.name_escaping.unwrap_or(inferred(global.name_validation)),
         });
         if name_escaping == EscapingScheme::AllowUtf8 && name_validation == NameValidation::Legacy {
-            return Err(
-                fields.error("utf8 metric names requested but validation scheme is not set to UTF8")
-            );
+            return Err(fields.error("utf8 metric names requested but validation scheme is not set to UTF8"));
         }
 
         let own = take_limits(&mut fields)?;
@@ -421,7 +416,8 @@ impl Config {
         if convert_classic_histograms_to_nhcb {
             not_acted_on.0.push((node.position, "convert_classic_histograms_to_nhcb"));
         }
-        let _: u64 = checked(&mut fields, &mut not_acted_on, "native_histogram_bucket_limit", 0, Node::unsigned)?;
+        let _: u64 =
+            checked(&mut fields, &mut not_acted_on, "native_histogram_bucket_limit", 0, Node::unsigned)?;
         let _: f64 =
             checked(&mut fields, &mut not_acted_on, "native_histogram_min_bucket_factor", 0.0, Node::float)?;
         let _: String =

@@ -16,7 +16,8 @@ fn load(path: &Path) -> Result<(GlobalConfig, Vec<Job>)> {
         let jobs = Job::decode_all(&mut fields, &global, &base)?;
         Ok((global, jobs))
     };
-    decode().map_err(|error: Error| error.map(|text| format!("parsing YAML file {name}: {text}")).in_file(&name))
+    decode()
+        .map_err(|error: Error| error.map(|text| format!("parsing YAML file {name}: {text}")).in_file(&name))
 }
 
 fn job(global: &str, job: &str) -> Result<Config> {
@@ -41,10 +42,33 @@ fn conformance() -> Option<PathBuf> {
 
 /// Files whose errors stand in other sections or inside a discovery's own settings.
 const OTHERS: [&str; 27] = [
-    "rules", "remote_", "tracing_", "tsdb_", "empty_rw", "empty_rr", "empty_alert", "azure_", "ec2_",
-    "lightsail_", "kubernetes_", "marathon_", "openstack_", "puppetdb_", "eureka_", "scaleway_", "outscale_",
-    "http_", "uyuni_", "ionos_", "ovhcloud_", "stackit_", "static_config", "section_key", "empty_static",
-    "agent_mode", "otlp_",
+    "rules",
+    "remote_",
+    "tracing_",
+    "tsdb_",
+    "empty_rw",
+    "empty_rr",
+    "empty_alert",
+    "azure_",
+    "ec2_",
+    "lightsail_",
+    "kubernetes_",
+    "marathon_",
+    "openstack_",
+    "puppetdb_",
+    "eureka_",
+    "scaleway_",
+    "outscale_",
+    "http_",
+    "uyuni_",
+    "ionos_",
+    "ovhcloud_",
+    "stackit_",
+    "static_config",
+    "section_key",
+    "empty_static",
+    "agent_mode",
+    "otlp_",
 ];
 
 #[test]
@@ -132,7 +156,8 @@ fn legacy_names_imply_escaping_with_underscores() {
 
 #[test]
 fn what_nothing_acts_on_is_named_with_its_place() {
-    let config = job("{}", "job_name: a\nscrape_failure_log_file: x\nnative_histogram_bucket_limit: 5\n").unwrap();
+    let config =
+        job("{}", "job_name: a\nscrape_failure_log_file: x\nnative_histogram_bucket_limit: 5\n").unwrap();
     let named: Vec<(usize, &str)> =
         config.not_acted_on().iter().map(|(position, field)| (position.line, *field)).collect();
     assert_eq!(named, [(3, "native_histogram_bucket_limit"), (2, "scrape_failure_log_file")]);
@@ -148,11 +173,20 @@ fn moved_lines_do_not_make_a_configuration_another_one() {
 #[test]
 fn errors_name_the_field_and_its_place() {
     for (yaml, expected) in [
-        ("job_name: a\nscrape_intervall: 5s\n", "line 2, column 1: field scrape_intervall not found in type config.ScrapeConfig; did you mean scrape_interval?"),
+        (
+            "job_name: a\nscrape_intervall: 5s\n",
+            "line 2, column 1: field scrape_intervall not found in type config.ScrapeConfig; did you mean scrape_interval?",
+        ),
         ("{}", "job_name is empty"),
-        ("{job_name: a, scrape_timeout: 2m}", "scrape timeout greater than scrape interval for scrape config with job name \"a\""),
+        (
+            "{job_name: a, scrape_timeout: 2m}",
+            "scrape timeout greater than scrape interval for scrape config with job name \"a\"",
+        ),
         ("{job_name: a, static_configs: [{targets: ['http://x']}]}", "\"http://x\" is not a valid hostname"),
-        ("{job_name: a, scrape_protocols: []}", "scrape_protocols cannot be empty for scrape config with job name \"a\""),
+        (
+            "{job_name: a, scrape_protocols: []}",
+            "scrape_protocols cannot be empty for scrape config with job name \"a\"",
+        ),
         ("{job_name: a, sample_limit: -1}", "expected a number of at least 0, found -1"),
     ] {
         let error = job("{}", yaml).unwrap_err().to_string();

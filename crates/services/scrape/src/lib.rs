@@ -16,6 +16,8 @@ mod scraper;
 mod stats;
 mod status;
 mod target;
+#[cfg(test)]
+mod testing;
 
 pub use crate::config::{Config, GlobalConfig, Job, NameValidation, ScrapeLimits};
 pub use crate::fetch::{

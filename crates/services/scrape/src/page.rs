@@ -169,7 +169,11 @@ impl TargetSeries {
                 .filter(|at| !is_marker(*at))
                 .filter_map(|at| {
                     let histograms_at = batch.refs.len();
-                    batch.refs.get(at).copied().or_else(|| batch.histograms.get(at - histograms_at).map(|h| h.0))
+                    batch
+                        .refs
+                        .get(at)
+                        .copied()
+                        .or_else(|| batch.histograms.get(at - histograms_at).map(|h| h.0))
                 })
                 .collect();
             outcome.appended = appended;
@@ -242,7 +246,8 @@ impl TargetSeries {
             limit => limit,
         };
         loop {
-            let entry = parser.next_entry().map_err(|error| Failure::Scrape(ScrapeError::Page(error.to_string())))?;
+            let entry =
+                parser.next_entry().map_err(|error| Failure::Scrape(ScrapeError::Page(error.to_string())))?;
             let (series, histogram) = match entry {
                 None => break,
                 Some(Entry::Series(series)) => (series, None),

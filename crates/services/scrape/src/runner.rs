@@ -94,7 +94,11 @@ pub(crate) struct Order {
 }
 
 /// Scrapes one target until told to stop.
-pub(crate) async fn run(common: Arc<Common>, mut orders: watch::Receiver<Order>, last: Arc<Mutex<LastScrape>>) {
+pub(crate) async fn run(
+    common: Arc<Common>,
+    mut orders: watch::Receiver<Order>,
+    last: Arc<Mutex<LastScrape>>,
+) {
     let mut plan = orders.borrow_and_update().plan.clone();
     let hash = plan.target.hash();
     let mut schedule = Schedule::new(plan.target.interval_ms, hash, common.schedule_seed);

@@ -174,12 +174,7 @@ impl Handle {
 }
 
 /// Keeps a job's targets up to date.
-async fn watch(
-    common: Arc<Common>,
-    targets: Arc<dyn TargetSource>,
-    pool: Arc<Pool>,
-    mut seen_version: u64,
-) {
+async fn watch(common: Arc<Common>, targets: Arc<dyn TargetSource>, pool: Arc<Pool>, mut seen_version: u64) {
     loop {
         targets.changed(pool.name(), seen_version).await;
         let groups = targets.current(pool.name());
@@ -197,8 +192,9 @@ impl Inner {
             let Ok(config) = local_config(job, global) else { continue };
             let of_job = || self.local.iter().filter(|target| target.job == *job);
             let (pool, fetches) = state.local_pools.entry(job.clone()).or_insert_with(|| {
-                let fetches: Vec<Arc<dyn Fetch>> =
-                    of_job().map(|target| Arc::new(LocalFetch(target.render.clone())) as Arc<dyn Fetch>).collect();
+                let fetches: Vec<Arc<dyn Fetch>> = of_job()
+                    .map(|target| Arc::new(LocalFetch(target.render.clone())) as Arc<dyn Fetch>)
+                    .collect();
                 (Arc::new(Pool::new(config.clone(), (self.connect)(&config.http))), fetches)
             });
             pool.configure(config.clone(), &self.connect);

@@ -173,7 +173,8 @@ fn url(labels: &LabelsBuilder, address: &str, configured: &[(String, Vec<String>
         escape_into(&mut url, query, b"-_.~&=+%,:;@/!*'()[]");
         separator = '&';
     }
-    for (name, value) in params.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)))
+    for (name, value) in
+        params.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)))
     {
         url.push(separator);
         separator = '&';
@@ -264,10 +265,7 @@ mod tests {
         let yaml = "job_name: k8s\nrelabel_configs:\n- {source_labels: [__meta_pod], target_label: pod}\n\
                     - {source_labels: [__meta_pod], regex: bad, action: drop}\n";
         let kept = target(yaml, &[("__address__", "a:1"), ("__meta_pod", "p1"), ("__tmp", "x")]);
-        assert_eq!(
-            kept.labels.to_string(),
-            r#"{env="test", instance="a:1", job="k8s", pod="p1", team="a"}"#
-        );
+        assert_eq!(kept.labels.to_string(), r#"{env="test", instance="a:1", job="k8s", pod="p1", team="a"}"#);
         let Made::Dropped(labels) = make_one(yaml, &[("__address__", "a:1"), ("__meta_pod", "bad")]) else {
             panic!("kept")
         };
@@ -290,7 +288,11 @@ mod tests {
                 [("__address__", "a"), ("__scrape_timeout__", "2m")],
                 "scrape timeout cannot be greater than scrape interval (\"2m\" > \"1m\")",
             ),
-            ("job_name: x", [("__address__", "a"), ("__scrape_timeout__", "0")], "scrape timeout cannot be 0"),
+            (
+                "job_name: x",
+                [("__address__", "a"), ("__scrape_timeout__", "0")],
+                "scrape timeout cannot be 0",
+            ),
         ] {
             let Made::Failed(_, why) = make_one(yaml, &labels) else { panic!("{labels:?}") };
             assert_eq!(why, expected);
