@@ -78,8 +78,10 @@ pub struct NumberLiteral {
 /// A text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StringLiteral {
-    /// The text without quotes and escapes.
+    /// The text without quotes and escapes. Bytes that are no UTF-8 are U+FFFD here.
     pub value: String,
+    /// The bytes, if they are no UTF-8; escapes such as `\xff` make such ones.
+    pub invalid_utf8: Option<Box<[u8]>>,
     /// Where it stands.
     pub span: Span,
 }
@@ -90,8 +92,10 @@ pub struct StringLiteral {
 pub enum DurationExpr {
     /// A constant in milliseconds.
     Constant {
-        /// The duration.
+        /// The duration, for use as it is.
         duration_ms: i64,
+        /// The same in seconds, with the digits that milliseconds drop: calculations use it.
+        seconds: f64,
         /// Whether it was written as a bare number of seconds.
         is_number: bool,
         /// Where it stands.
@@ -230,7 +234,7 @@ pub struct Function {
     pub name: &'static str,
     /// Types of its arguments.
     pub arg_types: &'static [ValueType],
-    /// 0: all arguments are required. n > 0: the last n are optional. -1: the last may repeat, from 0 times on.
+    /// 0: all arguments are required. n > 0: the last may stand 0 to n times. -1: 0 times or more.
     pub variadic: i32,
     /// Type of its value.
     pub return_type: ValueType,

@@ -4,3 +4,14 @@
 //! Must not know where series live, HTTP, or who asks.
 
 pub mod ast;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod functions;
+mod parse;
+mod print;
+
+pub use parse::{
+    Features, HistogramStep, MAX_DEPTH, MAX_NESTING, ParseError, ParseErrors, Position, SequenceValue, parse,
+    parse_metric, parse_selector, parse_series_description,
+};
+pub use print::pretty;

@@ -139,7 +139,7 @@ mod tests {
             ),
             (
                 "- {source_labels: [c], target_label: d, action: hashmod, modulus: 1000}",
-                Some(r#"{a="foo", b="bar", c="Baz", d="738"}"#),
+                Some(r#"{a="foo", b="bar", c="Baz", d="940"}"#),
             ),
             (
                 "- {regex: '(b.*)', replacement: 'bar_${1}', action: labelmap}",

@@ -154,7 +154,9 @@ impl Client {
     /// is missing.
     pub fn new(config: &HttpClientConfig) -> Result<Client, ClientError> {
         if config.proxy.url.as_deref().is_some_and(|url| !url.is_empty()) || config.proxy.from_environment {
-            return Err(ClientError::Config("proxies are not available yet: remove proxy_url or proxy_from_environment".into()));
+            return Err(ClientError::Config(
+                "proxies are not available yet: remove proxy_url or proxy_from_environment".into(),
+            ));
         }
         let clock = Clock::system();
         let connector = connector(config, &clock)?;
@@ -254,7 +256,10 @@ impl Client {
                 bytes.extend_from_slice(data);
             }
         }
-        let gzip = parts.headers.get(CONTENT_ENCODING).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"gzip"));
+        let gzip = parts
+            .headers
+            .get(CONTENT_ENCODING)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"gzip"));
         let body = if gzip { gunzip(&bytes, limits.body_size_max_bytes)? } else { bytes.freeze() };
         Ok(Response { status: parts.status, headers: parts.headers, body })
     }
@@ -354,7 +359,10 @@ fn connector(config: &HttpClientConfig, clock: &Clock) -> Result<Connector, Clie
     } else {
         let name = ServerName::try_from(config.tls.server_name.clone())
             .map_err(|_| ClientError::Config(format!("{:?} is not a server name", config.tls.server_name)))?;
-        builder.with_server_name_resolver(FixedServerNameResolver::new(name)).enable_http1().wrap_connector(http)
+        builder
+            .with_server_name_resolver(FixedServerNameResolver::new(name))
+            .enable_http1()
+            .wrap_connector(http)
     };
     let pool = Pool::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
@@ -365,11 +373,13 @@ fn connector(config: &HttpClientConfig, clock: &Clock) -> Result<Connector, Clie
 }
 
 fn header_name(name: &str) -> Result<HeaderName, ClientError> {
-    HeaderName::from_bytes(name.as_bytes()).map_err(|_| ClientError::Config(format!("{name:?} is not a header's name")))
+    HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| ClientError::Config(format!("{name:?} is not a header's name")))
 }
 
 fn header_value(value: &str) -> Result<HeaderValue, ClientError> {
-    HeaderValue::from_str(value).map_err(|_| ClientError::Config("a header's value holds a control character".into()))
+    HeaderValue::from_str(value)
+        .map_err(|_| ClientError::Config("a header's value holds a control character".into()))
 }
 
 fn sensitive(text: &str) -> Result<HeaderValue, ClientError> {
@@ -384,7 +394,9 @@ fn read_secret(source: &SecretSource) -> Result<String, ClientError> {
         SecretSource::Inline(secret) => Ok(secret.expose().to_string()),
         SecretSource::File(path) => match std::fs::read_to_string(path) {
             Ok(text) => Ok(text.trim().to_string()),
-            Err(error) => Err(ClientError::Config(format!("unable to read file {}: {error}", path.display()))),
+            Err(error) => {
+                Err(ClientError::Config(format!("unable to read file {}: {error}", path.display())))
+            }
         },
     }
 }
@@ -418,7 +430,8 @@ fn gunzip(bytes: &[u8], size_max_bytes: u64) -> Result<Bytes, ClientError> {
 /// Resolves the target of a redirect.
 fn join(from: &Uri, location: &str) -> Result<Uri, ClientError> {
     let bad = || ClientError::Url(format!("redirected to {location:?}, which is not a URL"));
-    let (scheme, authority) = (from.scheme_str().unwrap_or("http"), from.authority().map_or("", |a| a.as_str()));
+    let (scheme, authority) =
+        (from.scheme_str().unwrap_or("http"), from.authority().map_or("", |a| a.as_str()));
     let absolute = if location.contains("://") {
         location.to_string()
     } else if let Some(rest) = location.strip_prefix("//") {
@@ -438,7 +451,8 @@ fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
-        let bits = group.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
+        let bits =
+            group.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
         for digit in 0..4 {
             if digit <= group.len() {
                 out.push(char::from(DIGITS[(bits >> (18 - 6 * digit) & 63) as usize]));

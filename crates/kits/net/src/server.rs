@@ -34,7 +34,9 @@ pub struct ServerConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// Somebody else listens there.
-    #[error("cannot listen on {listen}: another program already listens there (is a second Promontory or a Prometheus running?); choose another address")]
+    #[error(
+        "cannot listen on {listen}: another program already listens there (is a second Promontory or a Prometheus running?); choose another address"
+    )]
     AddressInUse {
         /// The address.
         listen: SocketAddr,
@@ -85,9 +87,9 @@ impl Server {
 
     /// Serves until `stop` becomes true, then lets requests under way finish, `grace` at most.
     pub async fn serve(self, router: Router, mut stop: watch::Receiver<bool>, grace: Duration) {
-        let compress = CompressionLayer::new().predicate(
-            SizeAbove::new(1024).and(NotForContentType::const_new("text/event-stream")).and(NotForContentType::IMAGES),
-        );
+        let compress = CompressionLayer::new()
+            .quality(tower_http::CompressionLevel::Fastest)
+            .compress_when(SizeAbove::new(1024).and(NotForContentType::SSE).and(NotForContentType::IMAGES));
         let router = router
             .layer(compress)
             .layer(middleware::from_fn(security_headers))
@@ -98,7 +100,7 @@ impl Server {
             let Ok(slot) = slots.clone().acquire_owned().await else { break };
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = stopped(&mut stop) => break,
             };
             let stream = match accepted {
                 Ok((stream, _)) => stream,
@@ -121,7 +123,7 @@ impl Server {
                 tokio::pin!(connection);
                 tokio::select! {
                     _ = connection.as_mut() => {}
-                    _ = stop.wait_for(|stop| *stop) => {
+                    () = stopped(&mut stop) => {
                         connection.as_mut().graceful_shutdown();
                         let _ = connection.await;
                     }
@@ -137,9 +139,17 @@ impl Server {
             }
         };
         if tokio::time::timeout(grace, drained).await.is_err() {
-            tracing::warn!(connections = active.load(Ordering::SeqCst), "closed connections that did not finish in time");
+            tracing::warn!(
+                connections = active.load(Ordering::SeqCst),
+                "closed connections that did not finish in time"
+            );
         }
     }
+}
+
+/// Waits until the server is to stop; a sender that is gone counts as a stop.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// What a page of ours may do: everything from its own origin, nothing from elsewhere.
@@ -207,17 +217,17 @@ mod tests {
         }
         let (other, _stop) = start(Router::new().route("/echo", get(echo))).await;
         let away = format!("http://{other}/echo");
-        let router = Router::new().route("/echo", get(echo)).route(
-            "/away",
-            get(move || async move { (StatusCode::FOUND, [(header::LOCATION, away)]) }),
-        );
+        let router = Router::new()
+            .route("/echo", get(echo))
+            .route("/away", get(move || async move { (StatusCode::FOUND, [(header::LOCATION, away)]) }));
         let (address, _stop) = start(router).await;
         let settings = config::Node::parse("{authorization: {credentials: t0k}}").unwrap();
         let base = config::http_client::PathBase::new(std::path::Path::new("."));
         let client = Client::new(&config::HttpClientConfig::decode(&settings, &base).unwrap()).unwrap();
         let mut answers = Vec::new();
         for path in ["echo", "away"] {
-            let answer = client.send(Request::get(format!("http://{address}/{path}")), limits()).await.unwrap();
+            let answer =
+                client.send(Request::get(format!("http://{address}/{path}")), limits()).await.unwrap();
             answers.push(String::from_utf8(answer.body.to_vec()).unwrap());
         }
         assert_eq!(answers, ["Bearer t0k", "none"]);
@@ -228,7 +238,10 @@ mod tests {
         let (address, _stop) = start(Router::new()).await;
         let config = ServerConfig { listen: address, connections_max: 1 };
         let error = Server::bind(&config).await.err().unwrap();
-        assert!(error.to_string().starts_with(&format!("cannot listen on {address}: another program")), "{error}");
+        assert!(
+            error.to_string().starts_with(&format!("cannot listen on {address}: another program")),
+            "{error}"
+        );
     }
 
     #[tokio::test]

@@ -39,7 +39,9 @@ pub(crate) fn build(tls: &TlsConfig) -> Result<Built, ClientError> {
             }
         }
     };
-    let bad = |what: &str, error: &dyn std::fmt::Display| ClientError::Config(format!("the {what} is not usable: {error}"));
+    let bad = |what: &str, error: &dyn std::fmt::Display| {
+        ClientError::Config(format!("the {what} is not usable: {error}"))
+    };
 
     let versions: Vec<&rustls::SupportedProtocolVersion> = {
         let rank = |text: &str, default| match text {
@@ -54,7 +56,9 @@ pub(crate) fn build(tls: &TlsConfig) -> Result<Built, ClientError> {
         known.into_iter().filter(|(rank, _)| (min..=max).contains(rank)).map(|(_, version)| version).collect()
     };
     if versions.is_empty() {
-        return Err(ClientError::Config("min_version and max_version leave neither TLS 1.2 nor TLS 1.3".into()));
+        return Err(ClientError::Config(
+            "min_version and max_version leave neither TLS 1.2 nor TLS 1.3".into(),
+        ));
     }
     let builder = rustls::ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&versions)

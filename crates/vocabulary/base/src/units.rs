@@ -39,8 +39,11 @@ pub fn parse_duration_ms(text: &str) -> Result<i64, UnitError> {
     let mut next_unit = 0;
     while !rest.is_empty() {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let letters = rest[digits..].bytes().take_while(u8::is_ascii_alphabetic).count();
+        let letters = rest[digits..].bytes().take_while(|byte| !byte.is_ascii_digit()).count();
         let (number, unit) = (&rest[..digits], &rest[digits..digits + letters]);
+        if digits > 0 && letters > 0 && DURATION_UNITS.iter().all(|(name, _)| *name != unit) {
+            return Err(UnitError(format!("unknown unit {unit:?} in duration {text:?}")));
+        }
         let at = DURATION_UNITS[next_unit..].iter().position(|(name, _)| *name == unit).ok_or_else(bad)?;
         let number: u64 = number.parse().map_err(|_| bad())?;
         let overflow = || UnitError("duration out of range".into());

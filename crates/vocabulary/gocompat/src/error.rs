@@ -1,5 +1,6 @@
 //! The one error of this crate. The texts are Go's: users search for them and clients match them.
 
+use crate::quote::quote;
 use base::{Classify, ErrorClass};
 use std::fmt;
 
@@ -20,15 +21,61 @@ pub enum Error {
         /// The limit, in bytes.
         limit_bytes: usize,
     },
+    /// A text that is not a number, or not one that fits.
+    #[error("strconv.{function}: parsing {}: {problem}", quote(.text))]
+    Number {
+        /// Go's function, such as `ParseFloat`.
+        function: &'static str,
+        /// What was to be read.
+        text: String,
+        /// What is wrong with it.
+        problem: NumberProblem,
+    },
+    /// A text that is not a Go duration; the sentence says why.
+    #[error("time: {problem}{}", quote(.text))]
+    Duration {
+        /// The sentence up to the quoted text, such as `invalid duration `.
+        problem: String,
+        /// What was to be read.
+        text: String,
+    },
+    /// A text that does not fit its time layout, or a time zone nobody knows; the text is Go's.
+    #[error("{0}")]
+    Time(String),
+    /// A template that does not parse; the text is Go's, with name and line.
+    #[error("{0}")]
+    TemplateSyntax(String),
+    /// A template that failed while running; the text is Go's, with name, line and column.
+    #[error("{0}")]
+    TemplateExecution(String),
+    /// A template that took more steps, bytes or levels than it may.
+    #[error("{0}")]
+    TemplateLimit(String),
 }
 
 impl Classify for Error {
     fn class(&self) -> ErrorClass {
         match self {
-            Error::RegexTooLarge { .. } => ErrorClass::TooLarge,
-            Error::Regex { .. } => ErrorClass::BadInput,
+            Error::RegexTooLarge { .. } | Error::TemplateLimit(_) => ErrorClass::TooLarge,
+            Error::Regex { .. }
+            | Error::Number { .. }
+            | Error::Duration { .. }
+            | Error::Time(_)
+            | Error::TemplateSyntax(_)
+            | Error::TemplateExecution(_) => ErrorClass::BadInput,
         }
     }
+}
+
+/// What is wrong with a text that should be a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NumberProblem {
+    /// It does not read as one.
+    #[error("invalid syntax")]
+    Syntax,
+    /// It is too large.
+    #[error("value out of range")]
+    Range,
 }
 
 /// The ways in which a pattern can be wrong, as Go's `regexp/syntax` names them.

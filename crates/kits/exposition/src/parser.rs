@@ -1,0 +1,164 @@
+//! One pull interface over all formats.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use base::{Classify, ErrorClass};
+use model::{FloatHistogram, Labels, MetricType};
+
+use crate::format::Format;
+use crate::labels::LabelBuffer;
+use crate::protobuf::ProtobufParser;
+use crate::text::{self, TextParser};
+
+/// Why a body could not be read. The text is Prometheus's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ParseError(pub(crate) String);
+
+impl Classify for ParseError {
+    fn class(&self) -> ErrorClass {
+        ErrorClass::BadInput
+    }
+}
+
+/// How a body is read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// OpenMetrics: take `_created` series as start timestamps of the series they belong to and
+    /// leave them out. Without it they are series like others.
+    pub created_as_start: bool,
+    /// Protobuf: give the classic series also of a histogram that has a native one.
+    pub classic_with_native: bool,
+    /// Protobuf: pass over native histograms, give their classic series.
+    pub ignore_native: bool,
+}
+
+/// Reads a body entry by entry.
+pub struct Parser<'a>(Kind<'a>);
+
+enum Kind<'a> {
+    Text(TextParser<'a>),
+    Protobuf(Box<ProtobufParser<'a>>),
+}
+
+/// One entry of a body.
+#[derive(Debug)]
+pub enum Entry<'p> {
+    /// What a metric means.
+    Help {
+        /// The metric's name.
+        metric: Cow<'p, str>,
+        /// The text, without escapes.
+        help: Cow<'p, str>,
+    },
+    /// The type of the metrics that follow.
+    Type {
+        /// The metric's name.
+        metric: Cow<'p, str>,
+        /// The type.
+        metric_type: MetricType,
+    },
+    /// The unit of a metric.
+    Unit {
+        /// The metric's name.
+        metric: Cow<'p, str>,
+        /// The unit.
+        unit: Cow<'p, str>,
+    },
+    /// A comment.
+    Comment(&'p [u8]),
+    /// A float sample of a series.
+    Series(Series<'p>),
+    /// A native histogram sample of a series.
+    Histogram(Series<'p>, Arc<FloatHistogram>),
+}
+
+/// A series with its sample.
+#[derive(Clone, Copy)]
+pub struct Series<'p> {
+    /// What names the series: the text up to the value, or for protobuf its name and labels with
+    /// 0xff in between. Equal bytes mean the same series of the same metric type, so that a scraper
+    /// can find a series it knows without reading its labels.
+    pub raw: &'p [u8],
+    /// The value; the sum for a histogram.
+    pub value: f64,
+    /// Milliseconds since the epoch, if the target gave them.
+    pub timestamp_ms: Option<i64>,
+    /// Since when a counter has been counting, in milliseconds since the epoch, 0 if unknown.
+    pub start_ms: i64,
+    pub(crate) origin: Origin<'p>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Origin<'p> {
+    Text { metric_type: MetricType, exemplar: Option<text::RawExemplar<'p>> },
+    Protobuf(&'p ProtobufParser<'p>),
+}
+
+impl std::fmt::Debug for Series<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} {:?}", String::from_utf8_lossy(self.raw), self.value, self.timestamp_ms)
+    }
+}
+
+impl Series<'_> {
+    /// Puts the labels of the series, the metric name among them, into the buffer, sorted. The bounds
+    /// in `le` and `quantile` are written as OpenMetrics wants them (`1` becomes `1.0`).
+    pub fn labels(&self, into: &mut LabelBuffer) {
+        into.clear();
+        match self.origin {
+            Origin::Text { metric_type, .. } => text::labels::read(self.raw, metric_type, into),
+            Origin::Protobuf(parser) => parser.labels(into),
+        }
+        into.sort();
+    }
+
+    /// Adds the exemplars of the sample to the list.
+    pub fn exemplars(&self, into: &mut Vec<Exemplar>) {
+        match self.origin {
+            Origin::Text { exemplar: None, .. } => {}
+            Origin::Text { exemplar: Some(exemplar), .. } => into.push(exemplar.read()),
+            Origin::Protobuf(parser) => parser.exemplars(into),
+        }
+    }
+}
+
+/// An exemplar of a sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exemplar {
+    /// Its labels.
+    pub labels: Labels,
+    /// Its value.
+    pub value: f64,
+    /// Milliseconds since the epoch, if given.
+    pub timestamp_ms: Option<i64>,
+}
+
+impl<'a> Parser<'a> {
+    /// A parser of this body.
+    pub fn new(format: Format, body: &'a [u8], options: Options) -> Self {
+        Parser(match format {
+            Format::Text => Kind::Text(TextParser::new(text::Dialect::Prometheus, body, options)),
+            Format::OpenMetrics => Kind::Text(TextParser::new(text::Dialect::OpenMetrics, body, options)),
+            Format::Protobuf => Kind::Protobuf(Box::new(ProtobufParser::new(body, options))),
+        })
+    }
+
+    /// The next entry, or `None` at the end. After an error only the same error comes.
+    #[inline]
+    pub fn next_entry(&mut self) -> Result<Option<Entry<'_>>, ParseError> {
+        self.next_guessing(&[])
+    }
+
+    /// Like [`Parser::next_entry`], for a caller that knows what probably comes: if the next entry is
+    /// the series with the raw bytes `known`, they are compared instead of read. `known` must come
+    /// from [`Series::raw`] of the same format, or be empty.
+    #[inline]
+    pub fn next_guessing(&mut self, known: &[u8]) -> Result<Option<Entry<'_>>, ParseError> {
+        match &mut self.0 {
+            Kind::Text(parser) => parser.next_entry(known),
+            Kind::Protobuf(parser) => parser.next_entry(),
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! The metrics of our own process: typed handles that cost an atomic operation, collected on demand.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use model::MetricType;
+use parking_lot::RwLock;
+
+use crate::writer::TextWriter;
+
+/// The label value under which everything is counted that exceeds the bound of a [`Labelled`] family.
+pub const OVERFLOW: &str = "other";
+
+/// All metrics of a process. Cheap to clone; clones share the metrics.
+#[derive(Clone, Default)]
+pub struct Registry {
+    families: Arc<RwLock<BTreeMap<&'static str, Family>>>,
+}
+
+struct Family {
+    help: &'static str,
+    metric_type: MetricType,
+    metric: Metric,
+}
+
+enum Metric {
+    Counter(Counter),
+    Gauge(Gauge),
+    Histogram(Histogram),
+    Counters(Labelled<Counter>),
+    Gauges(Labelled<Gauge>),
+    Histograms(Labelled<Histogram>),
+    Computed(Box<dyn Fn() -> f64 + Send + Sync>),
+}
+
+/// A handle that a registry gives out.
+trait Handle: Clone {
+    const TYPE: MetricType;
+    fn from_metric(metric: &Metric) -> Option<Self>;
+    fn from_labelled(metric: &Metric) -> Option<Labelled<Self>>;
+    fn into_metric(self) -> Metric;
+    fn labelled_metric(labelled: Labelled<Self>) -> Metric;
+    fn write(&self, name: &str, labels: &[(&str, &str)], out: &mut TextWriter<'_>);
+}
+
+/// A number that only rises.
+#[derive(Clone, Debug, Default)]
+pub struct Counter {
+    /// What was added in whole numbers.
+    whole: Arc<AtomicU64>,
+    /// What was added in fractions, as bits of a float.
+    fraction: Arc<AtomicU64>,
+}
+
+impl Counter {
+    /// Adds one.
+    pub fn inc(&self) {
+        self.add(1);
+    }
+
+    /// Adds a whole number.
+    pub fn add(&self, count: u64) {
+        self.whole.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Adds a fraction, for example seconds. Negative numbers and NaN are ignored.
+    pub fn add_fraction(&self, amount: f64) {
+        if amount > 0.0 {
+            add_float(&self.fraction, amount);
+        }
+    }
+
+    /// The value.
+    pub fn get(&self) -> f64 {
+        self.whole.load(Ordering::Relaxed) as f64 + f64::from_bits(self.fraction.load(Ordering::Relaxed))
+    }
+}
+
+/// A number that rises and falls.
+#[derive(Clone, Debug, Default)]
+pub struct Gauge(Arc<AtomicU64>);
+
+impl Gauge {
+    /// Sets the value.
+    pub fn set(&self, value: f64) {
+        self.0.store(value.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Adds to the value; a negative number takes away.
+    pub fn add(&self, amount: f64) {
+        add_float(&self.0, amount);
+    }
+
+    /// The value.
+    pub fn get(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Relaxed))
+    }
+}
+
+fn add_float(bits: &AtomicU64, amount: f64) {
+    let add = |bits| Some((f64::from_bits(bits) + amount).to_bits());
+    // The closure always answers, so this cannot fail.
+    let _ = bits.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+}
+
+/// Observations counted in fixed buckets.
+#[derive(Clone, Debug)]
+pub struct Histogram(Arc<HistogramState>);
+
+#[derive(Debug)]
+struct HistogramState {
+    bounds: &'static [f64],
+    /// One a bound, and one for everything above.
+    counts: Vec<AtomicU64>,
+    sum: AtomicU64,
+}
+
+impl Histogram {
+    fn new(bounds: &'static [f64]) -> Self {
+        let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
+        Histogram(Arc::new(HistogramState { bounds, counts, sum: AtomicU64::new(0) }))
+    }
+
+    /// Counts an observation.
+    pub fn observe(&self, value: f64) {
+        let bucket = self.0.bounds.partition_point(|bound| *bound < value);
+        if let Some(count) = self.0.counts.get(bucket) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        add_float(&self.0.sum, value);
+    }
+
+    /// How many observations there were.
+    pub fn count(&self) -> u64 {
+        self.0.counts.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+}
+
+/// A family with labels, with a bound on how many label sets there may be: beyond it everything is
+/// counted under [`OVERFLOW`].
+pub struct Labelled<T>(Arc<LabelledState<T>>);
+
+struct LabelledState<T> {
+    names: &'static [&'static str],
+    limit: usize,
+    metrics: RwLock<HashMap<Box<[Box<str>]>, T>>,
+    make: Box<dyn Fn() -> T + Send + Sync>,
+}
+
+impl<T> Clone for Labelled<T> {
+    fn clone(&self) -> Self {
+        Labelled(self.0.clone())
+    }
+}
+
+impl<T: Clone> Labelled<T> {
+    fn new(
+        names: &'static [&'static str],
+        limit: usize,
+        make: impl Fn() -> T + Send + Sync + 'static,
+    ) -> Self {
+        let metrics = RwLock::new(HashMap::new());
+        Labelled(Arc::new(LabelledState { names, limit, metrics, make: Box::new(make) }))
+    }
+
+    /// The metric with these label values, in the order of the label names. Keep the handle where
+    /// the path is hot.
+    pub fn with(&self, values: &[&str]) -> T {
+        let key: Box<[Box<str>]> = values.iter().map(|value| Box::from(*value)).collect();
+        if let Some(metric) = self.0.metrics.read().get(&key) {
+            return metric.clone();
+        }
+        let mut metrics = self.0.metrics.write();
+        let is_full = metrics.len() >= self.0.limit && !metrics.contains_key(&key);
+        let key = if is_full { values.iter().map(|_| Box::from(OVERFLOW)).collect() } else { key };
+        metrics.entry(key).or_insert_with(|| (self.0.make)()).clone()
+    }
+
+    /// Forgets the metric with these label values, for example when its target is gone.
+    pub fn remove(&self, values: &[&str]) {
+        let key: Box<[Box<str>]> = values.iter().map(|value| Box::from(*value)).collect();
+        self.0.metrics.write().remove(&key);
+    }
+}
+
+fn write_labelled<T: Handle>(labelled: &Labelled<T>, name: &str, out: &mut TextWriter<'_>) {
+    let metrics = labelled.0.metrics.read();
+    let mut sorted: Vec<_> = metrics.iter().collect();
+    sorted.sort_by_key(|(values, _)| *values);
+    for (values, metric) in sorted {
+        let values = values.iter().map(|value| &**value);
+        let labels: Vec<(&str, &str)> = labelled.0.names.iter().copied().zip(values).collect();
+        metric.write(name, &labels, out);
+    }
+}
+
+macro_rules! handle {
+    ($handle:ident, $plain:ident, $labelled:ident, $type:expr, $write:expr) => {
+        impl Handle for $handle {
+            const TYPE: MetricType = $type;
+            fn from_metric(metric: &Metric) -> Option<Self> {
+                if let Metric::$plain(handle) = metric { Some(handle.clone()) } else { None }
+            }
+            fn from_labelled(metric: &Metric) -> Option<Labelled<Self>> {
+                if let Metric::$labelled(labelled) = metric { Some(labelled.clone()) } else { None }
+            }
+            fn into_metric(self) -> Metric {
+                Metric::$plain(self)
+            }
+            fn labelled_metric(labelled: Labelled<Self>) -> Metric {
+                Metric::$labelled(labelled)
+            }
+            fn write(&self, name: &str, labels: &[(&str, &str)], out: &mut TextWriter<'_>) {
+                let write: fn(&Self, &str, &[(&str, &str)], &mut TextWriter<'_>) = $write;
+                write(self, name, labels, out);
+            }
+        }
+    };
+}
+
+handle!(Counter, Counter, Counters, MetricType::Counter, |counter, name, labels, out| {
+    out.sample(name, labels, counter.get());
+});
+handle!(Gauge, Gauge, Gauges, MetricType::Gauge, |gauge, name, labels, out| {
+    out.sample(name, labels, gauge.get());
+});
+handle!(Histogram, Histogram, Histograms, MetricType::Histogram, |histogram, name, labels, out| {
+    let state = &histogram.0;
+    let mut count = 0;
+    let mut counts = state.counts.iter().map(|bucket| {
+        count += bucket.load(Ordering::Relaxed);
+        count
+    });
+    let buckets: Vec<(f64, u64)> = state.bounds.iter().copied().zip(counts.by_ref()).collect();
+    let total = counts.last().unwrap_or(0);
+    let sum = f64::from_bits(state.sum.load(Ordering::Relaxed));
+    out.histogram(name, labels, buckets, total, sum);
+});
+
+impl Registry {
+    /// An empty registry.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A counter. Asking again for the same name gives the same counter.
+    pub fn counter(&self, name: &'static str, help: &'static str) -> Counter {
+        self.plain(name, help, Counter::default)
+    }
+
+    /// A gauge. Asking again for the same name gives the same gauge.
+    pub fn gauge(&self, name: &'static str, help: &'static str) -> Gauge {
+        self.plain(name, help, Gauge::default)
+    }
+
+    /// A histogram with these upper bounds, rising and without `+Inf`.
+    pub fn histogram(&self, name: &'static str, help: &'static str, bounds: &'static [f64]) -> Histogram {
+        self.plain(name, help, || Histogram::new(bounds))
+    }
+
+    /// Counters with labels, of which there are at most `limit` sets.
+    pub fn counters(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        labels: &'static [&'static str],
+        limit: usize,
+    ) -> Labelled<Counter> {
+        self.labelled(name, help, labels, limit, Counter::default)
+    }
+
+    /// Gauges with labels, of which there are at most `limit` sets.
+    pub fn gauges(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        labels: &'static [&'static str],
+        limit: usize,
+    ) -> Labelled<Gauge> {
+        self.labelled(name, help, labels, limit, Gauge::default)
+    }
+
+    /// Histograms with labels, of which there are at most `limit` sets.
+    pub fn histograms(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        labels: &'static [&'static str],
+        limit: usize,
+        bounds: &'static [f64],
+    ) -> Labelled<Histogram> {
+        self.labelled(name, help, labels, limit, move || Histogram::new(bounds))
+    }
+
+    /// A gauge computed at every collection. Registered again, the later one counts.
+    pub fn gauge_fn(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        compute: impl Fn() -> f64 + Send + Sync + 'static,
+    ) {
+        self.computed(name, help, MetricType::Gauge, Box::new(compute));
+    }
+
+    /// A counter computed at every collection. Registered again, the later one counts.
+    pub fn counter_fn(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        compute: impl Fn() -> f64 + Send + Sync + 'static,
+    ) {
+        self.computed(name, help, MetricType::Counter, Box::new(compute));
+    }
+
+    fn computed(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        metric_type: MetricType,
+        compute: Box<dyn Fn() -> f64 + Send + Sync>,
+    ) {
+        self.families.write().insert(name, Family { help, metric_type, metric: Metric::Computed(compute) });
+    }
+
+    fn plain<T: Handle>(&self, name: &'static str, help: &'static str, make: impl FnOnce() -> T) -> T {
+        let mut families = self.families.write();
+        if let Some(handle) = families.get(name).and_then(|family| T::from_metric(&family.metric)) {
+            return handle;
+        }
+        let handle = make();
+        let metric = handle.clone().into_metric();
+        let replaced = families.insert(name, Family { help, metric_type: T::TYPE, metric });
+        debug_assert!(replaced.is_none(), "{name} is registered with two types");
+        handle
+    }
+
+    fn labelled<T: Handle>(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        labels: &'static [&'static str],
+        limit: usize,
+        make: impl Fn() -> T + Send + Sync + 'static,
+    ) -> Labelled<T> {
+        let mut families = self.families.write();
+        if let Some(labelled) = families.get(name).and_then(|family| T::from_labelled(&family.metric)) {
+            return labelled;
+        }
+        let labelled = Labelled::new(labels, limit, make);
+        let metric = T::labelled_metric(labelled.clone());
+        let replaced = families.insert(name, Family { help, metric_type: T::TYPE, metric });
+        debug_assert!(replaced.is_none(), "{name} is registered with two types");
+        labelled
+    }
+
+    /// Writes all metrics in the order of their names.
+    pub fn collect(&self, out: &mut TextWriter<'_>) {
+        for (name, family) in self.families.read().iter() {
+            out.family(name, family.metric_type, family.help);
+            match &family.metric {
+                Metric::Counter(counter) => counter.write(name, &[], out),
+                Metric::Gauge(gauge) => gauge.write(name, &[], out),
+                Metric::Histogram(histogram) => histogram.write(name, &[], out),
+                Metric::Counters(labelled) => write_labelled(labelled, name, out),
+                Metric::Gauges(labelled) => write_labelled(labelled, name, out),
+                Metric::Histograms(labelled) => write_labelled(labelled, name, out),
+                Metric::Computed(compute) => out.sample(name, &[], compute()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(registry: &Registry) -> String {
+        let mut out = Vec::new();
+        registry.collect(&mut TextWriter::new(&mut out));
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn metrics_come_in_the_order_of_their_names() {
+        let registry = Registry::new();
+        let latency = registry.histogram("b_seconds", "Time.", &[0.1, 1.0]);
+        [0.05, 0.1, 0.5, 7.0].into_iter().for_each(|value| latency.observe(value));
+        registry.counter("a_total", "Count.").add(3);
+        registry.counter("a_total", "Count.").add_fraction(0.5);
+        registry.gauge_fn("c", "Computed.", || 42.0);
+        assert_eq!(
+            page(&registry),
+            "# HELP a_total Count.\n# TYPE a_total counter\na_total 3.5\n\
+             # HELP b_seconds Time.\n# TYPE b_seconds histogram\nb_seconds_bucket{le=\"0.1\"} 2\n\
+             b_seconds_bucket{le=\"1\"} 3\nb_seconds_bucket{le=\"+Inf\"} 4\nb_seconds_sum 7.65\nb_seconds_count 4\n\
+             # HELP c Computed.\n# TYPE c gauge\nc 42\n"
+        );
+    }
+
+    #[test]
+    fn label_sets_beyond_the_limit_are_counted_together() {
+        let registry = Registry::new();
+        let requests = registry.counters("r_total", "", &["code"], 2);
+        for code in ["200", "404", "500", "503", "200"] {
+            requests.with(&[code]).inc();
+        }
+        assert_eq!(
+            page(&registry),
+            "# TYPE r_total counter\nr_total{code=\"200\"} 2\nr_total{code=\"404\"} 1\nr_total{code=\"other\"} 2\n"
+        );
+    }
+}

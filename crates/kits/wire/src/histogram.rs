@@ -1,0 +1,119 @@
+//! The parts of a native histogram as both protobuf messages carry them, put together.
+
+use std::sync::Arc;
+
+use model::FloatHistogram;
+use model::histogram::{CUSTOM_BUCKETS_SCHEMA, CounterResetHint, Span};
+
+use crate::{DecodeError, Field, Reader};
+
+/// The most buckets one side of a histogram may have: far above what any client makes.
+pub const MAX_BUCKETS: usize = 1 << 16;
+
+/// The parts of a native histogram as they come from the wire. Integer histograms hold differences
+/// from bucket to bucket, float histograms absolute counts.
+#[derive(Clone, Debug, Default)]
+pub struct HistogramParts {
+    pub(crate) histogram: FloatHistogram,
+    pub(crate) positive_deltas: Vec<i64>,
+    pub(crate) negative_deltas: Vec<i64>,
+    pub(crate) custom_values: Vec<f64>,
+}
+
+impl HistogramParts {
+    /// Puts the histogram together; an error if its parts do not fit.
+    pub fn finish(self) -> Result<FloatHistogram, DecodeError> {
+        let mut histogram = self.histogram;
+        let exponential = (-4..=8).contains(&histogram.schema);
+        if !exponential && histogram.schema != CUSTOM_BUCKETS_SCHEMA {
+            return Err(DecodeError::BadHistogram("unknown schema"));
+        }
+        absolute(&mut histogram.positive_buckets, &self.positive_deltas)?;
+        absolute(&mut histogram.negative_buckets, &self.negative_deltas)?;
+        fits(&histogram.positive_spans, histogram.positive_buckets.len())?;
+        fits(&histogram.negative_spans, histogram.negative_buckets.len())?;
+        if exponential && !self.custom_values.is_empty() {
+            return Err(DecodeError::BadHistogram("custom bounds with an exponential schema"));
+        }
+        if !exponential && !histogram.negative_buckets.is_empty() {
+            return Err(DecodeError::BadHistogram("negative buckets with custom bounds"));
+        }
+        if !self.custom_values.is_empty() {
+            histogram.custom_values = Arc::from(self.custom_values);
+        }
+        Ok(histogram)
+    }
+}
+
+/// Reads a `BucketSpan` into a list of spans.
+pub(crate) fn push_span(field: &Field<'_>, spans: &mut Vec<Span>) -> Result<(), DecodeError> {
+    if spans.len() >= MAX_BUCKETS {
+        return Err(DecodeError::TooLarge { what: "histogram spans", limit: MAX_BUCKETS });
+    }
+    let mut span = Span::default();
+    for field in field.message()? {
+        let field = field?;
+        match field.number {
+            1 => span.offset = narrow(field.sint()?)?,
+            2 => span.length = narrow(field.uint()?)?,
+            _ => {}
+        }
+    }
+    spans.push(span);
+    Ok(())
+}
+
+/// Reads a reset hint of remote write.
+pub(crate) fn reset_hint(value: u64) -> CounterResetHint {
+    match value {
+        1 => CounterResetHint::Reset,
+        2 => CounterResetHint::NotReset,
+        3 => CounterResetHint::Gauge,
+        _ => CounterResetHint::Unknown,
+    }
+}
+
+/// A number of the wire in the width its message declares.
+pub(crate) fn narrow<W, N: TryFrom<W>>(value: W) -> Result<N, DecodeError> {
+    N::try_from(value).map_err(|_| DecodeError::Overlong)
+}
+
+/// Reads `seconds` and `nanos` of a `google.protobuf.Timestamp` as milliseconds.
+pub(crate) fn timestamp_ms(message: Reader<'_>) -> Result<i64, DecodeError> {
+    let (mut seconds, mut nanos) = (0i64, 0i64);
+    for field in message {
+        let field = field?;
+        match field.number {
+            1 => seconds = field.int()?,
+            2 => nanos = field.int()?,
+            _ => {}
+        }
+    }
+    Ok(seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000))
+}
+
+fn absolute(buckets: &mut Vec<f64>, deltas: &[i64]) -> Result<(), DecodeError> {
+    if deltas.is_empty() {
+        return Ok(());
+    }
+    if !buckets.is_empty() {
+        return Err(DecodeError::BadHistogram("both deltas and absolute counts"));
+    }
+    let mut count = 0i64;
+    for delta in deltas {
+        count = count.checked_add(*delta).ok_or(DecodeError::BadHistogram("bucket count overflows"))?;
+        buckets.push(count as f64);
+    }
+    Ok(())
+}
+
+fn fits(spans: &[Span], buckets: usize) -> Result<(), DecodeError> {
+    let spanned: u64 = spans.iter().map(|span| u64::from(span.length)).sum();
+    if spanned != buckets as u64 {
+        return Err(DecodeError::BadHistogram("spans and buckets differ in number"));
+    }
+    if spans.iter().skip(1).any(|span| span.offset < 0) {
+        return Err(DecodeError::BadHistogram("spans overlap"));
+    }
+    Ok(())
+}

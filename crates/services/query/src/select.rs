@@ -1,0 +1,133 @@
+//! Series and labels.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use model::Labels;
+use model::storage::StorageError;
+
+use crate::answer::{Answer, ApiError, LabelsJson, limited, success_with};
+use crate::params::Params;
+use crate::Api;
+
+/// Runs what may read from disk beside the threads that serve.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
+) -> Result<T, ApiError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result.map_err(ApiError::from),
+        Err(error) => Err(ApiError {
+            error_type: crate::ErrorType::Internal,
+            message: format!("reading series failed unexpectedly: {error}"),
+        }),
+    }
+}
+
+pub(crate) async fn series(State(api): State<Arc<Api>>, request: Request) -> Answer {
+    let params = Params::read(request, api.config.body_size_max_bytes).await?;
+    let (range, selectors, limit) = (params.range()?, params.matchers()?, params.limit()?);
+    if selectors.is_empty() {
+        return Err(ApiError::bad_data("no match[] parameter provided"));
+    }
+    let reader = api.deps.reader.clone();
+    let found = blocking(move || {
+        let mut found: BTreeSet<Labels> = BTreeSet::new();
+        for matchers in &selectors {
+            found.extend(reader.select(range, matchers)?.iter().map(|series| series.labels().clone()));
+        }
+        Ok(found)
+    })
+    .await?;
+    let mut warnings = Vec::new();
+    let mut found: Vec<Labels> = found.into_iter().collect();
+    limited(&mut found, limit, &mut warnings);
+    success_with(found.iter().map(LabelsJson).collect::<Vec<_>>(), warnings)
+}
+
+pub(crate) async fn labels(State(api): State<Arc<Api>>, request: Request) -> Answer {
+    let params = Params::read(request, api.config.body_size_max_bytes).await?;
+    names(&api, &params, None).await
+}
+
+pub(crate) async fn label_values(
+    State(api): State<Arc<Api>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Answer {
+    let params = Params::read(request, api.config.body_size_max_bytes).await?;
+    // Names that are not plain may come escaped: `U__my_2e_label`.
+    let name = unescape_name(&name);
+    if name.is_empty() {
+        return Err(ApiError::bad_data(format!("invalid label name: {name:?}")));
+    }
+    names(&api, &params, Some(name)).await
+}
+
+async fn names(api: &Api, params: &Params, of: Option<String>) -> Answer {
+    let (range, mut selectors, limit) = (params.range()?, params.matchers()?, params.limit()?);
+    if selectors.is_empty() {
+        selectors.push(Vec::new());
+    }
+    let reader = api.deps.reader.clone();
+    let mut found = blocking(move || {
+        let mut lists = selectors.iter().map(|matchers| match &of {
+            Some(name) => reader.label_values(name, range, matchers),
+            None => reader.label_names(range, matchers),
+        });
+        let first = lists.next().transpose()?.unwrap_or_default();
+        let mut all: BTreeSet<String> = BTreeSet::new();
+        let mut single = true;
+        for list in lists {
+            single = false;
+            all.extend(list?);
+        }
+        if single {
+            return Ok(first);
+        }
+        all.extend(first);
+        Ok(all.into_iter().collect())
+    })
+    .await?;
+    let mut warnings = Vec::new();
+    limited(&mut found, limit, &mut warnings);
+    success_with(found, warnings)
+}
+
+/// Undoes the escaping of names that are not plain: `U__`, then `_HEX_` for a character and `__`
+/// for an underscore. What is not escaped so stays as it is.
+fn unescape_name(name: &str) -> String {
+    let Some(mut rest) = name.strip_prefix("U__") else { return name.to_string() };
+    let mut out = String::with_capacity(rest.len());
+    while let Some((plain, after)) = rest.split_once('_') {
+        out.push_str(plain);
+        if let Some(after) = after.strip_prefix('_') {
+            out.push('_');
+            rest = after;
+            continue;
+        }
+        let decoded = after.split_once('_').and_then(|(hex, after)| {
+            let code = u32::from_str_radix(hex, 16).ok()?;
+            Some((char::from_u32(code)?, after))
+        });
+        let Some((character, after)) = decoded else { return name.to_string() };
+        out.push(character);
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escaped_names_are_read_and_others_left_alone() {
+        for (escaped, name) in
+            [("U__my_2e_label", "my.label"), ("U__a__b", "a_b"), ("job", "job"), ("U__broken_zz", "U__broken_zz")]
+        {
+            assert_eq!(unescape_name(escaped), name);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! How rules ask: one trait, so that a rule may ask metrics or, later, logs.
+
+use std::sync::Arc;
+
+use model::Labels;
+use model::storage::MetricReader;
+use promql::{Engine, Expr, Features, QueryLimits, SampleValue, Value};
+
+/// One series of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sampled {
+    /// Its labels.
+    pub labels: Labels,
+    /// Its value.
+    pub value: SampleValue,
+}
+
+impl Sampled {
+    /// The value as one number: a histogram counts as NaN.
+    pub fn float(&self) -> f64 {
+        match &self.value {
+            SampleValue::Float(value) => *value,
+            SampleValue::Histogram(_) => f64::NAN,
+        }
+    }
+}
+
+/// Answers expressions at one time. Blocks while it works.
+pub trait Evaluate: Send + Sync {
+    /// The value of an expression; a scalar counts as one series without labels.
+    fn instant(&self, expr: &Expr, text: &str, at_ms: i64) -> Result<Vec<Sampled>, String>;
+
+    /// The value of a text that is parsed first: what `query` in a template asks.
+    fn query(&self, text: &str, at_ms: i64) -> Result<Vec<Sampled>, String>;
+}
+
+/// Answers from metrics.
+pub struct MetricsEvaluator {
+    /// Evaluates.
+    pub engine: Arc<Engine>,
+    /// The series.
+    pub reader: Arc<dyn MetricReader>,
+    /// Which features of the language are on.
+    pub features: Features,
+}
+
+impl Evaluate for MetricsEvaluator {
+    fn instant(&self, expr: &Expr, text: &str, at_ms: i64) -> Result<Vec<Sampled>, String> {
+        let result = self
+            .engine
+            .instant(self.reader.as_ref(), expr, text, at_ms, &QueryLimits::default())
+            .map_err(|error| error.to_string())?;
+        match result.value {
+            Value::Vector(samples) => {
+                Ok(samples.into_iter().map(|s| Sampled { labels: s.labels, value: s.value }).collect())
+            }
+            Value::Scalar(value, _) => {
+                Ok(vec![Sampled { labels: Labels::empty(), value: SampleValue::Float(value) }])
+            }
+            Value::String(..) | Value::Matrix(_) => Err("rule result is not a vector or scalar".into()),
+        }
+    }
+
+    fn query(&self, text: &str, at_ms: i64) -> Result<Vec<Sampled>, String> {
+        let expr = promql::parse(text, &self.features).map_err(|error| error.to_string())?;
+        self.instant(&expr, text, at_ms)
+    }
+}

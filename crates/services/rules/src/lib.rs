@@ -1,0 +1,71 @@
+//! Owns recording and alerting rules: their files, their evaluation on schedule, and the life of an
+//! alert from pending to resolved.
+//!
+//! Must not know who stores series or delivers alerts: it reads through [`Evaluate`], writes through
+//! [`model::storage::MetricWriter`] and hands alerts to a [`model::alert::AlertSink`].
+
+use std::sync::Arc;
+
+use base::Clock;
+use model::Labels;
+use model::alert::AlertSink;
+use model::storage::MetricWriter;
+
+mod alert;
+mod evaluate;
+pub mod file;
+mod group;
+mod manager;
+mod template;
+
+pub use alert::{ActiveAlert, AlertState};
+pub use evaluate::{Evaluate, MetricsEvaluator, Sampled};
+pub use file::{GroupSpec, RuleSpec, parse_file};
+pub use group::{GroupStatus, Health, RuleStatus};
+pub use manager::{Handle, Rules};
+
+/// What evaluation works with.
+#[derive(Clone)]
+pub struct Deps {
+    /// Answers expressions.
+    pub evaluate: Arc<dyn Evaluate>,
+    /// Takes what rules record, `ALERTS` and `ALERTS_FOR_STATE`.
+    pub writer: Arc<dyn MetricWriter>,
+    /// Takes alerts that fire or are resolved.
+    pub alerts: Arc<dyn AlertSink>,
+    /// What "now" is.
+    pub clock: Clock,
+}
+
+/// Settings that hold for all groups.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The groups, from all files.
+    pub groups: Vec<GroupSpec>,
+    /// Added to every alert that does not have them.
+    pub external_labels: Labels,
+    /// Where people reach this server; links in alerts start with it.
+    pub external_url: String,
+    /// Groups evaluated at once.
+    pub concurrency_max: usize,
+    /// How long after an outage the state of alerts is still restored.
+    pub outage_tolerance_ms: i64,
+    /// A restored alert that is still pending stays so at least this long.
+    pub grace_period_ms: i64,
+    /// How often a firing alert is sent again.
+    pub resend_delay_ms: i64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            groups: Vec::new(),
+            external_labels: Labels::empty(),
+            external_url: String::new(),
+            concurrency_max: 4,
+            outage_tolerance_ms: 3_600_000,
+            grace_period_ms: 600_000,
+            resend_delay_ms: 60_000,
+        }
+    }
+}
