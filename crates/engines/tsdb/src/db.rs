@@ -166,7 +166,9 @@ impl Db {
             fs::remove_file(rubbish).map_err(Error::io("deleting", rubbish))?;
         }
         let blocks = self.blocks();
-        let exists = |ulid: &str| blocks.iter().any(|b| b.meta().ulid == ulid);
+        // A block that was merged since is a source of another one.
+        let exists =
+            |ulid: &str| blocks.iter().any(|b| b.meta().compaction.sources.iter().any(|source| source == ulid));
         let mut into = HeadReplay::new(&self.head, &exists);
         let mut replayed = Replayed::default();
         let (mut last, mut size_bytes) = (0, 0);

@@ -198,10 +198,6 @@ impl Postings {
         self.count == 0
     }
 
-    pub(crate) fn size_bytes(&self) -> usize {
-        self.closed.capacity()
-    }
-
     /// Adds a series; it must be above all others.
     pub(crate) fn push(&mut self, series: u32) {
         self.count += 1;
