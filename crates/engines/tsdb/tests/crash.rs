@@ -222,8 +222,7 @@ fn waiters_share_flushes() {
             let db = &db;
             scope.spawn(move || {
                 for step in 0..20 {
-                    let appended =
-                        try_append(db, &[(series(thread), step * 1_000, step as f64)]).unwrap();
+                    let appended = try_append(db, &[(series(thread), step * 1_000, step as f64)]).unwrap();
                     db.wait_durable(appended.ticket).unwrap();
                 }
             });
