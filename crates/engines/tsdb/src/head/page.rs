@@ -206,10 +206,6 @@ impl Page {
         slots.map(move |slot| page * PAGE_SERIES + slot).zip(&self.records)
     }
 
-    pub(crate) fn records_mut(&mut self) -> impl Iterator<Item = &mut Record> {
-        self.records.iter_mut()
-    }
-
     pub(crate) fn alive(&self) -> [u64; 4] {
         self.alive
     }

@@ -6,8 +6,8 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use model::storage::TimeRange;
 use model::Labels;
+use model::storage::TimeRange;
 
 use super::page::PAGE_SERIES;
 use super::{Head, add};
@@ -90,7 +90,11 @@ impl Head {
     }
 
     /// Labels, chunks in the range and deleted spans of one series.
-    pub(crate) fn series(&self, id: u32, range: TimeRange) -> Option<(Labels, Vec<ChunkHandle>, Vec<TimeRange>)> {
+    pub(crate) fn series(
+        &self,
+        id: u32,
+        range: TimeRange,
+    ) -> Option<(Labels, Vec<ChunkHandle>, Vec<TimeRange>)> {
         let index = self.index.read();
         let pages = self.pages.read();
         let page = pages.get((id / PAGE_SERIES) as usize)?.as_ref()?.read();
