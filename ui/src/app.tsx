@@ -7,11 +7,9 @@ import { clock, duration, zone } from './format/time.ts';
 import { useKeys, KeyHelp } from './keys.tsx';
 import { Mark } from './parts/parts.tsx';
 import { href, PAGES, setParams, timeParams, usePlace, type Page, type Place } from './router.ts';
-import { Alerts } from './pages/alerts/page.tsx';
-import { Explore } from './pages/explore/page.tsx';
+import { later } from './lazy.tsx';
 import { Overview } from './pages/overview/page.tsx';
 import { firing } from './pages/overview/verdict.ts';
-import { Targets } from './pages/targets/page.tsx';
 import { useLoad, type Loaded } from './state/load.ts';
 import { fitToData, readRange, resolve, shift, writeRange, zoomOut, type Span } from './state/range.ts';
 import { readRefresh, useTicks, type Tick } from './state/refresh.ts';
@@ -29,6 +27,10 @@ export interface PageProps {
   place: Place;
   /** What to draw: the chosen range, cut to where the data begins when it is young. */
   span: Span;
+  /** Says which range was chosen; stays the same while that range moves on with the time. */
+  rangeKey: string;
+  /** False until it is known where the data begins: asking for graphs earlier would draw them twice. */
+  ready: boolean;
   tick: Tick;
   situation: WholeSituation;
   onZoom: (span: Span) => void;
@@ -36,6 +38,10 @@ export interface PageProps {
 }
 
 const TITLES: Record<Page, string> = { overview: 'Overview', explore: 'Explore', alerts: 'Alerts', targets: 'Targets' };
+const Explore = later(async () => (await import('./pages/explore/page.tsx')).Explore);
+const Alerts = later(async () => (await import('./pages/alerts/page.tsx')).Alerts);
+const Targets = later(async () => (await import('./pages/targets/page.tsx')).Targets);
+
 const REFRESH: Record<Page, string> = { overview: '10s', explore: 'off', alerts: '10s', targets: '10s' };
 /** The header's own look at alerts and targets on a page that does not refresh itself. */
 const SITUATION_SECONDS = 15;
@@ -67,12 +73,20 @@ function useSituation(tick: Tick): WholeSituation {
 function useBeginnings(tick: Tick, range: string, span: Span): { serverStart: number | undefined; firstSample: number | undefined; waiting: boolean } {
   const start = useLoad('runtime', 0, async (signal) => Date.parse((await api.runtimeInfo(signal)).startTime ?? '') / 1000);
   // Looked for on a coarse grid; once the data covers the range there is no need to look again soon.
-  const first = useLoad(`first ${range}`, Math.floor(tick.now / 30), async (signal) => {
-    const step = Math.max(1, Math.ceil((span.to - span.from) / 300));
-    const { data } = await api.queryRange('count(up)', { start: Math.floor(span.from), end: Math.floor(span.to), step }, signal);
-    return data.result[0]?.values?.[0]?.[0];
-  });
-  return { serverStart: Number.isNaN(start.data) ? undefined : start.data, firstSample: first.data, waiting: first.waiting || start.waiting };
+  const first = useLoad(
+    'first sample',
+    Math.floor(tick.now / 30),
+    async (signal) => {
+      const step = Math.max(1, Math.ceil((span.to - span.from) / 300));
+      const { data } = await api.queryRange('count(up)', { start: Math.floor(span.from), end: Math.floor(span.to), step }, signal);
+      return { from: span.from, step, at: data.result[0]?.values?.[0]?.[0] };
+    },
+    range,
+  );
+  // An answer about another range holds when that one reached back further, or when data began inside it.
+  const known = first.data;
+  const holds = known !== undefined && (known.from <= span.from + known.step || (known.at ?? 0) > known.from + 2 * known.step);
+  return { serverStart: Number.isNaN(start.data) ? undefined : start.data, firstSample: holds ? known.at : undefined, waiting: first.waiting || start.waiting };
 }
 
 export function App(): JSX.Element {
@@ -112,7 +126,7 @@ export function App(): JSX.Element {
     document.title = `${trouble}${page ? TITLES[page] : 'Not found'} · Promontory`;
   }, [page, active]);
 
-  const props: PageProps = { place, span, tick, situation, onZoom: zoom, refresh };
+  const props: PageProps = { place, span, rangeKey, ready: !beginnings.waiting, tick, situation, onZoom: zoom, refresh };
   return (
     <>
       <a class="skip" href="#content" onClick={(event) => (event.preventDefault(), document.querySelector<HTMLElement>('#content')?.focus())}>
@@ -145,8 +159,7 @@ export function App(): JSX.Element {
       <Unreachable />
       <div id="content" tabIndex={-1}>
         <Boundary key={page ?? 'unknown'}>
-          {page === 'overview' && !beginnings.waiting && <Overview {...props} />}
-          {page === 'overview' && beginnings.waiting && <main class="page" />}
+          {page === 'overview' && <Overview {...props} />}
           {page === 'explore' && <Explore {...props} />}
           {page === 'alerts' && <Alerts {...props} />}
           {page === 'targets' && <Targets {...props} />}
@@ -229,8 +242,8 @@ class Boundary extends Component<{ children: ComponentChildren }, { error?: Erro
           <p class="empty-title">This page could not be drawn</p>
           <p class="muted">{error.message}</p>
           <p>
-            <button type="button" class="button" onClick={() => this.setState({ error: undefined })}>
-              Try again
+            <button type="button" class="button" onClick={() => location.reload()}>
+              Load again
             </button>
           </p>
         </div>

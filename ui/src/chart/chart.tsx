@@ -121,12 +121,13 @@ export function Chart(props: ChartProps): preact.JSX.Element {
           ticks: { show: false },
           grid: { show: false },
           incrs: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800, 2_419_200, 7_776_000, 31_536_000],
-          splits: (u, _, from, to, increment) => {
+          splits: (_, __, from, to, increment) => {
             // Ticks on whole hours and days of the browser's time zone.
             const zone = -new Date(from * 1000).getTimezoneOffset() * 60;
             const first = Math.ceil((from + zone) / increment) * increment - zone;
             const splits: number[] = [];
-            for (let at = first; at <= to; at += increment) if (u.valToPos(at, 'x') > 12 && u.valToPos(at, 'x') < u.over.clientWidth - 8) splits.push(at);
+            const margin = (to - from) * 0.02;
+            for (let at = first; at <= to - margin; at += increment) if (at >= from + margin) splits.push(at);
             return splits;
           },
           values: (_, splits, __, ___, increment) => timeTicks(splits, increment),
@@ -146,8 +147,8 @@ export function Chart(props: ChartProps): preact.JSX.Element {
         ...order.map((line): uPlot.Series => ({
           label: line.name,
           stroke: resolve(line.color),
-          width: line.reference ? 1 : stacked ? 1 : 1.5,
-          ...(line.reference ? { dash: [4, 4] } : stacked ? { fill: resolve(line.color, 0.55) } : single || line.mirrored ? { fill: resolve(line.color, 0.12), fillTo: 0 } : {}),
+          width: line.reference ? 1 : stacked ? 0 : 1.5,
+          ...(line.reference ? { dash: [4, 4] } : stacked ? { fill: resolve(line.color, 0.85) } : single || line.mirrored ? { fill: resolve(line.color, 0.12), fillTo: 0 } : {}),
           points: { show: marked && !line.reference, size: 4, stroke: resolve(line.color), fill: resolve(line.color) },
         })),
       ],

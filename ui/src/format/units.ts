@@ -21,16 +21,11 @@ interface Scale {
 
 const BINARY = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'];
 const LARGE = ['', 'k', 'M', 'G', 'T', 'P', 'E'];
-const SMALL = ['m', 'µ', 'n', 'p'];
 
 function decimalScale(size: number, suffix: string): Scale {
   if (size >= 1000) {
     const power = Math.min(LARGE.length - 1, Math.floor(Math.log10(size) / 3 + 1e-9));
     return { factor: 1000 ** power, unit: `${LARGE[power]}${suffix}` };
-  }
-  if (size > 0 && size < 0.01) {
-    const power = Math.min(SMALL.length, Math.ceil(-Math.log10(size) / 3 - 1e-9));
-    return { factor: 1000 ** -power, unit: `${SMALL[power - 1]}${suffix}` };
   }
   return { factor: 1, unit: suffix };
 }
@@ -73,6 +68,8 @@ function scaleOf(size: number, unit: Unit): Scale {
 function digits(value: number): string {
   const size = Math.abs(value);
   if (size === 0) return '0';
+  if (size < 1e-6) return value.toExponential(1);
+  if (size < 0.0995) return String(Number(value.toPrecision(2)));
   return value.toFixed(size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2);
 }
 

@@ -27,7 +27,7 @@ const EXAMPLES = [
   'topk(10, count by (__name__) ({__name__!=""}))',
 ];
 
-export function Explore({ place, span, tick, onZoom, refresh }: PageProps): JSX.Element {
+export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }: PageProps): JSX.Element {
   const { params } = place;
   const expressions = useMemo(() => params.getAll('expr').filter((expression) => expression.trim() !== ''), [params]);
   const asked = JSON.stringify(expressions);
@@ -54,16 +54,20 @@ export function Explore({ place, span, tick, onZoom, refresh }: PageProps): JSX.
   const step = Math.max(askedStep ?? chooseStep(length), length / MOST_POINTS);
   const grid = align(span, step);
   const at = parseTime(params.get('at') ?? '') ?? span.to;
-  const rangeKey = `${params.get('range')} ${params.get('from')} ${params.get('to')}`;
 
-  const graph = useLoad(tab === 'graph' && expressions.length > 0 ? `graph ${asked} ${rangeKey} ${askedStep ?? 'auto'} ${length < 3600 ? '' : step}` : null, tick, async (signal) => ({
-    grid,
-    outcomes: await askRange(expressions, grid, signal),
-  }));
-  const table = useLoad(tab === 'table' && expressions.length > 0 ? `table ${asked} ${params.get('at') ?? rangeKey}` : null, tick, async (signal) => ({
-    at,
-    outcomes: await askInstant(expressions, at, signal),
-  }));
+  const asking = ready && expressions.length > 0;
+  const graph = useLoad(
+    asking && tab === 'graph' ? `graph ${asked}` : null,
+    tick,
+    async (signal) => ({ grid, outcomes: await askRange(expressions, grid, signal) }),
+    `${rangeKey} ${askedStep ?? 'auto'}`,
+  );
+  const table = useLoad(
+    asking && tab === 'table' ? `table ${asked}` : null,
+    tick,
+    async (signal) => ({ outcomes: await askInstant(expressions, at, signal) }),
+    params.get('at') ?? rangeKey,
+  );
   const current = tab === 'graph' ? graph : table;
   const outcomes: readonly Outcome<unknown>[] = current.data?.outcomes ?? [];
 
@@ -271,7 +275,7 @@ function AtField({ at, fixed }: { at: number; fixed: boolean }): JSX.Element {
   );
 }
 
-function GraphView({ data, span, onZoom }: { data: { grid: ReturnType<typeof align>; outcomes: Outcome<{ result: never[] }>[] }; span: PageProps['span']; onZoom: PageProps['onZoom'] }): JSX.Element {
+function GraphView({ data, span, onZoom }: { data: { grid: ReturnType<typeof align>; outcomes: Parameters<typeof toGraph>[0] }; span: PageProps['span']; onZoom: PageProps['onZoom'] }): JSX.Element {
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const [unit, setUnit] = useState<Unit | undefined>(undefined);
   const graph = useMemo(() => toGraph(data.outcomes, data.grid), [data]);
@@ -327,7 +331,7 @@ function GraphView({ data, span, onZoom }: { data: { grid: ReturnType<typeof ali
 const readOrder = (params: URLSearchParams): Order => (params.get('sort') === 'down' ? 'down' : params.get('sort') === 'up' ? 'up' : 'none');
 const NEXT_ORDER: Record<Order, Order> = { none: 'down', down: 'up', up: 'none' };
 
-function TableView({ outcomes, order, several }: { outcomes: readonly Outcome<never>[] | Parameters<typeof toRows>[0]; order: Order; several: boolean }): JSX.Element {
+function TableView({ outcomes, order, several }: { outcomes: Parameters<typeof toRows>[0]; order: Order; several: boolean }): JSX.Element {
   const [limit, setLimit] = useState(ROWS_SHOWN);
   const rows = useMemo(() => sortRows(toRows(outcomes), order), [outcomes, order]);
   if (rows.length === 0) {

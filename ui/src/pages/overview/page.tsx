@@ -46,7 +46,7 @@ const vector = async (query: string, now: number, signal: AbortSignal): Promise<
   return data.resultType === 'vector' ? data.result : [];
 };
 
-export function Overview({ place, span, tick, situation, onZoom }: PageProps): JSX.Element {
+export function Overview({ place, span, rangeKey, ready: spanReady, tick, situation, onZoom }: PageProps): JSX.Element {
   const machines = useLoad('machines', tick, async (signal) => readMachines(await vector(MACHINES, span.to, signal)));
   const asked = place.params.get('instance');
   const machine = machines.data?.find(({ instance }) => instance === asked) ?? (asked === null ? machines.data?.[0] : undefined);
@@ -60,7 +60,7 @@ export function Overview({ place, span, tick, situation, onZoom }: PageProps): J
   const step = chooseStep(span.to - span.from, scrapeSeconds, 240);
   const window = writeDuration(rateWindow(step, scrapeSeconds));
   const now = writeDuration(rateWindow(scrapeSeconds, scrapeSeconds));
-  const ready = !scrape.waiting && selector !== undefined;
+  const ready = spanReady && !scrape.waiting && selector !== undefined;
 
   const facts = useLoad(ready ? `facts ${selector}` : null, tick, async (signal) => readFacts(await vector(factsExpression(selector!, now), span.to, signal)));
   const filesystems = useLoad(ready ? `filesystems ${selector}` : null, tick, async (signal) =>
@@ -115,7 +115,7 @@ export function Overview({ place, span, tick, situation, onZoom }: PageProps): J
                 tick={tick}
                 max={panel.id === 'memory' ? facts.data?.memoryTotal : undefined}
                 onZoom={onZoom}
-                rangeKey={place.params.toString()}
+                rangeKey={rangeKey}
               />
             ))}
             <Filesystems filesystems={filesystems.data} error={filesystems.error} waiting={filesystems.waiting} />

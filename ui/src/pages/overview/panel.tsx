@@ -61,8 +61,11 @@ export function PanelView(props: {
   const { panel, selector, span, step, window } = props;
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const grid = align(span, step);
-  const { data, error, waiting, busy } = useLoad(selector === undefined ? null : `${panel.id} ${selector} ${step} ${props.rangeKey}`, props.tick, (signal) =>
-    draw(panel, selector!, window, grid, signal),
+  const { data, error, waiting, busy } = useLoad(
+    selector === undefined ? null : `${panel.id} ${selector}`,
+    props.tick,
+    (signal) => draw(panel, selector!, window, grid, signal),
+    `${props.rangeKey} ${step}`,
   );
   const times = useMemo(() => (data ? gridTimes(data.grid) : []), [data]);
   const expressions = panel.queries(selector ?? '', window).map(({ expr }) => expr);

@@ -60,7 +60,7 @@ export function judge(situation: Situation): Verdict {
   if (targets > 0 && targetsDown === 0) detail.push(targets === 1 ? 'the one target is up' : `all ${targets} targets are up`);
   else if (targets > 0) detail.push(`${targets - targetsDown} of ${targets} targets are up`);
   if (rules && rules.alerting === 0) detail.push('no alerting rules are loaded');
-  else if (rules) detail.push(`${plural(rules.alerting, 'alerting rule')} watch`);
+  else if (rules) detail.push(`${plural(rules.alerting, 'alerting rule')} loaded`);
 
   const headline = problems.length > 0 ? problems.join(', ') : strained.length > 0 ? strained.map(({ text }) => text).join(', ') : rules?.alerting === 0 ? 'Nothing is firing' : 'All quiet';
   return { tone, headline: headline[0]!.toUpperCase() + headline.slice(1), detail: detail.join(' · ') };

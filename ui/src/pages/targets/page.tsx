@@ -66,7 +66,6 @@ function PoolView({ pool, open, onSwitch, now }: { pool: Pool; open: readonly st
         <span class={pool.down > 0 ? 'text-critical' : 'muted'}>
           {pool.up} of {all} up
         </span>
-        {pool.down > 0 && <span class="text-critical">{pool.down} down</span>}
         {pool.unknown > 0 && <span class="muted">{pool.unknown} not scraped yet</span>}
         <a class="group-meta" href={href('explore', { expr: `up{${matchers({ job: pool.shown[0]?.labels['job'] ?? pool.name })}}` })}>
           Explore
