@@ -116,8 +116,8 @@ export function Chart(props: ChartProps): preact.JSX.Element {
         {
           ...axis,
           space: 70,
-          size: 26,
-          gap: 4,
+          size: 30,
+          gap: 8,
           ticks: { show: false },
           grid: { show: false },
           incrs: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800, 2_419_200, 7_776_000, 31_536_000],

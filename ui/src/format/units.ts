@@ -99,7 +99,8 @@ export function ticks(values: readonly number[], unit: Unit): string[] {
   const scale = scaleOf(largest, unit);
   const first = values[0] ?? 0;
   const increment = Math.abs((values[1] ?? first) - first) / scale.factor;
-  const decimals = increment === 0 ? 0 : Math.max(0, Math.min(6, Math.ceil(-Math.log10(increment) + 0.25)));
+  let decimals = 0;
+  while (decimals < 6 && Math.abs(increment * 10 ** decimals - Math.round(increment * 10 ** decimals)) > 1e-6 * 10 ** decimals) decimals += 1;
   return values.map((value) => {
     const number = minus(trim((value / scale.factor).toFixed(decimals)));
     return value === 0 ? '0' : scale.unit === '' ? number : `${number}\u202f${scale.unit}`;

@@ -59,14 +59,14 @@ const FARTHEST_FORECAST = 90 * DAY;
 
 /**
  * Size, space available and the forecast of each file system, told apart by the label `part`. A forecast
- * needs a quarter of an hour of data: from less, noise would read as a catastrophe.
+ * needs an hour of data: from less, noise would read as a catastrophe.
  */
 export function filesystemExpression(selector: string): string {
   const s = `${selector},fstype!~"${PSEUDO_FILESYSTEMS}"`;
   return [
     `label_replace(node_filesystem_size_bytes{${s}}, "part", "size", "", "")`,
     `label_replace(node_filesystem_avail_bytes{${s}}, "part", "available", "", "")`,
-    `label_replace(predict_linear(node_filesystem_avail_bytes{${s}}[6h], ${DAY}) and node_filesystem_avail_bytes{${s}} offset 15m, "part", "tomorrow", "", "")`,
+    `label_replace(predict_linear(node_filesystem_avail_bytes{${s}}[6h], ${DAY}) and node_filesystem_avail_bytes{${s}} offset 1h, "part", "tomorrow", "", "")`,
   ].join(' or ');
 }
 
