@@ -5,6 +5,8 @@ import type { Editor } from './promql-editor.ts';
 
 interface Props {
   value: string;
+  /** Changes when `value` was set from elsewhere; typing leaves it, so that a late redraw undoes no keystroke. */
+  version: number;
   label: string;
   /** The field that `/` goes to. */
   first: boolean;
@@ -46,12 +48,12 @@ export function ExpressionField(props: Props): JSX.Element {
   }, []);
 
   useEffect(() => {
-    if (editor.current && editor.current.read() !== value) editor.current.write(value);
-  }, [value]);
+    if (editor.current && editor.current.read() !== latest.current.value) editor.current.write(latest.current.value);
+  }, [props.version]);
 
   return (
     <div class="field">
-      <div ref={host} hidden={!loaded} class="field-editor" {...(first && loaded ? { 'data-search': '' } : {})} />
+      <div ref={host} tabIndex={-1} hidden={!loaded} class="field-editor" {...(first && loaded ? { 'data-search': '' } : {})} />
       {!loaded && (
         <textarea
           ref={plain}

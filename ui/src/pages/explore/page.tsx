@@ -1,6 +1,6 @@
 /** Asking PromQL: expressions, a graph or a table, and everything the server says about them. */
 import type { JSX } from 'preact';
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { ApiError } from '../../api/client.ts';
 import type { PageProps } from '../../app.tsx';
 import { Chart } from '../../chart/chart.tsx';
@@ -31,10 +31,14 @@ export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }:
   const { params } = place;
   const expressions = useMemo(() => params.getAll('expr').filter((expression) => expression.trim() !== ''), [params]);
   const asked = JSON.stringify(expressions);
-  const [drafts, setDrafts] = useState<string[]>(expressions.length > 0 ? expressions : ['']);
+  const [drafts, draw] = useState<{ texts: readonly string[]; version: number }>({ texts: expressions.length > 0 ? expressions : [''], version: 0 });
+  // Keys may come faster than redraws: what runs is what was typed last.
+  const typed = useRef(drafts);
+  const change = (texts: readonly string[], version: number): void => draw((typed.current = { texts, version }));
+  const setDrafts = (texts: readonly string[]): void => change(texts, typed.current.version + 1);
   const [history, setHistory] = useState(readHistory);
   useEffect(() => {
-    if (JSON.stringify(drafts.filter((draft) => draft.trim() !== '')) !== asked) setDrafts(expressions.length > 0 ? expressions : ['']);
+    if (JSON.stringify(typed.current.texts.map((draft) => draft.trim()).filter(Boolean)) !== asked) setDrafts(expressions.length > 0 ? expressions : ['']);
   }, [asked]);
 
   const show = (next: readonly string[]): void => {
@@ -45,8 +49,12 @@ export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }:
     setParams({ expr: clean });
     refresh();
   };
-  const run = (): void => show(drafts);
-  const replace = (index: number, text: string): void => setDrafts(drafts.map((draft, at) => (at === index ? text : draft)));
+  const run = (): void => show(typed.current.texts);
+  const type = (index: number, text: string): void =>
+    change(
+      typed.current.texts.map((draft, at) => (at === index ? text : draft)),
+      typed.current.version,
+    );
 
   const tab = params.get('tab') === 'table' ? 'table' : 'graph';
   const askedStep = parseDuration(params.get('step') ?? '');
@@ -75,7 +83,7 @@ export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }:
     <main class="page explore">
       <h1 class="hidden">Explore</h1>
       <div class="expressions">
-        {drafts.map((draft, index) => {
+        {drafts.texts.map((draft, index) => {
           const outcome = outcomes.find(({ expression }) => expression === draft.trim());
           return (
             <div class="expression-row" key={index}>
@@ -83,16 +91,16 @@ export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }:
                 {letter(index)}
               </span>
               <div class={`expression-field${outcome?.error ? ' expression-bad' : ''}`}>
-                <ExpressionField value={draft} label={`Expression ${letter(index)}`} first={index === 0} onChange={(text) => replace(index, text)} onRun={run} />
+                <ExpressionField value={draft} version={drafts.version} label={`Expression ${letter(index)}`} first={index === 0} onChange={(text) => type(index, text)} onRun={run} />
               </div>
-              {drafts.length > 1 && (
+              {drafts.texts.length > 1 && (
                 <button
                   type="button"
                   class="button button-icon"
                   aria-label={`Remove expression ${letter(index)}`}
                   title="Remove"
                   onClick={() => {
-                    const rest = drafts.filter((_, other) => other !== index);
+                    const rest = typed.current.texts.filter((_, other) => other !== index);
                     setDrafts(rest);
                     show(rest);
                   }}
@@ -108,7 +116,7 @@ export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }:
           <button type="button" class="button button-strong" onClick={run} title="Run (Enter, or Ctrl or Cmd with Enter)">
             Run
           </button>
-          <button type="button" class="button" onClick={() => setDrafts([...drafts, ''])}>
+          <button type="button" class="button" onClick={() => setDrafts([...typed.current.texts, ''])}>
             Add expression
           </button>
           <Popover label="History" button="History">
@@ -124,7 +132,7 @@ export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }:
                       class="menu-item mono"
                       title={past}
                       onClick={() => {
-                        const next = [...drafts.slice(0, -1), past];
+                        const next = [...typed.current.texts.slice(0, -1), past];
                         setDrafts(next);
                         show(next);
                         close();

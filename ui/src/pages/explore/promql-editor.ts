@@ -58,7 +58,7 @@ export interface Editor {
 }
 
 export function mountEditor(host: HTMLElement, options: { text: string; label: string; onChange: (text: string) => void; onRun: () => void }): Editor {
-  const root = host.shadowRoot ?? host.attachShadow({ mode: 'open', delegatesFocus: true });
+  const root = host.shadowRoot ?? host.attachShadow({ mode: 'open' });
   const promql = new PromQLExtension().setComplete({
     remote: { url: document.baseURI.replace(/\/$/, ''), apiPrefix: '/api/v1', httpMethod: 'GET', httpErrorHandler: () => undefined },
   });
@@ -99,11 +99,15 @@ export function mountEditor(host: HTMLElement, options: { text: string; label: s
       ],
     }),
   });
+  // The host stands in the document for the editor: whoever focuses it means the text.
+  const focus = (): void => view.focus();
+  host.addEventListener('focus', focus);
   return {
     read: () => view.state.doc.toString(),
     write: (text) => view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text } }),
     focus: () => view.focus(),
     destroy: () => {
+      host.removeEventListener('focus', focus);
       promql.destroy();
       view.destroy();
     },

@@ -38,6 +38,8 @@ function readMachines(result: readonly InstantSeries[]): Machine[] {
   return [...machines.values()].sort((a, b) => a.instance.localeCompare(b.instance, undefined, { numeric: true }));
 }
 
+/** How long the rest of the page waits for what is wrong. */
+const PATIENCE_MS = 2000;
 const ALERTS_SHOWN = 5;
 const DEFAULT_SCRAPE_SECONDS = 15;
 
@@ -72,13 +74,14 @@ export function Overview({ place, span, rangeKey, ready: spanReady, tick, situat
   const strained = tiles.flatMap(({ tone, strain }) => (strain && (tone === 'critical' || tone === 'warning') ? [{ text: strain, tone }] : []));
 
   // What is wrong comes first and decides how far down the rest begins: wait for it, but not for ever.
-  const patience = useDelay(600);
-  const settled = !situation.alerts.waiting || patience;
+  const patience = useDelay(PATIENCE_MS);
+  const { alerts, up, rules } = situation;
+  const settled = patience || !(alerts.waiting || up.waiting || rules.waiting);
 
   return (
     <main class="page overview">
       <h1 class="hidden">Overview</h1>
-      <VerdictLine situation={situation} strained={strained} />
+      <VerdictLine situation={situation} strained={strained} settled={settled} />
       {settled && situation.alerts.data && <AlertStrip alerts={situation.alerts.data} now={span.to} />}
       {settled && machines.error && !machines.data && <Failure error={machines.error} />}
       {settled && machines.data?.length === 0 && (
@@ -126,9 +129,10 @@ export function Overview({ place, span, rangeKey, ready: spanReady, tick, situat
   );
 }
 
-function VerdictLine({ situation, strained }: { situation: PageProps['situation']; strained: readonly { text: string; tone: Tone }[] }): JSX.Element {
+function VerdictLine({ situation, strained, settled }: { situation: PageProps['situation']; strained: readonly { text: string; tone: Tone }[]; settled: boolean }): JSX.Element {
   const { alerts, up, rules } = situation;
   const verdict =
+    settled &&
     alerts.data &&
     judge({
       alerts: alerts.data,
@@ -139,7 +143,7 @@ function VerdictLine({ situation, strained }: { situation: PageProps['situation'
     });
   const down = up.data?.down ?? [];
   return (
-    <section class="verdict" aria-live="polite" data-tone={verdict?.tone ?? 'quiet'}>
+    <section class="verdict" aria-live="polite" data-tone={verdict ? verdict.tone : 'quiet'}>
       {verdict ? (
         <>
           <Mark tone={verdict.tone} large />
@@ -214,6 +218,7 @@ function MachineLine(props: { machine: Machine | undefined; machines: readonly M
     machine?.architecture,
     facts?.cores !== undefined && `${facts.cores} ${facts.cores === 1 ? 'core' : 'cores'}`,
     facts?.memoryTotal !== undefined && `${text(facts.memoryTotal, 'bytes')} memory`,
+    synchronised !== undefined && `clock ${synchronised > 0 ? 'synchronised' : 'not synchronised'}`,
   ].filter(Boolean);
   return (
     <section class="machine">
@@ -234,12 +239,9 @@ function MachineLine(props: { machine: Machine | undefined; machines: readonly M
       ) : (
         machine?.nodename && <span class="mono muted">{machine.instance}</span>
       )}
-      <span class="machine-facts muted">{parts.join(' · ')}</span>
-      {synchronised !== undefined && (
-        <span class="muted" title={facts?.clockOffset === undefined ? '' : `estimated offset ${text(facts.clockOffset, 'seconds')}`}>
-          · clock {synchronised > 0 ? 'synchronised' : 'not synchronised'}
-        </span>
-      )}
+      <span class="muted" title={facts?.clockOffset === undefined ? '' : `clock offset, as the kernel estimates it: ${text(facts.clockOffset, 'seconds')}`}>
+        {parts.join(' · ')}
+      </span>
     </section>
   );
 }

@@ -39,7 +39,12 @@ async function draw(panel: Panel, selector: string, window: string, grid: Grid, 
   const rank = (name: string): number => (panel.order ? (panel.order.indexOf(name) + 100) % 100 : 0);
   if (panel.order) lines.sort((a, b) => rank(a.name) - rank(b.name));
   const drawable = lines.filter((line) => !line.reference && line.values.some((value) => value !== null));
-  if (drawable.length > 0) return { grid, lines: largest(lines, LINES_SHOWN), found: lines.length };
+  if (drawable.length > 0) {
+    // An area without any height only takes room from the names of the others.
+    const high = panel.stacked ? lines.filter((line) => line.values.some((value) => value !== null && value > 0)) : lines;
+    const kept = high.length > 0 ? high : lines;
+    return { grid, lines: largest(kept, LINES_SHOWN), found: kept.length };
+  }
   const present = await api.query(`count by (__name__) ({__name__=~${quote(panel.needs.join('|'))},${selector}})`, grid.end, signal);
   const names = present.data.resultType === 'vector' ? present.data.result.map(({ metric }) => metric['__name__']) : [];
   return { grid, lines: [], found: 0, missing: panel.needs.filter((need) => !names.includes(need)) };
