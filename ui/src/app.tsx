@@ -207,7 +207,7 @@ function Unreachable(): JSX.Element | null {
   return (
     <div class="unreachable" role="alert">
       <Mark tone="critical" />
-      The server has not answered since {clock(since)}. What you see is from before; asking again.
+      The server has not answered since {clock(since)}. What is shown is from before then. Asking again.
     </div>
   );
 }

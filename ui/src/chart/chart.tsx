@@ -55,7 +55,16 @@ function resolver(host: HTMLElement): (color: string, alpha?: number) => string 
   };
 }
 
-const BYTE_INCREMENTS = Array.from({ length: 61 }, (_, power) => 2 ** power);
+/** Steps of an axis that read well in a unit that does not count in tens. */
+const INCREMENTS: Partial<Record<Unit, number[]>> = {
+  bytes: Array.from({ length: 61 }, (_, power) => 2 ** power),
+  'bytes/s': Array.from({ length: 61 }, (_, power) => 2 ** power),
+  seconds: [
+    ...Array.from({ length: 9 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** (power - 9))).flat(),
+    ...[1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200],
+    ...Array.from({ length: 8 }, (_, power) => [1, 2, 5].map((digit) => digit * 86_400 * 10 ** power)).flat(),
+  ],
+};
 
 export function Chart(props: ChartProps): preact.JSX.Element {
   const { times, lines, span, unit, height, stacked = false, hidden, sync } = props;
@@ -138,7 +147,7 @@ export function Chart(props: ChartProps): preact.JSX.Element {
           gap: 6,
           space: 32,
           ticks: { show: false },
-          ...(unit === 'bytes' || unit === 'bytes/s' ? { incrs: BYTE_INCREMENTS } : {}),
+          ...(INCREMENTS[unit] ? { incrs: INCREMENTS[unit] } : {}),
           values: (_, splits) => ticks(latest.current.lines.some((line) => line.mirrored) ? splits.map(Math.abs) : splits, unit),
         },
       ],
@@ -156,7 +165,8 @@ export function Chart(props: ChartProps): preact.JSX.Element {
         setCursor: [
           (u) => {
             const { idx, left = -1, top = -1 } = u.cursor;
-            const mine = (u.cursor as { event?: Event }).event !== undefined || top >= 0;
+            // Charts that only follow another one's cursor show the line, not the readout.
+            const mine = u.over.matches(':hover');
             setHover((last) => {
               if (idx === null || idx === undefined || left < 0 || !mine) return undefined;
               return last && last.index === idx && Math.abs(last.top - top) < 4 ? last : { index: idx, left: u.valToPos(u.data[0][idx] ?? 0, 'x') + u.over.offsetLeft, top, width: u.width };

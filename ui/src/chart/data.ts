@@ -5,6 +5,8 @@ import type { Grid } from '../api/client.ts';
 /** One line of a chart; `values` belong to the times of the chart, null where there is no sample. */
 export interface Line {
   name: string;
+  /** The full name, where `name` is cut to what tells the lines apart. */
+  full?: string;
   /** A CSS colour, usually `var(--series-n)`. */
   color: string;
   values: (number | null)[];

@@ -37,7 +37,7 @@ export function Legend({ lines, unit, hidden, onHide, rows }: LegendProps): prea
             key={line.name}
             class="legend-item"
             aria-pressed={!hidden.has(line.name)}
-            title={`${line.name}\nClick: show alone. Ctrl or Cmd click: hide.`}
+            title={`${line.full ?? line.name}\nClick: show alone. Ctrl or Cmd click: hide.`}
             onClick={(event) => onHide(event.ctrlKey || event.metaKey ? toggle(hidden, line.name) : isolate(names, hidden, line.name))}
           >
             <i class={line.reference ? 'swatch swatch-reference' : 'swatch'} style={{ background: line.color }} />

@@ -112,6 +112,9 @@ describe('results of Explore', () => {
     expect([one.lines.length, one.found, one.histograms]).toEqual([200, 300, 1]);
     const two = toGraph([answer({ result: series(1) }), answer({ result: series(1) })], { start: 0, end: 10, step: 10 });
     expect(two.lines.map(({ name }) => name)).toEqual(['A  x{i="0"}', 'B  x{i="0"}']);
+    const three = toGraph([answer({ result: series(3) })], { start: 0, end: 10, step: 10 });
+    expect([three.common, ...three.lines.map(({ name }) => name)]).toEqual(['x', '{i="0"}', '{i="1"}', '{i="2"}']);
+    expect(three.lines[1]!.full).toBe('x{i="1"}');
   });
   test('tables list every kind of result, and sort by value with what is no number last', () => {
     const rows = toRows([

@@ -320,6 +320,9 @@ function GraphView({ data, span, onZoom }: { data: { grid: ReturnType<typeof ali
             </>
           )}
         </span>
+        <span class="legend-common mono ellipsis" title={graph.common}>
+          {graph.common && `all ${graph.common}`}
+        </span>
         <label>
           Unit{' '}
           <select value={unit ?? graph.unit} onChange={(event) => setUnit(event.currentTarget.value as Unit)}>

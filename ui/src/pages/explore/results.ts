@@ -40,10 +40,20 @@ export interface Graph {
   /** Series that only have native histograms, which a line cannot show. */
   histograms: number;
   unit: Unit;
+  /** What all series have in common and their names therefore leave out; empty when there is nothing. */
+  common: string;
+}
+
+/** The labels that every one of several series carries with the same value. */
+function commonLabels(series: readonly { metric: Labels }[]): Labels {
+  const [first, ...others] = series;
+  if (!first || others.length === 0) return {};
+  return Object.fromEntries(Object.entries(first.metric).filter(([name, value]) => others.every(({ metric }) => metric[name] === value)));
 }
 
 export function toGraph(outcomes: readonly Outcome<{ result: RangeSeries[] }>[], grid: Grid): Graph {
   const several = outcomes.length > 1;
+  const common = commonLabels(outcomes.flatMap(({ answer }) => answer?.data.result ?? []));
   const lines: Line[] = [];
   let found = 0;
   let histograms = 0;
@@ -58,12 +68,13 @@ export function toGraph(outcomes: readonly Outcome<{ result: RangeSeries[] }>[],
       }
       found += 1;
       if (lines.length >= LINES_DRAWN) continue;
-      const name = seriesName(series.metric);
-      const shown = name === '{}' ? expression : name;
-      lines.push({ name: several ? `${letter(index)}  ${shown}` : shown, color: seriesColor(lines.length), values: onGrid(series, grid) });
+      const full = seriesName(series.metric);
+      const distinct = seriesName(Object.fromEntries(Object.entries(series.metric).filter(([name]) => !(name in common))));
+      const shown = full === '{}' ? expression : distinct === '{}' ? full : distinct;
+      lines.push({ full, name: several ? `${letter(index)}  ${shown}` : shown, color: seriesColor(lines.length), values: onGrid(series, grid) });
     }
   });
-  return { lines, found, histograms, unit: units.size === 1 ? [...units][0]! : 'number' };
+  return { lines, found, histograms, common: Object.keys(common).length === 0 ? '' : seriesName(common), unit: units.size === 1 ? [...units][0]! : 'number' };
 }
 
 export interface Row {

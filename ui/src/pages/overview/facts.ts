@@ -95,13 +95,16 @@ export function readFilesystems(result: readonly InstantSeries[]): Filesystem[] 
 
 export const fill = ({ size, available }: Filesystem): number => 1 - available / size;
 
-/** From where on a number is worth a look (warning) and worth getting up (critical). */
+/**
+ * From where on a number is worth a look (warning) and worth getting up (critical). A machine that works
+ * hard is not broken: only what runs out is critical.
+ */
 export const THRESHOLDS = {
-  busy: [0.85, 0.95],
-  loadPerCore: [1, 2],
+  busy: [0.9, Infinity],
+  loadPerCore: [1.5, Infinity],
   memory: [0.85, 0.95],
   filesystem: [0.85, 0.95],
-  pressure: [0.2, 0.5],
+  pressure: [0.3, Infinity],
 } as const;
 
 export function toneOf(value: number | undefined, [warning, critical]: readonly [number, number]): Tone {

@@ -83,7 +83,7 @@ export function Overview({ place, span, rangeKey, ready: spanReady, tick, situat
       <h1 class="hidden">Overview</h1>
       <VerdictLine situation={situation} strained={strained} settled={settled} />
       {settled && situation.alerts.data && <AlertStrip alerts={situation.alerts.data} now={span.to} />}
-      {settled && machines.error && !machines.data && <Failure error={machines.error} />}
+      {settled && machines.error && !machines.data && !alerts.error && <Failure error={machines.error} />}
       {settled && machines.data?.length === 0 && (
         <Empty title="No machine is known yet">
           Neither <code>node_uname_info</code> nor <code>node_time_seconds</code> nor <code>up{'{job="node"}'}</code> has a sample. A server that has just started
@@ -121,7 +121,7 @@ export function Overview({ place, span, rangeKey, ready: spanReady, tick, situat
                 rangeKey={rangeKey}
               />
             ))}
-            <Filesystems filesystems={filesystems.data} error={filesystems.error} waiting={filesystems.waiting} />
+            <Filesystems filesystems={filesystems.data} error={filesystems.error} />
           </div>
         </>
       )}
@@ -255,6 +255,7 @@ interface Tile {
   level?: number;
   /** Said in the verdict when the tone is bad. */
   strain?: string;
+  /** What stands there instead of a number. */
   missing?: string;
 }
 
@@ -262,6 +263,9 @@ function makeTiles(facts: Facts | undefined, filesystems: readonly Filesystem[] 
   const f = facts ?? {};
   const cores = f.cores ?? 1;
   const known = facts !== undefined;
+  // There are CPUs but no rates of them: only one scrape so far.
+  const young = f.cores !== undefined && f.busy === undefined;
+  const rate = (metric: string): string | undefined => (known ? (young ? 'after the next scrape' : `no ${metric}`) : undefined);
   const memory = f.memoryTotal && f.memoryAvailable !== undefined ? 1 - f.memoryAvailable / f.memoryTotal : undefined;
   const fullest = filesystems?.[0];
   const pressures: [string, number][] = [
@@ -282,7 +286,7 @@ function makeTiles(facts: Facts | undefined, filesystems: readonly Filesystem[] 
       tone: toneOf(f.busy, THRESHOLDS.busy),
       level: f.busy,
       strain: f.busy === undefined ? undefined : `CPU ${percent(f.busy)} busy`,
-      missing: known ? 'node_cpu_seconds_total' : undefined,
+      missing: rate('node_cpu_seconds_total'),
     },
     {
       name: 'Load',
@@ -291,7 +295,7 @@ function makeTiles(facts: Facts | undefined, filesystems: readonly Filesystem[] 
       tone: toneOf(f.load === undefined ? undefined : f.load / cores, THRESHOLDS.loadPerCore),
       level: f.load === undefined ? undefined : f.load / cores / 2,
       strain: f.load === undefined ? undefined : `load ${(f.load / cores).toFixed(1)} per core`,
-      missing: known ? 'node_load1' : undefined,
+      missing: known ? 'no node_load1' : undefined,
     },
     {
       name: 'Memory',
@@ -300,7 +304,7 @@ function makeTiles(facts: Facts | undefined, filesystems: readonly Filesystem[] 
       tone: toneOf(memory, THRESHOLDS.memory),
       level: memory,
       strain: memory === undefined ? undefined : `memory ${percent(memory)} used`,
-      missing: known ? 'node_memory_MemAvailable_bytes' : undefined,
+      missing: known ? 'no node_memory_MemAvailable_bytes' : undefined,
     },
     {
       name: 'Fullest disk',
@@ -309,7 +313,7 @@ function makeTiles(facts: Facts | undefined, filesystems: readonly Filesystem[] 
       tone: toneOf(fullest && fill(fullest), THRESHOLDS.filesystem),
       level: fullest && fill(fullest),
       strain: fullest && `${fullest.mountpoint} ${percent(fill(fullest))} full`,
-      missing: filesystems ? 'node_filesystem_size_bytes' : undefined,
+      missing: filesystems ? 'no node_filesystem_size_bytes' : undefined,
     },
     {
       name: 'Pressure',
@@ -318,21 +322,21 @@ function makeTiles(facts: Facts | undefined, filesystems: readonly Filesystem[] 
       tone: toneOf(pressure < 0 ? undefined : pressure, THRESHOLDS.pressure),
       level: pressure < 0 ? undefined : pressure,
       strain: `tasks wait for ${worstPressure} ${percent(Math.max(0, pressure))} of the time`,
-      missing: known ? 'node_pressure_*_waiting_seconds_total' : undefined,
+      missing: rate('node_pressure_*_waiting_seconds_total'),
     },
     {
       name: 'Network',
       shown: pick(traffic, 'bytes/s'),
       detail: traffic === undefined ? '' : `${text(f.received ?? 0, 'bytes/s')} in · ${text(f.sent ?? 0, 'bytes/s')} out`,
       tone: 'quiet',
-      missing: known ? 'node_network_receive_bytes_total' : undefined,
+      missing: rate('node_network_receive_bytes_total'),
     },
     {
       name: 'Uptime',
       shown: up === undefined ? undefined : { value: up, unit: '' },
       detail: f.uptime === undefined ? '' : `booted ${moment(Date.now() / 1000 - f.uptime).replace(/:\d\d$/, '')}`,
       tone: 'quiet',
-      missing: known ? 'node_boot_time_seconds' : undefined,
+      missing: known ? 'no node_boot_time_seconds' : undefined,
     },
   ];
 }
@@ -355,8 +359,8 @@ function TileView({ name, shown, detail, tone, level, missing }: Tile): JSX.Elem
           <b class="muted">{missing ? '–' : '\u00a0'}</b>
         )}
       </div>
-      <div class="tile-detail muted" title={shown ? detail : missing && `no ${missing}`}>
-        {shown ? detail : missing ? `no ${missing}` : '\u00a0'}
+      <div class="tile-detail muted" title={shown ? detail : missing}>
+        {(shown ? detail : missing) || '\u00a0'}
       </div>
       <div class="bar" aria-hidden="true">
         {level !== undefined && <i style={{ width: `${Math.min(100, Math.max(0, level * 100))}%` }} />}
@@ -365,7 +369,7 @@ function TileView({ name, shown, detail, tone, level, missing }: Tile): JSX.Elem
   );
 }
 
-function Filesystems({ filesystems, error, waiting }: { filesystems: readonly Filesystem[] | undefined; error: Error | undefined; waiting: boolean }): JSX.Element {
+function Filesystems({ filesystems, error }: { filesystems: readonly Filesystem[] | undefined; error: Error | undefined }): JSX.Element {
   return (
     <section class="panel" aria-label="File systems">
       <header class="panel-head">
@@ -373,7 +377,7 @@ function Filesystems({ filesystems, error, waiting }: { filesystems: readonly Fi
       </header>
       <div class="panel-body filesystems">
         {error && !filesystems && <Failure error={error} compact />}
-        {waiting && <div class="skeleton" />}
+        {!filesystems && !error && <div class="skeleton" />}
         {filesystems?.length === 0 && (
           <Empty title="No data" compact>
             <code>node_filesystem_size_bytes</code> is not reported.

@@ -1,5 +1,5 @@
 /** One graph of the overview, in all its states: waiting, failed, nothing there, too much, drawn. */
-import type { JSX } from 'preact';
+import { Fragment, type JSX } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import { api, type Grid } from '../../api/client.ts';
 import { Chart } from '../../chart/chart.tsx';
@@ -7,7 +7,7 @@ import { gridTimes, largest, onGrid, type Line } from '../../chart/data.ts';
 import { Legend } from '../../chart/legend.tsx';
 import { Empty, Failure } from '../../parts/parts.tsx';
 import { quote } from '../../promql/build.ts';
-import { href } from '../../router.ts';
+import { currentPlace, href, timeParams } from '../../router.ts';
 import { align, type Span } from '../../state/range.ts';
 import { useLoad } from '../../state/load.ts';
 import type { Tick } from '../../state/refresh.ts';
@@ -84,7 +84,7 @@ export function PanelView(props: {
             {data.lines.length} largest of {data.found}
           </span>
         )}
-        <a class="panel-explore" href={href('explore', { expr: expressions })} title="Open these expressions in Explore">
+        <a class="panel-explore" href={href('explore', { ...timeParams(currentPlace().params), expr: expressions })} title="Open these expressions in Explore">
           Explore
         </a>
       </header>
@@ -97,10 +97,10 @@ export function PanelView(props: {
               <>
                 {props.instance} does not report{' '}
                 {data.missing.map((name, at) => (
-                  <>
+                  <Fragment key={name}>
                     {at > 0 && ', '}
                     <code>{name}</code>
-                  </>
+                  </Fragment>
                 ))}
                 .
               </>
