@@ -29,7 +29,7 @@ let failures = 0;
 let ran = 0;
 
 /** Runs a test in a fresh browser profile and fails it also for what no page may do. */
-async function test(name, run, { colorScheme = 'dark', refusals = 0, viewport = { width: 1440, height: 900 } } = {}) {
+async function test(name, run, { colorScheme = 'dark', refusals = 0, tolerated = /^$/, viewport = { width: 1440, height: 900 } } = {}) {
   if (!only.test(name)) return;
   ran += 1;
   const watchdog = setTimeout(() => {
@@ -63,7 +63,7 @@ async function test(name, run, { colorScheme = 'dark', refusals = 0, viewport = 
   });
   context.on('console', (message) => {
     // The browser itself reports a refused query as an error; those are counted above.
-    if (message.type() === 'error' && !/the server responded with a status of 4\d\d/.test(message.text())) wrong.push(`console: ${message.text()}`);
+    if (message.type() === 'error' && !tolerated.test(message.text()) && !/the server responded with a status of 4\d\d/.test(message.text())) wrong.push(`console: ${message.text()}`);
   });
   context.on('weberror', (error) => wrong.push(`uncaught: ${error.error().stack}`));
   try {
@@ -230,6 +230,62 @@ await test(
   },
   { refusals: 1 },
 );
+
+await test('warnings and hints of the server stand under the expression', async (page) => {
+  await page.route('**/api/v1/query_range?*', async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ response: answer, json: { ...(await answer.json()), warnings: ['a store is away'], infos: ['metric might not be a counter'] } });
+  });
+  await open(page, 'explore?expr=up');
+  const notes = page.locator('.notes li');
+  await notes.nth(1).waitFor();
+  assert.deepEqual((await notes.allInnerTexts()).map((text) => text.trim()), ['a store is away', 'metric might not be a counter']);
+});
+
+await test(
+  'a server that goes away is said at once, what was seen stays, and it is asked again',
+  async (page) => {
+    await open(page);
+    await page.waitForFunction(() => document.querySelectorAll('.panels canvas').length >= 3);
+    await page.route('**/api/**', (route) => route.abort());
+    await page.keyboard.press('r');
+    await page.locator('.unreachable').waitFor();
+    assert.ok((await page.locator('.panels canvas').count()) >= 3);
+    await page.unroute('**/api/**');
+    await page.keyboard.press('r');
+    await page.locator('.unreachable').waitFor({ state: 'detached' });
+  },
+  { tolerated: /net::ERR_FAILED/ },
+);
+
+await test('a flood of alerts is cut to the worst, and all are one click away', async (page) => {
+  const alerts = Array.from({ length: 40 }, (_, index) => ({
+    labels: { alertname: `Flood${index}`, severity: index === 33 ? 'critical' : 'warning', instance: `host-${index}` },
+    annotations: {},
+    state: 'firing',
+    activeAt: new Date(Date.now() - index * 60_000).toISOString(),
+    value: '1e+00',
+  }));
+  await page.route('**/api/v1/alerts', (route) => route.fulfill({ json: { status: 'success', data: { alerts } } }));
+  await open(page);
+  await page.locator('.strip-row').first().waitFor();
+  assert.match(await page.locator('.verdict-headline').innerText(), /^40 alerts firing/);
+  assert.equal(await page.locator('.strip-row').count(), 5);
+  assert.equal(await page.locator('.strip-name').first().innerText(), 'Flood33');
+  await page.getByRole('button', { name: 'Show all 40' }).click();
+  assert.equal(await page.locator('.strip-row').count(), 40);
+});
+
+await test('of several machines the one in the URL is shown', async (page) => {
+  const { result } = await query('group by (instance) (node_load1)');
+  const instance = result[result.length - 1]?.metric.instance;
+  if (instance === undefined) return;
+  await open(page, `?${new URLSearchParams({ instance })}`);
+  await page.locator('.machine', { hasText: instance }).waitFor();
+  if (result.length > 1) assert.equal(await page.getByLabel('Machine').inputValue(), instance);
+  await open(page, '?instance=nobody:9100');
+  await page.getByText('No machine “nobody:9100” is known').waitFor();
+});
 
 await test('a click on a name shows its line alone, a second one all', async (page) => {
   await open(page, 'explore?expr=vector(1)&expr=vector(2)');

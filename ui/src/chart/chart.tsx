@@ -95,7 +95,7 @@ export function Chart(props: ChartProps): preact.JSX.Element {
     if (!element) return;
     const resolve = resolver(element);
     const order = stacked ? [...shown].reverse() : shown;
-    const single = shown.length === 1;
+    const filled = shown.length === 1 || shown.some((line) => line.mirrored);
     const axis = { stroke: resolve('var(--muted)'), font: `11px ${getComputedStyle(element).fontFamily}`, grid: { stroke: resolve('var(--grid)'), width: 1 } };
     const options: uPlot.Options = {
       width: Math.max(80, element.clientWidth),
@@ -157,7 +157,7 @@ export function Chart(props: ChartProps): preact.JSX.Element {
           label: line.name,
           stroke: resolve(line.color),
           width: line.reference ? 1 : stacked ? 0 : 1.5,
-          ...(line.reference ? { dash: [4, 4] } : stacked ? { fill: resolve(line.color, 0.85) } : single || line.mirrored ? { fill: resolve(line.color, 0.12), fillTo: 0 } : {}),
+          ...(line.reference ? { dash: [4, 4] } : stacked ? { fill: resolve(line.color, 0.85) } : filled ? { fill: resolve(line.color, 0.12), fillTo: 0 } : {}),
           points: { show: marked && !line.reference, size: 4, stroke: resolve(line.color), fill: resolve(line.color) },
         })),
       ],

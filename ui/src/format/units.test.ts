@@ -18,6 +18,8 @@ describe('quantity', () => {
   test('fractions are percentages', () => {
     expect(quantity(0.0268, 'fraction')).toEqual({ value: '2.68', unit: '%' });
     expect(quantity(1, 'fraction')).toEqual({ value: '100', unit: '%' });
+    expect(quantity(0.00033, 'fraction')).toEqual({ value: '0.03', unit: '%' });
+    expect(quantity(0.00001, 'fraction')).toEqual({ value: '0', unit: '%' });
   });
   test('counts below ten thousand stand as they are', () => {
     expect(quantity(9999, 'number')).toEqual({ value: '9999', unit: '' });

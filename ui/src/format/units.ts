@@ -82,7 +82,9 @@ export function quantity(value: number, unit: Unit): Quantity {
   // Rounding may carry into the next scale: 1023.99 KiB is 1.00 MiB.
   const shown = Number(digits(value / scale.factor));
   if (unit !== 'seconds') scale = scaleOf(Math.abs(shown * scale.factor), unit);
-  return { value: minus(digits(value / scale.factor)), unit: scale.unit };
+  // Hundredths of a percent are as fine as anyone needs.
+  const number = unit === 'fraction' ? digits(Math.round(value * 1e4) / 100) : digits(value / scale.factor);
+  return { value: minus(number), unit: scale.unit };
 }
 
 /** The same as one string. Percent and plain numbers carry their unit without a gap where custom has it so. */

@@ -1,7 +1,7 @@
 /** The numbers about a machine that stand above the graphs, and what they mean. */
 import type { InstantSeries, Labels } from '../../api/types.ts';
 import type { Tone } from '../../parts/parts.tsx';
-import { PSEUDO_FILESYSTEMS } from './panels.ts';
+import { PSEUDO_FILESYSTEMS, VIRTUAL_LINKS } from './panels.ts';
 
 /** Expressions whose first value is shown. `s` is the machine's matchers, `w` the window of rates. */
 export const FACTS = {
@@ -11,8 +11,8 @@ export const FACTS = {
   memoryTotal: (s: string) => `node_memory_MemTotal_bytes{${s}}`,
   memoryAvailable: (s: string) => `node_memory_MemAvailable_bytes{${s}}`,
   swapUsed: (s: string) => `node_memory_SwapTotal_bytes{${s}} - node_memory_SwapFree_bytes{${s}}`,
-  received: (s: string, w: string) => `sum(rate(node_network_receive_bytes_total{${s},device!="lo"}[${w}]))`,
-  sent: (s: string, w: string) => `sum(rate(node_network_transmit_bytes_total{${s},device!="lo"}[${w}]))`,
+  received: (s: string, w: string) => `sum(rate(node_network_receive_bytes_total{${s},device!~"${VIRTUAL_LINKS}"}[${w}]))`,
+  sent: (s: string, w: string) => `sum(rate(node_network_transmit_bytes_total{${s},device!~"${VIRTUAL_LINKS}"}[${w}]))`,
   pressureCpu: (s: string, w: string) => `rate(node_pressure_cpu_waiting_seconds_total{${s}}[${w}])`,
   pressureDisk: (s: string, w: string) => `rate(node_pressure_io_waiting_seconds_total{${s}}[${w}])`,
   pressureMemory: (s: string, w: string) => `rate(node_pressure_memory_waiting_seconds_total{${s}}[${w}])`,

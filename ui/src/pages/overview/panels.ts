@@ -29,7 +29,7 @@ export interface Panel {
 }
 
 /** Devices that carry no traffic of their own: loopback, and what containers and bridges mirror. */
-const VIRTUAL_LINKS = 'lo|veth.*|docker.*|br-.*|virbr.*|cali.*|cni.*|flannel.*|lxc.*|cilium.*|tap.*|ifb.*|dummy.*|kube-.*';
+export const VIRTUAL_LINKS = 'lo|veth.*|docker.*|br-.*|virbr.*|cali.*|cni.*|flannel.*|lxc.*|cilium.*|tap.*|ifb.*|dummy.*|kube-.*';
 const VIRTUAL_DISKS = 'loop.*|ram.*|zram.*|sr[0-9]+|fd[0-9]+';
 /** File systems that are no place to run out of. */
 export const PSEUDO_FILESYSTEMS = 'tmpfs|devtmpfs|ramfs|squashfs|autofs|iso9660|nsfs|proc|sysfs|cgroup2?|fuse.lxcfs|efivarfs|tracefs|overlay';
