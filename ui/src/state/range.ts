@@ -67,9 +67,10 @@ export function shift(span: Span, direction: -1 | 1, now: number): Range {
   return { kind: 'fixed', from: Math.round(to - length), to: Math.round(to) };
 }
 
-/** Twice the length around the same middle, never past now. */
+/** Twice the length around the same middle, never past now. What ends now keeps ending now. */
 export function zoomOut(range: Range, span: Span, now: number): Range {
-  const length = Math.min(LONGEST_SPAN, (span.to - span.from) * 2);
+  const current = range.kind === 'last' ? range.seconds : span.to - span.from;
+  const length = Math.min(LONGEST_SPAN, current * 2);
   if (range.kind !== 'fixed') return { kind: 'last', seconds: Math.max(SHORTEST_SPAN, Math.round(length / 60) * 60) };
   const to = Math.min(now, (span.from + span.to) / 2 + length / 2);
   return { kind: 'fixed', from: Math.round(to - length), to: Math.round(to) };
