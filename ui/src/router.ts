@@ -40,6 +40,9 @@ export function href(page: Page, params: URLSearchParams | Patch = {}): string {
   return `${page === 'overview' ? './' : page}${query === '' ? '' : `?${query}`}`;
 }
 
+/** A link to a page that takes the time range along. */
+export const link = (page: Page, patch: Patch = {}): string => href(page, { ...timeParams(currentPlace().params), ...patch });
+
 let place = typeof location === 'undefined' ? readPlace('/', '', '/') : readPlace(location.pathname, location.search, basePath());
 const listeners = new Set<(place: Place) => void>();
 

@@ -106,7 +106,7 @@ export function Chart(props: ChartProps): preact.JSX.Element {
         y: false,
         points: { size: 7, width: 1.5 },
         drag: { x: true, y: false, setScale: false },
-        ...(sync === undefined ? {} : { sync: { key: sync, setSeries: false } }),
+        ...(sync === undefined ? {} : { sync: { key: sync, setSeries: false, filters: { pub: (type) => type === 'mousemove' || type === 'mouseleave' } } }),
       },
       scales: {
         x: { time: false, range: () => [latest.current.span.from, latest.current.span.to] },

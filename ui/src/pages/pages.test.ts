@@ -18,7 +18,7 @@ describe('the verdict', () => {
     expect(verdict).toMatchObject({ tone: 'critical', headline: '2 alerts firing, 1 target down, 1 rule failing' });
   });
   test('does not call it quiet when nothing could alert', () => {
-    expect(judge({ ...quiet, rules: { alerting: 0, failing: 0 } }).headline).toBe('Nothing is firing');
+    expect(judge({ ...quiet, rules: { alerting: 0, failing: 0 } })).toMatchObject({ tone: 'quiet', headline: 'Nothing is firing' });
   });
   test('is not quiet while a number is beyond its threshold', () => {
     expect(judge({ ...quiet, strained: [{ text: '/var 96 % full', tone: 'critical' }] })).toMatchObject({ tone: 'critical', headline: '/var 96 % full' });

@@ -7,7 +7,7 @@ import type { PageProps } from '../../app.tsx';
 import { duration, moment } from '../../format/time.ts';
 import { quantity } from '../../format/units.ts';
 import { Badge, Chips, Empty, Failure, LabelList, Mark, Search, type Tone } from '../../parts/parts.tsx';
-import { href, setParams } from '../../router.ts';
+import { link, setParams } from '../../router.ts';
 import { useLoad } from '../../state/load.ts';
 import { severityTone } from '../overview/verdict.ts';
 import { countByFilter, FILTERS, readFilter, shownGroups, type Filter } from './model.ts';
@@ -132,7 +132,7 @@ function RuleRow({ rule, open, now, onSwitch }: { rule: Rule; open: boolean; now
           {rule.health === 'err' && <Failure error={new Error(rule.lastError ?? 'The rule cannot be evaluated.')} />}
           <div class="expression">
             <pre>{rule.query}</pre>
-            <a class="button" href={href('explore', { expr: rule.query })}>
+            <a class="button" href={link('explore', { expr: rule.query })}>
               Explore
             </a>
           </div>

@@ -1,13 +1,13 @@
 /** This machine at a glance: what is wrong first, then numbers, then graphs. */
 import type { JSX } from 'preact';
-import { useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import { api } from '../../api/client.ts';
 import type { Alert, InstantSeries } from '../../api/types.ts';
 import { duration, moment, parseDuration, writeDuration } from '../../format/time.ts';
 import { quantity, text, type Quantity } from '../../format/units.ts';
 import { Empty, Failure, LabelList, Mark, useDelay, type Tone } from '../../parts/parts.tsx';
 import { chooseStep, matchers, rateWindow } from '../../promql/build.ts';
-import { href, setParams, timeParams } from '../../router.ts';
+import { link, setParams } from '../../router.ts';
 import type { PageProps } from '../../app.tsx';
 import { useLoad } from '../../state/load.ts';
 import { factsExpression, fill, filesystemExpression, readFacts, readFilesystems, THRESHOLDS, toneOf, type Facts, type Filesystem } from './facts.ts';
@@ -40,6 +40,8 @@ function readMachines(result: readonly InstantSeries[]): Machine[] {
 
 /** How long the rest of the page waits for what is wrong. */
 const PATIENCE_MS = 2000;
+/** How often to look while there is no machine at all. */
+const FIRST_SCRAPE_MS = 2000;
 const ALERTS_SHOWN = 5;
 const DEFAULT_SCRAPE_SECONDS = 15;
 
@@ -48,8 +50,15 @@ const vector = async (query: string, now: number, signal: AbortSignal): Promise<
   return data.resultType === 'vector' ? data.result : [];
 };
 
-export function Overview({ place, span, rangeKey, ready: spanReady, tick, situation, onZoom }: PageProps): JSX.Element {
+export function Overview({ place, span, rangeKey, ready: spanReady, tick, situation, onZoom, refresh }: PageProps): JSX.Element {
   const machines = useLoad('machines', tick, async (signal) => readMachines(await vector(MACHINES, span.to, signal)));
+  // A server that has just started: its first scrape is seconds away.
+  const noMachine = machines.data?.length === 0;
+  useEffect(() => {
+    if (!noMachine) return;
+    const timer = setInterval(refresh, FIRST_SCRAPE_MS);
+    return () => clearInterval(timer);
+  }, [noMachine]);
   const asked = place.params.get('instance');
   const machine = machines.data?.find(({ instance }) => instance === asked) ?? (asked === null ? machines.data?.[0] : undefined);
   const selector = machine && matchers({ ...(machine.job === '' ? {} : { job: machine.job }), instance: machine.instance });
@@ -87,7 +96,7 @@ export function Overview({ place, span, rangeKey, ready: spanReady, tick, situat
       {settled && machines.data?.length === 0 && (
         <Empty title="No machine is known yet">
           Neither <code>node_uname_info</code> nor <code>node_time_seconds</code> nor <code>up{'{job="node"}'}</code> has a sample. A server that has just started
-          needs one scrape; after that, look at <a href={href('targets', timeParams(place.params))}>the targets</a>.
+          needs one scrape; after that, look at <a href={link('targets')}>the targets</a>.
         </Empty>
       )}
       {settled && machines.data && machines.data.length > 0 && !machine && (
@@ -153,7 +162,7 @@ function VerdictLine({ situation, strained, settled }: { situation: PageProps['s
             {down.length > 0 && (
               <>
                 {' · '}
-                <a href={href('targets', { health: 'down' })}>
+                <a href={link('targets', { health: 'down' })}>
                   down: {down.slice(0, 3).map(({ job, instance }) => `${job} ${instance}`).join(', ')}
                   {down.length > 3 ? `, ${down.length - 3} more` : ''}
                 </a>
@@ -187,7 +196,7 @@ function AlertStrip({ alerts, now }: { alerts: readonly Alert[]; now: number }):
         const since = Date.parse(alert.activeAt ?? '') / 1000;
         const summary = alert.annotations['summary'] ?? alert.annotations['message'] ?? alert.annotations['description'];
         return (
-          <a class={`strip-row tone-edge-${tone}`} key={JSON.stringify(alert.labels)} href={href('alerts', { q: name, open: name })}>
+          <a class={`strip-row tone-edge-${tone}`} key={JSON.stringify(alert.labels)} href={link('alerts', { q: name, open: name })}>
             <span class="strip-severity">
               <Mark tone={tone} />
               {alert.labels['severity'] ?? 'firing'}

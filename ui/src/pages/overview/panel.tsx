@@ -7,7 +7,7 @@ import { gridTimes, largest, onGrid, type Line } from '../../chart/data.ts';
 import { Legend } from '../../chart/legend.tsx';
 import { Empty, Failure } from '../../parts/parts.tsx';
 import { quote } from '../../promql/build.ts';
-import { currentPlace, href, timeParams } from '../../router.ts';
+import { link } from '../../router.ts';
 import { align, type Span } from '../../state/range.ts';
 import { useLoad } from '../../state/load.ts';
 import type { Tick } from '../../state/refresh.ts';
@@ -84,7 +84,7 @@ export function PanelView(props: {
             {data.lines.length} largest of {data.found}
           </span>
         )}
-        <a class="panel-explore" href={href('explore', { ...timeParams(currentPlace().params), expr: expressions })} title="Open these expressions in Explore">
+        <a class="panel-explore" href={link('explore', { expr: expressions })} title="Open these expressions in Explore">
           Explore
         </a>
       </header>

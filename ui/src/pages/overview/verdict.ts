@@ -52,7 +52,7 @@ export function judge(situation: Situation): Verdict {
 
   const worst = active[0] ? severityTone(active[0].labels) : undefined;
   const tones: Tone[] = [...(worst ? [worst] : []), ...(targetsDown > 0 || (rules && rules.failing > 0) ? (['warning'] as Tone[]) : []), ...strained.map(({ tone }) => tone)];
-  const tone = tones.sort((a, b) => RANK[a] - RANK[b])[0] ?? 'ok';
+  const tone = tones.sort((a, b) => RANK[a] - RANK[b])[0] ?? (rules?.alerting === 0 || rules === undefined ? 'quiet' : 'ok');
 
   const detail: string[] = [];
   if (problems.length > 0 && strained.length > 0) detail.push(strained.map(({ text }) => text).join(', '));
@@ -62,6 +62,6 @@ export function judge(situation: Situation): Verdict {
   if (rules && rules.alerting === 0) detail.push('no alerting rules are loaded');
   else if (rules) detail.push(`${plural(rules.alerting, 'alerting rule')} loaded`);
 
-  const headline = problems.length > 0 ? problems.join(', ') : strained.length > 0 ? strained.map(({ text }) => text).join(', ') : rules?.alerting === 0 ? 'Nothing is firing' : 'All quiet';
+  const headline = problems.length > 0 ? problems.join(', ') : strained.length > 0 ? strained.map(({ text }) => text).join(', ') : rules === undefined || rules.alerting === 0 ? 'Nothing is firing' : 'All quiet';
   return { tone, headline: headline[0]!.toUpperCase() + headline.slice(1), detail: detail.join(' · ') };
 }

@@ -7,7 +7,7 @@ import type { PageProps } from '../../app.tsx';
 import { duration, moment } from '../../format/time.ts';
 import { Chips, Empty, Failure, LabelList, Mark, Search, type Tone } from '../../parts/parts.tsx';
 import { matchers } from '../../promql/build.ts';
-import { href, setParams } from '../../router.ts';
+import { link, setParams } from '../../router.ts';
 import { useLoad } from '../../state/load.ts';
 import { countByHealth, HEALTHS, pools, readHealth, type Health, type Pool } from './model.ts';
 
@@ -67,7 +67,7 @@ function PoolView({ pool, open, onSwitch, now }: { pool: Pool; open: readonly st
           {pool.up} of {all} up
         </span>
         {pool.unknown > 0 && <span class="muted">{pool.unknown} not scraped yet</span>}
-        <a class="group-meta" href={href('explore', { expr: `up{${matchers({ job: pool.shown[0]?.labels['job'] ?? pool.name })}}` })}>
+        <a class="group-meta" href={link('explore', { expr: `up{${matchers({ job: pool.shown[0]?.labels['job'] ?? pool.name })}}` })}>
           Explore
         </a>
       </header>
@@ -138,7 +138,7 @@ function TargetRow({ target, open, now, onSwitch }: { target: Target; open: bool
             </div>
           </dl>
           <p>
-            <a class="button" href={href('explore', { expr: `up{${matchers(target.labels)}}`, range: '1h' })}>
+            <a class="button" href={link('explore', { expr: `up{${matchers(target.labels)}}` })}>
               Explore up
             </a>
           </p>
