@@ -94,7 +94,7 @@ impl Evaluator<'_> {
         let steps = env.steps.count;
         let span = unparen(&aggregate.expr).span();
         let table_bytes = groups.labels.len() as u64 * 2 * row_bytes(steps);
-        self.budget.take(0, table_bytes)?;
+        let _table_charge = self.budget.charge(0, table_bytes)?;
         let new_table = || Table::new(op, groups.labels.len(), steps, span);
         let add = |table: &mut Table, at: usize, cells: &Cells, notes: &mut Notes| {
             table.add(groups.of_row[at] as usize, cells, rows.labels(at), rows.drop_name(at), notes);
@@ -141,9 +141,8 @@ impl Evaluator<'_> {
             }
             table
         };
-        let out = table.finish(groups.labels, &mut self.notes);
-        self.charge(&out)?;
-        self.budget.give_back(0, table_bytes);
+        let mut out = table.finish(groups.labels, &mut self.notes);
+        self.charge(&mut out)?;
         Ok(out)
     }
 }
@@ -471,7 +470,7 @@ impl Table {
                 finish_histograms(histograms, &mut cells, self.span, notes);
             }
             if cells.any_present() {
-                rows.push(Row { labels, drop_name: self.drop_name[group], cells });
+                rows.push(Row::new(labels, self.drop_name[group], cells));
             }
         }
         rows

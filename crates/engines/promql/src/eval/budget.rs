@@ -39,6 +39,25 @@ pub struct QueryLimits {
     pub per_step_stats: bool,
 }
 
+/// A part of a query's budget, given back when dropped. A clone holds nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Charge(Option<(Arc<Budget>, u64, u64)>);
+
+impl Clone for Charge {
+    fn clone(&self) -> Self {
+        Charge(None)
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        if let Some((budget, samples, bytes)) = &self.0 {
+            budget.samples.fetch_sub(*samples, Ordering::Relaxed);
+            budget.bytes.fetch_sub(*bytes, Ordering::Relaxed);
+        }
+    }
+}
+
 /// The account of a running query.
 #[derive(Debug)]
 pub(crate) struct Budget {
@@ -95,22 +114,17 @@ impl Budget {
         Ok(())
     }
 
-    /// Takes samples and bytes from the budget until they are given back.
-    pub(crate) fn take(&self, samples: u64, bytes: u64) -> Result<(), QueryError> {
+    /// Takes samples and bytes from the budget for as long as the result lives.
+    pub(crate) fn charge(self: &Arc<Self>, samples: u64, bytes: u64) -> Result<Charge, QueryError> {
         let now = self.samples.fetch_add(samples, Ordering::Relaxed) + samples;
         self.peak_samples.fetch_max(now, Ordering::Relaxed);
         let now_bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         self.peak_bytes.fetch_max(now_bytes, Ordering::Relaxed);
+        let charge = Charge(Some((self.clone(), samples, bytes)));
         if now > self.max_samples || now_bytes > self.max_bytes {
             return Err(QueryError::TooManySamples);
         }
-        Ok(())
-    }
-
-    /// Gives back what was taken.
-    pub(crate) fn give_back(&self, samples: u64, bytes: u64) {
-        self.samples.fetch_sub(samples, Ordering::Relaxed);
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        Ok(charge)
     }
 
     pub(crate) fn count_series(&self, series: u64) {

@@ -66,7 +66,6 @@ impl<'q> Evaluator<'q> {
                             }
                         })
                         .collect();
-                    self.release(rows);
                     values
                 }
                 (name, _) => return Err(unknown_function(name)),
@@ -105,7 +104,6 @@ impl<'q> Evaluator<'q> {
             "absent" => {
                 let rows = self.rows(argument(call, 0)?, env)?;
                 let absent = absent_steps(&rows, env.steps.count);
-                self.release(rows);
                 ready_vector(absent_labels(argument(call, 0)?), absent)
             }
             "round" => {
@@ -295,7 +293,6 @@ impl<'q> Evaluator<'q> {
                 let rows = self.leaf(leaf, None, |w, _, r| over_time::present(w, r))?;
                 let rows = self.collect(rows, env)?;
                 let absent = absent_steps(&rows, env.steps.count);
-                self.release(rows);
                 ready_vector(absent_labels(range), absent)
             }
             _ => Err(unknown_function(name)),
@@ -394,7 +391,7 @@ fn unknown_function(name: &str) -> QueryError {
 /// A vector of one series.
 fn ready_vector<'q>(labels: Labels, values: Vec<f64>) -> Result<Box<dyn Rows + 'q>, QueryError> {
     let cells = Cells { values, histograms: Vec::new() };
-    let rows = if cells.any_present() { vec![Row { labels, drop_name: false, cells }] } else { Vec::new() };
+    let rows = if cells.any_present() { vec![Row::new(labels, false, cells)] } else { Vec::new() };
     Ok(Box::new(Ready(rows)))
 }
 

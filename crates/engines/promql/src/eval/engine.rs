@@ -85,14 +85,14 @@ impl Engine {
         is_instant: bool,
     ) -> Result<QueryResult, QueryError> {
         let options = &self.options;
-        let budget = Budget::new(
+        let budget = Arc::new(Budget::new(
             limits.max_samples.map_or(options.max_samples, |max| max.min(options.max_samples)),
             options.max_bytes,
             limits.timeout.map_or(options.timeout, |timeout| timeout.min(options.timeout)),
             &options.clock,
             limits.cancel.clone(),
             if limits.per_step_stats { steps.count } else { 0 },
-        );
+        ));
         let mut evaluator = Evaluator {
             reader,
             text,
@@ -215,7 +215,7 @@ pub(crate) struct Evaluator<'q> {
     pub(crate) options: &'q EngineOptions,
     pub(crate) times: QueryTimes,
     pub(crate) lookback_ms: i64,
-    pub(crate) budget: &'q Budget,
+    pub(crate) budget: &'q Arc<Budget>,
     pub(crate) notes: Notes,
     /// Selections made so far: what two parts of a query select alike is looked up once.
     pub(crate) selections: Vec<(TimeRange, Vec<Matcher>, Vec<Arc<dyn Series>>)>,
@@ -266,18 +266,11 @@ impl<'q> Evaluator<'q> {
     }
 
     /// Takes rows that an operator made from the budget.
-    pub(crate) fn charge(&self, rows: &[Row]) -> Result<(), QueryError> {
+    pub(crate) fn charge(&self, rows: &mut [Row]) -> Result<(), QueryError> {
         for row in rows {
-            self.budget.take(row.cells.weight(), row_bytes(row.cells.values.len()))?;
+            row.charge = self.budget.charge(row.cells.weight(), row_bytes(row.cells.values.len()))?;
         }
         self.budget.check()
-    }
-
-    /// Gives rows that are not needed any more back to the budget.
-    pub(crate) fn release(&self, rows: Vec<Row>) {
-        for row in &rows {
-            self.budget.give_back(row.cells.weight(), row_bytes(row.cells.values.len()));
-        }
     }
 
     /// The rows of a vector expression, computed as they are asked for where that is possible.
@@ -291,13 +284,9 @@ impl<'q> Evaluator<'q> {
             let once = Env { steps: Steps::instant(env.steps.start_ms), ..env };
             let mut rows = self.rows(expr, once)?;
             for row in &mut rows {
-                let cells = row.cells.broadcast(env.steps.count);
-                self.budget.take(
-                    cells.weight().saturating_sub(row.cells.weight()),
-                    row_bytes(env.steps.count) - row_bytes(1),
-                )?;
-                row.cells = cells;
+                row.cells = row.cells.broadcast(env.steps.count);
             }
+            self.charge(&mut rows)?;
             return Ok(Box::new(Ready(rows)));
         }
         match expr {

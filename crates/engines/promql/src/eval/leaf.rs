@@ -9,7 +9,7 @@ use model::storage::Series;
 
 use super::QueryError;
 use super::annotations::Notes;
-use super::budget::Budget;
+use super::budget::{Budget, Charge};
 use super::rows::{Rows, Scratch};
 use super::value::{Cell, Cells, Row, Steps};
 
@@ -43,16 +43,21 @@ impl Feed {
         }
     }
 
-    /// Decodes a series. What it took from the budget is the result.
-    pub(crate) fn read(&self, at: usize, into: &mut Samples, budget: &Budget) -> Result<u64, QueryError> {
+    /// Decodes a series. The result holds what that took from the budget.
+    pub(crate) fn read(
+        &self,
+        at: usize,
+        into: &mut Samples,
+        budget: &Arc<Budget>,
+    ) -> Result<Charge, QueryError> {
         into.clear();
         match self {
             Feed::Store(series) => {
                 let cost = series[at].sample_count_max();
-                budget.take(cost, 0)?;
+                let charge = budget.charge(cost, 0)?;
                 series[at].read(into)?;
                 budget.count_read(into.len() as u64);
-                Ok(cost)
+                Ok(charge)
             }
             Feed::Subquery(rows, steps) => {
                 let cells = &rows[at].cells;
@@ -65,7 +70,7 @@ impl Feed {
                         }
                     }
                 }
-                Ok(0)
+                Ok(Charge::default())
             }
         }
     }
@@ -179,7 +184,7 @@ pub(crate) struct Instant<'q> {
     pub(crate) detect_resets: bool,
     /// Whether the name goes: with `timestamp`.
     pub(crate) drop_name: bool,
-    pub(crate) budget: &'q Budget,
+    pub(crate) budget: &'q Arc<Budget>,
 }
 
 impl Rows for Instant<'_> {
@@ -203,7 +208,7 @@ impl Rows for Instant<'_> {
         _: &mut Notes,
     ) -> Result<(), QueryError> {
         cells.reset(self.steps.count);
-        let taken = self.feed.read(at, &mut scratch.samples, self.budget)?;
+        let _charge = self.feed.read(at, &mut scratch.samples, self.budget)?;
         if self.detect_resets {
             detect_resets(&mut scratch.samples);
         }
@@ -243,7 +248,6 @@ impl Rows for Instant<'_> {
             }
         }
         self.budget.count_looked_at(looked_at);
-        self.budget.give_back(taken, 0);
         Ok(())
     }
 }

@@ -95,10 +95,8 @@ impl<'q> Evaluator<'q> {
             _ => {
                 let delayed = self.options.delayed_name_removal;
                 let mut matcher = Matcher { binary, matching, steps, delayed, notes: &mut self.notes };
-                let out = matcher.run(&left, &right)?;
-                self.charge(&out)?;
-                self.release(left);
-                self.release(right);
+                let mut out = matcher.run(&left, &right)?;
+                self.charge(&mut out)?;
                 out
             }
         };
@@ -319,7 +317,7 @@ impl Matcher<'_> {
         let labels = self.result_labels(many, one);
         *places.entry(labels.clone()).or_insert_with(|| {
             let drop_name = self.delayed && self.binary.return_bool;
-            let row = Row { labels, drop_name, cells: Cells::absent(self.steps) };
+            let row = Row::new(labels, drop_name, Cells::absent(self.steps));
             results.push(Out { row, matched: vec![false; self.steps] });
             results.len() - 1
         })

@@ -2,7 +2,7 @@
 //! aggregations consume without holding it.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use foldhash::fast::RandomState;
@@ -195,7 +195,7 @@ pub(crate) fn collect(
     mut rows: Box<dyn Rows + '_>,
     steps: usize,
     threads: usize,
-    budget: &Budget,
+    budget: &Arc<Budget>,
     notes: &mut Notes,
 ) -> Result<Vec<Row>, QueryError> {
     if let Some(ready) = rows.take() {
@@ -208,8 +208,9 @@ pub(crate) fn collect(
             let mut cells = Cells::absent(0);
             rows.fill(at, scratch, &mut cells, notes)?;
             if cells.any_present() {
-                budget.take(cells.weight(), row_bytes(steps))?;
-                out.push(Row { labels: rows.labels(at).clone(), drop_name: rows.drop_name(at), cells });
+                let mut row = Row::new(rows.labels(at).clone(), rows.drop_name(at), cells);
+                row.charge = budget.charge(row.cells.weight(), row_bytes(steps))?;
+                out.push(row);
             }
         }
         Ok(out)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use model::histogram::FloatHistogram;
 use model::labels::{Labels, LabelsBuilder};
+use super::budget::Charge;
 use model::sample::{STALE_NAN_BITS, stale_nan};
 
 /// The times at which an expression is evaluated.
@@ -170,6 +171,15 @@ pub(crate) struct Row {
     /// With delayed name removal: whether the name goes at the end.
     pub(crate) drop_name: bool,
     pub(crate) cells: Cells,
+    /// What it holds of the query's budget.
+    pub(crate) charge: Charge,
+}
+
+impl Row {
+    /// A row that has not been charged yet.
+    pub(crate) fn new(labels: Labels, drop_name: bool, cells: Cells) -> Self {
+        Row { labels, drop_name, cells, charge: Charge::default() }
+    }
 }
 
 /// Whether a label is the name or tells the type or unit, all of which an operation removes.

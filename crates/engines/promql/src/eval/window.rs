@@ -116,7 +116,7 @@ pub(crate) struct WindowRows<'q, F> {
     pub(crate) span: Span,
     /// Whether to remark that a metric does not look like a counter, and whether by its type label.
     pub(crate) wants_counter: Option<bool>,
-    pub(crate) budget: &'q Budget,
+    pub(crate) budget: &'q Arc<Budget>,
     /// The value of a window.
     pub(crate) function: F,
     /// A faster way for a whole series of floats without start timestamps.
@@ -168,7 +168,7 @@ where
         notes: &mut Notes,
     ) -> Result<(), QueryError> {
         cells.reset(self.windows.steps.count);
-        let taken = self.feed.read(at, &mut scratch.samples, self.budget)?;
+        let _charge = self.feed.read(at, &mut scratch.samples, self.budget)?;
         if self.detect_resets {
             detect_resets(&mut scratch.samples);
         }
@@ -183,7 +183,6 @@ where
             _ => self.slide(split, cells, &mut remarks),
         };
         self.budget.count_looked_at(looked_at);
-        self.budget.give_back(taken, 0);
         remarks.add_to(notes, self.feed.labels(at), self.span);
         if let Some(by_type) = self.wants_counter {
             self.remark_non_counter(self.feed.labels(at), cells, by_type, notes);

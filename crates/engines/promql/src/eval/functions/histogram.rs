@@ -168,7 +168,7 @@ impl<'q> Evaluator<'q> {
 
     /// Removes names, now or later.
     fn named(&mut self, histograms: Histograms, mut out: Vec<Row>) -> Result<Box<dyn Rows + 'q>, QueryError> {
-        self.release(histograms.rows);
+        drop(histograms);
         let delayed = self.options.delayed_name_removal;
         for row in &mut out {
             row.drop_name = delayed;
@@ -176,7 +176,7 @@ impl<'q> Evaluator<'q> {
                 row.labels = without_metadata(&row.labels);
             }
         }
-        self.charge(&out)?;
+        self.charge(&mut out)?;
         Ok(Box::new(Ready(merge_equal(out)?)))
     }
 
@@ -287,7 +287,7 @@ impl Histograms {
                 }
             }
             if cells.any_present() {
-                out.push(Row { labels: labels_of(&group.labels), drop_name: false, cells });
+                out.push(Row::new(labels_of(&group.labels), false, cells));
             }
         }
     }

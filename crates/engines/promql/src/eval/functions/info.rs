@@ -77,12 +77,10 @@ impl Evaluator<'_> {
             }
             let rows = variants
                 .into_iter()
-                .map(|(labels, cells)| Row { labels, drop_name: row.drop_name, cells });
+                .map(|(labels, cells)| Row::new(labels, row.drop_name, cells));
             out.extend(rows);
         }
-        self.charge(&out)?;
-        self.release(base);
-        self.release(info);
+        self.charge(&mut out)?;
         merge_equal(out).map_err(|_| same_labelset())
     }
 
