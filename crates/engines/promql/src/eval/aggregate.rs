@@ -11,28 +11,9 @@ use super::annotations::{Note, Notes, Operation};
 use super::engine::{Env, Evaluator, unparen};
 use super::functions::math::kahan_add;
 use super::functions::over_time::{HistogramMean, Mean};
-use super::rows::{FastMap, Rows, in_batches, row_bytes};
+use super::rows::{FastMap, Rows, in_batches, label_key, row_bytes};
 use super::value::{ABSENT, Cell, Cells, Row, is_absent};
 use crate::ast::{Aggregate, AggregateOp, Span};
-
-/// The labels by which rows are grouped, as a map key.
-fn grouping_key(labels: &Labels, names: &[String], without: bool, key: &mut String) {
-    key.clear();
-    for (name, value) in labels {
-        let listed = names.iter().any(|n| n == name);
-        if if without { !listed && name != model::METRIC_NAME } else { listed } {
-            for part in [name, value] {
-                let mut length = part.len();
-                while length >= 0x40 {
-                    key.push(char::from((length & 0x3f) as u8 | 0x40));
-                    length >>= 6;
-                }
-                key.push(char::from(length as u8));
-                key.push_str(part);
-            }
-        }
-    }
-}
 
 /// The labels that a group has.
 pub(crate) fn group_labels(labels: &Labels, names: &[String], without: bool) -> Labels {
@@ -59,7 +40,7 @@ pub(crate) fn group(rows: &dyn Rows, names: &[String], without: bool) -> Groups 
         if names.is_empty() && !without {
             key.clear();
         } else {
-            grouping_key(labels, names, without, &mut key);
+            label_key(labels, names, !without, &mut key);
         }
         let place = match places.get(&key) {
             Some(place) => *place,
@@ -247,14 +228,16 @@ impl Table {
         match self.op {
             Op::Sum => {
                 for ((value, sum), lost) in cells.values.iter().zip(values).zip(&mut self.second[range]) {
-                    if is_absent(*value) {
-                        continue;
-                    }
-                    if is_absent(*sum) {
-                        *sum = *value;
+                    let (total, more) = kahan_add(*value, *sum, *lost);
+                    let (nothing, first) = (is_absent(*value), is_absent(*sum));
+                    *lost = if nothing || first { *lost } else { more };
+                    *sum = if nothing {
+                        *sum
+                    } else if first {
+                        *value
                     } else {
-                        (*sum, *lost) = kahan_add(*value, *sum, *lost);
-                    }
+                        total
+                    };
                 }
             }
             Op::Avg => {

@@ -218,6 +218,26 @@ pub(crate) fn collect(
     Ok(batches.into_iter().flatten().collect())
 }
 
+/// The labels that are listed, or those that are not and not the name either, as a map key.
+pub(crate) fn label_key(labels: &Labels, names: &[String], listed: bool, key: &mut String) {
+    key.clear();
+    for (name, value) in labels {
+        let is_listed = names.iter().any(|n| n == name);
+        if if listed { is_listed } else { !is_listed && name != model::METRIC_NAME } {
+            for part in [name, value] {
+                // Lengths keep apart what runs together otherwise.
+                let mut length = part.len();
+                while length >= 0x40 {
+                    key.push(char::from((length & 0x3f) as u8 | 0x40));
+                    length >>= 6;
+                }
+                key.push(char::from(length as u8));
+                key.push_str(part);
+            }
+        }
+    }
+}
+
 /// What the floats of a row take in memory.
 pub(crate) fn row_bytes(steps: usize) -> u64 {
     8 * steps as u64 + 64

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::histogram::FloatHistogram;
-use model::labels::{Labels, LabelsBuilder};
+use model::labels::Labels;
 use super::budget::Charge;
 use model::sample::{STALE_NAN_BITS, stale_nan};
 
@@ -194,9 +194,4 @@ pub(crate) fn without_metadata(labels: &Labels) -> Labels {
     } else {
         labels.clone()
     }
-}
-
-/// Removes name, type and unit.
-pub(crate) fn remove_metadata(builder: &mut LabelsBuilder) {
-    builder.retain(|name, _| !is_metadata_label(name));
 }

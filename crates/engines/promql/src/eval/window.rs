@@ -131,10 +131,8 @@ pub(crate) type WholeRow = fn(&[i64], &[f64], &Windows, &mut Plan, &mut [f64]) -
 pub(crate) struct Plan {
     /// For which times it was made.
     pub(crate) times_ms: Vec<i64>,
-    /// First and one past the last sample of each window.
-    pub(crate) bounds: Vec<(u32, u32)>,
-    /// Two numbers a step that the function keeps.
-    pub(crate) factors: Vec<[f64; 3]>,
+    /// One a step.
+    pub(crate) spans: Vec<super::functions::rate::WindowSpan>,
     /// Samples in all windows together.
     pub(crate) looked_at: u64,
     /// Whether the plan has been used since it was made.

@@ -215,6 +215,9 @@ impl<'q> Evaluator<'q> {
                 }
             }
         }
+        for group in &mut groups {
+            group.buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
+        }
         // Where a native and a classic histogram of one name meet, neither counts.
         let mut conflicts: Vec<(usize, usize)> = Vec::new();
         for (at, group) in groups.iter().enumerate() {
