@@ -112,9 +112,14 @@ fn value_for(matcher: &Matcher) -> Option<String> {
 /// Adds series that a selector finds: an hour of a counter, or of buckets of a histogram.
 fn fill(store: &mut Memory, matchers: &[Matcher]) {
     let mut labels = LabelsBuilder::default();
-    for (name, value) in
-        [(METRIC_NAME, "made_up"), ("instance", "i"), ("job", "j"), ("cluster", "c"), ("namespace", "n"), ("pod", "p")]
-    {
+    for (name, value) in [
+        (METRIC_NAME, "made_up"),
+        ("instance", "i"),
+        ("job", "j"),
+        ("cluster", "c"),
+        ("namespace", "n"),
+        ("pod", "p"),
+    ] {
         labels.set(name, value);
     }
     for matcher in matchers {

@@ -8,7 +8,7 @@ mod scripts;
 
 pub use mixins::mixins;
 pub use parse_cases::{must_parse, parse_cases};
-pub use scripts::{script, scripts};
+pub use scripts::{script, script_engine, scripts};
 
 /// What a suite found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

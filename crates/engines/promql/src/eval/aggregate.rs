@@ -283,7 +283,9 @@ impl Table {
 
     /// Adds a row in which there are histograms.
     fn add_mixed(&mut self, at: usize, cells: &Cells, labels: &Labels, notes: &mut Notes) {
-        if let Some(name) = self.op.ignores_histograms() {
+        if let Some(name) = self.op.ignores_histograms()
+            && cells.histograms.iter().any(Option::is_some)
+        {
             notes.add(Note::IgnoredInAggregation(name), self.span);
         }
         for step in 0..self.steps {
@@ -305,12 +307,9 @@ impl Table {
                     }
                     Op::Count | Op::Group => self.count_one(cell),
                     Op::Min | Op::Max => extreme(value, &mut self.value[cell], self.op == Op::Max),
-                    Op::Stddev | Op::Stdvar => deviation(
-                        value,
-                        &mut self.value[cell],
-                        &mut self.second[cell],
-                        &mut self.count[cell],
-                    ),
+                    Op::Stddev | Op::Stdvar => {
+                        deviation(value, &mut self.value[cell], &mut self.second[cell], &mut self.count[cell])
+                    }
                 },
                 Cell::Histogram(histogram) => match self.op {
                     Op::Sum | Op::Avg => self.add_histogram(cell, &histogram, labels, notes),

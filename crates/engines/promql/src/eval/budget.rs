@@ -7,6 +7,7 @@ use std::time::Duration;
 use base::clock::{Clock, Mark};
 
 use super::QueryError;
+use super::value::Steps;
 
 /// Stops a query from outside. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -74,6 +75,7 @@ pub(crate) struct Budget {
     cancel: Cancel,
     /// Samples looked at, a step of the query each; empty if not asked for.
     per_step: Vec<AtomicU64>,
+    steps: Steps,
     total: AtomicU64,
 }
 
@@ -84,7 +86,7 @@ impl Budget {
         timeout: Duration,
         clock: &Clock,
         cancel: Cancel,
-        per_step: usize,
+        per_step: Option<Steps>,
     ) -> Self {
         Budget {
             max_samples,
@@ -98,7 +100,8 @@ impl Budget {
             started: clock.mark(),
             timeout,
             cancel,
-            per_step: (0..per_step).map(|_| AtomicU64::new(0)).collect(),
+            per_step: (0..per_step.map_or(0, |steps| steps.count)).map(|_| AtomicU64::new(0)).collect(),
+            steps: per_step.unwrap_or(Steps::instant(0)),
             total: AtomicU64::new(0),
         }
     }
@@ -140,12 +143,16 @@ impl Budget {
         self.total.fetch_add(samples, Ordering::Relaxed);
     }
 
-    /// Whether [`Budget::count_step`] has an effect.
+    /// Whether [`Budget::count_at`] has an effect.
     pub(crate) fn counts_steps(&self) -> bool {
         !self.per_step.is_empty()
     }
 
-    pub(crate) fn count_step(&self, step: usize, samples: u64) {
+    /// Counts samples that were looked at for the step at or before a time; a subquery's times may lie
+    /// before the first step.
+    pub(crate) fn count_at(&self, time_ms: i64, samples: u64) {
+        let step = time_ms.saturating_sub(self.steps.start_ms).max(0) / self.steps.step_ms;
+        let step = (step as usize).min(self.per_step.len().saturating_sub(1));
         if let Some(counter) = self.per_step.get(step) {
             counter.fetch_add(samples, Ordering::Relaxed);
         }

@@ -152,7 +152,11 @@ pub(crate) fn detect_resets(samples: &mut Samples) {
         if slot.counter_reset_hint == CounterResetHint::Unknown
             && let Some(previous) = &last
         {
-            let hint = if slot.detect_reset(previous) { CounterResetHint::Reset } else { CounterResetHint::NotReset };
+            let hint = if slot.detect_reset(previous) {
+                CounterResetHint::Reset
+            } else {
+                CounterResetHint::NotReset
+            };
             Arc::make_mut(slot).counter_reset_hint = hint;
         }
         last = Some(slot.clone());
@@ -217,12 +221,13 @@ impl Rows for Instant<'_> {
         let mut next = 0;
         let mut looked_at = 0;
         for step in 0..self.steps.count {
-            let time = self.fixed_ms.unwrap_or_else(|| self.steps.time_ms(step)) - self.offset_ms;
+            let time =
+                self.fixed_ms.unwrap_or_else(|| self.steps.time_ms(step)).saturating_sub(self.offset_ms);
             while times.get(next).is_some_and(|t| *t <= time) {
                 next += 1;
             }
             let Some(found) = next.checked_sub(1) else { continue };
-            if times[found] <= time - self.lookback_ms || is_stale_nan(samples.values[found]) {
+            if times[found] <= time.saturating_sub(self.lookback_ms) || is_stale_nan(samples.values[found]) {
                 continue;
             }
             let histogram = samples.histogram(found);
@@ -231,7 +236,7 @@ impl Rows for Instant<'_> {
             }
             looked_at += 1;
             if self.budget.counts_steps() {
-                self.budget.count_step(step, 1);
+                self.budget.count_at(self.steps.time_ms(step), 1);
             }
             match (self.pick, histogram) {
                 (Pick::Value, Some(histogram)) => cells.set_histogram(step, histogram.clone()),

@@ -174,7 +174,9 @@ impl Matcher<'_> {
                 // The row of the result depends on the partner, of which there is mostly one.
                 let mut target: Option<(u32, usize)> = None;
                 for step in 0..self.steps {
-                    let (true, Some(many_value)) = (active[step], many_row.cells.operand(step)) else { continue };
+                    let (true, Some(many_value)) = (active[step], many_row.cells.operand(step)) else {
+                        continue;
+                    };
                     let partner = chosen[step];
                     let one_value = match (partner, fill_one) {
                         (NONE, None) => continue,
@@ -206,14 +208,18 @@ impl Matcher<'_> {
             }
             if let Some(fill) = fill_many {
                 let any_matched: Vec<bool> = (0..self.steps)
-                    .map(|step| matched[step] || results[first_of_group..].iter().any(|out| out.matched[step]))
+                    .map(|step| {
+                        matched[step] || results[first_of_group..].iter().any(|out| out.matched[step])
+                    })
                     .collect();
                 for one_at in one_rows {
                     let one_row = &one[*one_at];
                     let labels = match_labels(&one_row.labels, self.matching);
                     let mut target = None;
                     for step in 0..self.steps {
-                        let (true, Some(value)) = (active[step], one_row.cells.operand(step)) else { continue };
+                        let (true, Some(value)) = (active[step], one_row.cells.operand(step)) else {
+                            continue;
+                        };
                         if any_matched[step] {
                             continue;
                         }
@@ -331,8 +337,7 @@ impl Matcher<'_> {
     }
 
     fn result_labels(&self, many: &Labels, one: &Labels) -> Labels {
-        let drops_metadata =
-            changes_meaning(self.binary.op) || (self.binary.return_bool && !self.delayed);
+        let drops_metadata = changes_meaning(self.binary.op) || (self.binary.return_bool && !self.delayed);
         let one_to_one = self.matching.cardinality == Cardinality::OneToOne;
         let kept = many.filter(|name| {
             let listed = || self.matching.labels.iter().any(|n| n == name);

@@ -126,9 +126,8 @@ impl Evaluator<'_> {
         if env.steps.count > 1 {
             order = (0..rows.len()).filter(|at| kept[*at].any_present()).collect();
         }
-        let row = |at: usize| {
-            Row::new(rows[at].labels.clone(), rows[at].drop_name, std::mem::take(&mut kept[at]))
-        };
+        let row =
+            |at: usize| Row::new(rows[at].labels.clone(), rows[at].drop_name, std::mem::take(&mut kept[at]));
         Ok(order.into_iter().map(row).collect())
     }
 
@@ -277,10 +276,8 @@ fn count_up(cells: &mut Cells, step: usize) {
 /// Groups of rows: labels and positions.
 fn by_group(rows: &[Row], aggregate: &Aggregate) -> Vec<(Labels, Vec<usize>)> {
     // Only labels are looked at.
-    let bare: Vec<Row> = rows
-        .iter()
-        .map(|row| Row::new(row.labels.clone(), false, Cells::default()))
-        .collect();
+    let bare: Vec<Row> =
+        rows.iter().map(|row| Row::new(row.labels.clone(), false, Cells::default())).collect();
     let groups = group(&Ready(bare), &aggregate.grouping, aggregate.without);
     let mut out: Vec<(Labels, Vec<usize>)> =
         groups.labels.into_iter().map(|labels| (labels, Vec::new())).collect();

@@ -2,8 +2,8 @@
 //! aggregations consume without holding it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use foldhash::fast::RandomState;
 use model::labels::Labels;
@@ -240,7 +240,7 @@ pub(crate) fn label_key(labels: &Labels, names: &[String], listed: bool, key: &m
 
 /// What the floats of a row take in memory.
 pub(crate) fn row_bytes(steps: usize) -> u64 {
-    8 * steps as u64 + 64
+    (steps as u64).saturating_mul(8).saturating_add(64)
 }
 
 /// Joins rows with equal labels into one. Fails if two of them have a sample at the same step.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::budget::Charge;
 use model::histogram::FloatHistogram;
 use model::labels::Labels;
-use super::budget::Charge;
 use model::sample::{STALE_NAN_BITS, stale_nan};
 
 /// The times at which an expression is evaluated.
@@ -28,12 +28,12 @@ impl Steps {
     pub(crate) fn range(start_ms: i64, end_ms: i64, step_ms: i64) -> Self {
         let step_ms = step_ms.max(1);
         let count = if end_ms < start_ms { 0 } else { end_ms.saturating_sub(start_ms) / step_ms + 1 };
-        Steps { start_ms, step_ms, count: count as usize }
+        Steps { start_ms, step_ms, count: usize::try_from(count).unwrap_or(usize::MAX) }
     }
 
     /// The time of a step.
     pub(crate) fn time_ms(&self, step: usize) -> i64 {
-        self.start_ms + step as i64 * self.step_ms
+        self.start_ms.saturating_add((step as i64).saturating_mul(self.step_ms))
     }
 
     /// The time of the last step.
@@ -149,7 +149,8 @@ impl Cells {
     /// How many samples a query's budget counts for these: floats one each, histograms by size.
     pub(crate) fn weight(&self) -> u64 {
         let present = self.values.iter().filter(|value| !is_absent(**value)).count();
-        let extra: usize = self.histograms.iter().flatten().map(|h| h.sample_weight().saturating_sub(1)).sum();
+        let extra: usize =
+            self.histograms.iter().flatten().map(|h| h.sample_weight().saturating_sub(1)).sum();
         (present + extra) as u64
     }
 

@@ -25,7 +25,15 @@ pub(crate) fn unary(name: &str) -> Option<fn(f64) -> f64> {
         "atanh" => f64::atanh,
         "rad" => |v| v * std::f64::consts::PI / 180.0,
         "deg" => |v| v * 180.0 / std::f64::consts::PI,
-        "sgn" => |v| if v < 0.0 { -1.0 } else if v > 0.0 { 1.0 } else { v },
+        "sgn" => |v| {
+            if v < 0.0 {
+                -1.0
+            } else if v > 0.0 {
+                1.0
+            } else {
+                v
+            }
+        },
         _ => return None,
     })
 }

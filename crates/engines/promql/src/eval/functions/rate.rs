@@ -237,7 +237,8 @@ pub(crate) fn instant(is_rate: bool, window: &Window<'_>, remarks: &mut Remarks)
         (Some(earlier), Some(later)) => {
             let gauges = [earlier, later].map(|h| h.counter_reset_hint == CounterResetHint::Gauge);
             remarks.not_counter |= is_rate && (gauges[0] || gauges[1]);
-            remarks.not_gauge |= !is_rate && !(gauges[0] && gauges[1]);
+            let are_gauges = gauges[0] && gauges[1];
+            remarks.not_gauge |= !is_rate && !are_gauges;
             let mut result = (**later).clone();
             if !is_rate || !(anew || later.detect_reset(earlier)) {
                 match result.sub(earlier) {
@@ -436,7 +437,9 @@ mod tests {
                     };
                     let kind = Kind { is_counter: true, is_rate };
                     match extrapolated(kind, &window, &mut Remarks::default()) {
-                        Cell::Float(wanted) => assert_eq!(found.to_bits(), wanted.to_bits(), "{round} {step}"),
+                        Cell::Float(wanted) => {
+                            assert_eq!(found.to_bits(), wanted.to_bits(), "{round} {step}")
+                        }
                         _ => assert!(found.is_nan(), "{round} {step}"),
                     }
                 }
