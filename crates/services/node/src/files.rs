@@ -1,6 +1,6 @@
 //! Reads small files of `/proc` and `/sys` into one reused buffer.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -17,14 +17,16 @@ const FIRST_READ_BYTES: usize = 64 << 10;
 
 pub(crate) struct Files {
     pub(crate) paths: Paths,
+    /// Holds the last file in its first `filled` bytes; what is behind is left from others.
     buffer: Vec<u8>,
+    filled: usize,
     /// The text where the buffer is not UTF-8.
     repaired: String,
 }
 
 impl Files {
     pub(crate) fn new(paths: Paths) -> Self {
-        Files { paths, buffer: Vec::new(), repaired: String::new() }
+        Files { paths, buffer: vec![0; FIRST_READ_BYTES], filled: 0, repaired: String::new() }
     }
 
     pub(crate) fn proc(&mut self, path: &str) -> Result<&str, Error> {
@@ -36,40 +38,63 @@ impl Files {
         self.paths.sysfs.join(path)
     }
 
-    /// The content of a file; what is not UTF-8 becomes U+FFFD.
-    pub(crate) fn text(&mut self, path: &Path) -> Result<&str, Error> {
-        self.load(path).map_err(|errno| Error::read(&path.to_string_lossy(), errno.into()))?;
-        if std::str::from_utf8(&self.buffer).is_err() {
-            self.repaired = String::from_utf8_lossy(&self.buffer).into_owned();
-            return Ok(&self.repaired);
-        }
-        Ok(std::str::from_utf8(&self.buffer).unwrap_or_default())
+    /// Opens a folder whose files are read one by one: that saves walking its path for each.
+    pub(crate) fn folder(&self, path: &Path) -> Option<OwnedFd> {
+        openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
     }
 
-    fn load(&mut self, path: &Path) -> Result<(), Errno> {
-        let file: OwnedFd = openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        let mut filled = 0;
-        loop {
-            if self.buffer.len() < filled + FIRST_READ_BYTES / 2 {
-                self.buffer.resize((filled + FIRST_READ_BYTES).min(FILE_LIMIT_BYTES), 0);
-            }
-            let Some(space) = self.buffer.get_mut(filled..).filter(|space| !space.is_empty()) else {
-                return Err(Errno::FBIG);
-            };
-            match read(&file, space) {
-                Ok(0) => break,
-                Ok(count) => filled += count,
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno),
+    /// Like [`Files::line`], for a file in an open folder.
+    pub(crate) fn line_in(&mut self, folder: &OwnedFd, name: &str) -> Option<&str> {
+        self.load(folder.as_fd(), Path::new(name), true).ok()?;
+        self.loaded().ok().map(str::trim)
+    }
+
+    /// The content of a file; what is not UTF-8 becomes U+FFFD.
+    pub(crate) fn text(&mut self, path: &Path) -> Result<&str, Error> {
+        self.load(CWD, path, false)?;
+        self.loaded()
+    }
+
+    fn loaded(&mut self) -> Result<&str, Error> {
+        let bytes = self.buffer.get(..self.filled).unwrap_or_default();
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(text),
+            Err(_) => {
+                self.repaired = String::from_utf8_lossy(bytes).into_owned();
+                Ok(&self.repaired)
             }
         }
-        self.buffer.truncate(filled);
-        Ok(())
+    }
+
+    /// Reads a file. A `short` one is complete after a single read, as all files of `/sys` are.
+    fn load(&mut self, folder: BorrowedFd<'_>, path: &Path, short: bool) -> Result<(), Error> {
+        let failed = |errno: Errno| Error::read(&path.to_string_lossy(), errno.into());
+        let file: OwnedFd =
+            openat(folder, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+        self.filled = 0;
+        loop {
+            if self.buffer.len() < self.filled + FIRST_READ_BYTES / 2 {
+                self.buffer.resize((self.filled + FIRST_READ_BYTES).min(FILE_LIMIT_BYTES), 0);
+            }
+            let Some(space) = self.buffer.get_mut(self.filled..).filter(|space| !space.is_empty()) else {
+                return Err(failed(Errno::FBIG));
+            };
+            match read(&file, space) {
+                Ok(0) => return Ok(()),
+                Ok(count) => self.filled += count,
+                Err(Errno::INTR) => continue,
+                Err(errno) => return Err(failed(errno)),
+            }
+            if short {
+                return Ok(());
+            }
+        }
     }
 
     /// The content of a file of one line, without white space around it; `None` if it cannot be read.
     pub(crate) fn line(&mut self, path: &Path) -> Option<&str> {
-        self.text(path).ok().map(str::trim)
+        self.load(CWD, path, true).ok()?;
+        self.loaded().ok().map(str::trim)
     }
 
     /// The number in a file of one line.
