@@ -1,4 +1,5 @@
 //! What survives crashes, torn writes, damage and full disks.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod common;
 

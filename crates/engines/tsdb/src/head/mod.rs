@@ -308,6 +308,7 @@ impl Head {
                 if time_ms < bound_ms {
                     appended.too_old += 1;
                 } else if time_ms < record.last_ms {
+                    // An out-of-order window would take them from here.
                     appended.out_of_order += 1;
                 } else if !record.last_is_histogram && record.last_value == value {
                     appended.accepted += 1;
