@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use memmap2::MmapMut;
 use parking_lot::{Mutex, RwLock};
 
 use crate::chunk::Encoding;
@@ -32,13 +33,53 @@ impl ChunkRef {
 /// One piece of memory with chunks.
 pub(crate) struct Segment {
     range_start_ms: i64,
-    bytes: RwLock<Vec<u8>>,
+    bytes: RwLock<Memory>,
+}
+
+/// Memory taken from the operating system directly, so that a cut gives it back.
+struct Memory {
+    place: Place,
+    length: usize,
+}
+
+enum Place {
+    Mapped(MmapMut),
+    /// Where the system refuses a mapping.
+    Heap(Vec<u8>),
+}
+
+impl Memory {
+    fn new(capacity: usize) -> Self {
+        let place = MmapMut::map_anon(capacity).map(Place::Mapped);
+        Memory { place: place.unwrap_or_else(|_| Place::Heap(vec![0; capacity])), length: 0 }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        let all: &[u8] = match &self.place {
+            Place::Mapped(map) => map,
+            Place::Heap(bytes) => bytes,
+        };
+        &all[..self.length]
+    }
+
+    /// Appends; the capacity must suffice.
+    fn push(&mut self, bytes: &[u8]) {
+        let all: &mut [u8] = match &mut self.place {
+            Place::Mapped(map) => map,
+            Place::Heap(bytes) => bytes,
+        };
+        if let Some(target) = all.get_mut(self.length..self.length + bytes.len()) {
+            target.copy_from_slice(bytes);
+            self.length += bytes.len();
+        }
+    }
 }
 
 impl Segment {
     /// Calls with the chunk at an offset.
     pub(crate) fn with<T>(&self, offset: u32, read: impl FnOnce(Encoding, &[u8]) -> T) -> Option<T> {
-        let bytes = self.bytes.read();
+        let memory = self.bytes.read();
+        let bytes = memory.bytes();
         let at = offset as usize;
         let prefix: &[u8; PREFIX_BYTES] = bytes.get(at..at + PREFIX_BYTES)?.try_into().ok()?;
         let [a, b, c, d, encoding] = *prefix;
@@ -76,13 +117,11 @@ impl Segments {
         let needed = PREFIX_BYTES + chunk.len();
         let mut open = self.open.lock();
         let fitting = open.get(&range_start_ms).copied().filter(|&number| {
-            self.get(number).is_some_and(|segment| segment.bytes.read().len() + needed <= SEGMENT_SIZE_BYTES)
+            self.get(number).is_some_and(|segment| segment.bytes.read().length + needed <= SEGMENT_SIZE_BYTES)
         });
         let number = fitting.unwrap_or_else(|| {
-            let segment = Segment {
-                range_start_ms,
-                bytes: RwLock::new(Vec::with_capacity(needed.max(SEGMENT_SIZE_BYTES))),
-            };
+            let segment =
+                Segment { range_start_ms, bytes: RwLock::new(Memory::new(needed.max(SEGMENT_SIZE_BYTES))) };
             let mut list = self.list.write();
             let number = list.base + list.segments.len() as u32;
             list.segments.push_back(Some(Arc::new(segment)));
@@ -92,10 +131,10 @@ impl Segments {
         let mut offset = 0;
         if let Some(segment) = self.get(number) {
             let mut bytes = segment.bytes.write();
-            offset = bytes.len() as u32;
-            bytes.extend_from_slice(&(chunk.len() as u32).to_le_bytes());
-            bytes.push(encoding as u8);
-            bytes.extend_from_slice(chunk);
+            offset = bytes.length as u32;
+            bytes.push(&(chunk.len() as u32).to_le_bytes());
+            bytes.push(&[encoding as u8]);
+            bytes.push(chunk);
         }
         ChunkRef { min_ms, span_ms: (max_ms - min_ms) as u32, segment: number, offset }
     }
@@ -127,6 +166,6 @@ impl Segments {
 
     /// Bytes of all chunks.
     pub(crate) fn size_bytes(&self) -> usize {
-        self.list.read().segments.iter().flatten().map(|s| s.bytes.read().len()).sum()
+        self.list.read().segments.iter().flatten().map(|s| s.bytes.read().length).sum()
     }
 }
