@@ -1,8 +1,12 @@
 //! The conformance suites: run over folders of cases, they say what passes and what fails.
 
+pub mod memory;
 mod parse_cases;
+mod script;
+mod scripts;
 
 pub use parse_cases::{must_parse, parse_cases};
+pub use scripts::{script, scripts};
 
 /// What a suite found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

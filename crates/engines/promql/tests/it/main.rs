@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use promql::conformance::{SuiteResult, must_parse, parse_cases};
+use promql::conformance::{SuiteResult, must_parse, parse_cases, script};
 
 /// The conformance data, or `None` with a note where they are missing; in CI they must be there.
 fn conformance_dir() -> Option<PathBuf> {
@@ -36,4 +36,29 @@ fn every_expression_of_the_corpora_parses_and_survives_printing() {
     if let Some(dir) = conformance_dir() {
         assert_all_pass(&must_parse(&dir));
     }
+}
+
+/// How many evaluations of the scripts pass. It only rises.
+const SCRIPT_FLOOR: usize = 0;
+
+#[test]
+fn scripts_of_prometheus_evaluate_as_in_prometheus() {
+    let Some(dir) = conformance_dir() else { return };
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir.join("promql/scripts"))
+        .expect("the folder of scripts")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "test"))
+        .collect();
+    files.sort();
+    let mut all = SuiteResult::default();
+    for file in files {
+        let result = script(&file);
+        println!("{:>4} of {:>4}  {}", result.passed, result.total, file.file_name().unwrap_or_default().display());
+        for failure in &result.failures {
+            println!("    {failure}");
+        }
+        all.extend(result);
+    }
+    println!("{:>4} of {:>4}", all.passed, all.total);
+    assert!(all.passed >= SCRIPT_FLOOR, "{} pass, {SCRIPT_FLOOR} did before", all.passed);
 }
