@@ -6,45 +6,10 @@ use ::config::http_client::PathBase;
 use ::config::{Error, Node, Result};
 use model::TargetGroup;
 
-use crate::group;
+use crate::{group, kinds};
 
 /// How often files are read again although they look unchanged, unless configured.
 const FILE_REFRESH_DEFAULT_MS: i64 = 5 * 60_000;
-
-/// Kinds that are known by name; reading them comes later.
-const NOT_AVAILABLE: [&str; 31] = [
-    "aws_sd_configs",
-    "azure_sd_configs",
-    "consul_sd_configs",
-    "digitalocean_sd_configs",
-    "dns_sd_configs",
-    "docker_sd_configs",
-    "dockerswarm_sd_configs",
-    "ec2_sd_configs",
-    "eureka_sd_configs",
-    "gce_sd_configs",
-    "hetzner_sd_configs",
-    "http_sd_configs",
-    "ionos_sd_configs",
-    "kubernetes_sd_configs",
-    "kuma_sd_configs",
-    "lightsail_sd_configs",
-    "linode_sd_configs",
-    "marathon_sd_configs",
-    "nerve_sd_configs",
-    "nomad_sd_configs",
-    "oci_sd_configs",
-    "openstack_sd_configs",
-    "outscale_sd_configs",
-    "ovhcloud_sd_configs",
-    "puppetdb_sd_configs",
-    "scaleway_sd_configs",
-    "serverset_sd_configs",
-    "stackit_sd_configs",
-    "triton_sd_configs",
-    "uyuni_sd_configs",
-    "vultr_sd_configs",
-];
 
 /// Where one job's targets are.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -94,11 +59,11 @@ impl Config {
                 entries(list, "file_sd_configs", |entry| file(entry, base))?.into_iter().map(Section::File),
             );
         }
-        for name in NOT_AVAILABLE {
-            let Some(list) = fields.take(name) else { continue };
-            let count = entries(list, name, |_| Ok(()))?.len();
+        for kind in kinds::all() {
+            let Some(list) = fields.take(kind.name) else { continue };
+            let count = entries(list, kind.name, |entry| kind.check(entry, base))?.len();
             if count > 0 {
-                let message = format!("{name}: this service discovery is not available yet");
+                let message = format!("{}: this service discovery is not available yet", kind.name);
                 not_available.push(list.error(message));
             }
         }

@@ -7,6 +7,8 @@ mod config;
 mod core;
 mod file;
 mod group;
+mod kinds;
 
 pub use crate::config::{Config, FileConfig, Section};
 pub use crate::core::{Discovery, Problem};
+pub use crate::file::parse as parse_groups;

@@ -26,3 +26,4 @@ pub use crate::fetch::{
 pub use crate::metadata::Family;
 pub use crate::scraper::{Deps, Handle, Scraper};
 pub use crate::status::{DroppedTarget, FailedTarget, Health, PoolStatus, TargetStatus, global_url};
+pub use crate::target::target_problem;
