@@ -1,5 +1,7 @@
 //! node_exporter's own fixture tree and expected page.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::PathBuf;
 use std::process::Command;
 
