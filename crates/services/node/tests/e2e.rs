@@ -7,6 +7,18 @@ use std::process::Command;
 
 /// Areas whose samples must all hold, and nothing more than they may be there.
 const COMPLETE: &[&str] = &[
+    "node_bonding",
+    "node_buddyinfo",
+    "node_cpu",
+    "node_ksmd",
+    "node_lnstat",
+    "node_network",
+    "node_nfs",
+    "node_nfsd",
+    "node_processes",
+    "node_slabinfo",
+    "node_xfrm",
+    "node_zfs",
     "node_arp",
     "node_boot",
     "node_context",

@@ -8,12 +8,15 @@ mod filesystem;
 mod hardware;
 mod hwmon;
 mod identity;
+mod kernel;
 mod memory;
 mod network;
+mod nfs;
 mod process;
 mod protocols;
 mod system;
 mod textfile;
+mod zfs;
 
 use crate::mounts::Mounts;
 use crate::page::Page;
@@ -44,8 +47,11 @@ const fn off(name: &'static str, collect: fn(&mut Run<'_>, &mut Page) -> Result<
 /// All collectors, sorted by name. `process` describes our own process and has no counterpart.
 pub(crate) static COLLECTORS: &[Collector] = &[
     on("arp", network::arp),
+    on("bonding", kernel::bonding),
+    off("buddyinfo", kernel::buddyinfo),
     on("conntrack", network::conntrack),
     on("cpu", cpu::cpu),
+    off("cpu_vulnerabilities", kernel::cpu_vulnerabilities),
     on("cpufreq", cpu::frequency),
     on("diskstats", disk::diskstats),
     on("dmi", identity::dmi),
@@ -56,17 +62,23 @@ pub(crate) static COLLECTORS: &[Collector] = &[
     on("hwmon", hwmon::hwmon),
     off("interrupts", system::interrupts),
     on("kernel_hung", system::kernel_hung),
+    off("ksmd", kernel::ksmd),
+    off("lnstat", kernel::lnstat),
     on("loadavg", system::loadavg),
     on("meminfo", memory::meminfo),
     off("meminfo_numa", memory::numa),
     on("netclass", network::netclass),
     on("netdev", network::netdev),
     on("netstat", protocols::netstat),
+    on("nfs", nfs::client),
+    on("nfsd", nfs::server),
     on("os", identity::os),
     on("powersupplyclass", hardware::power_supply),
     on("pressure", system::pressure),
     on("process", process::process),
+    off("processes", kernel::processes),
     on("schedstat", system::schedstat),
+    off("slabinfo", kernel::slabinfo),
     on("sockstat", protocols::sockstat),
     off("softirqs", system::softirqs),
     on("softnet", network::softnet),
@@ -79,4 +91,6 @@ pub(crate) static COLLECTORS: &[Collector] = &[
     on("uname", identity::uname),
     on("vmstat", memory::vmstat),
     on("watchdog", hardware::watchdog),
+    off("xfrm", kernel::xfrm),
+    on("zfs", zfs::zfs),
 ];
