@@ -188,3 +188,79 @@ pub(super) fn bonding(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     }
     Ok(())
 }
+
+/// The fields of `/proc/zoneinfo` that are shown: theirs and our name. The first group of each node
+/// stands for the node, all others for a zone.
+const ZONE_FIELDS: [(&str, &str); 34] = [
+    ("nr_free_pages", "nr_free_pages"),
+    ("min", "min_pages"),
+    ("low", "low_pages"),
+    ("high", "high_pages"),
+    ("scanned", "scanned_pages"),
+    ("spanned", "spanned_pages"),
+    ("present", "present_pages"),
+    ("managed", "managed_pages"),
+    ("nr_active_anon", "nr_active_anon_pages"),
+    ("nr_inactive_anon", "nr_inactive_anon_pages"),
+    ("nr_isolated_anon", "nr_isolated_anon_pages"),
+    ("nr_anon_pages", "nr_anon_pages"),
+    ("nr_anon_transparent_hugepages", "nr_anon_transparent_hugepages"),
+    ("nr_active_file", "nr_active_file_pages"),
+    ("nr_inactive_file", "nr_inactive_file_pages"),
+    ("nr_isolated_file", "nr_isolated_file_pages"),
+    ("nr_file_pages", "nr_file_pages"),
+    ("nr_slab_reclaimable", "nr_slab_reclaimable_pages"),
+    ("nr_slab_unreclaimable", "nr_slab_unreclaimable_pages"),
+    ("nr_mlock_stack", "nr_mlock_stack_pages"),
+    ("nr_kernel_stack", "nr_kernel_stacks"),
+    ("nr_mapped", "nr_mapped_pages"),
+    ("nr_dirty", "nr_dirty_pages"),
+    ("nr_writeback", "nr_writeback_pages"),
+    ("nr_unevictable", "nr_unevictable_pages"),
+    ("nr_shmem", "nr_shmem_pages"),
+    ("nr_dirtied", "nr_dirtied_total"),
+    ("nr_written", "nr_written_total"),
+    ("numa_hit", "numa_hit_total"),
+    ("numa_miss", "numa_miss_total"),
+    ("numa_foreign", "numa_foreign_total"),
+    ("numa_interleave", "numa_interleave_total"),
+    ("numa_local", "numa_local_total"),
+    ("numa_other", "numa_other_total"),
+];
+
+pub(super) fn zoneinfo(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
+    let text = run.files.proc("zoneinfo")?;
+    let mut place = None;
+    let mut in_pagesets = false;
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("Node ") {
+            let (node, zone) = rest.split_once(", zone").ok_or_else(|| Error::malformed("zoneinfo"))?;
+            place = Some((node.trim(), zone.trim()));
+            in_pagesets = false;
+            continue;
+        }
+        let Some((node, zone)) = place else { continue };
+        let labels = [("node", node), ("zone", zone)];
+        let line = line.trim();
+        in_pagesets |= line.starts_with("pagesets");
+        if in_pagesets {
+            continue;
+        }
+        let help = "Pages of a memory zone.";
+        if let Some(list) = line.strip_prefix("protection:") {
+            let list = list.trim().trim_start_matches('(').trim_end_matches(')');
+            for (at, value) in list.split(", ").enumerate() {
+                let value = number(value).ok_or_else(|| Error::malformed("zoneinfo"))?;
+                page.gauge(&format!("node_zoneinfo_protection_{at}"), help, &labels, value);
+            }
+            continue;
+        }
+        let mut fields = line.split_ascii_whitespace();
+        let (Some(key), Some(value)) = (fields.next(), fields.next()) else { continue };
+        let Some((_, name)) = ZONE_FIELDS.iter().find(|(known, _)| *known == key) else { continue };
+        let value = number(value).ok_or_else(|| Error::malformed("zoneinfo"))?;
+        let metric_type = if name.ends_with("_total") { Counter } else { Gauge };
+        page.add(&["node_zoneinfo_", name].concat(), metric_type, help, &labels, value);
+    }
+    Ok(())
+}

@@ -14,6 +14,7 @@ mod network;
 mod nfs;
 mod process;
 mod protocols;
+mod storage;
 mod system;
 mod textfile;
 mod zfs;
@@ -65,6 +66,7 @@ pub(crate) static COLLECTORS: &[Collector] = &[
     off("ksmd", kernel::ksmd),
     off("lnstat", kernel::lnstat),
     on("loadavg", system::loadavg),
+    on("mdadm", storage::mdadm),
     on("meminfo", memory::meminfo),
     off("meminfo_numa", memory::numa),
     on("netclass", network::netclass),
@@ -72,11 +74,13 @@ pub(crate) static COLLECTORS: &[Collector] = &[
     on("netstat", protocols::netstat),
     on("nfs", nfs::client),
     on("nfsd", nfs::server),
+    on("nvme", storage::nvme),
     on("os", identity::os),
     on("powersupplyclass", hardware::power_supply),
     on("pressure", system::pressure),
     on("process", process::process),
     off("processes", kernel::processes),
+    on("rapl", hardware::rapl),
     on("schedstat", system::schedstat),
     off("slabinfo", kernel::slabinfo),
     on("sockstat", protocols::sockstat),
@@ -92,5 +96,7 @@ pub(crate) static COLLECTORS: &[Collector] = &[
     on("vmstat", memory::vmstat),
     on("watchdog", hardware::watchdog),
     off("xfrm", kernel::xfrm),
+    on("xfs", storage::xfs),
     on("zfs", zfs::zfs),
+    off("zoneinfo", kernel::zoneinfo),
 ];
