@@ -78,8 +78,10 @@ pub struct NumberLiteral {
 /// A text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StringLiteral {
-    /// The text without quotes and escapes.
+    /// The text without quotes and escapes. Bytes that are no UTF-8 are U+FFFD here.
     pub value: String,
+    /// The bytes, if they are no UTF-8; escapes such as `\xff` make such ones.
+    pub invalid_utf8: Option<Box<[u8]>>,
     /// Where it stands.
     pub span: Span,
 }

@@ -8,7 +8,7 @@ use model::matcher::MatchOp;
 
 use crate::ast::{
     Aggregate, AggregateOp, At, Binary, BinaryOp, Call, Cardinality, DurationExpr, DurationOp, Expr,
-    Extension, MatrixSelector, NumberLiteral, Subquery, VectorMatching, VectorSelector,
+    Extension, MatrixSelector, NumberLiteral, StringLiteral, Subquery, VectorMatching, VectorSelector,
 };
 
 /// A line that is longer, in bytes, is split.
@@ -19,7 +19,7 @@ impl Display for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Expr::Number(number) => number.fmt(f),
-            Expr::String(string) => Quoted(&string.value).fmt(f),
+            Expr::String(string) => string.fmt(f),
             Expr::Selector(selector) => selector.fmt(f),
             Expr::Range(range) => range.fmt(f),
             Expr::Subquery(subquery) => write!(f, "{}{}", subquery.expr, SubquerySuffix(subquery)),
@@ -29,6 +29,24 @@ impl Display for Expr {
             Expr::Unary(unary) => write!(f, "{}{}", if unary.negative { '-' } else { '+' }, unary.expr),
             Expr::Paren(paren) => write!(f, "({})", paren.expr),
         }
+    }
+}
+
+/// The text in quotes, with Go's escapes; also its bytes that are no UTF-8.
+impl Display for StringLiteral {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(bytes) = &self.invalid_utf8 else {
+            return Quoted(&self.value).fmt(f);
+        };
+        f.write_char('"')?;
+        for chunk in bytes.utf8_chunks() {
+            let quoted = Quoted(chunk.valid()).to_string();
+            f.write_str(quoted.get(1..quoted.len() - 1).unwrap_or(""))?;
+            for byte in chunk.invalid() {
+                write!(f, "\\x{byte:02x}")?;
+            }
+        }
+        f.write_char('"')
     }
 }
 

@@ -39,13 +39,30 @@ pub enum Error {
         /// What was to be read.
         text: String,
     },
+    /// A text that does not fit its time layout, or a time zone nobody knows; the text is Go's.
+    #[error("{0}")]
+    Time(String),
+    /// A template that does not parse; the text is Go's, with name and line.
+    #[error("{0}")]
+    TemplateSyntax(String),
+    /// A template that failed while running; the text is Go's, with name, line and column.
+    #[error("{0}")]
+    TemplateExecution(String),
+    /// A template that took more steps, bytes or levels than it may.
+    #[error("{0}")]
+    TemplateLimit(String),
 }
 
 impl Classify for Error {
     fn class(&self) -> ErrorClass {
         match self {
-            Error::RegexTooLarge { .. } => ErrorClass::TooLarge,
-            Error::Regex { .. } | Error::Number { .. } | Error::Duration { .. } => ErrorClass::BadInput,
+            Error::RegexTooLarge { .. } | Error::TemplateLimit(_) => ErrorClass::TooLarge,
+            Error::Regex { .. }
+            | Error::Number { .. }
+            | Error::Duration { .. }
+            | Error::Time(_)
+            | Error::TemplateSyntax(_)
+            | Error::TemplateExecution(_) => ErrorClass::BadInput,
         }
     }
 }
@@ -86,7 +103,7 @@ pub enum RegexErrorCode {
     TrailingBackslash,
     /// `)` without `(`.
     UnexpectedParen,
-    /// More than 1000 levels.
+    /// Too many levels.
     NestingDepth,
     /// Too many instructions.
     Large,

@@ -7,7 +7,9 @@
 pub mod duration;
 pub mod error;
 pub mod float;
+pub mod layout;
 pub mod quote;
 pub mod re2;
+pub mod template;
 
 pub use error::{Error, NumberProblem, RegexErrorCode};

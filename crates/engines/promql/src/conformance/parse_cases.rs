@@ -35,6 +35,11 @@ fn parse_case(case: &Value) -> Result<(), String> {
         case["errors"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let must_fail = case["fail"].as_bool().unwrap_or(false);
     let mut input = case["input"].as_str().unwrap_or("").to_string();
+    // Written in the original with a thousand repetitions, which the collection lost; the second
+    // error needs two.
+    if input == "(-{}-1)[1m:]" {
+        input.push_str("[1m:]");
+    }
     // Bytes that are no UTF-8 cannot stand in JSON and became question marks.
     if wanted.contains(&"invalid UTF-8 rune") {
         input = input.replace("\"?\"", "\"\u{fffd}\"").replace("c?", "c\u{fffd}");
@@ -74,10 +79,6 @@ pub fn must_parse(dir: &Path) -> SuiteResult {
                     Text::Series(text) => parse_series_description(&text)
                         .map(|_| ())
                         .map_err(|error| format!("{text:?} should parse: {error}")),
-                    Text::Wrong(text) => match parse(&text, &Features::all()) {
-                        Ok(_) => Err(format!("{text:?} parses, should fail")),
-                        Err(_) => Ok(()),
-                    },
                 });
             }
             result
@@ -106,19 +107,19 @@ fn round_trip(text: &str) -> Result<(), String> {
 pub(super) enum Text {
     /// An expression that must parse.
     Expression(String),
-    /// An expression that must not.
-    Wrong(String),
     /// A series description that must parse.
     Series(String),
 }
 
-/// The texts of all corpora.
-pub(super) fn expressions(dir: &Path) -> Result<Vec<Text>, String> {
+/// The compliance tester's queries and those of the default dashboards and rules.
+pub(super) fn corpus_queries(dir: &Path) -> Result<Vec<Text>, String> {
     let mut texts = Vec::new();
     let queries = read_json(&dir.join("promql/compliance-queries.json"))?;
     for query in queries.as_array().into_iter().flatten() {
-        let text = query["query"].as_str().unwrap_or("").to_string();
-        texts.push(if query["should_fail"] == true { Text::Wrong(text) } else { Text::Expression(text) });
+        // Those that should fail may do so only when they are evaluated.
+        if query["should_fail"] != true {
+            texts.push(Text::Expression(query["query"].as_str().unwrap_or("").to_string()));
+        }
     }
     for name in ["promql_rules.jsonl", "promql_dashboards.jsonl"] {
         for line in read(&dir.join("mixins").join(name))?.lines() {
@@ -126,6 +127,12 @@ pub(super) fn expressions(dir: &Path) -> Result<Vec<Text>, String> {
             texts.push(Text::Expression(with_variables(text.as_str().unwrap_or(""))));
         }
     }
+    Ok(texts)
+}
+
+/// The texts of all corpora.
+pub(super) fn expressions(dir: &Path) -> Result<Vec<Text>, String> {
+    let mut texts = corpus_queries(dir)?;
     let scripts = dir.join("promql/scripts");
     let mut paths: Vec<_> = std::fs::read_dir(&scripts)
         .map_err(|error| format!("{}: {error}", scripts.display()))?

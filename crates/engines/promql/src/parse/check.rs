@@ -38,28 +38,39 @@ impl Checker<'_> {
             }
             Expr::Subquery(subquery) => {
                 let found = self.check(&mut subquery.expr);
-                if found != ValueType::Vector {
-                    let message =
-                        format!("subquery is only allowed on instant vector, got {} instead", short(found));
-                    self.error(subquery.span, message);
-                }
+                self.subquery(subquery.span, found);
                 ValueType::Matrix
             }
             Expr::Call(call) => self.call(call),
             Expr::Aggregate(aggregate) => self.aggregate(aggregate),
-            Expr::Binary(binary) => self.binary(binary),
+            Expr::Binary(binary) => {
+                let left = self.check(&mut binary.left);
+                let right = self.check(&mut binary.right);
+                self.binary(binary, left, right)
+            }
             Expr::Unary(unary) => {
                 let found = self.check(&mut unary.expr);
-                if !is_calculable(found) {
-                    let message = format!(
-                        "unary expression only allowed on expressions of type scalar or instant vector, got {}",
-                        quoted(found.documented())
-                    );
-                    self.error(unary.span, message);
-                }
+                self.unary(unary.span, found);
                 found
             }
             Expr::Paren(paren) => self.check(&mut paren.expr),
+        }
+    }
+
+    fn subquery(&mut self, span: Span, found: ValueType) {
+        if found != ValueType::Vector {
+            let found = short(found);
+            self.error(span, format!("subquery is only allowed on instant vector, got {found} instead"));
+        }
+    }
+
+    fn unary(&mut self, span: Span, found: ValueType) {
+        if !is_calculable(found) {
+            let message = format!(
+                "unary expression only allowed on expressions of type scalar or instant vector, got {}",
+                quoted(found.documented())
+            );
+            self.error(span, message);
         }
     }
 
@@ -166,9 +177,9 @@ impl Checker<'_> {
         function.return_type
     }
 
-    fn binary(&mut self, binary: &mut Binary) -> ValueType {
-        let left = self.check(&mut binary.left);
-        let right = self.check(&mut binary.right);
+    /// Checks an operation on operands of these types. It is apart from the recursion, so
+    /// that a long chain takes little stack.
+    fn binary(&mut self, binary: &mut Binary, left: ValueType, right: ValueType) -> ValueType {
         let (op, span) = (binary.op, binary.span);
         let is_set = op.is_set_operator();
         if binary.return_bool && !op.is_comparison() {

@@ -6,7 +6,7 @@ use super::lexer::{Kind, Preprocessor};
 use super::parser::{Parser, Result, precedence, sign, span_of};
 
 /// Go's longest duration in seconds: 2^63 nanoseconds.
-const MAX_SECONDS: f64 = 9_223_372_036.854_775_808;
+const MAX_SECONDS: f64 = 9_223_372_036.854_776;
 
 impl DurationExpr {
     fn constant(literal: NumberLiteral) -> Self {

@@ -655,15 +655,21 @@ fn keyword(word: &str) -> Option<Kind> {
     })
 }
 
-/// The text of a string token, without quotes and escapes. Bytes that are no UTF-8, which `\xff` can
-/// make, become U+FFFD as in every JSON answer.
+/// The text of a string token, without quotes and escapes. Bytes that are no UTF-8 become U+FFFD as in
+/// every JSON answer.
 pub(crate) fn unquote(token: &str) -> String {
+    let bytes = unquote_bytes(token);
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// The bytes of a string token, without quotes and escapes.
+pub(crate) fn unquote_bytes(token: &str) -> Vec<u8> {
     let mut chars = token.chars();
     let quote = chars.next();
     chars.next_back();
     let inner = chars.as_str();
     if quote == Some('`') || !inner.contains('\\') {
-        return inner.to_string();
+        return inner.as_bytes().to_vec();
     }
     let mut bytes = Vec::with_capacity(inner.len());
     let mut chars = inner.chars();
@@ -698,8 +704,5 @@ pub(crate) fn unquote(token: &str) -> String {
             other => bytes.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
-    match String::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-    }
+    bytes
 }

@@ -8,9 +8,12 @@ mod check;
 mod duration;
 mod lexer;
 mod literal;
+mod modifiers;
 mod parser;
 mod selector;
 mod series;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
@@ -146,7 +149,7 @@ pub fn parse(query: &str, features: &Features) -> Result<Expr, ParseErrors> {
     match (expr, parser.errors.is_empty()) {
         (Some(mut expr), true) => {
             check::check(&mut expr, query, &mut parser.errors);
-            if parser.errors.is_empty() { Ok(expr) } else { Err(ParseErrors(parser.errors)) }
+            if parser.errors.is_empty() { Ok(*expr) } else { Err(ParseErrors(parser.errors)) }
         }
         (None, true) => {
             parser.error(Span::default(), "no expression found in input");

@@ -1,13 +1,12 @@
 //! Expressions, by precedence climbing.
 
 use crate::ast::{
-    Aggregate, AggregateOp, At, Binary, BinaryOp, Call, Cardinality, Expr, Extension, Function,
-    MatrixSelector, NumberLiteral, Paren, Span, StringLiteral, Subquery, Unary, ValueType, VectorMatching,
-    VectorSelector,
+    Aggregate, AggregateOp, Binary, BinaryOp, Call, Cardinality, Expr, Extension, Function, NumberLiteral,
+    Paren, Span, StringLiteral, Unary, ValueType, VectorMatching, VectorSelector,
 };
 use crate::functions::function;
 
-use super::lexer::{Keyword, Kind, Lexer, Preprocessor, Token, quoted, unquote};
+use super::lexer::{Keyword, Kind, Lexer, Token, quoted, unquote_bytes};
 use super::literal;
 use super::{Features, MAX_DEPTH, MAX_NESTING, ParseError, ParseErrors, Position};
 
@@ -46,21 +45,22 @@ pub(super) struct Parser<'a> {
 }
 
 /// An expression under way.
-struct Operand {
-    expr: Expr,
+pub(super) struct Operand {
+    /// Boxed, for every level of recursion holds a few of these on the stack.
+    pub(super) expr: Box<Expr>,
     /// How deep its tree is.
-    depth: usize,
+    pub(super) depth: usize,
     /// Whether it is a range of something that has no ranges; reported already.
-    is_broken_range: bool,
+    pub(super) is_broken_range: bool,
 }
 
 impl Operand {
     fn leaf(expr: Expr) -> Self {
-        Operand { expr, depth: 1, is_broken_range: false }
+        Operand { expr: Box::new(expr), depth: 1, is_broken_range: false }
     }
 
-    fn over(expr: Expr, depth: usize) -> Self {
-        Operand { expr, depth: depth + 1, is_broken_range: false }
+    pub(super) fn over(expr: Expr, depth: usize) -> Self {
+        Operand { expr: Box::new(expr), depth: depth + 1, is_broken_range: false }
     }
 }
 
@@ -211,7 +211,7 @@ impl<'a> Parser<'a> {
     // Whole texts.
 
     /// `None` without an error means that there is no expression.
-    pub(super) fn parse_expression(&mut self) -> Option<Expr> {
+    pub(super) fn parse_expression(&mut self) -> Option<Box<Expr>> {
         if self.kind() == Kind::Eof {
             return None;
         }
@@ -280,14 +280,8 @@ impl<'a> Parser<'a> {
         if !self.features.fill_modifiers && (matching.fill_left.is_some() || matching.fill_right.is_some()) {
             self.error(span, "binop fill modifiers are experimental and not enabled");
         }
-        let binary = Binary {
-            op,
-            left: Box::new(left.expr),
-            right: Box::new(right.expr),
-            return_bool,
-            matching: Some(matching),
-            span,
-        };
+        let binary =
+            Binary { op, left: left.expr, right: right.expr, return_bool, matching: Some(matching), span };
         Ok(Operand::over(Expr::Binary(binary), depth))
     }
 
@@ -308,7 +302,8 @@ impl<'a> Parser<'a> {
                     Keyword::GroupLeft => Cardinality::ManyToOne,
                     _ => Cardinality::OneToMany,
                 };
-                if self.kind() == Kind::LeftParen {
+                // The labels may be missing, but then an operand must follow.
+                if self.kind() == Kind::LeftParen || !starts_expr(self.kind()) {
                     matching.include = self.grouping_labels()?;
                 }
             }
@@ -364,20 +359,20 @@ impl<'a> Parser<'a> {
         if inner.depth >= MAX_DEPTH {
             return self.too_deep(MAX_DEPTH);
         }
-        let negative = sign == BinaryOp::Sub;
-        Ok(match inner {
-            Operand { expr: Expr::Number(mut number), .. } => {
-                if negative {
-                    number.value = -number.value;
-                }
-                number.span.start = start;
-                Operand::leaf(Expr::Number(number))
+        self.signed(start, sign == BinaryOp::Sub, inner)
+    }
+
+    /// A sign before a number belongs to the number.
+    fn signed(&mut self, start: usize, negative: bool, mut inner: Operand) -> Result<Operand> {
+        if let Expr::Number(number) = &mut *inner.expr {
+            if negative {
+                number.value = -number.value;
             }
-            Operand { expr, depth, .. } => {
-                let span = Span { start, end: expr.span().end };
-                Operand::over(Expr::Unary(Unary { negative, expr: Box::new(expr), span }), depth)
-            }
-        })
+            number.span.start = start;
+            return Ok(inner);
+        }
+        let span = Span { start, end: inner.expr.span().end };
+        Ok(Operand::over(Expr::Unary(Unary { negative, expr: inner.expr, span }), inner.depth))
     }
 
     // Operands.
@@ -392,8 +387,8 @@ impl<'a> Parser<'a> {
                 }
                 Kind::String => {
                     self.advance();
-                    let value = unquote(token.text(self.query));
-                    return Ok(Operand::leaf(Expr::String(StringLiteral { value, span: span_of(token) })));
+                    let literal = string_literal(unquote_bytes(token.text(self.query)), span_of(token));
+                    return Ok(Operand::leaf(Expr::String(literal)));
                 }
                 Kind::LeftParen => return self.paren(),
                 Kind::LeftBrace => return self.selector(None),
@@ -433,7 +428,7 @@ impl<'a> Parser<'a> {
             inner = self.climb(inner, 0)?;
         }
         let end = self.advance().end;
-        let expr = Expr::Paren(Paren { expr: Box::new(inner.expr), span: Span { start, end } });
+        let expr = Expr::Paren(Paren { expr: inner.expr, span: Span { start, end } });
         Ok(Operand::over(expr, inner.depth))
     }
 
@@ -458,7 +453,7 @@ impl<'a> Parser<'a> {
         NumberLiteral { value, is_duration: token.kind == Kind::Duration, span: span_of(token) }
     }
 
-    fn signed_number(&mut self) -> Result<f64> {
+    pub(super) fn signed_number(&mut self) -> Result<f64> {
         let is_number = |kind| matches!(kind, Kind::Number | Kind::Duration);
         let token = self.expect(|kind| is_number(kind) || sign(kind).is_some())?;
         match sign(token.kind) {
@@ -525,7 +520,7 @@ impl<'a> Parser<'a> {
             if first || starts_expr(self.kind()) {
                 let arg = self.expr()?;
                 depth = depth.max(arg.depth);
-                args.push(arg.expr);
+                args.push(*arg.expr);
             } else {
                 let end = self.last_end;
                 let comma = Span { start: end.saturating_sub(1), end };
@@ -559,7 +554,7 @@ impl<'a> Parser<'a> {
                 ),
             );
         }
-        let expr = args.pop().unwrap_or(Expr::String(StringLiteral { value: String::new(), span }));
+        let expr = args.pop().unwrap_or(Expr::String(string_literal(Vec::new(), span)));
         let param = if op.has_param() { args.pop().map(Box::new) } else { None };
         let aggregate = Aggregate { op, expr: Box::new(expr), param, grouping, without, span };
         Ok(Operand::over(Expr::Aggregate(aggregate), depth))
@@ -587,210 +582,6 @@ impl<'a> Parser<'a> {
         parts.grouping = self.grouping_labels()?;
         Ok(true)
     }
-
-    // What follows an operand: ranges and modifiers.
-
-    fn postfix(&mut self, mut operand: Operand) -> Result<Operand> {
-        loop {
-            operand = match self.kind() {
-                Kind::LeftBracket => self.range_or_subquery(operand)?,
-                Kind::Keyword(Keyword::Offset) => {
-                    self.advance();
-                    let offset = self.offset_duration();
-                    let expected = "number, duration, step(), or range()";
-                    if let Some(offset) = self.recover(offset, "offset", expected)? {
-                        self.set_offset(&mut operand, offset);
-                    }
-                    operand
-                }
-                Kind::At => {
-                    self.advance();
-                    let at = self.at_modifier(&operand);
-                    if let Some(at) = self.recover(at, "@", "timestamp")? {
-                        self.set_at(&mut operand, at);
-                    }
-                    operand
-                }
-                Kind::Keyword(Keyword::Anchored) => {
-                    self.advance();
-                    self.set_extension(&mut operand, Extension::Anchored);
-                    operand
-                }
-                Kind::Keyword(Keyword::Smoothed) => {
-                    self.advance();
-                    self.set_extension(&mut operand, Extension::Smoothed);
-                    operand
-                }
-                _ => return Ok(operand),
-            };
-            if operand.depth >= MAX_DEPTH {
-                return self.too_deep(MAX_DEPTH);
-            }
-        }
-    }
-
-    fn range_or_subquery(&mut self, operand: Operand) -> Result<Operand> {
-        let open = self.advance();
-        let range = self.positive_duration();
-        let expected = "number, duration, step(), or range()";
-        let Some(range) = self.recover(range, "subquery or range selector", expected)? else {
-            return Ok(operand);
-        };
-        let next = self.expect(|kind| matches!(kind, Kind::RightBracket | Kind::Colon));
-        let Some(next) = self.recover(next, "subquery or range", "\":\" or \"]\"")? else {
-            return Ok(operand);
-        };
-        if next.kind == Kind::RightBracket {
-            return Ok(self.range(operand, range, Span { start: open.start, end: next.end }));
-        }
-        let step =
-            if self.kind() == Kind::RightBracket { Ok(None) } else { self.positive_duration().map(Some) };
-        let expected = "number, duration, step(), range(), or \"]\"";
-        let Some(step) = self.recover(step, "subquery selector", expected)? else {
-            return Ok(operand);
-        };
-        let close = self.expect_kind(Kind::RightBracket);
-        let Some(close) = self.recover(close, "subquery selector", "\"]\"")? else {
-            return Ok(operand);
-        };
-        let span = Span { start: operand.expr.span().start, end: close.end };
-        let subquery = Subquery { expr: Box::new(operand.expr), range, step, offset: None, at: None, span };
-        Ok(Operand::over(Expr::Subquery(subquery), operand.depth))
-    }
-
-    fn range(&mut self, operand: Operand, range: crate::ast::DurationExpr, brackets: Span) -> Operand {
-        let span = Span { start: operand.expr.span().start, end: brackets.end };
-        let (selector, mistake) = match operand.expr {
-            Expr::Selector(selector) => {
-                let mistake = if selector.offset.is_some() {
-                    Some("no offset modifiers allowed before range")
-                } else if selector.at.is_some() {
-                    Some("no @ modifiers allowed before range")
-                } else {
-                    None
-                };
-                (Some(selector), mistake)
-            }
-            _ => (None, Some("ranges only allowed for vector selectors")),
-        };
-        if let Some(mistake) = mistake {
-            self.error(brackets, mistake);
-        }
-        let is_broken_range = selector.is_none();
-        let selector = selector.unwrap_or(VectorSelector {
-            name: None,
-            matchers: Vec::new(),
-            offset: None,
-            at: None,
-            extension: Extension::None,
-            span,
-        });
-        let depth = operand.depth + 1;
-        Operand { expr: Expr::Range(MatrixSelector { selector, range, span }), depth, is_broken_range }
-    }
-
-    fn set_offset(&mut self, operand: &mut Operand, offset: crate::ast::DurationExpr) {
-        let at = operand.expr.span();
-        if operand.is_broken_range {
-            return self.error(at, "ranges only allowed for vector selectors");
-        }
-        let end = self.last_end;
-        let slot = match &mut operand.expr {
-            Expr::Selector(selector) => {
-                selector.span.end = end;
-                &mut selector.offset
-            }
-            Expr::Range(range) => {
-                range.span.end = end;
-                &mut range.selector.offset
-            }
-            Expr::Subquery(subquery) => {
-                subquery.span.end = end;
-                &mut subquery.offset
-            }
-            _ => {
-                return self.error(at, "offset modifier must be preceded by an instant vector selector or range vector selector or a subquery");
-            }
-        };
-        if slot.is_some() {
-            return self.error(at, "offset may not be set multiple times");
-        }
-        // No offset and an offset of nothing are the same.
-        if !offset.is_zero() {
-            *slot = Some(offset);
-        }
-    }
-
-    fn at_modifier(&mut self, operand: &Operand) -> Result<At> {
-        let at = match self.kind() {
-            Kind::Preprocessor(preprocessor @ (Preprocessor::Start | Preprocessor::End)) => {
-                self.advance();
-                self.expect_kind(Kind::LeftParen)?;
-                self.expect_kind(Kind::RightParen)?;
-                if preprocessor == Preprocessor::Start { At::Start } else { At::End }
-            }
-            _ => {
-                let seconds = self.signed_number()?;
-                if !(seconds.abs() < i64::MAX as f64) {
-                    let shown = if seconds.is_nan() {
-                        "NaN".to_string()
-                    } else if seconds.is_infinite() {
-                        (if seconds > 0.0 { "+Inf" } else { "-Inf" }).to_string()
-                    } else {
-                        format!("{seconds:.6}")
-                    };
-                    let message = format!("timestamp out of bounds for @ modifier: {shown}");
-                    self.error(operand.expr.span(), message);
-                }
-                At::Timestamp((seconds * 1000.0).round() as i64)
-            }
-        };
-        Ok(at)
-    }
-
-    fn set_at(&mut self, operand: &mut Operand, at: At) {
-        let span = operand.expr.span();
-        if operand.is_broken_range {
-            return self.error(span, "ranges only allowed for vector selectors");
-        }
-        let (slot, end) = match &mut operand.expr {
-            Expr::Selector(selector) => (&mut selector.at, &mut selector.span.end),
-            Expr::Range(range) => (&mut range.selector.at, &mut range.span.end),
-            Expr::Subquery(subquery) => (&mut subquery.at, &mut subquery.span.end),
-            _ => {
-                return self.error(span, "@ modifier must be preceded by an instant vector selector or range vector selector or a subquery");
-            }
-        };
-        if slot.is_some() {
-            return self.error(span, "@ <timestamp> may not be set multiple times");
-        }
-        *slot = Some(at);
-        *end = self.last_end;
-    }
-
-    fn set_extension(&mut self, operand: &mut Operand, extension: Extension) {
-        let span = operand.expr.span();
-        let name = if extension == Extension::Anchored { "anchored" } else { "smoothed" };
-        if !self.features.extended_range_selectors {
-            return self.error(span, format!("{name} modifier is experimental and not enabled"));
-        }
-        if operand.is_broken_range {
-            return; // Reported already.
-        }
-        let (slot, end) = match &mut operand.expr {
-            Expr::Selector(selector) => (&mut selector.extension, &mut selector.span.end),
-            Expr::Range(range) => (&mut range.selector.extension, &mut range.span.end),
-            Expr::Subquery(_) => {
-                return self.error(span, format!("{name} modifier is not supported for subqueries"));
-            }
-            _ => return self.error(span, format!("{name} modifier not implemented")),
-        };
-        *end = self.last_end;
-        let before = std::mem::replace(slot, extension);
-        if before != Extension::None && before != extension {
-            self.error(span, "anchored and smoothed modifiers cannot be used together");
-        }
-    }
 }
 
 /// `bool`, `on`, `group_left` and what else may follow an operator.
@@ -806,6 +597,17 @@ struct AggregateParts {
     without: bool,
     args: Vec<Expr>,
     depth: usize,
+}
+
+fn string_literal(bytes: Vec<u8>, span: Span) -> StringLiteral {
+    match String::from_utf8(bytes) {
+        Ok(value) => StringLiteral { value, invalid_utf8: None, span },
+        Err(error) => StringLiteral {
+            value: String::from_utf8_lossy(error.as_bytes()).into_owned(),
+            invalid_utf8: Some(error.into_bytes().into()),
+            span,
+        },
+    }
 }
 
 pub(super) fn span_of(token: Token) -> Span {

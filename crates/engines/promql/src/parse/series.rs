@@ -160,10 +160,7 @@ impl<'a> Values<'a> {
 
     /// A number or `stale`.
     fn value(&mut self) -> Parsed<f64> {
-        if self.accept("stale") {
-            return Ok(stale_nan());
-        }
-        if matches!(self.peek(), Some('+' | '-')) { self.signed_number() } else { self.number() }
+        if matches!(self.peek(), Some('+' | '-')) { self.signed_number() } else { self.number_or_stale(true) }
     }
 
     fn signed_number(&mut self) -> Parsed<f64> {
@@ -175,9 +172,16 @@ impl<'a> Values<'a> {
 
     /// A decimal number, `Inf` or `NaN`. No hexadecimal ones: `0x3` is three zeros more.
     fn number(&mut self) -> Parsed<f64> {
+        self.number_or_stale(false)
+    }
+
+    fn number_or_stale(&mut self, may_be_stale: bool) -> Parsed<f64> {
         let start = self.position;
         if self.peek().is_some_and(|c| c.is_ascii_alphabetic()) {
             let word = self.take_while(|c| c.is_ascii_alphanumeric() || c == '_');
+            if word == "stale" && may_be_stale {
+                return Ok(stale_nan());
+            }
             if !word.eq_ignore_ascii_case("inf") && !word.eq_ignore_ascii_case("nan") {
                 self.position = start;
                 return Err(format!(

@@ -1,0 +1,38 @@
+//! Files as memory. The one place of this crate with `unsafe`.
+//!
+//! A mapping is sound as long as nobody changes or cuts the file while it is mapped. Files of blocks
+//! are written once under a temporary name, flushed and renamed; this program never writes to them
+//! again (deleting unlinks them, which leaves mappings intact), and the lock on the data directory
+//! keeps other instances away. A foreign program that cuts a block's files breaks this, as it does
+//! for every reader of mapped files.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::ops::Deref;
+use std::path::Path;
+
+use crate::error::Error;
+
+/// A file's contents, read by the operating system when they are looked at.
+pub(crate) struct Mapping(Option<memmap2::Mmap>);
+
+impl Mapping {
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let file = File::open(path).map_err(Error::io("opening", path))?;
+        if file.metadata().map_err(Error::io("reading", path))?.len() == 0 {
+            // An empty file cannot be mapped.
+            return Ok(Mapping(None));
+        }
+        // SAFETY: the file is not changed while it is mapped; see the head of this module.
+        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io("mapping", path))?;
+        Ok(Mapping(Some(map)))
+    }
+}
+
+impl Deref for Mapping {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.0.as_deref().unwrap_or_default()
+    }
+}

@@ -1,0 +1,147 @@
+//! Chunks: about 120 samples of one series, encoded as Prometheus does.
+
+pub(crate) mod bits;
+pub(crate) mod histogram;
+pub(crate) mod xor;
+
+use model::Samples;
+use model::storage::TimeRange;
+
+/// Samples after which a chunk is closed, as in Prometheus.
+pub(crate) const SAMPLES_PER_CHUNK: u16 = 120;
+
+/// How a chunk is encoded; the number stands in the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum Encoding {
+    /// Floats.
+    Xor = 1,
+    /// Native histograms with integer counts.
+    Histogram = 2,
+    /// Native histograms with float counts.
+    FloatHistogram = 3,
+    /// Floats, newer form, with start timestamps.
+    Xor2 = 4,
+    /// Integer histograms with start timestamps.
+    HistogramSt = 5,
+    /// Float histograms with start timestamps.
+    FloatHistogramSt = 6,
+}
+
+impl Encoding {
+    /// The encoding of this number.
+    pub(crate) fn from_byte(byte: u8) -> Result<Self, ChunkError> {
+        Ok(match byte {
+            1 => Encoding::Xor,
+            2 => Encoding::Histogram,
+            3 => Encoding::FloatHistogram,
+            4 => Encoding::Xor2,
+            5 => Encoding::HistogramSt,
+            6 => Encoding::FloatHistogramSt,
+            other => return Err(ChunkError::Encoding(other)),
+        })
+    }
+
+    /// Whether the samples are histograms.
+    pub(crate) fn is_histogram(self) -> bool {
+        !matches!(self, Encoding::Xor | Encoding::Xor2)
+    }
+}
+
+/// Why a chunk cannot be decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ChunkError {
+    /// It ends before its samples do.
+    #[error("the chunk ends too early")]
+    Short,
+    /// It holds something that cannot be.
+    #[error("malformed chunk: {0}")]
+    Malformed(&'static str),
+    /// Its encoding is unknown.
+    #[error("unknown chunk encoding {0}")]
+    Encoding(u8),
+}
+
+/// Adds the samples of a chunk that lie in the range.
+pub(crate) fn decode(
+    encoding: Encoding,
+    bytes: &[u8],
+    range: TimeRange,
+    into: &mut Samples,
+) -> Result<(), ChunkError> {
+    match encoding {
+        Encoding::Xor => xor::decode(bytes, range, into),
+        Encoding::Xor2 => xor::decode_xor2(bytes, range, into),
+        other => histogram::decode(other, bytes, range, into),
+    }
+}
+
+/// How many samples the header of a chunk of any encoding says.
+pub(crate) fn count_samples(encoding: Encoding, bytes: &[u8]) -> Result<u16, ChunkError> {
+    let count = sample_count(bytes)?;
+    Ok(match encoding {
+        // The two highest bits tell of counter resets.
+        Encoding::HistogramSt | Encoding::FloatHistogramSt => count & 0x3fff,
+        _ => count,
+    })
+}
+
+fn sample_count(bytes: &[u8]) -> Result<u16, ChunkError> {
+    match bytes {
+        [high, low, ..] => Ok(u16::from_be_bytes([*high, *low])),
+        _ => Err(ChunkError::Short),
+    }
+}
+
+/// A finished chunk.
+#[derive(Clone, Debug)]
+pub(crate) struct Chunk {
+    pub(crate) encoding: Encoding,
+    pub(crate) min_ms: i64,
+    pub(crate) max_ms: i64,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Encodes samples into chunks of at most [`SAMPLES_PER_CHUNK`].
+pub(crate) fn encode(samples: &Samples) -> Vec<Chunk> {
+    let mut chunks: Vec<Chunk> = Vec::new();
+    let mut state = xor::XorState::default();
+    let mut histograms = histogram::FloatHistogramAppender::default();
+    let (mut last, mut count) = ((0, 0), 0);
+    for at in 0..samples.len() {
+        let time_ms = samples.timestamps_ms[at];
+        let wanted = if samples.histogram(at).is_some() { Encoding::FloatHistogram } else { Encoding::Xor };
+        let appendable = count < SAMPLES_PER_CHUNK && chunks.last().is_some_and(|c| c.encoding == wanted);
+        let cut = match samples.histogram(at) {
+            Some(histogram) => match appendable {
+                true => histograms.needs_cut(histogram),
+                false => Some(histograms.reset_flag(histogram, !chunks.is_empty())),
+            },
+            None => (!appendable).then_some(histogram::ResetFlag::Unknown),
+        };
+        if let Some(flag) = cut {
+            chunks.push(Chunk { encoding: wanted, min_ms: time_ms, max_ms: time_ms, bytes: Vec::new() });
+            histograms.begin(flag);
+            count = 0;
+        }
+        let Some(chunk) = chunks.last_mut() else { continue };
+        match samples.histogram(at) {
+            Some(histogram) => histograms.append(&mut chunk.bytes, time_ms, histogram),
+            None => {
+                let value = samples.values[at].to_bits();
+                xor::append(&mut chunk.bytes, &mut state, last, time_ms, value);
+                xor::set_count(&mut chunk.bytes, state.count);
+                last = (time_ms, value);
+            }
+        }
+        chunk.max_ms = time_ms;
+        count += 1;
+    }
+    chunks
+}
+
+/// The sample count in the header of a chunk without start timestamps; 0 if there is no header.
+#[inline]
+pub(crate) fn sample_count_or_zero(bytes: &[u8]) -> u16 {
+    sample_count(bytes).unwrap_or(0)
+}

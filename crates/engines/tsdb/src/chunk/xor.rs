@@ -1,0 +1,458 @@
+//! Float chunks: XOR (encoding 1), read and written, and XOR2 (encoding 4), read.
+//!
+//! XOR: sample count as big-endian u16; then the first sample as varint time and 64 value bits; the
+//! second as uvarint time delta and XORed value; each further one as delta of deltas and XORed value.
+
+use model::storage::TimeRange;
+use model::{STALE_NAN_BITS, Samples};
+
+use super::bits::{BitReader, BitWriter, signed};
+use super::{ChunkError, sample_count};
+
+/// What the encoder remembers between two samples, besides the last sample itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct XorState {
+    /// Last difference of times.
+    pub(crate) delta: u64,
+    pub(crate) window: XorWindow,
+    /// Unused bits of the last byte.
+    pub(crate) free: u8,
+    /// Samples so far. They stand in the header only once [`set_count`] was called, so that an
+    /// append touches the end of the chunk alone.
+    pub(crate) count: u16,
+}
+
+impl Default for XorState {
+    fn default() -> Self {
+        XorState { delta: 0, window: XorWindow::default(), free: 0, count: 0 }
+    }
+}
+
+/// The span of significant bits that the last differing value used.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct XorWindow {
+    leading: u8,
+    trailing: u8,
+}
+
+impl Default for XorWindow {
+    fn default() -> Self {
+        XorWindow { leading: 0xff, trailing: 0 }
+    }
+}
+
+impl XorWindow {
+    /// Writes a value as XOR with the one before.
+    #[inline]
+    pub(crate) fn write(&mut self, out: &mut BitWriter<'_>, previous: u64, value: u64) {
+        let xor = previous ^ value;
+        if xor == 0 {
+            return out.bits(0, 1);
+        }
+        let leading = (xor.leading_zeros() as u8).min(31);
+        let trailing = xor.trailing_zeros() as u8;
+        if self.leading != 0xff && leading >= self.leading && trailing >= self.trailing {
+            let width = 64 - u32::from(self.leading) - u32::from(self.trailing);
+            out.bits(0b10, 2);
+            out.bits(xor >> self.trailing, width);
+        } else {
+            (self.leading, self.trailing) = (leading, trailing);
+            let width = 64 - u32::from(leading) - u32::from(trailing);
+            // 64 does not fit six bits and is written as 0.
+            out.bits(0b11 << 11 | u64::from(leading) << 6 | u64::from(width & 0x3f), 13);
+            out.bits(xor >> trailing, width);
+        }
+    }
+
+    /// Reads a value written by [`XorWindow::write`].
+    #[inline(always)]
+    pub(crate) fn read(&mut self, bits: &mut BitReader<'_>, previous: u64) -> Result<u64, ChunkError> {
+        let word = bits.peek();
+        if word >> 63 == 0 {
+            bits.skip(1);
+            return Ok(previous);
+        }
+        if word >> 62 == 0b10 {
+            bits.skip(2);
+            self.read_reused(bits, previous)
+        } else {
+            bits.skip(2);
+            self.read_new(bits, previous)
+        }
+    }
+
+    #[inline(always)]
+    fn read_reused(&self, bits: &mut BitReader<'_>, previous: u64) -> Result<u64, ChunkError> {
+        if self.leading == 0xff {
+            return Err(ChunkError::Malformed("a value window is reused before one was set"));
+        }
+        let width = 64 - u32::from(self.leading) - u32::from(self.trailing);
+        Ok(previous ^ (bits.bits(width) << self.trailing))
+    }
+
+    #[inline(always)]
+    fn read_new(&mut self, bits: &mut BitReader<'_>, previous: u64) -> Result<u64, ChunkError> {
+        let word = bits.peek();
+        let leading = (word >> 59) as u8;
+        let width = match (word >> 53 & 0x3f) as u8 {
+            0 => 64,
+            width => width,
+        };
+        if leading + width > 64 {
+            return Err(ChunkError::Malformed("a value window wider than 64 bits"));
+        }
+        bits.skip(11);
+        (self.leading, self.trailing) = (leading, 64 - leading - width);
+        Ok(previous ^ (bits.bits(u32::from(width)) << self.trailing))
+    }
+}
+
+/// Appends a sample to an XOR chunk; `bytes` is empty for the first one. `last` is the sample
+/// before; it is not looked at for the first one.
+#[inline]
+pub(crate) fn append(bytes: &mut Vec<u8>, state: &mut XorState, last: (i64, u64), time_ms: i64, value: u64) {
+    if bytes.is_empty() {
+        *state = XorState::default();
+        bytes.extend_from_slice(&[0, 0]);
+    }
+    let mut out = BitWriter { bytes, free: &mut state.free };
+    match state.count {
+        0 => {
+            out.varint(time_ms);
+            out.bits(value, 64);
+        }
+        1 => {
+            state.delta = time_ms.wrapping_sub(last.0) as u64;
+            out.uvarint(state.delta);
+            state.window.write(&mut out, last.1, value);
+        }
+        _ => {
+            let delta = time_ms.wrapping_sub(last.0) as u64;
+            let dod = delta.wrapping_sub(state.delta) as i64;
+            match dod {
+                0 => out.bits(0, 1),
+                -8191..=8192 => out.bits(0b10 << 14 | dod as u64 & 0x3fff, 16),
+                -65535..=65536 => out.bits(0b110 << 17 | dod as u64 & 0x1_ffff, 20),
+                -524287..=524288 => out.bits(0b1110 << 20 | dod as u64 & 0xf_ffff, 24),
+                _ => {
+                    out.bits(0b1111, 4);
+                    out.bits(dod as u64, 64);
+                }
+            }
+            state.delta = delta;
+            state.window.write(&mut out, last.1, value);
+        }
+    }
+    state.count += 1;
+}
+
+/// Writes the number of samples into the header.
+pub(crate) fn set_count(bytes: &mut [u8], count: u16) {
+    if let Some(header) = bytes.get_mut(..2) {
+        header.copy_from_slice(&count.to_be_bytes());
+    }
+}
+
+/// Adds the samples of an XOR chunk that lie in the range.
+pub(crate) fn decode(bytes: &[u8], range: TimeRange, into: &mut Samples) -> Result<(), ChunkError> {
+    let count = sample_count(bytes)?;
+    if count == 0 {
+        return Ok(());
+    }
+    let mut bits = BitReader::new(&bytes[2..]);
+    let mut time_ms = bits.varint()?;
+    let mut value = bits.bits(64);
+    let mut window = XorWindow::default();
+    let mut delta = 0u64;
+    bits.check()?;
+    let plain = into.histograms.is_empty() && into.start_timestamps_ms.is_empty();
+    into.timestamps_ms.reserve(usize::from(count));
+    into.values.reserve(usize::from(count));
+    for at in 0..count {
+        if at > 0 {
+            if at == 1 {
+                delta = bits.uvarint()?;
+            } else {
+                let word = bits.peek();
+                let dod = if word >> 63 == 0 {
+                    bits.skip(1);
+                    0
+                } else if word >> 62 == 0b10 {
+                    bits.skip(16);
+                    signed(word >> 48 & 0x3fff, 14)
+                } else if word >> 61 == 0b110 {
+                    bits.skip(20);
+                    signed(word >> 44 & 0x1_ffff, 17)
+                } else if word >> 60 == 0b1110 {
+                    bits.skip(24);
+                    signed(word >> 40 & 0xf_ffff, 20)
+                } else {
+                    bits.skip(4);
+                    bits.bits(64) as i64
+                };
+                delta = delta.wrapping_add(dod as u64);
+            }
+            time_ms = time_ms.wrapping_add(delta as i64);
+            value = window.read(&mut bits, value)?;
+            bits.check()?;
+        }
+        if time_ms < range.start_ms {
+            continue;
+        }
+        if time_ms > range.end_ms {
+            break;
+        }
+        if plain {
+            into.timestamps_ms.push(time_ms);
+            into.values.push(f64::from_bits(value));
+        } else {
+            into.push(time_ms, f64::from_bits(value));
+        }
+    }
+    Ok(())
+}
+
+/// Adds the samples of an XOR2 chunk that lie in the range, start timestamps included.
+pub(crate) fn decode_xor2(bytes: &[u8], range: TimeRange, into: &mut Samples) -> Result<(), ChunkError> {
+    let count = sample_count(bytes)?;
+    let Some(&header) = bytes.get(2) else {
+        return if count == 0 { Ok(()) } else { Err(ChunkError::Short) };
+    };
+    let mut bits = BitReader::new(&bytes[3..]);
+    let mut start = StartTimes::new(header);
+    let mut window = XorWindow::default();
+    let (mut time_ms, mut delta, mut baseline) = (0i64, 0u64, 0u64);
+    for at in 0..count {
+        let previous_ms = time_ms;
+        let value;
+        match at {
+            0 => {
+                time_ms = bits.varint()?;
+                value = bits.bits(64);
+                start.first(&mut bits, time_ms)?;
+            }
+            1 => {
+                delta = bits.uvarint()?;
+                time_ms = time_ms.wrapping_add(delta as i64);
+                value = read_xor2(&mut window, &mut bits, baseline)?;
+                start.next(&mut bits, at, previous_ms);
+            }
+            _ => {
+                let prefix = bits.peek().leading_ones().min(5);
+                let mut dod = 0;
+                match prefix {
+                    0 => bits.skip(1),
+                    1 => bits.skip(2),
+                    2 => {
+                        bits.skip(3);
+                        dod = twos_complement(bits.bits(13), 13);
+                    }
+                    3 => {
+                        bits.skip(4);
+                        dod = twos_complement(bits.bits(20), 20);
+                    }
+                    4 => {
+                        bits.skip(5);
+                        dod = bits.bits(64) as i64;
+                    }
+                    _ => bits.skip(5),
+                }
+                delta = delta.wrapping_add(dod as u64);
+                time_ms = time_ms.wrapping_add(delta as i64);
+                value = match prefix {
+                    0 => baseline,
+                    1 if bits.bit() => window.read_new(&mut bits, baseline)?,
+                    1 => window.read_reused(&mut bits, baseline)?,
+                    5 => STALE_NAN_BITS,
+                    _ => read_xor2(&mut window, &mut bits, baseline)?,
+                };
+                start.next(&mut bits, at, previous_ms);
+            }
+        }
+        bits.check()?;
+        if value != STALE_NAN_BITS {
+            baseline = value;
+        }
+        if time_ms > range.end_ms {
+            break;
+        }
+        if time_ms >= range.start_ms {
+            into.push(time_ms, f64::from_bits(value));
+            into.set_last_start(start.start_ms);
+        }
+    }
+    Ok(())
+}
+
+fn read_xor2(window: &mut XorWindow, bits: &mut BitReader<'_>, baseline: u64) -> Result<u64, ChunkError> {
+    match bits.peek().leading_ones() {
+        0 => {
+            bits.skip(1);
+            Ok(baseline)
+        }
+        1 => {
+            bits.skip(2);
+            window.read_reused(bits, baseline)
+        }
+        2 => {
+            bits.skip(3);
+            window.read_new(bits, baseline)
+        }
+        _ => {
+            bits.skip(3);
+            Ok(STALE_NAN_BITS)
+        }
+    }
+}
+
+const fn twos_complement(value: u64, width: u32) -> i64 {
+    ((value << (64 - width)) as i64) >> (64 - width)
+}
+
+/// Start timestamps in XOR2 and in histogram chunks with them: the header byte says whether the
+/// first sample has one (top bit) and from which sample on they change (the other bits, 0 for never).
+/// They stand as the distance from the time of the sample before.
+pub(crate) struct StartTimes {
+    first_known: bool,
+    change_at: u16,
+    distance: i64,
+    pub(crate) start_ms: i64,
+}
+
+impl StartTimes {
+    pub(crate) fn new(header: u8) -> Self {
+        StartTimes {
+            first_known: header & 0x80 != 0,
+            change_at: u16::from(header & 0x7f),
+            distance: 0,
+            start_ms: 0,
+        }
+    }
+
+    pub(crate) fn first(&mut self, bits: &mut BitReader<'_>, time_ms: i64) -> Result<(), ChunkError> {
+        if self.first_known {
+            self.start_ms = time_ms.wrapping_sub(bits.varint()?);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn next(&mut self, bits: &mut BitReader<'_>, at: u16, previous_ms: i64) {
+        if self.change_at != 0 && at >= self.change_at {
+            self.distance = self.distance.wrapping_add(bits.varbit_int());
+            self.start_ms = previous_ms.wrapping_sub(self.distance);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Random;
+
+    fn encode(samples: &[(i64, f64)]) -> Vec<u8> {
+        let (mut bytes, mut state, mut last) = (Vec::new(), XorState::default(), (0, 0));
+        for &(time_ms, value) in samples {
+            append(&mut bytes, &mut state, last, time_ms, value.to_bits());
+            last = (time_ms, value.to_bits());
+        }
+        set_count(&mut bytes, state.count);
+        bytes
+    }
+
+    fn all(bytes: &[u8]) -> Vec<(i64, u64)> {
+        let mut into = Samples::default();
+        decode(bytes, TimeRange::ALL, &mut into).unwrap();
+        into.timestamps_ms.iter().copied().zip(into.values.iter().map(|v| v.to_bits())).collect()
+    }
+
+    /// Worked out by hand from the format's description.
+    #[test]
+    fn a_known_chunk_has_these_bytes() {
+        // Time 1000 as varint 2000 = d0 0f, value 1.0 = 3ff0..; delta 15000 as uvarint 98 75, 1.0 to 2.0
+        // differ in 7ff0.. : `11`, 1 leading zero, 11 bits, eleven ones; delta of deltas 1 = `10` and
+        // 14 bits, the same value = `0`: 41 bits in all.
+        let bytes = encode(&[(1_000, 1.0), (16_000, 2.0), (31_001, 2.0)]);
+        assert_eq!(bytes[..14], [0, 3, 0xd0, 0x0f, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0, 0x98, 0x75]);
+        assert_eq!(bytes[14..], [0b1100_0010, 0b0101_1111, 0b1111_1111, 0b1000_0000, 0b0000_0001, 0]);
+    }
+
+    #[test]
+    fn any_samples_come_back() {
+        for seed in 1..200 {
+            let mut random = Random::new(seed);
+            let mut time_ms = random.below(1 << 40) as i64 - (1 << 39);
+            let mut value = 0.0f64;
+            let mut samples = Vec::new();
+            for _ in 0..1 + random.below(200) {
+                samples.push((time_ms, value));
+                time_ms += 1 + match random.below(6) {
+                    0 => random.below(1 << 14),
+                    1 => random.below(1 << 22),
+                    2 => random.below(1 << 45),
+                    _ => 14_999,
+                } as i64;
+                value = match random.below(6) {
+                    0 => value,
+                    1 => f64::from_bits(random.next()),
+                    2 => model::stale_nan(),
+                    _ => value + random.below(100) as f64,
+                };
+            }
+            let bytes = encode(&samples);
+            let expected: Vec<_> = samples.iter().map(|&(t, v)| (t, v.to_bits())).collect();
+            assert_eq!(all(&bytes), expected, "seed {seed}");
+            // Any cut is an error or fewer samples, never a panic.
+            for length in (0..bytes.len()).step_by(1 + bytes.len() / 30) {
+                let _ = decode(&bytes[..length], TimeRange::ALL, &mut Samples::default());
+                let _ = decode_xor2(&bytes[..length], TimeRange::ALL, &mut Samples::default());
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_range_is_read() {
+        let samples: Vec<_> = (0..100).map(|i| (i * 10, i as f64)).collect();
+        let mut into = Samples::default();
+        decode(&encode(&samples), TimeRange { start_ms: 105, end_ms: 200 }, &mut into).unwrap();
+        assert_eq!((into.timestamps_ms[0], into.len()), (110, 10));
+    }
+
+    #[test]
+    fn a_known_xor2_chunk_reads_back() {
+        // Written by hand: 2 samples as in XOR, then dod 0 unchanged, then a stale marker, then
+        // dod 5 (13 bits) with an unchanged value.
+        let (mut bytes, mut free) = (vec![0, 5, 0], 0);
+        let mut out = BitWriter { bytes: &mut bytes, free: &mut free };
+        out.varint(1_000);
+        out.bits(4.0f64.to_bits(), 64);
+        out.uvarint(100);
+        out.bits(0, 1);
+        out.bits(0, 1);
+        out.bits(0b11111, 5);
+        out.bits(0b110, 3);
+        out.bits(5, 13);
+        out.bits(0, 1);
+        let mut into = Samples::default();
+        decode_xor2(&bytes, TimeRange::ALL, &mut into).unwrap();
+        assert_eq!(into.timestamps_ms, [1_000, 1_100, 1_200, 1_300, 1_405]);
+        let bits: Vec<_> = into.values.iter().map(|v| v.to_bits()).collect();
+        let four = 4.0f64.to_bits();
+        assert_eq!(bits, [four, four, four, STALE_NAN_BITS, four]);
+    }
+
+    #[test]
+    fn start_timestamps_of_xor2_are_read() {
+        let (mut bytes, mut free) = (vec![0, 3, 0x80 | 2], 0);
+        let mut out = BitWriter { bytes: &mut bytes, free: &mut free };
+        out.varint(1_000);
+        out.bits(0, 64);
+        out.varint(400); // starts at 600
+        out.uvarint(100);
+        out.bits(0, 1);
+        out.bits(0, 1); // third: same step, same value
+        out.varbit_int(50); // starts at 1100 - 50
+        let mut into = Samples::default();
+        decode_xor2(&bytes, TimeRange::ALL, &mut into).unwrap();
+        assert_eq!(into.start_timestamps_ms, [600, 600, 1_050]);
+    }
+}

@@ -1,0 +1,126 @@
+//! Writes blocks from the head or from other blocks: series merged in order of their labels, one at
+//! a time, chunks copied as they are unless they overlap or hold deleted samples.
+
+use std::iter::Peekable;
+use std::path::Path;
+
+use model::storage::TimeRange;
+use model::{Labels, Samples};
+
+use crate::block::meta::Meta;
+use crate::block::writer::{BlockWriter, ChunkOut, FinishedBlock};
+use crate::chunk::{self, Chunk};
+use crate::error::Error;
+use crate::series::{ChunkData, ChunkHandle, Found, merge, remove_deleted};
+
+/// Series in order of their labels.
+pub(crate) type Source<'a> = Box<dyn Iterator<Item = Result<Found, Error>> + 'a>;
+
+/// Merges sources into a block of the samples in the range of `meta`. Nothing is published yet;
+/// `None` if no sample is left.
+pub(crate) fn write_block(
+    parent: &Path,
+    meta: Meta,
+    symbols: Vec<String>,
+    sources: Vec<Source<'_>>,
+) -> Result<Option<FinishedBlock>, Error> {
+    let range = TimeRange { start_ms: meta.min_time, end_ms: meta.max_time.saturating_sub(1) };
+    let mut writer = BlockWriter::create(parent, &meta.ulid, symbols)?;
+    let mut sources: Vec<Peekable<Source<'_>>> = sources.into_iter().map(Iterator::peekable).collect();
+    while let Some((labels, parts)) = next_series(&mut sources)? {
+        let chunks = prepare(parts, range)?;
+        if chunks.is_empty() {
+            continue;
+        }
+        let out: Vec<_> = chunks
+            .iter()
+            .map(|chunk| ChunkOut {
+                encoding: chunk.encoding,
+                min_ms: chunk.min_ms,
+                max_ms: chunk.max_ms,
+                bytes: &chunk.bytes,
+            })
+            .collect();
+        writer.add(&labels, &out)?;
+    }
+    if writer.series_count() == 0 {
+        return Ok(None);
+    }
+    writer.finish(meta).map(Some)
+}
+
+fn next_series(sources: &mut [Peekable<Source<'_>>]) -> Result<Option<(Labels, Vec<Found>)>, Error> {
+    let mut least: Option<Labels> = None;
+    for source in sources.iter_mut() {
+        match source.peek() {
+            None => {}
+            Some(Ok(found)) => {
+                if least.as_ref().is_none_or(|labels| found.labels < *labels) {
+                    least = Some(found.labels.clone());
+                }
+            }
+            Some(Err(_)) => {
+                if let Some(Err(error)) = source.next() {
+                    return Err(error);
+                }
+            }
+        }
+    }
+    let Some(labels) = least else { return Ok(None) };
+    let mut parts = Vec::new();
+    for source in sources.iter_mut() {
+        if let Some(Ok(found)) = source.next_if(|next| next.as_ref().is_ok_and(|f| f.labels == labels)) {
+            parts.push(found);
+        }
+    }
+    Ok(Some((labels, parts)))
+}
+
+/// The chunks to write for one series.
+fn prepare(parts: Vec<Found>, range: TimeRange) -> Result<Vec<Chunk>, Error> {
+    let mut chunks: Vec<(ChunkHandle, usize)> = Vec::new();
+    let mut deleted = Vec::new();
+    for (part, found) in parts.into_iter().enumerate() {
+        deleted.push(found.deleted);
+        chunks.extend(found.chunks.into_iter().map(|chunk| (chunk, part)));
+    }
+    chunks.sort_by_key(|(chunk, _)| chunk.min_ms);
+    let mut out = Vec::with_capacity(chunks.len());
+    let mut rest = chunks.as_slice();
+    while let Some((first, part)) = rest.first() {
+        let mut max_ms = first.max_ms;
+        let mut count = 1;
+        while let Some((next, _)) = rest.get(count).filter(|(next, _)| next.min_ms <= max_ms) {
+            max_ms = max_ms.max(next.max_ms);
+            count += 1;
+        }
+        let span = TimeRange { start_ms: first.min_ms, end_ms: first.max_ms };
+        let whole = span.start_ms >= range.start_ms && span.end_ms <= range.end_ms;
+        if count == 1 && whole && !deleted[*part].iter().any(|d| d.overlaps(span)) {
+            match first.with(|encoding, bytes| (encoding, bytes.to_vec())) {
+                Ok((encoding, bytes)) => {
+                    out.push(Chunk { encoding, min_ms: first.min_ms, max_ms: first.max_ms, bytes });
+                }
+                // A corrupt chunk is left behind; the rest of the block is worth keeping.
+                Err(error @ Error::Corrupt(_)) => match &first.data {
+                    ChunkData::Block(block, _) => block.note_damage(&error),
+                    _ => return Err(error),
+                },
+                Err(error) => return Err(error),
+            }
+        } else {
+            let mut decoded = Vec::with_capacity(count);
+            for (chunk, part) in &rest[..count] {
+                let mut samples = Samples::default();
+                chunk.decode_or_skip(range, &mut samples)?;
+                remove_deleted(&mut samples, 0, &deleted[*part]);
+                decoded.push(samples);
+            }
+            let mut merged = Samples::default();
+            merge(&decoded, &mut merged);
+            out.extend(chunk::encode(&merged));
+        }
+        rest = &rest[count..];
+    }
+    Ok(out)
+}

@@ -1,0 +1,189 @@
+//! Filling the head from the log. What is read twice (a checkpoint overlaps the segment after it)
+//! counts once.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+
+use model::histogram::CounterResetHint;
+use model::storage::TimeRange;
+use model::{FloatHistogram, Labels, Samples};
+
+use super::page::PageCursor;
+use super::{Head, insert_series};
+use crate::chunk::{self, Encoding};
+use crate::error::Error;
+use crate::wal::record::{LoggedChunks, LoggedSample, Replay};
+
+/// Reads a log into a head. Queries may run meanwhile.
+pub(crate) struct HeadReplay<'a> {
+    head: &'a Head,
+    /// Number of the segment being read.
+    pub(crate) segment: u32,
+    /// A series that was dropped and made anew had two numbers.
+    aliases: HashMap<u32, u32>,
+    block_exists: &'a dyn Fn(&str) -> bool,
+    bound_ms: i64,
+    pub(crate) samples: u64,
+    /// Samples whose series is not in the log: its record was lost.
+    pub(crate) orphans: u64,
+    scratch: Samples,
+}
+
+impl<'a> HeadReplay<'a> {
+    pub(crate) fn new(head: &'a Head, block_exists: &'a dyn Fn(&str) -> bool) -> Self {
+        HeadReplay {
+            head,
+            segment: 0,
+            aliases: HashMap::new(),
+            block_exists,
+            bound_ms: i64::MIN,
+            samples: 0,
+            orphans: 0,
+            scratch: Samples::default(),
+        }
+    }
+
+    /// The time before which everything is in blocks.
+    pub(crate) fn bound_ms(&self) -> i64 {
+        self.bound_ms
+    }
+
+    fn id(&self, id: u32) -> u32 {
+        self.aliases.get(&id).copied().unwrap_or(id)
+    }
+
+    fn cover(&self, min_ms: i64, max_ms: i64) {
+        self.head.min_ms.fetch_min(min_ms, Ordering::AcqRel);
+        self.head.max_ms.fetch_max(max_ms, Ordering::AcqRel);
+    }
+}
+
+impl Replay for HeadReplay<'_> {
+    fn series(&mut self, id: u32, labels: Labels) -> Result<(), Error> {
+        let head = self.head;
+        let hash = head.hash(&labels);
+        let mut index = head.index.write();
+        match index.get(hash) {
+            Some(known) if known == id => {}
+            Some(known) => {
+                self.aliases.insert(id, known);
+                // The differences of its values begin anew.
+                let pages = head.pages.read();
+                if let Some(record) = PageCursor::new(&pages).record(known) {
+                    record.wal_segment = 0;
+                }
+            }
+            // Numbers ascend in a whole log.
+            None if id >= index.next_id() && id != u32::MAX => {
+                insert_series(&mut index, &mut head.pages.write(), id, hash, &labels);
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn samples(&mut self, samples: &[LoggedSample]) -> Result<(), Error> {
+        let head = self.head;
+        let pages = head.pages.read();
+        let mut cursor = PageCursor::new(&pages);
+        let (mut min_ms, mut max_ms) = (i64::MAX, i64::MIN);
+        for sample in samples {
+            let id = if self.aliases.is_empty() { sample.id } else { self.id(sample.id) };
+            let Some(record) = cursor.record(id) else {
+                self.orphans += 1;
+                continue;
+            };
+            let before = if record.wal_segment == self.segment { record.last_value } else { 0 };
+            let value = before ^ sample.xor;
+            let last = (record.last_ms, record.last_value);
+            (record.wal_segment, record.last_value) = (self.segment, value);
+            if sample.time_ms <= record.last_ms || sample.time_ms < self.bound_ms {
+                // The next one must not be written as a difference to this.
+                record.seal(&head.segments, head.range_ms, record.last_ms);
+                continue;
+            }
+            record.append(&head.segments, head.range_ms, last, sample.time_ms, value);
+            (record.last_ms, record.last_is_histogram) = (sample.time_ms, false);
+            min_ms = min_ms.min(sample.time_ms);
+            max_ms = max_ms.max(sample.time_ms);
+            self.samples += 1;
+        }
+        self.cover(min_ms, max_ms);
+        Ok(())
+    }
+
+    fn histogram(&mut self, id: u32, chunk: &[u8]) -> Result<(), Error> {
+        self.scratch.clear();
+        chunk::decode(Encoding::FloatHistogram, chunk, TimeRange::ALL, &mut self.scratch)
+            .map_err(|error| Error::Corrupt(format!("a logged histogram: {error}")))?;
+        let Some(histogram) = self.scratch.histogram(0).cloned() else { return Ok(()) };
+        let time_ms = self.scratch.timestamps_ms[0];
+        let head = self.head;
+        let pages = head.pages.read();
+        let id = self.id(id);
+        let mut cursor = PageCursor::new(&pages);
+        let Some(record) = cursor.record(id) else {
+            self.orphans += 1;
+            return Ok(());
+        };
+        if time_ms <= record.last_ms || time_ms < self.bound_ms {
+            return Ok(());
+        }
+        record.append_histogram(&head.segments, head.range_ms, record.last_ms, time_ms, &histogram);
+        (record.last_ms, record.last_is_histogram) = (time_ms, true);
+        self.cover(time_ms, time_ms);
+        self.samples += 1;
+        Ok(())
+    }
+
+    fn chunks(&mut self, logged: LoggedChunks<'_>) -> Result<(), Error> {
+        let head = self.head;
+        let pages = head.pages.read();
+        let mut cursor = PageCursor::new(&pages);
+        let Some(record) = cursor.record(self.id(logged.id)) else {
+            self.orphans += logged.chunks.len() as u64;
+            return Ok(());
+        };
+        for chunk in &logged.chunks {
+            if chunk.min_ms < self.bound_ms || chunk.max_ms < chunk.min_ms {
+                continue;
+            }
+            let range_start_ms = chunk.min_ms - chunk.min_ms.rem_euclid(head.range_ms);
+            let stored =
+                head.segments.push(range_start_ms, chunk.encoding, chunk.min_ms, chunk.max_ms, chunk.bytes);
+            record.push_chunk(stored);
+            self.samples += u64::from(chunk::count_samples(chunk.encoding, chunk.bytes).unwrap_or(0));
+            self.cover(chunk.min_ms, chunk.max_ms);
+        }
+        (record.last_ms, record.last_value) = (logged.last_ms, logged.last_value);
+        record.last_is_histogram = logged.chunks.last().is_some_and(|chunk| chunk.encoding.is_histogram());
+        if let Some(chunk) = logged.chunks.last().filter(|chunk| chunk.encoding.is_histogram()) {
+            // So that the same histogram sent again is known as the same.
+            self.scratch.clear();
+            let range = TimeRange { start_ms: logged.last_ms, end_ms: logged.last_ms };
+            if chunk::decode(chunk.encoding, chunk.bytes, range, &mut self.scratch).is_ok()
+                && let Some(histogram) = self.scratch.histogram(0)
+            {
+                let mut last = FloatHistogram::clone(histogram);
+                if last.counter_reset_hint != CounterResetHint::Gauge {
+                    last.counter_reset_hint = CounterResetHint::Unknown;
+                }
+                record.histograms.get_or_insert_default().append(&mut Vec::new(), logged.last_ms, &last);
+            }
+        }
+        Ok(())
+    }
+
+    fn tombstone(&mut self, id: u32, min_ms: i64, max_ms: i64) -> Result<(), Error> {
+        let range = TimeRange { start_ms: min_ms, end_ms: max_ms };
+        self.head.tombstones.write().entry(self.id(id)).or_default().push(range);
+        Ok(())
+    }
+
+    fn bound(&mut self, before_ms: i64, block: &str) -> Result<(), Error> {
+        if before_ms > self.bound_ms && (block.is_empty() || (self.block_exists)(block)) {
+            self.bound_ms = before_ms;
+        }
+        Ok(())
+    }
+}

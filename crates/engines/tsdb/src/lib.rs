@@ -1,0 +1,27 @@
+//! Owns metrics at rest on one machine: the head in memory, its write-ahead log, blocks in
+//! Prometheus's format, compaction, retention, and the postings that find series.
+//!
+//! Must not know PromQL, HTTP, an async runtime or where samples come from. Everything here blocks
+//! its thread; nothing here starts one. Whoever opens a [`Db`] calls [`Db::maintain`] every minute or so.
+
+mod block;
+mod chunk;
+mod compact;
+mod db;
+mod error;
+mod head;
+mod options;
+mod plan;
+mod postings;
+mod series;
+mod stats;
+#[cfg(test)]
+mod testing;
+mod wal;
+
+pub use db::{Db, MaintenanceReport, Opened, Replayed};
+pub use error::Error;
+pub use options::{BLOCK_MAX_MS, BLOCK_RANGE_MS, Options};
+pub use stats::{BlockStats, Cardinality, Stats};
+pub use wal::replay::WalDamage;
+pub use wal::{DiskFiles, LogFile, LogFiles};

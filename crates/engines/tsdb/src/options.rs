@@ -1,0 +1,72 @@
+//! How a store is opened.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use base::Clock;
+
+use crate::error::Error;
+use crate::wal::{DiskFiles, LogFiles};
+
+/// Prometheus's block range.
+pub const BLOCK_RANGE_MS: i64 = 2 * 3_600_000;
+/// No block covers more.
+pub const BLOCK_MAX_MS: i64 = 31 * 24 * 3_600_000;
+
+/// Settings of a store.
+#[derive(Clone)]
+pub struct Options {
+    /// The data directory; made if it is missing.
+    pub dir: PathBuf,
+    /// Blocks older than this, counted back from the newest sample, are deleted. `None` keeps them.
+    pub retention_time_ms: Option<i64>,
+    /// When blocks and log take more than this, the oldest blocks are deleted. `None` for no limit.
+    pub retention_size_bytes: Option<u64>,
+    /// The range of the first blocks. Other than two hours only in tests.
+    pub block_range_ms: i64,
+    /// A segment of the log is closed when it is this large.
+    pub wal_segment_size_bytes: u64,
+    /// Most series that the head holds; more are refused.
+    pub series_max: usize,
+    /// Whether blocks are merged into larger ones.
+    pub compaction: bool,
+    /// Where time comes from.
+    pub clock: Clock,
+    /// Where the log's files come from.
+    pub log_files: Arc<dyn LogFiles>,
+}
+
+impl Options {
+    /// The usual settings: 15 days, two-hour blocks, segments of 64 MiB.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Options {
+            dir: dir.into(),
+            retention_time_ms: Some(15 * 24 * 3_600_000),
+            retention_size_bytes: None,
+            block_range_ms: BLOCK_RANGE_MS,
+            wal_segment_size_bytes: 64 << 20,
+            series_max: 20_000_000,
+            compaction: true,
+            clock: Clock::system(),
+            log_files: Arc::new(DiskFiles),
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if !(1..=BLOCK_MAX_MS).contains(&self.block_range_ms) {
+            return Err(Error::BadInput("the block range must lie between 1 ms and 31 d".into()));
+        }
+        Ok(())
+    }
+
+    /// Ranges of blocks, ascending: each three times the one before, up to a tenth of the retention
+    /// time and to 31 days.
+    pub(crate) fn block_ranges_ms(&self) -> Vec<i64> {
+        let max_ms = self.retention_time_ms.map_or(BLOCK_MAX_MS, |ms| (ms / 10).min(BLOCK_MAX_MS));
+        std::iter::successors(Some(self.block_range_ms), |range_ms| range_ms.checked_mul(3))
+            .enumerate()
+            .take_while(|&(at, range_ms)| at == 0 || range_ms <= max_ms)
+            .map(|(_, range_ms)| range_ms)
+            .collect()
+    }
+}

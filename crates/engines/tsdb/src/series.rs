@@ -1,0 +1,215 @@
+//! One series of a selection: its chunks wherever they lie, decoded when asked for.
+
+use std::sync::Arc;
+
+use model::histogram::CounterResetHint;
+use model::storage::{Series, StorageError, TimeRange};
+use model::{Labels, Samples};
+
+use crate::block::Block;
+use crate::chunk::{self, Encoding};
+use crate::error::Error;
+use crate::head::segments::Segment;
+
+/// A chunk that can be read although the head or the blocks change meanwhile.
+#[derive(Clone)]
+pub(crate) struct ChunkHandle {
+    pub(crate) min_ms: i64,
+    pub(crate) max_ms: i64,
+    pub(crate) data: ChunkData,
+}
+
+#[derive(Clone)]
+pub(crate) enum ChunkData {
+    /// Closed, in the head.
+    Segment(Arc<Segment>, u32),
+    /// A copy of one that was open.
+    Memory(Encoding, Arc<[u8]>),
+    /// In a block, by its reference there.
+    Block(Arc<Block>, u64),
+}
+
+impl ChunkHandle {
+    /// Calls with the bytes of the chunk.
+    pub(crate) fn with<T>(&self, read: impl FnOnce(Encoding, &[u8]) -> T) -> Result<T, Error> {
+        match &self.data {
+            ChunkData::Segment(segment, offset) => segment
+                .with(*offset, read)
+                .ok_or_else(|| Error::Corrupt("a chunk of the head cannot be read".into())),
+            ChunkData::Memory(encoding, bytes) => Ok(read(*encoding, bytes)),
+            ChunkData::Block(block, reference) => {
+                let (encoding, bytes) = block.chunk(*reference)?;
+                Ok(read(encoding, bytes))
+            }
+        }
+    }
+
+    /// Adds the samples in the range.
+    pub(crate) fn decode(&self, range: TimeRange, into: &mut Samples) -> Result<(), Error> {
+        self.with(|encoding, bytes| chunk::decode(encoding, bytes, range, into))?.map_err(|error| match &self
+            .data
+        {
+            ChunkData::Block(block, _) => Error::corrupt(block.dir(), error),
+            _ => Error::Corrupt(format!("a chunk of the head: {error}")),
+        })
+    }
+
+    /// Like [`ChunkHandle::decode`], but a corrupt chunk of a block is left out and noted there, so
+    /// that the rest is served.
+    pub(crate) fn decode_or_skip(&self, range: TimeRange, into: &mut Samples) -> Result<(), Error> {
+        let start = into.len();
+        match (self.decode(range, into), &self.data) {
+            (Err(error @ Error::Corrupt(_)), ChunkData::Block(block, _)) => {
+                into.timestamps_ms.truncate(start);
+                into.values.truncate(start);
+                into.histograms.truncate(start);
+                into.start_timestamps_ms.truncate(start);
+                block.note_damage(&error);
+                Ok(())
+            }
+            (result, _) => result,
+        }
+    }
+
+    fn sample_count(&self) -> u64 {
+        let count = match &self.data {
+            ChunkData::Block(block, reference) => block.chunk_sample_count(*reference).ok(),
+            _ => self.with(|encoding, bytes| chunk::count_samples(encoding, bytes).ok()).ok().flatten(),
+        };
+        // One that cannot be read fails when it is read.
+        count.map_or(0, u64::from)
+    }
+}
+
+/// What the head or one block has of a series.
+pub(crate) struct Found {
+    pub(crate) labels: Labels,
+    pub(crate) chunks: Vec<ChunkHandle>,
+    /// Spans that were deleted.
+    pub(crate) deleted: Vec<TimeRange>,
+}
+
+/// A series of a selection.
+pub(crate) struct StoredSeries {
+    labels: Labels,
+    range: TimeRange,
+    chunks: Vec<(ChunkHandle, Option<Arc<[TimeRange]>>)>,
+}
+
+impl StoredSeries {
+    pub(crate) fn new(range: TimeRange, found: Found) -> Self {
+        let mut series =
+            StoredSeries { labels: found.labels, range, chunks: Vec::with_capacity(found.chunks.len()) };
+        series.add(found.chunks, found.deleted);
+        series
+    }
+
+    /// Adds what another place has of the same series.
+    pub(crate) fn add(&mut self, chunks: Vec<ChunkHandle>, deleted: Vec<TimeRange>) {
+        let deleted: Option<Arc<[TimeRange]>> = (!deleted.is_empty()).then(|| deleted.into());
+        self.chunks.extend(chunks.into_iter().map(|chunk| (chunk, deleted.clone())));
+    }
+
+    /// Puts the chunks in order of time; call it when all are there.
+    pub(crate) fn finish(&mut self) {
+        // Stable, so that of two equal timestamps the one of the earlier place counts.
+        if !self.chunks.is_sorted_by_key(|(chunk, _)| chunk.min_ms) {
+            self.chunks.sort_by_key(|(chunk, _)| chunk.min_ms);
+        }
+    }
+
+    fn decode(&self, at: usize, into: &mut Samples) -> Result<(), Error> {
+        let (chunk, deleted) = &self.chunks[at];
+        let start = into.len();
+        chunk.decode_or_skip(self.range, into)?;
+        if let Some(deleted) = deleted {
+            remove_deleted(into, start, deleted);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn read_all(&self, into: &mut Samples) -> Result<(), Error> {
+        let mut at = 0;
+        while at < self.chunks.len() {
+            // Chunks that overlap, directly or through each other, are merged.
+            let mut end = at + 1;
+            let mut max_ms = self.chunks[at].0.max_ms;
+            while end < self.chunks.len() && self.chunks[end].0.min_ms <= max_ms {
+                max_ms = max_ms.max(self.chunks[end].0.max_ms);
+                end += 1;
+            }
+            if end == at + 1 {
+                self.decode(at, into)?;
+            } else {
+                let mut parts = Vec::with_capacity(end - at);
+                for overlapping in at..end {
+                    let mut part = Samples::default();
+                    self.decode(overlapping, &mut part)?;
+                    parts.push(part);
+                }
+                merge(&parts, into);
+            }
+            at = end;
+        }
+        Ok(())
+    }
+}
+
+impl Series for StoredSeries {
+    fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    fn sample_count_max(&self) -> u64 {
+        self.chunks.iter().map(|(chunk, _)| chunk.sample_count()).sum()
+    }
+
+    fn read(&self, into: &mut Samples) -> Result<(), StorageError> {
+        Ok(self.read_all(into)?)
+    }
+}
+
+/// Adds the samples of all parts in order of time, of equal times the first part's.
+pub(crate) fn merge(parts: &[Samples], into: &mut Samples) {
+    let mut order: Vec<(i64, u32, u32)> = Vec::with_capacity(parts.iter().map(Samples::len).sum());
+    for (part, samples) in parts.iter().enumerate() {
+        let part = part as u32;
+        order.extend(samples.timestamps_ms.iter().enumerate().map(|(at, &t)| (t, part, at as u32)));
+    }
+    order.sort();
+    order.dedup_by_key(|(time_ms, _, _)| *time_ms);
+    for (_, part, at) in order {
+        push_from(into, &parts[part as usize], at as usize, true);
+    }
+}
+
+/// Adds one sample of another column set. A merged histogram does not know what was before it.
+pub(crate) fn push_from(into: &mut Samples, from: &Samples, at: usize, forget_hint: bool) {
+    match from.histogram(at) {
+        Some(histogram) => {
+            let mut histogram = histogram.clone();
+            let hint = histogram.counter_reset_hint;
+            if forget_hint && matches!(hint, CounterResetHint::Reset | CounterResetHint::NotReset) {
+                Arc::make_mut(&mut histogram).counter_reset_hint = CounterResetHint::Unknown;
+            }
+            into.push_histogram(from.timestamps_ms[at], histogram);
+        }
+        None => into.push(from.timestamps_ms[at], from.values[at]),
+    }
+    into.set_last_start(from.start_ms(at));
+}
+
+/// Removes samples in deleted spans, from position `start` on.
+pub(crate) fn remove_deleted(samples: &mut Samples, start: usize, deleted: &[TimeRange]) {
+    let gone = |time_ms: i64| deleted.iter().any(|d| d.start_ms <= time_ms && time_ms <= d.end_ms);
+    if !samples.timestamps_ms[start..].iter().any(|&t| gone(t)) {
+        return;
+    }
+    let mut kept = Samples::default();
+    for at in 0..samples.len() {
+        if at < start || !gone(samples.timestamps_ms[at]) {
+            push_from(&mut kept, samples, at, false);
+        }
+    }
+    *samples = kept;
+}

@@ -1,0 +1,115 @@
+//! What a store says about itself.
+
+use model::storage::TimeRange;
+
+/// A store's counts, from which self-metrics and the status page are made.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    /// Series in the head.
+    pub head_series: u64,
+    /// Chunks in the head.
+    pub head_chunks: u64,
+    /// Bytes of closed chunks in the head.
+    pub head_chunk_bytes: u64,
+    /// Oldest and newest sample of the head.
+    pub head_range: Option<TimeRange>,
+    /// Series made and removed in the head since the start.
+    pub head_series_created: u64,
+    /// See `head_series_created`.
+    pub head_series_removed: u64,
+    /// Samples taken since the start.
+    pub samples_appended: u64,
+    /// Samples refused as out of order.
+    pub samples_out_of_order: u64,
+    /// Samples refused because of another value at the same time.
+    pub samples_duplicate: u64,
+    /// Samples refused as too old.
+    pub samples_too_old: u64,
+    /// Series refused by the limit.
+    pub series_refused: u64,
+    /// Writes refused because they could not be logged.
+    pub writes_refused: u64,
+    /// Bytes of the log on disk.
+    pub wal_size_bytes: u64,
+    /// Bytes written to the log since the start.
+    pub wal_written_bytes: u64,
+    /// Flushes of the log.
+    pub wal_fsyncs: u64,
+    /// Flushes of the log that failed.
+    pub wal_fsync_failures: u64,
+    /// How long reading the log took when the store opened.
+    pub wal_replay_seconds: f64,
+    /// Places where the log was damaged.
+    pub wal_damages: u64,
+    /// How often the clock went back between two maintenance runs.
+    pub clock_went_back: u64,
+    /// Blocks written from the head, blocks merged, runs that failed.
+    pub head_cuts: u64,
+    /// See `head_cuts`.
+    pub compactions: u64,
+    /// See `head_cuts`.
+    pub compactions_failed: u64,
+    /// Blocks deleted because of retention by time and by size.
+    pub retention_time_deletions: u64,
+    /// See `retention_time_deletions`.
+    pub retention_size_deletions: u64,
+    /// Chunks of blocks that could not be read and were left out of answers.
+    pub chunks_corrupt: u64,
+    /// Blocks set aside as corrupt.
+    pub blocks_set_aside: u64,
+    /// The blocks, oldest first.
+    pub blocks: Vec<BlockStats>,
+}
+
+/// One block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockStats {
+    /// Its name.
+    pub ulid: String,
+    /// Time of its first sample or the start of its range, milliseconds.
+    pub min_time_ms: i64,
+    /// Its end, exclusive, milliseconds.
+    pub max_time_ms: i64,
+    /// Samples in it.
+    pub samples: u64,
+    /// Series in it.
+    pub series: u64,
+    /// Chunks in it.
+    pub chunks: u64,
+    /// Bytes of its files.
+    pub size_bytes: u64,
+    /// How often its data was merged.
+    pub compaction_level: u32,
+}
+
+/// What in the head takes how much; tables with the largest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cardinality {
+    /// Series.
+    pub series: usize,
+    /// Distinct label pairs.
+    pub label_pairs: usize,
+    /// Label names by number of values.
+    pub values_by_label_name: Vec<(String, u64)>,
+    /// Metric names by number of series.
+    pub series_by_metric_name: Vec<(String, u64)>,
+    /// Label pairs (`name=value`) by number of series.
+    pub series_by_label_pair: Vec<(String, u64)>,
+    /// Label names by the bytes that their values take over all series.
+    pub bytes_by_label_name: Vec<(String, u64)>,
+}
+
+impl Cardinality {
+    /// Keeps the `limit` largest entries of each table.
+    pub(crate) fn trim(&mut self, limit: usize) {
+        for table in [
+            &mut self.values_by_label_name,
+            &mut self.series_by_metric_name,
+            &mut self.series_by_label_pair,
+            &mut self.bytes_by_label_name,
+        ] {
+            table.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+            table.truncate(limit);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The write-ahead log: what was appended since the last checkpoint, in files of our own format
+//! (Prometheus's log is much larger and slower; its blocks are what others read).
+//!
+//! The folder holds segments `00000001`, `00000002`, ... and at most one `checkpoint.<n>`, which
+//! stands for all segments below n. Values are logged as differences within one segment, so each
+//! segment can be read by itself once the series are known.
+
+mod file;
+pub(crate) mod record;
+pub(crate) mod replay;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Condvar, Mutex};
+
+pub(crate) use file::sync_dir;
+pub use file::{DiskFiles, LogFile, LogFiles};
+
+use crate::error::{Error, is_disk_full};
+use record::FILE_HEADER;
+
+/// The folder of the log inside the data directory. Not `wal`, which is Prometheus's.
+pub(crate) const WAL_DIR: &str = "wal-segments";
+
+/// The writing end of the log. One writer at a time.
+pub(crate) struct Wal {
+    dir: PathBuf,
+    files: Arc<dyn LogFiles>,
+    segment_size_bytes: u64,
+    /// Number of the open segment.
+    segment: u32,
+    file: Option<Arc<dyn LogFile>>,
+    /// Length of the open segment up to the last whole record.
+    length: u64,
+    /// Whether bytes of a failed write may lie behind `length`.
+    torn: bool,
+    sync: Arc<WalSync>,
+    /// Bytes of closed segments and the checkpoint.
+    closed_bytes: u64,
+}
+
+impl Wal {
+    /// A log that goes on behind segment `last` (0 for none). Nothing is written yet.
+    pub(crate) fn new(
+        dir: PathBuf,
+        files: Arc<dyn LogFiles>,
+        segment_size_bytes: u64,
+        last: u32,
+        closed_bytes: u64,
+    ) -> Self {
+        let sync = Arc::new(WalSync::default());
+        Wal {
+            dir,
+            files,
+            segment_size_bytes,
+            segment: last,
+            file: None,
+            length: 0,
+            torn: false,
+            sync,
+            closed_bytes,
+        }
+    }
+
+    /// What waiters share.
+    pub(crate) fn sync(&self) -> Arc<WalSync> {
+        self.sync.clone()
+    }
+
+    /// Makes sure there is a segment with room and no torn end, and gives its number. Records that
+    /// depend on the segment are encoded after this.
+    pub(crate) fn prepare(&mut self) -> Result<u32, Error> {
+        if let Some(file) = self.file.as_ref().filter(|_| self.torn) {
+            file.truncate(self.length).map_err(|error| self.refusal(error))?;
+            self.torn = false;
+        }
+        if self.file.is_none() || self.length >= self.segment_size_bytes {
+            self.rotate()?;
+        }
+        Ok(self.segment)
+    }
+
+    /// Begins a new segment and gives its number.
+    pub(crate) fn rotate(&mut self) -> Result<u32, Error> {
+        let path = segment_path(&self.dir, self.segment + 1);
+        let opened = self.files.create(&path).and_then(|file| {
+            file.write_at(FILE_HEADER, 0)?;
+            Ok(file)
+        });
+        let file = opened.map_err(|error| self.refusal(error))?;
+        self.sync.begin_file(file.clone());
+        self.closed_bytes += self.length;
+        self.segment += 1;
+        self.file = Some(file);
+        self.length = FILE_HEADER.len() as u64;
+        self.torn = false;
+        Ok(self.segment)
+    }
+
+    /// Appends whole records. After an error nothing of them counts.
+    pub(crate) fn write(&mut self, records: &[u8]) -> Result<u64, Error> {
+        let Some(file) = &self.file else {
+            return Err(Error::Unavailable("the write-ahead log is not open".into()));
+        };
+        if let Err(error) = file.write_at(records, self.length) {
+            self.torn = file.truncate(self.length).is_err();
+            return Err(self.refusal(error));
+        }
+        self.length += records.len() as u64;
+        Ok(self.sync.written.fetch_add(records.len() as u64, Ordering::AcqRel) + records.len() as u64)
+    }
+
+    fn refusal(&self, error: io::Error) -> Error {
+        if is_disk_full(&error) {
+            return Error::Unavailable(format!("no room for the write-ahead log: {error}"));
+        }
+        Error::io("writing the write-ahead log in", &self.dir)(error)
+    }
+
+    /// Bytes of all files of the log.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.closed_bytes + self.length
+    }
+
+    /// Forgets the segments and the checkpoint that a new checkpoint stands for; `checkpoint_bytes`
+    /// is its size.
+    pub(crate) fn truncated(&mut self, segment: u32, checkpoint_bytes: u64) {
+        self.closed_bytes = checkpoint_bytes;
+        let mut between = 0;
+        for number in segment..self.segment {
+            between += std::fs::metadata(segment_path(&self.dir, number)).map_or(0, |m| m.len());
+        }
+        self.closed_bytes += between;
+    }
+}
+
+/// Shares flushes among those who wait for them.
+#[derive(Default)]
+pub(crate) struct WalSync {
+    /// Bytes written so far; a ticket is such a number.
+    written: AtomicU64,
+    state: Mutex<SyncState>,
+    done: Condvar,
+    /// Flushes so far.
+    pub(crate) fsyncs: AtomicU64,
+    /// Flushes that failed.
+    pub(crate) failures: AtomicU64,
+}
+
+#[derive(Default)]
+struct SyncState {
+    durable: u64,
+    /// Tickets up to here were in a flush that failed: the system may have dropped those pages.
+    lost: u64,
+    running: bool,
+    /// Files with bytes that may not be on disk; the last is the one being written.
+    files: Vec<Arc<dyn LogFile>>,
+}
+
+impl WalSync {
+    fn begin_file(&self, file: Arc<dyn LogFile>) {
+        self.state.lock().files.push(file);
+    }
+
+    /// What has been written up to now.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
+    }
+
+    /// Returns when everything up to the ticket is on disk.
+    pub(crate) fn wait(&self, ticket: u64) -> Result<(), Error> {
+        let mut state = self.state.lock();
+        loop {
+            if state.lost >= ticket && state.durable < ticket {
+                return Err(Error::Unavailable("flushing the write-ahead log failed".into()));
+            }
+            if state.durable >= ticket {
+                return Ok(());
+            }
+            if state.running {
+                self.done.wait(&mut state);
+                continue;
+            }
+            // This waiter flushes, for all whose bytes are written by now.
+            state.running = true;
+            let target = self.written();
+            let files = state.files.clone();
+            drop(state);
+            let result = files.iter().try_for_each(|file| file.sync());
+            self.fsyncs.fetch_add(1, Ordering::Relaxed);
+            state = self.state.lock();
+            state.running = false;
+            match result {
+                Ok(()) => {
+                    state.durable = state.durable.max(target);
+                    // All but the newest are closed and need no flush again.
+                    state.files.drain(..files.len().saturating_sub(1));
+                }
+                Err(error) => {
+                    self.failures.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(%error, "flushing the write-ahead log failed");
+                    state.lost = state.lost.max(target);
+                }
+            }
+            self.done.notify_all();
+        }
+    }
+}
+
+pub(crate) fn segment_path(dir: &Path, number: u32) -> PathBuf {
+    dir.join(format!("{number:08}"))
+}
+
+pub(crate) fn checkpoint_path(dir: &Path, number: u32) -> PathBuf {
+    dir.join(format!("checkpoint.{number:08}"))
+}

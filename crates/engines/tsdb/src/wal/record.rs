@@ -1,0 +1,404 @@
+//! What the log holds: records of a type and a payload, each framed as
+//! `length u32 | CRC-32C u32 | type u8 | payload` (little endian; the length counts type and payload,
+//! the checksum covers both). Numbers in payloads are varints unless said.
+
+use model::Labels;
+
+use crate::chunk::Encoding;
+use crate::chunk::bits::{unzigzag, zigzag};
+use crate::error::Error;
+
+/// First bytes of every file of the log: magic and version.
+pub(crate) const FILE_HEADER: &[u8; 8] = b"PMTWAL\0\x01";
+/// Length and checksum.
+pub(crate) const FRAME_BYTES: usize = 8;
+/// A record that claims to be longer is damaged.
+pub(crate) const RECORD_MAX_BYTES: usize = 256 << 20;
+/// Samples or bytes of labels after which a batch is continued in another record.
+const SAMPLES_PER_RECORD: usize = 1 << 18;
+const LABEL_BYTES_PER_RECORD: usize = 4 << 20;
+
+const SERIES: u8 = 1;
+const SAMPLES: u8 = 2;
+const HISTOGRAMS: u8 = 3;
+const CHUNKS: u8 = 4;
+const TOMBSTONES: u8 = 5;
+const BOUND: u8 = 6;
+
+/// A float sample as it is logged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct LoggedSample {
+    pub(crate) id: u32,
+    pub(crate) time_ms: i64,
+    /// Bits of the value, XORed with those of the series' previous value in the same segment (or 0).
+    pub(crate) xor: u64,
+}
+
+/// The closed chunks of a series and its last sample, in a checkpoint.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct LoggedChunks<'a> {
+    pub(crate) id: u32,
+    pub(crate) last_ms: i64,
+    pub(crate) last_value: u64,
+    pub(crate) chunks: Vec<LoggedChunk<'a>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct LoggedChunk<'a> {
+    pub(crate) encoding: Encoding,
+    pub(crate) min_ms: i64,
+    pub(crate) max_ms: i64,
+    pub(crate) bytes: &'a [u8],
+}
+
+/// Takes what a log is read into.
+pub(crate) trait Replay {
+    fn series(&mut self, id: u32, labels: Labels) -> Result<(), Error>;
+    fn samples(&mut self, samples: &[LoggedSample]) -> Result<(), Error>;
+    /// A histogram, as a chunk of one sample.
+    fn histogram(&mut self, id: u32, chunk: &[u8]) -> Result<(), Error>;
+    fn chunks(&mut self, chunks: LoggedChunks<'_>) -> Result<(), Error>;
+    fn tombstone(&mut self, id: u32, min_ms: i64, max_ms: i64) -> Result<(), Error>;
+    /// Everything before a time is in a block, if the block with this name exists ("" for surely).
+    fn bound(&mut self, before_ms: i64, block: &str) -> Result<(), Error>;
+}
+
+fn frame(out: &mut Vec<u8>, kind: u8, payload: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend_from_slice(&[0; FRAME_BYTES]);
+    out.push(kind);
+    payload(out);
+    let body = start + FRAME_BYTES;
+    let length = (out.len() - body) as u32;
+    let checksum = crc32c::crc32c(&out[body..]);
+    out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    out[start + 4..body].copy_from_slice(&checksum.to_le_bytes());
+}
+
+fn put(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    put(out, text.len() as u64);
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Logs new series: number, then label by label what differs from the series before it: 0 for the
+/// same pair at the same place, 1 for the same name, 2 for neither.
+pub(crate) fn write_series<'a>(
+    out: &mut Vec<u8>,
+    series: impl Iterator<Item = (u32, impl Iterator<Item = (&'a str, &'a str)>)>,
+) {
+    let mut series = series.peekable();
+    while series.peek().is_some() {
+        frame(out, SERIES, |out| {
+            let start = out.len();
+            let mut before: Vec<(&str, &str)> = Vec::new();
+            while out.len() - start < LABEL_BYTES_PER_RECORD {
+                let Some((id, labels)) = series.next() else { break };
+                let labels: Vec<_> = labels.collect();
+                put(out, u64::from(id));
+                put(out, labels.len() as u64);
+                for (at, &(name, value)) in labels.iter().enumerate() {
+                    match before.get(at) {
+                        Some(&(n, v)) if n == name && v == value => out.push(0),
+                        Some(&(n, _)) if n == name => {
+                            out.push(1);
+                            put_text(out, value);
+                        }
+                        _ => {
+                            out.push(2);
+                            put_text(out, name);
+                            put_text(out, value);
+                        }
+                    }
+                }
+                before = labels;
+            }
+        });
+    }
+}
+
+/// Logs float samples by column: count; runs of numbers (difference to the last number, length and
+/// whether it ascends by one or repeats); times (one for all, or differences); a bitmap of changed
+/// values; for each changed one a byte that says how many zero bytes its XOR has at both ends, and
+/// the bytes between.
+pub(crate) fn write_samples(out: &mut Vec<u8>, samples: &[LoggedSample]) {
+    for samples in samples.chunks(SAMPLES_PER_RECORD) {
+        frame(out, SAMPLES, |out| sample_columns(out, samples));
+    }
+}
+
+fn sample_columns(out: &mut Vec<u8>, samples: &[LoggedSample]) {
+    put(out, samples.len() as u64);
+    let (mut at, mut last) = (0, 0u32);
+    while at < samples.len() {
+        let first = samples[at].id;
+        let step = samples.get(at + 1).map_or(1, |next| u32::from(next.id == first.wrapping_add(1)));
+        let mut length = 1;
+        while samples.get(at + length).is_some_and(|s| s.id == samples[at + length - 1].id.wrapping_add(step))
+        {
+            length += 1;
+        }
+        put(out, zigzag(i64::from(first) - i64::from(last)));
+        put(out, (length as u64) << 1 | u64::from(step));
+        last = samples[at + length - 1].id;
+        at += length;
+    }
+    let Some(first) = samples.first() else { return };
+    let constant = samples.iter().all(|s| s.time_ms == first.time_ms);
+    out.push(u8::from(!constant));
+    put(out, zigzag(first.time_ms));
+    if !constant {
+        for pair in samples.windows(2) {
+            put(out, zigzag(pair[1].time_ms.wrapping_sub(pair[0].time_ms)));
+        }
+    }
+    for eight in samples.chunks(8) {
+        out.push(eight.iter().enumerate().fold(0, |bits, (at, s)| bits | u8::from(s.xor != 0) << at));
+    }
+    out.reserve(samples.len() * 9);
+    for sample in samples.iter().filter(|s| s.xor != 0) {
+        let (high, low) = (sample.xor.leading_zeros() / 8, sample.xor.trailing_zeros() / 8);
+        out.push((high << 4 | low) as u8);
+        let bytes = (sample.xor >> (low * 8)).to_le_bytes();
+        out.extend_from_slice(&bytes[..(8 - high - low) as usize]);
+    }
+}
+
+/// Logs a histogram, given as a chunk of one sample.
+pub(crate) fn write_histogram(out: &mut Vec<u8>, id: u32, chunk: &[u8]) {
+    frame(out, HISTOGRAMS, |out| {
+        put(out, u64::from(id));
+        out.extend_from_slice(chunk);
+    });
+}
+
+/// Logs a series' chunks.
+pub(crate) fn write_chunks(out: &mut Vec<u8>, chunks: &LoggedChunks<'_>) {
+    frame(out, CHUNKS, |out| {
+        put(out, u64::from(chunks.id));
+        put(out, zigzag(chunks.last_ms));
+        put(out, chunks.last_value);
+        for chunk in &chunks.chunks {
+            out.push(chunk.encoding as u8);
+            put(out, zigzag(chunk.min_ms));
+            put(out, zigzag(chunk.max_ms.wrapping_sub(chunk.min_ms)));
+            put(out, chunk.bytes.len() as u64);
+            out.extend_from_slice(chunk.bytes);
+        }
+    });
+}
+
+/// Logs that samples of a series were deleted.
+pub(crate) fn write_tombstone(out: &mut Vec<u8>, id: u32, min_ms: i64, max_ms: i64) {
+    frame(out, TOMBSTONES, |out| {
+        put(out, u64::from(id));
+        put(out, zigzag(min_ms));
+        put(out, zigzag(max_ms));
+    });
+}
+
+/// Logs that everything before a time is in a block.
+pub(crate) fn write_bound(out: &mut Vec<u8>, before_ms: i64, block: &str) {
+    frame(out, BOUND, |out| {
+        put(out, zigzag(before_ms));
+        out.extend_from_slice(block.as_bytes());
+    });
+}
+
+/// Reads a payload whose checksum was right; what does not parse all the same is an error of the
+/// program that wrote it.
+pub(crate) fn read(body: &[u8], into: &mut dyn Replay, samples: &mut Vec<LoggedSample>) -> Result<(), Error> {
+    let malformed = || Error::Corrupt("a record of the write-ahead log does not parse".into());
+    let (&kind, payload) = body.split_first().ok_or_else(malformed)?;
+    let mut reader = Reader(payload);
+    match kind {
+        SERIES => read_series(&mut reader, into),
+        SAMPLES => {
+            samples.clear();
+            read_samples(&mut reader, samples).ok_or_else(malformed).and_then(|()| into.samples(samples))
+        }
+        HISTOGRAMS => {
+            let id = reader.id().ok_or_else(malformed)?;
+            into.histogram(id, reader.0)
+        }
+        CHUNKS => read_chunks(&mut reader).ok_or_else(malformed).and_then(|chunks| into.chunks(chunks)),
+        TOMBSTONES => {
+            let parts = (|| Some((reader.id()?, reader.signed()?, reader.signed()?)))();
+            let (id, min_ms, max_ms) = parts.ok_or_else(malformed)?;
+            into.tombstone(id, min_ms, max_ms)
+        }
+        BOUND => {
+            let before_ms = reader.signed().ok_or_else(malformed)?;
+            into.bound(before_ms, std::str::from_utf8(reader.0).map_err(|_| malformed())?)
+        }
+        // A newer version may log more.
+        _ => Ok(()),
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn byte(&mut self) -> Option<u8> {
+        let (&byte, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(byte)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn signed(&mut self) -> Option<i64> {
+        self.number().map(unzigzag)
+    }
+
+    fn id(&mut self) -> Option<u32> {
+        self.number()?.try_into().ok()
+    }
+
+    fn bytes(&mut self, length: u64) -> Option<&'a [u8]> {
+        let (bytes, rest) = self.0.split_at_checked(length.try_into().ok()?)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        let length = self.number()?;
+        std::str::from_utf8(self.bytes(length)?).ok()
+    }
+}
+
+fn read_series(reader: &mut Reader<'_>, into: &mut dyn Replay) -> Result<(), Error> {
+    let malformed = || Error::Corrupt("a series record of the write-ahead log does not parse".into());
+    let mut before: Vec<(&str, &str)> = Vec::new();
+    while !reader.0.is_empty() {
+        let id = reader.id().ok_or_else(malformed)?;
+        let count = reader.number().ok_or_else(malformed)? as usize;
+        for at in 0..count {
+            let pair = match reader.byte().ok_or_else(malformed)? {
+                0 => *before.get(at).ok_or_else(malformed)?,
+                1 => (before.get(at).ok_or_else(malformed)?.0, reader.text().ok_or_else(malformed)?),
+                _ => (reader.text().ok_or_else(malformed)?, reader.text().ok_or_else(malformed)?),
+            };
+            match before.get_mut(at) {
+                Some(slot) => *slot = pair,
+                None => before.push(pair),
+            }
+        }
+        before.truncate(count);
+        into.series(id, Labels::from_sorted(before.iter().copied()))?;
+    }
+    Ok(())
+}
+
+fn read_samples(reader: &mut Reader<'_>, into: &mut Vec<LoggedSample>) -> Option<()> {
+    let count = usize::try_from(reader.number()?).ok().filter(|&c| c <= SAMPLES_PER_RECORD)?;
+    into.reserve(count);
+    let mut last = 0u32;
+    while into.len() < count {
+        let first = u32::try_from(i64::from(last).checked_add(reader.signed()?)?).ok()?;
+        let run = reader.number()?;
+        let (length, step) = ((run >> 1) as usize, (run & 1) as u32);
+        if length == 0 || length > count - into.len() {
+            return None;
+        }
+        last = first.checked_add((length as u32 - 1) * step)?;
+        into.extend((0..length as u32).map(|at| LoggedSample { id: first + at * step, time_ms: 0, xor: 0 }));
+    }
+    if count == 0 {
+        return Some(());
+    }
+    let constant = reader.byte()? == 0;
+    let mut time_ms = reader.signed()?;
+    for (at, sample) in into.iter_mut().enumerate() {
+        if at > 0 && !constant {
+            time_ms = time_ms.wrapping_add(reader.signed()?);
+        }
+        sample.time_ms = time_ms;
+    }
+    let changed = reader.bytes(count.div_ceil(8) as u64)?;
+    for (at, sample) in into.iter_mut().enumerate() {
+        if changed[at / 8] >> (at % 8) & 1 == 0 {
+            continue;
+        }
+        let control = u32::from(reader.byte()?);
+        let (high, low) = (control >> 4, control & 0xf);
+        let length = 8u32.checked_sub(high + low)?;
+        let mut word = [0; 8];
+        word[..length as usize].copy_from_slice(reader.bytes(u64::from(length))?);
+        sample.xor = u64::from_le_bytes(word).checked_shl(low * 8)?;
+    }
+    Some(())
+}
+
+fn read_chunks<'a>(reader: &mut Reader<'a>) -> Option<LoggedChunks<'a>> {
+    let mut read = LoggedChunks {
+        id: reader.id()?,
+        last_ms: reader.signed()?,
+        last_value: reader.number()?,
+        chunks: Vec::new(),
+    };
+    while !reader.0.is_empty() {
+        let encoding = Encoding::from_byte(reader.byte()?).ok()?;
+        let min_ms = reader.signed()?;
+        let max_ms = min_ms.wrapping_add(reader.signed()?);
+        let length = reader.number()?;
+        read.chunks.push(LoggedChunk { encoding, min_ms, max_ms, bytes: reader.bytes(length)? });
+    }
+    Some(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Random;
+
+    #[test]
+    fn samples_of_every_shape_come_back() {
+        for seed in 1..200 {
+            let random = &mut Random::new(seed);
+            let shape = random.below(4);
+            let mut id = random.below(1 << 31) as u32;
+            let samples: Vec<_> = (0..random.below(500))
+                .map(|at| {
+                    id = match shape {
+                        0 => id + 1,
+                        1 => id + u32::from(at % 60 == 0),
+                        _ => random.below(1 << 32) as u32,
+                    };
+                    let xor = match random.below(4) {
+                        0 => 0,
+                        1 => random.next(),
+                        _ => random.next() >> random.below(64) << random.below(64),
+                    };
+                    let time_ms = if shape % 2 == 0 { -5 } else { random.next() as i64 };
+                    LoggedSample { id, time_ms, xor }
+                })
+                .collect();
+            let mut bytes = Vec::new();
+            sample_columns(&mut bytes, &samples);
+            let mut back = Vec::new();
+            read_samples(&mut Reader(&bytes), &mut back).unwrap();
+            assert_eq!(back, samples, "seed {seed}");
+            for length in (0..bytes.len()).step_by(1 + bytes.len() / 20) {
+                let _ = read_samples(&mut Reader(&bytes[..length]), &mut Vec::new());
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Owns what is pushed to the server: remote write 1.0.
+//!
+//! Must not know who stores it: samples go to a [`MetricWriter`], and a request is answered when
+//! they are on disk.
+
+mod remote_write;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::post;
+use exposition::registry::{Counter, Registry};
+use model::storage::MetricWriter;
+
+/// Settings of the receiver.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Size of a request's body as it is sent.
+    pub body_size_max_bytes: usize,
+    /// Size of a request's body after decompression.
+    pub decoded_size_max_bytes: usize,
+    /// Requests worked on at once; more wait.
+    pub concurrency_max: usize,
+    /// Series that are recognised by their bytes alone; when more come, recognition starts anew.
+    pub known_series_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            body_size_max_bytes: 32 << 20,
+            decoded_size_max_bytes: 128 << 20,
+            concurrency_max: 8,
+            known_series_max: 10_000_000,
+        }
+    }
+}
+
+/// What the receiver works with.
+#[derive(Clone)]
+pub struct Deps {
+    /// Takes the samples.
+    pub writer: Arc<dyn MetricWriter>,
+    /// Where its own metrics are counted.
+    pub registry: Registry,
+}
+
+pub(crate) struct Receiver {
+    config: Config,
+    writer: Arc<dyn MetricWriter>,
+    known: remote_write::KnownSeries,
+    slots: tokio::sync::Semaphore,
+    metrics: Metrics,
+}
+
+pub(crate) struct Metrics {
+    requests: Counter,
+    requests_refused: Counter,
+    samples: Counter,
+    samples_refused: Counter,
+}
+
+impl Metrics {
+    fn new(registry: &Registry) -> Self {
+        Metrics {
+            requests: registry
+                .counter("promontory_ingest_remote_write_requests_total", "Remote write requests that came in."),
+            requests_refused: registry.counter(
+                "promontory_ingest_remote_write_requests_refused_total",
+                "Remote write requests answered with an error, partly stored ones included.",
+            ),
+            samples: registry
+                .counter("promontory_ingest_remote_write_samples_total", "Samples taken from remote write."),
+            samples_refused: registry.counter(
+                "promontory_ingest_remote_write_samples_refused_total",
+                "Samples of remote write requests that were not stored: out of order, duplicate, too old, over a limit or invalid.",
+            ),
+        }
+    }
+}
+
+/// The routes, to be mounted at the root: `/api/v1/write`.
+pub fn router(config: Config, deps: Deps) -> Router {
+    let receiver = Receiver {
+        known: remote_write::KnownSeries::new(config.known_series_max),
+        slots: tokio::sync::Semaphore::new(config.concurrency_max.max(1)),
+        metrics: Metrics::new(&deps.registry),
+        writer: deps.writer,
+        config,
+    };
+    Router::new().route("/api/v1/write", post(remote_write::write)).with_state(Arc::new(receiver))
+}

@@ -1,0 +1,267 @@
+//! Remote write 1.0: `POST /api/v1/write` with a snappy-compressed `prometheus.WriteRequest`.
+//!
+//! A known series is found by a hash of its label bytes as they stand in the request; only a new one
+//! has its labels read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use base::Classify;
+use bytes::Bytes;
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use model::Labels;
+use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, WriteBatch};
+use parking_lot::RwLock;
+use wire::remote::{Entry, Point, WriteRequest};
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+use crate::Receiver;
+
+/// Series by the hash of their label bytes.
+pub(crate) struct KnownSeries {
+    refs: RwLock<HashMap<u128, SeriesRef, RandomState>>,
+    max: usize,
+    /// Of this process alone, so that nobody can choose labels that collide.
+    seed: u64,
+}
+
+static SEED_COUNTER: AtomicU64 = AtomicU64::new(0);
+
+impl KnownSeries {
+    pub(crate) fn new(max: usize) -> Self {
+        use std::hash::BuildHasher;
+        let seed = std::hash::RandomState::new().hash_one(SEED_COUNTER.fetch_add(1, Ordering::Relaxed));
+        KnownSeries { refs: RwLock::new(HashMap::with_hasher(RandomState::default())), max, seed }
+    }
+
+    fn hash(&self, raw_labels: &[u8]) -> u128 {
+        xxh3_128_with_seed(raw_labels, self.seed)
+    }
+}
+
+/// Why a request was refused, with its status.
+struct Refused(StatusCode, String);
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.0, self.1 + "\n").into_response()
+    }
+}
+
+impl From<StorageError> for Refused {
+    fn from(error: StorageError) -> Self {
+        let status =
+            StatusCode::from_u16(error.class().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Refused(status, error.to_string())
+    }
+}
+
+fn bad_request(message: impl Into<String>) -> Refused {
+    Refused(StatusCode::BAD_REQUEST, message.into())
+}
+
+pub(crate) async fn write(State(receiver): State<Arc<Receiver>>, request: Request) -> Response {
+    receiver.metrics.requests.inc();
+    match take(&receiver, request).await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(refused) => {
+            receiver.metrics.requests_refused.inc();
+            refused.into_response()
+        }
+    }
+}
+
+/// Whether the request speaks what is understood here.
+fn check_headers(headers: &HeaderMap) -> Result<(), Refused> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let content_type = text(header::CONTENT_TYPE);
+    let mut parts = content_type.split(';').map(str::trim);
+    let media_type = parts.next().unwrap_or("");
+    if !media_type.is_empty() && media_type != "application/x-protobuf" {
+        let message = format!(
+            "expected application/x-protobuf as the first (media) part, got {content_type} content-type"
+        );
+        return Err(Refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+    }
+    if let Some(proto) = parts.find_map(|part| part.strip_prefix("proto="))
+        && proto != "prometheus.WriteRequest"
+    {
+        let message = format!(
+            "{proto} protobuf message is not accepted by this server; accepted [prometheus.WriteRequest]"
+        );
+        return Err(Refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+    }
+    let encoding = text(header::CONTENT_ENCODING);
+    if !encoding.is_empty() && encoding != "snappy" {
+        let message = format!(
+            "{encoding} encoding (compression) is not accepted by this server; only snappy is acceptable"
+        );
+        return Err(Refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+    }
+    Ok(())
+}
+
+async fn take(receiver: &Arc<Receiver>, request: Request) -> Result<(), Refused> {
+    check_headers(request.headers())?;
+    let limit = receiver.config.body_size_max_bytes;
+    let body = Limited::new(request.into_body(), limit).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            Refused(StatusCode::PAYLOAD_TOO_LARGE, format!("the request is larger than {limit} bytes"))
+        } else {
+            bad_request(format!("cannot read the request: {error}"))
+        }
+    })?;
+    let body = body.to_bytes();
+    let _slot = receiver.slots.acquire().await;
+    let worker = receiver.clone();
+    match tokio::task::spawn_blocking(move || store(&worker, &body)).await {
+        Ok(result) => result,
+        Err(error) => {
+            tracing::error!(%error, "a remote write request failed unexpectedly");
+            Err(Refused(StatusCode::INTERNAL_SERVER_ERROR, "the request failed unexpectedly".into()))
+        }
+    }
+}
+
+fn store(receiver: &Receiver, body: &Bytes) -> Result<(), Refused> {
+    let size =
+        snap::raw::decompress_len(body).map_err(|error| bad_request(format!("not valid snappy: {error}")))?;
+    let limit = receiver.config.decoded_size_max_bytes;
+    if size > limit {
+        let message = format!("the request is larger than {limit} bytes after decompression");
+        return Err(Refused(StatusCode::PAYLOAD_TOO_LARGE, message));
+    }
+    let decoded = snap::raw::Decoder::new()
+        .decompress_vec(body)
+        .map_err(|error| bad_request(format!("not valid snappy: {error}")))?;
+    let mut outcome = Outcome::default();
+    write_request(receiver, &decoded, false, &mut outcome)?;
+    if !outcome.appended.unknown.is_empty() {
+        // Series that the store dropped since they were known: find them anew, once. Samples that
+        // are there already count as taken.
+        outcome = Outcome::default();
+        write_request(receiver, &decoded, true, &mut outcome)?;
+    }
+    receiver.writer.wait_durable(outcome.appended.ticket)?;
+    let appended = &outcome.appended;
+    receiver.metrics.samples.add(appended.accepted);
+    let refused =
+        appended.out_of_order + appended.duplicate + appended.too_old + outcome.over_limit + outcome.invalid;
+    receiver.metrics.samples_refused.add(refused);
+    if refused == 0 {
+        return Ok(());
+    }
+    let mut reasons = Vec::new();
+    for (count, reason) in [
+        (appended.out_of_order, "out of order sample"),
+        (appended.duplicate, "duplicate sample for timestamp"),
+        (appended.too_old, "out of bounds"),
+        (outcome.over_limit, "the limit of series is reached"),
+        (outcome.invalid, "invalid labels"),
+    ] {
+        if count > 0 {
+            reasons.push(format!("{reason} ({count})"));
+        }
+    }
+    Err(bad_request(format!("{} samples were not stored: {}", refused, reasons.join(", "))))
+}
+
+#[derive(Default)]
+struct Outcome {
+    appended: Appended,
+    over_limit: u64,
+    invalid: u64,
+}
+
+fn write_request(
+    receiver: &Receiver,
+    decoded: &[u8],
+    anew: bool,
+    outcome: &mut Outcome,
+) -> Result<(), Refused> {
+    let known = &receiver.known;
+    let mut batch = WriteBatch::default();
+    // First all series that are known; then, together, those that are not.
+    let mut new_series = Vec::new();
+    {
+        let refs = known.refs.read();
+        for entry in WriteRequest::new(decoded) {
+            let Entry::Series(series) = entry.map_err(|error| bad_request(error.to_string()))? else {
+                continue;
+            };
+            let hash = known.hash(series.raw_labels());
+            match refs.get(&hash).filter(|_| !anew) {
+                Some(found) => add_points(&mut batch, *found, &series)?,
+                None => new_series.push((hash, series)),
+            }
+        }
+    }
+    if !new_series.is_empty() {
+        let mut valid = Vec::with_capacity(new_series.len());
+        let mut labels = Vec::with_capacity(new_series.len());
+        for (hash, series) in new_series {
+            match read_labels(&series) {
+                Some(found) => {
+                    labels.push(found);
+                    valid.push((hash, series));
+                }
+                None => outcome.invalid += series.points().count() as u64,
+            }
+        }
+        let mut resolved = Vec::with_capacity(labels.len());
+        receiver.writer.resolve(&labels, &mut resolved)?;
+        let mut refs = known.refs.write();
+        if refs.len() + resolved.len() > known.max {
+            refs.clear();
+        }
+        for ((hash, series), found) in valid.into_iter().zip(resolved) {
+            if found == SeriesRef::NONE {
+                outcome.over_limit += series.points().count() as u64;
+            } else {
+                refs.insert(hash, found);
+                add_points(&mut batch, found, &series)?;
+            }
+        }
+    }
+    outcome.appended = append(receiver.writer.as_ref(), &batch)?;
+    Ok(())
+}
+
+fn append(writer: &dyn MetricWriter, batch: &WriteBatch) -> Result<Appended, StorageError> {
+    if batch.is_empty() { Ok(Appended::default()) } else { writer.append(batch) }
+}
+
+fn add_points(
+    batch: &mut WriteBatch,
+    found: SeriesRef,
+    series: &wire::remote::TimeSeries<'_>,
+) -> Result<(), Refused> {
+    for point in series.points() {
+        match point.map_err(|error| bad_request(error.to_string()))? {
+            Point::Sample { timestamp_ms, value } => batch.push(found, timestamp_ms, value),
+            Point::Histogram(message) => {
+                let histogram = message.decode().map_err(|error| bad_request(error.to_string()))?;
+                batch.histograms.push((found, message.timestamp_ms, Arc::new(histogram)));
+            }
+            Point::Exemplar(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// The labels of a series, or `None` if they are not valid: a name twice, empty, or no metric name.
+fn read_labels(series: &wire::remote::TimeSeries<'_>) -> Option<Labels> {
+    let mut pairs: Vec<(&str, &str)> = series.labels().collect::<Result<_, _>>().ok()?;
+    pairs.sort_unstable_by(|a, b| a.0.cmp(b.0));
+    if pairs.windows(2).any(|pair| pair[0].0 == pair[1].0) || pairs.iter().any(|(name, _)| name.is_empty()) {
+        return None;
+    }
+    pairs.retain(|(_, value)| !value.is_empty());
+    let labels = Labels::from_sorted(pairs);
+    (!labels.metric_name().is_empty()).then_some(labels)
+}
