@@ -23,6 +23,8 @@ use crate::mounts::Mounts;
 use crate::page::Page;
 use crate::{Error, Run};
 
+pub(crate) use process::process;
+
 /// One collector.
 pub(crate) struct Collector {
     pub(crate) name: &'static str,
@@ -31,8 +33,6 @@ pub(crate) struct Collector {
 }
 
 /// What collectors remember from one collection to the next.
-pub(crate) use process::process;
-
 #[derive(Default)]
 pub(crate) struct State {
     cpus: cpu::History,
