@@ -264,3 +264,18 @@ pub(super) fn zoneinfo(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> 
     }
     Ok(())
 }
+
+pub(super) fn cgroups(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
+    let text = run.files.proc("cgroups")?;
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let [name, _, count, enabled] = fields[..] else { return Err(Error::malformed("cgroups")) };
+        let (Some(count), Some(enabled)) = (number(count), number(enabled)) else {
+            return Err(Error::malformed("cgroups"));
+        };
+        let labels = [("subsys_name", name)];
+        page.gauge("node_cgroups_cgroups", "Control groups of a controller.", &labels, count);
+        page.gauge("node_cgroups_enabled", "Whether a controller is on.", &labels, enabled);
+    }
+    Ok(())
+}

@@ -8,6 +8,7 @@ mod filesystem;
 mod hardware;
 mod hwmon;
 mod identity;
+mod ipvs;
 mod kernel;
 mod memory;
 mod network;
@@ -52,6 +53,7 @@ pub(crate) static COLLECTORS: &[Collector] = &[
     on("arp", network::arp),
     on("bonding", kernel::bonding),
     off("buddyinfo", kernel::buddyinfo),
+    off("cgroups", kernel::cgroups),
     on("conntrack", network::conntrack),
     on("cpu", cpu::cpu),
     off("cpu_vulnerabilities", kernel::cpu_vulnerabilities),
@@ -60,10 +62,12 @@ pub(crate) static COLLECTORS: &[Collector] = &[
     on("dmi", identity::dmi),
     on("edac", hardware::edac),
     on("entropy", system::entropy),
+    on("fibrechannel", storage::fibrechannel),
     on("filefd", system::filefd),
     on("filesystem", filesystem::filesystem),
     on("hwmon", hwmon::hwmon),
     off("interrupts", system::interrupts),
+    on("ipvs", ipvs::ipvs),
     on("kernel_hung", system::kernel_hung),
     off("ksmd", kernel::ksmd),
     off("lnstat", kernel::lnstat),
@@ -89,6 +93,7 @@ pub(crate) static COLLECTORS: &[Collector] = &[
     off("softirqs", system::softirqs),
     on("softnet", network::softnet),
     on("stat", system::stat),
+    on("tapestats", storage::tapestats),
     on("textfile", textfile::textfile),
     on("thermal_zone", hardware::thermal_zone),
     on("time", clock::time),

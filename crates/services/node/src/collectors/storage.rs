@@ -1,4 +1,4 @@
-//! Software RAID, XFS, NVMe.
+//! Software RAID, XFS, NVMe, tapes, Fibre Channel.
 
 use std::path::Path;
 
@@ -187,4 +187,99 @@ fn namespace(run: &mut Run<'_>, page: &mut Page, device: &str, id: &str, folder:
     page.gauge("node_nvme_namespace_used_bytes", "Bytes used of an NVMe namespace.", &labels, used * block);
     let help = "Size of a block of an NVMe namespace.";
     page.gauge("node_nvme_namespace_logical_block_size_bytes", help, &labels, block);
+}
+
+pub(super) fn tapestats(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
+    let base = run.files.sys_path("class/scsi_tape");
+    let devices = run.files.names(&base);
+    // `nst0`, `st0a` and so on are the same drive in other modes.
+    let is_drive = |name: &&String| {
+        name.strip_prefix("st").is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    };
+    for device in devices.iter().filter(is_drive) {
+        let folder = base.join(device).join("stats");
+        let labels = [("device", device.as_str())];
+        for (file, name, unit) in [
+            ("other_cnt", "io_others_total", 1.0),
+            ("io_ns", "io_time_seconds_total", 1e9),
+            ("read_byte_cnt", "read_bytes_total", 1.0),
+            ("read_ns", "read_time_seconds_total", 1e9),
+            ("read_cnt", "reads_completed_total", 1.0),
+            ("resid_cnt", "residual_total", 1.0),
+            ("write_ns", "write_time_seconds_total", 1e9),
+            ("write_cnt", "writes_completed_total", 1.0),
+            ("write_byte_cnt", "written_bytes_total", 1.0),
+        ] {
+            if let Some(value) = run.files.number(&folder.join(file)) {
+                page.counter(
+                    &["node_tape_", name].concat(),
+                    "What a tape drive counts.",
+                    &labels,
+                    value / unit,
+                );
+            }
+        }
+        if let Some(now) = run.files.number(&folder.join("in_flight")) {
+            page.gauge("node_tape_io_now", "Requests in flight to a tape drive.", &labels, now);
+        }
+    }
+    if devices.is_empty() { Err(Error::NoData) } else { Ok(()) }
+}
+
+pub(super) fn fibrechannel(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
+    let base = run.files.sys_path("class/fc_host");
+    if !base.is_dir() {
+        return Err(Error::NoData);
+    }
+    for host in run.files.names(&base) {
+        let folder = base.join(&host);
+        let files = [
+            "dev_loss_tmo",
+            "fabric_name",
+            "port_id",
+            "port_name",
+            "port_state",
+            "port_type",
+            "speed",
+            "supported_classes",
+            "supported_speeds",
+            "symbolic_name",
+        ];
+        let values = files.map(|file| {
+            let value = run.files.line(&folder.join(file)).unwrap_or("");
+            value.strip_prefix("0x").unwrap_or(value).to_string()
+        });
+        let mut labels: Vec<(&str, &str)> =
+            files.into_iter().zip(values.iter().map(String::as_str)).collect();
+        labels.insert(2, ("fc_host", &host));
+        page.gauge("node_fibrechannel_info", "What a Fibre Channel host is.", &labels, 1.0);
+        for (file, name) in [
+            ("dumped_frames", "dumped_frames_total"),
+            ("error_frames", "error_frames_total"),
+            ("fcp_packet_aborts", "fcp_packet_aborts_total"),
+            ("invalid_crc_count", "invalid_crc_total"),
+            ("invalid_tx_word_count", "invalid_tx_words_total"),
+            ("link_failure_count", "link_failure_total"),
+            ("loss_of_signal_count", "loss_of_signal_total"),
+            ("loss_of_sync_count", "loss_of_sync_total"),
+            ("nos_count", "nos_total"),
+            ("rx_frames", "rx_frames_total"),
+            ("rx_words", "rx_words_total"),
+            ("seconds_since_last_reset", "seconds_since_last_reset_total"),
+            ("tx_frames", "tx_frames_total"),
+            ("tx_words", "tx_words_total"),
+        ] {
+            let path = folder.join("statistics").join(file);
+            let value = run
+                .files
+                .line(&path)
+                .and_then(|text| u64::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).ok());
+            // All bits set: the host does not count this.
+            if let Some(value) = value.filter(|value| *value != u64::MAX) {
+                let name = ["node_fibrechannel_", name].concat();
+                page.counter(&name, "What a Fibre Channel host counts.", &[("fc_host", &host)], value as f64);
+            }
+        }
+    }
+    Ok(())
 }
