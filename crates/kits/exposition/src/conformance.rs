@@ -35,8 +35,15 @@ struct ErrorCase {
 }
 
 /// Runs the cases in `DIR/derived` and reads the pages in `DIR/testdata`.
-pub fn textparse(dir: &Path) -> std::io::Result<SuiteResult> {
+pub fn textparse(dir: &Path) -> SuiteResult {
     let mut result = SuiteResult::default();
+    if let Err(error) = run(dir, &mut result) {
+        result.failures.push(format!("{}: {error}", dir.display()));
+    }
+    result
+}
+
+fn run(dir: &Path, result: &mut SuiteResult) -> std::io::Result<()> {
     for (file, format) in
         [("promparse_errors.json", Format::Text), ("openmetricsparse_errors.json", Format::OpenMetrics)]
     {
@@ -61,7 +68,7 @@ pub fn textparse(dir: &Path) -> std::io::Result<SuiteResult> {
             result.case(|| name.clone(), reads(format, &body));
         }
     }
-    Ok(result)
+    Ok(())
 }
 
 /// Upstream's tests add to these inputs what a file on disk cannot well hold.

@@ -11,6 +11,7 @@ pub mod conformance;
 mod error;
 mod files;
 mod mounts;
+mod netlink;
 mod page;
 
 use base::Clock;

@@ -26,11 +26,20 @@ pub(crate) enum Answer {
     Stuck,
 }
 
-#[derive(Default)]
+/// The call that may hang.
+type Statfs = fn(&Path) -> rustix::io::Result<StatFs>;
+
 pub(crate) struct Mounts {
+    statfs: Statfs,
     worker: Option<Worker>,
     /// Mount points that do not answer, with the thread that waits for each.
     stuck: HashMap<PathBuf, Worker>,
+}
+
+impl Default for Mounts {
+    fn default() -> Self {
+        Mounts { statfs: |path| rustix::fs::statfs(path), worker: None, stuck: HashMap::new() }
+    }
 }
 
 struct Worker {
@@ -39,13 +48,13 @@ struct Worker {
 }
 
 impl Worker {
-    fn start() -> std::io::Result<Self> {
+    fn start(statfs: Statfs) -> std::io::Result<Self> {
         let (jobs, todo) = sync_channel::<Arc<[PathBuf]>>(1);
         let (answer, answers) = sync_channel(ANSWERS);
         std::thread::Builder::new().name("node-statfs".to_string()).spawn(move || {
             while let Ok(paths) = todo.recv() {
                 for path in paths.iter() {
-                    if answer.send(rustix::fs::statfs(path.as_path())).is_err() {
+                    if answer.send(statfs(path)).is_err() {
                         return;
                     }
                 }
@@ -66,7 +75,7 @@ impl Mounts {
             (0..paths.len()).filter(|at| paths.get(*at).is_some_and(|p| !self.is_stuck(p))).collect();
         while !wanted.is_empty() && self.stuck.len() < STUCK_LIMIT {
             let batch: Arc<[PathBuf]> = wanted.iter().filter_map(|at| paths.get(*at).cloned()).collect();
-            let worker = match self.worker.take().map_or_else(Worker::start, Ok) {
+            let worker = match self.worker.take().map_or_else(|| Worker::start(self.statfs), Ok) {
                 Ok(worker) => worker,
                 Err(_) => break,
             };
@@ -109,5 +118,38 @@ impl Mounts {
 
     fn is_stuck(&self, path: &Path) -> bool {
         self.stuck.contains_key(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_mount_point_costs_one_timeout_and_never_again() {
+        // The thread that asks for a dead mount point never comes back.
+        fn statfs(path: &Path) -> rustix::io::Result<StatFs> {
+            while path == Path::new("/dead") {
+                std::thread::park();
+            }
+            if path == Path::new("/gone") { Err(rustix::io::Errno::NOENT) } else { rustix::fs::statfs("/") }
+        }
+        let mut mounts = Mounts { statfs, ..Mounts::default() };
+        let paths = ["/a", "/dead", "/gone", "/b"].map(PathBuf::from);
+        let shown = |answers: Vec<Answer>| {
+            answers
+                .iter()
+                .map(|answer| match answer {
+                    Answer::Stat(_) => "stat",
+                    Answer::Failed(_) => "failed",
+                    Answer::Stuck => "stuck",
+                })
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!(shown(mounts.ask(&paths, Duration::from_millis(200))), "stat stuck failed stat");
+        // With an hour's patience it would hang here if the dead one were asked again.
+        assert_eq!(shown(mounts.ask(&paths, Duration::from_secs(3_600))), "stat stuck failed stat");
+        assert_eq!(mounts.stuck.len(), 1);
     }
 }

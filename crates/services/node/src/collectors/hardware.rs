@@ -241,3 +241,31 @@ pub(super) fn edac(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     }
     Ok(())
 }
+
+pub(super) fn rapl(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
+    let base = run.files.sys_path("class/powercap");
+    let zones = run.files.names(&base);
+    if zones.is_empty() {
+        return Err(Error::NoData);
+    }
+    let mut seen: Vec<String> = Vec::new();
+    for zone in zones {
+        let folder = base.join(&zone);
+        // The folder of the driver itself has no name.
+        let Some(name) = run.files.line(&folder.join("name")).map(str::to_string) else { continue };
+        // Only root may read how much energy was used.
+        let energy = run.files.number(&folder.join("energy_uj")).ok_or(Error::NoData)?;
+        let numbered = name.rsplit_once('-').filter(|(_, index)| index.parse::<u32>().is_ok());
+        let (kind, index) = match numbered {
+            Some((kind, index)) => (kind.to_string(), index.to_string()),
+            None => (name.clone(), seen.iter().filter(|other| **other == name).count().to_string()),
+        };
+        seen.push(name);
+        let clean = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' };
+        let metric = format!("node_rapl_{}_joules_total", kind.chars().map(clean).collect::<String>());
+        let path = folder.to_string_lossy();
+        let labels = [("index", index.as_str()), ("path", &*path)];
+        page.counter(&metric, "Energy used, in joules.", &labels, energy / 1e6);
+    }
+    Ok(())
+}

@@ -8,16 +8,23 @@ mod filesystem;
 mod hardware;
 mod hwmon;
 mod identity;
+mod ipvs;
+mod kernel;
 mod memory;
 mod network;
+mod nfs;
 mod process;
 mod protocols;
+mod storage;
 mod system;
 mod textfile;
+mod zfs;
 
 use crate::mounts::Mounts;
 use crate::page::Page;
 use crate::{Error, Run};
+
+pub(crate) use process::process;
 
 /// One collector.
 pub(crate) struct Collector {
@@ -27,8 +34,6 @@ pub(crate) struct Collector {
 }
 
 /// What collectors remember from one collection to the next.
-pub(crate) use process::process;
-
 #[derive(Default)]
 pub(crate) struct State {
     cpus: cpu::History,
@@ -46,33 +51,49 @@ const fn off(name: &'static str, collect: fn(&mut Run<'_>, &mut Page) -> Result<
 /// All collectors, sorted by name. `process` describes our own process and has no counterpart.
 pub(crate) static COLLECTORS: &[Collector] = &[
     on("arp", network::arp),
+    on("bonding", kernel::bonding),
+    off("buddyinfo", kernel::buddyinfo),
+    off("cgroups", kernel::cgroups),
     on("conntrack", network::conntrack),
     on("cpu", cpu::cpu),
+    off("cpu_vulnerabilities", kernel::cpu_vulnerabilities),
     on("cpufreq", cpu::frequency),
     on("diskstats", disk::diskstats),
     on("dmi", identity::dmi),
     on("edac", hardware::edac),
     on("entropy", system::entropy),
+    on("fibrechannel", storage::fibrechannel),
     on("filefd", system::filefd),
     on("filesystem", filesystem::filesystem),
     on("hwmon", hwmon::hwmon),
     off("interrupts", system::interrupts),
+    on("ipvs", ipvs::ipvs),
     on("kernel_hung", system::kernel_hung),
+    off("ksmd", kernel::ksmd),
+    off("lnstat", kernel::lnstat),
     on("loadavg", system::loadavg),
+    on("mdadm", storage::mdadm),
     on("meminfo", memory::meminfo),
     off("meminfo_numa", memory::numa),
     on("netclass", network::netclass),
     on("netdev", network::netdev),
     on("netstat", protocols::netstat),
+    on("nfs", nfs::client),
+    on("nfsd", nfs::server),
+    on("nvme", storage::nvme),
     on("os", identity::os),
     on("powersupplyclass", hardware::power_supply),
     on("pressure", system::pressure),
     on("process", process::process),
+    off("processes", kernel::processes),
+    on("rapl", hardware::rapl),
     on("schedstat", system::schedstat),
+    off("slabinfo", kernel::slabinfo),
     on("sockstat", protocols::sockstat),
     off("softirqs", system::softirqs),
     on("softnet", network::softnet),
     on("stat", system::stat),
+    on("tapestats", storage::tapestats),
     on("textfile", textfile::textfile),
     on("thermal_zone", hardware::thermal_zone),
     on("time", clock::time),
@@ -81,4 +102,8 @@ pub(crate) static COLLECTORS: &[Collector] = &[
     on("uname", identity::uname),
     on("vmstat", memory::vmstat),
     on("watchdog", hardware::watchdog),
+    off("xfrm", kernel::xfrm),
+    on("xfs", storage::xfs),
+    on("zfs", zfs::zfs),
+    off("zoneinfo", kernel::zoneinfo),
 ];

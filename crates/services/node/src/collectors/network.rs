@@ -7,7 +7,7 @@ use model::MetricType::{Counter, Gauge};
 
 use crate::files::{hex, number};
 use crate::page::Page;
-use crate::{Error, Run};
+use crate::{Error, Run, netlink};
 
 /// The columns of `/proc/net/dev`.
 const DEVICE_COLUMNS: [&str; 16] = [
@@ -29,26 +29,53 @@ const DEVICE_COLUMNS: [&str; 16] = [
     "node_network_transmit_compressed_total",
 ];
 
+const DEVICE_HELP: &str = "What a network device counts.";
+
 pub(super) fn netdev(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
+    let Ok(links) = netlink::links() else { return netdev_file(run, page) };
+    for link in links.iter().filter(|link| run.filters.network_devices.takes(&link.name)) {
+        let sum =
+            |fields: &[usize]| fields.iter().filter_map(|at| link.counters.get(*at)).sum::<u64>() as f64;
+        // The kernel tells more kinds of errors apart than `/proc/net/dev`, whose columns these are.
+        let columns: [&[usize]; 16] = [
+            &[2],
+            &[0],
+            &[4],
+            &[6, 15],
+            &[14],
+            &[13, 10, 11, 12],
+            &[21],
+            &[8],
+            &[3],
+            &[1],
+            &[5],
+            &[7],
+            &[18],
+            &[9],
+            &[17, 16, 19, 20],
+            &[22],
+        ];
+        let labels = [("device", link.name.as_str())];
+        for (name, fields) in DEVICE_COLUMNS.iter().zip(columns) {
+            page.counter(name, DEVICE_HELP, &labels, sum(fields));
+        }
+        page.counter("node_network_receive_nohandler_total", DEVICE_HELP, &labels, sum(&[23]));
+    }
+    Ok(())
+}
+
+/// Where netlink is forbidden, the file has almost the same.
+fn netdev_file(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     let text = run.files.proc("net/dev")?;
-    let mut devices = Vec::new();
     for line in text.lines().skip(2) {
         let (device, rest) = line.split_once(':').ok_or_else(|| Error::malformed("net/dev"))?;
         let device = device.trim();
         if !run.filters.network_devices.takes(device) {
             continue;
         }
-        devices.push(device.to_string());
         for (name, field) in DEVICE_COLUMNS.iter().zip(rest.split_ascii_whitespace()) {
             let value = number(field).ok_or_else(|| Error::malformed("net/dev"))?;
-            page.counter(name, "What a network device counts.", &[("device", device)], value);
-        }
-    }
-    for device in devices {
-        let path = run.files.sys_path("class/net").join(&device).join("statistics/rx_nohandler");
-        if let Some(value) = run.files.number(&path) {
-            let name = "node_network_receive_nohandler_total";
-            page.counter(name, "What a network device counts.", &[("device", &device)], value);
+            page.counter(name, DEVICE_HELP, &[("device", device)], value);
         }
     }
     Ok(())
