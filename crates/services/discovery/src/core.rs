@@ -98,6 +98,7 @@ impl Discovery {
         for (name, config) in jobs {
             let (mut old_slots, view) =
                 before.remove(&name).map_or_else(Default::default, |job| (job.slots, job.view));
+            let new_at = started.len();
             let slots = config.sections.into_iter().map(|section| {
                 match old_slots.iter().position(|slot| slot.section == section) {
                     Some(at) => old_slots.swap_remove(at),
@@ -109,6 +110,16 @@ impl Discovery {
                 }
             });
             let slots = slots.collect();
+            // What the replaced readers found stays until the first new one knows better.
+            let replaced = old_slots.iter().filter(|slot| !matches!(slot.section, Section::Static(_)));
+            let found: Vec<_> =
+                replaced.flat_map(|slot| slot.content.lock().groups.clone()).flatten().collect();
+            let is_reader = |slot: &&Arc<Slot>| !matches!(slot.section, Section::Static(_));
+            if let Some(reader) = started[new_at..].iter().find(is_reader)
+                && !found.is_empty()
+            {
+                reader.content.lock().groups = Some(found);
+            }
             old_slots.iter().for_each(|slot| slot.end());
             state.by_name.insert(name, Job { slots, view });
         }
@@ -263,6 +274,21 @@ mod tests {
         assert_eq!(addresses(&discovery, "a"), ["z"]);
         discovery.apply(vec![]);
         assert_eq!(discovery.current("a").version, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_changed_section_keeps_its_targets_until_it_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.yml"), "- targets: [one]").unwrap();
+        std::fs::write(folder.path().join("b.yml"), "- targets: [two]").unwrap();
+        let discovery = Discovery::new();
+        discovery.apply(vec![("a".into(), config("file_sd_configs: [{files: ['a.yml']}]", folder.path()))]);
+        discovery.changed("a", 0).await;
+        let version = discovery.current("a").version;
+        discovery.apply(vec![("a".into(), config("file_sd_configs: [{files: ['*.yml']}]", folder.path()))]);
+        assert_eq!(addresses(&discovery, "a"), ["one"]);
+        discovery.changed("a", version).await;
+        assert_eq!(addresses(&discovery, "a"), ["one", "two"]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -217,4 +217,32 @@ mod tests {
             assert!(error.contains(expected), "{text}: {error}");
         }
     }
+
+    #[test]
+    fn the_files_of_the_conformance_data_read_as_expected() {
+        let folder = std::env::var("PROMONTORY_CONFORMANCE").map_or_else(
+            |_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/conformance"),
+            PathBuf::from,
+        );
+        let folder = folder.join("prometheus/discovery/file/fixtures");
+        if !folder.exists() {
+            assert!(std::env::var("CI").is_err(), "{} is missing", folder.display());
+            println!("skipped: {} is missing", folder.display());
+            return;
+        }
+        let (mut good, mut bad) = (0, 0);
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let read = parsed(name, &std::fs::read_to_string(&path).unwrap());
+            if name.starts_with("valid") {
+                assert!(read.is_ok(), "{name}: {read:?}");
+                good += 1;
+            } else {
+                assert!(read.is_err(), "{name}: {read:?}");
+                bad += 1;
+            }
+        }
+        assert!(good > 0 && bad > 0);
+    }
 }

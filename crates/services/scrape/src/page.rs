@@ -149,7 +149,6 @@ impl TargetSeries {
                 }
             }
             let Scratch { ended, batch, .. } = &mut *scratch;
-            let reports_at = batch.refs.len();
             let appended = self.write_reports(context, batch, &outcome).and_then(|()| {
                 for series in ended.iter() {
                     batch.push(*series, context.at_ms, stale_nan());
@@ -163,15 +162,13 @@ impl TargetSeries {
                     break;
                 }
             };
-            let is_marker = |at: usize| {
-                let markers_at = reports_at + self.reports.len();
-                (markers_at..batch.refs.len()).contains(&at)
-            };
+            // A series that is gone needs no marker.
+            let markers = batch.refs.len() - ended.len()..batch.refs.len();
             let gone: HashSet<SeriesRef> = appended
                 .unknown
                 .iter()
                 .map(|at| *at as usize)
-                .filter(|at| !is_marker(*at))
+                .filter(|at| !markers.contains(at))
                 .filter_map(|at| {
                     let histograms_at = batch.refs.len();
                     batch
@@ -251,8 +248,13 @@ impl TargetSeries {
             limit => limit,
         };
         loop {
-            let entry =
-                parser.next_entry().map_err(|error| Failure::Scrape(ScrapeError::Page(error.to_string())))?;
+            let expected = walk.expected();
+            let mut came = false;
+            let entry = parser.next_expecting(expected.length, |raw| {
+                came = expected.is(raw);
+                came
+            });
+            let entry = entry.map_err(|error| Failure::Scrape(ScrapeError::Page(error.to_string())))?;
             let (series, histogram) = match entry {
                 None => break,
                 Some(Entry::Series(series)) => (series, None),
@@ -263,7 +265,11 @@ impl TargetSeries {
                 }
             };
             outcome.scraped += 1;
-            let (mut found, repeated) = walk.find(series.raw);
+            let (mut found, repeated) = if came && series.raw.len() == expected.length {
+                walk.take_expected()
+            } else {
+                walk.find(series.raw)
+            };
             if found == Found::New {
                 series.labels(&mut scratch.labels);
                 match final_labels(&scratch.labels, config, target)? {

@@ -232,10 +232,10 @@ fn note(common: &Common, plan: &Plan, outcome: &Outcome) {
         Some(ScrapeError::Fetch(_) | ScrapeError::Page(_) | ScrapeError::TargetLimit(_)) => {}
     }
     if let Some(error) = &outcome.error {
-        tracing::debug!(target = %plan.target.labels, %error, "scrape failed");
+        tracing::debug!(labels = %plan.target.labels, %error, "scrape failed");
     }
     if let Some(warning) = &outcome.warning {
-        tracing::debug!(target = %plan.target.labels, warning, "scrape");
+        tracing::debug!(labels = %plan.target.labels, warning, "scrape");
     }
     stats.duplicate.add(outcome.repeated + outcome.appended.duplicate);
     stats.out_of_order.add(outcome.appended.out_of_order);
