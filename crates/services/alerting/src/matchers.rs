@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use gocompat::re2::Regex;
 use model::labels::{Quoted, is_plain_label_name};
 use model::{Labels, MatchOp, Matcher};
 
@@ -231,12 +232,21 @@ fn classic_one(text: &str) -> Result<Matcher, MatcherError> {
     if expects_end_quote {
         return Err(unescaped());
     }
-    Matcher::new(op, name, value).map_err(|error| MatcherError(error.to_string()))
+    compile(op, name.to_string(), value).map_err(MatcherError)
+}
+
+/// A matcher. Errors cite the expression with the anchors Alertmanager puts around it.
+fn compile(op: MatchOp, name: String, value: String) -> Result<Matcher, String> {
+    let anchored = format!("^(?:{value})$");
+    Matcher::new(op, name, value).map_err(|error| match Regex::new(&anchored) {
+        Err(error) => error.to_string(),
+        Ok(_) => error.to_string(),
+    })
 }
 
 // ---- the UTF-8 syntax ----
 
-fn utf8_one(text: &str) -> Result<Matcher, MatcherError> {
+pub(crate) fn utf8_one(text: &str) -> Result<Matcher, MatcherError> {
     let mut matchers = utf8_list(text)?;
     match (matchers.len(), matchers.pop()) {
         (1, Some(matcher)) => Ok(matcher),
@@ -383,7 +393,7 @@ fn parse_utf8(text: &str) -> Result<Vec<Matcher>, String> {
         let value = lexer.expect(is_text).map_err(|error| format!("{error}: expected label value"))?;
         let value = unquote(&value)?;
         matchers.push(
-            Matcher::new(op, name, value).map_err(|error| format!("failed to create matcher: {error}"))?,
+            compile(op, name, value).map_err(|error| format!("failed to create matcher: {error}"))?,
         );
         more = match lexer.peek(|kind| matches!(kind, Kind::Comma | Kind::Close)) {
             Err(Failure::End) => false,

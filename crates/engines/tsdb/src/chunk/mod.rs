@@ -130,6 +130,7 @@ pub(crate) fn encode(samples: &Samples) -> Vec<Chunk> {
             None => {
                 let value = samples.values[at].to_bits();
                 xor::append(&mut chunk.bytes, &mut state, last, time_ms, value);
+                xor::set_count(&mut chunk.bytes, state.count);
                 last = (time_ms, value);
             }
         }

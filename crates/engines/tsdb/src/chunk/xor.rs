@@ -17,11 +17,14 @@ pub(crate) struct XorState {
     pub(crate) window: XorWindow,
     /// Unused bits of the last byte.
     pub(crate) free: u8,
+    /// Samples so far. They stand in the header only once [`set_count`] was called, so that an
+    /// append touches the end of the chunk alone.
+    pub(crate) count: u16,
 }
 
 impl Default for XorState {
     fn default() -> Self {
-        XorState { delta: 0, window: XorWindow::default(), free: 0 }
+        XorState { delta: 0, window: XorWindow::default(), free: 0, count: 0 }
     }
 }
 
@@ -108,16 +111,12 @@ impl XorWindow {
 /// before; it is not looked at for the first one.
 #[inline]
 pub(crate) fn append(bytes: &mut Vec<u8>, state: &mut XorState, last: (i64, u64), time_ms: i64, value: u64) {
-    let count = match bytes.len() {
-        0 => {
-            *state = XorState::default();
-            bytes.extend_from_slice(&[0, 0]);
-            0
-        }
-        _ => u16::from_be_bytes([bytes[0], bytes[1]]),
-    };
+    if bytes.is_empty() {
+        *state = XorState::default();
+        bytes.extend_from_slice(&[0, 0]);
+    }
     let mut out = BitWriter { bytes, free: &mut state.free };
-    match count {
+    match state.count {
         0 => {
             out.varint(time_ms);
             out.bits(value, 64);
@@ -144,7 +143,14 @@ pub(crate) fn append(bytes: &mut Vec<u8>, state: &mut XorState, last: (i64, u64)
             state.window.write(&mut out, last.1, value);
         }
     }
-    bytes[..2].copy_from_slice(&(count + 1).to_be_bytes());
+    state.count += 1;
+}
+
+/// Writes the number of samples into the header.
+pub(crate) fn set_count(bytes: &mut [u8], count: u16) {
+    if let Some(header) = bytes.get_mut(..2) {
+        header.copy_from_slice(&count.to_be_bytes());
+    }
 }
 
 /// Adds the samples of an XOR chunk that lie in the range.
@@ -349,6 +355,7 @@ mod tests {
             append(&mut bytes, &mut state, last, time_ms, value.to_bits());
             last = (time_ms, value.to_bits());
         }
+        set_count(&mut bytes, state.count);
         bytes
     }
 

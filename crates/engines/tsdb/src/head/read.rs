@@ -69,11 +69,11 @@ impl Head {
             }
         }
         let span = TimeRange { start_ms: record.open_min_ms, end_ms: record.last_ms };
-        if !record.open.is_empty() && span.overlaps(range) {
+        if record.has_open() && span.overlaps(range) {
             chunks.push(ChunkHandle {
                 min_ms: span.start_ms,
                 max_ms: span.end_ms,
-                data: ChunkData::Memory(record.open_encoding(), record.open.as_slice().into()),
+                data: ChunkData::Memory(record.open_encoding(), record.open_chunk_bytes().into()),
             });
         }
         chunks
@@ -157,7 +157,7 @@ impl Head {
         for page in pages.iter().flatten() {
             let page = page.read();
             count +=
-                page.iter(0).map(|(_, r)| r.chunks.len() + usize::from(!r.open.is_empty())).sum::<usize>();
+                page.iter(0).map(|(_, r)| r.chunks.len() + usize::from(r.has_open())).sum::<usize>();
         }
         count
     }

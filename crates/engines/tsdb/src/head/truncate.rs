@@ -128,7 +128,7 @@ impl Head {
                 for (_, record) in page.iter(number as u32) {
                     if let Some(first) = record.chunks.first() {
                         min_ms = min_ms.min(first.min_ms);
-                    } else if !record.open.is_empty() {
+                    } else if record.has_open() {
                         min_ms = min_ms.min(record.open_min_ms);
                     }
                 }
@@ -267,12 +267,13 @@ impl Head {
                     bytes,
                 })
                 .collect();
-            if !series.open.is_empty() {
+            let open = series.open_chunk_bytes();
+            if series.has_open() {
                 chunks.push(LoggedChunk {
                     encoding: series.open_encoding(),
                     min_ms: series.open_min_ms,
                     max_ms: series.last_ms,
-                    bytes: &series.open,
+                    bytes: &open,
                 });
             }
             if series.last_ms > i64::MIN {

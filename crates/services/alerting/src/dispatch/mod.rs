@@ -479,9 +479,17 @@ impl Dispatcher {
         for ticket in self.tickets.values_mut() {
             move_on(&mut ticket.deadline_ms);
         }
-        for ledger in self.ledgers.values_mut().flat_map(BTreeMap::values_mut) {
-            if ledger.sent_at_ms != 0 {
-                ledger.sent_at_ms = ledger.sent_at_ms.saturating_add(by_ms).max(1);
+        for (group, ledgers) in &mut self.ledgers {
+            for (integration, ledger) in ledgers {
+                if ledger.sent_at_ms != 0 {
+                    ledger.sent_at_ms = ledger.sent_at_ms.saturating_add(by_ms).max(1);
+                    // The next start must not take the jump for time that has passed.
+                    self.actions.push(Action::Remember(Record::Ledger {
+                        group: group.clone(),
+                        integration: integration.clone(),
+                        ledger: ledger.clone(),
+                    }));
+                }
             }
         }
         for held in self.alerts.values_mut() {
