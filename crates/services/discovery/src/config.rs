@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use ::config::http_client::PathBase;
-use ::config::{Error, Node, Result};
+use ::config::http_client::{PathBase, check_http_url};
+use ::config::{Error, HttpClientConfig, Node, Result};
 use model::TargetGroup;
 
 use crate::group;
@@ -11,8 +11,11 @@ use crate::group;
 /// How often files are read again although they look unchanged, unless configured.
 const FILE_REFRESH_DEFAULT_MS: i64 = 5 * 60_000;
 
+/// How often a server is asked, unless configured.
+const HTTP_REFRESH_DEFAULT_MS: i64 = 60_000;
+
 /// Kinds that are known by name; reading them comes later.
-const NOT_AVAILABLE: [&str; 31] = [
+const NOT_AVAILABLE: [&str; 30] = [
     "aws_sd_configs",
     "azure_sd_configs",
     "consul_sd_configs",
@@ -24,7 +27,6 @@ const NOT_AVAILABLE: [&str; 31] = [
     "eureka_sd_configs",
     "gce_sd_configs",
     "hetzner_sd_configs",
-    "http_sd_configs",
     "ionos_sd_configs",
     "kubernetes_sd_configs",
     "kuma_sd_configs",
@@ -60,6 +62,19 @@ pub enum Section {
     Static(Vec<TargetGroup>),
     /// Targets in files.
     File(FileConfig),
+    /// Targets that a server names.
+    Http(HttpConfig),
+}
+
+/// Targets that a server names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpConfig {
+    /// Where to ask.
+    pub url: String,
+    /// How often, in milliseconds.
+    pub refresh_interval_ms: i64,
+    /// How to reach the server.
+    pub client: HttpClientConfig,
 }
 
 /// Targets in files, which are read again when they change.
@@ -93,6 +108,10 @@ impl Config {
             config.sections.extend(
                 entries(list, "file_sd_configs", |entry| file(entry, base))?.into_iter().map(Section::File),
             );
+        }
+        if let Some(list) = fields.take("http_sd_configs") {
+            let found = entries(list, "http_sd_configs", |entry| http(entry, base))?;
+            config.sections.extend(found.into_iter().map(Section::Http));
         }
         for name in NOT_AVAILABLE {
             let Some(list) = fields.take(name) else { continue };
@@ -148,6 +167,25 @@ fn file(node: &Node, base: &PathBase) -> Result<FileConfig> {
     Ok(FileConfig { files, refresh_interval_ms })
 }
 
+fn http(node: &Node, base: &PathBase) -> Result<HttpConfig> {
+    let mut fields = node.fields("http.plain")?;
+    let url = match fields.take("url") {
+        Some(node) if !node.string()?.is_empty() => {
+            let url = node.string()?;
+            check_http_url(node, &url)?;
+            url
+        }
+        _ => return Err(fields.error("URL is missing")),
+    };
+    let config = HttpConfig {
+        url,
+        refresh_interval_ms: fields.or("refresh_interval", HTTP_REFRESH_DEFAULT_MS, Node::duration_ms)?,
+        client: HttpClientConfig::take(&mut fields, base)?,
+    };
+    fields.finish()?;
+    Ok(config)
+}
+
 fn is_file_pattern(pattern: &str) -> bool {
     let ends = [".json", ".yml", ".yaml", ".JSON", ".YML", ".YAML"];
     let ends_well = ends.iter().any(|end| pattern.ends_with(end));
@@ -188,6 +226,9 @@ mod tests {
             ("static_configs:\n- \n", "line 2, column 3: empty or null section in static_configs"),
             ("file_sd_configs: [{files: [a.txt]}]", "path name \"a.txt\" is not valid for file discovery"),
             ("file_sd_configs: [{files: ['*/a.yml']}]", "path name \"*/a.yml\" is not valid"),
+            ("http_sd_configs: [{}]", "URL is missing"),
+            ("http_sd_configs: [{url: 'ftp://x'}]", "URL scheme must be 'http' or 'https'"),
+            ("http_sd_configs: [{url: 'http://'}]", "host is missing in URL"),
             ("file_sd_configs: [{}]", "must contain at least one path name"),
             (
                 "job_name: x\nhetzner_sd_configs:\n  - role: robot\n",

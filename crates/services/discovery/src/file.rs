@@ -140,13 +140,10 @@ fn parse(path: &Path, text: &str) -> Result<Vec<Arc<TargetGroup>>, Error> {
     let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
     let groups = if is_json { group::from_json(text)? } else { group::from_yaml(text)? };
     let name = path.display().to_string();
-    let named = groups.into_iter().enumerate().map(|(at, mut group)| {
-        let mut labels = group.labels.to_builder();
-        labels.set(FILE_PATH_LABEL, &name);
-        group.labels = labels.build();
-        group.source = format!("{name}:{at}");
-        Arc::new(group)
-    });
+    let named = groups
+        .into_iter()
+        .enumerate()
+        .map(|(at, group)| Arc::new(group::named(group, format!("{name}:{at}"), FILE_PATH_LABEL, &name)));
     Ok(named.collect())
 }
 
@@ -167,6 +164,7 @@ impl Reader for FileReader {
                 reader = back;
                 if changed || first {
                     let problems = reader.problems();
+                    publisher.count_file_read_errors(problems.len());
                     for problem in &problems {
                         tracing::warn!(problem, "file discovery: the last good targets stay");
                     }

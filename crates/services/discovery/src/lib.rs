@@ -7,6 +7,7 @@ mod config;
 mod core;
 mod file;
 mod group;
+mod http;
 
-pub use crate::config::{Config, FileConfig, Section};
+pub use crate::config::{Config, FileConfig, HttpConfig, Section};
 pub use crate::core::{Discovery, Problem};

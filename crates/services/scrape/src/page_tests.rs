@@ -542,3 +542,55 @@ fn measure_the_cost_of_a_known_page() {
         println!("{series} series: {each:.1} ns each, {allocations} allocations a page");
     }
 }
+
+#[test]
+fn any_sequence_of_pages_leaves_what_a_plain_comparison_of_pages_would() {
+    let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+    let mut random = |below: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        (seed % below as u64) as usize
+    };
+    for _ in 0..60 {
+        let mut rig = Rig::new("{job_name: web, metric_relabel_configs: [{regex: x, action: labeldrop}]}");
+        let mut live: std::collections::BTreeSet<String> = std::collections::BTreeSet::new();
+        let mut order: Vec<usize> = (0..12).collect();
+        for round in 0..40 {
+            match random(6) {
+                // Mostly the page stays; then its order changes, or series come and go.
+                0 => (0..4).for_each(|_| order.swap(random(12), random(12))),
+                1 => order.rotate_left(random(12)),
+                _ => {}
+            }
+            let present = if random(3) == 0 { random(13) } else { 12 };
+            // Series 10 and 11 are the series 0 and 1 after relabelling.
+            let lines =
+                order.iter().take(present).map(|i| (i % 10, format!("m{}{{x=\"{i}\"}} {round}\n", i % 10)));
+            let lines: Vec<(usize, String)> = lines.collect();
+            let names: std::collections::BTreeSet<String> =
+                lines.iter().map(|(i, _)| format!("{{\"m{i}\"}}")).collect();
+            let mut page: String = lines.into_iter().map(|(_, line)| line).collect();
+            if random(4) == 0 {
+                page.push_str(&page.clone());
+            }
+            let fails = random(8) == 0;
+            if random(15) == 0 {
+                rig.series.invalidate();
+            }
+            if fails {
+                page.push_str("broken{\n");
+            }
+            rig.scrape(&page);
+            let now = if fails { std::collections::BTreeSet::new() } else { names };
+            let mut expected: Vec<String> =
+                live.difference(&now).map(|name| format!("{name} stale")).collect();
+            expected.extend(now.iter().map(|name| format!("{name} {round}")));
+            expected.sort();
+            let mut seen = rig.seen();
+            seen.sort();
+            assert_eq!(seen, expected, "round {round}");
+            live = now;
+        }
+    }
+}
