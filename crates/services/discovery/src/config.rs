@@ -63,7 +63,7 @@ pub enum Section {
     /// Targets in files.
     File(FileConfig),
     /// Targets that a server names.
-    Http(HttpConfig),
+    Http(Box<HttpConfig>),
 }
 
 /// Targets that a server names.
@@ -111,7 +111,7 @@ impl Config {
         }
         if let Some(list) = fields.take("http_sd_configs") {
             let found = entries(list, "http_sd_configs", |entry| http(entry, base))?;
-            config.sections.extend(found.into_iter().map(Section::Http));
+            config.sections.extend(found.into_iter().map(|http| Section::Http(Box::new(http))));
         }
         for name in NOT_AVAILABLE {
             let Some(list) = fields.take(name) else { continue };

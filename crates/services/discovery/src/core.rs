@@ -267,7 +267,7 @@ impl Slot {
         let reader: Box<dyn Reader> = match &self.section {
             Section::Static(_) => return,
             Section::File(config) => Box::new(FileReader::new(config.clone())),
-            Section::Http(config) => Box::new(HttpReader::new(config.clone())),
+            Section::Http(config) => Box::new(HttpReader::new((**config).clone())),
         };
         *self.reader.lock() = Some(tokio::spawn(reader.run(publisher)).abort_handle());
     }

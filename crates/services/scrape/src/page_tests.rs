@@ -250,8 +250,8 @@ fn several_samples_of_a_series_with_timestamps_all_count() {
 fn two_texts_that_relabelling_makes_one_series_do_not_end_each_other() {
     let mut rig = Rig::new("{job_name: web, metric_relabel_configs: [{regex: x, action: labeldrop}]}");
     rig.scrape("a{x=\"1\"} 5\na{x=\"2\"} 5\n");
-    rig.scrape("a{x=\"2\"} 6\n");
-    assert_eq!(rig.seen(), ["{\"a\"} 6"]);
+    let outcome = rig.scrape("a{x=\"2\"} 6\n");
+    assert_eq!((rig.seen(), outcome.appended.duplicate), (vec!["{\"a\"} 6".to_string()], 0));
     rig.scrape("");
     assert_eq!(rig.seen(), ["{\"a\"} stale"]);
 }
@@ -581,7 +581,8 @@ fn any_sequence_of_pages_leaves_what_a_plain_comparison_of_pages_would() {
             if fails {
                 page.push_str("broken{\n");
             }
-            rig.scrape(&page);
+            let outcome = rig.scrape(&page);
+            assert_eq!(outcome.appended.duplicate, 0, "a sample and a marker at the same time");
             let now = if fails { std::collections::BTreeSet::new() } else { names };
             let mut expected: Vec<String> =
                 live.difference(&now).map(|name| format!("{name} stale")).collect();
