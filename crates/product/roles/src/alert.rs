@@ -119,13 +119,13 @@ pub(crate) fn register(registry: &Registry, alert: &Alert) {
         "Evaluations of groups that were skipped because the one before took too long.",
         move || rules.groups().iter().map(|group| group.missed).sum::<u64>() as f64,
     );
-    type Get = fn(&alerting::Status) -> f64;
+    type Get = fn(&alerting::service::Status) -> f64;
     let counters: [(&'static str, &'static str, Get); 4] = [
         ("promontory_alerting_notifications_total", "Notifications that were sent or tried.", |s| {
-            s.counters.notifications as f64
+            s.counters.notifications.values().sum::<u64>() as f64
         }),
         ("promontory_alerting_notifications_failed_total", "Attempts to notify that failed.", |s| {
-            s.counters.notifications_failed as f64
+            s.counters.requests_failed.values().sum::<u64>() as f64
         }),
         ("promontory_alerting_queue_refused_total", "Alerts that did not fit into the queue.", |s| {
             s.queue_refused as f64

@@ -15,6 +15,7 @@ use crate::settings::{Settings, hostname};
 /// Scraping and what finds its targets.
 pub(crate) struct Collect {
     pub(crate) scraper: scrape::Handle,
+    pub(crate) own: OwnMetrics,
     discovery: Discovery,
 }
 
@@ -25,10 +26,15 @@ pub(crate) fn start(
     registry: &Registry,
     clock: &Clock,
 ) -> Result<Collect, StartError> {
+    let mut config = NodeConfig::default();
+    // Our own process is shown among our own metrics.
+    config.collectors.insert("process".into(), false);
+    let node = Node::new(config, clock.clone()).map_err(|error| StartError::Other(error.to_string()))?;
+    let own = OwnMetrics { registry: registry.clone(), node: Arc::new(node) };
     let mut local = Vec::new();
-    let instance = hostname();
     if settings.watch_machine {
-        let node = Node::new(NodeConfig::default(), clock.clone()).map_err(|error| StartError::Other(error.to_string()))?;
+        let instance = hostname();
+        let node = own.node.clone();
         local.push(LocalTarget {
             job: "node".into(),
             instance: instance.clone(),
@@ -38,11 +44,11 @@ pub(crate) fn start(
                 writer.finish();
             }),
         });
-        let registry = registry.clone();
+        let own = own.clone();
         local.push(LocalTarget {
             job: "promontory".into(),
             instance,
-            render: Arc::new(move |out| own_metrics(&registry, out)),
+            render: Arc::new(move |out| own.write(TextWriter::new(out))),
         });
     }
     let discovery = Discovery::new();
@@ -55,7 +61,7 @@ pub(crate) fn start(
         seed: model::Labels::from_pairs([("host", hostname().as_str())]).fingerprint(),
         local,
     });
-    Ok(Collect { scraper, discovery })
+    Ok(Collect { scraper, discovery, own })
 }
 
 impl Collect {
@@ -69,21 +75,31 @@ impl Collect {
             global.scrape_interval_ms = settings.machine_interval_ms;
         }
         global.scrape_timeout_ms = global.scrape_timeout_ms.min(global.scrape_interval_ms);
-        let jobs = loaded.jobs();
-        self.discovery.apply(jobs.iter().map(|job| (job.config.job_name.clone(), job.discovery.clone())).collect());
+        let jobs = loaded.prometheus.as_ref().map(|file| file.jobs.as_slice()).unwrap_or_default();
+        let mut discoveries = Vec::new();
+        for job in jobs {
+            match discovery::Config::check(&job.discovery, "config.ScrapeConfig", &job.base) {
+                Ok((config, _)) => discoveries.push((job.config.job_name.clone(), config)),
+                Err(error) => tracing::error!(job = job.config.job_name, "{error}"),
+            }
+        }
+        self.discovery.apply(discoveries);
         self.scraper.apply(&global, jobs.iter().map(|job| job.config.clone()).collect());
     }
 }
 
-/// Our own metrics as text.
-pub(crate) fn own_metrics(registry: &Registry, out: &mut Vec<u8>) {
-    let mut writer = TextWriter::new(out);
-    registry.collect(&mut writer);
-    process_metrics(&mut writer);
-    writer.finish();
+/// Our own metrics: what the services count, and what the system knows of our process.
+#[derive(Clone)]
+pub(crate) struct OwnMetrics {
+    registry: Registry,
+    node: Arc<Node>,
 }
 
-/// What the system knows of our process.
-pub(crate) fn process_metrics(writer: &mut TextWriter<'_>) {
-    node::process(writer);
+impl OwnMetrics {
+    /// Writes all of them.
+    pub(crate) fn write(&self, mut writer: TextWriter<'_>) {
+        self.registry.collect(&mut writer);
+        self.node.collect_process(&mut writer);
+        writer.finish();
+    }
 }

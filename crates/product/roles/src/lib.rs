@@ -5,6 +5,7 @@
 
 mod alert;
 mod ask;
+pub mod check;
 mod collect;
 pub mod prometheus_file;
 mod run;

@@ -219,7 +219,7 @@ impl Running {
             let deps = ingest::Deps { writer: self.store.db.clone(), registry: self.registry.clone() };
             roles = roles.merge(ingest::router(ingest::Config::default(), deps));
         }
-        serve::router(&self.settings, roles, &self.registry, self.store.replayed.clone(), commands)
+        serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
     }
 
     async fn replay(&self) -> Result<(), StartError> {

@@ -9,9 +9,10 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use exposition::{Registry, TextWriter};
+use exposition::{ScrapeProtocol, TextWriter};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::collect::OwnMetrics;
 use crate::settings::Settings;
 
 /// What a request may ask of the process.
@@ -24,7 +25,7 @@ pub(crate) enum Command {
 
 struct Process {
     ready: Arc<AtomicBool>,
-    registry: Registry,
+    own: OwnMetrics,
     commands: mpsc::Sender<Command>,
     lifecycle_api: bool,
 }
@@ -33,14 +34,14 @@ struct Process {
 pub(crate) fn router(
     settings: &Settings,
     roles: Router,
-    registry: &Registry,
+    own: OwnMetrics,
     ready: Arc<AtomicBool>,
     commands: mpsc::Sender<Command>,
 ) -> Router {
     let prefix = settings.path_prefix();
     let process = Arc::new(Process {
         ready,
-        registry: registry.clone(),
+        own,
         commands,
         lifecycle_api: settings.lifecycle_api,
     });
@@ -111,12 +112,9 @@ async fn metrics(State(process): State<Arc<Process>>, headers: HeaderMap) -> Res
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
     let (protocol, content_type) = exposition::writer::negotiate(accept);
     let mut out = Vec::with_capacity(16 * 1024);
-    let mut writer = match protocol {
-        exposition::ScrapeProtocol::OpenMetricsText1_0_0 => TextWriter::open_metrics(&mut out),
+    process.own.write(match protocol {
+        ScrapeProtocol::OpenMetricsText1_0_0 => TextWriter::open_metrics(&mut out),
         _ => TextWriter::new(&mut out),
-    };
-    process.registry.collect(&mut writer);
-    crate::collect::process_metrics(&mut writer);
-    writer.finish();
+    });
     ([(header::CONTENT_TYPE, content_type)], out).into_response()
 }

@@ -112,4 +112,15 @@ impl Node {
         }
         page.write(out);
     }
+
+    /// Writes the metrics of this process alone.
+    pub fn collect_process(&self, out: &mut TextWriter<'_>) {
+        let mut scratch = self.scratch.lock();
+        let Scratch { files, page, state } = &mut *scratch;
+        page.start(out);
+        let mut run = Run { config: &self.config, filters: &self.filters, clock: &self.clock, files, state };
+        // Without /proc there is nothing to say.
+        let _ = collectors::process(&mut run, page);
+        page.write(out);
+    }
 }

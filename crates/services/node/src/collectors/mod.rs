@@ -27,6 +27,8 @@ pub(crate) struct Collector {
 }
 
 /// What collectors remember from one collection to the next.
+pub(crate) use process::process;
+
 #[derive(Default)]
 pub(crate) struct State {
     cpus: cpu::History,

@@ -6,7 +6,7 @@ use crate::files::number;
 use crate::page::Page;
 use crate::{Error, Run};
 
-pub(super) fn process(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
+pub(crate) fn process(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     let text = run.files.text(Path::new("/proc/self/stat"))?;
     // The second field is the name in parentheses, which may hold anything: count from its end.
     let rest = text.rsplit_once(')').map_or("", |(_, rest)| rest);
