@@ -595,3 +595,25 @@ fn any_sequence_of_pages_leaves_what_a_plain_comparison_of_pages_would() {
         }
     }
 }
+
+#[test]
+fn native_histograms_are_made_coarser_to_keep_to_their_limits() {
+    let histogram = |buckets: usize| {
+        Arc::new(FloatHistogram {
+            schema: 3,
+            count: buckets as f64,
+            positive_spans: vec![model::histogram::Span { offset: 0, length: buckets as u32 }],
+            positive_buckets: vec![1.0; buckets],
+            ..FloatHistogram::default()
+        })
+    };
+    let kept = |yaml: &str, buckets: usize| {
+        let config = decode(yaml);
+        within_limits(histogram(buckets), &config).ok().map(|h| (h.schema, h.positive_buckets.len(), h.count))
+    };
+    assert_eq!(kept("job_name: a", 16), Some((3, 16, 16.0)));
+    assert_eq!(kept("{job_name: a, native_histogram_min_bucket_factor: 2}", 16), Some((0, 3, 16.0)));
+    let (schema, buckets, count) = kept("{job_name: a, native_histogram_bucket_limit: 5}", 16).unwrap();
+    assert!(schema < 3 && buckets <= 5 && count == 16.0);
+    assert_eq!(kept("{job_name: a, native_histogram_bucket_limit: 1}", 2000), None);
+}

@@ -228,6 +228,7 @@ fn note(common: &Common, plan: &Plan, outcome: &Outcome) {
         None => {}
         Some(ScrapeError::Fetch(FetchError::TooLarge)) => stats.body_size_limit_exceeded.inc(),
         Some(ScrapeError::SampleLimit) => stats.sample_limit_exceeded.inc(),
+        Some(ScrapeError::BucketLimit) => stats.bucket_limit_exceeded.inc(),
         Some(ScrapeError::LabelLimit(_)) => stats.label_limit_exceeded.inc(),
         Some(ScrapeError::Fetch(_) | ScrapeError::Page(_) | ScrapeError::TargetLimit(_)) => {}
     }
