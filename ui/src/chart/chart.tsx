@@ -115,7 +115,8 @@ export function Chart(props: ChartProps): preact.JSX.Element {
             const { min, max } = latest.current;
             const from = Math.min(min ?? Infinity, low ?? 0);
             const to = Math.max(max ?? -Infinity, high ?? 1);
-            if (max !== undefined && to <= max && from >= (min ?? 0)) return [min ?? 0, max];
+            // Rates of a full machine come to a little over the whole: that is no reason for a taller axis.
+            if (max !== undefined && to <= max * 1.03 && from >= (min ?? 0)) return [min ?? 0, max];
             const fitted = uPlot.rangeNum(from, to > from ? to : from + (Math.abs(from) || 1), 0.1, true);
             return [min !== undefined && from >= min ? min : (fitted[0] ?? from), fitted[1] ?? to];
           },

@@ -24,6 +24,8 @@ use crate::stats::{Cardinality, Stats};
 use crate::wal::replay::{self, WalDamage};
 use crate::wal::{WAL_DIR, Wal, WalSync, checkpoint_path, segment_path};
 
+/// The folder for closed chunks of the head; what is in it when the store opens is worthless.
+const SPILL_DIR: &str = "head-chunks";
 /// The folder of Prometheus's own log.
 const PROMETHEUS_WAL_DIR: &str = "wal";
 
@@ -149,7 +151,12 @@ impl Db {
         if opened.foreign_wal {
             tracing::warn!(dir = %dir.display(), "a write-ahead log of Prometheus is here and is not read");
         }
-        let head = Head::new(options.block_range_ms, options.series_max);
+        let spill_dir = dir.join(SPILL_DIR);
+        fs::create_dir_all(&spill_dir).map_err(unwritable)?;
+        for entry in fs::read_dir(&spill_dir).map_err(Error::io("listing", &spill_dir))?.flatten() {
+            fs::remove_file(entry.path()).map_err(Error::io("deleting", &entry.path()))?;
+        }
+        let head = Head::new(options.block_range_ms, options.series_max, spill_dir);
         let db = Db {
             head,
             blocks: RwLock::new(Arc::new(blocks)),

@@ -1,5 +1,6 @@
 //! Blocks: written so that Prometheus's own tools read them, read when they or old versions wrote
 //! them, merged, deleted, set aside when damaged.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod common;
 
@@ -212,6 +213,23 @@ fn a_block_with_an_index_of_version_1_is_read_and_merged() {
     let (db, _) = open(dir.path());
     assert_eq!(db.maintain(0).merged.len(), 1);
     assert_eq!(everything(&db), found);
+}
+
+#[test]
+fn an_index_of_version_3_is_read_like_one_of_version_2() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut expected = Dump::new();
+    let (db, _) = open(dir.path());
+    fill(&db, START_MS, 4, &mut expected);
+    drop(db);
+    let index = block_dirs(dir.path())[0].join("index");
+    let mut bytes = fs::read(&index).unwrap();
+    bytes[4] = 3;
+    fs::write(&index, &bytes).unwrap();
+    assert_eq!(everything(&open(dir.path()).0), expected);
+    bytes[4] = 4;
+    fs::write(&index, &bytes).unwrap();
+    assert_eq!(open(dir.path()).1.corrupt_blocks.len(), 1);
 }
 
 /// Blocks of two stores in one directory.

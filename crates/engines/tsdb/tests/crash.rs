@@ -1,4 +1,5 @@
 //! What survives crashes, torn writes, damage and full disks.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod common;
 
@@ -16,7 +17,7 @@ use tsdb::{Db, DiskFiles, LogFile, LogFiles, Options};
 /// acknowledged is there.
 #[test]
 fn every_acknowledged_sample_is_there_after_any_number_of_crashes() {
-    for seed in 1..=12 {
+    for seed in 1..=6 {
         let random = &mut Random::new(seed);
         let mut root = tempfile::tempdir().unwrap();
         let small = |dir: &Path| Options {

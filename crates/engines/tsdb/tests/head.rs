@@ -1,4 +1,5 @@
 //! The store before its first block: what is written is found, what must be refused is refused.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod common;
 

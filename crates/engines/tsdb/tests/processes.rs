@@ -1,4 +1,5 @@
 //! The store under several threads, and under `kill -9`.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod common;
 

@@ -176,7 +176,7 @@ impl Node {
     }
 }
 
-fn quote_bytes(bytes: &[u8]) -> String {
+pub(crate) fn quote_bytes(bytes: &[u8]) -> String {
     let mut out = String::from("\"");
     for chunk in bytes.utf8_chunks() {
         out.push_str(&chunk.valid().escape_debug().to_string());

@@ -10,12 +10,14 @@ pub mod http_client;
 pub mod relabel;
 pub mod render;
 pub mod secret;
+pub mod url;
 pub mod yaml;
 
 pub use decode::Fields;
 pub use http_client::HttpClientConfig;
 pub use relabel::RelabelRule;
 pub use secret::Secret;
+pub use url::Url;
 pub use yaml::{Error, Node, Position};
 
 /// What decoding yields.

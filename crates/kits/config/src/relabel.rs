@@ -6,7 +6,8 @@ use gocompat::re2::Regex;
 use model::relabel::{DEFAULT_REGEX, DEFAULT_REPLACEMENT, DEFAULT_SEPARATOR};
 
 use crate::Result;
-use crate::yaml::Node;
+use crate::decode::quote_bytes;
+use crate::yaml::{Node, Value};
 
 /// Decodes a list of rules. `what` names the list in the error about an empty entry, for example
 /// "target relabeling rule".
@@ -36,11 +37,8 @@ fn rule(node: &Node) -> Result<RelabelRule> {
         None => Regex::anchored(DEFAULT_REGEX).map_err(|error| node.error(error.to_string()))?,
     };
     let modulus = fields.or("modulus", 0, Node::unsigned)?;
-    let target_label = fields.or("target_label", String::new(), Node::string)?;
-    let replacement = match fields.take("replacement") {
-        Some(node) => node.string()?,
-        None => DEFAULT_REPLACEMENT.to_string(),
-    };
+    let target_node = fields.take("target_label");
+    let replacement_node = fields.take("replacement");
     let action_node = fields.take("action");
     let action = match action_node {
         None => Action::Replace,
@@ -60,6 +58,19 @@ fn rule(node: &Node) -> Result<RelabelRule> {
     fields.finish()?;
 
     let name = action.as_str();
+    // Bytes that are no text are no name of a label: said in the words of the field.
+    for (field, node) in [("target_label", target_node), ("replacement", replacement_node)] {
+        if let Some(node) = node
+            && let Value::Binary(bytes) = &node.value
+        {
+            return Err(node.error(format!("{} is invalid '{field}' for {name} action", quote_bytes(bytes))));
+        }
+    }
+    let target_label = target_node.map(Node::string).transpose()?.unwrap_or_default();
+    let replacement = match replacement_node {
+        Some(node) => node.string()?,
+        None => DEFAULT_REPLACEMENT.to_string(),
+    };
     let fail = |message: String| Err(node.error(message));
     let has_regex = pattern.as_ref().is_some_and(|(text, _)| text != DEFAULT_REGEX);
     let has_replacement = replacement != DEFAULT_REPLACEMENT;
@@ -74,14 +85,14 @@ fn rule(node: &Node) -> Result<RelabelRule> {
     {
         return fail(format!("relabel configuration for {name} action requires 'target_label' value"));
     }
-    if matches!(action, Lowercase | Uppercase) && has_replacement {
+    if matches!(action, Lowercase | Uppercase | KeepEqual | DropEqual) && has_replacement {
         return fail(format!("'replacement' can not be set for {name} action"));
     }
     if action == LabelMap && replacement.is_empty() {
         return fail(format!("{replacement:?} is invalid 'replacement' for {name} action"));
     }
     if matches!(action, DropEqual | KeepEqual)
-        && (has_regex || modulus != 0 || has_separator || has_replacement)
+        && (has_regex || modulus != 0 || has_separator)
     {
         return fail(format!(
             "{name} action requires only 'source_labels' and `target_label`, and no other fields"

@@ -33,6 +33,9 @@ const SECRET_KEYS: &[&str] = &[
     "webhook_url",
     "api_url_secret",
     "client_certificate_key",
+    "certificate_password",
+    "proxy_connect_header",
+    "application_credential_secret",
 ];
 
 /// Writes a node as YAML with every secret as `<secret>` and without passwords in URLs.
@@ -86,7 +89,7 @@ fn write_node(out: &mut String, node: &Node, indent: usize, secret: bool, after_
                 };
                 write_scalar(out, name, true, false);
                 out.push(':');
-                let secret = SECRET_KEYS.contains(&name);
+                let secret = secret || SECRET_KEYS.contains(&name);
                 let child_indent =
                     if matches!(value.value, Value::Sequence(_)) { indent } else { indent + 2 };
                 write_node(out, value, child_indent, secret, true);

@@ -1,20 +1,447 @@
-//! Interim.
-use std::path::PathBuf;
+//! Checks files before anything uses them, in the manner of `promtool check`: a file is announced,
+//! then said to be good or what is wrong with it and where.
 
-/// Report.
-#[derive(Default)]
-pub struct Report {
-    /// Out.
-    pub out: String,
-    /// Err.
-    pub err: String,
-    /// Failed.
-    pub failed: bool,
+use std::path::{Path, PathBuf};
+
+use config::http_client::{Auth, SecretSource};
+use config::yaml::Value;
+use config::{Error, Node, glob};
+use discovery::Section;
+use model::target::ADDRESS_LABEL;
+use model::{Labels, TargetGroup};
+use promql::Features;
+use rules::GroupSpec;
+use rules::file::{Defaults, RuleKind};
+
+use crate::prometheus_file::{Alertmanager, PrometheusFile, ScrapeJob, read_text, rule_files};
+
+/// Series whose scrapes are further apart than this are stale in between.
+const LOOKBACK_DEFAULT_MS: i64 = 5 * 60_000;
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A `prometheus.yml`.
+    Prometheus,
+    /// A rule file.
+    Rules,
+    /// Targets for `file_sd_configs`.
+    Targets,
+    /// An `alertmanager.yml`.
+    Alertmanager,
+    /// Unit tests of rules.
+    RuleTests,
 }
 
-/// Any.
-pub fn any(_: &[PathBuf]) -> Report { Report::default() }
-/// Configs.
-pub fn configs(_: &[PathBuf]) -> Report { Report::default() }
-/// Rules.
-pub fn rule_files(_: &[PathBuf]) -> Report { Report::default() }
+/// A line of a report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The text.
+    pub text: String,
+    /// Whether it tells of an error, for those who part errors from output.
+    pub is_error: bool,
+}
+
+/// What checking files found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// What to show.
+    pub lines: Vec<Line>,
+    /// Errors; warnings do not count.
+    pub error_count: usize,
+}
+
+impl Report {
+    /// What a command that shows the report ends with: 0, or 1 if there was an error.
+    pub fn exit_code(&self) -> u8 {
+        u8::from(self.error_count > 0)
+    }
+
+    fn say(&mut self, text: impl Into<String>) {
+        self.lines.push(Line { text: text.into(), is_error: false });
+    }
+
+    fn warn(&mut self, text: impl std::fmt::Display) {
+        self.say(format!("  WARNING: {text}"));
+    }
+
+    fn fail(&mut self, errors: &[Error]) {
+        for error in errors {
+            self.lines.push(Line { text: format!("  FAILED: {error}"), is_error: true });
+        }
+        self.error_count += errors.len();
+    }
+}
+
+/// Checks files, each as what it looks like, or all as `kind`.
+pub fn check_files(paths: &[PathBuf], kind: Option<Kind>, features: &Features) -> Report {
+    let mut report = Report::default();
+    for path in paths {
+        let found = match kind {
+            Some(kind) => kind,
+            None => match read_text(path).map(|text| kind_of(path, &text)) {
+                Ok(kind) => kind,
+                Err(error) => {
+                    report.say(format!("Checking {}", path.display()));
+                    report.fail(&[error.in_file(&path.display().to_string())]);
+                    report.say("");
+                    continue;
+                }
+            },
+        };
+        match found {
+            Kind::Prometheus => check_prometheus(path, features, &mut report),
+            Kind::Rules => check_rules(path, Defaults::default(), features, &mut report),
+            Kind::Targets => check_targets(path, &mut report),
+            Kind::Alertmanager | Kind::RuleTests => check_yaml(path, found, &mut report),
+        }
+    }
+    report
+}
+
+/// What a file is, by what stands in it. What cannot be told is taken for a `prometheus.yml`.
+pub fn kind_of(path: &Path, text: &str) -> Kind {
+    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
+        return Kind::Targets;
+    }
+    let root = match Node::parse_documents(text) {
+        Ok(documents) => documents.into_iter().next(),
+        Err(_) => return kind_of_broken(text),
+    };
+    let Some(root) = root else { return Kind::Prometheus };
+    if matches!(root.value, Value::Sequence(_)) {
+        return Kind::Targets;
+    }
+    let has = |key: &str| root.get(key).is_some();
+    if has("tests") {
+        Kind::RuleTests
+    } else if has("groups") {
+        Kind::Rules
+    } else if has("route") || has("receivers") {
+        Kind::Alertmanager
+    } else {
+        Kind::Prometheus
+    }
+}
+
+/// What a file that is not valid YAML was meant to be, by the first key that tells.
+fn kind_of_broken(text: &str) -> Kind {
+    for line in text.lines() {
+        match line.split(':').next().unwrap_or("") {
+            "groups" => return Kind::Rules,
+            "tests" => return Kind::RuleTests,
+            "route" | "receivers" => return Kind::Alertmanager,
+            "global" | "scrape_configs" | "rule_files" => return Kind::Prometheus,
+            key if key.starts_with("- ") => return Kind::Targets,
+            _ => {}
+        }
+    }
+    Kind::Prometheus
+}
+
+fn check_prometheus(path: &Path, features: &Features, report: &mut Report) {
+    report.say(format!("Checking {}", path.display()));
+    let file = match PrometheusFile::load_without_rules(path) {
+        Ok(file) => file,
+        Err(errors) => {
+            report.fail(&errors);
+            report.say("");
+            return;
+        }
+    };
+    for note in &file.not_acted_on {
+        report.warn(note);
+    }
+    let mut errors = file.missing_rule_files.clone();
+    for job in &file.scrape {
+        check_job(job, &mut errors, report);
+    }
+    for alertmanager in &file.alerting.alertmanagers {
+        let where_it_is = format!("{}: alertmanagers", path.display());
+        check_alertmanager(alertmanager, &where_it_is, &mut errors, report);
+    }
+    if errors.is_empty() {
+        if !file.rule_files.is_empty() {
+            report.say(format!("  SUCCESS: {} rule files found", file.rule_files.len()));
+        }
+        report.say(format!(" SUCCESS: {} is valid prometheus config file syntax", path.display()));
+    }
+    report.fail(&errors);
+    report.say("");
+    let defaults = Defaults {
+        interval_ms: file.global.evaluation_interval_ms,
+        query_offset_ms: file.global.rule_query_offset_ms,
+    };
+    for path in &file.rule_files {
+        check_rules(path, defaults, features, report);
+    }
+}
+
+fn check_job(job: &ScrapeJob, errors: &mut Vec<Error>, report: &mut Report) {
+    let name = &job.config.job_name;
+    let file = job.file.display().to_string();
+    let fail = |text: String| Error::at(job.position, text).in_file(&file);
+    if let Auth::Authorization { credentials: SecretSource::File(path), .. } = &job.config.http.auth
+        && let Err(error) = std::fs::metadata(path)
+    {
+        errors.push(fail(format!(
+            "error checking authorization credentials or bearer token file {:?}: {error}",
+            path.display().to_string()
+        )));
+    }
+    let tls = &job.config.http.tls;
+    for (what, source) in [("cert", &tls.cert), ("key", &tls.key)] {
+        if let Some(SecretSource::File(path)) = source
+            && let Err(error) = std::fs::metadata(path)
+        {
+            let shown = path.display().to_string();
+            errors.push(fail(format!("error checking client {what} file {shown:?}: {error}")));
+        }
+    }
+    if job.config.interval_ms >= LOOKBACK_DEFAULT_MS {
+        report.warn(format_args!(
+            "too long scrape interval found, data point will be marked as stale - job: {name}, interval: {}",
+            base::units::format_duration_ms(job.config.interval_ms)
+        ));
+    }
+    let place = format!("scrape job {name:?}");
+    let groups = discovered(&job.discovery, &place, &fail, errors, report);
+    let problem = groups.iter().find_map(|group| scrape::target_problem(group, &job.config));
+    errors.extend(problem.map(|why| fail(format!("{place}: {why}"))));
+}
+
+fn check_alertmanager(
+    alertmanager: &Alertmanager,
+    where_it_is: &str,
+    errors: &mut Vec<Error>,
+    report: &mut Report,
+) {
+    let fail = |text: String| Error::new(format!("{where_it_is}: {text}"));
+    for group in discovered(&alertmanager.discovery, "alertmanager config", &fail, errors, report) {
+        for labels in &group.targets {
+            let mut builder = group.labels.to_builder();
+            for (name, value) in labels {
+                builder.set(name, value);
+            }
+            builder.set("__scheme__", &alertmanager.scheme);
+            if !model::relabel::apply(&alertmanager.relabel, &mut builder) {
+                continue;
+            }
+            let address = builder.get(ADDRESS_LABEL);
+            if address.contains('/') {
+                errors.push(fail(format!("{address:?} is not a valid hostname")));
+            }
+        }
+    }
+}
+
+/// The targets of static sections and of files that are there.
+fn discovered(
+    config: &discovery::Config,
+    place: &str,
+    fail: &dyn Fn(String) -> Error,
+    errors: &mut Vec<Error>,
+    report: &mut Report,
+) -> Vec<TargetGroup> {
+    let mut groups = Vec::new();
+    for section in &config.sections {
+        let file_config = match section {
+            Section::Static(found) => {
+                groups.extend(found.iter().cloned());
+                continue;
+            }
+            Section::File(config) => config,
+            // What a server will say is not known before it is asked.
+            Section::Http(_) => continue,
+        };
+        for pattern in &file_config.files {
+            let shown = pattern.display().to_string();
+            let paths = glob::expand(pattern).unwrap_or_default();
+            let mut found = false;
+            for path in paths.iter().filter(|path| path.exists()) {
+                found = true;
+                match read_targets(path) {
+                    Ok(read) => groups.extend(read),
+                    Err(error) => {
+                        errors.push(error.map(|text| format!("checking SD file {shown:?}: {text}")));
+                    }
+                }
+            }
+            if !found {
+                report.warn(fail(format!("file {shown:?} for file_sd in {place} does not exist")));
+            }
+        }
+    }
+    groups
+}
+
+fn read_targets(path: &Path) -> config::Result<Vec<TargetGroup>> {
+    let name = path.display().to_string();
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+    if !matches!(extension.as_deref(), Some("json" | "yml" | "yaml")) {
+        let shown = extension.map(|extension| format!(".{extension}")).unwrap_or_default();
+        let message = format!("invalid file extension: {shown:?}; allowed are .json, .yml, .yaml");
+        return Err(Error::new(message).in_file(&name));
+    }
+    let groups = read_text(path).and_then(|text| discovery::parse_groups(path, &text));
+    let groups = groups.map_err(|error| error.in_file(&name))?;
+    Ok(groups.iter().map(|group| TargetGroup::clone(group)).collect())
+}
+
+fn check_targets(path: &Path, report: &mut Report) {
+    report.say(format!("Checking {}", path.display()));
+    match read_targets(path) {
+        Ok(groups) => {
+            let count: usize = groups.iter().map(|group| group.targets.len()).sum();
+            report.say(format!("  SUCCESS: {count} targets found in {} groups", groups.len()));
+        }
+        Err(error) => report.fail(&[error]),
+    }
+    report.say("");
+}
+
+fn check_rules(path: &Path, defaults: Defaults, features: &Features, report: &mut Report) {
+    report.say(format!("Checking {}", path.display()));
+    match rule_files::read(path, defaults, features) {
+        Ok(groups) => {
+            if let Some(text) = duplicates(&groups) {
+                report.warn(text);
+            }
+            let count: usize = groups.iter().map(|group| group.rules.len()).sum();
+            report.say(format!("  SUCCESS: {count} rules found"));
+        }
+        Err(errors) => report.fail(&errors),
+    }
+    report.say("");
+}
+
+/// Rules of a file that yield the same series.
+fn duplicates(groups: &[GroupSpec]) -> Option<String> {
+    let rules = groups.iter().flat_map(|group| &group.rules);
+    let mut yields: Vec<(bool, &str, &Labels)> = rules
+        .map(|rule| (matches!(rule.kind, RuleKind::Record(_)), rule.name(), &rule.labels))
+        .collect();
+    yields.sort_by(|a, b| (a.0, a.1, a.2.packed()).cmp(&(b.0, b.1, b.2.packed())));
+    let mut twice: Vec<_> = yields.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+    twice.dedup();
+    if twice.is_empty() {
+        return None;
+    }
+    let mut text = format!("{} duplicate rule(s) found.\n", twice.len());
+    for (_, name, labels) in &twice {
+        text.push_str(&format!("Metric: {name}\nLabel(s):\n"));
+        for (label, value) in *labels {
+            text.push_str(&format!("\t{label}: {value}\n"));
+        }
+    }
+    text.push_str("Might cause inconsistency while recording expressions");
+    Some(text)
+}
+
+/// Files that others know more about: valid YAML at least.
+fn check_yaml(path: &Path, kind: Kind, report: &mut Report) {
+    report.say(format!("Checking {}", path.display()));
+    let name = path.display().to_string();
+    match read_text(path).and_then(|text| Node::parse(&text)) {
+        Ok(_) => {
+            let what = match kind {
+                Kind::RuleTests => "unit tests of rules; `promtool test rules` runs them",
+                _ => "an Alertmanager configuration; only its YAML was checked",
+            };
+            report.warn(format_args!("{name} holds {what}"));
+        }
+        Err(error) => report.fail(&[error.in_file(&name)]),
+    }
+    report.say("");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(files: &[(&str, &str)], check: &str) -> (String, u8) {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let report = check_files(&[folder.path().join(check)], None, &Features::default());
+        let lines: Vec<&str> = report.lines.iter().map(|line| line.text.as_str()).collect();
+        (lines.join("\n").replace(&format!("{}/", folder.path().display()), ""), report.exit_code())
+    }
+
+    #[test]
+    fn a_good_configuration_is_checked_with_its_rules() {
+        let (text, code) = report(
+            &[
+                ("p.yml", "rule_files: [r.yml]\nscrape_configs: [{job_name: a, static_configs: [{targets: [b]}]}]\n"),
+                ("r.yml", "groups: [{name: g, rules: [{record: a, expr: b}, {alert: A, expr: up == 0}]}]\n"),
+            ],
+            "p.yml",
+        );
+        let expected = "Checking p.yml\n  SUCCESS: 1 rule files found\n SUCCESS: p.yml is valid prometheus config \
+                        file syntax\n\nChecking r.yml\n  SUCCESS: 2 rules found\n";
+        assert_eq!((text.as_str(), code), (expected, 0));
+    }
+
+    #[test]
+    fn what_a_file_is_is_told_by_its_content() {
+        for (name, text, kind) in [
+            ("a.yml", "global: {}", Kind::Prometheus),
+            ("a.yml", "", Kind::Prometheus),
+            ("a.yml", "groups: []", Kind::Rules),
+            ("a.yml", "groups:\n\t- a", Kind::Rules),
+            ("a.yml", "- targets: [a]", Kind::Targets),
+            ("a.json", "[]", Kind::Targets),
+            ("a.yml", "route: {receiver: a}", Kind::Alertmanager),
+            ("a.yml", "rule_files: [a]\ntests: []", Kind::RuleTests),
+        ] {
+            assert_eq!(kind_of(Path::new(name), text), kind, "{text}");
+        }
+    }
+
+    #[test]
+    fn files_that_are_named_and_missing_are_told() {
+        let (text, code) = report(
+            &[(
+                "p.yml",
+                "rule_files: [r.yml]\nscrape_configs:\n- job_name: a\n  authorization: {credentials_file: none}\n  \
+                 file_sd_configs: [{files: [t.yml]}]\n",
+            )],
+            "p.yml",
+        );
+        assert_eq!(code, 1);
+        for expected in [
+            "  FAILED: p.yml:1:14: \"r.yml\" does not point to an existing file",
+            "  FAILED: p.yml:3:3: error checking authorization credentials or bearer token file \"none\"",
+            "  WARNING: p.yml:3:3: file \"t.yml\" for file_sd in scrape job \"a\" does not exist",
+        ] {
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_nothing_acts_on_is_a_warning_by_name() {
+        let (text, code) = report(
+            &[("p.yml", "scrape_configs:\n- job_name: a\n  vultr_sd_configs: [{}]\nremote_write: [{url: 'http://x'}]\n")],
+            "p.yml",
+        );
+        assert_eq!(code, 0);
+        for expected in [
+            "WARNING: p.yml:3:21: job \"a\": vultr_sd_configs: this service discovery is not available yet",
+            "WARNING: p.yml:4:15: remote_write: accepted, but nothing acts on it yet",
+            " SUCCESS: p.yml is valid prometheus config file syntax",
+        ] {
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn rules_twice_in_a_file_are_a_warning() {
+        let (text, code) = report(
+            &[("r.yml", "groups: [{name: g, rules: [{record: a, expr: b}, {record: a, expr: c}]}]\n")],
+            "r.yml",
+        );
+        assert_eq!(code, 0);
+        assert!(text.contains("WARNING: 1 duplicate rule(s) found.\nMetric: a\n"), "{text}");
+    }
+}

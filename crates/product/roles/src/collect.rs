@@ -67,10 +67,7 @@ pub(crate) fn start(
 impl Collect {
     /// Makes the loaded jobs the ones that run. Unchanged ones go on undisturbed.
     pub(crate) fn apply(&self, settings: &Settings, loaded: &Loaded) {
-        let mut global = loaded.global().cloned().unwrap_or_else(|| GlobalConfig {
-            scrape_interval_ms: settings.machine_interval_ms,
-            ..GlobalConfig::default()
-        });
+        let mut global = loaded.global().cloned().unwrap_or_default();
         if settings.watch_machine {
             global.scrape_interval_ms = settings.machine_interval_ms;
         }

@@ -7,6 +7,8 @@ mod alert;
 mod ask;
 pub mod check;
 mod collect;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod prometheus_file;
 mod run;
 mod serve;

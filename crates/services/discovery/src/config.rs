@@ -6,47 +6,13 @@ use ::config::http_client::{PathBase, check_http_url};
 use ::config::{Error, HttpClientConfig, Node, Result};
 use model::TargetGroup;
 
-use crate::group;
+use crate::{group, kinds};
 
 /// How often files are read again although they look unchanged, unless configured.
 const FILE_REFRESH_DEFAULT_MS: i64 = 5 * 60_000;
 
 /// How often a server is asked, unless configured.
 const HTTP_REFRESH_DEFAULT_MS: i64 = 60_000;
-
-/// Kinds that are known by name; reading them comes later.
-const NOT_AVAILABLE: [&str; 30] = [
-    "aws_sd_configs",
-    "azure_sd_configs",
-    "consul_sd_configs",
-    "digitalocean_sd_configs",
-    "dns_sd_configs",
-    "docker_sd_configs",
-    "dockerswarm_sd_configs",
-    "ec2_sd_configs",
-    "eureka_sd_configs",
-    "gce_sd_configs",
-    "hetzner_sd_configs",
-    "ionos_sd_configs",
-    "kubernetes_sd_configs",
-    "kuma_sd_configs",
-    "lightsail_sd_configs",
-    "linode_sd_configs",
-    "marathon_sd_configs",
-    "nerve_sd_configs",
-    "nomad_sd_configs",
-    "oci_sd_configs",
-    "openstack_sd_configs",
-    "outscale_sd_configs",
-    "ovhcloud_sd_configs",
-    "puppetdb_sd_configs",
-    "scaleway_sd_configs",
-    "serverset_sd_configs",
-    "stackit_sd_configs",
-    "triton_sd_configs",
-    "uyuni_sd_configs",
-    "vultr_sd_configs",
-];
 
 /// Where one job's targets are.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -113,11 +79,11 @@ impl Config {
             let found = entries(list, "http_sd_configs", |entry| http(entry, base))?;
             config.sections.extend(found.into_iter().map(|http| Section::Http(Box::new(http))));
         }
-        for name in NOT_AVAILABLE {
-            let Some(list) = fields.take(name) else { continue };
-            let count = entries(list, name, |_| Ok(()))?.len();
+        for kind in kinds::all() {
+            let Some(list) = fields.take(kind.name) else { continue };
+            let count = entries(list, kind.name, |entry| kind.check(entry, base))?.len();
             if count > 0 {
-                let message = format!("{name}: this service discovery is not available yet");
+                let message = format!("{}: this service discovery is not available yet", kind.name);
                 not_available.push(list.error(message));
             }
         }
@@ -221,13 +187,22 @@ mod tests {
     }
 
     #[test]
+    fn servers_are_asked_with_the_clients_settings_of_their_section() {
+        let config =
+            decode("http_sd_configs: [{url: 'https://example.com/sd', basic_auth: {username: u}}]").unwrap();
+        let [Section::Http(http)] = &config.sections[..] else { panic!("{config:?}") };
+        assert_eq!((http.url.as_str(), http.refresh_interval_ms), ("https://example.com/sd", 60_000));
+        assert_ne!(http.client, HttpClientConfig::default());
+    }
+
+    #[test]
     fn errors_say_what_is_wrong_and_where() {
         for (yaml, expected) in [
             ("static_configs:\n- \n", "line 2, column 3: empty or null section in static_configs"),
             ("file_sd_configs: [{files: [a.txt]}]", "path name \"a.txt\" is not valid for file discovery"),
             ("file_sd_configs: [{files: ['*/a.yml']}]", "path name \"*/a.yml\" is not valid"),
             ("http_sd_configs: [{}]", "URL is missing"),
-            ("http_sd_configs: [{url: 'ftp://x'}]", "URL scheme must be 'http' or 'https'"),
+            ("http_sd_configs:\n- url: ftp://x\n", "line 2, column 8: URL scheme must be 'http' or 'https'"),
             ("http_sd_configs: [{url: 'http://'}]", "host is missing in URL"),
             ("file_sd_configs: [{}]", "must contain at least one path name"),
             (

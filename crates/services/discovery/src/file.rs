@@ -136,7 +136,8 @@ impl File {
     }
 }
 
-fn parse(path: &Path, text: &str) -> Result<Vec<Arc<TargetGroup>>, Error> {
+/// The groups of a file of targets, JSON or YAML by its name.
+pub fn parse(path: &Path, text: &str) -> Result<Vec<Arc<TargetGroup>>, Error> {
     let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
     let groups = if is_json { group::from_json(text)? } else { group::from_yaml(text)? };
     let name = path.display().to_string();

@@ -90,8 +90,10 @@ pub fn parse_file(
 ) -> Result<Vec<GroupSpec>, Vec<Error>> {
     let mut reader = Reader { file, defaults, features, errors: Vec::new() };
     let mut groups: Vec<GroupSpec> = Vec::new();
-    match Node::parse(text) {
-        Ok(root) => {
+    // Documents after the first are left alone.
+    match Node::parse_documents(text).map(|documents| documents.into_iter().next()) {
+        Ok(None) => {}
+        Ok(Some(root)) => {
             if let Err(error) = reader.root(&root, &mut groups) {
                 reader.errors.push(error);
             }

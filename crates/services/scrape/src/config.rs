@@ -1,7 +1,7 @@
 //! The `global` section and the entries of `scrape_configs`: all fields are read and checked; those
 //! that nothing acts on yet are listed, so that loading can say so.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use config::http_client::{HttpClientConfig, PathBase};
 use config::yaml::{Position, Value};
@@ -278,6 +278,8 @@ pub struct Job {
     pub discovery: Node,
     /// What paths in it are relative to.
     pub base: PathBase,
+    /// The file it stands in, if `scrape_config_files` named it.
+    pub file: Option<PathBuf>,
 }
 
 impl Job {
@@ -286,7 +288,7 @@ impl Job {
     pub fn decode_all(fields: &mut Fields<'_>, global: &GlobalConfig, base: &PathBase) -> Result<Vec<Job>> {
         let mut jobs = Vec::new();
         if let Some(list) = fields.take("scrape_configs") {
-            add_jobs(&mut jobs, list, global, base)?;
+            add_jobs(&mut jobs, list, global, base, None)?;
         }
         let patterns = fields
             .or("scrape_config_files", Vec::new(), |list| list.list(|item| Ok((item.string()?, item))))?;
@@ -304,7 +306,7 @@ impl Job {
                     let node = Node::parse(&text)?;
                     let mut fields = node.fields("config.ScrapeConfigs")?;
                     if let Some(list) = fields.take("scrape_configs") {
-                        add_jobs(&mut jobs, list, global, &PathBase::of_file(&path))?;
+                        add_jobs(&mut jobs, list, global, &PathBase::of_file(&path), Some(&path))?;
                     }
                     fields.finish()
                 };
@@ -315,7 +317,13 @@ impl Job {
     }
 }
 
-fn add_jobs(jobs: &mut Vec<Job>, list: &Node, global: &GlobalConfig, base: &PathBase) -> Result<()> {
+fn add_jobs(
+    jobs: &mut Vec<Job>,
+    list: &Node,
+    global: &GlobalConfig,
+    base: &PathBase,
+    file: Option<&Path>,
+) -> Result<()> {
     list.list(|item| {
         if item.is_null() {
             return Err(item.error("empty or null scrape config section"));
@@ -330,7 +338,7 @@ fn add_jobs(jobs: &mut Vec<Job>, list: &Node, global: &GlobalConfig, base: &Path
             _ => Vec::new(),
         };
         let discovery = Node { value: Value::Mapping(entries), position: item.position };
-        jobs.push(Job { config, discovery, base: base.clone() });
+        jobs.push(Job { config, discovery, base: base.clone(), file: file.map(Path::to_path_buf) });
         Ok(())
     })?;
     Ok(())

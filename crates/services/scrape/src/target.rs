@@ -65,6 +65,17 @@ pub(crate) fn from_group(group: &TargetGroup, config: &Config, into: &mut Vec<Ma
     }
 }
 
+/// Why the targets of a group could not be scraped after relabelling, if one could not: for checks
+/// before a configuration is used.
+pub fn target_problem(group: &TargetGroup, config: &Config) -> Option<String> {
+    let mut made = Vec::new();
+    from_group(group, config, &mut made);
+    made.into_iter().find_map(|made| match made {
+        Made::Failed(_, why) => Some(why),
+        Made::Target(_) | Made::Dropped(_) => None,
+    })
+}
+
 fn make(mut labels: LabelsBuilder, config: &Config) -> Made {
     let mut default = |name: &str, value: &str| {
         if labels.get(name).is_empty() {

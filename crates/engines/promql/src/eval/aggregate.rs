@@ -83,7 +83,7 @@ impl Evaluator<'_> {
         let threads = self.options.threads;
         // Private tables cost memory and a merge: only worth it if each gets many rows.
         let batch_rows = rows.len().div_ceil(PARTS).max(MIN_PART_ROWS);
-        let table = if threads > 1 && op.is_mergeable() && rows.len() > MIN_PART_ROWS {
+        let table = if threads > 1 && rows.len() > MIN_PART_ROWS {
             let parts = in_batches(
                 rows.len(),
                 batch_rows,
@@ -91,6 +91,7 @@ impl Evaluator<'_> {
                 self.budget,
                 &mut self.notes,
                 |range, scratch, notes| {
+                    let charge = self.budget.charge(0, table_bytes)?;
                     let mut table = new_table();
                     let mut cells = Cells::default();
                     for at in range {
@@ -100,12 +101,12 @@ impl Evaluator<'_> {
                         rows.fill(at, scratch, &mut cells, notes)?;
                         add(&mut table, at, &cells, notes);
                     }
-                    Ok(table)
+                    Ok((table, charge))
                 },
             )?;
             let mut parts = parts.into_iter();
-            let mut table = parts.next().unwrap_or_else(new_table);
-            for part in parts {
+            let mut table = parts.next().map_or_else(new_table, |(table, _)| table);
+            for (part, _charge) in parts {
                 table.merge(part, &mut self.notes);
             }
             table
@@ -155,11 +156,6 @@ impl Op {
             Op::Sum | Op::Avg | Op::Count | Op::Group => None,
         }
     }
-
-    /// Whether parts can be computed apart.
-    fn is_mergeable(self) -> bool {
-        !matches!(self, Op::Avg | Op::Stddev | Op::Stdvar)
-    }
 }
 
 /// What a group's histograms come to at one step.
@@ -170,6 +166,34 @@ struct HistogramCell {
     has_not_reset: bool,
     /// Exponential and custom buckets met: no result.
     incompatible: bool,
+}
+
+impl HistogramCell {
+    /// Adds what another part of the rows came to.
+    fn merge(&mut self, other: HistogramCell, span: Span, notes: &mut Notes) {
+        self.has_reset |= other.has_reset;
+        self.has_not_reset |= other.has_not_reset;
+        self.incompatible |= other.incompatible;
+        if self.incompatible {
+            return;
+        }
+        let reconciled = match (&mut self.value, &other.value) {
+            (HistogramValue::Sum(sum), HistogramValue::Sum(other)) => {
+                sum.add(&other.total()).map(|combined| combined.bounds_reconciled)
+            }
+            (HistogramValue::Mean(mean), HistogramValue::Mean(other)) => mean.merge(other),
+            // One of them met a float first, so that nothing will come of both.
+            _ => return,
+        };
+        match reconciled {
+            Ok(true) => notes.add(Note::BoundsReconciled(Operation::Aggregation), span),
+            Ok(false) => {}
+            Err(_) => {
+                notes.add(Note::MixedExponentialCustom(""), span);
+                self.incompatible = true;
+            }
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -379,40 +403,54 @@ impl Table {
             *drop_name |= other;
         }
         for cell in 0..self.value.len() {
-            let value = other.value[cell];
-            if is_absent(value) {
-                continue;
-            }
-            let into = &mut self.value[cell];
-            if is_absent(*into) {
-                *into = value;
-                if self.op == Op::Sum {
-                    self.second[cell] = other.second[cell];
-                }
-                continue;
-            }
-            match self.op {
-                Op::Sum => {
-                    let (sum, lost) = kahan_add(value, *into, self.second[cell]);
-                    (*into, self.second[cell]) = kahan_add(other.second[cell], sum, lost);
-                }
-                Op::Count => *into += value,
-                Op::Min | Op::Max => extreme(value, into, self.op == Op::Max),
-                Op::Group | Op::Avg | Op::Stddev | Op::Stdvar => {}
+            if !is_absent(other.value[cell]) {
+                self.merge_floats(cell, &other);
             }
         }
-        for (cell, state) in other.histograms.into_iter().enumerate() {
-            let Some(state) = state else { continue };
-            if let HistogramValue::Sum(sum) = &state.value {
-                self.add_histogram(cell, &Arc::new(sum.total()), &Labels::empty(), notes);
-            } else {
-                self.add_histogram(cell, &Arc::new(FloatHistogram::default()), &Labels::empty(), notes);
+        if self.histograms.is_empty() {
+            self.histograms = other.histograms;
+            return;
+        }
+        for (own, other) in self.histograms.iter_mut().zip(other.histograms) {
+            match (&mut *own, other) {
+                (_, None) => {}
+                (None, other) => *own = other,
+                (Some(own), Some(other)) => own.merge(*other, self.span, notes),
             }
-            if let Some(Some(own)) = self.histograms.get_mut(cell) {
-                own.has_reset |= state.has_reset;
-                own.has_not_reset |= state.has_not_reset;
-                own.incompatible |= state.incompatible;
+        }
+    }
+
+    fn merge_floats(&mut self, cell: usize, other: &Table) {
+        let value = other.value[cell];
+        let is_first = is_absent(self.value[cell]);
+        let into = &mut self.value[cell];
+        match self.op {
+            Op::Sum if is_first => (*into, self.second[cell]) = (value, other.second[cell]),
+            Op::Sum => {
+                let (sum, lost) = kahan_add(value, *into, self.second[cell]);
+                (*into, self.second[cell]) = kahan_add(other.second[cell], sum, lost);
             }
+            Op::Avg => {
+                *into = value;
+                match (&mut self.means[cell], &other.means[cell]) {
+                    (Some(mean), Some(other)) => mean.merge(other),
+                    (mean, other) => *mean = mean.or(*other),
+                }
+            }
+            Op::Stddev | Op::Stdvar if is_first => {
+                *into = value;
+                (self.second[cell], self.count[cell]) = (other.second[cell], other.count[cell]);
+            }
+            Op::Stddev | Op::Stdvar => {
+                let (own, others) = (f64::from(self.count[cell]), f64::from(other.count[cell]));
+                let delta = other.second[cell] - self.second[cell];
+                *into += value + delta * delta * own * others / (own + others);
+                self.second[cell] += delta * others / (own + others);
+                self.count[cell] += other.count[cell];
+            }
+            Op::Count if !is_first => *into += value,
+            Op::Count | Op::Group => *into = value,
+            Op::Min | Op::Max => extreme(value, into, self.op == Op::Max),
         }
     }
 

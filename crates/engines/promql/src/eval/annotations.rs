@@ -178,10 +178,21 @@ struct Entry {
 
 /// All notes about a query, each text once. The same text about several places keeps the last place.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Notes(BTreeMap<String, Entry>);
+pub(crate) struct Notes {
+    entries: BTreeMap<String, Entry>,
+    /// The last note on types, which may come for every cell of a large result.
+    last_types: Option<([&'static str; 3], Span)>,
+}
 
 impl Notes {
     pub(crate) fn add(&mut self, note: Note<'_>, span: Span) {
+        if let Note::IncompatibleTypes { left, op, right } = note {
+            let key = Some(([left, op, right], span));
+            if self.last_types == key {
+                return;
+            }
+            self.last_types = key;
+        }
         let detail = match &note {
             Note::StartTimeOverlap { times, .. } => Detail::Times(*times),
             Note::ForcedMonotonicity { time_ms, min_bucket, max_bucket, max_diff, .. } => {
@@ -200,7 +211,7 @@ impl Notes {
     }
 
     fn insert(&mut self, text: String, entry: Entry) {
-        match self.0.entry(text) {
+        match self.entries.entry(text) {
             std::collections::btree_map::Entry::Vacant(vacant) => {
                 vacant.insert(entry);
             }
@@ -233,7 +244,7 @@ impl Notes {
     }
 
     pub(crate) fn merge(&mut self, other: Notes) {
-        for (text, entry) in other.0 {
+        for (text, entry) in other.entries {
             self.insert(text, entry);
         }
     }
@@ -241,7 +252,7 @@ impl Notes {
     /// Warnings and remarks as texts that end with ` (line:column)` in `query`.
     pub(crate) fn into_texts(self, query: &str) -> (Vec<String>, Vec<String>) {
         let (mut warnings, mut infos) = (Vec::new(), Vec::new());
-        for (text, entry) in self.0 {
+        for (text, entry) in self.entries {
             let mut line = String::from(if entry.is_warning { "PromQL warning: " } else { "PromQL info: " });
             line.push_str(&text);
             match entry.detail {

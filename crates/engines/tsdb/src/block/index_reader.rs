@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use model::Labels;
 
 use super::decode::{Fields, section};
-use super::mapping::Mapping;
 use crate::error::Error;
+use crate::mapping::Mapping;
 use crate::postings::{ListRef, PostingIndex};
 
 pub(crate) const INDEX_FILE: &str = "index";

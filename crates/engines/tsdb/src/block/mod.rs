@@ -3,7 +3,6 @@
 
 mod decode;
 mod index_reader;
-mod mapping;
 pub(crate) mod meta;
 pub(crate) mod tombstones;
 pub(crate) mod writer;
@@ -20,12 +19,12 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::chunk::{Encoding, count_samples};
 use crate::error::Error;
+use crate::mapping::Mapping;
 use crate::postings::{self, PostingIndex};
 use crate::series::{ChunkData, ChunkHandle, Found};
 use crate::stats::BlockStats;
 use decode::Fields;
 use index_reader::{INDEX_FILE, IndexReader};
-use mapping::Mapping;
 use meta::{META_FILE, Meta};
 use tombstones::{TOMBSTONES_FILE, Tombstones};
 

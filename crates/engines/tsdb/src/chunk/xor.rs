@@ -10,7 +10,7 @@ use super::bits::{BitReader, BitWriter, signed};
 use super::{ChunkError, sample_count};
 
 /// What the encoder remembers between two samples, besides the last sample itself.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct XorState {
     /// Last difference of times.
     pub(crate) delta: u64,
@@ -20,12 +20,6 @@ pub(crate) struct XorState {
     /// Samples so far. They stand in the header only once [`set_count`] was called, so that an
     /// append touches the end of the chunk alone.
     pub(crate) count: u16,
-}
-
-impl Default for XorState {
-    fn default() -> Self {
-        XorState { delta: 0, window: XorWindow::default(), free: 0, count: 0 }
-    }
 }
 
 /// The span of significant bits that the last differing value used.

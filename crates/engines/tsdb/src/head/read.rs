@@ -156,8 +156,7 @@ impl Head {
         let mut count = 0;
         for page in pages.iter().flatten() {
             let page = page.read();
-            count +=
-                page.iter(0).map(|(_, r)| r.chunks.len() + usize::from(r.has_open())).sum::<usize>();
+            count += page.iter(0).map(|(_, r)| r.chunks.len() + usize::from(r.has_open())).sum::<usize>();
         }
         count
     }

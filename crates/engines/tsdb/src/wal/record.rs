@@ -387,7 +387,7 @@ mod tests {
                         1 => random.next(),
                         _ => random.next() >> random.below(64) << random.below(64),
                     };
-                    let time_ms = if shape % 2 == 0 { -5 } else { random.next() as i64 };
+                    let time_ms = if shape.is_multiple_of(2) { -5 } else { random.next() as i64 };
                     LoggedSample { id, time_ms, xor }
                 })
                 .collect();

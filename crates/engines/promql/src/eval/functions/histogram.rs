@@ -222,7 +222,7 @@ impl<'q> Evaluator<'q> {
             group.buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
         }
         // Where a native and a classic histogram of one name meet, neither counts.
-        let mut conflicts: Vec<(usize, usize)> = Vec::new();
+        let mut conflicts: FastMap<(usize, usize), ()> = FastMap::default();
         for (at, group) in groups.iter().enumerate() {
             if group.native.is_empty() || group.buckets.is_empty() {
                 continue;
@@ -233,7 +233,7 @@ impl<'q> Evaluator<'q> {
                 if native && classic {
                     let name = if delayed { group.labels.metric_name() } else { "" };
                     self.notes.add(Note::MixedClassicNative(name), span);
-                    conflicts.push((at, step));
+                    conflicts.insert((at, step), ());
                 }
             }
         }
@@ -246,7 +246,7 @@ struct Histograms {
     rows: Vec<Row>,
     groups: Vec<Group>,
     /// Group and step at which native and classic meet.
-    conflicts: Vec<(usize, usize)>,
+    conflicts: FastMap<(usize, usize), ()>,
 }
 
 /// The series of one histogram.
@@ -273,7 +273,7 @@ impl Histograms {
         for (at, group) in self.groups.iter().enumerate() {
             let mut cells = Cells::absent(steps);
             for step in 0..steps {
-                if !self.conflicts.is_empty() && self.conflicts.contains(&(at, step)) {
+                if !self.conflicts.is_empty() && self.conflicts.contains_key(&(at, step)) {
                     continue;
                 }
                 if let Some(histogram) =

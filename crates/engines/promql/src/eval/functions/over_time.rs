@@ -1,11 +1,12 @@
 //! The `_over_time` family, `changes` and `resets`.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use model::histogram::{CounterResetHint, FloatHistogram, HistogramSum, IncompatibleSchemas};
 
 use super::super::value::Cell;
-use super::super::window::{Remarks, Window};
+use super::super::window::{Plan, Remarks, Window, Windows, advance};
 use super::math::kahan_add;
 use super::quantile::quantile_of;
 use super::rate::starts_anew;
@@ -95,6 +96,21 @@ impl Mean {
         (self.value, self.lost) = kahan_add(value / self.count, keep * self.value, keep * self.lost);
     }
 
+    /// Adds the values that another mean is of.
+    pub(crate) fn merge(&mut self, other: &Mean) {
+        let count = self.count + other.count;
+        if !self.incremental && !other.incremental {
+            let (sum, lost) = kahan_add(other.value, self.value, self.lost);
+            let (sum, lost) = kahan_add(other.lost, sum, lost);
+            if !sum.is_infinite() {
+                *self = Mean { value: sum, lost, count, incremental: false };
+                return;
+            }
+        }
+        let value = self.mean() * (self.count / count) + other.mean() * (other.count / count);
+        *self = Mean { value, lost: 0.0, count, incremental: true };
+    }
+
     pub(crate) fn mean(&self) -> f64 {
         if self.incremental {
             self.value + self.lost
@@ -134,6 +150,25 @@ impl HistogramMean {
         let mut part = histogram.clone();
         part.divide(self.count);
         Ok(self.sum.add(&part)?.bounds_reconciled)
+    }
+
+    /// Adds the histograms that another mean is of; true if custom bounds had to be reconciled.
+    pub(crate) fn merge(&mut self, other: &HistogramMean) -> Result<bool, IncompatibleSchemas> {
+        let count = self.count + other.count;
+        let reconciled = if !self.incremental && !other.incremental {
+            self.sum.add(&other.sum.total())?.bounds_reconciled
+        } else {
+            let mut part = other.mean();
+            part.scale(other.count / count);
+            if !self.incremental {
+                self.sum.scale(1.0 / self.count);
+                self.incremental = true;
+            }
+            self.sum.scale(self.count / count);
+            self.sum.add(&part)?.bounds_reconciled
+        };
+        self.count = count;
+        Ok(reconciled)
     }
 
     pub(crate) fn mean(&self) -> FloatHistogram {
@@ -195,6 +230,54 @@ pub(crate) fn max(window: &Window<'_>, remarks: &mut Remarks) -> Cell {
 /// The smallest float.
 pub(crate) fn min(window: &Window<'_>, remarks: &mut Remarks) -> Cell {
     best(window, remarks, |value, best| value < best).map_or(Cell::Absent, |at| Cell::Float(window.v[at]))
+}
+
+/// `max_over_time` of a whole row of floats.
+pub(crate) fn max_row(t: &[i64], v: &[f64], windows: &Windows, _: &mut Plan, out: &mut [f64]) -> u64 {
+    extreme_row(t, v, windows, out, |new, old| new > old)
+}
+
+/// `min_over_time` of a whole row of floats.
+pub(crate) fn min_row(t: &[i64], v: &[f64], windows: &Windows, _: &mut Plan, out: &mut [f64]) -> u64 {
+    extreme_row(t, v, windows, out, |new, old| new < old)
+}
+
+/// Looks at each sample twice, however much windows overlap: those that a later and better one makes
+/// useless leave the queue.
+fn extreme_row(
+    t: &[i64],
+    v: &[f64],
+    windows: &Windows,
+    out: &mut [f64],
+    replaces: impl Fn(f64, f64) -> bool,
+) -> u64 {
+    // Positions of samples that may still be the best, the best first. NaN never enters.
+    let mut queue: VecDeque<usize> = VecDeque::new();
+    let (mut first, mut end, mut seen, mut looked_at) = (0, 0, 0, 0);
+    for (step, out) in out.iter_mut().enumerate() {
+        let (start_ms, end_ms) = windows.bounds_ms(step);
+        advance(t, start_ms, &mut first);
+        advance(t, end_ms, &mut end);
+        if first >= end {
+            continue;
+        }
+        looked_at += (end - first) as u64;
+        for at in seen.max(first)..end {
+            if v[at].is_nan() {
+                continue;
+            }
+            while queue.back().is_some_and(|back| replaces(v[at], v[*back])) {
+                queue.pop_back();
+            }
+            queue.push_back(at);
+        }
+        seen = end;
+        while queue.front().is_some_and(|front| *front < first) {
+            queue.pop_front();
+        }
+        *out = queue.front().map_or(f64::NAN, |front| v[*front]);
+    }
+    looked_at
 }
 
 fn seconds(time_ms: i64) -> Cell {

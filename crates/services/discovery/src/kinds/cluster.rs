@@ -1,0 +1,116 @@
+//! Schedulers of containers and what they keep their state in; Kubernetes has a module of its own.
+
+use super::{Boolean, Duration, Entry, Filters, Kind, Outcome, PORT, REFRESH, Text, TextOr, Texts, ensure};
+
+pub(super) const KINDS: &[Kind] = &[
+    Kind {
+        name: "docker_sd_configs",
+        type_name: "moby.plain",
+        http: true,
+        fields: &[
+            ("host", Text),
+            PORT,
+            ("filters", Filters),
+            ("host_networking_host", Text),
+            REFRESH,
+            ("match_first_network", Boolean),
+        ],
+        rules: docker_host,
+    },
+    Kind {
+        name: "dockerswarm_sd_configs",
+        type_name: "moby.plain",
+        http: true,
+        fields: &[("host", Text), ("role", Text), PORT, ("filters", Filters), REFRESH],
+        rules: |entry| {
+            docker_host(entry)?;
+            entry.require("role", "role missing (one of: tasks, services, nodes)")?;
+            let role = entry.text("role");
+            let known = matches!(role.as_str(), "services" | "nodes" | "tasks");
+            ensure(known, "role", format!("invalid role {role}, expected tasks, services, or nodes"))
+        },
+    },
+    Kind {
+        name: "marathon_sd_configs",
+        type_name: "marathon.plain",
+        http: true,
+        fields: &[("servers", Texts), REFRESH, ("auth_token", Text), ("auth_token_file", Text)],
+        rules: marathon,
+    },
+    Kind {
+        name: "nerve_sd_configs",
+        type_name: "zookeeper.plain",
+        http: false,
+        fields: &[("servers", Texts), ("paths", Texts), ("timeout", Duration)],
+        rules: |entry| zookeeper(entry, "nerve"),
+    },
+    Kind {
+        name: "nomad_sd_configs",
+        type_name: "nomad.plain",
+        http: true,
+        fields: &[
+            ("allow_stale", Boolean),
+            ("namespace", Text),
+            REFRESH,
+            ("region", Text),
+            ("server", TextOr("http://localhost:4646")),
+            ("tag_separator", Text),
+        ],
+        rules: |entry| {
+            let server = !entry.text("server").trim().is_empty();
+            ensure(server, "server", "nomad SD configuration requires a server address")
+        },
+    },
+    Kind {
+        name: "serverset_sd_configs",
+        type_name: "zookeeper.plain",
+        http: false,
+        fields: &[("servers", Texts), ("paths", Texts), ("timeout", Duration)],
+        rules: |entry| zookeeper(entry, "serverset"),
+    },
+];
+
+fn docker_host(entry: &Entry<'_>) -> Outcome {
+    entry.require("host", "host missing")?;
+    entry.url("host").map(drop)
+}
+
+fn marathon(entry: &Entry<'_>) -> Outcome {
+    let servers = !entry.texts("servers").is_empty();
+    ensure(servers, "servers", "marathon_sd: must contain at least one Marathon server")?;
+    let (token, file) = (entry.has("auth_token"), entry.has("auth_token_file"));
+    ensure(
+        !(token && file),
+        "auth_token_file",
+        "marathon_sd: at most one of auth_token & auth_token_file must be configured",
+    )?;
+    if !token && !file {
+        return Ok(());
+    }
+    ensure(
+        !entry.is_set("basic_auth"),
+        "basic_auth",
+        "marathon_sd: at most one of basic_auth, auth_token & auth_token_file must be configured",
+    )?;
+    ensure(
+        !entry.has("bearer_token") && !entry.has("bearer_token_file"),
+        "",
+        "marathon_sd: at most one of bearer_token, bearer_token_file, auth_token & auth_token_file must be configured",
+    )?;
+    ensure(
+        !entry.is_set("authorization"),
+        "authorization",
+        "marathon_sd: at most one of auth_token, auth_token_file & authorization must be configured",
+    )
+}
+
+fn zookeeper(entry: &Entry<'_>, kind: &str) -> Outcome {
+    let servers = !entry.texts("servers").is_empty();
+    ensure(servers, "servers", format!("{kind} SD config must contain at least one Zookeeper server"))?;
+    let paths = entry.texts("paths");
+    ensure(!paths.is_empty(), "paths", format!("{kind} SD config must contain at least one path"))?;
+    match paths.iter().find(|path| !path.starts_with('/')) {
+        Some(path) => ensure(false, "paths", format!("{kind} SD config paths must begin with '/': {path}")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,263 @@
+//! Kinds of discovery that are known but not available yet. Their sections are checked like those
+//! of the others, so that a file that says something wrong is refused today and not on the day
+//! the kind becomes available; such a kind then leaves these tables for a module of its own.
+//!
+//! Names, defaults and error texts are those of Prometheus 3.14.
+
+mod cloud;
+mod cluster;
+mod kubernetes;
+mod server;
+
+use ::config::http_client::{self, HttpClientConfig, PathBase};
+use ::config::{Fields, Node, Result, Url};
+
+/// A kind: its list's name, what it may hold and what must hold in it.
+pub(crate) struct Kind {
+    /// The key in the configuration.
+    pub(crate) name: &'static str,
+    /// What upstream calls an entry.
+    type_name: &'static str,
+    /// Whether the HTTP client's settings stand among its own.
+    http: bool,
+    fields: &'static [(&'static str, Field)],
+    rules: fn(&Entry<'_>) -> Outcome,
+}
+
+/// What a field may be.
+enum Field {
+    /// A text.
+    Text,
+    /// A text with a default.
+    TextOr(&'static str),
+    /// One of these; anything else is the error that `{}` is filled in.
+    OneOf(&'static [&'static str], &'static str),
+    /// A whole number.
+    Integer,
+    Boolean,
+    Duration,
+    Texts,
+    /// Texts by name.
+    Map,
+    /// Names, each with values.
+    Filters,
+    /// Settings of TLS.
+    Tls,
+    /// Whatever this function accepts.
+    Section(fn(&Node) -> Result<()>),
+}
+
+use Field::{Boolean, Duration, Filters, Integer, Map, OneOf, Text, TextOr, Texts, Tls};
+
+/// The field that a rule is about, or nothing for the whole entry, and what is wrong.
+type Outcome = std::result::Result<(), (&'static str, String)>;
+
+const PORT: (&str, Field) = ("port", Integer);
+const REFRESH: (&str, Field) = ("refresh_interval", Duration);
+
+/// All kinds by name.
+pub(crate) fn all() -> impl Iterator<Item = &'static Kind> {
+    cloud::KINDS.iter().chain(server::KINDS).chain(cluster::KINDS).chain(std::iter::once(&kubernetes::KIND))
+}
+
+impl Kind {
+    /// Checks one entry of the list.
+    pub(crate) fn check(&'static self, node: &Node, base: &PathBase) -> Result<()> {
+        let mut fields = node.fields(self.type_name)?;
+        for (name, field) in self.fields {
+            field.check(name, &mut fields, base)?;
+        }
+        let http = if self.http {
+            HttpClientConfig::take(&mut fields, base)
+        } else {
+            Ok(HttpClientConfig::default())
+        };
+        if http.is_ok() {
+            fields.finish()?;
+        }
+        let has_http = http.as_ref().is_ok_and(|http| *http != HttpClientConfig::default());
+        let entry = Entry { node, kind: self, has_http };
+        // What the section itself forbids is said first: it explains more than the client's rules.
+        (self.rules)(&entry).map_err(|(field, message)| node.get(field).unwrap_or(node).error(message))?;
+        http.map(|_| ())
+    }
+}
+
+impl Field {
+    fn check(&self, name: &'static str, fields: &mut Fields<'_>, base: &PathBase) -> Result<()> {
+        let Some(node) = fields.take(name) else { return Ok(()) };
+        if node.is_null() {
+            return Ok(());
+        }
+        match self {
+            Text | TextOr(_) => node.string().map(drop),
+            OneOf(known, message) => {
+                let text = node.string()?;
+                if known.contains(&text.as_str()) {
+                    return Ok(());
+                }
+                let message = message.replace("{}", &text);
+                Err(node.error(format!("{message}; allowed are {}", known.join(", "))))
+            }
+            Integer => node.integer().map(drop),
+            Boolean => node.boolean().map(drop),
+            Duration => node.duration_ms().map(drop),
+            Texts => node.strings().map(drop),
+            Map => node.map(Node::string).map(drop),
+            Filters => node.list(filter).map(drop),
+            Tls => http_client::tls(node, base).map(drop),
+            Field::Section(check) => check(node),
+        }
+    }
+}
+
+fn filter(node: &Node) -> Result<()> {
+    let mut fields = node.fields("config.Filter")?;
+    fields.optional("name", Node::string)?;
+    fields.optional("values", Node::strings)?;
+    fields.finish()
+}
+
+/// An entry whose fields have the right types, for the rules between them.
+struct Entry<'a> {
+    node: &'a Node,
+    kind: &'static Kind,
+    /// Whether the HTTP client's settings differ from the defaults.
+    has_http: bool,
+}
+
+impl Entry<'_> {
+    /// The text of a field, or its default.
+    fn text(&self, name: &str) -> String {
+        let written = self.node.get(name).filter(|node| !node.is_null()).and_then(|node| node.string().ok());
+        written.unwrap_or_else(|| match self.kind.fields.iter().find(|(field, _)| *field == name) {
+            Some((_, TextOr(default))) => (*default).to_string(),
+            _ => String::new(),
+        })
+    }
+
+    /// Whether the field is there and says something.
+    fn has(&self, name: &str) -> bool {
+        !self.text(name).is_empty()
+    }
+
+    /// Whether a field is there at all, whatever it holds.
+    fn is_set(&self, name: &str) -> bool {
+        self.node.get(name).is_some_and(|node| !node.is_null())
+    }
+
+    /// The texts of a list.
+    fn texts(&self, name: &str) -> Vec<String> {
+        self.node.get(name).and_then(|node| node.strings().ok()).unwrap_or_default()
+    }
+
+    /// The number of a field, if it is there.
+    fn integer(&self, name: &str) -> Option<i64> {
+        self.node.get(name).and_then(|node| node.integer().ok())
+    }
+
+    /// Fails with this text unless the field says something.
+    fn require(&self, name: &'static str, message: &str) -> Outcome {
+        ensure(self.has(name), name, message)
+    }
+
+    /// Exactly one of the two must say something.
+    fn require_one(&self, one: &'static str, other: &'static str) -> Outcome {
+        ensure(self.has(one) || self.has(other), "", format!("one of {one} & {other} must be configured"))?;
+        let both = self.has(one) && self.has(other);
+        ensure(!both, other, format!("at most one of {one} & {other} must be configured"))
+    }
+
+    /// A URL of a server, with a text for a wrong one.
+    fn url(&self, name: &'static str) -> std::result::Result<Url, (&'static str, String)> {
+        Url::parse(&self.text(name)).map_err(|why| (name, why))
+    }
+
+    /// A URL with scheme `http` or `https` and a host.
+    fn http_url(&self, name: &'static str) -> Outcome {
+        self.require(name, "URL is missing")?;
+        let url = self.url(name)?;
+        ensure(
+            matches!(url.scheme.as_str(), "http" | "https"),
+            name,
+            "URL scheme must be 'http' or 'https'",
+        )?;
+        ensure(!url.host.is_empty(), name, "host is missing in URL")
+    }
+}
+
+fn ensure(holds: bool, field: &'static str, message: impl Into<String>) -> Outcome {
+    if holds { Ok(()) } else { Err((field, message.into())) }
+}
+
+/// No rules beyond the types of the fields.
+fn no_rules(_: &Entry<'_>) -> Outcome {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn check(yaml: &str) -> std::result::Result<(), String> {
+        let node = Node::parse(yaml).unwrap();
+        let base = PathBase::new(Path::new("/etc/p"));
+        let (name, kind) =
+            all().find_map(|kind| Some((node.get(kind.name)?, kind))).expect("a kind that is known");
+        name.list(|entry| kind.check(entry, &base)).map(drop).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn names_are_unique_and_types_are_those_of_the_kind() {
+        let names: Vec<&str> = all().map(|kind| kind.name).collect();
+        for (at, name) in names.iter().enumerate() {
+            assert!(name.ends_with("_sd_configs") && !names[..at].contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn good_sections_pass() {
+        for yaml in [
+            "consul_sd_configs: [{server: 'localhost:1234', tags: [a], node_meta: {rack: '1'}}]",
+            "dns_sd_configs: [{names: [a], type: A, port: 80}]",
+            "kubernetes_sd_configs: [{role: pod, selectors: [{role: pod, label: 'a in (b,c),!d', field: 'a.b=c'}]}]",
+            "ec2_sd_configs: [{region: x, filters: [{name: a, values: [b]}]}]",
+            "oci_sd_configs: [{auth: instance_principal, region: x}]",
+            "gce_sd_configs: [{project: a, zone: b}]",
+            "digitalocean_sd_configs: [{authorization: {credentials: x}}]",
+        ] {
+            assert_eq!(check(yaml), Ok(()), "{yaml}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_names_its_place() {
+        for (yaml, expected) in [
+            (
+                "dns_sd_configs:\n- names: [a]\n  type: A\n",
+                "line 2, column 3: a port is required in DNS-SD configs",
+            ),
+            ("dns_sd_configs:\n- {}\n", "must contain at least one SRV record name"),
+            (
+                "hetzner_sd_configs:\n- role: cloud\n",
+                "line 2, column 9: unknown role \"cloud\"; allowed are robot, hcloud",
+            ),
+            (
+                "consul_sd_configs:\n- sever: a\n",
+                "field sever not found in type consul.plain; did you mean server?",
+            ),
+            ("gce_sd_configs:\n- project: a\n", "GCE SD configuration requires a zone"),
+            (
+                "kubernetes_sd_configs:\n- role: pod\n  selectors: [{role: pod, field: 'a b'}]\n",
+                "line 3, column 34: invalid selector: 'a b'; can't understand 'a b'",
+            ),
+            ("nomad_sd_configs:\n- port: 1\n", "field port not found in type nomad.plain"),
+            ("vultr_sd_configs:\n- port: x\n", "line 2, column 9: expected a whole number"),
+        ] {
+            let error = check(yaml).expect_err(yaml);
+            assert!(error.contains(expected), "{yaml}: {error}");
+        }
+    }
+}
