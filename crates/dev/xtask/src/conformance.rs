@@ -95,7 +95,10 @@ pub fn run(args: &[String]) -> Result<bool, String> {
         if std::env::var_os("CI").is_some() {
             return Err(format!("there is no test data at {}", dir.display()));
         }
-        println!("conformance: no test data at {}; nothing to run (set PROMONTORY_CONFORMANCE or --dir)", dir.display());
+        println!(
+            "conformance: no test data at {}; nothing to run (set PROMONTORY_CONFORMANCE or --dir)",
+            dir.display()
+        );
         return Ok(true);
     }
     let levels_file = crate::root().join("conformance.toml");
@@ -108,7 +111,11 @@ pub fn run(args: &[String]) -> Result<bool, String> {
         };
         let outcome = runner(&dir);
         let level = levels.get(suite.name).copied().unwrap_or(0);
-        let below = if outcome.passed < level { format!(" (below the recorded level of {level})") } else { String::new() };
+        let below = if outcome.passed < level {
+            format!(" (below the recorded level of {level})")
+        } else {
+            String::new()
+        };
         println!("{}: passed {} of {}{below}", suite.name, outcome.passed, outcome.total);
         if list_failures {
             for failure in &outcome.failures {

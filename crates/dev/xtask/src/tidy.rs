@@ -13,8 +13,16 @@ const FLOORS: [&str; 5] = ["vocabulary", "kits", "engines", "services", "product
 
 /// One home each: what may be named only in one crate, and why.
 const HOMES: [(&[&str], &str, &str); 6] = [
-    (&["SystemTime::now(", "Instant::now("], "vocabulary/base", "time comes from base::clock, so that a test can turn it"),
-    (&["saphyr_parser::", "serde_saphyr::"], "kits/config", "YAML is read by the config crate, which keeps positions"),
+    (
+        &["SystemTime::now(", "Instant::now("],
+        "vocabulary/base",
+        "time comes from base::clock, so that a test can turn it",
+    ),
+    (
+        &["saphyr_parser::", "serde_saphyr::"],
+        "kits/config",
+        "YAML is read by the config crate, which keeps positions",
+    ),
     (&["rusqlite::", "sqlx::"], "kits/state", "SQL lives in the state crate"),
     (&["object_store::"], "kits/bucket", "object storage lives in the bucket crate"),
     (&["k8s_openapi::", "kube_runtime::"], "kits/kube", "Kubernetes types live in the kube crate"),
@@ -57,8 +65,8 @@ fn workspace(root: &Path) -> Result<Vec<Crate>, String> {
     if !output.status.success() {
         return Err(format!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr)));
     }
-    let metadata: serde_json::Value =
-        serde_json::from_slice(&output.stdout).map_err(|error| format!("cargo metadata is not JSON: {error}"))?;
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .map_err(|error| format!("cargo metadata is not JSON: {error}"))?;
     let packages = metadata["packages"].as_array().cloned().unwrap_or_default();
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_string();
     let mut crates: Vec<Crate> = packages
@@ -66,7 +74,8 @@ fn workspace(root: &Path) -> Result<Vec<Crate>, String> {
         .map(|package| {
             let manifest = PathBuf::from(text(&package["manifest_path"]));
             let folder = manifest.parent().unwrap_or(Path::new("")).to_path_buf();
-            let floor = folder.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+            let floor =
+                folder.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
             let dependencies = package["dependencies"].as_array().cloned().unwrap_or_default();
             let uses = dependencies
                 .iter()
@@ -84,13 +93,21 @@ fn edges(crates: &[Crate], found: &mut Vec<String>) {
     let by_name: BTreeMap<&str, &Crate> = crates.iter().map(|one| (one.name.as_str(), one)).collect();
     for one in crates.iter().filter(|one| one.floor != "dev") {
         let Some(floor) = FLOORS.iter().position(|floor| *floor == one.floor) else {
-            found.push(format!("{}: crates/{} is not a floor; floors are {}", one.name, one.floor, FLOORS.join(", ")));
+            found.push(format!(
+                "{}: crates/{} is not a floor; floors are {}",
+                one.name,
+                one.floor,
+                FLOORS.join(", ")
+            ));
             continue;
         };
         for used in one.uses.iter().filter_map(|name| by_name.get(name.as_str())) {
             let target = FLOORS.iter().position(|floor| *floor == used.floor);
             match target {
-                None => found.push(format!("{} uses {}: the product does not use tools for developers", one.name, used.name)),
+                None => found.push(format!(
+                    "{} uses {}: the product does not use tools for developers",
+                    one.name, used.name
+                )),
                 Some(target) if target > floor => found.push(format!(
                     "{} ({}) uses {} ({}): imports go downward only; move what is shared to a lower floor",
                     one.name, one.floor, used.name, used.floor
@@ -124,7 +141,9 @@ fn head(one: &Crate, found: &mut Vec<String>) {
 fn source(root: &Path, one: &Crate, file: &Path, found: &mut Vec<String>) {
     let Ok(text) = fs::read_to_string(file) else { return };
     let shown = file.strip_prefix(root).unwrap_or(file).display();
-    let is_test = file.components().any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "benches" | "examples")));
+    let is_test = file
+        .components()
+        .any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "benches" | "examples")));
     if text.starts_with("// @generated") {
         return;
     }
@@ -132,7 +151,9 @@ fn source(root: &Path, one: &Crate, file: &Path, found: &mut Vec<String>) {
     let code = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or(&text);
     let lines = code.lines().count();
     if !is_test && lines > FILE_LINES_MAX {
-        found.push(format!("{shown}: {lines} lines; split what is more than {FILE_LINES_MAX} by what it is about"));
+        found.push(format!(
+            "{shown}: {lines} lines; split what is more than {FILE_LINES_MAX} by what it is about"
+        ));
     }
     if is_test || one.floor == "dev" {
         return;
@@ -160,7 +181,9 @@ fn architecture(root: &Path, crates: &[Crate], found: &mut Vec<String>) {
     for one in crates {
         let folder = one.folder.file_name().unwrap_or_default().to_string_lossy();
         if !map.contains(&format!("`{folder}`")) {
-            found.push(format!("ARCHITECTURE.md does not name `{folder}`: the map shows the house as it stands"));
+            found.push(format!(
+                "ARCHITECTURE.md does not name `{folder}`: the map shows the house as it stands"
+            ));
         }
     }
 }
@@ -191,7 +214,12 @@ mod tests {
 
     fn one(name: &str, floor: &str, uses: &[&str]) -> Crate {
         let uses = uses.iter().map(ToString::to_string).collect();
-        Crate { name: name.into(), floor: floor.into(), folder: PathBuf::from(format!("crates/{floor}/{name}")), uses }
+        Crate {
+            name: name.into(),
+            floor: floor.into(),
+            folder: PathBuf::from(format!("crates/{floor}/{name}")),
+            uses,
+        }
     }
 
     #[test]

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use promql::Features;
+use roles::check::{Kind, Report, check_files};
 use roles::settings::parse_listen;
-use roles::{Mode, Settings, check};
+use roles::{Mode, Settings};
 
 use crate::drop_in::Prometheus;
 use crate::logging::{self, Level};
@@ -116,11 +118,13 @@ impl Run {
             settings.listen = parse_listen(text).map_err(|error| format!("--listen: {error}"))?;
         }
         if let Some(text) = &self.retention_time {
-            let time_ms = base::units::parse_duration_ms(text).map_err(|error| format!("--retention.time: {error}"))?;
+            let time_ms =
+                base::units::parse_duration_ms(text).map_err(|error| format!("--retention.time: {error}"))?;
             settings.retention_time_ms = (time_ms > 0).then_some(time_ms);
         }
         if let Some(text) = &self.retention_size {
-            let size_bytes = base::units::parse_bytes(text).map_err(|error| format!("--retention.size: {error}"))?;
+            let size_bytes =
+                base::units::parse_bytes(text).map_err(|error| format!("--retention.size: {error}"))?;
             settings.retention_size_bytes = (size_bytes > 0).then_some(size_bytes);
         }
         for (flag, url, target) in [
@@ -175,10 +179,14 @@ pub(crate) fn main() -> ExitCode {
         None => run(cli.run.settings(), cli.run.log_level),
         Some(Command::Run(flags)) => run(flags.settings(), flags.log_level),
         Some(Command::Prometheus(flags)) => run(flags.settings(), flags.log_level),
-        Some(Command::Check { files }) => report(check::any(&files)),
+        Some(Command::Check { files }) => report(&check_files(&files, None, &Features::default())),
         Some(Command::Promtool { command: Promtool::Check { what } }) => match what {
-            PromtoolCheck::Config { files } => report(check::configs(&files)),
-            PromtoolCheck::Rules { files } => report(check::rule_files(&files)),
+            PromtoolCheck::Config { files } => {
+                report(&check_files(&files, Some(Kind::Prometheus), &Features::default()))
+            }
+            PromtoolCheck::Rules { files } => {
+                report(&check_files(&files, Some(Kind::Rules), &Features::default()))
+            }
         },
     }
 }
@@ -195,8 +203,13 @@ fn run(settings: Result<Settings, String>, level: Level) -> ExitCode {
     }
 }
 
-fn report(report: check::Report) -> ExitCode {
-    print!("{}", report.out);
-    eprint!("{}", report.err);
-    if report.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+fn report(report: &Report) -> ExitCode {
+    for line in &report.lines {
+        if line.is_error {
+            eprintln!("{}", line.text);
+        } else {
+            println!("{}", line.text);
+        }
+    }
+    ExitCode::from(report.exit_code())
 }

@@ -11,8 +11,12 @@ use roles::{Mode, Settings};
 use crate::logging::Level;
 
 /// Features that `--enable-feature` may name and that have a meaning here.
-const FEATURES: [&str; 4] =
-    ["promql-experimental-functions", "promql-extended-range-selectors", "promql-delayed-name-removal", "promql-duration-expr"];
+const FEATURES: [&str; 4] = [
+    "promql-experimental-functions",
+    "promql-extended-range-selectors",
+    "promql-delayed-name-removal",
+    "promql-duration-expr",
+];
 
 /// Flags of a Prometheus server.
 #[derive(Args)]
@@ -84,7 +88,8 @@ pub(crate) struct Prometheus {
 
 impl Prometheus {
     pub(crate) fn settings(&self) -> Result<Settings, String> {
-        let ms = |flag: &str, text: &str| parse_duration_ms(text).map_err(|error| format!("--{flag}: {error}"));
+        let ms =
+            |flag: &str, text: &str| parse_duration_ms(text).map_err(|error| format!("--{flag}: {error}"));
         let mut settings = Settings::new(Mode::Prometheus);
         settings.listen =
             parse_listen(&self.listen_address).map_err(|error| format!("--web.listen-address: {error}"))?;
@@ -100,7 +105,8 @@ impl Prometheus {
             settings.retention_time_ms = (time_ms > 0).then_some(time_ms);
         }
         if let Some(text) = &self.retention_size {
-            let size_bytes = parse_bytes(text).map_err(|error| format!("--storage.tsdb.retention.size: {error}"))?;
+            let size_bytes =
+                parse_bytes(text).map_err(|error| format!("--storage.tsdb.retention.size: {error}"))?;
             settings.retention_size_bytes = (size_bytes > 0).then_some(size_bytes);
             if self.retention_time.is_none() && size_bytes > 0 {
                 settings.retention_time_ms = None;
@@ -135,8 +141,14 @@ impl Prometheus {
             ("web.enable-lifecycle", self.enable_lifecycle.to_string()),
             ("web.enable-remote-write-receiver", self.enable_remote_write_receiver.to_string()),
             ("storage.tsdb.path", self.tsdb_path.display().to_string()),
-            ("storage.tsdb.retention.time", settings.retention_time_ms.map(format_duration_ms).unwrap_or_default()),
-            ("storage.tsdb.retention.size", settings.retention_size_bytes.map(|b| format!("{b}B")).unwrap_or_default()),
+            (
+                "storage.tsdb.retention.time",
+                settings.retention_time_ms.map(format_duration_ms).unwrap_or_default(),
+            ),
+            (
+                "storage.tsdb.retention.size",
+                settings.retention_size_bytes.map(|b| format!("{b}B")).unwrap_or_default(),
+            ),
             ("query.lookback-delta", self.lookback_delta.clone()),
             ("query.timeout", self.timeout.clone()),
             ("query.max-concurrency", self.max_concurrency.to_string()),

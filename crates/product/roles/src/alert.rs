@@ -28,7 +28,8 @@ pub(crate) struct Alert {
 /// Where alerts go: the configuration of `alertmanager.yml`, or the default one.
 pub(crate) fn load(settings: &Settings) -> Result<alerting::Config, Vec<config::Error>> {
     let Some(path) = &settings.alertmanager_config else {
-        return alerting::Config::default_for_machine(settings.webhook_url.as_deref()).map_err(|error| vec![error]);
+        return alerting::Config::default_for_machine(settings.webhook_url.as_deref())
+            .map_err(|error| vec![error]);
     };
     let shown = path.display().to_string();
     let text = std::fs::read_to_string(path)
@@ -139,7 +140,9 @@ pub(crate) fn register(registry: &Registry, alert: &Alert) {
         registry.counter_fn(name, help, move || get(&alerting.status()));
     }
     let alerting = alert.alerting.clone();
-    registry.gauge_fn("promontory_alerting_alerts", "Alerts kept, ended ones until everybody was told included.", move || {
-        alerting.status().alerts as f64
-    });
+    registry.gauge_fn(
+        "promontory_alerting_alerts",
+        "Alerts kept, ended ones until everybody was told included.",
+        move || alerting.status().alerts as f64,
+    );
 }

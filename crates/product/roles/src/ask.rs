@@ -11,9 +11,9 @@ use base::{Clock, units};
 use model::storage::MetricReader;
 use promql::{Engine, EngineOptions};
 use query::sources::{
-    AlertView, AlertingRuleView, BlockStatsView, BlockView, BuildView, CompactionView, CountView, DroppedTargetView,
-    HeadView, MetricMetadata, RecordingRuleView, RuleGroupView, RuleView, Rules, RuntimeView, Status, TargetView,
-    Targets, TargetsView, TsdbView, WalReplayView,
+    AlertView, AlertingRuleView, BlockStatsView, BlockView, BuildView, CompactionView, CountView,
+    DroppedTargetView, HeadView, MetricMetadata, RecordingRuleView, RuleGroupView, RuleView, Rules,
+    RuntimeView, Status, TargetView, Targets, TargetsView, TsdbView, WalReplayView,
 };
 use query::{Config, Deps, Sources};
 use rules::file::RuleKind;

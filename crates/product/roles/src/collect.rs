@@ -7,7 +7,7 @@ use discovery::Discovery;
 use exposition::{Registry, TextWriter};
 use model::storage::MetricWriter;
 use node::{Node, NodeConfig};
-use scrape::{GlobalConfig, LocalTarget, Scraper};
+use scrape::{LocalTarget, Scraper};
 
 use crate::run::{Loaded, StartError};
 use crate::settings::{Settings, hostname};
@@ -72,15 +72,9 @@ impl Collect {
             global.scrape_interval_ms = settings.machine_interval_ms;
         }
         global.scrape_timeout_ms = global.scrape_timeout_ms.min(global.scrape_interval_ms);
-        let jobs = loaded.prometheus.as_ref().map(|file| file.jobs.as_slice()).unwrap_or_default();
-        let mut discoveries = Vec::new();
-        for job in jobs {
-            match discovery::Config::check(&job.discovery, "config.ScrapeConfig", &job.base) {
-                Ok((config, _)) => discoveries.push((job.config.job_name.clone(), config)),
-                Err(error) => tracing::error!(job = job.config.job_name, "{error}"),
-            }
-        }
-        self.discovery.apply(discoveries);
+        let jobs = loaded.prometheus.as_ref().map(|file| file.scrape.as_slice()).unwrap_or_default();
+        self.discovery
+            .apply(jobs.iter().map(|job| (job.config.job_name.clone(), job.discovery.clone())).collect());
         self.scraper.apply(&global, jobs.iter().map(|job| job.config.clone()).collect());
     }
 }

@@ -132,7 +132,8 @@ pub fn promtool(dir: &Path) -> SuiteResult {
         if file_name(&path).starts_with("prometheus") {
             // Examples name files that are not there; loading them is what they promise.
             let loaded = PrometheusFile::load(&path, &Features::default());
-            result.add(loaded.map(drop).map_err(|errors| format!("{}: {}", file_name(&path), shown(&errors))));
+            result
+                .add(loaded.map(drop).map_err(|errors| format!("{}: {}", file_name(&path), shown(&errors))));
         }
     }
     for path in files(&dir.join("prometheus/discovery/file/fixtures"), "") {
@@ -148,7 +149,12 @@ fn checked(path: &Path, kind: Option<Kind>, is_good: bool, features: &Features) 
         return Ok(());
     }
     let lines: Vec<&str> = report.lines.iter().map(|line| line.text.as_str()).collect();
-    Err(format!("{}: should be {}: {}", file_name(path), if is_good { "good" } else { "bad" }, lines.join("\n")))
+    Err(format!(
+        "{}: should be {}: {}",
+        file_name(path),
+        if is_good { "good" } else { "bad" },
+        lines.join("\n")
+    ))
 }
 
 fn rule_file(path: &Path, is_good: bool, features: &Features) -> Result<(), String> {
@@ -176,14 +182,16 @@ fn shown(errors: &[Error]) -> String {
 
 /// File names and texts. JSON is read as YAML, which it is.
 fn expected(path: &Path) -> config::Result<Vec<(String, String)>> {
-    let text = crate::prometheus_file::read_text(path).map_err(|error| error.in_file(&path.display().to_string()))?;
+    let text = crate::prometheus_file::read_text(path)
+        .map_err(|error| error.in_file(&path.display().to_string()))?;
     let text_of = |case: &Node, key: &str| case.get(key).map_or(Ok(String::new()), Node::string);
     Node::parse(&text)?.list(|case| Ok((text_of(case, "file")?, text_of(case, "error_contains")?)))
 }
 
 /// The files of a folder with this extension, or all of them, sorted.
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let entries =
+        std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
     let mut paths: Vec<PathBuf> = entries
         .filter(|path| path.is_file())
         .filter(|path| extension.is_empty() || path.extension().is_some_and(|found| found == extension))
@@ -214,7 +222,13 @@ mod tests {
     }
 
     fn hold(result: &SuiteResult, at_least: usize) {
-        assert!(result.failures.is_empty(), "{} of {}:\n{}", result.passed, result.total, result.failures.join("\n"));
+        assert!(
+            result.failures.is_empty(),
+            "{} of {}:\n{}",
+            result.passed,
+            result.total,
+            result.failures.join("\n")
+        );
         assert!(result.total >= at_least, "only {} cases", result.total);
     }
 

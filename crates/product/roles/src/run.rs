@@ -61,7 +61,7 @@ impl Loaded {
         };
         let mut rules = alert::machine_rules(settings)?;
         if let Some(file) = &prometheus {
-            rules.extend(file.rules.iter().cloned());
+            rules.extend(file.rule_groups.iter().cloned());
         }
         Ok(Loaded { prometheus, rules, alerting: alert::load(settings)? })
     }
@@ -72,11 +72,25 @@ impl Loaded {
     }
 
     /// Names everything that the files ask for and that nothing acts on yet.
-    fn warn(&self, settings: &Settings) {
-        let (Some(file), Some(path)) = (&self.prometheus, &settings.prometheus_config) else { return };
-        for (at, what) in &file.not_acted_on {
-            let path = path.display();
-            tracing::warn!("{path}:{}:{}: {what} is accepted but not acted on yet", at.line, at.column);
+    fn warn(&self) {
+        let Some(file) = &self.prometheus else { return };
+        for what in &file.not_acted_on {
+            tracing::warn!("{what}: accepted, but not acted on yet");
+        }
+        for missing in &file.missing_rule_files {
+            tracing::warn!("{missing}");
+        }
+    }
+
+    /// A retention in `prometheus.yml` goes before the one of the command line.
+    fn set_retention(&self, settings: &mut Settings) {
+        let Some(file) = &self.prometheus else { return };
+        let retention = &file.storage.retention;
+        if retention.time_ms > 0 {
+            settings.retention_time_ms = Some(retention.time_ms);
+        }
+        if retention.size_bytes > 0 {
+            settings.retention_size_bytes = Some(retention.size_bytes);
         }
     }
 
@@ -98,15 +112,17 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     result
 }
 
-async fn start(settings: Settings) -> Result<(), StartError> {
+async fn start(mut settings: Settings) -> Result<(), StartError> {
     let clock = Clock::system();
     let started = clock.mark();
     if let Some(problem) = settings.exposure_problem() {
         return Err(StartError::Other(problem));
     }
     let loaded = Loaded::read(&settings).map_err(StartError::Config)?;
-    loaded.warn(&settings);
-    let server = Server::bind(&ServerConfig { listen: settings.listen, connections_max: CONNECTIONS_MAX }).await?;
+    loaded.warn();
+    loaded.set_retention(&mut settings);
+    let server =
+        Server::bind(&ServerConfig { listen: settings.listen, connections_max: CONNECTIONS_MAX }).await?;
     let listening = server.local_addr();
     let store = store::open(&settings, &clock)?;
     let (stop, stopped) = watch::channel(false);
@@ -166,12 +182,12 @@ impl Running {
     ) -> Result<Running, StartError> {
         let registry = Registry::new();
         store::register(&registry, &store);
-        let (reader, writer): (Arc<dyn MetricReader>, Arc<dyn MetricWriter>) = (store.db.clone(), store.db.clone());
+        let (reader, writer): (Arc<dyn MetricReader>, Arc<dyn MetricWriter>) =
+            (store.db.clone(), store.db.clone());
         let engine = ask::engine(&settings, &clock);
         let external_url = settings.external_url(listening);
         let collect = collect::start(&settings, writer.clone(), &registry, &clock)?;
-        let alert =
-            alert::start(&settings, loaded, engine.clone(), reader, writer, &external_url, &clock)?;
+        let alert = alert::start(&settings, loaded, engine.clone(), reader, writer, &external_url, &clock)?;
         alert::register(&registry, &alert);
         Ok(Running {
             started_ms: clock.now_ms(),
@@ -239,14 +255,18 @@ impl Running {
         let now_ms = self.clock.now_ms();
         self.reload_succeeded.set(1.0);
         self.reloaded_at.set((now_ms / 1000) as f64);
-        self.shown.store(Arc::new(Shown { yaml: loaded.yaml(), reload_succeeded: true, loaded_at_ms: now_ms }));
+        self.shown.store(Arc::new(Shown {
+            yaml: loaded.yaml(),
+            reload_succeeded: true,
+            loaded_at_ms: now_ms,
+        }));
     }
 
     /// Reads the files again. If there is a mistake in them, what runs stays as it is.
     async fn reload(&self) -> Result<(), String> {
         match Loaded::read(&self.settings) {
             Ok(loaded) => {
-                loaded.warn(&self.settings);
+                loaded.warn();
                 self.apply(&loaded).await;
                 self.note_load(&loaded);
                 tracing::info!("reloaded the configuration");
@@ -295,11 +315,17 @@ fn greet(settings: &Settings, listening: SocketAddr) {
         (Mode::Machine, true) => "watches this machine",
         (Mode::Machine, false) => "runs",
     };
-    tracing::info!("Promontory {} {what}: {url} (data in {})", env!("CARGO_PKG_VERSION"), settings.data_dir.display());
+    tracing::info!(
+        "Promontory {} {what}: {url} (data in {})",
+        env!("CARGO_PKG_VERSION"),
+        settings.data_dir.display()
+    );
     if !page::is_embedded() {
         tracing::warn!("this binary was built without its page, for want of Node.js; the APIs work");
     }
     if settings.alertmanager_config.is_none() && settings.webhook_url.is_none() && settings.machine_alerts {
-        tracing::info!("alerts are shown on the page only; to be notified, start with --webhook-url or --alertmanager.config");
+        tracing::info!(
+            "alerts are shown on the page only; to be notified, start with --webhook-url or --alertmanager.config"
+        );
     }
 }

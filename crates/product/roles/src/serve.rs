@@ -39,12 +39,7 @@ pub(crate) fn router(
     commands: mpsc::Sender<Command>,
 ) -> Router {
     let prefix = settings.path_prefix();
-    let process = Arc::new(Process {
-        ready,
-        own,
-        commands,
-        lifecycle_api: settings.lifecycle_api,
-    });
+    let process = Arc::new(Process { ready, own, commands, lifecycle_api: settings.lifecycle_api });
     let own = Router::new()
         .route("/-/healthy", get(|| async { "Promontory is healthy.\n" }))
         .route("/-/ready", get(is_ready))
@@ -79,7 +74,8 @@ async fn is_ready(State(process): State<Arc<Process>>) -> Response {
     if process.ready.load(Ordering::Acquire) {
         "Promontory is ready.\n".into_response()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "Promontory is reading its log; queries are answered meanwhile.\n").into_response()
+        (StatusCode::SERVICE_UNAVAILABLE, "Promontory is reading its log; queries are answered meanwhile.\n")
+            .into_response()
     }
 }
 
@@ -94,7 +90,8 @@ async fn reload(State(process): State<Arc<Process>>) -> Response {
     match answered.await {
         Ok(Ok(())) => StatusCode::OK.into_response(),
         Ok(Err(message)) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, format!("failed to reload config: {message}\n")).into_response()
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("failed to reload config: {message}\n"))
+                .into_response()
         }
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response(),
     }

@@ -160,7 +160,9 @@ impl Settings {
             self.machine_interval_ms = machine.or("interval", self.machine_interval_ms, |node| {
                 let interval_ms = node.duration_ms()?;
                 if interval_ms < 1000 {
-                    return Err(node.error(format!("expected an interval of at least 1s, found {}", node.shown())));
+                    return Err(
+                        node.error(format!("expected an interval of at least 1s, found {}", node.shown()))
+                    );
                 }
                 Ok(interval_ms)
             })?;
@@ -181,7 +183,8 @@ impl Settings {
     /// The path under which everything is served: the external URL's, ending in a slash.
     pub fn path_prefix(&self) -> String {
         let url = self.external_url.as_deref().unwrap_or("");
-        let path = url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, path)| path);
+        let path =
+            url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, path)| path);
         let path = path.trim_matches('/');
         if path.is_empty() { "/".into() } else { format!("/{path}/") }
     }
@@ -250,7 +253,8 @@ mod tests {
     fn a_mistake_names_its_place() {
         let mut settings = Settings::new(Mode::Machine);
         let base = PathBase::new(Path::new("/etc"));
-        let error = settings.decode("machine:\n  intervall: 5s\n", &base).unwrap_err().in_file("promontory.yml");
+        let error =
+            settings.decode("machine:\n  intervall: 5s\n", &base).unwrap_err().in_file("promontory.yml");
         assert_eq!(
             error.to_string(),
             "promontory.yml:2:3: field intervall not found in type machine; did you mean interval?"

@@ -55,7 +55,11 @@ impl Store {
     }
 
     /// Keeps the store in order until `stop`.
-    pub(crate) fn maintain(&self, clock: Clock, mut stop: watch::Receiver<bool>) -> tokio::task::JoinHandle<()> {
+    pub(crate) fn maintain(
+        &self,
+        clock: Clock,
+        mut stop: watch::Receiver<bool>,
+    ) -> tokio::task::JoinHandle<()> {
         let db = self.db.clone();
         tokio::spawn(async move {
             loop {
@@ -77,7 +81,10 @@ impl Store {
                             tracing::info!(block, "deleted a block beyond the retention");
                         }
                         for error in &report.errors {
-                            tracing::error!(error, "maintenance of the store failed; it is tried again in a minute");
+                            tracing::error!(
+                                error,
+                                "maintenance of the store failed; it is tried again in a minute"
+                            );
                         }
                     }
                     Err(error) => tracing::error!(%error, "maintenance of the store failed unexpectedly"),
@@ -91,23 +98,63 @@ impl Store {
 pub(crate) fn register(registry: &Registry, store: &Store) {
     type Get = fn(&Stats) -> f64;
     let counters: [(&'static str, &'static str, Get); 17] = [
-        ("promontory_tsdb_samples_appended_total", "Samples taken since the start.", |s| s.samples_appended as f64),
-        ("promontory_tsdb_samples_out_of_order_total", "Samples refused because their series has later ones.", |s| s.samples_out_of_order as f64),
-        ("promontory_tsdb_samples_duplicate_total", "Samples refused because their series has another value at that time.", |s| s.samples_duplicate as f64),
-        ("promontory_tsdb_samples_too_old_total", "Samples refused because they are older than the head.", |s| s.samples_too_old as f64),
-        ("promontory_tsdb_series_refused_total", "New series refused by the limit of series.", |s| s.series_refused as f64),
-        ("promontory_tsdb_writes_refused_total", "Writes refused because they could not be logged, for example on a full disk.", |s| s.writes_refused as f64),
-        ("promontory_tsdb_head_series_created_total", "Series made in the head.", |s| s.head_series_created as f64),
-        ("promontory_tsdb_head_series_removed_total", "Series removed from the head.", |s| s.head_series_removed as f64),
-        ("promontory_tsdb_wal_written_bytes_total", "Bytes written to the log.", |s| s.wal_written_bytes as f64),
+        ("promontory_tsdb_samples_appended_total", "Samples taken since the start.", |s| {
+            s.samples_appended as f64
+        }),
+        (
+            "promontory_tsdb_samples_out_of_order_total",
+            "Samples refused because their series has later ones.",
+            |s| s.samples_out_of_order as f64,
+        ),
+        (
+            "promontory_tsdb_samples_duplicate_total",
+            "Samples refused because their series has another value at that time.",
+            |s| s.samples_duplicate as f64,
+        ),
+        (
+            "promontory_tsdb_samples_too_old_total",
+            "Samples refused because they are older than the head.",
+            |s| s.samples_too_old as f64,
+        ),
+        ("promontory_tsdb_series_refused_total", "New series refused by the limit of series.", |s| {
+            s.series_refused as f64
+        }),
+        (
+            "promontory_tsdb_writes_refused_total",
+            "Writes refused because they could not be logged, for example on a full disk.",
+            |s| s.writes_refused as f64,
+        ),
+        ("promontory_tsdb_head_series_created_total", "Series made in the head.", |s| {
+            s.head_series_created as f64
+        }),
+        ("promontory_tsdb_head_series_removed_total", "Series removed from the head.", |s| {
+            s.head_series_removed as f64
+        }),
+        ("promontory_tsdb_wal_written_bytes_total", "Bytes written to the log.", |s| {
+            s.wal_written_bytes as f64
+        }),
         ("promontory_tsdb_wal_fsyncs_total", "Flushes of the log to disk.", |s| s.wal_fsyncs as f64),
-        ("promontory_tsdb_wal_fsync_failures_total", "Flushes of the log that failed.", |s| s.wal_fsync_failures as f64),
-        ("promontory_tsdb_wal_damages_total", "Damaged places found in the log at the start.", |s| s.wal_damages as f64),
-        ("promontory_tsdb_clock_went_back_total", "How often the clock went back.", |s| s.clock_went_back as f64),
+        ("promontory_tsdb_wal_fsync_failures_total", "Flushes of the log that failed.", |s| {
+            s.wal_fsync_failures as f64
+        }),
+        ("promontory_tsdb_wal_damages_total", "Damaged places found in the log at the start.", |s| {
+            s.wal_damages as f64
+        }),
+        ("promontory_tsdb_clock_went_back_total", "How often the clock went back.", |s| {
+            s.clock_went_back as f64
+        }),
         ("promontory_tsdb_compactions_total", "Blocks merged.", |s| s.compactions as f64),
-        ("promontory_tsdb_compactions_failed_total", "Maintenance runs that failed.", |s| s.compactions_failed as f64),
-        ("promontory_tsdb_blocks_set_aside_total", "Blocks set aside because they are damaged.", |s| s.blocks_set_aside as f64),
-        ("promontory_tsdb_chunks_corrupt_total", "Chunks left out of answers because they are damaged.", |s| s.chunks_corrupt as f64),
+        ("promontory_tsdb_compactions_failed_total", "Maintenance runs that failed.", |s| {
+            s.compactions_failed as f64
+        }),
+        ("promontory_tsdb_blocks_set_aside_total", "Blocks set aside because they are damaged.", |s| {
+            s.blocks_set_aside as f64
+        }),
+        (
+            "promontory_tsdb_chunks_corrupt_total",
+            "Chunks left out of answers because they are damaged.",
+            |s| s.chunks_corrupt as f64,
+        ),
     ];
     for (name, help, get) in counters {
         let db = store.db.clone();
@@ -116,11 +163,17 @@ pub(crate) fn register(registry: &Registry, store: &Store) {
     let gauges: [(&'static str, &'static str, Get); 7] = [
         ("promontory_tsdb_head_series", "Series in the head.", |s| s.head_series as f64),
         ("promontory_tsdb_head_chunks", "Chunks in the head.", |s| s.head_chunks as f64),
-        ("promontory_tsdb_head_chunks_bytes", "Bytes of closed chunks in the head.", |s| s.head_chunk_bytes as f64),
+        ("promontory_tsdb_head_chunks_bytes", "Bytes of closed chunks in the head.", |s| {
+            s.head_chunk_bytes as f64
+        }),
         ("promontory_tsdb_wal_size_bytes", "Bytes of the log on disk.", |s| s.wal_size_bytes as f64),
         ("promontory_tsdb_blocks", "Blocks that are served.", |s| s.blocks.len() as f64),
-        ("promontory_tsdb_blocks_bytes", "Bytes of the blocks on disk.", |s| s.blocks.iter().map(|b| b.size_bytes).sum::<u64>() as f64),
-        ("promontory_tsdb_wal_replay_seconds", "How long reading the log took at the start.", |s| s.wal_replay_seconds),
+        ("promontory_tsdb_blocks_bytes", "Bytes of the blocks on disk.", |s| {
+            s.blocks.iter().map(|b| b.size_bytes).sum::<u64>() as f64
+        }),
+        ("promontory_tsdb_wal_replay_seconds", "How long reading the log took at the start.", |s| {
+            s.wal_replay_seconds
+        }),
     ];
     for (name, help, get) in gauges {
         let db = store.db.clone();

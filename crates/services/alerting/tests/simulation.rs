@@ -143,7 +143,8 @@ impl World {
         };
         for alertname in ["Up", "Disk", "Slow"] {
             for zone in ["1", "2"] {
-                for (team, severity) in [("a", "warning"), ("b", "critical"), ("c", "warning"), ("b", "info")] {
+                for (team, severity) in [("a", "warning"), ("b", "critical"), ("c", "warning"), ("b", "info")]
+                {
                     let labels = Labels::from_pairs([
                         ("alertname", alertname),
                         ("zone", zone),
@@ -185,7 +186,11 @@ impl World {
         for truth in self.truth.values_mut() {
             truth.resends = 0;
         }
-        let down = if self.random.one_in(3) { self.random.range(0, 8 * MINUTE) } else { self.random.range(0, 5_000) };
+        let down = if self.random.one_in(3) {
+            self.random.range(0, 8 * MINUTE)
+        } else {
+            self.random.range(0, 5_000)
+        };
         self.at(down, What::Start);
     }
 
@@ -249,7 +254,13 @@ impl World {
             let (starts_at_ms, ends_at_ms) =
                 if truth.fires { (wall - age, wall + MINUTE) } else { (wall - age - 1_000, wall - age) };
             let annotations = Labels::empty();
-            alerts.push(Alert { labels, annotations, starts_at_ms, ends_at_ms, generator_url: String::new() });
+            alerts.push(Alert {
+                labels,
+                annotations,
+                starts_at_ms,
+                ends_at_ms,
+                generator_url: String::new(),
+            });
         }
         if self.dispatcher.is_some() {
             self.step(Event::Alerts(alerts), is_trouble);
@@ -324,8 +335,11 @@ impl World {
     }
 
     fn check_not_twice(&self, integration: &str, group: &str, content: &BTreeSet<(u64, bool, i64)>) {
-        let before =
-            self.received.iter().rev().find(|receipt| receipt.integration == integration && receipt.group == group);
+        let before = self
+            .received
+            .iter()
+            .rev()
+            .find(|receipt| receipt.integration == integration && receipt.group == group);
         if let Some(before) = before
             && before.is_noted
             && before.content == *content

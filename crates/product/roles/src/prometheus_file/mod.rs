@@ -153,7 +153,8 @@ impl PrometheusFile {
         };
         let text = read_text(path).map_err(|error| (None, vec![error.in_file(&name)]))?;
         let root = Node::parse(&text).map_err(|error| (None, vec![in_file(error)]))?;
-        let mut reader = Reader { path, base: PathBase::of_file(path), errors: Vec::new(), not_acted_on: Vec::new() };
+        let mut reader =
+            Reader { path, base: PathBase::of_file(path), errors: Vec::new(), not_acted_on: Vec::new() };
         let file = reader.file(&root).map_err(|error| (None, vec![in_file(error)]))?;
         let Reader { errors, mut not_acted_on, .. } = reader;
         not_acted_on.sort_by(|a, b| (&a.file, a.position).cmp(&(&b.file, b.position)));
@@ -211,7 +212,8 @@ impl Reader<'_> {
             self.not_acted_on.push(not_yet(*position, &format!("global.{name}")));
         }
         let scrape = self.scrape(&mut fields, &global);
-        let named = fields.or("rule_files", rule_files::Named::default(), |node| rule_files::named(node, &base));
+        let named =
+            fields.or("rule_files", rule_files::Named::default(), |node| rule_files::named(node, &base));
         let named = self.or(named, rule_files::Named::default());
         let alerting = match fields.take("alerting") {
             Some(node) => {

@@ -452,7 +452,9 @@ impl Dispatcher {
             }
             self.join_groups(labels, now_ms, &known);
         }
-        for name in known.keys().filter(|name| !self.group_by_name.contains_key(*name)).cloned().collect::<Vec<_>>() {
+        for name in
+            known.keys().filter(|name| !self.group_by_name.contains_key(*name)).cloned().collect::<Vec<_>>()
+        {
             self.ledgers.remove(&name);
             self.remember(Record::GroupGone { name });
         }
