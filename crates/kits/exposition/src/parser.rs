@@ -156,8 +156,21 @@ impl<'a> Parser<'a> {
     /// from [`Series::raw`] of the same format, or be empty.
     #[inline]
     pub fn next_guessing(&mut self, known: &[u8]) -> Result<Option<Entry<'_>>, ParseError> {
+        self.next_expecting(known.len(), |raw| raw == known)
+    }
+
+    /// Like [`Parser::next_guessing`], for a caller that keeps only the length of what probably comes
+    /// and something to know it by, such as a hash. `is_known` is asked at most once, about bytes of
+    /// that length, and must accept none but those of a [`Series::raw`] of the same format. If it
+    /// accepts, the entry is that series or an error. Protobuf is always read.
+    #[inline]
+    pub fn next_expecting(
+        &mut self,
+        length: usize,
+        is_known: impl FnOnce(&[u8]) -> bool,
+    ) -> Result<Option<Entry<'_>>, ParseError> {
         match &mut self.0 {
-            Kind::Text(parser) => parser.next_entry(known),
+            Kind::Text(parser) => parser.next_entry(length, is_known),
             Kind::Protobuf(parser) => parser.next_entry(),
         }
     }

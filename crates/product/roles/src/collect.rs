@@ -51,7 +51,7 @@ pub(crate) fn start(
             render: Arc::new(move |out| own.write(TextWriter::new(out))),
         });
     }
-    let discovery = Discovery::new();
+    let discovery = Discovery::new("scrape", registry);
     let scraper = Scraper::start(scrape::Deps {
         writer,
         targets: Arc::new(discovery.clone()),

@@ -2,14 +2,17 @@
 
 use std::path::PathBuf;
 
-use ::config::http_client::PathBase;
-use ::config::{Error, Node, Result};
+use ::config::http_client::{PathBase, check_http_url};
+use ::config::{Error, HttpClientConfig, Node, Result};
 use model::TargetGroup;
 
 use crate::{group, kinds};
 
 /// How often files are read again although they look unchanged, unless configured.
 const FILE_REFRESH_DEFAULT_MS: i64 = 5 * 60_000;
+
+/// How often a server is asked, unless configured.
+const HTTP_REFRESH_DEFAULT_MS: i64 = 60_000;
 
 /// Where one job's targets are.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,6 +28,19 @@ pub enum Section {
     Static(Vec<TargetGroup>),
     /// Targets in files.
     File(FileConfig),
+    /// Targets that a server names.
+    Http(Box<HttpConfig>),
+}
+
+/// Targets that a server names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpConfig {
+    /// Where to ask.
+    pub url: String,
+    /// How often, in milliseconds.
+    pub refresh_interval_ms: i64,
+    /// How to reach the server.
+    pub client: HttpClientConfig,
 }
 
 /// Targets in files, which are read again when they change.
@@ -58,6 +74,10 @@ impl Config {
             config.sections.extend(
                 entries(list, "file_sd_configs", |entry| file(entry, base))?.into_iter().map(Section::File),
             );
+        }
+        if let Some(list) = fields.take("http_sd_configs") {
+            let found = entries(list, "http_sd_configs", |entry| http(entry, base))?;
+            config.sections.extend(found.into_iter().map(|http| Section::Http(Box::new(http))));
         }
         for kind in kinds::all() {
             let Some(list) = fields.take(kind.name) else { continue };
@@ -113,6 +133,25 @@ fn file(node: &Node, base: &PathBase) -> Result<FileConfig> {
     Ok(FileConfig { files, refresh_interval_ms })
 }
 
+fn http(node: &Node, base: &PathBase) -> Result<HttpConfig> {
+    let mut fields = node.fields("http.plain")?;
+    let url = match fields.take("url") {
+        Some(node) if !node.string()?.is_empty() => {
+            let url = node.string()?;
+            check_http_url(node, &url)?;
+            url
+        }
+        _ => return Err(fields.error("URL is missing")),
+    };
+    let config = HttpConfig {
+        url,
+        refresh_interval_ms: fields.or("refresh_interval", HTTP_REFRESH_DEFAULT_MS, Node::duration_ms)?,
+        client: HttpClientConfig::take(&mut fields, base)?,
+    };
+    fields.finish()?;
+    Ok(config)
+}
+
 fn is_file_pattern(pattern: &str) -> bool {
     let ends = [".json", ".yml", ".yaml", ".JSON", ".YML", ".YAML"];
     let ends_well = ends.iter().any(|end| pattern.ends_with(end));
@@ -148,11 +187,23 @@ mod tests {
     }
 
     #[test]
+    fn servers_are_asked_with_the_clients_settings_of_their_section() {
+        let config =
+            decode("http_sd_configs: [{url: 'https://example.com/sd', basic_auth: {username: u}}]").unwrap();
+        let [Section::Http(http)] = &config.sections[..] else { panic!("{config:?}") };
+        assert_eq!((http.url.as_str(), http.refresh_interval_ms), ("https://example.com/sd", 60_000));
+        assert_ne!(http.client, HttpClientConfig::default());
+    }
+
+    #[test]
     fn errors_say_what_is_wrong_and_where() {
         for (yaml, expected) in [
             ("static_configs:\n- \n", "line 2, column 3: empty or null section in static_configs"),
             ("file_sd_configs: [{files: [a.txt]}]", "path name \"a.txt\" is not valid for file discovery"),
             ("file_sd_configs: [{files: ['*/a.yml']}]", "path name \"*/a.yml\" is not valid"),
+            ("http_sd_configs: [{}]", "URL is missing"),
+            ("http_sd_configs:\n- url: ftp://x\n", "line 2, column 8: URL scheme must be 'http' or 'https'"),
+            ("http_sd_configs: [{url: 'http://'}]", "host is missing in URL"),
             ("file_sd_configs: [{}]", "must contain at least one path name"),
             (
                 "job_name: x\nhetzner_sd_configs:\n  - role: robot\n",

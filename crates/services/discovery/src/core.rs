@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
+use exposition::Registry;
+use exposition::registry::{Counter, Gauge, Labelled};
 use model::target::BoxFuture;
 use model::{TargetGroup, TargetGroups, TargetSource};
 use parking_lot::Mutex;
@@ -13,6 +15,7 @@ use tokio::task::AbortHandle;
 
 use crate::config::{Config, Section};
 use crate::file::FileReader;
+use crate::http::HttpReader;
 
 /// Looks for the targets of all jobs. Readers run as tasks of the runtime they were started in
 /// and end when their section is gone or the last handle is dropped.
@@ -20,6 +23,7 @@ use crate::file::FileReader;
 pub struct Discovery(Arc<Inner>);
 
 struct Inner {
+    stats: Stats,
     jobs: Mutex<Jobs>,
     /// Counts changes of any job; whoever waits looks again.
     changes: watch::Sender<u64>,
@@ -48,7 +52,43 @@ struct Slot {
 #[derive(Default)]
 struct Content {
     groups: Option<Vec<Arc<TargetGroup>>>,
+    /// Whether the groups are the reader's own, not those of the one it replaced.
+    published: bool,
     problems: Vec<String>,
+}
+
+/// What discovery says about itself, under Prometheus's names.
+struct Stats {
+    /// `scrape` or `notify`.
+    purpose: &'static str,
+    discovered_targets: Labelled<Gauge>,
+    updates: Labelled<Counter>,
+    file_read_errors: Counter,
+}
+
+/// Jobs that are counted apart.
+const JOBS_MAX: usize = 5_000;
+
+impl Stats {
+    fn new(purpose: &'static str, registry: &Registry) -> Self {
+        Stats {
+            purpose,
+            discovered_targets: registry.gauges(
+                "prometheus_sd_discovered_targets",
+                "Targets that were discovered for a job.",
+                &["name", "config"],
+                JOBS_MAX,
+            ),
+            updates: registry.counters(
+                "prometheus_sd_updates_total",
+                "Times that the targets of a job changed.",
+                &["name"],
+                2,
+            ),
+            file_read_errors: registry
+                .counter("prometheus_sd_file_read_errors_total", "Files of targets that could not be read."),
+        }
+    }
 }
 
 /// Something that keeps a section's targets from being up to date.
@@ -77,16 +117,36 @@ impl Publisher {
     /// wants to know.
     pub(crate) fn publish(&self, groups: Vec<Arc<TargetGroup>>, problems: Vec<String>) -> bool {
         let Some(inner) = self.inner.upgrade() else { return false };
-        *self.slot.content.lock() = Content { groups: Some(groups), problems };
+        *self.slot.content.lock() = Content { groups: Some(groups), published: true, problems };
         inner.merge(|job| job.slots.iter().any(|slot| Arc::ptr_eq(slot, &self.slot)));
         !self.slot.gone.load(Ordering::Relaxed)
+    }
+
+    /// Says what is wrong; what was found before stays. False once nobody wants to know.
+    pub(crate) fn report(&self, problems: Vec<String>) -> bool {
+        self.slot.content.lock().problems = problems;
+        self.inner.strong_count() > 0 && !self.slot.gone.load(Ordering::Relaxed)
+    }
+
+    /// Whether this reader has published anything yet.
+    pub(crate) fn has_published(&self) -> bool {
+        self.slot.content.lock().published
+    }
+
+    /// Counts files that could not be read.
+    pub(crate) fn count_file_read_errors(&self, count: usize) {
+        if let Some(inner) = self.inner.upgrade() {
+            inner.stats.file_read_errors.add(count as u64);
+        }
     }
 }
 
 impl Discovery {
-    /// A discovery without jobs.
-    pub fn new() -> Self {
-        Discovery(Arc::new(Inner { jobs: Mutex::default(), changes: watch::Sender::new(0) }))
+    /// A discovery without jobs. `purpose` tells in its metrics what the targets are for: `scrape`
+    /// or `notify`.
+    pub fn new(purpose: &'static str, registry: &Registry) -> Self {
+        let stats = Stats::new(purpose, registry);
+        Discovery(Arc::new(Inner { stats, jobs: Mutex::default(), changes: watch::Sender::new(0) }))
     }
 
     /// Makes these the jobs. Sections that a job had before go on undisturbed. Must be called
@@ -98,6 +158,7 @@ impl Discovery {
         for (name, config) in jobs {
             let (mut old_slots, view) =
                 before.remove(&name).map_or_else(Default::default, |job| (job.slots, job.view));
+            let new_at = started.len();
             let slots = config.sections.into_iter().map(|section| {
                 match old_slots.iter().position(|slot| slot.section == section) {
                     Some(at) => old_slots.swap_remove(at),
@@ -109,10 +170,23 @@ impl Discovery {
                 }
             });
             let slots = slots.collect();
+            // What the replaced readers found stays until the first new one knows better.
+            let replaced = old_slots.iter().filter(|slot| !matches!(slot.section, Section::Static(_)));
+            let found: Vec<_> =
+                replaced.flat_map(|slot| slot.content.lock().groups.clone()).flatten().collect();
+            let is_reader = |slot: &&Arc<Slot>| !matches!(slot.section, Section::Static(_));
+            if let Some(reader) = started[new_at..].iter().find(is_reader)
+                && !found.is_empty()
+            {
+                reader.content.lock().groups = Some(found);
+            }
             old_slots.iter().for_each(|slot| slot.end());
             state.by_name.insert(name, Job { slots, view });
         }
         before.values().flat_map(|job| &job.slots).for_each(|slot| slot.end());
+        for name in before.keys() {
+            self.0.stats.discovered_targets.remove(&[self.0.stats.purpose, name]);
+        }
         drop(state);
         for slot in started {
             slot.start(Publisher { inner: Arc::downgrade(&self.0), slot: slot.clone() });
@@ -137,12 +211,6 @@ impl Discovery {
     }
 }
 
-impl Default for Discovery {
-    fn default() -> Self {
-        Discovery::new()
-    }
-}
-
 impl Inner {
     /// Puts the slots of these jobs together again.
     fn merge(&self, concerns: impl Fn(&Job) -> bool) {
@@ -150,7 +218,7 @@ impl Inner {
         {
             let mut state = self.jobs.lock();
             let Jobs { by_name, last_version } = &mut *state;
-            for job in by_name.values_mut().filter(|job| concerns(job)) {
+            for (name, job) in by_name.iter_mut().filter(|(_, job)| concerns(job)) {
                 let mut groups = Vec::new();
                 let mut known = false;
                 for slot in &job.slots {
@@ -160,6 +228,9 @@ impl Inner {
                 }
                 known |= job.slots.is_empty();
                 if known && (job.view.version == 0 || job.view.groups != groups) {
+                    let targets: usize = groups.iter().map(|group| group.targets.len()).sum();
+                    self.stats.discovered_targets.with(&[self.stats.purpose, name]).set(targets as f64);
+                    self.stats.updates.with(&[self.stats.purpose]).inc();
                     *last_version += 1;
                     job.view = Arc::new(TargetGroups { version: *last_version, groups });
                     changed = true;
@@ -182,11 +253,11 @@ impl Slot {
     fn new(section: Section) -> Self {
         let groups = match &section {
             Section::Static(groups) => Some(groups.iter().cloned().map(Arc::new).collect()),
-            Section::File(_) => None,
+            Section::File(_) | Section::Http(_) => None,
         };
         Slot {
             section,
-            content: Mutex::new(Content { groups, problems: Vec::new() }),
+            content: Mutex::new(Content { groups, published: false, problems: Vec::new() }),
             reader: Mutex::new(None),
             gone: AtomicBool::new(false),
         }
@@ -196,6 +267,7 @@ impl Slot {
         let reader: Box<dyn Reader> = match &self.section {
             Section::Static(_) => return,
             Section::File(config) => Box::new(FileReader::new(config.clone())),
+            Section::Http(config) => Box::new(HttpReader::new((**config).clone())),
         };
         *self.reader.lock() = Some(tokio::spawn(reader.run(publisher)).abort_handle());
     }
@@ -246,7 +318,7 @@ mod tests {
 
     #[tokio::test]
     async fn static_targets_are_there_at_once_and_change_on_reload() {
-        let discovery = Discovery::new();
+        let discovery = Discovery::new("scrape", &Registry::new());
         let folder = Path::new("");
         discovery.apply(vec![("a".into(), config("static_configs: [{targets: [x, y]}]", folder))]);
         assert_eq!(addresses(&discovery, "a"), ["x", "y"]);
@@ -266,11 +338,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_changed_section_keeps_its_targets_until_it_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.yml"), "- targets: [one]").unwrap();
+        std::fs::write(folder.path().join("b.yml"), "- targets: [two]").unwrap();
+        let discovery = Discovery::new("scrape", &Registry::new());
+        discovery.apply(vec![("a".into(), config("file_sd_configs: [{files: ['a.yml']}]", folder.path()))]);
+        discovery.changed("a", 0).await;
+        let version = discovery.current("a").version;
+        discovery.apply(vec![("a".into(), config("file_sd_configs: [{files: ['*.yml']}]", folder.path()))]);
+        assert_eq!(addresses(&discovery, "a"), ["one"]);
+        discovery.changed("a", version).await;
+        assert_eq!(addresses(&discovery, "a"), ["one", "two"]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn changed_files_are_noticed_and_broken_ones_keep_the_last_good_targets() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         write("a.json", r#"[{"targets": ["one"], "labels": {"env": "x"}}]"#);
-        let discovery = Discovery::new();
+        let discovery = Discovery::new("scrape", &Registry::new());
         discovery.apply(vec![(
             "a".into(),
             config("file_sd_configs: [{files: ['*.json', '*.yml']}]", folder.path()),

@@ -141,13 +141,10 @@ pub fn parse(path: &Path, text: &str) -> Result<Vec<Arc<TargetGroup>>, Error> {
     let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
     let groups = if is_json { group::from_json(text)? } else { group::from_yaml(text)? };
     let name = path.display().to_string();
-    let named = groups.into_iter().enumerate().map(|(at, mut group)| {
-        let mut labels = group.labels.to_builder();
-        labels.set(FILE_PATH_LABEL, &name);
-        group.labels = labels.build();
-        group.source = format!("{name}:{at}");
-        Arc::new(group)
-    });
+    let named = groups
+        .into_iter()
+        .enumerate()
+        .map(|(at, group)| Arc::new(group::named(group, format!("{name}:{at}"), FILE_PATH_LABEL, &name)));
     Ok(named.collect())
 }
 
@@ -168,6 +165,7 @@ impl Reader for FileReader {
                 reader = back;
                 if changed || first {
                     let problems = reader.problems();
+                    publisher.count_file_read_errors(problems.len());
                     for problem in &problems {
                         tracing::warn!(problem, "file discovery: the last good targets stay");
                     }
@@ -217,5 +215,33 @@ mod tests {
             let error = parsed(name, text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn the_files_of_the_conformance_data_read_as_expected() {
+        let folder = std::env::var("PROMONTORY_CONFORMANCE").map_or_else(
+            |_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/conformance"),
+            PathBuf::from,
+        );
+        let folder = folder.join("prometheus/discovery/file/fixtures");
+        if !folder.exists() {
+            assert!(std::env::var("CI").is_err(), "{} is missing", folder.display());
+            println!("skipped: {} is missing", folder.display());
+            return;
+        }
+        let (mut good, mut bad) = (0, 0);
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let read = parsed(name, &std::fs::read_to_string(&path).unwrap());
+            if name.starts_with("valid") {
+                assert!(read.is_ok(), "{name}: {read:?}");
+                good += 1;
+            } else {
+                assert!(read.is_err(), "{name}: {read:?}");
+                bad += 1;
+            }
+        }
+        assert!(good > 0 && bad > 0);
     }
 }

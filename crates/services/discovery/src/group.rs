@@ -76,6 +76,15 @@ fn json_group(index: usize, item: Value) -> Result<TargetGroup> {
     Ok(group)
 }
 
+/// The group with its source, and with a label that says where it comes from.
+pub(crate) fn named(mut group: TargetGroup, source: String, label: &str, value: &str) -> TargetGroup {
+    let mut labels = group.labels.to_builder();
+    labels.set(label, value);
+    group.labels = labels.build();
+    group.source = source;
+    group
+}
+
 fn address(text: String) -> Labels {
     Labels::from_pairs([(ADDRESS_LABEL, text)])
 }

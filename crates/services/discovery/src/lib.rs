@@ -7,8 +7,9 @@ mod config;
 mod core;
 mod file;
 mod group;
+mod http;
 mod kinds;
 
-pub use crate::config::{Config, FileConfig, Section};
+pub use crate::config::{Config, FileConfig, HttpConfig, Section};
 pub use crate::core::{Discovery, Problem};
 pub use crate::file::parse as parse_groups;

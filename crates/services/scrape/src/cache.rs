@@ -60,6 +60,23 @@ pub(crate) enum Found {
     New,
 }
 
+/// The series that probably comes next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expected {
+    /// How long its text is; 0 if nothing is expected.
+    pub(crate) length: usize,
+    hash: u128,
+    seed: u64,
+}
+
+impl Expected {
+    /// Whether this is its text.
+    #[inline]
+    pub(crate) fn is(&self, raw: &[u8]) -> bool {
+        raw.len() == self.length && xxh3_128_with_seed(raw, self.seed) == self.hash
+    }
+}
+
 /// Memory for walks, reused between targets.
 #[derive(Debug, Default)]
 pub(crate) struct WalkMemory {
@@ -133,6 +150,26 @@ impl Cache {
 }
 
 impl Walk<'_> {
+    /// The series that comes next if the page is as before; see [`Expected::is`].
+    #[inline]
+    pub(crate) fn expected(&self) -> Expected {
+        match self.cache.entries.get(self.at) {
+            Some(entry) if !self.rebuilding => {
+                Expected { length: entry.length as usize, hash: entry.hash, seed: self.seed }
+            }
+            _ => Expected { length: 0, hash: 0, seed: self.seed },
+        }
+    }
+
+    /// The same as [`Walk::find`] for the series that was expected and did come.
+    #[inline]
+    pub(crate) fn take_expected(&mut self) -> (Found, bool) {
+        let Some(entry) = self.cache.entries.get(self.at) else { return (Found::New, false) };
+        self.at += 1;
+        self.current = Some(*entry);
+        (found(*entry), entry.state & REPEATED != 0)
+    }
+
     /// Finds the series with this text. `repeated` tells whether it was in the page before.
     #[inline]
     pub(crate) fn find(&mut self, raw: &[u8]) -> (Found, bool) {
@@ -143,9 +180,7 @@ impl Walk<'_> {
                 && entry.length == length
                 && entry.hash == hash
             {
-                self.at += 1;
-                self.current = Some(*entry);
-                return (found(*entry), entry.state & REPEATED != 0);
+                return self.take_expected();
             }
             self.start_rebuilding();
         }

@@ -12,6 +12,10 @@ use model::labels::{is_plain_label_name, is_plain_metric_name};
 
 const INTERVAL_DEFAULT_MS: i64 = 60_000;
 const TIMEOUT_DEFAULT_MS: i64 = 10_000;
+/// The finest schema of native histograms.
+const HISTOGRAM_SCHEMA_MAX: i32 = 8;
+/// The coarsest one.
+pub(crate) const HISTOGRAM_SCHEMA_MIN: i32 = -4;
 
 /// Which names metrics and labels may have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,12 +71,14 @@ pub struct ScrapeLimits {
     pub label_name_length_max: u64,
     /// Length of a label's value.
     pub label_value_length_max: u64,
+    /// Buckets of a native histogram, which is made coarser to keep to it.
+    pub histogram_buckets_max: u64,
 }
 
 /// Fields that a file sets and nothing acts on, with their places. All are equal to each other:
 /// two configurations do not differ because a line moved.
 #[derive(Clone, Debug, Default)]
-struct NotActedOn(Vec<(Position, &'static str)>);
+pub struct NotActedOn(Vec<(Position, &'static str)>);
 
 impl PartialEq for NotActedOn {
     fn eq(&self, _: &Self) -> bool {
@@ -123,7 +129,8 @@ pub struct GlobalConfig {
     pub convert_classic_histograms_to_nhcb: bool,
     /// Whether three further series describe each scrape.
     pub extra_scrape_metrics: bool,
-    not_acted_on: NotActedOn,
+    /// See [`GlobalConfig::not_acted_on`] and [`Config::not_acted_on`].
+    pub not_acted_on: NotActedOn,
 }
 
 impl Default for GlobalConfig {
@@ -230,6 +237,8 @@ pub struct Config {
     pub fallback_protocol: Option<ScrapeProtocol>,
     /// Whether native histograms are taken.
     pub scrape_native_histograms: bool,
+    /// The finest schema that native histograms are kept in; finer ones are made coarser.
+    pub histogram_schema_max: i32,
     /// Whether the classic series of a native histogram are taken too.
     pub always_scrape_classic_histograms: bool,
     /// Whether classic histograms become native ones.
@@ -256,7 +265,8 @@ pub struct Config {
     pub relabel: Vec<RelabelRule>,
     /// Rules that are applied to each series.
     pub metric_relabel: Vec<RelabelRule>,
-    not_acted_on: NotActedOn,
+    /// See [`GlobalConfig::not_acted_on`] and [`Config::not_acted_on`].
+    pub not_acted_on: NotActedOn,
 }
 
 /// An entry of `scrape_configs` and what it leaves to others.
@@ -406,7 +416,9 @@ impl Config {
             labels_max: pick(own.labels_max, global.limits.labels_max),
             label_name_length_max: pick(own.label_name_length_max, global.limits.label_name_length_max),
             label_value_length_max: pick(own.label_value_length_max, global.limits.label_value_length_max),
+            histogram_buckets_max: fields.or("native_histogram_bucket_limit", 0, Node::unsigned)?,
         };
+        let bucket_factor_min = fields.or("native_histogram_min_bucket_factor", 0.0, Node::float)?;
         let keep_dropped = fields.or("keep_dropped_targets", 0, Node::unsigned)?;
 
         let relabel = fields.or("relabel_configs", Vec::new(), |node| {
@@ -441,6 +453,7 @@ impl Config {
             protocols,
             fallback_protocol,
             scrape_native_histograms,
+            histogram_schema_max: schema_of_factor(bucket_factor_min),
             always_scrape_classic_histograms: fields.or(
                 "always_scrape_classic_histograms",
                 global.always_scrape_classic_histograms,
@@ -491,6 +504,15 @@ impl Config {
     }
 }
 
+/// The finest schema in which a bucket is at least so many times as wide as the one before it.
+fn schema_of_factor(factor: f64) -> i32 {
+    if factor <= 1.0 {
+        return HISTOGRAM_SCHEMA_MAX;
+    }
+    let schema = (-factor.log2().log2()).floor();
+    schema.clamp(f64::from(HISTOGRAM_SCHEMA_MIN), f64::from(HISTOGRAM_SCHEMA_MAX)) as i32
+}
+
 /// A field that is checked and noted, as nothing acts on it.
 fn checked<T>(
     fields: &mut Fields<'_>,
@@ -516,6 +538,7 @@ fn take_limits(fields: &mut Fields<'_>) -> Result<ScrapeLimits> {
         labels_max: fields.or("label_limit", 0, Node::unsigned)?,
         label_name_length_max: fields.or("label_name_length_limit", 0, Node::unsigned)?,
         label_value_length_max: fields.or("label_value_length_limit", 0, Node::unsigned)?,
+        histogram_buckets_max: 0,
     })
 }
 

@@ -156,11 +156,10 @@ fn legacy_names_imply_escaping_with_underscores() {
 
 #[test]
 fn what_nothing_acts_on_is_named_with_its_place() {
-    let config =
-        job("{}", "job_name: a\nscrape_failure_log_file: x\nnative_histogram_bucket_limit: 5\n").unwrap();
+    let config = job("{}", "job_name: a\nscrape_failure_log_file: x\n").unwrap();
     let named: Vec<(usize, &str)> =
         config.not_acted_on().iter().map(|(position, field)| (position.line, *field)).collect();
-    assert_eq!(named, [(3, "native_histogram_bucket_limit"), (2, "scrape_failure_log_file")]);
+    assert_eq!(named, [(2, "scrape_failure_log_file")]);
 }
 
 #[test]
@@ -204,4 +203,11 @@ fn external_labels_take_values_from_the_environment() {
     assert_eq!(expand_environment("a$$b${PROMONTORY_NOT_SET}c"), "a$bc");
     assert_eq!(expand_environment("${PATH}"), std::env::var("PATH").unwrap());
     assert_eq!(expand_environment("$PROMONTORY_NOT_SET-x $"), "-x $");
+}
+
+#[test]
+fn the_least_growth_of_buckets_becomes_a_schema() {
+    for (factor, schema) in [(0.0, 8), (1.0, 8), (1.002, 8), (1.1, 2), (2.0, 0), (4.0, -1), (1e9, -4)] {
+        assert_eq!(schema_of_factor(factor), schema, "{factor}");
+    }
 }

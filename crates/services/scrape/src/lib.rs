@@ -19,11 +19,13 @@ mod target;
 #[cfg(test)]
 mod testing;
 
-pub use crate::config::{Config, GlobalConfig, Job, NameValidation, ScrapeLimits};
+pub use crate::config::{Config, GlobalConfig, Job, NameValidation, NotActedOn, ScrapeLimits};
 pub use crate::fetch::{
     BODY_SIZE_MAX_BYTES, Connect, Fetch, FetchError, FetchRequest, LocalTarget, Page, RenderPage, http,
 };
 pub use crate::metadata::Family;
 pub use crate::scraper::{Deps, Handle, Scraper};
-pub use crate::status::{DroppedTarget, FailedTarget, Health, PoolStatus, TargetStatus, global_url};
+pub use crate::status::{
+    DroppedTarget, FailedTarget, Health, LastScrape, PoolStatus, TargetStatus, global_url,
+};
 pub use crate::target::target_problem;

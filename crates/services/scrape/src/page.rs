@@ -3,14 +3,15 @@
 //! the store.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use base::clock::Mark;
 use exposition::{Entry, Format, LabelBuffer, Options, Parser};
 use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, WriteBatch};
-use model::{Labels, LabelsBuilder, METRIC_NAME, relabel, stale_nan};
+use model::{FloatHistogram, Labels, LabelsBuilder, METRIC_NAME, relabel, stale_nan};
 
 use crate::cache::{Cache, Found, WalkMemory};
-use crate::config::Config;
+use crate::config::{Config, HISTOGRAM_SCHEMA_MIN};
 use crate::fetch::{FetchError, Page};
 use crate::metadata::{Families, MetadataCache};
 use crate::target::Target;
@@ -68,6 +69,8 @@ pub(crate) enum ScrapeError {
     Page(String),
     #[error("sample limit exceeded")]
     SampleLimit,
+    #[error("histogram bucket limit exceeded")]
+    BucketLimit,
     #[error("{0}")]
     LabelLimit(String),
     #[error("{0}")]
@@ -149,7 +152,6 @@ impl TargetSeries {
                 }
             }
             let Scratch { ended, batch, .. } = &mut *scratch;
-            let reports_at = batch.refs.len();
             let appended = self.write_reports(context, batch, &outcome).and_then(|()| {
                 for series in ended.iter() {
                     batch.push(*series, context.at_ms, stale_nan());
@@ -163,15 +165,13 @@ impl TargetSeries {
                     break;
                 }
             };
-            let is_marker = |at: usize| {
-                let markers_at = reports_at + self.reports.len();
-                (markers_at..batch.refs.len()).contains(&at)
-            };
+            // A series that is gone needs no marker.
+            let markers = batch.refs.len() - ended.len()..batch.refs.len();
             let gone: HashSet<SeriesRef> = appended
                 .unknown
                 .iter()
                 .map(|at| *at as usize)
-                .filter(|at| !is_marker(*at))
+                .filter(|at| !markers.contains(at))
                 .filter_map(|at| {
                     let histograms_at = batch.refs.len();
                     batch
@@ -251,8 +251,13 @@ impl TargetSeries {
             limit => limit,
         };
         loop {
-            let entry =
-                parser.next_entry().map_err(|error| Failure::Scrape(ScrapeError::Page(error.to_string())))?;
+            let expected = walk.expected();
+            let mut came = false;
+            let entry = parser.next_expecting(expected.length, |raw| {
+                came = expected.is(raw);
+                came
+            });
+            let entry = entry.map_err(|error| Failure::Scrape(ScrapeError::Page(error.to_string())))?;
             let (series, histogram) = match entry {
                 None => break,
                 Some(Entry::Series(series)) => (series, None),
@@ -263,7 +268,11 @@ impl TargetSeries {
                 }
             };
             outcome.scraped += 1;
-            let (mut found, repeated) = walk.find(series.raw);
+            let (mut found, repeated) = if came && series.raw.len() == expected.length {
+                walk.take_expected()
+            } else {
+                walk.find(series.raw)
+            };
             if found == Found::New {
                 series.labels(&mut scratch.labels);
                 match final_labels(&scratch.labels, config, target)? {
@@ -319,6 +328,7 @@ impl TargetSeries {
             match histogram {
                 None => scratch.batch.push(series_ref, timestamp_ms, series.value),
                 Some(histogram) => {
+                    let histogram = within_limits(histogram, config)?;
                     scratch.batch.histograms.push((series_ref, timestamp_ms, histogram));
                 }
             }
@@ -488,6 +498,26 @@ fn final_labels(exposed: &LabelBuffer, config: &Config, target: &Target) -> Resu
     }
     check_label_limits(&labels, config)?;
     Ok(Some(labels.build()))
+}
+
+/// A histogram as coarse as the configuration wants it.
+fn within_limits(
+    mut histogram: Arc<FloatHistogram>,
+    config: &Config,
+) -> Result<Arc<FloatHistogram>, Failure> {
+    if !histogram.uses_custom_buckets() && histogram.schema > config.histogram_schema_max {
+        Arc::make_mut(&mut histogram).reduce_resolution(config.histogram_schema_max);
+    }
+    let buckets_max = config.limits.histogram_buckets_max;
+    let buckets = |h: &FloatHistogram| (h.positive_buckets.len() + h.negative_buckets.len()) as u64;
+    while buckets_max > 0 && buckets(&histogram) > buckets_max {
+        if histogram.uses_custom_buckets() || histogram.schema <= HISTOGRAM_SCHEMA_MIN {
+            return Err(Failure::Scrape(ScrapeError::BucketLimit));
+        }
+        let coarser = histogram.schema - 1;
+        Arc::make_mut(&mut histogram).reduce_resolution(coarser);
+    }
+    Ok(histogram)
 }
 
 fn check_label_limits(labels: &LabelsBuilder, config: &Config) -> Result<(), Failure> {

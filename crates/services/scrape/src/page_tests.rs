@@ -250,8 +250,8 @@ fn several_samples_of_a_series_with_timestamps_all_count() {
 fn two_texts_that_relabelling_makes_one_series_do_not_end_each_other() {
     let mut rig = Rig::new("{job_name: web, metric_relabel_configs: [{regex: x, action: labeldrop}]}");
     rig.scrape("a{x=\"1\"} 5\na{x=\"2\"} 5\n");
-    rig.scrape("a{x=\"2\"} 6\n");
-    assert_eq!(rig.seen(), ["{\"a\"} 6"]);
+    let outcome = rig.scrape("a{x=\"2\"} 6\n");
+    assert_eq!((rig.seen(), outcome.appended.duplicate), (vec!["{\"a\"} 6".to_string()], 0));
     rig.scrape("");
     assert_eq!(rig.seen(), ["{\"a\"} stale"]);
 }
@@ -541,4 +541,79 @@ fn measure_the_cost_of_a_known_page() {
         let each = nanoseconds as f64 / series as f64;
         println!("{series} series: {each:.1} ns each, {allocations} allocations a page");
     }
+}
+
+#[test]
+fn any_sequence_of_pages_leaves_what_a_plain_comparison_of_pages_would() {
+    let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+    let mut random = |below: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        (seed % below as u64) as usize
+    };
+    for _ in 0..60 {
+        let mut rig = Rig::new("{job_name: web, metric_relabel_configs: [{regex: x, action: labeldrop}]}");
+        let mut live: std::collections::BTreeSet<String> = std::collections::BTreeSet::new();
+        let mut order: Vec<usize> = (0..12).collect();
+        for round in 0..40 {
+            match random(6) {
+                // Mostly the page stays; then its order changes, or series come and go.
+                0 => (0..4).for_each(|_| order.swap(random(12), random(12))),
+                1 => order.rotate_left(random(12)),
+                _ => {}
+            }
+            let present = if random(3) == 0 { random(13) } else { 12 };
+            // Series 10 and 11 are the series 0 and 1 after relabelling.
+            let lines =
+                order.iter().take(present).map(|i| (i % 10, format!("m{}{{x=\"{i}\"}} {round}\n", i % 10)));
+            let lines: Vec<(usize, String)> = lines.collect();
+            let names: std::collections::BTreeSet<String> =
+                lines.iter().map(|(i, _)| format!("{{\"m{i}\"}}")).collect();
+            let mut page: String = lines.into_iter().map(|(_, line)| line).collect();
+            if random(4) == 0 {
+                page.push_str(&page.clone());
+            }
+            let fails = random(8) == 0;
+            if random(15) == 0 {
+                rig.series.invalidate();
+            }
+            if fails {
+                page.push_str("broken{\n");
+            }
+            let outcome = rig.scrape(&page);
+            assert_eq!(outcome.appended.duplicate, 0, "a sample and a marker at the same time");
+            let now = if fails { std::collections::BTreeSet::new() } else { names };
+            let mut expected: Vec<String> =
+                live.difference(&now).map(|name| format!("{name} stale")).collect();
+            expected.extend(now.iter().map(|name| format!("{name} {round}")));
+            expected.sort();
+            let mut seen = rig.seen();
+            seen.sort();
+            assert_eq!(seen, expected, "round {round}");
+            live = now;
+        }
+    }
+}
+
+#[test]
+fn native_histograms_are_made_coarser_to_keep_to_their_limits() {
+    let histogram = |buckets: usize| {
+        Arc::new(FloatHistogram {
+            schema: 3,
+            count: buckets as f64,
+            positive_spans: vec![model::histogram::Span { offset: 0, length: buckets as u32 }],
+            positive_buckets: vec![1.0; buckets],
+            ..FloatHistogram::default()
+        })
+    };
+    let kept = |yaml: &str, buckets: usize| {
+        let config = decode(yaml);
+        within_limits(histogram(buckets), &config).ok().map(|h| (h.schema, h.positive_buckets.len(), h.count))
+    };
+    assert_eq!(kept("job_name: a", 16), Some((3, 16, 16.0)));
+    assert_eq!(kept("{job_name: a, native_histogram_min_bucket_factor: 2}", 16), Some((0, 3, 16.0)));
+    let (schema, buckets, count) = kept("{job_name: a, native_histogram_bucket_limit: 5}", 16).unwrap();
+    assert!(schema < 3 && buckets <= 5 && count == 16.0);
+    assert_eq!(kept("{job_name: a, native_histogram_bucket_limit: 1}", 2000), None);
 }

@@ -228,14 +228,15 @@ fn note(common: &Common, plan: &Plan, outcome: &Outcome) {
         None => {}
         Some(ScrapeError::Fetch(FetchError::TooLarge)) => stats.body_size_limit_exceeded.inc(),
         Some(ScrapeError::SampleLimit) => stats.sample_limit_exceeded.inc(),
+        Some(ScrapeError::BucketLimit) => stats.bucket_limit_exceeded.inc(),
         Some(ScrapeError::LabelLimit(_)) => stats.label_limit_exceeded.inc(),
         Some(ScrapeError::Fetch(_) | ScrapeError::Page(_) | ScrapeError::TargetLimit(_)) => {}
     }
     if let Some(error) = &outcome.error {
-        tracing::debug!(target = %plan.target.labels, %error, "scrape failed");
+        tracing::debug!(labels = %plan.target.labels, %error, "scrape failed");
     }
     if let Some(warning) = &outcome.warning {
-        tracing::debug!(target = %plan.target.labels, warning, "scrape");
+        tracing::debug!(labels = %plan.target.labels, warning, "scrape");
     }
     stats.duplicate.add(outcome.repeated + outcome.appended.duplicate);
     stats.out_of_order.add(outcome.appended.out_of_order);

@@ -189,7 +189,13 @@ async fn watch(common: Arc<Common>, targets: Arc<dyn TargetSource>, pool: Arc<Po
 impl Inner {
     fn apply_local(&self, state: &mut State, global: &GlobalConfig) {
         for job in self.local.iter().map(|target| &target.job) {
-            let Ok(config) = local_config(job, global) else { continue };
+            let config = match local_config(job, global) {
+                Ok(config) => config,
+                Err(error) => {
+                    tracing::warn!(job, %error, "this process's own metrics are not scraped");
+                    continue;
+                }
+            };
             let of_job = || self.local.iter().filter(|target| target.job == *job);
             let (pool, fetches) = state.local_pools.entry(job.clone()).or_insert_with(|| {
                 let fetches: Vec<Arc<dyn Fetch>> = of_job()

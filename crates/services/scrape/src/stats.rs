@@ -22,6 +22,7 @@ pub(crate) struct Stats {
     pub(crate) sample_limit_exceeded: Counter,
     pub(crate) body_size_limit_exceeded: Counter,
     pub(crate) label_limit_exceeded: Counter,
+    pub(crate) bucket_limit_exceeded: Counter,
     pub(crate) duplicate: Counter,
     pub(crate) out_of_order: Counter,
     pub(crate) out_of_bounds: Counter,
@@ -82,6 +83,10 @@ impl Stats {
             label_limit_exceeded: registry.counter(
                 "promontory_scrapes_exceeded_label_limit_total",
                 "Scrapes that failed because a series had too many or too long labels.",
+            ),
+            bucket_limit_exceeded: registry.counter(
+                "prometheus_target_scrapes_exceeded_native_histogram_bucket_limit_total",
+                "Scrapes that failed because a native histogram had too many buckets at any resolution.",
             ),
             duplicate: registry.counter(
                 "prometheus_target_scrapes_sample_duplicate_timestamp_total",

@@ -93,10 +93,14 @@ impl<'a> TextParser<'a> {
     }
 
     #[inline]
-    pub(crate) fn next_entry<'p>(&'p mut self, known: &[u8]) -> Result<Option<Entry<'p>>, ParseError> {
+    pub(crate) fn next_entry<'p>(
+        &'p mut self,
+        length: usize,
+        is_known: impl FnOnce(&[u8]) -> bool,
+    ) -> Result<Option<Entry<'p>>, ParseError> {
         if self.failed.is_none()
             && !self.wants_starts
-            && let Some((series, next)) = scan::series(self.dialect, self.body, self.at, known)
+            && let Some((series, next)) = scan::series(self.dialect, self.body, self.at, length, is_known)
         {
             self.at = next;
             return Ok(Some(Entry::Series(self.series(series, 0))));

@@ -30,21 +30,25 @@ fn is(byte: u8, bit: u8) -> bool {
     CLASS[byte as usize] & bit != 0
 }
 
-/// A series line, with the offset after it. `known` is the series that probably comes.
+/// A series line, with the offset after it. A series of `length` bytes probably comes (0 if nothing
+/// is known); `is_known` tells whether these are its bytes.
 #[inline]
 pub(super) fn series<'a>(
     dialect: Dialect,
     body: &'a [u8],
     start: usize,
-    known: &[u8],
+    length: usize,
+    is_known: impl FnOnce(&[u8]) -> bool,
 ) -> Option<(RawSeries<'a>, usize)> {
     let line = body.get(start..)?;
-    if !known.is_empty() && line.starts_with(known) {
+    if length > 0
+        && let Some((raw, after)) = line.split_at_checked(length)
+        && after.first() == Some(&b' ')
+    {
         // A bare name may go on, with more of the name or with labels.
-        let after = line.get(known.len()..)?;
-        let is_whole = known.ends_with(b"}") || !matches!(after, [b' ', b'{' | b' ' | b'\t', ..]);
-        if is_whole && after.first() == Some(&b' ') {
-            return sample(dialect, line, known.len(), start);
+        let is_whole = raw.last() == Some(&b'}') || !matches!(after, [b' ', b'{' | b' ' | b'\t', ..]);
+        if is_whole && raw.first() != Some(&b'#') && is_known(raw) {
+            return sample(dialect, line, length, start);
         }
     }
     let end = raw_series(line)?;
@@ -159,7 +163,7 @@ fn sample<'a>(
 pub(super) fn entry(dialect: Dialect, body: &[u8], start: usize) -> Option<(RawEntry<'_>, usize)> {
     let line = body.get(start..)?;
     if line.first() != Some(&b'#') {
-        let (series, next) = series(dialect, body, start, &[])?;
+        let (series, next) = series(dialect, body, start, 0, |_| false)?;
         return Some((RawEntry::Series(series), next));
     }
     let end = memchr::memchr(b'\n', line)?;

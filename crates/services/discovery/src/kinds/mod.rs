@@ -221,7 +221,6 @@ mod tests {
     fn good_sections_pass() {
         for yaml in [
             "consul_sd_configs: [{server: 'localhost:1234', tags: [a], node_meta: {rack: '1'}}]",
-            "http_sd_configs: [{url: 'https://example.com/sd', basic_auth: {username: u}}]",
             "dns_sd_configs: [{names: [a], type: A, port: 80}]",
             "kubernetes_sd_configs: [{role: pod, selectors: [{role: pod, label: 'a in (b,c),!d', field: 'a.b=c'}]}]",
             "ec2_sd_configs: [{region: x, filters: [{name: a, values: [b]}]}]",
@@ -245,7 +244,6 @@ mod tests {
                 "hetzner_sd_configs:\n- role: cloud\n",
                 "line 2, column 9: unknown role \"cloud\"; allowed are robot, hcloud",
             ),
-            ("http_sd_configs:\n- url: ftp://x\n", "line 2, column 8: URL scheme must be 'http' or 'https'"),
             (
                 "consul_sd_configs:\n- sever: a\n",
                 "field sever not found in type consul.plain; did you mean server?",

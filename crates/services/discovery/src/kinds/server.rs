@@ -74,13 +74,6 @@ pub(super) const KINDS: &[Kind] = &[
         },
     },
     Kind {
-        name: "http_sd_configs",
-        type_name: "http.plain",
-        http: true,
-        fields: &[("url", Text), REFRESH],
-        rules: |entry| entry.http_url("url"),
-    },
-    Kind {
         name: "kuma_sd_configs",
         type_name: "xds.plainKumaConf",
         http: true,
