@@ -222,8 +222,9 @@ impl Dispatcher {
             let Some(held) = self.alerts.get(labels) else { continue };
             let fingerprint = labels.fingerprint();
             let has_ended = held.is_resolved_at(now_ms);
-            // Who was told that it fires is told that it ended, even if it is inhibited by now.
-            if !(has_ended && ledger.told.contains(&fingerprint)) && self.is_inhibited(labels, now_ms) {
+            // Who was told that it fires, or may have been, is told that it ended, even if it is
+            // inhibited by now.
+            if !(has_ended && ledger.may_know(fingerprint)) && self.is_inhibited(labels, now_ms) {
                 inhibited = true;
                 continue;
             }
@@ -478,11 +479,7 @@ impl Dispatcher {
             let fingerprint = labels.fingerprint();
             let must_hear = integrations.iter().any(|integration| {
                 let ledger = ledgers.and_then(|ledgers| ledgers.get(&integration.name));
-                integration.sends_resolved()
-                    && ledger.is_some_and(|ledger| {
-                        ledger.told.contains(&fingerprint)
-                            || (ledger.owed.contains(&fingerprint) && !self.is_inhibited(labels, now_ms))
-                    })
+                integration.sends_resolved() && ledger.is_some_and(|ledger| ledger.may_know(fingerprint))
             });
             let is_too_old = held.alert.ends_at_ms.saturating_add(self.limits.retention_ms) < now_ms;
             if must_hear && is_too_old {

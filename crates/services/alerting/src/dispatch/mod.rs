@@ -359,13 +359,16 @@ impl Dispatcher {
     /// were there before whether they were flushed and when they are due.
     fn join_groups(&mut self, labels: &Labels, now_ms: i64, known: &HashMap<String, (bool, i64)>) {
         let Some(held) = self.alerts.get(labels) else { return };
-        let starts_at_ms = held.alert.starts_at_ms;
+        let (starts_at_ms, has_ended) = (held.alert.starts_at_ms, held.has_ended);
         let config = self.config.clone();
         let mut joined = held.groups.clone();
         for at in held.routes.clone() {
             let Some(route) = config.routes.get(at) else { continue };
             let mut group_labels = route.group_by.group_labels(labels);
             let mut name = format!("{}:{group_labels}", route.name);
+            if has_ended && !self.may_know(&name, labels.fingerprint()) {
+                continue; // Nobody has to be told that it ended.
+            }
             let is_full = self.groups.len() >= self.limits.groups_max;
             if is_full && !self.group_by_name.contains_key(&name) {
                 self.counters.overflowed += 1;
@@ -418,6 +421,22 @@ impl Dispatcher {
         }
     }
 
+    /// Routes an alert anew. One that has ended joins only groups whose receivers have to be told.
+    fn rejoin_groups(&mut self, labels: &Labels, now_ms: i64, known: &HashMap<String, (bool, i64)>) {
+        if let Some(held) = self.alerts.get_mut(labels) {
+            held.routes = self.config.routes.matching(labels);
+        }
+        self.join_groups(labels, now_ms, known);
+        if self.alerts.get(labels).is_some_and(|held| held.groups.is_empty()) {
+            self.drop_alert(labels);
+        }
+    }
+
+    fn may_know(&self, group: &str, fingerprint: u64) -> bool {
+        let ledgers = self.ledgers.get(group).into_iter().flat_map(BTreeMap::values);
+        ledgers.into_iter().any(|ledger| ledger.may_know(fingerprint))
+    }
+
     /// Forgets an alert that no group has any more.
     fn drop_alert(&mut self, labels: &Labels) {
         self.alerts.remove(labels);
@@ -447,10 +466,9 @@ impl Dispatcher {
         for labels in &all {
             self.inhibitor.insert(labels);
             if let Some(held) = self.alerts.get_mut(labels) {
-                held.routes = self.config.routes.matching(labels);
                 held.groups.clear();
             }
-            self.join_groups(labels, now_ms, &known);
+            self.rejoin_groups(labels, now_ms, &known);
         }
         for name in known.keys().filter(|name| !self.group_by_name.contains_key(*name)).cloned().collect::<Vec<_>>() {
             self.ledgers.remove(&name);
