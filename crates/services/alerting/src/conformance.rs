@@ -155,7 +155,9 @@ fn matchers(cases: &Value, parse: Parse, out: &mut SuiteResult) {
         let result = match (parse(input), case["error"].as_str()) {
             (Ok(parsed), None) => same(shown(&parsed.matchers), expected_matchers(case)),
             (Err(error), Some(expected)) => same(error.to_string(), expected.to_string()),
-            (Ok(parsed), Some(expected)) => Err(format!("got {:?}, expected {expected}", shown(&parsed.matchers))),
+            (Ok(parsed), Some(expected)) => {
+                Err(format!("got {:?}, expected {expected}", shown(&parsed.matchers)))
+            }
             (Err(error), None) => Err(format!("got {error}")),
         };
         out.check(input, result);
@@ -238,7 +240,8 @@ fn routes(cases: &Value, _: &Path, out: &mut SuiteResult) {
 fn route_case(found: &[&Route], case: &Value) -> Result<(), String> {
     let expected = &case["expectedRouteLabels"];
     if !expected.is_null() {
-        let got: BTreeMap<String, String> = found.first().map(|route| route.labels.clone()).unwrap_or_default();
+        let got: BTreeMap<String, String> =
+            found.first().map(|route| route.labels.clone()).unwrap_or_default();
         let expected = labels(expected);
         return same(Labels::from_pairs(got), expected);
     }
@@ -253,7 +256,8 @@ fn route_case(found: &[&Route], case: &Value) -> Result<(), String> {
             GroupBy::All => Vec::new(),
             GroupBy::Labels(names) => names.iter().map(String::as_str).collect(),
         };
-        let mut expected_names: Vec<&str> = items(&expected["group_by"]).iter().filter_map(Value::as_str).collect();
+        let mut expected_names: Vec<&str> =
+            items(&expected["group_by"]).iter().filter_map(Value::as_str).collect();
         expected_names.sort_unstable();
         same(names, expected_names)?;
         for (got_ms, key) in [
@@ -277,7 +281,10 @@ fn inhibit(cases: &Value, _: &Path, out: &mut SuiteResult) {
         for case in items(&test["cases"]) {
             let target = labels(&case["target"]);
             let got = !inhibitor.inhibited_by(&target, 1, |_| true).is_empty();
-            out.check(format!("{} {target}", text(test, "test")), same(Some(got), case["expected"].as_bool()));
+            out.check(
+                format!("{} {target}", text(test, "test")),
+                same(Some(got), case["expected"].as_bool()),
+            );
         }
     }
 }
@@ -285,7 +292,8 @@ fn inhibit(cases: &Value, _: &Path, out: &mut SuiteResult) {
 fn inhibit_rule(rule: &Value) -> InhibitRule {
     let side = |pairs: &str, list: &str| {
         let equal = labels(&rule[pairs]);
-        let mut matchers: Vec<Matcher> = equal.iter().map(|(name, value)| Matcher::equal(name, value)).collect();
+        let mut matchers: Vec<Matcher> =
+            equal.iter().map(|(name, value)| Matcher::equal(name, value)).collect();
         for matcher in items(&rule[list]) {
             let op = match text(matcher, "type") {
                 "labels.MatchNotEqual" => MatchOp::NotEqual,
@@ -378,7 +386,8 @@ fn check_moments(intervals: &[TimeInterval], case: &Value) -> Result<(), String>
 }
 
 fn ranges(value: &Value) -> Option<Vec<Range>> {
-    let number = |value: &Value| value.as_i64().and_then(|number| i32::try_from(number).ok()).unwrap_or_default();
+    let number =
+        |value: &Value| value.as_i64().and_then(|number| i32::try_from(number).ok()).unwrap_or_default();
     let list = value.as_array()?;
     Some(list.iter().map(|range| Range { begin: number(&range[0]), end: number(&range[1]) }).collect())
 }

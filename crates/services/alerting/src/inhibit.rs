@@ -96,7 +96,11 @@ impl Inhibitor {
             if all_match(&indexed.rule.source, labels) {
                 let is_two_sided = all_match(&indexed.rule.target, labels);
                 let slot = indexed.slot(labels);
-                indexed.sources.entry(slot).or_default().insert(Source { is_two_sided, labels: labels.clone() });
+                indexed
+                    .sources
+                    .entry(slot)
+                    .or_default()
+                    .insert(Source { is_two_sided, labels: labels.clone() });
             }
         }
     }
@@ -119,7 +123,12 @@ impl Inhibitor {
     }
 
     /// Up to `at_most` alerts that inhibit this one now; `fires` says which alerts fire.
-    pub fn inhibited_by(&self, labels: &Labels, at_most: usize, fires: impl Fn(&Labels) -> bool) -> Vec<Labels> {
+    pub fn inhibited_by(
+        &self,
+        labels: &Labels,
+        at_most: usize,
+        fires: impl Fn(&Labels) -> bool,
+    ) -> Vec<Labels> {
         let mut found = Vec::new();
         for indexed in &self.rules {
             if found.len() >= at_most {

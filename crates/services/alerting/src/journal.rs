@@ -74,7 +74,9 @@ pub fn push_frame(out: &mut Vec<u8>, record: &Record) {
 pub fn read_frames(bytes: &[u8]) -> (Vec<Record>, usize) {
     let mut records = Vec::new();
     let mut at = 0;
-    while let Some((header, after)) = bytes.get(at..).and_then(<[u8]>::split_first_chunk::<FRAME_HEADER_BYTES>) {
+    while let Some((header, after)) =
+        bytes.get(at..).and_then(<[u8]>::split_first_chunk::<FRAME_HEADER_BYTES>)
+    {
         let [a, b, c, d, e, f, g, h] = *header;
         let length = u32::from_le_bytes([a, b, c, d]) as usize;
         let payload = match after.get(..length) {
@@ -103,7 +105,9 @@ impl Journal {
             Journal { dir: dir.to_path_buf(), file: None, size_bytes: 0, size_when_new_bytes: 0 };
         let path = journal.path();
         match fs::create_dir_all(dir) {
-            Err(error) if error.kind() == io::ErrorKind::StorageFull => return Ok((journal, Found::default())),
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                return Ok((journal, Found::default()));
+            }
             other => other.map_err(fail(dir))?,
         }
         let mut found = Found::default();

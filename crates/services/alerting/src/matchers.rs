@@ -193,15 +193,11 @@ fn classic_one(text: &str) -> Result<Matcher, MatcherError> {
         return Err(bad());
     }
     let rest = rest.trim_start_matches(is_space);
-    let (op, rest) = [
-        ("=~", MatchOp::Regex),
-        ("=", MatchOp::Equal),
-        ("!=", MatchOp::NotEqual),
-        ("!~", MatchOp::NotRegex),
-    ]
-    .into_iter()
-    .find_map(|(sign, op)| rest.strip_prefix(sign).map(|rest| (op, rest)))
-    .ok_or_else(bad)?;
+    let (op, rest) =
+        [("=~", MatchOp::Regex), ("=", MatchOp::Equal), ("!=", MatchOp::NotEqual), ("!~", MatchOp::NotRegex)]
+            .into_iter()
+            .find_map(|(sign, op)| rest.strip_prefix(sign).map(|rest| (op, rest)))
+            .ok_or_else(bad)?;
     let raw = rest.trim_matches(is_space);
 
     let unescaped = || MatcherError(format!("matcher value contains unescaped double quote: {raw}"));
@@ -386,15 +382,14 @@ fn parse_utf8(text: &str) -> Result<Vec<Matcher>, String> {
     while more {
         let name = lexer.expect(is_text).map_err(|error| format!("{error}: expected label name"))?;
         let name = unquote(&name)?;
-        let op = lexer.expect(|kind| matches!(kind, Kind::Op(_))).map_err(|error| {
-            format!("{error}: expected an operator such as '=', '!=', '=~' or '!~'")
-        })?;
+        let op = lexer
+            .expect(|kind| matches!(kind, Kind::Op(_)))
+            .map_err(|error| format!("{error}: expected an operator such as '=', '!=', '=~' or '!~'"))?;
         let Kind::Op(op) = op.kind else { return Err("expected an operator".into()) };
         let value = lexer.expect(is_text).map_err(|error| format!("{error}: expected label value"))?;
         let value = unquote(&value)?;
-        matchers.push(
-            compile(op, name, value).map_err(|error| format!("failed to create matcher: {error}"))?,
-        );
+        matchers
+            .push(compile(op, name, value).map_err(|error| format!("failed to create matcher: {error}"))?);
         more = match lexer.peek(|kind| matches!(kind, Kind::Comma | Kind::Close)) {
             Err(Failure::End) => false,
             Err(error) => return Err(format!("{error}: expected a comma or close brace")),

@@ -180,8 +180,9 @@ fn group_by(node: &Node, mode: MatcherMode) -> Result<GroupBy> {
         }
     }
     match (all, names.is_empty()) {
-        (true, false) => Err(node
-            .error("cannot have wildcard group_by (`...`) and other labels at the same time")),
+        (true, false) => {
+            Err(node.error("cannot have wildcard group_by (`...`) and other labels at the same time"))
+        }
         (true, true) => Ok(GroupBy::All),
         (false, _) => Ok(GroupBy::Labels(names)),
     }
@@ -292,7 +293,13 @@ impl Routes {
 }
 
 /// Adds a route and those below it; `place` counts siblings, `twin` those before it with equal matchers.
-fn add(routes: &mut Vec<Route>, config: &RouteConfig, parent: Option<usize>, place: usize, twin: usize) -> usize {
+fn add(
+    routes: &mut Vec<Route>,
+    config: &RouteConfig,
+    parent: Option<usize>,
+    place: usize,
+    twin: usize,
+) -> usize {
     let inherited = parent.and_then(|at| routes.get(at)).cloned();
     let own = matchers::key_of(&config.matchers);
     let (key, id, name) = match &inherited {
@@ -359,7 +366,8 @@ mod tests {
 
     #[test]
     fn siblings_with_equal_matchers_have_names_of_their_own() {
-        let yaml = "receiver: a\nroutes: [{matchers: [x=1], continue: true}, {matchers: [y=1]}, {matchers: [x=1]}]";
+        let yaml =
+            "receiver: a\nroutes: [{matchers: [x=1], continue: true}, {matchers: [y=1]}, {matchers: [x=1]}]";
         let config = RouteConfig::decode(&Node::parse(yaml).unwrap(), MatcherMode::Fallback, &mut |_| {});
         let routes = Routes::new(&config.unwrap());
         let names: Vec<&str> = routes.iter().map(|route| route.name.as_str()).collect();

@@ -16,9 +16,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::dispatch::record::Record;
-use crate::dispatch::{
-    Action, AlertView, Counters, Dispatcher, Event, Failure, GroupView, Limits, Outcome,
-};
+use crate::dispatch::{Action, AlertView, Counters, Dispatcher, Event, Failure, GroupView, Limits, Outcome};
 use crate::journal::{Journal, JournalError};
 use crate::notification::{Kind, Notification};
 use crate::settings::Config;
@@ -115,7 +113,10 @@ impl Alerting {
             None => (None, Default::default()),
         };
         if found.torn_bytes > 0 {
-            tracing::warn!(bytes = found.torn_bytes, "the end of the alerting log was torn and has been cut off");
+            tracing::warn!(
+                bytes = found.torn_bytes,
+                "the end of the alerting log was torn and has been cut off"
+            );
         }
         if let Some(path) = &found.set_aside {
             tracing::error!(path = %path.display(), "the alerting log was not readable and has been set aside");
@@ -383,7 +384,13 @@ impl Driver {
                 }
                 Outcome::TryAgain(failure) | Outcome::Refused(failure) => {
                     let error = &failure.message;
-                    tracing::warn!(integration = name, alerts, group = notification.group_key, error, "not notified");
+                    tracing::warn!(
+                        integration = name,
+                        alerts,
+                        group = notification.group_key,
+                        error,
+                        "not notified"
+                    );
                 }
             }
             outcome

@@ -158,9 +158,8 @@ impl Config {
         let (mut warnings, mut not_acted_on) = (Vec::new(), Vec::new());
         let warn = &mut |warning| warnings.push(warning);
         let mut fields = root.fields("config.plain")?;
-        let global = fields.or("global", Global::default(), |node| {
-            Global::decode(node, base, &mut not_acted_on)
-        })?;
+        let global =
+            fields.or("global", Global::default(), |node| Global::decode(node, base, &mut not_acted_on))?;
         let route = fields.optional("route", |node| RouteConfig::decode(node, mode, warn))?;
         let inhibit_rules = fields.or("inhibit_rules", Vec::new(), |rules| {
             rules.list(|node| InhibitRule::decode(node, mode, warn))
@@ -176,8 +175,9 @@ impl Config {
         let muted = fields.or("mute_time_intervals", Vec::new(), |node| {
             node.list(|node| named_interval(node, "mute time interval"))
         })?;
-        let intervals = fields
-            .or("time_intervals", Vec::new(), |node| node.list(|node| named_interval(node, "time interval")))?;
+        let intervals = fields.or("time_intervals", Vec::new(), |node| {
+            node.list(|node| named_interval(node, "time interval"))
+        })?;
         for name in ["tracing", "event_recorder"] {
             if fields.take(name).is_some_and(|node| !node.is_null()) {
                 not_acted_on.push(name.into());
@@ -223,7 +223,8 @@ impl Config {
                 value: config::yaml::Value::Scalar { text: url.to_string(), plain: true },
                 position: config::Position::default(),
             };
-            check_http_url(&node, url).map_err(|error| Error::new(format!("invalid URL: {}", error.message)))?;
+            check_http_url(&node, url)
+                .map_err(|error| Error::new(format!("invalid URL: {}", error.message)))?;
             receiver.webhooks.push(Webhook {
                 send_resolved: true,
                 http: Arc::new(HttpClientConfig::default()),
@@ -299,7 +300,8 @@ impl Global {
         if token && (is_set("slack_api_url") || is_set("slack_api_url_file")) {
             // Someone who set both to the same address before there were tokens may keep it so.
             let text = |name| node.get(name).and_then(|node| node.string().ok());
-            let app_url = text("slack_app_url").unwrap_or_else(|| "https://slack.com/api/chat.postMessage".into());
+            let app_url =
+                text("slack_app_url").unwrap_or_else(|| "https://slack.com/api/chat.postMessage".into());
             if text("slack_api_url") != Some(app_url) {
                 return Err(fields.error(
                     "at most one of slack_app_token/slack_app_token_file & slack_api_url/slack_api_url_file must be configured",
@@ -325,9 +327,9 @@ fn receiver(node: &Node, base: &PathBase, global_http: &Arc<HttpClientConfig>) -
     for kind in NOT_AVAILABLE_YET {
         let Some(list) = fields.take(kind) else { continue };
         if let Some(first) = list.list(Ok)?.first() {
-            return Err(first.error(format!(
-                "{kind} is not available yet; of the receivers, webhook_configs is"
-            )));
+            return Err(
+                first.error(format!("{kind} is not available yet; of the receivers, webhook_configs is"))
+            );
         }
     }
     if name.is_empty() {
@@ -375,7 +377,8 @@ fn webhook_url(fields: &mut Fields<'_>, base: &PathBase) -> Result<WebhookUrl> {
             return Err(node.error("templates in url are not available yet"));
         }
         if !text.is_empty() {
-            check_http_url(node, &text).map_err(|error| error.map(|message| format!("invalid URL: {message}")))?;
+            check_http_url(node, &text)
+                .map_err(|error| error.map(|message| format!("invalid URL: {message}")))?;
         }
         Ok(Secret::new(text))
     })?;
@@ -502,6 +505,10 @@ mod tests {
     #[test]
     fn an_unknown_field_names_the_near_one() {
         let error = parse("route: {receiver: a, group_wiat: 1s}\nreceivers: [{name: a}]\n").err().unwrap();
-        assert!(error.message.contains("field group_wiat not found in type config.plain; did you mean group_wait?"));
+        assert!(
+            error
+                .message
+                .contains("field group_wiat not found in type config.plain; did you mean group_wait?")
+        );
     }
 }

@@ -83,8 +83,7 @@ impl Transport for HttpTransport {
     fn post(&self, request: Request) -> Answer<'_> {
         Box::pin(async move {
             let client = self.client(&request.http)?;
-            let limits =
-                net::Limits { timeout: request.timeout, body_size_max_bytes: ANSWER_SIZE_MAX_BYTES };
+            let limits = net::Limits { timeout: request.timeout, body_size_max_bytes: ANSWER_SIZE_MAX_BYTES };
             let outgoing = net::Request {
                 method: http::Method::POST,
                 url: request.url,

@@ -59,7 +59,8 @@ pub fn outcome_of(answer: Result<Response, TransportError>) -> Outcome {
         Ok(Response { status: 200..=299, .. }) => Outcome::Taken,
         Ok(Response { status, body }) => {
             let mut message = format!("unexpected status code {status}");
-            let cited = String::from_utf8_lossy(body.get(..CITED_MAX_BYTES).unwrap_or(&body)).trim().to_string();
+            let cited =
+                String::from_utf8_lossy(body.get(..CITED_MAX_BYTES).unwrap_or(&body)).trim().to_string();
             if !cited.is_empty() {
                 let _ = write!(message, ": {cited}");
             }
@@ -71,7 +72,11 @@ pub fn outcome_of(answer: Result<Response, TransportError>) -> Outcome {
                 _ => "other",
             };
             let failure = Failure { reason, message };
-            if status == 429 || status / 100 == 5 { Outcome::TryAgain(failure) } else { Outcome::Refused(failure) }
+            if status == 429 || status / 100 == 5 {
+                Outcome::TryAgain(failure)
+            } else {
+                Outcome::Refused(failure)
+            }
         }
         Err(error @ TransportError::Timeout) => {
             Outcome::TryAgain(Failure { reason: "contextDeadlineExceeded", message: error.to_string() })
@@ -266,8 +271,12 @@ mod tests {
             r#""routeLabels":{"team":"x"},"externalURL":"http://am","version":"4","groupKey":"{}:{alertname=\"Up\"}","truncatedAlerts":0}"#,
             "\n",
         );
-        let fingerprint =
-            |instance| format!("{:016x}", Labels::from_pairs([("alertname", "Up"), ("instance", instance)]).fingerprint());
+        let fingerprint = |instance| {
+            format!(
+                "{:016x}",
+                Labels::from_pairs([("alertname", "Up"), ("instance", instance)]).fingerprint()
+            )
+        };
         let expected = expected.replace("F1", &fingerprint("1")).replace("F2", &fingerprint("2"));
         assert_eq!(String::from_utf8(document.clone()).unwrap(), expected);
         serde_json::from_slice::<serde_json::Value>(&document).unwrap();
@@ -286,7 +295,8 @@ mod tests {
     fn answers_decide_whether_to_try_again() {
         let answer = |status| outcome_of(Ok(Response { status, body: "why".into() }));
         assert_eq!(answer(204), Outcome::Taken);
-        let failure = |reason, status| Failure { reason, message: format!("unexpected status code {status}: why") };
+        let failure =
+            |reason, status| Failure { reason, message: format!("unexpected status code {status}: why") };
         assert_eq!(answer(503), Outcome::TryAgain(failure("serverError", 503)));
         assert_eq!(answer(429), Outcome::TryAgain(failure("rateLimited", 429)));
         assert_eq!(answer(404), Outcome::Refused(failure("clientError", 404)));

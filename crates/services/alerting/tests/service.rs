@@ -1,4 +1,5 @@
 //! The service as a user meets it: alerts in, webhooks out, over real sockets and real files.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test may stop where it stands.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -56,7 +57,10 @@ async fn answer(mut stream: TcpStream, status: u16) -> Option<Value> {
         }
         if let Some(head) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
             let text = String::from_utf8_lossy(&bytes[..head]).to_lowercase();
-            assert!(text.starts_with("post /hook") && text.contains("content-type: application/json"), "{text}");
+            assert!(
+                text.starts_with("post /hook") && text.contains("content-type: application/json"),
+                "{text}"
+            );
             assert!(text.contains("user-agent: promontory/"), "{text}");
             let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
             break (head + 4, length.unwrap().parse::<usize>().unwrap());
@@ -133,7 +137,8 @@ async fn an_alert_reaches_the_webhook_and_so_does_its_end() {
 #[test]
 fn after_a_sudden_death_nothing_is_missing_and_nothing_repeated() {
     let dir = tempfile::tempdir().unwrap();
-    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime =
+        || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     // Receivers live outside the process that dies.
     let outside = runtime();
     let mut receiver = outside.block_on(Receiver::new(&[200]));

@@ -143,7 +143,8 @@ impl Dispatcher {
             self.drop_group(id);
             return;
         }
-        let Some(interval_ms) = self.config.routes.get(group.route).map(|route| route.group_interval_ms) else {
+        let Some(interval_ms) = self.config.routes.get(group.route).map(|route| route.group_interval_ms)
+        else {
             return;
         };
         // From now on these have ended, whatever the clock will say.
@@ -206,7 +207,12 @@ impl Dispatcher {
     }
 
     /// The alerts of a group that an integration may hear of, and why it must hear of them now.
-    fn what_to_tell(&mut self, id: u64, at: usize, now_ms: i64) -> Option<(Arc<Integration>, Content, Reason)> {
+    fn what_to_tell(
+        &mut self,
+        id: u64,
+        at: usize,
+        now_ms: i64,
+    ) -> Option<(Arc<Integration>, Content, Reason)> {
         let group = self.groups.get(&id)?;
         let route = self.config.routes.get(group.route)?;
         let integration = self.integration(id, at)?;
@@ -215,7 +221,8 @@ impl Dispatcher {
             return None;
         }
         let nothing = Ledger::default();
-        let ledger = self.ledgers.get(&group.name).and_then(|of| of.get(&integration.name)).unwrap_or(&nothing);
+        let ledger =
+            self.ledgers.get(&group.name).and_then(|of| of.get(&integration.name)).unwrap_or(&nothing);
         let mut content = Content::default();
         let mut inhibited = false;
         for labels in &group.alerts {
@@ -235,8 +242,12 @@ impl Dispatcher {
             *self.counters.suppressed.entry("inhibition").or_default() += 1;
             return None;
         }
-        let reason =
-            ledger.reason_to_tell(&content, integration.sends_resolved(), route.repeat_interval_ms, now_ms)?;
+        let reason = ledger.reason_to_tell(
+            &content,
+            integration.sends_resolved(),
+            route.repeat_interval_ms,
+            now_ms,
+        )?;
         Some((integration, content, reason))
     }
 
@@ -272,7 +283,9 @@ impl Dispatcher {
                 }
                 return;
             };
-            let Some(job) = self.groups.get_mut(&id).and_then(|group| group.jobs.get_mut(at)) else { continue };
+            let Some(job) = self.groups.get_mut(&id).and_then(|group| group.jobs.get_mut(at)) else {
+                continue;
+            };
             match std::mem::take(&mut job.state) {
                 JobState::Waiting(None) => self.start(id, at, now_ms),
                 JobState::Waiting(Some(attempt)) => self.send(id, at, attempt, now_ms),
@@ -318,15 +331,15 @@ impl Dispatcher {
             self.prune(id, now_ms);
             return;
         }
-        let ledger = self
-            .ledgers
-            .entry(group_name.clone())
-            .or_default()
-            .entry(integration.name.clone())
-            .or_default();
+        let ledger =
+            self.ledgers.entry(group_name.clone()).or_default().entry(integration.name.clone()).or_default();
         if ledger.note_attempt(&content) {
             let ledger = ledger.clone();
-            self.remember(Record::Ledger { group: group_name, integration: integration.name.clone(), ledger });
+            self.remember(Record::Ledger {
+                group: group_name,
+                integration: integration.name.clone(),
+                ledger,
+            });
         }
         *self.counters.notifications.entry(integration.kind_name()).or_default() += 1;
         self.send(id, at, Attempt { notification, content, deadline_ms, failed: 0, due_ms: now_ms }, now_ms);
@@ -363,7 +376,8 @@ impl Dispatcher {
     }
 
     fn note_sent(&mut self, group: &str, integration: &str, content: Content, now_ms: i64) {
-        let ledger = self.ledgers.entry(group.to_string()).or_default().entry(integration.to_string()).or_default();
+        let ledger =
+            self.ledgers.entry(group.to_string()).or_default().entry(integration.to_string()).or_default();
         ledger.note_sent(content, now_ms);
         let record = Record::Ledger {
             group: group.to_string(),
@@ -412,7 +426,8 @@ impl Dispatcher {
                 error = Some(failure.message);
             }
         }
-        if let Some(job) = self.groups.get_mut(&ticket.group).and_then(|group| group.jobs.get_mut(ticket.job)) {
+        if let Some(job) = self.groups.get_mut(&ticket.group).and_then(|group| group.jobs.get_mut(ticket.job))
+        {
             job.last = Some(LastAttempt { at_ms: now_ms, reason: ticket.notification.reason, error });
             if let JobState::BackingOff(attempt) = &next {
                 self.timers.insert((attempt.due_ms, Timer::Retry(ticket.group, ticket.job)));

@@ -106,16 +106,14 @@ mod tests {
     use super::*;
 
     fn content(firing: &[u64], resolved: &[u64]) -> Content {
-        Content {
-            firing: firing.iter().copied().collect(),
-            resolved: resolved.iter().copied().collect(),
-        }
+        Content { firing: firing.iter().copied().collect(), resolved: resolved.iter().copied().collect() }
     }
 
     #[test]
     fn a_receiver_is_told_what_changed_and_nothing_twice() {
         let mut ledger = Ledger::default();
-        let reason = |ledger: &Ledger, content: &Content, now_ms| ledger.reason_to_tell(content, true, 100, now_ms);
+        let reason =
+            |ledger: &Ledger, content: &Content, now_ms| ledger.reason_to_tell(content, true, 100, now_ms);
         assert_eq!(reason(&ledger, &content(&[], &[1]), 10), None, "never fired for this receiver");
         assert_eq!(reason(&ledger, &content(&[1], &[]), 10), Some(Reason::First));
         ledger.note_sent(content(&[1], &[]), 10);

@@ -470,7 +470,9 @@ impl Dispatcher {
             }
             self.rejoin_groups(labels, now_ms, &known);
         }
-        for name in known.keys().filter(|name| !self.group_by_name.contains_key(*name)).cloned().collect::<Vec<_>>() {
+        for name in
+            known.keys().filter(|name| !self.group_by_name.contains_key(*name)).cloned().collect::<Vec<_>>()
+        {
             self.ledgers.remove(&name);
             self.remember(Record::GroupGone { name });
         }
@@ -524,16 +526,18 @@ impl Dispatcher {
 /// Alertmanager's rules for an alert that is already known: within one episode the earliest start
 /// counts and, once it has ended, the latest end; an end that was given counts over a timeout's.
 fn merge(old: &Held, new: &mut Alert, new_has_ended: bool, now_ms: i64) {
-    let known = &old.alert;
-    let overlaps = (new.ends_at_ms > known.starts_at_ms && new.ends_at_ms < known.ends_at_ms)
-        || (new.starts_at_ms > known.starts_at_ms && new.starts_at_ms < known.ends_at_ms);
+    let starts_at_ms = old.alert.starts_at_ms;
+    // If the clock was set back, an end that is known may lie in the future.
+    let ends_at_ms = if old.has_ended { old.alert.ends_at_ms.min(now_ms) } else { old.alert.ends_at_ms };
+    let overlaps = (new.ends_at_ms > starts_at_ms && new.ends_at_ms < ends_at_ms)
+        || (new.starts_at_ms > starts_at_ms && new.starts_at_ms < ends_at_ms);
     if !overlaps {
         return;
     }
-    new.starts_at_ms = new.starts_at_ms.min(known.starts_at_ms);
-    let later = known.ends_at_ms > new.ends_at_ms;
-    if later && if new_has_ended { old.is_resolved_at(now_ms) } else { !old.ends_by_timeout } {
-        new.ends_at_ms = known.ends_at_ms;
+    new.starts_at_ms = new.starts_at_ms.min(starts_at_ms);
+    let is_later = ends_at_ms > new.ends_at_ms;
+    if is_later && if new_has_ended { old.is_resolved_at(now_ms) } else { !old.ends_by_timeout } {
+        new.ends_at_ms = ends_at_ms;
     }
 }
 

@@ -177,7 +177,9 @@ impl Dispatcher {
     pub fn groups(&self, now_ms: i64) -> Vec<GroupView> {
         let with_alerts = self.groups.values().filter(|group| !group.alerts.is_empty());
         let mut views: Vec<GroupView> = with_alerts.map(|group| self.group_view(group, now_ms)).collect();
-        views.sort_by(|a, b| (&a.labels, &a.receiver, &a.route_id).cmp(&(&b.labels, &b.receiver, &b.route_id)));
+        views.sort_by(|a, b| {
+            (&a.labels, &a.receiver, &a.route_id).cmp(&(&b.labels, &b.receiver, &b.route_id))
+        });
         views
     }
 
