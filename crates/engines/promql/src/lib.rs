@@ -6,10 +6,16 @@
 pub mod ast;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod eval;
 pub mod functions;
 mod parse;
 mod print;
 
+pub use ast::Expr;
+pub use eval::{
+    Cancel, Engine, EngineOptions, MatrixSeries, QueryError, QueryLimits, QueryResult, QueryStats, SampleValue,
+    Value, VectorSample,
+};
 pub use parse::{
     Features, HistogramStep, MAX_DEPTH, MAX_NESTING, ParseError, ParseErrors, Position, SequenceValue, parse,
     parse_metric, parse_selector, parse_series_description,

@@ -5,6 +5,7 @@
 //! Must not know what a setting does. Each service decodes its own section with this kit.
 
 pub mod decode;
+pub mod glob;
 pub mod http_client;
 pub mod relabel;
 pub mod render;

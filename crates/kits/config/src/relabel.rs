@@ -30,6 +30,11 @@ fn rule(node: &Node) -> Result<RelabelRule> {
         Some(node) => Some((node.string()?, node)),
         None => None,
     };
+    // Compiled before anything is checked: a wrong expression is what people are told first.
+    let regex = match &pattern {
+        Some((text, node)) => Regex::anchored(text).map_err(|error| node.error(error.to_string()))?,
+        None => Regex::anchored(DEFAULT_REGEX).map_err(|error| node.error(error.to_string()))?,
+    };
     let modulus = fields.or("modulus", 0, Node::unsigned)?;
     let target_label = fields.or("target_label", String::new(), Node::string)?;
     let replacement = match fields.take("replacement") {
@@ -87,10 +92,6 @@ fn rule(node: &Node) -> Result<RelabelRule> {
     {
         return fail(format!("{name} action requires only 'regex', and no other fields"));
     }
-    let regex = match &pattern {
-        Some((text, node)) => Regex::anchored(text).map_err(|error| node.error(error.to_string()))?,
-        None => Regex::anchored(DEFAULT_REGEX).map_err(|error| node.error(error.to_string()))?,
-    };
     Ok(RelabelRule { source_labels, separator, regex, modulus, target_label, replacement, action })
 }
 

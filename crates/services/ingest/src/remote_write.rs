@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base::Classify;
 use bytes::Bytes;
@@ -55,7 +55,8 @@ impl IntoResponse for Refused {
 
 impl From<StorageError> for Refused {
     fn from(error: StorageError) -> Self {
-        let status = StatusCode::from_u16(error.class().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(error.class().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         Refused(status, error.to_string())
     }
 }
@@ -75,26 +76,38 @@ pub(crate) async fn write(State(receiver): State<Arc<Receiver>>, request: Reques
     }
 }
 
-async fn take(receiver: &Arc<Receiver>, request: Request) -> Result<(), Refused> {
-    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+/// Whether the request speaks what is understood here.
+fn check_headers(headers: &HeaderMap) -> Result<(), Refused> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
     let content_type = text(header::CONTENT_TYPE);
     let mut parts = content_type.split(';').map(str::trim);
     let media_type = parts.next().unwrap_or("");
     if !media_type.is_empty() && media_type != "application/x-protobuf" {
-        let message = format!("expected application/x-protobuf as the first (media) part, got {content_type} content-type");
+        let message = format!(
+            "expected application/x-protobuf as the first (media) part, got {content_type} content-type"
+        );
         return Err(Refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
     if let Some(proto) = parts.find_map(|part| part.strip_prefix("proto="))
         && proto != "prometheus.WriteRequest"
     {
-        let message = format!("{proto} protobuf message is not accepted by this server; accepted [prometheus.WriteRequest]");
+        let message = format!(
+            "{proto} protobuf message is not accepted by this server; accepted [prometheus.WriteRequest]"
+        );
         return Err(Refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
     let encoding = text(header::CONTENT_ENCODING);
     if !encoding.is_empty() && encoding != "snappy" {
-        let message = format!("{encoding} encoding (compression) is not accepted by this server; only snappy is acceptable");
+        let message = format!(
+            "{encoding} encoding (compression) is not accepted by this server; only snappy is acceptable"
+        );
         return Err(Refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
+    Ok(())
+}
+
+async fn take(receiver: &Arc<Receiver>, request: Request) -> Result<(), Refused> {
+    check_headers(request.headers())?;
     let limit = receiver.config.body_size_max_bytes;
     let body = Limited::new(request.into_body(), limit).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() {
@@ -116,7 +129,8 @@ async fn take(receiver: &Arc<Receiver>, request: Request) -> Result<(), Refused>
 }
 
 fn store(receiver: &Receiver, body: &Bytes) -> Result<(), Refused> {
-    let size = snap::raw::decompress_len(body).map_err(|error| bad_request(format!("not valid snappy: {error}")))?;
+    let size =
+        snap::raw::decompress_len(body).map_err(|error| bad_request(format!("not valid snappy: {error}")))?;
     let limit = receiver.config.decoded_size_max_bytes;
     if size > limit {
         let message = format!("the request is larger than {limit} bytes after decompression");
@@ -136,7 +150,8 @@ fn store(receiver: &Receiver, body: &Bytes) -> Result<(), Refused> {
     receiver.writer.wait_durable(outcome.appended.ticket)?;
     let appended = &outcome.appended;
     receiver.metrics.samples.add(appended.accepted);
-    let refused = appended.out_of_order + appended.duplicate + appended.too_old + outcome.over_limit + outcome.invalid;
+    let refused =
+        appended.out_of_order + appended.duplicate + appended.too_old + outcome.over_limit + outcome.invalid;
     receiver.metrics.samples_refused.add(refused);
     if refused == 0 {
         return Ok(());
@@ -163,7 +178,12 @@ struct Outcome {
     invalid: u64,
 }
 
-fn write_request(receiver: &Receiver, decoded: &[u8], anew: bool, outcome: &mut Outcome) -> Result<(), Refused> {
+fn write_request(
+    receiver: &Receiver,
+    decoded: &[u8],
+    anew: bool,
+    outcome: &mut Outcome,
+) -> Result<(), Refused> {
     let known = &receiver.known;
     let mut batch = WriteBatch::default();
     // First all series that are known; then, together, those that are not.
@@ -171,7 +191,9 @@ fn write_request(receiver: &Receiver, decoded: &[u8], anew: bool, outcome: &mut 
     {
         let refs = known.refs.read();
         for entry in WriteRequest::new(decoded) {
-            let Entry::Series(series) = entry.map_err(|error| bad_request(error.to_string()))? else { continue };
+            let Entry::Series(series) = entry.map_err(|error| bad_request(error.to_string()))? else {
+                continue;
+            };
             let hash = known.hash(series.raw_labels());
             match refs.get(&hash).filter(|_| !anew) {
                 Some(found) => add_points(&mut batch, *found, &series)?,
@@ -214,7 +236,11 @@ fn append(writer: &dyn MetricWriter, batch: &WriteBatch) -> Result<Appended, Sto
     if batch.is_empty() { Ok(Appended::default()) } else { writer.append(batch) }
 }
 
-fn add_points(batch: &mut WriteBatch, found: SeriesRef, series: &wire::remote::TimeSeries<'_>) -> Result<(), Refused> {
+fn add_points(
+    batch: &mut WriteBatch,
+    found: SeriesRef,
+    series: &wire::remote::TimeSeries<'_>,
+) -> Result<(), Refused> {
     for point in series.points() {
         match point.map_err(|error| bad_request(error.to_string()))? {
             Point::Sample { timestamp_ms, value } => batch.push(found, timestamp_ms, value),

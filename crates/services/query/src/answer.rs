@@ -102,7 +102,8 @@ impl From<model::storage::StorageError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.error_type.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(self.error_type.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::json!({
             "status": "error",
             "errorType": self.error_type.as_str(),
@@ -150,7 +151,12 @@ impl Serialize for LabelsJson<'_> {
 }
 
 /// The answer to a query. Written by hand: a large result is one pass over its columns.
-pub(crate) fn query_answer(mut result: QueryResult, limit: usize, stats: bool, prepare_seconds: f64) -> Response {
+pub(crate) fn query_answer(
+    mut result: QueryResult,
+    limit: usize,
+    stats: bool,
+    prepare_seconds: f64,
+) -> Response {
     match &mut result.value {
         Value::Vector(samples) => limited(samples, limit, &mut result.warnings),
         Value::Matrix(series) => limited(series, limit, &mut result.warnings),
@@ -325,7 +331,7 @@ fn write_time(out: &mut String, time_ms: i64) {
     }
     let ms = time_ms.unsigned_abs();
     let _ = write!(out, "{}", ms / 1000);
-    if ms % 1000 != 0 {
+    if !ms.is_multiple_of(1000) {
         let _ = write!(out, ".{:03}", ms % 1000);
     }
 }
@@ -351,15 +357,15 @@ fn write_histogram_point(out: &mut String, time_ms: i64, histogram: &FloatHistog
     write_float(out, histogram.sum);
     out.push('"');
     let mut first = true;
-    for bucket in histogram.all_buckets().filter(|bucket| bucket.count != 0.0) {
+    for bucket in histogram.all_buckets().iter().filter(|bucket| bucket.count != 0.0) {
         out.push_str(if first { ",\"buckets\":[" } else { "," });
         first = false;
-        // How the bounds count: 0 (a, b], 1 [a, b), 2 (a, b), 3 [a, b].
-        let rule = match (bucket.lower_inclusive, bucket.upper_inclusive) {
-            (false, true) => 0,
-            (true, false) => 1,
-            (false, false) => 2,
+        // How the bounds count: 0 (a, b], 1 [a, b), 3 [a, b].
+        let rule = match (bucket.lower < 0.0, bucket.upper > 0.0) {
+            _ if histogram.uses_custom_buckets() => 0,
             (true, true) => 3,
+            (true, false) => 1,
+            _ => 0,
         };
         let _ = write!(out, "[{rule},\"");
         write_float(out, bucket.lower);
@@ -381,7 +387,9 @@ mod tests {
 
     #[test]
     fn times_have_at_most_three_decimals() {
-        for (ms, text) in [(0, "0"), (1_435_781_451_781, "1435781451.781"), (1_000, "1"), (-1_500, "-1.500"), (10, "0.010")] {
+        for (ms, text) in
+            [(0, "0"), (1_435_781_451_781, "1435781451.781"), (1_000, "1"), (-1_500, "-1.500"), (10, "0.010")]
+        {
             let mut out = String::new();
             write_time(&mut out, ms);
             assert_eq!(out, text);

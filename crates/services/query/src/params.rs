@@ -25,7 +25,9 @@ impl Params {
             if content_type.is_some_and(|value| value.starts_with("application/x-www-form-urlencoded")) {
                 let bytes = Limited::new(body, body_size_max_bytes).collect().await.map_err(|error| {
                     if error.is::<LengthLimitError>() {
-                        ApiError::bad_data(format!("the request's body is larger than {body_size_max_bytes} bytes"))
+                        ApiError::bad_data(format!(
+                            "the request's body is larger than {body_size_max_bytes} bytes"
+                        ))
                     } else {
                         ApiError::bad_data(format!("error parsing form values: {error}"))
                     }
@@ -41,7 +43,11 @@ impl Params {
 
     /// The first value of a name; empty counts as absent.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+        self.0
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
     }
 
     /// All values of a name.
@@ -51,7 +57,9 @@ impl Params {
 
     /// A time in milliseconds.
     pub(crate) fn time_ms(&self, name: &str) -> Result<Option<i64>, ApiError> {
-        self.get(name).map(|text| parse_time_ms(text).map_err(|error| ApiError::parameter(name, error))).transpose()
+        self.get(name)
+            .map(|text| parse_time_ms(text).map_err(|error| ApiError::parameter(name, error)))
+            .transpose()
     }
 
     /// A time in milliseconds that must be given.
@@ -61,7 +69,9 @@ impl Params {
 
     /// A duration in milliseconds: seconds as a number, or `5m`.
     pub(crate) fn duration_ms(&self, name: &str) -> Result<Option<i64>, ApiError> {
-        self.get(name).map(|text| parse_duration_ms(text).map_err(|error| ApiError::parameter(name, error))).transpose()
+        self.get(name)
+            .map(|text| parse_duration_ms(text).map_err(|error| ApiError::parameter(name, error)))
+            .transpose()
     }
 
     /// A limit; 0 means none.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use promql::{Cancel, Expr, QueryError, QueryLimits, QueryResult};
 
+use crate::Api;
 use crate::answer::{Answer, ApiError, ErrorType, query_answer, success};
 use crate::params::Params;
-use crate::Api;
 
 /// Points of one series in the answer to a range query.
 const POINTS_MAX: i64 = 11_000;
@@ -72,7 +72,8 @@ where
     }
     let lookback_ms = params.duration_ms("lookback_delta")?.filter(|lookback_ms| *lookback_ms > 0);
     let text = params.get("query").unwrap_or("").to_string();
-    let expr = promql::parse(&text, &api.deps.features).map_err(|error| ApiError::parameter("query", error))?;
+    let expr =
+        promql::parse(&text, &api.deps.features).map_err(|error| ApiError::parameter("query", error))?;
 
     let queued = api.deps.clock.mark();
     let slot = match tokio::time::timeout(timeout, api.slots.acquire()).await {
@@ -102,7 +103,10 @@ where
         Ok(answer) => answer,
         Err(error) => {
             tracing::error!(%error, "a query panicked");
-            Err(ApiError { error_type: ErrorType::Internal, message: "the evaluation failed unexpectedly".into() })
+            Err(ApiError {
+                error_type: ErrorType::Internal,
+                message: "the evaluation failed unexpectedly".into(),
+            })
         }
     }
 }
@@ -110,6 +114,7 @@ where
 pub(crate) async fn format(State(api): State<Arc<Api>>, request: Request) -> Answer {
     let params = Params::read(request, api.config.body_size_max_bytes).await?;
     let text = params.get("query").unwrap_or("");
-    let expr = promql::parse(text, &api.deps.features).map_err(|error| ApiError::parameter("query", error))?;
+    let expr =
+        promql::parse(text, &api.deps.features).map_err(|error| ApiError::parameter("query", error))?;
     success(promql::pretty(&expr))
 }

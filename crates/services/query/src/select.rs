@@ -7,9 +7,9 @@ use axum::extract::{Path, Request, State};
 use model::Labels;
 use model::storage::StorageError;
 
+use crate::Api;
 use crate::answer::{Answer, ApiError, LabelsJson, limited, success_with};
 use crate::params::Params;
-use crate::Api;
 
 /// Runs what may read from disk beside the threads that serve.
 async fn blocking<T: Send + 'static>(
@@ -124,9 +124,12 @@ mod tests {
 
     #[test]
     fn escaped_names_are_read_and_others_left_alone() {
-        for (escaped, name) in
-            [("U__my_2e_label", "my.label"), ("U__a__b", "a_b"), ("job", "job"), ("U__broken_zz", "U__broken_zz")]
-        {
+        for (escaped, name) in [
+            ("U__my_2e_label", "my.label"),
+            ("U__a__b", "a_b"),
+            ("job", "job"),
+            ("U__broken_zz", "U__broken_zz"),
+        ] {
             assert_eq!(unescape_name(escaped), name);
         }
     }

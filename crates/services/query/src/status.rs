@@ -7,10 +7,10 @@ use axum::extract::{Request, State};
 use model::{Labels, Matcher};
 use serde::Serialize;
 
+use crate::Api;
 use crate::answer::{Answer, ApiError, LabelsJson, success};
 use crate::params::Params;
 use crate::sources::{AlertView, AlertingRuleView, RuleGroupView, RuleView};
-use crate::Api;
 
 /// Entries of a list of cardinalities, unless asked otherwise.
 const TSDB_LIMIT_DEFAULT: usize = 10;

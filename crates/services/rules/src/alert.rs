@@ -66,18 +66,18 @@ impl ActiveAlert {
 
 /// An alert that an evaluation found.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub(crate) struct Found {
     /// What identifies it, all labels applied.
-    pub labels: Labels,
+    pub(crate) labels: Labels,
     /// What explains it, expanded.
-    pub annotations: Labels,
+    pub(crate) annotations: Labels,
     /// The expression's value.
-    pub value: f64,
+    pub(crate) value: f64,
 }
 
 /// All alerts of one rule.
 #[derive(Clone, Debug, Default)]
-pub struct Alerts {
+pub(crate) struct Alerts {
     hold_ms: i64,
     keep_firing_ms: i64,
     alerts: BTreeMap<Labels, ActiveAlert>,
@@ -85,12 +85,12 @@ pub struct Alerts {
 
 impl Alerts {
     /// No alerts yet, for a rule with these durations.
-    pub fn new(hold_ms: i64, keep_firing_ms: i64) -> Self {
+    pub(crate) fn new(hold_ms: i64, keep_firing_ms: i64) -> Self {
         Alerts { hold_ms, keep_firing_ms, alerts: BTreeMap::new() }
     }
 
     /// Takes in what an evaluation at `at_ms` found: alerts begin, go on, fire, end.
-    pub fn evaluate(&mut self, found: Vec<Found>, at_ms: i64) {
+    pub(crate) fn evaluate(&mut self, found: Vec<Found>, at_ms: i64) {
         let mut present: std::collections::BTreeSet<Labels> = Default::default();
         for Found { labels, annotations, value } in found {
             present.insert(labels.clone());
@@ -128,8 +128,8 @@ impl Alerts {
                     kept = at_ms - alert.keep_firing_since_ms < keep_firing_ms;
                 }
                 if !kept {
-                    let forgotten = alert.resolved_at_ms != 0
-                        && at_ms - alert.resolved_at_ms > RESOLVED_RETENTION_MS;
+                    let forgotten =
+                        alert.resolved_at_ms != 0 && at_ms - alert.resolved_at_ms > RESOLVED_RETENTION_MS;
                     if alert.state == AlertState::Pending || forgotten {
                         return false;
                     }
@@ -151,7 +151,14 @@ impl Alerts {
     /// Puts an alert back to when it began before an outage: it was active from `active_at_ms` on
     /// and last seen so at `seen_at_ms`. What had fired fires on; what was pending goes on pending
     /// without counting the outage, and at least for the grace period.
-    pub fn restore(&mut self, labels: &Labels, active_at_ms: i64, seen_at_ms: i64, now_ms: i64, grace_ms: i64) {
+    pub(crate) fn restore(
+        &mut self,
+        labels: &Labels,
+        active_at_ms: i64,
+        seen_at_ms: i64,
+        now_ms: i64,
+        grace_ms: i64,
+    ) {
         let hold_ms = self.hold_ms;
         let Some(alert) = self.alerts.get_mut(labels) else { return };
         if alert.state == AlertState::Inactive {
@@ -172,22 +179,17 @@ impl Alerts {
     }
 
     /// All alerts, resolved ones that are still remembered included.
-    pub fn iter(&self) -> impl Iterator<Item = &ActiveAlert> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &ActiveAlert> {
         self.alerts.values()
     }
 
     /// Those that are pending or firing.
-    pub fn active(&self) -> impl Iterator<Item = &ActiveAlert> {
+    pub(crate) fn active(&self) -> impl Iterator<Item = &ActiveAlert> {
         self.iter().filter(|alert| alert.state != AlertState::Inactive)
     }
 
-    /// The worst state.
-    pub fn state(&self) -> AlertState {
-        self.iter().map(|alert| alert.state).max().unwrap_or(AlertState::Inactive)
-    }
-
     /// Takes those that have to be sent now, and marks them as sent.
-    pub fn take_to_send(&mut self, now_ms: i64, resend_delay_ms: i64) -> Vec<ActiveAlert> {
+    pub(crate) fn take_to_send(&mut self, now_ms: i64, resend_delay_ms: i64) -> Vec<ActiveAlert> {
         let due = self.alerts.values_mut().filter(|alert| alert.needs_sending(now_ms, resend_delay_ms));
         due.map(|alert| {
             alert.last_sent_at_ms = now_ms;
@@ -280,7 +282,11 @@ mod tests {
             alerts.evaluate(vec![found("A")], restart);
             alerts.restore(&labels, began * MINUTE, seen * MINUTE, restart, 10 * MINUTE);
             let alert = alerts.iter().next().unwrap();
-            assert_eq!((alert.state, alert.active_at_ms), (expected_state, expected_active * MINUTE), "{began}");
+            assert_eq!(
+                (alert.state, alert.active_at_ms),
+                (expected_state, expected_active * MINUTE),
+                "{began}"
+            );
         }
     }
 }

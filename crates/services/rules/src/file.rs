@@ -120,8 +120,9 @@ impl Reader<'_> {
             match self.group(node) {
                 Ok(group) => {
                     if groups.iter().any(|known| known.name == group.name) {
-                        self.errors
-                            .push(node.error(format!("groupname: \"{}\" is repeated in the same file", group.name)));
+                        self.errors.push(
+                            node.error(format!("groupname: \"{}\" is repeated in the same file", group.name)),
+                        );
                     }
                     groups.push(group);
                 }
@@ -254,7 +255,11 @@ impl Reader<'_> {
 }
 
 fn check_label(name: &str, _value: &str) -> Result<(), String> {
-    if name.is_empty() || name == model::METRIC_NAME { Err(format!("invalid label name: {name}")) } else { Ok(()) }
+    if name.is_empty() || name == model::METRIC_NAME {
+        Err(format!("invalid label name: {name}"))
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -280,18 +285,33 @@ mod tests {
     fn every_mistake_names_its_place() {
         let head = "groups:\n- name: g\n  rules:\n  - ";
         for (rule, place, expected) in [
-            ("record: a\n    alert: b\n    expr: up", "r.yml:4:5", "only one of 'record' and 'alert' must be set"),
+            (
+                "record: a\n    alert: b\n    expr: up",
+                "r.yml:4:5",
+                "only one of 'record' and 'alert' must be set",
+            ),
             ("expr: up", "r.yml:4:5", "one of 'record' or 'alert' must be set"),
             ("alert: A", "r.yml:4:5", "field 'expr' must be set in rule"),
             ("alert: A\n    expr: 'rate(up'", "r.yml:5:11", "could not parse expression: 1:"),
-            ("alert: A\n    expr: up\n    fro: 5m", "r.yml:6:5", "field fro not found in type rulefmt.Rule; did you mean for?"),
-            ("alert: A\n    expr: up\n    for: 5x", "r.yml:6:10", "not a valid duration string: \"5x\""),
+            (
+                "alert: A\n    expr: up\n    fro: 5m",
+                "r.yml:6:5",
+                "field fro not found in type rulefmt.Rule; did you mean for?",
+            ),
+            ("alert: A\n    expr: up\n    for: 5x", "r.yml:6:10", "unknown unit \"x\" in duration \"5x\""),
             ("record: a\n    expr: up\n    for: 5m", "r.yml:4:5", "invalid field 'for' in recording rule"),
-            ("record: a\n    expr: up\n    annotations: {a: b}", "r.yml:4:5", "invalid field 'annotations' in recording rule"),
+            (
+                "record: a\n    expr: up\n    annotations: {a: b}",
+                "r.yml:4:5",
+                "invalid field 'annotations' in recording rule",
+            ),
             ("alert: A\n    expr: up\n    annotations: {a: '{{ .x'}", "r.yml:6:22", "annotation \"a\": "),
         ] {
             let errors = parse(&format!("{head}{rule}\n")).unwrap_err();
-            assert!(errors[0].starts_with(&format!("{place}:")) && errors[0].contains(expected), "{rule}: {errors:?}");
+            assert!(
+                errors[0].starts_with(&format!("{place}:")) && errors[0].contains(expected),
+                "{rule}: {errors:?}"
+            );
         }
         let errors = parse("groups:\n- name: g\n- name: g\n- name: ''\n").unwrap_err();
         assert!(errors[0].contains("groupname: \"g\" is repeated in the same file"), "{errors:?}");

@@ -209,7 +209,13 @@ impl Rule {
         }
     }
 
-    fn evaluate(&mut self, at_ms: i64, group: &GroupSpec, deps: &Deps, config: &Config) -> Result<(), String> {
+    fn evaluate(
+        &mut self,
+        at_ms: i64,
+        group: &GroupSpec,
+        deps: &Deps,
+        config: &Config,
+    ) -> Result<(), String> {
         let asked_at_ms = at_ms - group.query_offset_ms;
         let found = deps.evaluate.instant(&self.spec.expr, &self.spec.expr_text, asked_at_ms)?;
         let rows = match &self.spec.kind {
@@ -274,7 +280,9 @@ impl Rule {
             let labels = labels.build();
             let annotations = Labels::from_pairs(annotations.iter().map(|(name, text)| (name, expand(text))));
             if alerts.insert(labels.clone(), Found { labels, annotations, value }).is_some() {
-                return Err("vector contains metrics with the same labelset after applying alert labels".into());
+                return Err(
+                    "vector contains metrics with the same labelset after applying alert labels".into()
+                );
             }
         }
         self.alerts.evaluate(alerts.into_values().collect(), at_ms);
@@ -336,8 +344,11 @@ impl Rule {
         let mut batch = WriteBatch::default();
         let mut in_batch: Vec<Labels> = Vec::with_capacity(rows.len());
         let mut histograms_at: Vec<Labels> = Vec::new();
-        let unknown: Vec<Labels> =
-            rows.iter().filter(|row| !self.series.contains_key(&row.labels)).map(|row| row.labels.clone()).collect();
+        let unknown: Vec<Labels> = rows
+            .iter()
+            .filter(|row| !self.series.contains_key(&row.labels))
+            .map(|row| row.labels.clone())
+            .collect();
         let mut refs = Vec::with_capacity(unknown.len());
         deps.writer.resolve(&unknown, &mut refs)?;
         let mut fresh: HashMap<Labels, SeriesRef> = unknown.into_iter().zip(refs).collect();
@@ -372,7 +383,11 @@ impl Rule {
         }
         // If nobody renews an alert for four rounds, its sender is gone and it counts as ended.
         let valid_ms = 4 * group.interval_ms.max(config.resend_delay_ms);
-        let link = format!("{}{}", config.external_url.trim_end_matches('/'), template::table_link(&self.spec.expr_text));
+        let link = format!(
+            "{}{}",
+            config.external_url.trim_end_matches('/'),
+            template::table_link(&self.spec.expr_text)
+        );
         let alerts = due.into_iter().map(|alert| {
             let mut labels = alert.labels.to_builder();
             for (name, value) in &config.external_labels {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gocompat::float::{self, Format};
 use gocompat::layout;
 use gocompat::re2::Regex;
-use gocompat::template::{Function, Functions, Limits, Object, Template, Value, escape};
+use gocompat::template::{Function, Functions, Limits, MissingKey, Object, Template, Value, escape};
 use model::Labels;
 
 use crate::evaluate::{Evaluate, Sampled};
@@ -50,9 +50,10 @@ pub(crate) fn expand(name: &str, text: &str, labels: &Labels, value: f64, contex
         ("ExternalURL", Value::string(context.external_url.as_str())),
         ("Value", Value::Float(value)),
     ]);
-    let mut template = Template::new(&format!("__alert_{name}"), functions(Some(context))).limits(LIMITS);
-    let expanded =
-        template.parse(&format!("{PREAMBLE}{text}")).and_then(|()| template.execute(data));
+    let mut template = Template::new(&format!("__alert_{name}"), functions(Some(context)))
+        .limits(LIMITS)
+        .missing_key(MissingKey::Zero);
+    let expanded = template.parse(&format!("{PREAMBLE}{text}")).and_then(|()| template.execute(data));
     match expanded {
         Ok(expanded) => expanded,
         Err(error) => {
@@ -184,7 +185,8 @@ fn humanize_duration(value: f64) -> String {
     if value.abs() >= 1.0 {
         let sign = if value < 0.0 { "-" } else { "" };
         let whole = value.abs() as i64;
-        let (days, hours, minutes, seconds) = (whole / 86_400, whole / 3600 % 24, whole / 60 % 60, whole % 60);
+        let (days, hours, minutes, seconds) =
+            (whole / 86_400, whole / 3600 % 24, whole / 60 % 60, whole % 60);
         return match (days, hours, minutes) {
             (0, 0, 0) => format!("{sign}{}s", four_digits(value.abs())),
             (0, 0, _) => format!("{sign}{minutes}m {seconds}s"),
@@ -240,7 +242,10 @@ fn functions(context: Option<&Context>) -> Functions {
         .with(
             "first",
             Function::new(1, |arguments| {
-                items(&arguments[0])?.into_iter().next().ok_or_else(|| "first() called on vector with no elements".into())
+                items(&arguments[0])?
+                    .into_iter()
+                    .next()
+                    .ok_or_else(|| "first() called on vector with no elements".into())
             }),
         )
         .with(
@@ -250,16 +255,23 @@ fn functions(context: Option<&Context>) -> Functions {
         .with(
             "value",
             Function::new(1, |arguments| {
-                let sample = arguments[0].downcast::<Sample>().ok_or("expected a sample of a query's result")?;
+                let sample =
+                    arguments[0].downcast::<Sample>().ok_or("expected a sample of a query's result")?;
                 Ok(Value::Float(sample.0.float()))
             }),
         )
-        .with("strvalue", Function::new(1, |arguments| Ok(Value::string(label_of(&arguments[0], "__value__")?))))
+        .with(
+            "strvalue",
+            Function::new(1, |arguments| Ok(Value::string(label_of(&arguments[0], "__value__")?))),
+        )
         .with(
             "args",
             Function::variadic(0, |arguments| {
-                let entries: BTreeMap<String, Value> =
-                    arguments.iter().enumerate().map(|(at, value)| (format!("arg{at}"), value.clone())).collect();
+                let entries: BTreeMap<String, Value> = arguments
+                    .iter()
+                    .enumerate()
+                    .map(|(at, value)| (format!("arg{at}"), value.clone()))
+                    .collect();
                 Ok(Value::map(entries))
             }),
         )
@@ -272,7 +284,9 @@ fn functions(context: Option<&Context>) -> Functions {
         )
         .with(
             "match",
-            Function::new(2, move |arguments| Ok(Value::Bool(regex(&arguments[0])?.is_match(text(&arguments[1])?)))),
+            Function::new(2, move |arguments| {
+                Ok(Value::Bool(regex(&arguments[0])?.is_match(text(&arguments[1])?)))
+            }),
         )
         .with("safeHtml", one_text(|text| Ok(text.to_string())))
         .with("title", one_text(|text| Ok(title(text))))
@@ -304,17 +318,15 @@ fn functions(context: Option<&Context>) -> Functions {
             one_number(|value| if value.is_finite() { time_text(value) } else { four_digits(value) }),
         )
         .with("toTime", Function::new(1, |arguments| Ok(Value::object(Time(number(&arguments[0])?)))))
-        .with(
-            "toDuration",
-            one_number(|value| gocompat::duration::format_ns((value * 1e9) as i64)),
-        )
+        .with("toDuration", one_number(|value| gocompat::duration::format_ns((value * 1e9) as i64)))
         .with("now", Function::new(0, move |_| Ok(Value::Float(now_ms as f64 / 1000.0))))
         .with("pathPrefix", Function::new(0, move |_| Ok(Value::string(prefix.clone().unwrap_or_default()))))
         .with("externalURL", Function::new(0, move |_| Ok(Value::string(url.clone()))))
         .with(
             "parseDuration",
             Function::new(1, |arguments| {
-                let ms = base::units::parse_duration_ms(text(&arguments[0])?).map_err(|error| error.to_string())?;
+                let ms = base::units::parse_duration_ms(text(&arguments[0])?)
+                    .map_err(|error| error.to_string())?;
                 Ok(Value::Float(ms as f64 / 1000.0))
             }),
         )
@@ -399,11 +411,17 @@ mod tests {
     fn annotations_read_as_prometheus_writes_them() {
         for (text, expected) in [
             ("no template", "no template"),
-            ("{{ $labels.instance }} {{ .Labels.job }} {{ $labels.nothing }}", "host-1.example.com:9100 node "),
+            (
+                "{{ $labels.instance }} {{ .Labels.job }} {{ $labels.nothing }}",
+                "host-1.example.com:9100 node ",
+            ),
             ("{{ $value }}", "1.234567e+06"),
             ("{{ $value | humanize }} {{ humanize 0.0000012 }} {{ humanize 1234 }}", "1.235M 1.2u 1.234k"),
             ("{{ humanize1024 1048576 }}", "1Mi"),
-            ("{{ humanizeDuration 86400 }} {{ humanizeDuration 899.99 }} {{ humanizeDuration 0.1 }}", "1d 0h 0m 0s 14m 59s 100ms"),
+            (
+                "{{ humanizeDuration 86400 }} {{ humanizeDuration 899.99 }} {{ humanizeDuration 0.1 }}",
+                "1d 0h 0m 0s 14m 59s 100ms",
+            ),
             ("{{ humanizePercentage 0.2345678 }}", "23.46%"),
             ("{{ humanizeTimestamp 1435065584.128 }}", "2015-06-23 13:19:44.128 +0000 UTC"),
             ("{{ printf \"%.2f\" $value }}", "1234567.00"),
@@ -412,7 +430,10 @@ mod tests {
             ("{{ range query \"none\" }}x{{ else }}empty{{ end }}", "empty"),
             ("{{ $labels.instance | stripPort | stripDomain }}", "host-1"),
             ("{{ reReplaceAll \"(h)ost\" \"$1\" $labels.instance }}", "h-1.example.com:9100"),
-            ("{{ externalURL }}{{ pathPrefix }} {{ $externalLabels.cluster }}", "http://me:9090/base/base c1"),
+            (
+                "{{ externalURL }}{{ pathPrefix }} {{ $externalLabels.cluster }}",
+                "http://me:9090/base/base c1",
+            ),
             ("{{ graphLink \"up == 0\" }}", "/graph?g0.expr=up+%3D%3D+0&g0.tab=0"),
             ("{{ \"hello world\" | title }} {{ parseDuration \"1h30m\" }}", "Hello World 5400"),
         ] {

@@ -103,7 +103,7 @@ pub enum RegexErrorCode {
     TrailingBackslash,
     /// `)` without `(`.
     UnexpectedParen,
-    /// More than 1000 levels.
+    /// Too many levels.
     NestingDepth,
     /// Too many instructions.
     Large,

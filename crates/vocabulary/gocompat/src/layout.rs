@@ -5,9 +5,9 @@
 
 use crate::error::Error;
 use crate::quote::quote;
-use jiff::Zoned;
 use jiff::civil::Date;
 use jiff::tz::{Offset, TimeZone};
+use jiff::{Timestamp, Zoned};
 
 /// `2006-01-02T15:04:05Z07:00`
 pub const RFC3339: &str = "2006-01-02T15:04:05Z07:00";
@@ -262,6 +262,27 @@ pub fn parse(layout: &str, text: &str) -> Result<Zoned, Error> {
 /// Reads a time as RFC 3339 has it, with any number of digits behind the second.
 pub fn parse_rfc3339(text: &str) -> Result<Zoned, Error> {
     parse(RFC3339, text)
+}
+
+/// Writes a time in UTC, milliseconds since the epoch, as `layout` shows. A time beyond what a
+/// calendar of four-digit years holds is written as the nearest one that it does.
+pub fn format_ms(layout: &str, time_ms: i64) -> String {
+    let timestamp = Timestamp::from_millisecond(time_ms).unwrap_or(if time_ms < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    });
+    format(&timestamp.to_zoned(TimeZone::UTC), layout)
+}
+
+/// A time as Go writes it in JSON: RFC 3339 in UTC, with as many decimals as it has.
+pub fn format_rfc3339_ms(time_ms: i64) -> String {
+    format_ms("2006-01-02T15:04:05.999999999Z07:00", time_ms)
+}
+
+/// Reads a time as RFC 3339 has it, in milliseconds since the epoch.
+pub fn parse_rfc3339_ms(text: &str) -> Option<i64> {
+    parse_rfc3339(text).ok().map(|time| time.timestamp().as_millisecond())
 }
 
 /// Why a part does not fit.

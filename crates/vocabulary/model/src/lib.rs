@@ -11,6 +11,7 @@ pub mod metadata;
 pub mod relabel;
 pub mod sample;
 pub mod storage;
+pub mod target;
 
 pub use alert::Alert;
 pub use histogram::FloatHistogram;
@@ -18,6 +19,7 @@ pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};
 pub use metadata::{Metadata, MetricType};
 pub use sample::{STALE_NAN_BITS, Samples, is_stale_nan, stale_nan};
+pub use target::{TargetGroup, TargetGroups, TargetSource};
 
 /// The label that holds a series' metric name.
 pub const METRIC_NAME: &str = "__name__";

@@ -211,9 +211,9 @@ impl Block {
         let references = self.index.all()?;
         let tombstones = self.tombstones.read().clone();
         let block = self.clone();
-        Ok(references.into_iter().filter_map(move |reference| {
-            block.series(reference, TimeRange::ALL, &tombstones).transpose()
-        }))
+        Ok(references
+            .into_iter()
+            .filter_map(move |reference| block.series(reference, TimeRange::ALL, &tombstones).transpose()))
     }
 
     /// All names and values of labels.
@@ -221,11 +221,7 @@ impl Block {
         self.index.symbols()
     }
 
-    pub(crate) fn label_names(
-        &self,
-        matchers: &[Matcher],
-        into: &mut BTreeSet<String>,
-    ) -> Result<(), Error> {
+    pub(crate) fn label_names(&self, matchers: &[Matcher], into: &mut BTreeSet<String>) -> Result<(), Error> {
         let mut add = |name: &str| {
             if !into.contains(name) {
                 into.insert(name.to_string());

@@ -316,6 +316,7 @@ impl Head {
                 }
                 continue;
             }
+            record.prefetch();
             let before = if record.wal_segment == segment { record.last_value } else { 0 };
             logged.push(LoggedSample { id, time_ms, xor: before ^ value });
             floats.push(PendingFloat {

@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 
-pub use file::{DiskFiles, LogFile, LogFiles};
 pub(crate) use file::sync_dir;
+pub use file::{DiskFiles, LogFile, LogFiles};
 
 use crate::error::{Error, is_disk_full};
 use record::FILE_HEADER;

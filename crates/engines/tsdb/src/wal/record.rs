@@ -396,7 +396,7 @@ mod tests {
             let mut back = Vec::new();
             read_samples(&mut Reader(&bytes), &mut back).unwrap();
             assert_eq!(back, samples, "seed {seed}");
-            for length in 0..bytes.len() {
+            for length in (0..bytes.len()).step_by(1 + bytes.len() / 20) {
                 let _ = read_samples(&mut Reader(&bytes[..length]), &mut Vec::new());
             }
         }

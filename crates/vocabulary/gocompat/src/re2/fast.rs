@@ -98,23 +98,23 @@ struct Limits {
 
 /// All strings that a sequence matches, if they are few.
 fn expand_all(sequence: &[Hir], limits: Limits) -> Option<Vec<String>> {
+    let bytes = |strings: &[String]| strings.iter().map(String::len).sum::<usize>();
     let mut product = vec![String::new()];
     for part in sequence {
         let ends = expand(part, limits)?;
+        let count = product.len().checked_mul(ends.len())?;
+        let size = bytes(&product).saturating_mul(ends.len()) + bytes(&ends).saturating_mul(product.len());
+        if count > limits.count || size > limits.bytes {
+            return None;
+        }
         match ends.as_slice() {
             [only] => product.iter_mut().for_each(|start| start.push_str(only)),
             _ => {
-                if product.len().checked_mul(ends.len())? > limits.count {
-                    return None;
-                }
                 product = product
                     .iter()
                     .flat_map(|start| ends.iter().map(move |end| format!("{start}{end}")))
                     .collect();
             }
-        }
-        if product.iter().map(String::len).sum::<usize>() > limits.bytes {
-            return None;
         }
     }
     Some(product)

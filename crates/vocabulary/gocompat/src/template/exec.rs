@@ -199,6 +199,9 @@ impl<'t> Executor<'t> {
                     }
                 }
             }
+            Value::Int(count) if pipe.variables.len() > 1 => {
+                return Err(self.error(format!("can't use {count} to iterate over more than one variable")));
+            }
             Value::Int(count) => {
                 for number in 0..*count {
                     if !body(self, Value::Int(number), Value::Int(number))? {

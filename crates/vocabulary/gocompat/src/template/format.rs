@@ -228,6 +228,7 @@ fn push_verb(out: &mut String, spec: &Spec, value: &Value, limit: usize) {
             (_, Some(plain)) if !matches!(plain, Value::Object(_)) => push_verb(out, spec, &plain, limit),
             _ => pad(out, spec, &format!("{{{}}}", object.type_name())),
         },
+        (Value::Function(_), _) => pad(out, spec, "<func>"),
         (value, verb) => {
             let _ = write!(out, "%!{verb}(");
             push_typed(out, value, limit);

@@ -201,6 +201,12 @@ fn templates_give_what_go_gives() {
             "{{html .Html}} {{js \"it's <b>\\n=\"}} {{urlquery \"a b&c/é\"}}",
             "&lt;a href=&#34;x&#34;&gt;&#39;&amp;&#39;&lt;/a&gt; it\\'s \\u003Cb\\u003E\\u000A\\u003D a+b%26c%2F%C3%A9",
         ),
+        ("{{print adder}} {{printf \"%d\" (list adder)}}", "<func> [<func>]"),
+        ("{{($).Name}} {{(list 1 2) | len}} {{print (.Deep).In.Side}} {{printf `%T` 0xef}}", "x 2 deep int"),
+        (
+            "{{if and true 1 `hi` | not}}T{{else}}F{{end}} {{printf `%d %d` (1) (2 | call adder 3)}} {{\"a\"|printf }}",
+            "F 1 5 a",
+        ),
         ("{{call adder 1 2}}{{4 | call adder 1}}", "35"),
         (
             "{{.L}} {{.M}} {{.Labels}} {{list 1 nil \"a\" (list)}}",
@@ -376,6 +382,16 @@ fn what_fails_while_running_is_told_with_its_place() {
             "{{template \"no\" .}}",
             "template: t:1:11: executing \"t\" at <{{template \"no\" .}}>: template \"no\" not defined",
         ),
+        ("{{if nil}}{{end}}", "template: t:1:5: executing \"t\" at <nil>: nil is not a command"),
+        ("{{(nil).X}}", "template: t:1:3: executing \"t\" at <nil>: nil is not a command"),
+        (
+            "{{$x := 1}}{{3 | $x}}",
+            "template: t:1:17: executing \"t\" at <$x>: can't give argument to non-function $x",
+        ),
+        (
+            "{{index .L nil}}",
+            "template: t:1:2: executing \"t\" at <index .L nil>: error calling index: cannot index slice/array with nil",
+        ),
         ("{{nil}}", "template: t:1:2: executing \"t\" at <nil>: nil is not a command"),
         (
             "{{.Name 1}}",
@@ -434,7 +450,7 @@ fn no_template_runs_without_end() {
     for (text, problem) in [
         (
             "{{define \"a\"}}{{template \"a\" .}}{{end}}{{template \"a\" .}}",
-            "exceeded maximum template depth (1000)",
+            "exceeded maximum template depth (250)",
         ),
         (
             "{{define \"a\"}}{{if true}}{{with 1}}{{range 1}}{{template \"a\"}}{{end}}{{end}}{{end}}{{end}}{{template \"a\"}}",

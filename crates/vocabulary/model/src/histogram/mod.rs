@@ -3,6 +3,16 @@
 
 use std::sync::Arc;
 
+mod arithmetic;
+mod buckets;
+mod nhcb;
+mod reset;
+mod trim;
+
+pub use arithmetic::{Combined, HistogramSum, IncompatibleSchemas};
+pub use buckets::{Bucket, exponential_bound};
+pub use nhcb::{ClassicHistogram, ClassicHistogramError};
+
 /// The schema of histograms with custom bucket bounds.
 pub const CUSTOM_BUCKETS_SCHEMA: i32 = -53;
 

@@ -1,0 +1,517 @@
+//! Aggregations that add rows up while they are computed. Those that need all rows at once are in
+//! `ranking`.
+
+use std::sync::Arc;
+
+use model::histogram::{CounterResetHint, FloatHistogram, HistogramSum};
+use model::labels::Labels;
+
+use super::QueryError;
+use super::annotations::{Note, Notes, Operation};
+use super::engine::{Env, Evaluator, unparen};
+use super::functions::math::kahan_add;
+use super::functions::over_time::{HistogramMean, Mean};
+use super::rows::{FastMap, Rows, in_batches, label_key, row_bytes};
+use super::value::{ABSENT, Cell, Cells, Row, is_absent};
+use crate::ast::{Aggregate, AggregateOp, Span};
+
+/// The labels that a group has.
+pub(crate) fn group_labels(labels: &Labels, names: &[String], without: bool) -> Labels {
+    labels.filter(|name| {
+        let listed = names.iter().any(|n| n == name);
+        if without { !listed && name != model::METRIC_NAME } else { listed }
+    })
+}
+
+/// The groups of a list of rows, known before a sample is read.
+pub(crate) struct Groups {
+    pub(crate) labels: Vec<Labels>,
+    /// The group of each row.
+    pub(crate) of_row: Vec<u32>,
+}
+
+/// Groups rows by labels.
+pub(crate) fn group(rows: &dyn Rows, names: &[String], without: bool) -> Groups {
+    let mut places: FastMap<String, u32> = FastMap::default();
+    let mut groups = Groups { labels: Vec::new(), of_row: Vec::with_capacity(rows.len()) };
+    let mut key = String::new();
+    for at in 0..rows.len() {
+        let labels = rows.labels(at);
+        if names.is_empty() && !without {
+            key.clear();
+        } else {
+            label_key(labels, names, !without, &mut key);
+        }
+        let place = match places.get(&key) {
+            Some(place) => *place,
+            None => {
+                let place = groups.labels.len() as u32;
+                places.insert(key.clone(), place);
+                groups.labels.push(group_labels(labels, names, without));
+                place
+            }
+        };
+        groups.of_row.push(place);
+    }
+    groups
+}
+
+impl Evaluator<'_> {
+    /// The rows of an aggregation.
+    pub(crate) fn aggregate(&mut self, aggregate: &Aggregate, env: Env) -> Result<Vec<Row>, QueryError> {
+        let op = match aggregate.op {
+            AggregateOp::Sum => Op::Sum,
+            AggregateOp::Avg => Op::Avg,
+            AggregateOp::Count => Op::Count,
+            AggregateOp::Group => Op::Group,
+            AggregateOp::Min => Op::Min,
+            AggregateOp::Max => Op::Max,
+            AggregateOp::Stddev => Op::Stddev,
+            AggregateOp::Stdvar => Op::Stdvar,
+            _ => return self.ranking(aggregate, env),
+        };
+        let rows = self.source(&aggregate.expr, env)?;
+        let groups = group(&*rows, &aggregate.grouping, aggregate.without);
+        let steps = env.steps.count;
+        let span = unparen(&aggregate.expr).span();
+        let table_bytes = groups.labels.len() as u64 * 2 * row_bytes(steps);
+        let _table_charge = self.budget.charge(0, table_bytes)?;
+        let new_table = || Table::new(op, groups.labels.len(), steps, span);
+        let add = |table: &mut Table, at: usize, cells: &Cells, notes: &mut Notes| {
+            table.add(groups.of_row[at] as usize, cells, rows.labels(at), rows.drop_name(at), notes);
+        };
+        let threads = self.options.threads;
+        // Private tables cost memory and a merge: only worth it if each gets many rows.
+        let batch_rows = rows.len().div_ceil(PARTS).max(MIN_PART_ROWS);
+        let table = if threads > 1 && op.is_mergeable() && rows.len() > MIN_PART_ROWS {
+            let parts = in_batches(
+                rows.len(),
+                batch_rows,
+                threads,
+                self.budget,
+                &mut self.notes,
+                |range, scratch, notes| {
+                    let mut table = new_table();
+                    let mut cells = Cells::default();
+                    for at in range {
+                        if at % 64 == 0 {
+                            self.budget.check()?;
+                        }
+                        rows.fill(at, scratch, &mut cells, notes)?;
+                        add(&mut table, at, &cells, notes);
+                    }
+                    Ok(table)
+                },
+            )?;
+            let mut parts = parts.into_iter();
+            let mut table = parts.next().unwrap_or_else(new_table);
+            for part in parts {
+                table.merge(part, &mut self.notes);
+            }
+            table
+        } else {
+            let mut table = new_table();
+            let mut scratch = super::rows::Scratch::default();
+            let mut cells = Cells::default();
+            for at in 0..rows.len() {
+                if at % 64 == 0 {
+                    self.budget.check()?;
+                }
+                rows.fill(at, &mut scratch, &mut cells, &mut self.notes)?;
+                add(&mut table, at, &cells, &mut self.notes);
+            }
+            table
+        };
+        let mut out = table.finish(groups.labels, &mut self.notes);
+        self.charge(&mut out)?;
+        Ok(out)
+    }
+}
+
+/// Into how many parts rows are split for threads: more than there are threads, so that none waits.
+const PARTS: usize = 16;
+const MIN_PART_ROWS: usize = 256;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Op {
+    Sum,
+    Avg,
+    Count,
+    Group,
+    Min,
+    Max,
+    Stddev,
+    Stdvar,
+}
+
+impl Op {
+    /// The name by which notes say that histograms are ignored; `None` if they are not.
+    fn ignores_histograms(self) -> Option<&'static str> {
+        match self {
+            Op::Min => Some("min"),
+            Op::Max => Some("max"),
+            Op::Stddev => Some("stddev"),
+            Op::Stdvar => Some("stdvar"),
+            Op::Sum | Op::Avg | Op::Count | Op::Group => None,
+        }
+    }
+
+    /// Whether parts can be computed apart.
+    fn is_mergeable(self) -> bool {
+        !matches!(self, Op::Avg | Op::Stddev | Op::Stdvar)
+    }
+}
+
+/// What a group's histograms come to at one step.
+#[derive(Clone, Debug)]
+struct HistogramCell {
+    value: HistogramValue,
+    has_reset: bool,
+    has_not_reset: bool,
+    /// Exponential and custom buckets met: no result.
+    incompatible: bool,
+}
+
+#[derive(Clone, Debug)]
+enum HistogramValue {
+    /// A float came first: histograms are not added, there will be no result anyway.
+    None,
+    Sum(HistogramSum),
+    Mean(HistogramMean),
+}
+
+/// The running values of all groups at all steps. One array a quantity; which are used depends on
+/// the operation.
+struct Table {
+    op: Op,
+    steps: usize,
+    span: Span,
+    /// Sum, count, extreme or sum of squares; [`ABSENT`] where nothing has come.
+    value: Vec<f64>,
+    /// What the sum lost, or the mean.
+    second: Vec<f64>,
+    count: Vec<u32>,
+    means: Vec<Option<Mean>>,
+    /// Empty until a histogram comes.
+    histograms: Vec<Option<Box<HistogramCell>>>,
+    drop_name: Vec<bool>,
+}
+
+impl Table {
+    fn new(op: Op, groups: usize, steps: usize, span: Span) -> Self {
+        let cells = groups * steps;
+        let when = |used: bool| if used { cells } else { 0 };
+        Table {
+            op,
+            steps,
+            span,
+            value: vec![ABSENT; cells],
+            second: vec![0.0; when(matches!(op, Op::Sum | Op::Stddev | Op::Stdvar))],
+            count: vec![0; when(matches!(op, Op::Stddev | Op::Stdvar))],
+            means: vec![None; when(op == Op::Avg)],
+            histograms: Vec::new(),
+            drop_name: vec![false; groups],
+        }
+    }
+
+    fn add(&mut self, group: usize, cells: &Cells, labels: &Labels, drop_name: bool, notes: &mut Notes) {
+        let at = group * self.steps;
+        let range = at..at + self.steps;
+        if drop_name && !self.drop_name[group] && cells.any_present() {
+            self.drop_name[group] = true;
+        }
+        if !cells.histograms.is_empty() {
+            self.add_mixed(at, cells, labels, notes);
+            return;
+        }
+        let values = &mut self.value[range.clone()];
+        match self.op {
+            Op::Sum => {
+                for ((value, sum), lost) in cells.values.iter().zip(values).zip(&mut self.second[range]) {
+                    let (total, more) = kahan_add(*value, *sum, *lost);
+                    let (nothing, first) = (is_absent(*value), is_absent(*sum));
+                    *lost = if nothing || first { *lost } else { more };
+                    *sum = if nothing {
+                        *sum
+                    } else if first {
+                        *value
+                    } else {
+                        total
+                    };
+                }
+            }
+            Op::Avg => {
+                for ((value, present), mean) in cells.values.iter().zip(values).zip(&mut self.means[range]) {
+                    if is_absent(*value) {
+                        continue;
+                    }
+                    *present = 0.0;
+                    match mean {
+                        None => *mean = Some(Mean::new(*value)),
+                        Some(mean) => mean.add(*value),
+                    }
+                }
+            }
+            Op::Count => {
+                for (value, count) in cells.values.iter().zip(values) {
+                    if !is_absent(*value) {
+                        *count = if is_absent(*count) { 1.0 } else { *count + 1.0 };
+                    }
+                }
+            }
+            Op::Group => {
+                for (value, one) in cells.values.iter().zip(values) {
+                    if !is_absent(*value) {
+                        *one = 1.0;
+                    }
+                }
+            }
+            Op::Min | Op::Max => {
+                let is_max = self.op == Op::Max;
+                for (value, best) in cells.values.iter().zip(values) {
+                    extreme(*value, best, is_max);
+                }
+            }
+            Op::Stddev | Op::Stdvar => {
+                let rest = self.second[range.clone()].iter_mut().zip(&mut self.count[range]);
+                for ((value, squares), (mean, count)) in cells.values.iter().zip(values).zip(rest) {
+                    deviation(*value, squares, mean, count);
+                }
+            }
+        }
+    }
+
+    /// Adds a row in which there are histograms.
+    fn add_mixed(&mut self, at: usize, cells: &Cells, labels: &Labels, notes: &mut Notes) {
+        if let Some(name) = self.op.ignores_histograms()
+            && cells.histograms.iter().any(Option::is_some)
+        {
+            notes.add(Note::IgnoredInAggregation(name), self.span);
+        }
+        for step in 0..self.steps {
+            let cell = at + step;
+            match cells.get(step) {
+                Cell::Absent => {}
+                Cell::Float(value) => match self.op {
+                    Op::Sum if is_absent(self.value[cell]) => self.value[cell] = value,
+                    Op::Sum => {
+                        (self.value[cell], self.second[cell]) =
+                            kahan_add(value, self.value[cell], self.second[cell]);
+                    }
+                    Op::Avg => {
+                        self.value[cell] = 0.0;
+                        match &mut self.means[cell] {
+                            None => self.means[cell] = Some(Mean::new(value)),
+                            Some(mean) => mean.add(value),
+                        }
+                    }
+                    Op::Count | Op::Group => self.count_one(cell),
+                    Op::Min | Op::Max => extreme(value, &mut self.value[cell], self.op == Op::Max),
+                    Op::Stddev | Op::Stdvar => {
+                        deviation(value, &mut self.value[cell], &mut self.second[cell], &mut self.count[cell])
+                    }
+                },
+                Cell::Histogram(histogram) => match self.op {
+                    Op::Sum | Op::Avg => self.add_histogram(cell, &histogram, labels, notes),
+                    Op::Count | Op::Group => self.count_one(cell),
+                    Op::Min | Op::Max | Op::Stddev | Op::Stdvar => {}
+                },
+            }
+        }
+    }
+
+    fn count_one(&mut self, cell: usize) {
+        let count = &mut self.value[cell];
+        *count = if is_absent(*count) || self.op == Op::Group { 1.0 } else { *count + 1.0 };
+    }
+
+    fn add_histogram(
+        &mut self,
+        cell: usize,
+        histogram: &Arc<FloatHistogram>,
+        labels: &Labels,
+        notes: &mut Notes,
+    ) {
+        if self.histograms.is_empty() {
+            self.histograms = (0..self.value.len()).map(|_| None).collect();
+        }
+        let has_float = !is_absent(self.value[cell]);
+        let is_sum = self.op == Op::Sum;
+        let slot = &mut self.histograms[cell];
+        let is_new = slot.is_none();
+        let state = slot.get_or_insert_with(|| {
+            let value = match (has_float, is_sum) {
+                (true, _) => HistogramValue::None,
+                (false, true) => HistogramValue::Sum(HistogramSum::from(&**histogram)),
+                (false, false) => HistogramValue::Mean(HistogramMean::new(histogram)),
+            };
+            Box::new(HistogramCell { value, has_reset: false, has_not_reset: false, incompatible: false })
+        });
+        if state.incompatible || matches!(state.value, HistogramValue::None) {
+            return;
+        }
+        match histogram.counter_reset_hint {
+            CounterResetHint::Reset => state.has_reset = true,
+            CounterResetHint::NotReset => state.has_not_reset = true,
+            CounterResetHint::Unknown | CounterResetHint::Gauge => {}
+        }
+        if is_new {
+            return;
+        }
+        let reconciled = match &mut state.value {
+            HistogramValue::None => return,
+            HistogramValue::Sum(sum) => sum.add(histogram).map(|combined| combined.bounds_reconciled),
+            HistogramValue::Mean(mean) => mean.add(histogram),
+        };
+        match reconciled {
+            Ok(true) => notes.add(Note::BoundsReconciled(Operation::Aggregation), self.span),
+            Ok(false) => {}
+            Err(_) => {
+                notes.add(Note::MixedExponentialCustom(labels.metric_name()), self.span);
+                state.incompatible = true;
+            }
+        }
+    }
+
+    /// Adds what another part of the rows came to.
+    fn merge(&mut self, other: Table, notes: &mut Notes) {
+        for (drop_name, other) in self.drop_name.iter_mut().zip(&other.drop_name) {
+            *drop_name |= other;
+        }
+        for cell in 0..self.value.len() {
+            let value = other.value[cell];
+            if is_absent(value) {
+                continue;
+            }
+            let into = &mut self.value[cell];
+            if is_absent(*into) {
+                *into = value;
+                if self.op == Op::Sum {
+                    self.second[cell] = other.second[cell];
+                }
+                continue;
+            }
+            match self.op {
+                Op::Sum => {
+                    let (sum, lost) = kahan_add(value, *into, self.second[cell]);
+                    (*into, self.second[cell]) = kahan_add(other.second[cell], sum, lost);
+                }
+                Op::Count => *into += value,
+                Op::Min | Op::Max => extreme(value, into, self.op == Op::Max),
+                Op::Group | Op::Avg | Op::Stddev | Op::Stdvar => {}
+            }
+        }
+        for (cell, state) in other.histograms.into_iter().enumerate() {
+            let Some(state) = state else { continue };
+            if let HistogramValue::Sum(sum) = &state.value {
+                self.add_histogram(cell, &Arc::new(sum.total()), &Labels::empty(), notes);
+            } else {
+                self.add_histogram(cell, &Arc::new(FloatHistogram::default()), &Labels::empty(), notes);
+            }
+            if let Some(Some(own)) = self.histograms.get_mut(cell) {
+                own.has_reset |= state.has_reset;
+                own.has_not_reset |= state.has_not_reset;
+                own.incompatible |= state.incompatible;
+            }
+        }
+    }
+
+    fn finish(mut self, labels: Vec<Labels>, notes: &mut Notes) -> Vec<Row> {
+        match self.op {
+            Op::Sum => {
+                for (sum, lost) in self.value.iter_mut().zip(&self.second) {
+                    if !is_absent(*sum) {
+                        *sum += lost;
+                    }
+                }
+            }
+            Op::Avg => {
+                for (value, mean) in self.value.iter_mut().zip(&self.means) {
+                    if let Some(mean) = mean {
+                        *value = mean.mean();
+                    }
+                }
+            }
+            Op::Stddev | Op::Stdvar => {
+                for (value, count) in self.value.iter_mut().zip(&self.count) {
+                    if !is_absent(*value) {
+                        *value /= f64::from(*count);
+                        if self.op == Op::Stddev {
+                            *value = value.sqrt();
+                        }
+                    }
+                }
+            }
+            Op::Count | Op::Group | Op::Min | Op::Max => {}
+        }
+        let mut rows = Vec::with_capacity(labels.len());
+        for (group, labels) in labels.into_iter().enumerate() {
+            let range = group * self.steps..(group + 1) * self.steps;
+            let mut cells = Cells { values: self.value[range.clone()].to_vec(), histograms: Vec::new() };
+            if let Some(histograms) = self.histograms.get_mut(range) {
+                finish_histograms(histograms, &mut cells, self.span, notes);
+            }
+            if cells.any_present() {
+                rows.push(Row::new(labels, self.drop_name[group], cells));
+            }
+        }
+        rows
+    }
+}
+
+fn finish_histograms(
+    states: &mut [Option<Box<HistogramCell>>],
+    cells: &mut Cells,
+    span: Span,
+    notes: &mut Notes,
+) {
+    for (step, state) in states.iter_mut().enumerate() {
+        let Some(state) = state.take() else { continue };
+        if cells.is_present(step) {
+            notes.add(Note::MixedFloatsHistogramsAggregation, span);
+            cells.clear(step);
+            continue;
+        }
+        if state.incompatible {
+            continue;
+        }
+        if state.has_reset && state.has_not_reset {
+            notes.add(Note::ResetCollision(Operation::Aggregation), span);
+        }
+        let mut histogram = match state.value {
+            HistogramValue::None => continue,
+            HistogramValue::Sum(sum) => sum.total(),
+            HistogramValue::Mean(mean) => mean.mean(),
+        };
+        histogram.compact();
+        cells.set_histogram(step, Arc::new(histogram));
+    }
+}
+
+/// Keeps the larger or smaller value; NaN gives way to any number.
+fn extreme(value: f64, best: &mut f64, is_max: bool) {
+    if is_absent(value) {
+        return;
+    }
+    let better = if is_max { *best < value } else { *best > value };
+    if is_absent(*best) || better || best.is_nan() {
+        *best = value;
+    }
+}
+
+/// Welford's running variance: sum of squared deviations, mean, count.
+fn deviation(value: f64, squares: &mut f64, mean: &mut f64, count: &mut u32) {
+    if is_absent(value) {
+        return;
+    }
+    if *count == 0 {
+        *squares = if value.is_finite() { 0.0 } else { f64::NAN };
+        *mean = value;
+        *count = 1;
+        return;
+    }
+    *count += 1;
+    let delta = value - *mean;
+    *mean += delta / f64::from(*count);
+    *squares += delta * (value - *mean);
+}

@@ -1,0 +1,174 @@
+//! What a query may cost: samples, bytes, time; and the way to stop it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use base::clock::{Clock, Mark};
+
+use super::QueryError;
+use super::value::Steps;
+
+/// Stops a query from outside. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Stops the query as soon as it looks.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the query is to stop.
+    pub fn is_canceled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Limits of one query that differ from the engine's.
+#[derive(Clone, Debug, Default)]
+pub struct QueryLimits {
+    /// How far back an instant selector looks, if it differs from the engine's.
+    pub lookback_ms: Option<i64>,
+    /// How long the query may take, if less than the engine allows.
+    pub timeout: Option<Duration>,
+    /// How many samples it may hold at once, if less than the engine allows.
+    pub max_samples: Option<u64>,
+    /// Stops the query.
+    pub cancel: Cancel,
+    /// Whether samples are counted for every step.
+    pub per_step_stats: bool,
+}
+
+/// A part of a query's budget, given back when dropped. A clone holds nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Charge(Option<(Arc<Budget>, u64, u64)>);
+
+impl Clone for Charge {
+    fn clone(&self) -> Self {
+        Charge(None)
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        if let Some((budget, samples, bytes)) = &self.0 {
+            budget.samples.fetch_sub(*samples, Ordering::Relaxed);
+            budget.bytes.fetch_sub(*bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The account of a running query.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    max_samples: u64,
+    max_bytes: u64,
+    samples: AtomicU64,
+    peak_samples: AtomicU64,
+    bytes: AtomicU64,
+    peak_bytes: AtomicU64,
+    samples_read: AtomicU64,
+    series: AtomicU64,
+    started: Mark,
+    timeout: Duration,
+    cancel: Cancel,
+    /// Samples looked at, a step of the query each; empty if not asked for.
+    per_step: Vec<AtomicU64>,
+    steps: Steps,
+    total: AtomicU64,
+}
+
+impl Budget {
+    pub(crate) fn new(
+        max_samples: u64,
+        max_bytes: u64,
+        timeout: Duration,
+        clock: &Clock,
+        cancel: Cancel,
+        per_step: Option<Steps>,
+    ) -> Self {
+        Budget {
+            max_samples,
+            max_bytes,
+            samples: AtomicU64::new(0),
+            peak_samples: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            peak_bytes: AtomicU64::new(0),
+            samples_read: AtomicU64::new(0),
+            series: AtomicU64::new(0),
+            started: clock.mark(),
+            timeout,
+            cancel,
+            per_step: (0..per_step.map_or(0, |steps| steps.count)).map(|_| AtomicU64::new(0)).collect(),
+            steps: per_step.unwrap_or(Steps::instant(0)),
+            total: AtomicU64::new(0),
+        }
+    }
+
+    /// Fails if the query took too long or was stopped. Called for every batch of work.
+    pub(crate) fn check(&self) -> Result<(), QueryError> {
+        if self.cancel.is_canceled() {
+            return Err(QueryError::Canceled);
+        }
+        if self.started.elapsed() > self.timeout {
+            return Err(QueryError::Timeout);
+        }
+        Ok(())
+    }
+
+    /// Takes samples and bytes from the budget for as long as the result lives.
+    pub(crate) fn charge(self: &Arc<Self>, samples: u64, bytes: u64) -> Result<Charge, QueryError> {
+        let now = self.samples.fetch_add(samples, Ordering::Relaxed) + samples;
+        self.peak_samples.fetch_max(now, Ordering::Relaxed);
+        let now_bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.peak_bytes.fetch_max(now_bytes, Ordering::Relaxed);
+        let charge = Charge(Some((self.clone(), samples, bytes)));
+        if now > self.max_samples || now_bytes > self.max_bytes {
+            return Err(QueryError::TooManySamples);
+        }
+        Ok(charge)
+    }
+
+    pub(crate) fn count_series(&self, series: u64) {
+        self.series.fetch_add(series, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_read(&self, samples: u64) {
+        self.samples_read.fetch_add(samples, Ordering::Relaxed);
+    }
+
+    /// Counts samples that were looked at, as Prometheus counts its queryable samples.
+    pub(crate) fn count_looked_at(&self, samples: u64) {
+        self.total.fetch_add(samples, Ordering::Relaxed);
+    }
+
+    /// Whether [`Budget::count_at`] has an effect.
+    pub(crate) fn counts_steps(&self) -> bool {
+        !self.per_step.is_empty()
+    }
+
+    /// Counts samples that were looked at for the step at or before a time; a subquery's times may lie
+    /// before the first step.
+    pub(crate) fn count_at(&self, time_ms: i64, samples: u64) {
+        let step = time_ms.saturating_sub(self.steps.start_ms).max(0) / self.steps.step_ms;
+        let step = (step as usize).min(self.per_step.len().saturating_sub(1));
+        if let Some(counter) = self.per_step.get(step) {
+            counter.fetch_add(samples, Ordering::Relaxed);
+        }
+    }
+
+    /// The figures so far.
+    pub(crate) fn stats(&self) -> super::QueryStats {
+        super::QueryStats {
+            samples_read: self.samples_read.load(Ordering::Relaxed),
+            total_samples: self.total.load(Ordering::Relaxed),
+            peak_samples: self.peak_samples.load(Ordering::Relaxed),
+            peak_bytes: self.peak_bytes.load(Ordering::Relaxed),
+            series: self.series.load(Ordering::Relaxed),
+            samples_per_step: self.per_step.iter().map(|c| c.load(Ordering::Relaxed)).collect(),
+            total_seconds: self.started.elapsed_seconds(),
+            ..super::QueryStats::default()
+        }
+    }
+}

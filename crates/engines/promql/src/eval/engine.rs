@@ -1,0 +1,681 @@
+//! The engine: runs a query, and the evaluator that walks its syntax tree.
+
+use std::sync::Arc;
+
+use model::histogram::CounterResetHint;
+use model::labels::Labels;
+use model::matcher::Matcher;
+use model::storage::{MetricReader, Series, TimeRange};
+
+use super::annotations::{Note, Notes};
+use super::budget::Budget;
+use super::durations::QueryTimes;
+use super::functions::extended::{interpolate, interpolate_histogram};
+use super::leaf::{Feed, Instant, Pick};
+use super::rows::{Mapped, Ready, Rows, collect, has_equal_labels, merge_equal, row_bytes};
+use super::value::{Cell, Cells, Row, Steps, without_metadata};
+use super::window::{Remarks, WindowRows, Windows};
+use super::{
+    EngineOptions, MatrixSeries, QueryError, QueryLimits, QueryResult, SampleValue, Value, VectorSample,
+};
+use crate::ast::{Expr, Extension, MatrixSelector, ValueType, VectorSelector};
+
+/// Evaluates PromQL.
+#[derive(Clone, Debug, Default)]
+pub struct Engine {
+    options: EngineOptions,
+}
+
+impl Engine {
+    /// An engine with these options.
+    pub fn new(options: EngineOptions) -> Self {
+        Engine { options }
+    }
+
+    /// The options.
+    pub fn options(&self) -> &EngineOptions {
+        &self.options
+    }
+
+    /// Evaluates an expression at one time, in milliseconds since the epoch. `text` is what `expr` was
+    /// parsed from; positions in warnings refer to it.
+    pub fn instant(
+        &self,
+        reader: &dyn MetricReader,
+        expr: &Expr,
+        text: &str,
+        time_ms: i64,
+        limits: &QueryLimits,
+    ) -> Result<QueryResult, QueryError> {
+        let times = QueryTimes { start_ms: time_ms, end_ms: time_ms, step_ms: 0 };
+        self.run(reader, expr, text, times, Steps::instant(time_ms), limits, true)
+    }
+
+    /// Evaluates an expression of type scalar or instant vector at all times from `start_ms` to
+    /// `end_ms` that are `step_ms` apart.
+    pub fn range(
+        &self,
+        reader: &dyn MetricReader,
+        expr: &Expr,
+        text: &str,
+        start_ms: i64,
+        end_ms: i64,
+        step_ms: i64,
+        limits: &QueryLimits,
+    ) -> Result<QueryResult, QueryError> {
+        let value_type = expr.value_type();
+        if !matches!(value_type, ValueType::Scalar | ValueType::Vector) {
+            return Err(QueryError::Parse(format!(
+                "invalid expression type {:?} for range query, must be Scalar or instant Vector",
+                value_type.documented()
+            )));
+        }
+        let times = QueryTimes { start_ms, end_ms, step_ms };
+        self.run(reader, expr, text, times, Steps::range(start_ms, end_ms, step_ms), limits, false)
+    }
+
+    fn run(
+        &self,
+        reader: &dyn MetricReader,
+        expr: &Expr,
+        text: &str,
+        times: QueryTimes,
+        steps: Steps,
+        limits: &QueryLimits,
+        is_instant: bool,
+    ) -> Result<QueryResult, QueryError> {
+        let options = &self.options;
+        // One row of these steps must fit.
+        if steps.count as u64 > options.max_samples || row_bytes(steps.count) > options.max_bytes {
+            return Err(QueryError::TooManySamples);
+        }
+        let budget = Arc::new(Budget::new(
+            limits.max_samples.map_or(options.max_samples, |max| max.min(options.max_samples)),
+            options.max_bytes,
+            limits.timeout.map_or(options.timeout, |timeout| timeout.min(options.timeout)),
+            &options.clock,
+            limits.cancel.clone(),
+            limits.per_step_stats.then_some(steps),
+        ));
+        let mut evaluator = Evaluator {
+            reader,
+            text,
+            options,
+            times,
+            lookback_ms: limits.lookback_ms.unwrap_or(options.lookback_ms),
+            budget: &budget,
+            notes: Notes::default(),
+            selections: Vec::new(),
+        };
+        let started = options.clock.mark();
+        let env = Env { steps, detect_resets: false, blocked: false };
+        let raw = with_stack(expr, || evaluator.top(expr, env))?;
+        let eval_seconds = started.elapsed_seconds();
+        let started = options.clock.mark();
+        let value = shape(raw, steps, is_instant, options)?;
+        let sort_seconds = started.elapsed_seconds();
+        let (warnings, infos) = evaluator.notes.into_texts(text);
+        let stats = super::QueryStats { eval_seconds, sort_seconds, ..budget.stats() };
+        Ok(QueryResult { value, warnings, infos, stats })
+    }
+}
+
+/// What the evaluation of a whole query yields.
+enum Raw {
+    Scalar(Vec<f64>),
+    Text(String),
+    /// Rows of a vector.
+    Rows(Vec<Row>),
+    /// Samples of a range, with the flag that the name goes.
+    Series(Vec<(MatrixSeries, bool)>),
+}
+
+/// Removes the names that are to go, and brings the value into the form that was asked for.
+fn shape(raw: Raw, steps: Steps, is_instant: bool, options: &EngineOptions) -> Result<Value, QueryError> {
+    match raw {
+        Raw::Text(text) => Ok(Value::String(text, steps.start_ms)),
+        Raw::Scalar(values) if is_instant => {
+            Ok(Value::Scalar(values.first().copied().unwrap_or(f64::NAN), steps.start_ms))
+        }
+        Raw::Scalar(values) => {
+            let points = (0..steps.count).map(|step| (steps.time_ms(step), SampleValue::Float(values[step])));
+            Ok(Value::Matrix(vec![MatrixSeries { labels: Labels::empty(), points: points.collect() }]))
+        }
+        Raw::Rows(mut rows) => {
+            if options.delayed_name_removal {
+                for row in rows.iter_mut().filter(|row| row.drop_name) {
+                    row.labels = without_metadata(&row.labels);
+                    row.drop_name = false;
+                }
+            }
+            let rows = if has_equal_labels(rows.iter().map(|row| &row.labels)) {
+                for row in &mut rows {
+                    row.drop_name = false;
+                }
+                merge_equal(rows)?
+            } else {
+                rows
+            };
+            if is_instant {
+                let samples = rows.into_iter().filter_map(|row| {
+                    let value = sample_value(row.cells.get(0))?;
+                    Some(VectorSample { labels: row.labels, time_ms: steps.start_ms, value })
+                });
+                return Ok(Value::Vector(samples.collect()));
+            }
+            let mut series: Vec<MatrixSeries> = rows
+                .into_iter()
+                .map(|row| row_points(row, steps).0)
+                .filter(|s| !s.points.is_empty())
+                .collect();
+            series.sort_by(|a, b| a.labels.cmp(&b.labels));
+            Ok(Value::Matrix(series))
+        }
+        Raw::Series(list) => {
+            let mut series: Vec<MatrixSeries> = list
+                .into_iter()
+                .map(|(mut series, drop_name)| {
+                    if drop_name {
+                        series.labels = without_metadata(&series.labels);
+                    }
+                    series
+                })
+                .collect();
+            if has_equal_labels(series.iter().map(|s| &s.labels)) {
+                return Err(super::rows::same_labelset());
+            }
+            series.sort_by(|a, b| a.labels.cmp(&b.labels));
+            Ok(Value::Matrix(series))
+        }
+    }
+}
+
+fn sample_value(cell: Cell) -> Option<SampleValue> {
+    match cell {
+        Cell::Absent => None,
+        Cell::Float(value) => Some(SampleValue::Float(value)),
+        Cell::Histogram(histogram) => Some(SampleValue::Histogram(histogram)),
+    }
+}
+
+fn row_points(row: Row, steps: Steps) -> (MatrixSeries, bool) {
+    let points = (0..steps.count)
+        .filter_map(|step| Some((steps.time_ms(step), sample_value(row.cells.get(step))?)))
+        .collect();
+    (MatrixSeries { labels: row.labels, points }, row.drop_name)
+}
+
+/// Trees deeper than this are evaluated on a stack of their own.
+const SHALLOW: usize = 48;
+/// Enough for the deepest tree that the parser makes.
+const DEEP_STACK_BYTES: usize = 64 << 20;
+
+/// Runs the evaluation where the stack is large enough for it.
+fn with_stack<R: Send>(
+    expr: &Expr,
+    run: impl FnOnce() -> Result<R, QueryError> + Send,
+) -> Result<R, QueryError> {
+    if depth(expr) <= SHALLOW {
+        return run();
+    }
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(DEEP_STACK_BYTES).spawn_scoped(scope, run);
+        let failed =
+            |_| QueryError::Execution("a thread for the evaluation could not be started".to_string());
+        thread.map_err(failed)?.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// How deep a tree is; found without recursion.
+fn depth(expr: &Expr) -> usize {
+    let mut deepest = 0;
+    let mut left = vec![(expr, 1)];
+    while let Some((expr, depth)) = left.pop() {
+        deepest = deepest.max(depth);
+        match expr {
+            Expr::Number(_) | Expr::String(_) | Expr::Selector(_) | Expr::Range(_) => {}
+            Expr::Subquery(e) => left.push((&e.expr, depth + 1)),
+            Expr::Call(e) => left.extend(e.args.iter().map(|arg| (arg, depth + 1))),
+            Expr::Aggregate(e) => {
+                left.push((&e.expr, depth + 1));
+                left.extend(e.param.iter().map(|param| (&**param, depth + 1)));
+            }
+            Expr::Binary(e) => left.extend([(&*e.left, depth + 1), (&*e.right, depth + 1)]),
+            Expr::Unary(e) => left.push((&e.expr, depth + 1)),
+            Expr::Paren(e) => left.push((&e.expr, depth + 1)),
+        }
+    }
+    deepest
+}
+
+/// In what surroundings an expression is evaluated.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Env {
+    pub(crate) steps: Steps,
+    /// Below `histogram_count` and its like: selectors say whether counters were reset.
+    pub(crate) detect_resets: bool,
+    /// Below something that needs the histograms as they are stored.
+    pub(crate) blocked: bool,
+}
+
+/// Walks the syntax tree of one query.
+pub(crate) struct Evaluator<'q> {
+    pub(crate) reader: &'q dyn MetricReader,
+    /// The query as it was written.
+    pub(crate) text: &'q str,
+    pub(crate) options: &'q EngineOptions,
+    pub(crate) times: QueryTimes,
+    pub(crate) lookback_ms: i64,
+    pub(crate) budget: &'q Arc<Budget>,
+    pub(crate) notes: Notes,
+    /// Selections made so far: what two parts of a query select alike is looked up once.
+    pub(crate) selections: Vec<(TimeRange, Vec<Matcher>, Vec<Arc<dyn Series>>)>,
+}
+
+/// An expression without the parentheses around it.
+pub(crate) fn unparen(mut expr: &Expr) -> &Expr {
+    while let Expr::Paren(paren) = expr {
+        expr = &paren.expr;
+    }
+    expr
+}
+
+impl<'q> Evaluator<'q> {
+    fn top(&mut self, expr: &Expr, env: Env) -> Result<Raw, QueryError> {
+        match expr.value_type() {
+            ValueType::Scalar => Ok(Raw::Scalar(self.scalar(expr, env)?)),
+            ValueType::String => match unparen(expr) {
+                Expr::String(text) => Ok(Raw::Text(text.value.clone())),
+                _ => Err(unexpected("string")),
+            },
+            ValueType::Vector => Ok(Raw::Rows(self.rows(expr, env)?)),
+            ValueType::Matrix => match unparen(expr) {
+                Expr::Range(selector) => self.raw_range(selector, env).map(Raw::Series),
+                Expr::Subquery(subquery) => {
+                    let (rows, steps) = self.subquery_rows(subquery, env)?;
+                    Ok(Raw::Series(rows.into_iter().map(|row| row_points(row, steps)).collect()))
+                }
+                _ => Err(unexpected("range vector")),
+            },
+            ValueType::None => Err(unexpected("no value")),
+        }
+    }
+
+    /// The rows of a vector expression.
+    pub(crate) fn rows(&mut self, expr: &Expr, env: Env) -> Result<Vec<Row>, QueryError> {
+        let source = self.source(expr, env)?;
+        self.collect(source, env)
+    }
+
+    /// Computes all rows of a source.
+    pub(crate) fn collect(&mut self, source: Box<dyn Rows + '_>, env: Env) -> Result<Vec<Row>, QueryError> {
+        collect(source, env.steps.count, self.options.threads, self.budget, &mut self.notes)
+    }
+
+    /// Takes rows that an operator made from the budget.
+    pub(crate) fn charge(&self, rows: &mut [Row]) -> Result<(), QueryError> {
+        for row in rows {
+            row.charge = self.budget.charge(row.cells.weight(), row_bytes(row.cells.values.len()))?;
+        }
+        self.budget.check()
+    }
+
+    /// The rows of a vector expression, computed as they are asked for where that is possible.
+    pub(crate) fn source(&mut self, expr: &Expr, env: Env) -> Result<Box<dyn Rows + 'q>, QueryError> {
+        self.budget.check()?;
+        let expr = unparen(expr);
+        if env.steps.count == 0 {
+            return Ok(Box::new(Ready(Vec::new())));
+        }
+        if env.steps.count > 1 && is_step_invariant(expr) {
+            let once = Env { steps: Steps::instant(env.steps.start_ms), ..env };
+            let mut rows = self.rows(expr, once)?;
+            for row in &mut rows {
+                row.cells = row.cells.broadcast(env.steps.count);
+            }
+            self.charge(&mut rows)?;
+            return Ok(Box::new(Ready(rows)));
+        }
+        match expr {
+            Expr::Selector(selector) => self.instant_selector(selector, env, Pick::Value),
+            Expr::Call(call) => self.call(call, env),
+            Expr::Aggregate(aggregate) => Ok(Box::new(Ready(self.aggregate(aggregate, env)?))),
+            Expr::Binary(binary) => self.binary(binary, env),
+            Expr::Unary(unary) => {
+                let rows = self.source(&unary.expr, env)?;
+                if !unary.negative {
+                    return Ok(rows);
+                }
+                self.without_names(rows, env, |cells, _| negate(cells))
+            }
+            Expr::Number(_) | Expr::String(_) | Expr::Range(_) | Expr::Subquery(_) | Expr::Paren(_) => {
+                Err(unexpected(expr.value_type().documented()))
+            }
+        }
+    }
+
+    /// Applies a change to every row and removes the names, at once or at the end of the query.
+    pub(crate) fn without_names(
+        &mut self,
+        rows: Box<dyn Rows + 'q>,
+        env: Env,
+        map: impl Fn(&mut Cells, &mut Notes) + Sync + 'q,
+    ) -> Result<Box<dyn Rows + 'q>, QueryError> {
+        if self.options.delayed_name_removal {
+            return Ok(Box::new(Mapped { rows, labels: None, drop_name: true, map }));
+        }
+        let labels: Vec<Labels> = (0..rows.len()).map(|at| without_metadata(rows.labels(at))).collect();
+        let has_equal = has_equal_labels(labels.iter());
+        let mapped = Box::new(Mapped { rows, labels: Some(labels), drop_name: false, map });
+        if !has_equal {
+            return Ok(mapped);
+        }
+        Ok(Box::new(Ready(merge_equal(self.collect(mapped, env)?)?)))
+    }
+
+    /// The series that match, looked up once for equal matchers and times.
+    pub(crate) fn select(
+        &mut self,
+        range: TimeRange,
+        matchers: &[Matcher],
+    ) -> Result<Vec<Arc<dyn Series>>, QueryError> {
+        if let Some((_, _, series)) = self.selections.iter().find(|(r, m, _)| *r == range && m == matchers) {
+            return Ok(series.clone());
+        }
+        let series = self.reader.select(range, matchers)?;
+        self.budget.count_series(series.len() as u64);
+        self.selections.push((range, matchers.to_vec(), series.clone()));
+        Ok(series)
+    }
+
+    /// The times that an instant selector looks at.
+    pub(crate) fn lookback_range(&self, env: Env, fixed_ms: Option<i64>, offset_ms: i64) -> TimeRange {
+        let first = fixed_ms.unwrap_or(env.steps.start_ms).saturating_sub(offset_ms);
+        let last = fixed_ms.unwrap_or(env.steps.end_ms()).saturating_sub(offset_ms);
+        TimeRange { start_ms: first.saturating_sub(self.lookback_ms).saturating_add(1), end_ms: last }
+    }
+
+    /// An instant selector.
+    pub(crate) fn instant_selector(
+        &mut self,
+        selector: &VectorSelector,
+        env: Env,
+        pick: Pick,
+    ) -> Result<Box<dyn Rows + 'q>, QueryError> {
+        let offset_ms = self.times.offset_ms(selector.offset.as_ref())?;
+        let fixed_ms = selector.at.map(|at| self.times.at_ms(at));
+        if selector.extension == Extension::Smoothed && pick == Pick::Value {
+            return self.smoothed_selector(selector, env, offset_ms, fixed_ms);
+        }
+        let range = self.lookback_range(env, fixed_ms, offset_ms);
+        Ok(Box::new(Instant {
+            feed: Feed::Store(self.select(range, &selector.matchers)?),
+            steps: env.steps,
+            offset_ms,
+            fixed_ms,
+            lookback_ms: self.lookback_ms,
+            pick,
+            detect_resets: env.detect_resets,
+            drop_name: pick != Pick::Value && pick != Pick::TimeMs,
+            budget: self.budget,
+        }))
+    }
+
+    /// `x smoothed`: interpolates between the samples around each step.
+    fn smoothed_selector(
+        &mut self,
+        selector: &VectorSelector,
+        env: Env,
+        offset_ms: i64,
+        fixed_ms: Option<i64>,
+    ) -> Result<Box<dyn Rows + 'q>, QueryError> {
+        let windows = Windows {
+            steps: env.steps,
+            range_ms: self.lookback_ms,
+            offset_ms,
+            fixed_ms,
+            before_ms: 0,
+            after_ms: self.lookback_ms,
+        };
+        let series = self.select(window_range(&windows), &selector.matchers)?;
+        let function = |window: &super::window::Window<'_>, _: usize, remarks: &mut Remarks| {
+            let now = window.end_ms;
+            if window.is_mixed() {
+                remarks.mixed_floats_histograms = true;
+                return Cell::Absent;
+            }
+            let times = if window.ht.is_empty() { window.t } else { window.ht };
+            let next = times.partition_point(|t| *t < now);
+            let has_next = next < times.len();
+            if has_next && times[next] == now {
+                return match window.h.get(next) {
+                    Some(histogram) => Cell::Histogram(histogram.clone()),
+                    None => Cell::Float(window.v[next]),
+                };
+            }
+            let Some(before) = next.checked_sub(1) else { return Cell::Absent };
+            if window.ht.is_empty() {
+                let (t, v) = (window.t, window.v);
+                return Cell::Float(match has_next {
+                    true => interpolate((t[before], v[before]), (t[next], v[next]), now, false),
+                    false => v[before],
+                });
+            }
+            let h = window.h;
+            if !has_next {
+                let mut last = (*h[before]).clone();
+                last.counter_reset_hint = CounterResetHint::Unknown;
+                return last.into();
+            }
+            let is_counter =
+                [before, next].iter().any(|at| h[*at].counter_reset_hint != CounterResetHint::Gauge);
+            if h[before].uses_custom_buckets() != h[next].uses_custom_buckets() {
+                remarks.mixed_exponential_custom = true;
+                return Cell::Absent;
+            }
+            let (a, b) = ((times[before], &h[before]), (times[next], &h[next]));
+            match interpolate_histogram(a, b, now, is_counter, remarks) {
+                Ok(histogram) => histogram.into(),
+                Err(_) => {
+                    remarks.mixed_exponential_custom = true;
+                    Cell::Absent
+                }
+            }
+        };
+        Ok(Box::new(WindowRows {
+            feed: Feed::Store(series),
+            labels: None,
+            windows,
+            with_start: false,
+            detect_resets: env.detect_resets,
+            drop_name: false,
+            span: selector.span,
+            wants_counter: None,
+            budget: self.budget,
+            function,
+            whole_row: None,
+        }))
+    }
+
+    /// The samples of a range selector that is the whole query.
+    fn raw_range(
+        &mut self,
+        selector: &MatrixSelector,
+        env: Env,
+    ) -> Result<Vec<(MatrixSeries, bool)>, QueryError> {
+        let windows = self.windows(selector, env)?;
+        let series = self.select(window_range(&windows), &selector.selector.matchers)?;
+        let (start_ms, end_ms) = windows.bounds_ms(0);
+        let from_ms = start_ms.saturating_sub(windows.before_ms);
+        let to_ms = end_ms.saturating_add(windows.after_ms);
+        let mut samples = model::sample::Samples::default();
+        let mut split = super::leaf::Split::default();
+        let mut out = Vec::new();
+        let feed = Feed::Store(series);
+        for at in 0..feed.len() {
+            self.budget.check()?;
+            feed.read(at, &mut samples, self.budget)?;
+            split.load(&mut samples, false);
+            let inside = |t: &&i64| **t > from_ms && **t <= to_ms;
+            let mut points: Vec<(i64, SampleValue)> = split
+                .t
+                .iter()
+                .zip(&split.v)
+                .filter(|(t, _)| inside(t))
+                .map(|(t, v)| (*t, SampleValue::Float(*v)))
+                .collect();
+            let floats = points.len();
+            points.extend(
+                split
+                    .ht
+                    .iter()
+                    .zip(&split.h)
+                    .filter(|(t, _)| inside(t))
+                    .map(|(t, h)| (*t, SampleValue::Histogram(h.clone()))),
+            );
+            let extension = selector.selector.extension;
+            if extension != Extension::None {
+                if points.len() > floats {
+                    let name = if extension == Extension::Anchored { "anchored" } else { "smoothed" };
+                    return Err(QueryError::Execution(format!(
+                        "{name} modifier is not supported with histograms"
+                    )));
+                }
+                points = extend(&points, start_ms, end_ms, extension == Extension::Smoothed);
+            }
+            points.sort_by_key(|(time, _)| *time);
+            self.budget.count_looked_at(points.len() as u64);
+            if !points.is_empty() {
+                out.push((MatrixSeries { labels: feed.labels(at).clone(), points }, false));
+            }
+        }
+        Ok(out)
+    }
+
+    /// The windows of a range selector.
+    pub(crate) fn windows(&self, selector: &MatrixSelector, env: Env) -> Result<Windows, QueryError> {
+        let inner = &selector.selector;
+        let (before_ms, after_ms) = match inner.extension {
+            Extension::None => (0, 0),
+            Extension::Anchored => (self.lookback_ms, 0),
+            Extension::Smoothed => (self.lookback_ms, self.lookback_ms),
+        };
+        Ok(Windows {
+            steps: env.steps,
+            range_ms: self.times.positive_ms(&selector.range)?,
+            offset_ms: self.times.offset_ms(inner.offset.as_ref())?,
+            fixed_ms: inner.at.map(|at| self.times.at_ms(at)),
+            before_ms,
+            after_ms,
+        })
+    }
+}
+
+/// The times that windows look at.
+pub(crate) fn window_range(windows: &Windows) -> TimeRange {
+    let (first, _) = windows.bounds_ms(0);
+    let (_, last) = windows.bounds_ms(windows.steps.count.saturating_sub(1));
+    TimeRange {
+        start_ms: first.saturating_sub(windows.before_ms).saturating_add(1),
+        end_ms: last.saturating_add(windows.after_ms),
+    }
+}
+
+/// The floats of an `anchored` or `smoothed` range with values put at its bounds.
+fn extend(
+    points: &[(i64, SampleValue)],
+    start_ms: i64,
+    end_ms: i64,
+    smoothed: bool,
+) -> Vec<(i64, SampleValue)> {
+    let floats: Vec<(i64, f64)> = points
+        .iter()
+        .filter_map(|(t, value)| match value {
+            SampleValue::Float(v) => Some((*t, *v)),
+            SampleValue::Histogram(_) => None,
+        })
+        .collect();
+    let Some(mut last) = floats.len().checked_sub(1) else { return Vec::new() };
+    let first = floats[..last].partition_point(|(t, _)| *t <= start_ms).saturating_sub(1);
+    if smoothed {
+        last = floats[..last].partition_point(|(t, _)| *t < end_ms);
+    }
+    if floats[last].0 <= start_ms {
+        return Vec::new();
+    }
+    let left = match smoothed && floats[first].0 < start_ms {
+        true => interpolate(floats[first], floats[first + 1], start_ms, false),
+        false => floats[first].1,
+    };
+    let right = match smoothed && last > 0 && floats[last].0 > end_ms {
+        true => interpolate(floats[last - 1], floats[last], end_ms, false),
+        false => floats[last].1,
+    };
+    let inner = floats.iter().filter(|(t, _)| *t > start_ms && *t < end_ms);
+    std::iter::once((start_ms, left))
+        .chain(inner.copied())
+        .chain(std::iter::once((end_ms, right)))
+        .map(|(t, v)| (t, SampleValue::Float(v)))
+        .collect()
+}
+
+/// Changes the sign of all values.
+fn negate(cells: &mut Cells) {
+    for step in 0..cells.values.len() {
+        if let Some(histogram) = cells.histogram(step) {
+            let mut negative = (**histogram).clone();
+            negative.scale(-1.0);
+            cells.set_histogram(step, Arc::new(negative));
+        } else if cells.is_present(step) {
+            cells.values[step] = -cells.values[step];
+        }
+    }
+}
+
+/// The parser lets only fitting types through; this is for trees that were made otherwise.
+pub(crate) fn unexpected(what: &str) -> QueryError {
+    QueryError::Execution(format!("unexpected expression of type {what}"))
+}
+
+/// Functions whose value depends on the evaluation time even if their arguments do not.
+const TIME_DEPENDENT: [&str; 11] = [
+    "days_in_month",
+    "day_of_month",
+    "day_of_week",
+    "day_of_year",
+    "hour",
+    "minute",
+    "month",
+    "year",
+    "predict_linear",
+    "time",
+    "timestamp",
+];
+
+/// Whether an expression has the same value at all steps, because `@` fixes all it reads.
+pub(crate) fn is_step_invariant(expr: &Expr) -> bool {
+    match expr {
+        Expr::Number(_) | Expr::String(_) => true,
+        Expr::Selector(selector) => selector.at.is_some(),
+        Expr::Range(range) => range.selector.at.is_some(),
+        Expr::Subquery(subquery) => subquery.at.is_some(),
+        Expr::Paren(paren) => is_step_invariant(&paren.expr),
+        Expr::Unary(unary) => is_step_invariant(&unary.expr),
+        Expr::Binary(binary) => is_step_invariant(&binary.left) && is_step_invariant(&binary.right),
+        Expr::Aggregate(aggregate) => {
+            is_step_invariant(&aggregate.expr) && aggregate.param.as_deref().is_none_or(is_step_invariant)
+        }
+        Expr::Call(call) => {
+            let arguments_are = call.args.iter().all(is_step_invariant);
+            let name = call.function.name;
+            let is_time_of_sample =
+                name == "timestamp" && call.args.iter().all(|arg| matches!(unparen(arg), Expr::Selector(_)));
+            arguments_are && (!TIME_DEPENDENT.contains(&name) || is_time_of_sample)
+        }
+    }
+}
+
+/// Adds the note that sorting has no effect over a range.
+pub(crate) fn note_sort_in_range(notes: &mut Notes, span: crate::ast::Span) {
+    notes.add(Note::SortInRange, span);
+}

@@ -1,0 +1,284 @@
+//! Rows that are computed one at a time: what leaves and simple operators yield, and what
+//! aggregations consume without holding it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use foldhash::fast::RandomState;
+use model::labels::Labels;
+use model::sample::Samples;
+
+use super::QueryError;
+use super::annotations::Notes;
+use super::budget::Budget;
+use super::value::{Cells, Row};
+
+/// A map with a fast hash; keys come from labels a store has already taken.
+pub(crate) type FastMap<K, V> = HashMap<K, V, RandomState>;
+
+/// Memory that is reused from series to series, one a thread.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    pub(crate) samples: Samples,
+    pub(crate) split: super::leaf::Split,
+    pub(crate) plan: super::window::Plan,
+}
+
+/// A list of rows whose labels are known and whose cells are computed when asked for, in any order
+/// and by several threads.
+pub(crate) trait Rows: Sync {
+    /// How many there are. Some may turn out to have no sample.
+    fn len(&self) -> usize;
+
+    /// The labels of a row.
+    fn labels(&self, at: usize) -> &Labels;
+
+    /// Whether the row's name is to be removed at the end.
+    fn drop_name(&self, at: usize) -> bool;
+
+    /// Computes a row into `cells`, which may hold anything before.
+    fn fill(
+        &self,
+        at: usize,
+        scratch: &mut Scratch,
+        cells: &mut Cells,
+        notes: &mut Notes,
+    ) -> Result<(), QueryError>;
+
+    /// All rows, if they are there already.
+    fn take(&mut self) -> Option<Vec<Row>> {
+        None
+    }
+}
+
+/// Rows that are there already.
+pub(crate) struct Ready(pub(crate) Vec<Row>);
+
+impl Rows for Ready {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn labels(&self, at: usize) -> &Labels {
+        &self.0[at].labels
+    }
+
+    fn drop_name(&self, at: usize) -> bool {
+        self.0[at].drop_name
+    }
+
+    fn fill(&self, at: usize, _: &mut Scratch, cells: &mut Cells, _: &mut Notes) -> Result<(), QueryError> {
+        cells.values.clone_from(&self.0[at].cells.values);
+        cells.histograms.clone_from(&self.0[at].cells.histograms);
+        Ok(())
+    }
+
+    fn take(&mut self) -> Option<Vec<Row>> {
+        Some(std::mem::take(&mut self.0))
+    }
+}
+
+/// A change to each row of another list that leaves its labels alone, but for the name.
+pub(crate) struct Mapped<'q, F> {
+    pub(crate) rows: Box<dyn Rows + 'q>,
+    /// New labels, if they change.
+    pub(crate) labels: Option<Vec<Labels>>,
+    pub(crate) drop_name: bool,
+    pub(crate) map: F,
+}
+
+impl<F> Rows for Mapped<'_, F>
+where
+    F: Fn(&mut Cells, &mut Notes) + Sync,
+{
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn labels(&self, at: usize) -> &Labels {
+        match &self.labels {
+            Some(labels) => &labels[at],
+            None => self.rows.labels(at),
+        }
+    }
+
+    fn drop_name(&self, at: usize) -> bool {
+        self.drop_name || self.rows.drop_name(at)
+    }
+
+    fn fill(
+        &self,
+        at: usize,
+        scratch: &mut Scratch,
+        cells: &mut Cells,
+        notes: &mut Notes,
+    ) -> Result<(), QueryError> {
+        self.rows.fill(at, scratch, cells, notes)?;
+        (self.map)(cells, notes);
+        Ok(())
+    }
+}
+
+/// Rows handled by one thread before it looks for more, and between two looks at the deadline.
+const BATCH_ROWS: usize = 64;
+
+/// Runs `work` over batches of rows with up to `threads` threads; the results come in the order of
+/// the batches. Which rows make a batch does not depend on the number of threads.
+pub(crate) fn in_batches<R: Send>(
+    count: usize,
+    batch_rows: usize,
+    threads: usize,
+    budget: &Budget,
+    notes: &mut Notes,
+    work: impl Fn(std::ops::Range<usize>, &mut Scratch, &mut Notes) -> Result<R, QueryError> + Sync,
+) -> Result<Vec<R>, QueryError> {
+    let batches = count.div_ceil(batch_rows.max(1));
+    let range = |batch: usize| batch * batch_rows..((batch + 1) * batch_rows).min(count);
+    let threads = threads.min(batches).max(1);
+    if threads == 1 {
+        let mut scratch = Scratch::default();
+        return (0..batches)
+            .map(|batch| {
+                budget.check()?;
+                work(range(batch), &mut scratch, notes)
+            })
+            .collect();
+    }
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<(usize, R, Notes)>> = Mutex::new(Vec::with_capacity(batches));
+    let failed: Mutex<Option<QueryError>> = Mutex::new(None);
+    let run = || {
+        let mut scratch = Scratch::default();
+        loop {
+            let batch = next.fetch_add(1, Ordering::Relaxed);
+            if batch >= batches {
+                return;
+            }
+            let mut own = Notes::default();
+            match budget.check().and_then(|()| work(range(batch), &mut scratch, &mut own)) {
+                Ok(result) => lock(&done).push((batch, result, own)),
+                Err(error) => {
+                    lock(&failed).get_or_insert(error);
+                    next.store(batches, Ordering::Relaxed);
+                    return;
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(run);
+        }
+        run();
+    });
+    if let Some(error) = lock(&failed).take() {
+        return Err(error);
+    }
+    let mut done = std::mem::take(&mut *lock(&done));
+    done.sort_by_key(|(batch, _, _)| *batch);
+    Ok(done
+        .into_iter()
+        .map(|(_, result, own)| {
+            notes.merge(own);
+            result
+        })
+        .collect())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Computes all rows and keeps those that have a sample.
+pub(crate) fn collect(
+    mut rows: Box<dyn Rows + '_>,
+    steps: usize,
+    threads: usize,
+    budget: &Arc<Budget>,
+    notes: &mut Notes,
+) -> Result<Vec<Row>, QueryError> {
+    if let Some(ready) = rows.take() {
+        return Ok(ready);
+    }
+    let rows = &*rows;
+    let batches = in_batches(rows.len(), BATCH_ROWS, threads, budget, notes, |range, scratch, notes| {
+        let mut out = Vec::with_capacity(range.len());
+        for at in range {
+            let mut cells = Cells::absent(0);
+            rows.fill(at, scratch, &mut cells, notes)?;
+            if cells.any_present() {
+                let mut row = Row::new(rows.labels(at).clone(), rows.drop_name(at), cells);
+                row.charge = budget.charge(row.cells.weight(), row_bytes(steps))?;
+                out.push(row);
+            }
+        }
+        Ok(out)
+    })?;
+    Ok(batches.into_iter().flatten().collect())
+}
+
+/// The labels that are listed, or those that are not and not the name either, as a map key.
+pub(crate) fn label_key(labels: &Labels, names: &[String], listed: bool, key: &mut String) {
+    key.clear();
+    for (name, value) in labels {
+        let is_listed = names.iter().any(|n| n == name);
+        if if listed { is_listed } else { !is_listed && name != model::METRIC_NAME } {
+            for part in [name, value] {
+                // Lengths keep apart what runs together otherwise.
+                let mut length = part.len();
+                while length >= 0x40 {
+                    key.push(char::from((length & 0x3f) as u8 | 0x40));
+                    length >>= 6;
+                }
+                key.push(char::from(length as u8));
+                key.push_str(part);
+            }
+        }
+    }
+}
+
+/// What the floats of a row take in memory.
+pub(crate) fn row_bytes(steps: usize) -> u64 {
+    (steps as u64).saturating_mul(8).saturating_add(64)
+}
+
+/// Joins rows with equal labels into one. Fails if two of them have a sample at the same step.
+pub(crate) fn merge_equal(rows: Vec<Row>) -> Result<Vec<Row>, QueryError> {
+    let mut places: FastMap<(Labels, bool), usize> =
+        FastMap::with_capacity_and_hasher(rows.len(), RandomState::default());
+    let mut merged: Vec<Row> = Vec::with_capacity(rows.len());
+    for row in rows {
+        match places.entry((row.labels.clone(), row.drop_name)) {
+            std::collections::hash_map::Entry::Vacant(vacant) => {
+                vacant.insert(merged.len());
+                merged.push(row);
+            }
+            std::collections::hash_map::Entry::Occupied(occupied) => {
+                let into = &mut merged[*occupied.get()].cells;
+                for step in 0..row.cells.values.len() {
+                    if !row.cells.is_present(step) {
+                        continue;
+                    }
+                    if into.is_present(step) {
+                        return Err(same_labelset());
+                    }
+                    into.set(step, row.cells.get(step));
+                }
+            }
+        }
+    }
+    Ok(merged)
+}
+
+/// Two series of a result have the same labels.
+pub(crate) fn same_labelset() -> QueryError {
+    QueryError::Execution("vector cannot contain metrics with the same labelset".to_string())
+}
+
+/// Whether two rows have the same labels.
+pub(crate) fn has_equal_labels<'a>(labels: impl Iterator<Item = &'a Labels>) -> bool {
+    let mut seen: std::collections::HashSet<&Labels, RandomState> = std::collections::HashSet::default();
+    let mut labels = labels;
+    labels.any(|labels| !seen.insert(labels))
+}
