@@ -307,10 +307,9 @@ impl Dispatcher {
         for labels in &group.alerts {
             let fingerprint = labels.fingerprint();
             let is_resolved = content.resolved.contains(&fingerprint);
-            if (is_resolved && sends_resolved) || content.firing.contains(&fingerprint) {
-                if let Some(held) = self.alerts.get(labels) {
-                    alerts.push(Told { alert: held.alert.clone(), is_resolved });
-                }
+            let is_told = (is_resolved && sends_resolved) || content.firing.contains(&fingerprint);
+            if let Some(held) = self.alerts.get(labels).filter(|_| is_told) {
+                alerts.push(Told { alert: held.alert.clone(), is_resolved });
             }
         }
         alerts.sort_by(|a, b| alert_order(&a.alert.labels, &b.alert.labels));
