@@ -189,7 +189,7 @@ mod tests {
         inhibitor.insert(&one);
         inhibitor.insert(&two);
         let target = labels(&[("t", "1")]);
-        assert_eq!(inhibitor.inhibited_by(&target, 9, |source| *source == two), [two.clone()]);
+        assert_eq!(inhibitor.inhibited_by(&target, 9, |source| *source == two).len(), 1);
         assert!(inhibitor.inhibited_by(&target, 9, |_| false).is_empty());
     }
 

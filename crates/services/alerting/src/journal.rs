@@ -278,4 +278,18 @@ mod tests {
         assert!(journal.is_whole());
         assert_eq!(fs::read_to_string(found.set_aside.unwrap()).unwrap(), "something else");
     }
+
+    #[test]
+    fn after_a_full_disk_the_log_is_whole_again_once_written_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut journal, _) = Journal::open(dir.path()).unwrap();
+        journal.append(&[record("a")]).unwrap();
+        journal.file = Some(OpenOptions::new().write(true).open("/dev/full").unwrap());
+        assert_eq!(journal.append(&[record("b")]).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert!(!journal.is_whole() && journal.append(&[record("c")]).is_err());
+        journal.rewrite(&[record("a"), record("b"), record("c")]).unwrap();
+        assert!(journal.is_whole());
+        let (_, found) = Journal::open(dir.path()).unwrap();
+        assert_eq!(found.records.len(), 3);
+    }
 }

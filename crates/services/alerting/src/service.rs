@@ -333,25 +333,30 @@ impl Driver {
     /// time the whole state is written anew.
     async fn write(&mut self, records: Vec<Record>) {
         let Some(mut journal) = self.journal.take() else { return };
-        let must_rewrite = !journal.is_whole();
-        if must_rewrite && self.rewrite_tried.as_ref().is_some_and(|mark| mark.elapsed() < REWRITE_PAUSE) {
+        let is_time = self.rewrite_tried.as_ref().is_none_or(|mark| mark.elapsed() >= REWRITE_PAUSE);
+        let rewrites = is_time && (!journal.is_whole() || journal.wants_rewrite());
+        if !rewrites && (records.is_empty() || !journal.is_whole()) {
             self.journal = Some(journal);
             return;
         }
-        if records.is_empty() && !must_rewrite {
-            self.journal = Some(journal);
-            return;
-        }
-        // All of these are in the state already, so a rewrite covers them.
-        let rewrites = must_rewrite || journal.wants_rewrite();
-        let records = if rewrites { self.shared.dispatcher.lock().records().collect() } else { records };
+        // What is in `records` is in the state already, so a rewrite covers it.
+        let state: Option<Vec<Record>> = rewrites.then(|| self.shared.dispatcher.lock().records().collect());
         let written = tokio::task::spawn_blocking(move || {
-            let result = if rewrites { journal.rewrite(&records) } else { journal.append(&records) };
+            let result = match &state {
+                Some(state) => match journal.rewrite(state) {
+                    // No room for a second log; the first may still have some.
+                    Err(_) if journal.is_whole() => journal.append(&records),
+                    other => other,
+                },
+                None => journal.append(&records),
+            };
             (journal, result)
         });
         match written.await {
             Ok((journal, result)) => {
-                self.rewrite_tried = rewrites.then(|| self.shared.clock.mark());
+                if rewrites {
+                    self.rewrite_tried = Some(self.shared.clock.mark());
+                }
                 if let Err(error) = result {
                     self.shared.log.failures.fetch_add(1, Ordering::Relaxed);
                     tracing::error!(%error, "the alerting log could not be written; notifications go on");

@@ -229,8 +229,9 @@ impl Dispatcher {
             let Some(held) = self.alerts.get(labels) else { continue };
             let fingerprint = labels.fingerprint();
             let has_ended = held.is_resolved_at(now_ms);
-            // Who was told that it fires is told that it ended, even if it is inhibited by now.
-            if !(has_ended && ledger.told.contains(&fingerprint)) && self.is_inhibited(labels, now_ms) {
+            // Who was told that it fires, or may have been, is told that it ended, even if it is
+            // inhibited by now.
+            if !(has_ended && ledger.may_know(fingerprint)) && self.is_inhibited(labels, now_ms) {
                 inhibited = true;
                 continue;
             }
@@ -306,10 +307,9 @@ impl Dispatcher {
         for labels in &group.alerts {
             let fingerprint = labels.fingerprint();
             let is_resolved = content.resolved.contains(&fingerprint);
-            if (is_resolved && sends_resolved) || content.firing.contains(&fingerprint) {
-                if let Some(held) = self.alerts.get(labels) {
-                    alerts.push(Told { alert: held.alert.clone(), is_resolved });
-                }
+            let is_told = (is_resolved && sends_resolved) || content.firing.contains(&fingerprint);
+            if let Some(held) = self.alerts.get(labels).filter(|_| is_told) {
+                alerts.push(Told { alert: held.alert.clone(), is_resolved });
             }
         }
         alerts.sort_by(|a, b| alert_order(&a.alert.labels, &b.alert.labels));
@@ -493,11 +493,7 @@ impl Dispatcher {
             let fingerprint = labels.fingerprint();
             let must_hear = integrations.iter().any(|integration| {
                 let ledger = ledgers.and_then(|ledgers| ledgers.get(&integration.name));
-                integration.sends_resolved()
-                    && ledger.is_some_and(|ledger| {
-                        ledger.told.contains(&fingerprint)
-                            || (ledger.owed.contains(&fingerprint) && !self.is_inhibited(labels, now_ms))
-                    })
+                integration.sends_resolved() && ledger.is_some_and(|ledger| ledger.may_know(fingerprint))
             });
             let is_too_old = held.alert.ends_at_ms.saturating_add(self.limits.retention_ms) < now_ms;
             if must_hear && is_too_old {

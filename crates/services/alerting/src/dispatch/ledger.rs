@@ -41,21 +41,27 @@ impl Ledger {
         now_ms: i64,
     ) -> Option<Reason> {
         let Content { firing, resolved } = content;
-        let owes_resolved = sends_resolved && !resolved.is_disjoint(&self.owed);
+        // Ends of what the receiver may take for firing.
+        let owes_ends = sends_resolved && resolved.iter().any(|fingerprint| self.may_know(*fingerprint));
         if self.sent_at_ms == 0 {
-            return (!firing.is_empty() || owes_resolved).then_some(Reason::First);
+            return (!firing.is_empty() || owes_ends).then_some(Reason::First);
         }
         if !firing.is_subset(&self.firing) {
             return Some(if self.firing.is_empty() { Reason::First } else { Reason::NewAlerts });
         }
         if firing.is_empty() {
-            let matters = !self.firing.is_empty() || !resolved.is_disjoint(&self.told) || owes_resolved;
-            return matters.then_some(Reason::AllResolved);
+            return (!self.firing.is_empty() || owes_ends).then_some(Reason::AllResolved);
         }
-        if sends_resolved && !resolved.is_subset(&self.resolved) {
+        if owes_ends || (sends_resolved && !resolved.is_subset(&self.resolved)) {
             return Some(Reason::SomeResolved);
         }
         (self.sent_at_ms < now_ms.saturating_sub(repeat_interval_ms)).then_some(Reason::Repeat)
+    }
+
+    /// Whether the receiver knows, or may know from an attempt whose answer got lost, that an alert
+    /// fires.
+    pub fn may_know(&self, fingerprint: u64) -> bool {
+        self.told.contains(&fingerprint) || self.owed.contains(&fingerprint)
     }
 
     /// Notes that an attempt is about to be made. Returns whether that is news.

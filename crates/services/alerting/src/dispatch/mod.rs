@@ -359,13 +359,16 @@ impl Dispatcher {
     /// were there before whether they were flushed and when they are due.
     fn join_groups(&mut self, labels: &Labels, now_ms: i64, known: &HashMap<String, (bool, i64)>) {
         let Some(held) = self.alerts.get(labels) else { return };
-        let starts_at_ms = held.alert.starts_at_ms;
+        let (starts_at_ms, has_ended) = (held.alert.starts_at_ms, held.has_ended);
         let config = self.config.clone();
         let mut joined = held.groups.clone();
         for at in held.routes.clone() {
             let Some(route) = config.routes.get(at) else { continue };
             let mut group_labels = route.group_by.group_labels(labels);
             let mut name = format!("{}:{group_labels}", route.name);
+            if has_ended && !self.may_know(&name, labels.fingerprint()) {
+                continue; // Nobody has to be told that it ended.
+            }
             let is_full = self.groups.len() >= self.limits.groups_max;
             if is_full && !self.group_by_name.contains_key(&name) {
                 self.counters.overflowed += 1;
@@ -418,6 +421,22 @@ impl Dispatcher {
         }
     }
 
+    /// Routes an alert anew. One that has ended joins only groups whose receivers have to be told.
+    fn rejoin_groups(&mut self, labels: &Labels, now_ms: i64, known: &HashMap<String, (bool, i64)>) {
+        if let Some(held) = self.alerts.get_mut(labels) {
+            held.routes = self.config.routes.matching(labels);
+        }
+        self.join_groups(labels, now_ms, known);
+        if self.alerts.get(labels).is_some_and(|held| held.groups.is_empty()) {
+            self.drop_alert(labels);
+        }
+    }
+
+    fn may_know(&self, group: &str, fingerprint: u64) -> bool {
+        let ledgers = self.ledgers.get(group).into_iter().flat_map(BTreeMap::values);
+        ledgers.into_iter().any(|ledger| ledger.may_know(fingerprint))
+    }
+
     /// Forgets an alert that no group has any more.
     fn drop_alert(&mut self, labels: &Labels) {
         self.alerts.remove(labels);
@@ -447,10 +466,9 @@ impl Dispatcher {
         for labels in &all {
             self.inhibitor.insert(labels);
             if let Some(held) = self.alerts.get_mut(labels) {
-                held.routes = self.config.routes.matching(labels);
                 held.groups.clear();
             }
-            self.join_groups(labels, now_ms, &known);
+            self.rejoin_groups(labels, now_ms, &known);
         }
         for name in
             known.keys().filter(|name| !self.group_by_name.contains_key(*name)).cloned().collect::<Vec<_>>()
@@ -508,16 +526,18 @@ impl Dispatcher {
 /// Alertmanager's rules for an alert that is already known: within one episode the earliest start
 /// counts and, once it has ended, the latest end; an end that was given counts over a timeout's.
 fn merge(old: &Held, new: &mut Alert, new_has_ended: bool, now_ms: i64) {
-    let known = &old.alert;
-    let overlaps = (new.ends_at_ms > known.starts_at_ms && new.ends_at_ms < known.ends_at_ms)
-        || (new.starts_at_ms > known.starts_at_ms && new.starts_at_ms < known.ends_at_ms);
+    let starts_at_ms = old.alert.starts_at_ms;
+    // If the clock was set back, an end that is known may lie in the future.
+    let ends_at_ms = if old.has_ended { old.alert.ends_at_ms.min(now_ms) } else { old.alert.ends_at_ms };
+    let overlaps = (new.ends_at_ms > starts_at_ms && new.ends_at_ms < ends_at_ms)
+        || (new.starts_at_ms > starts_at_ms && new.starts_at_ms < ends_at_ms);
     if !overlaps {
         return;
     }
-    new.starts_at_ms = new.starts_at_ms.min(known.starts_at_ms);
-    let later = known.ends_at_ms > new.ends_at_ms;
-    if later && if new_has_ended { old.is_resolved_at(now_ms) } else { !old.ends_by_timeout } {
-        new.ends_at_ms = known.ends_at_ms;
+    new.starts_at_ms = new.starts_at_ms.min(starts_at_ms);
+    let is_later = ends_at_ms > new.ends_at_ms;
+    if is_later && if new_has_ended { old.is_resolved_at(now_ms) } else { !old.ends_by_timeout } {
+        new.ends_at_ms = ends_at_ms;
     }
 }
 

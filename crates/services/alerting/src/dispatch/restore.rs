@@ -42,6 +42,10 @@ impl Dispatcher {
                 known.insert(name.clone(), (true, now_ms));
             }
         }
+        // What lies in the future shows by how much the clock was set back since.
+        let sent = self.ledgers.values().flat_map(BTreeMap::values).map(|ledger| ledger.sent_at_ms);
+        let started = self.alerts.values().map(|held| held.alert.starts_at_ms);
+        let set_back_ms = sent.chain(started).max().unwrap_or(now_ms).saturating_sub(now_ms).max(0);
         let renew_by_ms = now_ms.saturating_add(self.config.resolve_timeout_ms);
         let all: Vec<Labels> = self.alerts.keys().cloned().collect();
         for labels in &all {
@@ -49,15 +53,15 @@ impl Dispatcher {
         }
         for labels in &all {
             if let Some(held) = self.alerts.get_mut(labels) {
-                held.routes = self.config.routes.matching(labels);
-                if !held.has_ended && held.alert.ends_at_ms < renew_by_ms {
+                let ends_at_ms = held.alert.ends_at_ms.saturating_sub(set_back_ms);
+                if !held.has_ended && (ends_at_ms < renew_by_ms || set_back_ms > 0) {
                     let mut alert = (*held.alert).clone();
-                    alert.ends_at_ms = renew_by_ms;
+                    alert.ends_at_ms = ends_at_ms.max(renew_by_ms);
                     held.alert = Arc::new(alert);
                     held.ends_by_timeout = true;
                 }
             }
-            self.join_groups(labels, now_ms, &known);
+            self.rejoin_groups(labels, now_ms, &known);
         }
         let gone: Vec<String> =
             self.ledgers.keys().filter(|name| !self.group_by_name.contains_key(*name)).cloned().collect();
