@@ -52,18 +52,15 @@ pub(crate) fn write_block(
 fn next_series(sources: &mut [Peekable<Source<'_>>]) -> Result<Option<(Labels, Vec<Found>)>, Error> {
     let mut least: Option<Labels> = None;
     for source in sources.iter_mut() {
-        match source.peek() {
-            None => {}
-            Some(Ok(found)) => {
-                if least.as_ref().is_none_or(|labels| found.labels < *labels) {
-                    least = Some(found.labels.clone());
-                }
-            }
-            Some(Err(_)) => {
-                if let Some(Err(error)) = source.next() {
-                    return Err(error);
-                }
-            }
+        if matches!(source.peek(), Some(Err(_)))
+            && let Some(Err(error)) = source.next()
+        {
+            return Err(error);
+        }
+        if let Some(Ok(found)) = source.peek()
+            && least.as_ref().is_none_or(|labels| found.labels < *labels)
+        {
+            least = Some(found.labels.clone());
         }
     }
     let Some(labels) = least else { return Ok(None) };

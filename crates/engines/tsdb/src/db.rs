@@ -24,6 +24,11 @@ use crate::stats::{Cardinality, Stats};
 use crate::wal::replay::{self, WalDamage};
 use crate::wal::{WAL_DIR, Wal, WalSync, checkpoint_path, segment_path};
 
+/// The folder for closed chunks of the head; what is in it when the store opens is worthless.
+const SPILL_DIR: &str = "head-chunks";
+/// The folder of Prometheus's own log.
+const PROMETHEUS_WAL_DIR: &str = "wal";
+
 /// A store of metrics in one directory.
 pub struct Db {
     options: Options,
@@ -139,11 +144,19 @@ impl Db {
         let mut opened = Opened::default();
         let blocks = open_blocks(dir, &mut opened)?;
         opened.blocks = blocks.len();
-        opened.foreign_wal = fs::read_dir(dir.join("wal")).is_ok_and(|mut entries| entries.next().is_some());
+        // Prometheus's tools read a directory only if this folder is there.
+        fs::create_dir_all(dir.join(PROMETHEUS_WAL_DIR)).map_err(unwritable)?;
+        opened.foreign_wal =
+            fs::read_dir(dir.join(PROMETHEUS_WAL_DIR)).is_ok_and(|mut entries| entries.next().is_some());
         if opened.foreign_wal {
             tracing::warn!(dir = %dir.display(), "a write-ahead log of Prometheus is here and is not read");
         }
-        let head = Head::new(options.block_range_ms, options.series_max);
+        let spill_dir = dir.join(SPILL_DIR);
+        fs::create_dir_all(&spill_dir).map_err(unwritable)?;
+        for entry in fs::read_dir(&spill_dir).map_err(Error::io("listing", &spill_dir))?.flatten() {
+            fs::remove_file(entry.path()).map_err(Error::io("deleting", &entry.path()))?;
+        }
+        let head = Head::new(options.block_range_ms, options.series_max, spill_dir);
         let db = Db {
             head,
             blocks: RwLock::new(Arc::new(blocks)),
@@ -166,7 +179,10 @@ impl Db {
             fs::remove_file(rubbish).map_err(Error::io("deleting", rubbish))?;
         }
         let blocks = self.blocks();
-        let exists = |ulid: &str| blocks.iter().any(|b| b.meta().ulid == ulid);
+        // A block that was merged since is a source of another one.
+        let exists = |ulid: &str| {
+            blocks.iter().any(|b| b.meta().compaction.sources.iter().any(|source| source == ulid))
+        };
         let mut into = HeadReplay::new(&self.head, &exists);
         let mut replayed = Replayed::default();
         let (mut last, mut size_bytes) = (0, 0);

@@ -10,6 +10,7 @@ mod compact;
 mod db;
 mod error;
 mod head;
+mod mapping;
 mod options;
 mod plan;
 mod postings;

@@ -60,11 +60,7 @@ pub(crate) fn select(index: &dyn PostingIndex, matchers: &[Matcher]) -> Result<V
 
 /// The lists of the values that match (`wanted`) or do not (`!wanted`). Here is where an expression
 /// that names its values outright can be answered without looking at all of them.
-fn lists_of_values(
-    index: &dyn PostingIndex,
-    matcher: &Matcher,
-    wanted: bool,
-) -> Result<Vec<ListRef>, Error> {
+fn lists_of_values(index: &dyn PostingIndex, matcher: &Matcher, wanted: bool) -> Result<Vec<ListRef>, Error> {
     let only = match (matcher.op, wanted) {
         (MatchOp::Equal, true) | (MatchOp::NotEqual, false) => Some(&matcher.value),
         _ => None,
@@ -196,10 +192,6 @@ impl Postings {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.count == 0
-    }
-
-    pub(crate) fn size_bytes(&self) -> usize {
-        self.closed.capacity()
     }
 
     /// Adds a series; it must be above all others.

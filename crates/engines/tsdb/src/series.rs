@@ -46,11 +46,11 @@ impl ChunkHandle {
 
     /// Adds the samples in the range.
     pub(crate) fn decode(&self, range: TimeRange, into: &mut Samples) -> Result<(), Error> {
-        self.with(|encoding, bytes| chunk::decode(encoding, bytes, range, into))?.map_err(|error| {
-            match &self.data {
-                ChunkData::Block(block, _) => Error::corrupt(block.dir(), error),
-                _ => Error::Corrupt(format!("a chunk of the head: {error}")),
-            }
+        self.with(|encoding, bytes| chunk::decode(encoding, bytes, range, into))?.map_err(|error| match &self
+            .data
+        {
+            ChunkData::Block(block, _) => Error::corrupt(block.dir(), error),
+            _ => Error::Corrupt(format!("a chunk of the head: {error}")),
         })
     }
 

@@ -1,102 +1,16 @@
-//! Numbers as the formats write them: Go's shortest form.
+//! Numbers as the formats write and read them.
 
 use model::sample::NORMAL_NAN_BITS;
 
-/// Adds a number as Go writes it with `strconv.FormatFloat(value, 'g', -1, 64)`: the shortest digits
-/// that read back the same, with an exponent below 1e-04 and from 1e+06 on.
+/// Adds a number as the text format has it, such as `1e+06`.
 pub fn push_float(out: &mut Vec<u8>, value: f64) {
-    if value.is_nan() {
-        out.extend_from_slice(b"NaN");
-        return;
-    }
-    if value.is_infinite() {
-        out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
-        return;
-    }
-    if value == 0.0 {
-        out.extend_from_slice(if value.is_sign_negative() { b"-0" } else { b"0" });
-        return;
-    }
-    if value.abs() < 1e6 && value.trunc() == value {
-        out.extend_from_slice(itoa::Buffer::new().format(value as i32).as_bytes());
-        return;
-    }
-    if value < 0.0 {
-        out.push(b'-');
-    }
-    let mut digits = [0u8; 20];
-    let (digits, exponent) = shortest_digits(value.abs(), &mut digits);
-    let [first, rest @ ..] = digits else { return };
-    if !(-4..6).contains(&exponent) {
-        out.push(*first);
-        if !rest.is_empty() {
-            out.push(b'.');
-            out.extend_from_slice(rest);
-        }
-        out.push(b'e');
-        out.push(if exponent < 0 { b'-' } else { b'+' });
-        let size = exponent.unsigned_abs();
-        if size < 10 {
-            out.push(b'0');
-        }
-        out.extend_from_slice(itoa::Buffer::new().format(size).as_bytes());
-    } else if exponent < 0 {
-        out.extend_from_slice(b"0.");
-        out.extend(std::iter::repeat_n(b'0', exponent.unsigned_abs() as usize - 1));
-        out.extend_from_slice(digits);
-    } else {
-        let whole = exponent as usize + 1;
-        match digits.split_at_checked(whole) {
-            Some((before, [])) => out.extend_from_slice(before),
-            Some((before, after)) => {
-                out.extend_from_slice(before);
-                out.push(b'.');
-                out.extend_from_slice(after);
-            }
-            None => {
-                out.extend_from_slice(digits);
-                out.extend(std::iter::repeat_n(b'0', whole - digits.len()));
-            }
-        }
-    }
-}
-
-/// Digits without a point and trailing zeros, and the decimal exponent of the first one.
-fn shortest_digits(value: f64, digits: &mut [u8; 20]) -> (&[u8], i32) {
-    let mut buffer = ryu::Buffer::new();
-    let text = buffer.format_finite(value);
-    let (mantissa, exponent) = match text.split_once('e') {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse().unwrap_or(0)),
-        None => (text, 0),
-    };
-    let whole = mantissa.find('.').unwrap_or(mantissa.len());
-    let (mut length, mut leading, mut seen) = (0usize, 0i32, false);
-    for byte in mantissa.bytes().filter(u8::is_ascii_digit) {
-        seen |= byte != b'0';
-        if !seen {
-            leading += 1;
-        } else if let Some(place) = digits.get_mut(length) {
-            *place = byte;
-            length += 1;
-        }
-    }
-    while length > 1 && digits.get(length - 1) == Some(&b'0') {
-        length -= 1;
-    }
-    (digits.get(..length).unwrap_or_default(), exponent + whole as i32 - 1 - leading)
+    gocompat::float::write_exposition(out, value);
 }
 
 /// Adds a number as it stands in `le` and `quantile` labels and in OpenMetrics: like [`push_float`],
-/// but never without a point or an exponent.
+/// but never without a point or an exponent, and zero without a sign.
 pub fn push_open_metrics_float(out: &mut Vec<u8>, value: f64) {
-    let start = out.len();
-    push_float(out, value);
-    if value.is_finite() && !out[start..].iter().any(|b| matches!(b, b'.' | b'e')) {
-        if out[start..] == *b"-0" {
-            out.remove(start);
-        }
-        out.extend_from_slice(b".0");
-    }
+    out.extend_from_slice(gocompat::float::Buffer::new().openmetrics(value + 0.0).as_bytes());
 }
 
 /// A number as Go's `strconv.ParseFloat` reads it, in the forms known before Go 1.13; the error is
@@ -108,17 +22,11 @@ pub fn parse_float(text: &[u8]) -> Result<f64, String> {
     if text.iter().any(|b| matches!(b, b'p' | b'P' | b'_')) {
         return Err("unsupported character in float".to_string());
     }
-    let failed = |what: &str| format!("strconv.ParseFloat: parsing {}: {what}", crate::quote::quote(text));
-    let parsed = std::str::from_utf8(text).ok().and_then(|text| text.parse::<f64>().ok());
-    let Some(value) = parsed else { return Err(failed("invalid syntax")) };
-    let is_signed = matches!(text.first(), Some(b'+' | b'-'));
-    if value.is_nan() {
-        return if is_signed { Err(failed("invalid syntax")) } else { Ok(f64::from_bits(NORMAL_NAN_BITS)) };
-    }
-    if value.is_infinite() && text.iter().any(u8::is_ascii_digit) {
-        return Err(failed("value out of range"));
-    }
-    Ok(value)
+    let Ok(number) = std::str::from_utf8(text) else {
+        return Err(format!("strconv.ParseFloat: parsing {}: invalid syntax", crate::quote::quote(text)));
+    };
+    let value = gocompat::float::parse(number).map_err(|error| error.to_string())?;
+    Ok(if value.is_nan() { f64::from_bits(NORMAL_NAN_BITS) } else { value })
 }
 
 const POWERS: [f64; 23] = [
@@ -190,33 +98,14 @@ fn fast_float(text: &[u8]) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn written(value: f64) -> String {
-        let mut out = Vec::new();
-        push_float(&mut out, value);
-        String::from_utf8(out).unwrap()
-    }
-
     #[test]
-    fn numbers_are_written_as_go_writes_them() {
-        for (value, text) in [
-            (1.0, "1"),
-            (-3.5, "-3.5"),
-            (0.25, "0.25"),
-            (999_999.0, "999999"),
-            (1e6, "1e+06"),
-            (1_234_567.0, "1.234567e+06"),
-            (123_456.789, "123456.789"),
-            (1.726839813016714e9, "1.726839813016714e+09"),
-            (0.0001, "0.0001"),
-            (0.00001, "1e-05"),
-            (4.9351e-5, "4.9351e-05"),
-            (5e-324, "5e-324"),
-            (f64::MAX, "1.7976931348623157e+308"),
-            (f64::INFINITY, "+Inf"),
-            (f64::NAN, "NaN"),
-            (-0.0, "-0"),
-        ] {
-            assert_eq!(written(value), text);
+    fn bounds_have_a_point_or_an_exponent() {
+        for (value, text) in
+            [(1.0, "1.0"), (-0.0, "0.0"), (0.25, "0.25"), (1e6, "1e+06"), (f64::INFINITY, "+Inf")]
+        {
+            let mut out = Vec::new();
+            push_open_metrics_float(&mut out, value);
+            assert_eq!(String::from_utf8(out).unwrap(), text);
         }
     }
 

@@ -25,6 +25,22 @@ impl<'a> TextWriter<'a> {
         TextWriter { out, open_metrics: true, adds_total: false }
     }
 
+    /// Whether it writes OpenMetrics.
+    pub fn is_open_metrics(&self) -> bool {
+        self.open_metrics
+    }
+
+    /// Goes on with a family whose first lines were written by another writer.
+    pub fn resume(&mut self, name: &str, metric_type: MetricType) {
+        let is_counter = metric_type == MetricType::Counter;
+        self.adds_total = self.open_metrics && is_counter && !name.ends_with("_total");
+    }
+
+    /// Adds whole lines that another writer of the same format wrote.
+    pub fn lines(&mut self, lines: &[u8]) {
+        self.out.extend_from_slice(lines);
+    }
+
     /// How many bytes stand in the buffer.
     pub fn size_bytes(&self) -> usize {
         self.out.len()

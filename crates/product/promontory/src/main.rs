@@ -1,1 +1,11 @@
-fn main() {}
+//! The program: reads the command line, sets up logging, hands over to `roles`.
+
+mod cli;
+mod drop_in;
+mod logging;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,10 +1,20 @@
-//! Owns how services are put together into roles, and the files that configure whole roles.
+//! Owns the wiring: which services run, what they are given and in which order they start and stop.
+//! One file a role: [`store`], [`collect`], [`ask`], [`alert`], [`serve`]; [`run`] puts them together.
 //!
-//! Must not know how a service does its work.
+//! Must not know how any service does its work, nor what the command line looks like.
 
+mod alert;
+mod ask;
 pub mod check;
+mod collect;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod prometheus_file;
+mod run;
+mod serve;
+pub mod settings;
+mod store;
 
 pub use prometheus_file::PrometheusFile;
+pub use run::{StartError, run};
+pub use settings::{Mode, Settings};

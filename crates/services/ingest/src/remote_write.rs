@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base::Classify;
 use bytes::Bytes;
@@ -76,8 +76,9 @@ pub(crate) async fn write(State(receiver): State<Arc<Receiver>>, request: Reques
     }
 }
 
-async fn take(receiver: &Arc<Receiver>, request: Request) -> Result<(), Refused> {
-    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+/// Whether the request speaks what is understood here.
+fn check_headers(headers: &HeaderMap) -> Result<(), Refused> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
     let content_type = text(header::CONTENT_TYPE);
     let mut parts = content_type.split(';').map(str::trim);
     let media_type = parts.next().unwrap_or("");
@@ -102,6 +103,11 @@ async fn take(receiver: &Arc<Receiver>, request: Request) -> Result<(), Refused>
         );
         return Err(Refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
+    Ok(())
+}
+
+async fn take(receiver: &Arc<Receiver>, request: Request) -> Result<(), Refused> {
+    check_headers(request.headers())?;
     let limit = receiver.config.body_size_max_bytes;
     let body = Limited::new(request.into_body(), limit).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() {

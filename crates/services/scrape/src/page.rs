@@ -26,6 +26,9 @@ const REPORTS: [&str; 5] = [
 /// Further ones with `extra_scrape_metrics`.
 const EXTRA_REPORTS: [&str; 3] = ["scrape_timeout_seconds", "scrape_sample_limit", "scrape_body_size_bytes"];
 
+/// A sample this far ahead of its scrape is refused: it would keep later ones out.
+const AHEAD_MAX_MS: i64 = 10 * 60_000;
+
 /// Memory kept for the next page; what a larger one took is given back.
 const KEPT_SERIES_MAX: usize = 20_000;
 
@@ -47,6 +50,8 @@ pub(crate) struct Outcome {
     pub(crate) series_refused: u64,
     /// Samples that repeat a series within the page.
     pub(crate) repeated: u64,
+    /// Samples whose own timestamps lie too far ahead.
+    pub(crate) too_new: u64,
     pub(crate) body_size_bytes: u64,
     /// What the store says of the samples.
     pub(crate) appended: Appended,
@@ -227,7 +232,7 @@ impl TargetSeries {
     ) -> Result<(), Failure> {
         let PageContext { config, target, .. } = context;
         (outcome.scraped, outcome.after_relabelling, outcome.repeated) = (0, 0, 0);
-        (outcome.series_added, outcome.series_refused) = (0, 0);
+        (outcome.series_added, outcome.series_refused, outcome.too_new) = (0, 0, 0);
         outcome.body_size_bytes = page.body.len() as u64;
         let fallback = config.fallback_protocol.map(|protocol| protocol.format());
         let (format, warning) = Format::from_content_type(&page.content_type, fallback)
@@ -284,6 +289,10 @@ impl TargetSeries {
                 continue;
             }
             let own_timestamp_ms = series.timestamp_ms.filter(|_| config.honor_timestamps);
+            if own_timestamp_ms.is_some_and(|own_ms| own_ms > context.at_ms.saturating_add(AHEAD_MAX_MS)) {
+                outcome.too_new += 1;
+                continue;
+            }
             if repeated && own_timestamp_ms.is_none() {
                 outcome.repeated += 1;
                 continue;
@@ -310,7 +319,7 @@ impl TargetSeries {
             match histogram {
                 None => scratch.batch.push(series_ref, timestamp_ms, series.value),
                 Some(histogram) => {
-                    scratch.batch.histograms.push((series_ref, timestamp_ms, histogram.into()));
+                    scratch.batch.histograms.push((series_ref, timestamp_ms, histogram));
                 }
             }
         }

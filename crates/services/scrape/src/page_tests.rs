@@ -455,3 +455,90 @@ fn native_histograms_are_taken_if_wanted() {
     let seen = rig.seen();
     assert!(seen.contains(&"{\"h_count\"} 3".to_string()), "{seen:?}");
 }
+
+#[test]
+fn samples_from_the_far_future_are_left_out() {
+    let mut rig = Rig::new("job_name: web");
+    let outcome = rig.scrape("a 1 600000\nb 1 700000\n");
+    assert_eq!((outcome.too_new, outcome.appended.accepted), (1, 6));
+}
+
+/// A store that takes everything and keeps nothing.
+struct Sink;
+
+impl MetricWriter for Sink {
+    fn resolve(&self, series: &[Labels], refs: &mut Vec<SeriesRef>) -> Result<(), StorageError> {
+        let start = refs.len() as u64 + 1;
+        refs.extend((start..start + series.len() as u64).map(SeriesRef));
+        Ok(())
+    }
+
+    fn append(&self, batch: &WriteBatch) -> Result<Appended, StorageError> {
+        Ok(Appended { accepted: batch.len() as u64, ..Appended::default() })
+    }
+
+    fn wait_durable(&self, _: model::storage::Ticket) -> Result<(), StorageError> {
+        Ok(())
+    }
+}
+
+fn exporter_page(series: usize) -> String {
+    let mut page = String::new();
+    for i in 0..series {
+        if i % 10 == 0 {
+            page.push_str(&format!("# HELP http_requests_{i}_total Requests that were answered, by path.\n"));
+            page.push_str(&format!("# TYPE http_requests_{i}_total counter\n"));
+        }
+        let family = i - i % 10;
+        page.push_str(&format!(
+            "http_requests_{family}_total{{method=\"GET\",path=\"/api/v1/items/{i}\",code=\"200\",pod=\"web-7d9c8b6f5-{i:05}\"}} {}\n",
+            i * 37
+        ));
+    }
+    page
+}
+
+/// Scrapes the same page again and again; gives allocations and nanoseconds of one scrape.
+fn cost_of_a_known_page(series: usize, rounds: u32) -> (usize, u128) {
+    let rig = Rig::new("job_name: web");
+    let mut known = TargetSeries::default();
+    let (mut scratch, page) = (Scratch::default(), exporter_page(series));
+    let page = Page { body: page.into_bytes().into(), content_type: "text/plain; version=0.0.4".into() };
+    let mut scrape = |at_ms: i64| {
+        let context = PageContext {
+            config: &rig.config,
+            target: &rig.target,
+            writer: &Sink,
+            families: &rig.families,
+            seed: 7,
+            at_ms,
+            began: rig.clock.mark(),
+        };
+        let outcome = known.ingest(&context, &mut scratch, Ok(page.clone()));
+        assert_eq!((outcome.error, outcome.scraped), (None, series as u64));
+    };
+    (1..3).for_each(|round| scrape(round * 10_000));
+    let before = crate::testing::allocations();
+    let mark = base::Clock::system().mark();
+    (3..3 + i64::from(rounds)).for_each(|round| scrape(round * 10_000));
+    let elapsed = mark.elapsed().as_nanos() / u128::from(rounds);
+    ((crate::testing::allocations() - before) / rounds as usize, elapsed)
+}
+
+#[test]
+fn a_known_page_costs_no_allocation_per_series() {
+    let (small, _) = cost_of_a_known_page(10, 5);
+    let (large, _) = cost_of_a_known_page(2_000, 5);
+    assert_eq!(small, large);
+    assert!(large < 20, "{large}");
+}
+
+#[test]
+#[ignore = "measures; run it with --release"]
+fn measure_the_cost_of_a_known_page() {
+    for series in [100, 1_000, 10_000] {
+        let (allocations, nanoseconds) = cost_of_a_known_page(series, 300);
+        let each = nanoseconds as f64 / series as f64;
+        println!("{series} series: {each:.1} ns each, {allocations} allocations a page");
+    }
+}

@@ -34,7 +34,7 @@ pub(crate) struct Common {
     /// Keeps pages from being made to collide in the cache.
     pub(crate) hash_seed: u64,
     workers: Semaphore,
-    scratches: Mutex<Vec<Box<Scratch>>>,
+    scratches: Mutex<Vec<Scratch>>,
 }
 
 impl Common {
@@ -239,7 +239,7 @@ fn note(common: &Common, plan: &Plan, outcome: &Outcome) {
     }
     stats.duplicate.add(outcome.repeated + outcome.appended.duplicate);
     stats.out_of_order.add(outcome.appended.out_of_order);
-    stats.out_of_bounds.add(outcome.appended.too_old);
+    stats.out_of_bounds.add(outcome.appended.too_old + outcome.too_new);
     stats.series_refused.add(outcome.series_refused);
     if outcome.storage_error.is_some() {
         stats.storage_failed.inc();

@@ -93,7 +93,7 @@ impl Stats {
             ),
             out_of_bounds: registry.counter(
                 "prometheus_target_scrapes_sample_out_of_bounds_total",
-                "Samples left out because they were older than what the store takes.",
+                "Samples left out because they were older than what the store takes, or too far ahead.",
             ),
             series_refused: registry.counter(
                 "promontory_scrape_series_refused_total",

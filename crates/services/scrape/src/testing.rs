@@ -1,10 +1,47 @@
-//! A store in memory for tests.
+//! For tests: a store in memory, and an allocator that counts.
+//!
+//! The allocator is the only way to hold the promise that a known page costs no allocation per
+//! series; it adds a count to the system's allocator and nothing else, which is why `unsafe` is
+//! sound here.
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, Ticket, WriteBatch};
 use model::{Labels, is_stale_nan};
 use parking_lot::Mutex;
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes to the system's allocator unchanged; the count is of the own thread and
+// does not allocate.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller keeps the allocator's contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the allocator's contract.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// Allocations that this thread has made so far.
+pub(crate) fn allocations() -> usize {
+    ALLOCATIONS.with(Cell::get)
+}
 
 #[derive(Default)]
 pub(crate) struct MemoryStore(Mutex<State>);

@@ -51,7 +51,11 @@ pub struct Matcher {
 
 impl Matcher {
     /// A matcher; fails if it is a regular expression that does not compile.
-    pub fn new(op: MatchOp, name: impl Into<String>, value: impl Into<String>) -> Result<Self, gocompat::Error> {
+    pub fn new(
+        op: MatchOp,
+        name: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Result<Self, gocompat::Error> {
         let (name, value) = (name.into(), value.into());
         let regex = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,

@@ -186,10 +186,8 @@ impl MetricReader for Memory {
         _: TimeRange,
         matchers: &[Matcher],
     ) -> Result<Vec<String>, StorageError> {
-        let mut values: Vec<String> = self
-            .matching(matchers)
-            .filter_map(|(labels, _)| labels.get(name).map(str::to_string))
-            .collect();
+        let mut values: Vec<String> =
+            self.matching(matchers).filter_map(|(labels, _)| labels.get(name).map(str::to_string)).collect();
         values.sort();
         values.dedup();
         Ok(values)

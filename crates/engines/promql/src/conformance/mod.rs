@@ -1,12 +1,14 @@
 //! The conformance suites: run over folders of cases, they say what passes and what fails.
 
 pub mod memory;
+mod mixins;
 mod parse_cases;
 mod script;
 mod scripts;
 
+pub use mixins::mixins;
 pub use parse_cases::{must_parse, parse_cases};
-pub use scripts::{script, scripts};
+pub use scripts::{script, script_engine, scripts};
 
 /// What a suite found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

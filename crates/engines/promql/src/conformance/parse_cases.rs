@@ -111,8 +111,8 @@ pub(super) enum Text {
     Series(String),
 }
 
-/// The texts of all corpora.
-pub(super) fn expressions(dir: &Path) -> Result<Vec<Text>, String> {
+/// The compliance tester's queries and those of the default dashboards and rules.
+pub(super) fn corpus_queries(dir: &Path) -> Result<Vec<Text>, String> {
     let mut texts = Vec::new();
     let queries = read_json(&dir.join("promql/compliance-queries.json"))?;
     for query in queries.as_array().into_iter().flatten() {
@@ -127,6 +127,12 @@ pub(super) fn expressions(dir: &Path) -> Result<Vec<Text>, String> {
             texts.push(Text::Expression(with_variables(text.as_str().unwrap_or(""))));
         }
     }
+    Ok(texts)
+}
+
+/// The texts of all corpora.
+pub(super) fn expressions(dir: &Path) -> Result<Vec<Text>, String> {
+    let mut texts = corpus_queries(dir)?;
     let scripts = dir.join("promql/scripts");
     let mut paths: Vec<_> = std::fs::read_dir(&scripts)
         .map_err(|error| format!("{}: {error}", scripts.display()))?

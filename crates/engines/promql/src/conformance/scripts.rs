@@ -25,15 +25,27 @@ pub fn scripts(dir: &Path) -> SuiteResult {
     };
     files.retain(|path| path.extension().is_some_and(|extension| extension == "test"));
     files.sort();
+    let engine = script_engine();
     let mut result = SuiteResult::default();
     for file in files {
-        result.extend(script(&file));
+        result.extend(script(&file, &engine));
     }
     result
 }
 
+/// The engine that the scripts were written for.
+pub fn script_engine() -> Engine {
+    Engine::new(EngineOptions {
+        max_samples: 10_000,
+        timeout: Duration::from_secs(100),
+        delayed_name_removal: true,
+        use_start_timestamps: true,
+        ..EngineOptions::default()
+    })
+}
+
 /// Runs one script.
-pub fn script(path: &Path) -> SuiteResult {
+pub fn script(path: &Path, engine: &Engine) -> SuiteResult {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let commands = match std::fs::read_to_string(path).map_err(|error| error.to_string()) {
         Err(error) => return SuiteResult::broken(format!("{name}: {error}")),
@@ -42,13 +54,6 @@ pub fn script(path: &Path) -> SuiteResult {
             Ok(commands) => commands,
         },
     };
-    let engine = Engine::new(EngineOptions {
-        max_samples: 10_000,
-        timeout: Duration::from_secs(100),
-        delayed_name_removal: true,
-        use_start_timestamps: true,
-        ..EngineOptions::default()
-    });
     let mut result = SuiteResult::default();
     let mut store = Memory::new();
     for command in commands {
@@ -60,7 +65,7 @@ pub fn script(path: &Path) -> SuiteResult {
                 }
             }
             Command::Eval(eval) => {
-                let outcome = run(&engine, &store, &eval);
+                let outcome = run(engine, &store, &eval);
                 result.add(outcome.map_err(|error| format!("{name}:{}: {}: {error}", eval.line, eval.query)));
             }
         }
@@ -90,8 +95,9 @@ fn fill(store: &mut Memory, load: &Load) -> Result<(), String> {
     let mut classic: BTreeMap<(Labels, i64), ClassicHistogram> = BTreeMap::new();
     for (labels, values, _) in &load.series {
         let name = labels.metric_name();
-        let Some((base, suffix)) =
-            ["_bucket", "_sum", "_count"].iter().find_map(|suffix| Some((name.strip_suffix(suffix)?, *suffix)))
+        let Some((base, suffix)) = ["_bucket", "_sum", "_count"]
+            .iter()
+            .find_map(|suffix| Some((name.strip_suffix(suffix)?, *suffix)))
         else {
             continue;
         };
@@ -200,7 +206,8 @@ fn run(engine: &Engine, store: &Memory, eval: &Eval) -> Result<(), String> {
         t => vec![-10 * t, 0, t / 5, t, 10 * t],
     };
     for at in times {
-        instant(engine, store, eval, &pinned, at).map_err(|error| format!("as `{pinned}` at {at} ms: {error}"))?;
+        instant(engine, store, eval, &pinned, at)
+            .map_err(|error| format!("as `{pinned}` at {at} ms: {error}"))?;
     }
     Ok(())
 }
@@ -218,13 +225,7 @@ fn outcome(eval: &Eval, result: Result<QueryResult, String>) -> Result<Option<Qu
     }
 }
 
-fn instant(
-    engine: &Engine,
-    store: &Memory,
-    eval: &Eval,
-    expr: &Expr,
-    time_ms: i64,
-) -> Result<(), String> {
+fn instant(engine: &Engine, store: &Memory, eval: &Eval, expr: &Expr, time_ms: i64) -> Result<(), String> {
     // A pinned expression keeps the positions it has in the text it came from.
     let text = &eval.query;
     let limits = QueryLimits::default();
@@ -321,7 +322,9 @@ fn same_histogram(wanted: &FloatHistogram, found: &FloatHistogram, with_hint: bo
 fn check_sample(labels: &Labels, wanted: &Expected, found: &SampleValue) -> Result<(), String> {
     let matches = match (wanted, found) {
         (Expected::Float(wanted), SampleValue::Float(found)) => close(*wanted, *found),
-        (Expected::Histogram(wanted, hint), SampleValue::Histogram(found)) => same_histogram(wanted, found, *hint),
+        (Expected::Histogram(wanted, hint), SampleValue::Histogram(found)) => {
+            same_histogram(wanted, found, *hint)
+        }
         _ => false,
     };
     if matches {
@@ -338,7 +341,11 @@ fn check_sample(labels: &Labels, wanted: &Expected, found: &SampleValue) -> Resu
     Err(format!("{labels}: expected {wanted}, got {found}"))
 }
 
-fn check_value(eval: &Eval, value: &Value, (start_ms, end_ms, step_ms): (i64, i64, i64)) -> Result<(), String> {
+fn check_value(
+    eval: &Eval,
+    value: &Value,
+    (start_ms, end_ms, step_ms): (i64, i64, i64),
+) -> Result<(), String> {
     match value {
         Value::Scalar(found, _) => match eval.scalar {
             Some(wanted) if close(wanted, *found) => Ok(()),
@@ -368,7 +375,8 @@ fn check_value(eval: &Eval, value: &Value, (start_ms, end_ms, step_ms): (i64, i6
         Value::Matrix(found) => {
             check_sorted(&found.iter().map(|series| &series.labels).collect::<Vec<_>>())?;
             for series in found {
-                let Some((labels, values)) = eval.series.iter().find(|(labels, _)| *labels == series.labels) else {
+                let Some((labels, values)) = eval.series.iter().find(|(labels, _)| *labels == series.labels)
+                else {
                     return Err(format!("unexpected series {} {:?}", series.labels, series.points));
                 };
                 let mut points = series.points.iter().peekable();
@@ -381,7 +389,9 @@ fn check_value(eval: &Eval, value: &Value, (start_ms, end_ms, step_ms): (i64, i6
                     match points.next() {
                         Some((time, found)) if *time == time_ms => check_sample(labels, wanted, found)
                             .map_err(|error| format!("{error} at {time_ms} ms"))?,
-                        other => return Err(format!("{labels}: expected a value at {time_ms} ms, got {other:?}")),
+                        other => {
+                            return Err(format!("{labels}: expected a value at {time_ms} ms, got {other:?}"));
+                        }
                     }
                 }
                 if let Some(extra) = points.next() {

@@ -11,28 +11,9 @@ use super::annotations::{Note, Notes, Operation};
 use super::engine::{Env, Evaluator, unparen};
 use super::functions::math::kahan_add;
 use super::functions::over_time::{HistogramMean, Mean};
-use super::rows::{FastMap, Rows, in_batches, row_bytes};
+use super::rows::{FastMap, Rows, in_batches, label_key, row_bytes};
 use super::value::{ABSENT, Cell, Cells, Row, is_absent};
 use crate::ast::{Aggregate, AggregateOp, Span};
-
-/// The labels by which rows are grouped, as a map key.
-fn grouping_key(labels: &Labels, names: &[String], without: bool, key: &mut String) {
-    key.clear();
-    for (name, value) in labels {
-        let listed = names.iter().any(|n| n == name);
-        if if without { !listed && name != model::METRIC_NAME } else { listed } {
-            for part in [name, value] {
-                let mut length = part.len();
-                while length >= 0x40 {
-                    key.push(char::from((length & 0x3f) as u8 | 0x40));
-                    length >>= 6;
-                }
-                key.push(char::from(length as u8));
-                key.push_str(part);
-            }
-        }
-    }
-}
 
 /// The labels that a group has.
 pub(crate) fn group_labels(labels: &Labels, names: &[String], without: bool) -> Labels {
@@ -59,7 +40,7 @@ pub(crate) fn group(rows: &dyn Rows, names: &[String], without: bool) -> Groups 
         if names.is_empty() && !without {
             key.clear();
         } else {
-            grouping_key(labels, names, without, &mut key);
+            label_key(labels, names, !without, &mut key);
         }
         let place = match places.get(&key) {
             Some(place) => *place,
@@ -94,7 +75,7 @@ impl Evaluator<'_> {
         let steps = env.steps.count;
         let span = unparen(&aggregate.expr).span();
         let table_bytes = groups.labels.len() as u64 * 2 * row_bytes(steps);
-        self.budget.take(0, table_bytes)?;
+        let _table_charge = self.budget.charge(0, table_bytes)?;
         let new_table = || Table::new(op, groups.labels.len(), steps, span);
         let add = |table: &mut Table, at: usize, cells: &Cells, notes: &mut Notes| {
             table.add(groups.of_row[at] as usize, cells, rows.labels(at), rows.drop_name(at), notes);
@@ -141,9 +122,8 @@ impl Evaluator<'_> {
             }
             table
         };
-        let out = table.finish(groups.labels, &mut self.notes);
-        self.charge(&out)?;
-        self.budget.give_back(0, table_bytes);
+        let mut out = table.finish(groups.labels, &mut self.notes);
+        self.charge(&mut out)?;
         Ok(out)
     }
 }
@@ -248,14 +228,16 @@ impl Table {
         match self.op {
             Op::Sum => {
                 for ((value, sum), lost) in cells.values.iter().zip(values).zip(&mut self.second[range]) {
-                    if is_absent(*value) {
-                        continue;
-                    }
-                    if is_absent(*sum) {
-                        *sum = *value;
+                    let (total, more) = kahan_add(*value, *sum, *lost);
+                    let (nothing, first) = (is_absent(*value), is_absent(*sum));
+                    *lost = if nothing || first { *lost } else { more };
+                    *sum = if nothing {
+                        *sum
+                    } else if first {
+                        *value
                     } else {
-                        (*sum, *lost) = kahan_add(*value, *sum, *lost);
-                    }
+                        total
+                    };
                 }
             }
             Op::Avg => {
@@ -301,7 +283,9 @@ impl Table {
 
     /// Adds a row in which there are histograms.
     fn add_mixed(&mut self, at: usize, cells: &Cells, labels: &Labels, notes: &mut Notes) {
-        if let Some(name) = self.op.ignores_histograms() {
+        if let Some(name) = self.op.ignores_histograms()
+            && cells.histograms.iter().any(Option::is_some)
+        {
             notes.add(Note::IgnoredInAggregation(name), self.span);
         }
         for step in 0..self.steps {
@@ -323,12 +307,9 @@ impl Table {
                     }
                     Op::Count | Op::Group => self.count_one(cell),
                     Op::Min | Op::Max => extreme(value, &mut self.value[cell], self.op == Op::Max),
-                    Op::Stddev | Op::Stdvar => deviation(
-                        value,
-                        &mut self.value[cell],
-                        &mut self.second[cell],
-                        &mut self.count[cell],
-                    ),
+                    Op::Stddev | Op::Stdvar => {
+                        deviation(value, &mut self.value[cell], &mut self.second[cell], &mut self.count[cell])
+                    }
                 },
                 Cell::Histogram(histogram) => match self.op {
                     Op::Sum | Op::Avg => self.add_histogram(cell, &histogram, labels, notes),
@@ -471,7 +452,7 @@ impl Table {
                 finish_histograms(histograms, &mut cells, self.span, notes);
             }
             if cells.any_present() {
-                rows.push(Row { labels, drop_name: self.drop_name[group], cells });
+                rows.push(Row::new(labels, self.drop_name[group], cells));
             }
         }
         rows

@@ -100,7 +100,9 @@ impl Note<'_> {
             Note::NotCounter(name) => {
                 format!("this native histogram metric is not a counter: {}", go_quoted(name))
             }
-            Note::NotGauge(name) => format!("this native histogram metric is not a gauge: {}", go_quoted(name)),
+            Note::NotGauge(name) => {
+                format!("this native histogram metric is not a gauge: {}", go_quoted(name))
+            }
             Note::MixedExponentialCustom(name) => format!(
                 "vector contains a mix of histograms with exponential and custom buckets schemas for metric name {}",
                 go_quoted(name)
@@ -121,7 +123,10 @@ impl Note<'_> {
                 go_quoted(name)
             ),
             Note::IncompatibleTypes { left, op, right } => {
-                format!("incompatible sample types encountered for binary operator {}: {left} {op} {right}", go_quoted(op))
+                format!(
+                    "incompatible sample types encountered for binary operator {}: {left} {op} {right}",
+                    go_quoted(op)
+                )
             }
             Note::IgnoredInAggregation(op) => format!("ignored histogram in {op} aggregation"),
             Note::IgnoredInRange(name) => format!(
@@ -179,14 +184,16 @@ impl Notes {
     pub(crate) fn add(&mut self, note: Note<'_>, span: Span) {
         let detail = match &note {
             Note::StartTimeOverlap { times, .. } => Detail::Times(*times),
-            Note::ForcedMonotonicity { time_ms, min_bucket, max_bucket, max_diff, .. } => Detail::Monotonicity {
-                samples: 1,
-                min_ms: *time_ms,
-                max_ms: *time_ms,
-                min_bucket: *min_bucket,
-                max_bucket: *max_bucket,
-                max_diff: *max_diff,
-            },
+            Note::ForcedMonotonicity { time_ms, min_bucket, max_bucket, max_diff, .. } => {
+                Detail::Monotonicity {
+                    samples: 1,
+                    min_ms: *time_ms,
+                    max_ms: *time_ms,
+                    min_bucket: *min_bucket,
+                    max_bucket: *max_bucket,
+                    max_diff: *max_diff,
+                }
+            }
             _ => Detail::None,
         };
         self.insert(note.text(), Entry { is_warning: note.is_warning(), span, detail });

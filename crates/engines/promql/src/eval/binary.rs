@@ -184,13 +184,7 @@ fn changed(histogram: &FloatHistogram, change: impl Fn(&mut FloatHistogram)) -> 
     Outcome::Keep(result.into())
 }
 
-fn combine(
-    op: BinaryOp,
-    a: &FloatHistogram,
-    b: &FloatHistogram,
-    span: Span,
-    notes: &mut Notes,
-) -> Outcome {
+fn combine(op: BinaryOp, a: &FloatHistogram, b: &FloatHistogram, span: Span, notes: &mut Notes) -> Outcome {
     let mut result = a.clone();
     let (combined, operation) = match op {
         BinaryOp::Add => (result.add(b), Operation::Addition),
@@ -247,20 +241,20 @@ impl<'q> Evaluator<'q> {
         let compares = is_comparison(op);
         let map = move |cells: &mut Cells, notes: &mut Notes| {
             let plain = cells.histograms.is_empty();
-            for step in 0..cells.values.len() {
+            for (step, scalar) in scalars.iter().copied().enumerate() {
                 let value = cells.values[step];
                 if super::value::is_absent(value) {
                     continue;
                 }
                 if plain && !compares {
-                    let (a, b) = if scalar_is_left { (scalars[step], value) } else { (value, scalars[step]) };
+                    let (a, b) = if scalar_is_left { (scalar, value) } else { (value, scalar) };
                     if let Some(result) = arithmetic(op, a, b) {
                         cells.values[step] = result;
                         continue;
                     }
                 }
                 let Some(vector) = cells.operand(step) else { continue };
-                let scalar = Operand::Float(scalars[step]);
+                let scalar = Operand::Float(scalar);
                 let (left, right) = if scalar_is_left { (scalar, vector) } else { (vector, scalar) };
                 let result = match operation(op, left, right, span, notes) {
                     // A comparison filters the vector, whichever side it stands on.

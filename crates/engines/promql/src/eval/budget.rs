@@ -7,6 +7,7 @@ use std::time::Duration;
 use base::clock::{Clock, Mark};
 
 use super::QueryError;
+use super::value::Steps;
 
 /// Stops a query from outside. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +40,25 @@ pub struct QueryLimits {
     pub per_step_stats: bool,
 }
 
+/// A part of a query's budget, given back when dropped. A clone holds nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Charge(Option<(Arc<Budget>, u64, u64)>);
+
+impl Clone for Charge {
+    fn clone(&self) -> Self {
+        Charge(None)
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        if let Some((budget, samples, bytes)) = &self.0 {
+            budget.samples.fetch_sub(*samples, Ordering::Relaxed);
+            budget.bytes.fetch_sub(*bytes, Ordering::Relaxed);
+        }
+    }
+}
+
 /// The account of a running query.
 #[derive(Debug)]
 pub(crate) struct Budget {
@@ -55,6 +75,7 @@ pub(crate) struct Budget {
     cancel: Cancel,
     /// Samples looked at, a step of the query each; empty if not asked for.
     per_step: Vec<AtomicU64>,
+    steps: Steps,
     total: AtomicU64,
 }
 
@@ -65,7 +86,7 @@ impl Budget {
         timeout: Duration,
         clock: &Clock,
         cancel: Cancel,
-        per_step: usize,
+        per_step: Option<Steps>,
     ) -> Self {
         Budget {
             max_samples,
@@ -79,7 +100,8 @@ impl Budget {
             started: clock.mark(),
             timeout,
             cancel,
-            per_step: (0..per_step).map(|_| AtomicU64::new(0)).collect(),
+            per_step: (0..per_step.map_or(0, |steps| steps.count)).map(|_| AtomicU64::new(0)).collect(),
+            steps: per_step.unwrap_or(Steps::instant(0)),
             total: AtomicU64::new(0),
         }
     }
@@ -95,22 +117,17 @@ impl Budget {
         Ok(())
     }
 
-    /// Takes samples and bytes from the budget until they are given back.
-    pub(crate) fn take(&self, samples: u64, bytes: u64) -> Result<(), QueryError> {
+    /// Takes samples and bytes from the budget for as long as the result lives.
+    pub(crate) fn charge(self: &Arc<Self>, samples: u64, bytes: u64) -> Result<Charge, QueryError> {
         let now = self.samples.fetch_add(samples, Ordering::Relaxed) + samples;
         self.peak_samples.fetch_max(now, Ordering::Relaxed);
         let now_bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         self.peak_bytes.fetch_max(now_bytes, Ordering::Relaxed);
+        let charge = Charge(Some((self.clone(), samples, bytes)));
         if now > self.max_samples || now_bytes > self.max_bytes {
             return Err(QueryError::TooManySamples);
         }
-        Ok(())
-    }
-
-    /// Gives back what was taken.
-    pub(crate) fn give_back(&self, samples: u64, bytes: u64) {
-        self.samples.fetch_sub(samples, Ordering::Relaxed);
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        Ok(charge)
     }
 
     pub(crate) fn count_series(&self, series: u64) {
@@ -126,12 +143,16 @@ impl Budget {
         self.total.fetch_add(samples, Ordering::Relaxed);
     }
 
-    /// Whether [`Budget::count_step`] has an effect.
+    /// Whether [`Budget::count_at`] has an effect.
     pub(crate) fn counts_steps(&self) -> bool {
         !self.per_step.is_empty()
     }
 
-    pub(crate) fn count_step(&self, step: usize, samples: u64) {
+    /// Counts samples that were looked at for the step at or before a time; a subquery's times may lie
+    /// before the first step.
+    pub(crate) fn count_at(&self, time_ms: i64, samples: u64) {
+        let step = time_ms.saturating_sub(self.steps.start_ms).max(0) / self.steps.step_ms;
+        let step = (step as usize).min(self.per_step.len().saturating_sub(1));
         if let Some(counter) = self.per_step.get(step) {
             counter.fetch_add(samples, Ordering::Relaxed);
         }

@@ -3,7 +3,6 @@
 use model::labels::Labels;
 
 use super::QueryError;
-use super::annotations::Note;
 use super::engine::{Env, Evaluator, note_sort_in_range, unexpected, unparen, window_range};
 use super::functions::rate::{self, Kind};
 use super::functions::{extended, math, over_time, regression, time};
@@ -57,7 +56,7 @@ impl<'q> Evaluator<'q> {
                 }
                 ("scalar", [vector]) => {
                     let rows = self.rows(vector, env)?;
-                    let values = (0..steps.count)
+                    (0..steps.count)
                         .map(|step| {
                             let mut floats = rows.iter().filter_map(|row| row.cells.float(step));
                             match (floats.next(), floats.next()) {
@@ -65,9 +64,7 @@ impl<'q> Evaluator<'q> {
                                 _ => f64::NAN,
                             }
                         })
-                        .collect();
-                    self.release(rows);
-                    values
+                        .collect()
                 }
                 (name, _) => return Err(unknown_function(name)),
             },
@@ -85,13 +82,13 @@ impl<'q> Evaluator<'q> {
         }
         if let Some(function) = math::unary(name) {
             let rows = self.source(argument(call, 0)?, env)?;
-            return self.without_names(rows, env, move |cells, _| map_floats(cells, |_, value| function(value)));
+            return self
+                .without_names(rows, env, move |cells, _| map_floats(cells, |_, value| function(value)));
         }
         if let Some(part) = time::part(name) {
             let Some(vector) = call.args.first() else {
-                let values = (0..env.steps.count)
-                    .map(|step| part(env.steps.time_ms(step).div_euclid(1000)))
-                    .collect();
+                let values =
+                    (0..env.steps.count).map(|step| part(env.steps.time_ms(step).div_euclid(1000))).collect();
                 return ready_vector(Labels::empty(), values);
             };
             let rows = self.source(vector, env)?;
@@ -105,7 +102,6 @@ impl<'q> Evaluator<'q> {
             "absent" => {
                 let rows = self.rows(argument(call, 0)?, env)?;
                 let absent = absent_steps(&rows, env.steps.count);
-                self.release(rows);
                 ready_vector(absent_labels(argument(call, 0)?), absent)
             }
             "round" => {
@@ -226,8 +222,7 @@ impl<'q> Evaluator<'q> {
             wants_counter: counts.then_some(self.options.type_and_unit_labels),
             env,
         };
-        let (anchored, smoothed) =
-            (extension == Extension::Anchored, extension == Extension::Smoothed);
+        let (anchored, smoothed) = (extension == Extension::Anchored, extension == Extension::Smoothed);
         let kind = match name {
             "rate" => Some(Kind { is_counter: true, is_rate: true }),
             "increase" => Some(Kind { is_counter: true, is_rate: false }),
@@ -268,10 +263,6 @@ impl<'q> Evaluator<'q> {
             "deriv" => self.leaf(leaf, None, |w, _, r| regression::deriv(w, r)),
             "quantile_over_time" => {
                 let q = scalars.into_iter().next().ok_or_else(|| unexpected("scalar"))?;
-                let odd = q.iter().copied().find(|q| !(0.0..=1.0).contains(q));
-                if let (Some(odd), true) = (odd, leaf.feed.len() > 0) {
-                    self.notes.add(Note::InvalidQuantile(odd), span);
-                }
                 self.leaf(leaf, None, move |w, step, r| over_time::quantile(q[step], w, r))
             }
             "predict_linear" => {
@@ -279,7 +270,8 @@ impl<'q> Evaluator<'q> {
                 self.leaf(leaf, None, move |w, step, r| regression::predict_linear(ahead[step], w, r))
             }
             "double_exponential_smoothing" => {
-                let [smoothing, trend]: [Vec<f64>; 2] = scalars.try_into().map_err(|_| unexpected("scalar"))?;
+                let [smoothing, trend]: [Vec<f64>; 2] =
+                    scalars.try_into().map_err(|_| unexpected("scalar"))?;
                 for (values, what, short) in [(&smoothing, "smoothing", "sf"), (&trend, "trend", "tf")] {
                     if let Some(odd) = values.iter().find(|value| **value <= 0.0 || **value >= 1.0) {
                         return Err(QueryError::Execution(format!(
@@ -295,7 +287,6 @@ impl<'q> Evaluator<'q> {
                 let rows = self.leaf(leaf, None, |w, _, r| over_time::present(w, r))?;
                 let rows = self.collect(rows, env)?;
                 let absent = absent_steps(&rows, env.steps.count);
-                self.release(rows);
                 ready_vector(absent_labels(range), absent)
             }
             _ => Err(unknown_function(name)),
@@ -394,7 +385,7 @@ fn unknown_function(name: &str) -> QueryError {
 /// A vector of one series.
 fn ready_vector<'q>(labels: Labels, values: Vec<f64>) -> Result<Box<dyn Rows + 'q>, QueryError> {
     let cells = Cells { values, histograms: Vec::new() };
-    let rows = if cells.any_present() { vec![Row { labels, drop_name: false, cells }] } else { Vec::new() };
+    let rows = if cells.any_present() { vec![Row::new(labels, false, cells)] } else { Vec::new() };
     Ok(Box::new(Ready(rows)))
 }
 
@@ -441,4 +432,3 @@ fn absent_labels(expr: &Expr) -> Labels {
     }
     builder.build()
 }
-

@@ -85,14 +85,18 @@ impl Engine {
         is_instant: bool,
     ) -> Result<QueryResult, QueryError> {
         let options = &self.options;
-        let budget = Budget::new(
+        // One row of these steps must fit.
+        if steps.count as u64 > options.max_samples || row_bytes(steps.count) > options.max_bytes {
+            return Err(QueryError::TooManySamples);
+        }
+        let budget = Arc::new(Budget::new(
             limits.max_samples.map_or(options.max_samples, |max| max.min(options.max_samples)),
             options.max_bytes,
             limits.timeout.map_or(options.timeout, |timeout| timeout.min(options.timeout)),
             &options.clock,
             limits.cancel.clone(),
-            if limits.per_step_stats { steps.count } else { 0 },
-        );
+            limits.per_step_stats.then_some(steps),
+        ));
         let mut evaluator = Evaluator {
             reader,
             text,
@@ -104,7 +108,8 @@ impl Engine {
             selections: Vec::new(),
         };
         let started = options.clock.mark();
-        let raw = evaluator.top(expr, Env { steps, detect_resets: false, blocked: false })?;
+        let env = Env { steps, detect_resets: false, blocked: false };
+        let raw = with_stack(expr, || evaluator.top(expr, env))?;
         let eval_seconds = started.elapsed_seconds();
         let started = options.clock.mark();
         let value = shape(raw, steps, is_instant, options)?;
@@ -158,8 +163,11 @@ fn shape(raw: Raw, steps: Steps, is_instant: bool, options: &EngineOptions) -> R
                 });
                 return Ok(Value::Vector(samples.collect()));
             }
-            let mut series: Vec<MatrixSeries> =
-                rows.into_iter().map(|row| row_points(row, steps).0).filter(|s| !s.points.is_empty()).collect();
+            let mut series: Vec<MatrixSeries> = rows
+                .into_iter()
+                .map(|row| row_points(row, steps).0)
+                .filter(|s| !s.points.is_empty())
+                .collect();
             series.sort_by(|a, b| a.labels.cmp(&b.labels));
             Ok(Value::Matrix(series))
         }
@@ -197,6 +205,49 @@ fn row_points(row: Row, steps: Steps) -> (MatrixSeries, bool) {
     (MatrixSeries { labels: row.labels, points }, row.drop_name)
 }
 
+/// Trees deeper than this are evaluated on a stack of their own.
+const SHALLOW: usize = 48;
+/// Enough for the deepest tree that the parser makes.
+const DEEP_STACK_BYTES: usize = 64 << 20;
+
+/// Runs the evaluation where the stack is large enough for it.
+fn with_stack<R: Send>(
+    expr: &Expr,
+    run: impl FnOnce() -> Result<R, QueryError> + Send,
+) -> Result<R, QueryError> {
+    if depth(expr) <= SHALLOW {
+        return run();
+    }
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(DEEP_STACK_BYTES).spawn_scoped(scope, run);
+        let failed =
+            |_| QueryError::Execution("a thread for the evaluation could not be started".to_string());
+        thread.map_err(failed)?.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// How deep a tree is; found without recursion.
+fn depth(expr: &Expr) -> usize {
+    let mut deepest = 0;
+    let mut left = vec![(expr, 1)];
+    while let Some((expr, depth)) = left.pop() {
+        deepest = deepest.max(depth);
+        match expr {
+            Expr::Number(_) | Expr::String(_) | Expr::Selector(_) | Expr::Range(_) => {}
+            Expr::Subquery(e) => left.push((&e.expr, depth + 1)),
+            Expr::Call(e) => left.extend(e.args.iter().map(|arg| (arg, depth + 1))),
+            Expr::Aggregate(e) => {
+                left.push((&e.expr, depth + 1));
+                left.extend(e.param.iter().map(|param| (&**param, depth + 1)));
+            }
+            Expr::Binary(e) => left.extend([(&*e.left, depth + 1), (&*e.right, depth + 1)]),
+            Expr::Unary(e) => left.push((&e.expr, depth + 1)),
+            Expr::Paren(e) => left.push((&e.expr, depth + 1)),
+        }
+    }
+    deepest
+}
+
 /// In what surroundings an expression is evaluated.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Env {
@@ -215,7 +266,7 @@ pub(crate) struct Evaluator<'q> {
     pub(crate) options: &'q EngineOptions,
     pub(crate) times: QueryTimes,
     pub(crate) lookback_ms: i64,
-    pub(crate) budget: &'q Budget,
+    pub(crate) budget: &'q Arc<Budget>,
     pub(crate) notes: Notes,
     /// Selections made so far: what two parts of a query select alike is looked up once.
     pub(crate) selections: Vec<(TimeRange, Vec<Matcher>, Vec<Arc<dyn Series>>)>,
@@ -257,27 +308,16 @@ impl<'q> Evaluator<'q> {
     }
 
     /// Computes all rows of a source.
-    pub(crate) fn collect(
-        &mut self,
-        source: Box<dyn Rows + '_>,
-        env: Env,
-    ) -> Result<Vec<Row>, QueryError> {
+    pub(crate) fn collect(&mut self, source: Box<dyn Rows + '_>, env: Env) -> Result<Vec<Row>, QueryError> {
         collect(source, env.steps.count, self.options.threads, self.budget, &mut self.notes)
     }
 
     /// Takes rows that an operator made from the budget.
-    pub(crate) fn charge(&self, rows: &[Row]) -> Result<(), QueryError> {
+    pub(crate) fn charge(&self, rows: &mut [Row]) -> Result<(), QueryError> {
         for row in rows {
-            self.budget.take(row.cells.weight(), row_bytes(row.cells.values.len()))?;
+            row.charge = self.budget.charge(row.cells.weight(), row_bytes(row.cells.values.len()))?;
         }
         self.budget.check()
-    }
-
-    /// Gives rows that are not needed any more back to the budget.
-    pub(crate) fn release(&self, rows: Vec<Row>) {
-        for row in &rows {
-            self.budget.give_back(row.cells.weight(), row_bytes(row.cells.values.len()));
-        }
     }
 
     /// The rows of a vector expression, computed as they are asked for where that is possible.
@@ -291,13 +331,9 @@ impl<'q> Evaluator<'q> {
             let once = Env { steps: Steps::instant(env.steps.start_ms), ..env };
             let mut rows = self.rows(expr, once)?;
             for row in &mut rows {
-                let cells = row.cells.broadcast(env.steps.count);
-                self.budget.take(
-                    cells.weight().saturating_sub(row.cells.weight()),
-                    row_bytes(env.steps.count) - row_bytes(1),
-                )?;
-                row.cells = cells;
+                row.cells = row.cells.broadcast(env.steps.count);
             }
+            self.charge(&mut rows)?;
             return Ok(Box::new(Ready(rows)));
         }
         match expr {
@@ -352,6 +388,13 @@ impl<'q> Evaluator<'q> {
         Ok(series)
     }
 
+    /// The times that an instant selector looks at.
+    pub(crate) fn lookback_range(&self, env: Env, fixed_ms: Option<i64>, offset_ms: i64) -> TimeRange {
+        let first = fixed_ms.unwrap_or(env.steps.start_ms).saturating_sub(offset_ms);
+        let last = fixed_ms.unwrap_or(env.steps.end_ms()).saturating_sub(offset_ms);
+        TimeRange { start_ms: first.saturating_sub(self.lookback_ms).saturating_add(1), end_ms: last }
+    }
+
     /// An instant selector.
     pub(crate) fn instant_selector(
         &mut self,
@@ -364,9 +407,7 @@ impl<'q> Evaluator<'q> {
         if selector.extension == Extension::Smoothed && pick == Pick::Value {
             return self.smoothed_selector(selector, env, offset_ms, fixed_ms);
         }
-        let first = fixed_ms.unwrap_or(env.steps.start_ms) - offset_ms;
-        let last = fixed_ms.unwrap_or(env.steps.end_ms()) - offset_ms;
-        let range = TimeRange { start_ms: first - self.lookback_ms + 1, end_ms: last };
+        let range = self.lookback_range(env, fixed_ms, offset_ms);
         Ok(Box::new(Instant {
             feed: Feed::Store(self.select(range, &selector.matchers)?),
             steps: env.steps,
@@ -465,7 +506,8 @@ impl<'q> Evaluator<'q> {
         let windows = self.windows(selector, env)?;
         let series = self.select(window_range(&windows), &selector.selector.matchers)?;
         let (start_ms, end_ms) = windows.bounds_ms(0);
-        let (from_ms, to_ms) = (start_ms - windows.before_ms, end_ms + windows.after_ms);
+        let from_ms = start_ms.saturating_sub(windows.before_ms);
+        let to_ms = end_ms.saturating_add(windows.after_ms);
         let mut samples = model::sample::Samples::default();
         let mut split = super::leaf::Split::default();
         let mut out = Vec::new();
@@ -533,7 +575,10 @@ impl<'q> Evaluator<'q> {
 pub(crate) fn window_range(windows: &Windows) -> TimeRange {
     let (first, _) = windows.bounds_ms(0);
     let (_, last) = windows.bounds_ms(windows.steps.count.saturating_sub(1));
-    TimeRange { start_ms: first - windows.before_ms + 1, end_ms: last + windows.after_ms }
+    TimeRange {
+        start_ms: first.saturating_sub(windows.before_ms).saturating_add(1),
+        end_ms: last.saturating_add(windows.after_ms),
+    }
 }
 
 /// The floats of an `anchored` or `smoothed` range with values put at its bounds.

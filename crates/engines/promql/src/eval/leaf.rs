@@ -9,7 +9,7 @@ use model::storage::Series;
 
 use super::QueryError;
 use super::annotations::Notes;
-use super::budget::Budget;
+use super::budget::{Budget, Charge};
 use super::rows::{Rows, Scratch};
 use super::value::{Cell, Cells, Row, Steps};
 
@@ -43,16 +43,21 @@ impl Feed {
         }
     }
 
-    /// Decodes a series. What it took from the budget is the result.
-    pub(crate) fn read(&self, at: usize, into: &mut Samples, budget: &Budget) -> Result<u64, QueryError> {
+    /// Decodes a series. The result holds what that took from the budget.
+    pub(crate) fn read(
+        &self,
+        at: usize,
+        into: &mut Samples,
+        budget: &Arc<Budget>,
+    ) -> Result<Charge, QueryError> {
         into.clear();
         match self {
             Feed::Store(series) => {
                 let cost = series[at].sample_count_max();
-                budget.take(cost, 0)?;
+                let charge = budget.charge(cost, 0)?;
                 series[at].read(into)?;
                 budget.count_read(into.len() as u64);
-                Ok(cost)
+                Ok(charge)
             }
             Feed::Subquery(rows, steps) => {
                 let cells = &rows[at].cells;
@@ -65,7 +70,7 @@ impl Feed {
                         }
                     }
                 }
-                Ok(0)
+                Ok(Charge::default())
             }
         }
     }
@@ -147,7 +152,11 @@ pub(crate) fn detect_resets(samples: &mut Samples) {
         if slot.counter_reset_hint == CounterResetHint::Unknown
             && let Some(previous) = &last
         {
-            let hint = if slot.detect_reset(previous) { CounterResetHint::Reset } else { CounterResetHint::NotReset };
+            let hint = if slot.detect_reset(previous) {
+                CounterResetHint::Reset
+            } else {
+                CounterResetHint::NotReset
+            };
             Arc::make_mut(slot).counter_reset_hint = hint;
         }
         last = Some(slot.clone());
@@ -179,7 +188,7 @@ pub(crate) struct Instant<'q> {
     pub(crate) detect_resets: bool,
     /// Whether the name goes: with `timestamp`.
     pub(crate) drop_name: bool,
-    pub(crate) budget: &'q Budget,
+    pub(crate) budget: &'q Arc<Budget>,
 }
 
 impl Rows for Instant<'_> {
@@ -203,7 +212,7 @@ impl Rows for Instant<'_> {
         _: &mut Notes,
     ) -> Result<(), QueryError> {
         cells.reset(self.steps.count);
-        let taken = self.feed.read(at, &mut scratch.samples, self.budget)?;
+        let _charge = self.feed.read(at, &mut scratch.samples, self.budget)?;
         if self.detect_resets {
             detect_resets(&mut scratch.samples);
         }
@@ -212,12 +221,13 @@ impl Rows for Instant<'_> {
         let mut next = 0;
         let mut looked_at = 0;
         for step in 0..self.steps.count {
-            let time = self.fixed_ms.unwrap_or_else(|| self.steps.time_ms(step)) - self.offset_ms;
+            let time =
+                self.fixed_ms.unwrap_or_else(|| self.steps.time_ms(step)).saturating_sub(self.offset_ms);
             while times.get(next).is_some_and(|t| *t <= time) {
                 next += 1;
             }
             let Some(found) = next.checked_sub(1) else { continue };
-            if times[found] <= time - self.lookback_ms || is_stale_nan(samples.values[found]) {
+            if times[found] <= time.saturating_sub(self.lookback_ms) || is_stale_nan(samples.values[found]) {
                 continue;
             }
             let histogram = samples.histogram(found);
@@ -226,7 +236,7 @@ impl Rows for Instant<'_> {
             }
             looked_at += 1;
             if self.budget.counts_steps() {
-                self.budget.count_step(step, 1);
+                self.budget.count_at(self.steps.time_ms(step), 1);
             }
             match (self.pick, histogram) {
                 (Pick::Value, Some(histogram)) => cells.set_histogram(step, histogram.clone()),
@@ -243,7 +253,6 @@ impl Rows for Instant<'_> {
             }
         }
         self.budget.count_looked_at(looked_at);
-        self.budget.give_back(taken, 0);
         Ok(())
     }
 }

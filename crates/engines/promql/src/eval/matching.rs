@@ -1,31 +1,14 @@
 //! Operators on two vectors: matching series by labels, `group_left`, `fill`, set operators.
 
-use model::labels::{Labels, LabelsBuilder};
+use model::labels::Labels;
 
 use super::QueryError;
 use super::annotations::Notes;
-use super::binary::{Operand, Outcome, changes_meaning, operation};
+use super::binary::{Operand, Outcome, changes_meaning, operation, scalar_operation};
 use super::engine::{Env, Evaluator};
-use super::rows::{FastMap, Ready, Rows, merge_equal};
-use super::value::{Cell, Cells, Row, remove_metadata};
+use super::rows::{FastMap, Ready, Rows, has_equal_labels, label_key, merge_equal};
+use super::value::{Cell, Cells, Row, is_absent, is_metadata_label};
 use crate::ast::{Binary, BinaryOp, Cardinality, VectorMatching};
-
-/// The matched part of a set of labels as a map key.
-fn signature(labels: &Labels, names: &[String], on: bool, key: &mut String) {
-    key.clear();
-    for (name, value) in labels {
-        let listed = names.iter().any(|n| n == name);
-        if if on { listed } else { !listed && name != model::METRIC_NAME } {
-            // Lengths keep apart what runs together otherwise.
-            key.push_str(&name.len().to_string());
-            key.push(':');
-            key.push_str(name);
-            key.push_str(&value.len().to_string());
-            key.push(':');
-            key.push_str(value);
-        }
-    }
-}
 
 /// The labels that two series are matched by, as messages show them.
 fn match_labels(labels: &Labels, matching: &VectorMatching) -> Labels {
@@ -48,7 +31,7 @@ fn groups(left: &[Row], right: &[Row], matching: &VectorMatching) -> Vec<Group> 
     let mut key = String::new();
     for (rows, is_left) in [(left, true), (right, false)] {
         for (at, row) in rows.iter().enumerate() {
-            signature(&row.labels, &matching.labels, matching.on, &mut key);
+            label_key(&row.labels, &matching.labels, matching.on, &mut key);
             let place = match places.get(&key) {
                 Some(place) => *place,
                 None => {
@@ -95,10 +78,8 @@ impl<'q> Evaluator<'q> {
             _ => {
                 let delayed = self.options.delayed_name_removal;
                 let mut matcher = Matcher { binary, matching, steps, delayed, notes: &mut self.notes };
-                let out = matcher.run(&left, &right)?;
-                self.charge(&out)?;
-                self.release(left);
-                self.release(right);
+                let mut out = matcher.run(&left, &right)?;
+                self.charge(&mut out)?;
                 out
             }
         };
@@ -180,6 +161,12 @@ impl Matcher<'_> {
             if one_rows.is_empty() && fill_one.is_none() {
                 continue;
             }
+            if let ([many_at], [one_at], None, None) = (&many_rows[..], &one_rows[..], fill_one, fill_many)
+                && let Some(out) = self.pair(&many[*many_at], &one[*one_at], swapped)
+            {
+                results.push(out);
+                continue;
+            }
             let chosen = self.choose(one, one_rows, &active, swapped)?;
             let mut matched = vec![false; self.steps];
             for many_at in many_rows {
@@ -187,7 +174,9 @@ impl Matcher<'_> {
                 // The row of the result depends on the partner, of which there is mostly one.
                 let mut target: Option<(u32, usize)> = None;
                 for step in 0..self.steps {
-                    let (true, Some(many_value)) = (active[step], many_row.cells.operand(step)) else { continue };
+                    let (true, Some(many_value)) = (active[step], many_row.cells.operand(step)) else {
+                        continue;
+                    };
                     let partner = chosen[step];
                     let one_value = match (partner, fill_one) {
                         (NONE, None) => continue,
@@ -219,14 +208,18 @@ impl Matcher<'_> {
             }
             if let Some(fill) = fill_many {
                 let any_matched: Vec<bool> = (0..self.steps)
-                    .map(|step| matched[step] || results[first_of_group..].iter().any(|out| out.matched[step]))
+                    .map(|step| {
+                        matched[step] || results[first_of_group..].iter().any(|out| out.matched[step])
+                    })
                     .collect();
                 for one_at in one_rows {
                     let one_row = &one[*one_at];
                     let labels = match_labels(&one_row.labels, self.matching);
                     let mut target = None;
                     for step in 0..self.steps {
-                        let (true, Some(value)) = (active[step], one_row.cells.operand(step)) else { continue };
+                        let (true, Some(value)) = (active[step], one_row.cells.operand(step)) else {
+                            continue;
+                        };
                         if any_matched[step] {
                             continue;
                         }
@@ -241,7 +234,25 @@ impl Matcher<'_> {
         }
         let rows: Vec<Row> =
             results.into_iter().map(|out| out.row).filter(|row| row.cells.any_present()).collect();
-        merge_equal(rows)
+        if has_equal_labels(rows.iter().map(|row| &row.labels)) { merge_equal(rows) } else { Ok(rows) }
+    }
+
+    /// Arithmetic on the floats of the only two rows of a group: nothing can go wrong there.
+    fn pair(&self, many: &Row, one: &Row, swapped: bool) -> Option<Out> {
+        let op = self.binary.op;
+        if !changes_meaning(op) || !many.cells.histograms.is_empty() || !one.cells.histograms.is_empty() {
+            return None;
+        }
+        let mut cells = Cells::absent(self.steps);
+        let values = many.cells.values.iter().zip(&one.cells.values);
+        for ((a, b), out) in values.zip(&mut cells.values) {
+            if !is_absent(*a) && !is_absent(*b) {
+                let (left, right) = if swapped { (*b, *a) } else { (*a, *b) };
+                *out = scalar_operation(op, left, right);
+            }
+        }
+        let labels = self.result_labels(&many.labels, &one.labels);
+        Some(Out { row: Row::new(labels, false, cells), matched: Vec::new() })
     }
 
     /// Which row of the one side has a sample at each step. Two are one too many.
@@ -319,21 +330,23 @@ impl Matcher<'_> {
         let labels = self.result_labels(many, one);
         *places.entry(labels.clone()).or_insert_with(|| {
             let drop_name = self.delayed && self.binary.return_bool;
-            let row = Row { labels, drop_name, cells: Cells::absent(self.steps) };
+            let row = Row::new(labels, drop_name, Cells::absent(self.steps));
             results.push(Out { row, matched: vec![false; self.steps] });
             results.len() - 1
         })
     }
 
     fn result_labels(&self, many: &Labels, one: &Labels) -> Labels {
-        let mut builder: LabelsBuilder = many.to_builder();
-        if changes_meaning(self.binary.op) || (self.binary.return_bool && !self.delayed) {
-            remove_metadata(&mut builder);
+        let drops_metadata = changes_meaning(self.binary.op) || (self.binary.return_bool && !self.delayed);
+        let one_to_one = self.matching.cardinality == Cardinality::OneToOne;
+        let kept = many.filter(|name| {
+            let listed = || self.matching.labels.iter().any(|n| n == name);
+            !(drops_metadata && is_metadata_label(name)) && (!one_to_one || listed() == self.matching.on)
+        });
+        if self.matching.include.is_empty() {
+            return kept;
         }
-        if self.matching.cardinality == Cardinality::OneToOne {
-            let listed = |name: &str| self.matching.labels.iter().any(|n| n == name);
-            builder.retain(|name, _| listed(name) == self.matching.on);
-        }
+        let mut builder = kept.to_builder();
         for name in &self.matching.include {
             builder.set(name, one.value(name));
         }

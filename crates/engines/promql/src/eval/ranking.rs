@@ -22,13 +22,12 @@ impl Evaluator<'_> {
         }
         let params = self.scalar(unparen(param), env)?;
         let rows = self.rows(&aggregate.expr, env)?;
-        let out = match aggregate.op {
+        let mut out = match aggregate.op {
             AggregateOp::Quantile => self.quantile(aggregate, param, &params, &rows),
             AggregateOp::LimitRatio => self.limit_ratio(aggregate, param, &params, &rows),
             _ => self.select_k(aggregate, &params, &rows, env),
         }?;
-        self.charge(&out)?;
-        self.release(rows);
+        self.charge(&mut out)?;
         Ok(out)
     }
 
@@ -54,7 +53,7 @@ impl Evaluator<'_> {
         let groups = by_group(rows, aggregate);
         let mut out = Vec::with_capacity(groups.len());
         for (labels, members) in groups {
-            let mut row = Row { labels, drop_name: false, cells: Cells::absent(params.len()) };
+            let mut row = Row::new(labels, false, Cells::absent(params.len()));
             let mut values = Vec::with_capacity(members.len());
             for (step, q) in params.iter().enumerate() {
                 values.clear();
@@ -127,11 +126,8 @@ impl Evaluator<'_> {
         if env.steps.count > 1 {
             order = (0..rows.len()).filter(|at| kept[*at].any_present()).collect();
         }
-        let row = |at: usize| Row {
-            labels: rows[at].labels.clone(),
-            drop_name: rows[at].drop_name,
-            cells: std::mem::take(&mut kept[at]),
-        };
+        let row =
+            |at: usize| Row::new(rows[at].labels.clone(), rows[at].drop_name, std::mem::take(&mut kept[at]));
         Ok(order.into_iter().map(row).collect())
     }
 
@@ -255,15 +251,14 @@ impl Evaluator<'_> {
                 builder.set(label, &text);
                 let labels = group_labels(&builder.build(), &names, aggregate.without);
                 let place = *places.entry(labels.clone()).or_insert_with(|| {
-                    out.push(Row { labels, drop_name: false, cells: Cells::absent(env.steps.count) });
+                    out.push(Row::new(labels, false, Cells::absent(env.steps.count)));
                     out.len() - 1
                 });
                 last = bits.map(|bits| (bits, place));
                 count_up(&mut out[place].cells, step);
             }
         }
-        self.charge(&out)?;
-        self.release(rows);
+        self.charge(&mut out)?;
         Ok(out)
     }
 }
@@ -281,10 +276,8 @@ fn count_up(cells: &mut Cells, step: usize) {
 /// Groups of rows: labels and positions.
 fn by_group(rows: &[Row], aggregate: &Aggregate) -> Vec<(Labels, Vec<usize>)> {
     // Only labels are looked at.
-    let bare: Vec<Row> = rows
-        .iter()
-        .map(|row| Row { labels: row.labels.clone(), drop_name: false, cells: Cells::default() })
-        .collect();
+    let bare: Vec<Row> =
+        rows.iter().map(|row| Row::new(row.labels.clone(), false, Cells::default())).collect();
     let groups = group(&Ready(bare), &aggregate.grouping, aggregate.without);
     let mut out: Vec<(Labels, Vec<usize>)> =
         groups.labels.into_iter().map(|labels| (labels, Vec::new())).collect();

@@ -2,8 +2,8 @@
 //! aggregations consume without holding it.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use foldhash::fast::RandomState;
 use model::labels::Labels;
@@ -195,7 +195,7 @@ pub(crate) fn collect(
     mut rows: Box<dyn Rows + '_>,
     steps: usize,
     threads: usize,
-    budget: &Budget,
+    budget: &Arc<Budget>,
     notes: &mut Notes,
 ) -> Result<Vec<Row>, QueryError> {
     if let Some(ready) = rows.take() {
@@ -208,8 +208,9 @@ pub(crate) fn collect(
             let mut cells = Cells::absent(0);
             rows.fill(at, scratch, &mut cells, notes)?;
             if cells.any_present() {
-                budget.take(cells.weight(), row_bytes(steps))?;
-                out.push(Row { labels: rows.labels(at).clone(), drop_name: rows.drop_name(at), cells });
+                let mut row = Row::new(rows.labels(at).clone(), rows.drop_name(at), cells);
+                row.charge = budget.charge(row.cells.weight(), row_bytes(steps))?;
+                out.push(row);
             }
         }
         Ok(out)
@@ -217,9 +218,29 @@ pub(crate) fn collect(
     Ok(batches.into_iter().flatten().collect())
 }
 
+/// The labels that are listed, or those that are not and not the name either, as a map key.
+pub(crate) fn label_key(labels: &Labels, names: &[String], listed: bool, key: &mut String) {
+    key.clear();
+    for (name, value) in labels {
+        let is_listed = names.iter().any(|n| n == name);
+        if if listed { is_listed } else { !is_listed && name != model::METRIC_NAME } {
+            for part in [name, value] {
+                // Lengths keep apart what runs together otherwise.
+                let mut length = part.len();
+                while length >= 0x40 {
+                    key.push(char::from((length & 0x3f) as u8 | 0x40));
+                    length >>= 6;
+                }
+                key.push(char::from(length as u8));
+                key.push_str(part);
+            }
+        }
+    }
+}
+
 /// What the floats of a row take in memory.
 pub(crate) fn row_bytes(steps: usize) -> u64 {
-    8 * steps as u64 + 64
+    (steps as u64).saturating_mul(8).saturating_add(64)
 }
 
 /// Joins rows with equal labels into one. Fails if two of them have a sample at the same step.

@@ -2,6 +2,7 @@
 
 use super::QueryError;
 use super::engine::{Env, Evaluator};
+use super::rows::row_bytes;
 use super::value::{Row, Steps};
 use super::window::Windows;
 use crate::ast::Subquery;
@@ -22,8 +23,11 @@ impl Evaluator<'_> {
         let (after_ms, _) = windows.bounds_ms(0);
         let (_, end_ms) = windows.bounds_ms(windows.steps.count.saturating_sub(1));
         // The first multiple that is later than the start of the first window.
-        let start_ms = (after_ms.div_euclid(step_ms) + 1) * step_ms;
+        let start_ms = after_ms.div_euclid(step_ms).saturating_add(1).saturating_mul(step_ms);
         let steps = Steps::range(start_ms, end_ms, step_ms);
+        if steps.count as u64 > self.options.max_samples || row_bytes(steps.count) > self.options.max_bytes {
+            return Err(QueryError::TooManySamples);
+        }
         if steps.count == 0 {
             return Ok((Vec::new(), steps));
         }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::budget::Charge;
 use model::histogram::FloatHistogram;
-use model::labels::{Labels, LabelsBuilder};
+use model::labels::Labels;
 use model::sample::{STALE_NAN_BITS, stale_nan};
 
 /// The times at which an expression is evaluated.
@@ -27,12 +28,12 @@ impl Steps {
     pub(crate) fn range(start_ms: i64, end_ms: i64, step_ms: i64) -> Self {
         let step_ms = step_ms.max(1);
         let count = if end_ms < start_ms { 0 } else { end_ms.saturating_sub(start_ms) / step_ms + 1 };
-        Steps { start_ms, step_ms, count: count as usize }
+        Steps { start_ms, step_ms, count: usize::try_from(count).unwrap_or(usize::MAX) }
     }
 
     /// The time of a step.
     pub(crate) fn time_ms(&self, step: usize) -> i64 {
-        self.start_ms + step as i64 * self.step_ms
+        self.start_ms.saturating_add((step as i64).saturating_mul(self.step_ms))
     }
 
     /// The time of the last step.
@@ -148,7 +149,8 @@ impl Cells {
     /// How many samples a query's budget counts for these: floats one each, histograms by size.
     pub(crate) fn weight(&self) -> u64 {
         let present = self.values.iter().filter(|value| !is_absent(**value)).count();
-        let extra: usize = self.histograms.iter().flatten().map(|h| h.sample_weight().saturating_sub(1)).sum();
+        let extra: usize =
+            self.histograms.iter().flatten().map(|h| h.sample_weight().saturating_sub(1)).sum();
         (present + extra) as u64
     }
 
@@ -170,6 +172,15 @@ pub(crate) struct Row {
     /// With delayed name removal: whether the name goes at the end.
     pub(crate) drop_name: bool,
     pub(crate) cells: Cells,
+    /// What it holds of the query's budget.
+    pub(crate) charge: Charge,
+}
+
+impl Row {
+    /// A row that has not been charged yet.
+    pub(crate) fn new(labels: Labels, drop_name: bool, cells: Cells) -> Self {
+        Row { labels, drop_name, cells, charge: Charge::default() }
+    }
 }
 
 /// Whether a label is the name or tells the type or unit, all of which an operation removes.
@@ -184,9 +195,4 @@ pub(crate) fn without_metadata(labels: &Labels) -> Labels {
     } else {
         labels.clone()
     }
-}
-
-/// Removes name, type and unit.
-pub(crate) fn remove_metadata(builder: &mut LabelsBuilder) {
-    builder.retain(|name, _| !is_metadata_label(name));
 }

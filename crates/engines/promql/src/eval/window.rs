@@ -30,8 +30,8 @@ pub(crate) struct Windows {
 impl Windows {
     /// Start and end of a step's window.
     pub(crate) fn bounds_ms(&self, step: usize) -> (i64, i64) {
-        let end = self.fixed_ms.unwrap_or_else(|| self.steps.time_ms(step)) - self.offset_ms;
-        (end - self.range_ms, end)
+        let end = self.fixed_ms.unwrap_or_else(|| self.steps.time_ms(step)).saturating_sub(self.offset_ms);
+        (end.saturating_sub(self.range_ms), end)
     }
 }
 
@@ -78,6 +78,7 @@ pub(crate) struct Remarks {
     pub(crate) reconciled_sub: bool,
     pub(crate) reconciled_agg: bool,
     pub(crate) start_overlaps: u64,
+    pub(crate) odd_quantile: Option<f64>,
 }
 
 impl Remarks {
@@ -95,6 +96,9 @@ impl Remarks {
             (self.reconciled_agg, Note::BoundsReconciled(Operation::Aggregation)),
             (self.start_overlaps > 0, Note::StartTimeOverlap { name, times: self.start_overlaps }),
         ];
+        if let Some(q) = self.odd_quantile {
+            notes.add(Note::InvalidQuantile(q), span);
+        }
         for (holds, note) in all {
             if holds {
                 notes.add(note, span);
@@ -116,7 +120,7 @@ pub(crate) struct WindowRows<'q, F> {
     pub(crate) span: Span,
     /// Whether to remark that a metric does not look like a counter, and whether by its type label.
     pub(crate) wants_counter: Option<bool>,
-    pub(crate) budget: &'q Budget,
+    pub(crate) budget: &'q Arc<Budget>,
     /// The value of a window.
     pub(crate) function: F,
     /// A faster way for a whole series of floats without start timestamps.
@@ -131,10 +135,8 @@ pub(crate) type WholeRow = fn(&[i64], &[f64], &Windows, &mut Plan, &mut [f64]) -
 pub(crate) struct Plan {
     /// For which times it was made.
     pub(crate) times_ms: Vec<i64>,
-    /// First and one past the last sample of each window.
-    pub(crate) bounds: Vec<(u32, u32)>,
-    /// Two numbers a step that the function keeps.
-    pub(crate) factors: Vec<[f64; 3]>,
+    /// One a step.
+    pub(crate) spans: Vec<super::functions::rate::WindowSpan>,
     /// Samples in all windows together.
     pub(crate) looked_at: u64,
     /// Whether the plan has been used since it was made.
@@ -168,7 +170,7 @@ where
         notes: &mut Notes,
     ) -> Result<(), QueryError> {
         cells.reset(self.windows.steps.count);
-        let taken = self.feed.read(at, &mut scratch.samples, self.budget)?;
+        let _charge = self.feed.read(at, &mut scratch.samples, self.budget)?;
         if self.detect_resets {
             detect_resets(&mut scratch.samples);
         }
@@ -183,7 +185,6 @@ where
             _ => self.slide(split, cells, &mut remarks),
         };
         self.budget.count_looked_at(looked_at);
-        self.budget.give_back(taken, 0);
         remarks.add_to(notes, self.feed.labels(at), self.span);
         if let Some(by_type) = self.wants_counter {
             self.remark_non_counter(self.feed.labels(at), cells, by_type, notes);
@@ -202,10 +203,10 @@ where
         let mut looked_at = 0;
         for step in 0..self.windows.steps.count {
             let (start_ms, end_ms) = self.windows.bounds_ms(step);
-            advance(&split.t, start_ms - self.windows.before_ms, &mut first);
-            advance(&split.t, end_ms + self.windows.after_ms, &mut end);
-            advance(&split.ht, start_ms - self.windows.before_ms, &mut first_h);
-            advance(&split.ht, end_ms + self.windows.after_ms, &mut end_h);
+            advance(&split.t, start_ms.saturating_sub(self.windows.before_ms), &mut first);
+            advance(&split.t, end_ms.saturating_add(self.windows.after_ms), &mut end);
+            advance(&split.ht, start_ms.saturating_sub(self.windows.before_ms), &mut first_h);
+            advance(&split.ht, end_ms.saturating_add(self.windows.after_ms), &mut end_h);
             if first >= end && first_h >= end_h {
                 continue;
             }
@@ -213,7 +214,7 @@ where
             let samples = (range.len() + range_h.len()) as u64;
             looked_at += samples;
             if self.budget.counts_steps() {
-                self.budget.count_step(step, samples);
+                self.budget.count_at(self.windows.steps.time_ms(step), samples);
             }
             let window = Window {
                 eval_ms: self.windows.steps.time_ms(step),

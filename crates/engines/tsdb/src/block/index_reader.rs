@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use model::Labels;
 
 use super::decode::{Fields, section};
-use super::mapping::Mapping;
 use crate::error::Error;
+use crate::mapping::Mapping;
 use crate::postings::{ListRef, PostingIndex};
 
 pub(crate) const INDEX_FILE: &str = "index";
@@ -213,7 +213,8 @@ fn parse(file: &[u8]) -> Result<Parsed, &'static str> {
         Some(version @ 1..=3) => version,
         _ => return Err("an index of an unknown version"),
     };
-    let toc = file.len().checked_sub(TOC_BYTES).and_then(|at| file.get(at..)).ok_or("the index is too short")?;
+    let toc =
+        file.len().checked_sub(TOC_BYTES).and_then(|at| file.get(at..)).ok_or("the index is too short")?;
     let (content, checksum) = toc.split_at(TOC_BYTES - 4);
     if Fields(checksum).u32() != Some(crc32c::crc32c(content)) {
         return Err("the index ends without its table of contents");
@@ -264,8 +265,7 @@ fn parse_postings_table(file: &[u8], at: u64, version: u8) -> Option<BTreeMap<St
         let (name, value) = (fields.text()?, fields.text()?);
         let list = fields.uvarint()?;
         if version == 1 {
-            let values =
-                names.entry(name.to_string()).or_insert_with(|| Values::Listed(BTreeMap::new()));
+            let values = names.entry(name.to_string()).or_insert_with(|| Values::Listed(BTreeMap::new()));
             if let Values::Listed(values) = values {
                 values.insert(value.to_string(), list);
             }

@@ -115,8 +115,8 @@ const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /// A new block name: 48 bits of time and 80 random bits in Crockford's base 32.
 pub(crate) fn new_ulid(now_ms: i64) -> String {
     let random = || std::hash::RandomState::new().build_hasher().finish();
-    let number = (now_ms.max(0) as u128) << 80
-        | (u128::from(random()) << 64 | u128::from(random())) & ((1 << 80) - 1);
+    let number =
+        (now_ms.max(0) as u128) << 80 | (u128::from(random()) << 64 | u128::from(random())) & ((1 << 80) - 1);
     (0..26).map(|at| char::from(CROCKFORD[(number >> (125 - 5 * at)) as usize & 31])).collect()
 }
 

@@ -3,7 +3,6 @@
 
 mod decode;
 mod index_reader;
-mod mapping;
 pub(crate) mod meta;
 pub(crate) mod tombstones;
 pub(crate) mod writer;
@@ -20,12 +19,12 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::chunk::{Encoding, count_samples};
 use crate::error::Error;
+use crate::mapping::Mapping;
 use crate::postings::{self, PostingIndex};
 use crate::series::{ChunkData, ChunkHandle, Found};
 use crate::stats::BlockStats;
 use decode::Fields;
 use index_reader::{INDEX_FILE, IndexReader};
-use mapping::Mapping;
 use meta::{META_FILE, Meta};
 use tombstones::{TOMBSTONES_FILE, Tombstones};
 
@@ -211,9 +210,9 @@ impl Block {
         let references = self.index.all()?;
         let tombstones = self.tombstones.read().clone();
         let block = self.clone();
-        Ok(references.into_iter().filter_map(move |reference| {
-            block.series(reference, TimeRange::ALL, &tombstones).transpose()
-        }))
+        Ok(references
+            .into_iter()
+            .filter_map(move |reference| block.series(reference, TimeRange::ALL, &tombstones).transpose()))
     }
 
     /// All names and values of labels.
@@ -221,11 +220,7 @@ impl Block {
         self.index.symbols()
     }
 
-    pub(crate) fn label_names(
-        &self,
-        matchers: &[Matcher],
-        into: &mut BTreeSet<String>,
-    ) -> Result<(), Error> {
+    pub(crate) fn label_names(&self, matchers: &[Matcher], into: &mut BTreeSet<String>) -> Result<(), Error> {
         let mut add = |name: &str| {
             if !into.contains(name) {
                 into.insert(name.to_string());

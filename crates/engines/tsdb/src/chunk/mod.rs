@@ -110,8 +110,7 @@ pub(crate) fn encode(samples: &Samples) -> Vec<Chunk> {
     let (mut last, mut count) = ((0, 0), 0);
     for at in 0..samples.len() {
         let time_ms = samples.timestamps_ms[at];
-        let wanted =
-            if samples.histogram(at).is_some() { Encoding::FloatHistogram } else { Encoding::Xor };
+        let wanted = if samples.histogram(at).is_some() { Encoding::FloatHistogram } else { Encoding::Xor };
         let appendable = count < SAMPLES_PER_CHUNK && chunks.last().is_some_and(|c| c.encoding == wanted);
         let cut = match samples.histogram(at) {
             Some(histogram) => match appendable {
@@ -131,6 +130,7 @@ pub(crate) fn encode(samples: &Samples) -> Vec<Chunk> {
             None => {
                 let value = samples.values[at].to_bits();
                 xor::append(&mut chunk.bytes, &mut state, last, time_ms, value);
+                xor::set_count(&mut chunk.bytes, state.count);
                 last = (time_ms, value);
             }
         }

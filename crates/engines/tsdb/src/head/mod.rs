@@ -14,6 +14,7 @@ mod truncate;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -116,7 +117,8 @@ impl Writer {
 }
 
 impl Head {
-    pub(crate) fn new(range_ms: i64, series_max: usize) -> Self {
+    /// An empty head. `spill_dir` exists; closed chunks are kept there, in files without names.
+    pub(crate) fn new(range_ms: i64, series_max: usize, spill_dir: PathBuf) -> Self {
         Head {
             range_ms,
             series_max,
@@ -124,7 +126,7 @@ impl Head {
             hash_seed: std::hash::RandomState::new().build_hasher().finish(),
             index: RwLock::default(),
             pages: RwLock::default(),
-            segments: Segments::default(),
+            segments: Segments::new(spill_dir),
             writer: Mutex::default(),
             min_ms: AtomicI64::new(i64::MAX),
             max_ms: AtomicI64::new(i64::MIN),
@@ -308,6 +310,7 @@ impl Head {
                 if time_ms < bound_ms {
                     appended.too_old += 1;
                 } else if time_ms < record.last_ms {
+                    // An out-of-order window would take them from here.
                     appended.out_of_order += 1;
                 } else if !record.last_is_histogram && record.last_value == value {
                     appended.accepted += 1;
@@ -316,6 +319,7 @@ impl Head {
                 }
                 continue;
             }
+            record.prefetch();
             let before = if record.wal_segment == segment { record.last_value } else { 0 };
             logged.push(LoggedSample { id, time_ms, xor: before ^ value });
             floats.push(PendingFloat {

@@ -24,7 +24,8 @@ pub(crate) struct Record {
     /// Where the open chunk starts.
     pub(crate) open_min_ms: i64,
     state: XorState,
-    pub(crate) open: Vec<u8>,
+    /// The open chunk; of a float chunk the header is not filled in, see [`Record::open_chunk_bytes`].
+    open: Vec<u8>,
     pub(crate) chunks: Vec<ChunkRef>,
     /// Set once the series had a histogram.
     pub(crate) histograms: Option<Box<FloatHistogramAppender>>,
@@ -34,6 +35,8 @@ pub(crate) struct Record {
     pub(crate) wal_segment: u32,
     pairs_at: u32,
     pairs_len: u16,
+    /// Length of the last closed chunk: the next one will be about as long.
+    closed_bytes: u16,
     pub(crate) last_is_histogram: bool,
     open_is_histogram: bool,
 }
@@ -52,6 +55,7 @@ impl Record {
             wal_segment: 0,
             pairs_at,
             pairs_len,
+            closed_bytes: 0,
             last_is_histogram: false,
             open_is_histogram: false,
         }
@@ -61,6 +65,27 @@ impl Record {
         if self.open_is_histogram { Encoding::FloatHistogram } else { Encoding::Xor }
     }
 
+    /// Whether there is an open chunk.
+    pub(crate) fn has_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// A copy of the open chunk as it is now.
+    pub(crate) fn open_chunk_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.open.clone();
+        if !self.open_is_histogram {
+            xor::set_count(&mut bytes, self.state.count);
+        }
+        bytes
+    }
+
+    /// Brings what an append will touch into the cache. Over a batch these loads run side by side,
+    /// where those of the appends would wait for each other.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        std::hint::black_box(self.open.last());
+    }
+
     /// The end (exclusive) of the block range that the open chunk lies in.
     pub(crate) fn open_range_end_ms(&self) -> i64 {
         self.open_min_ms.saturating_add(i64::from(self.open_room_ms))
@@ -68,9 +93,13 @@ impl Record {
 
     #[inline]
     fn open_fits(&self, time_ms: i64) -> bool {
+        let count = match self.open_is_histogram {
+            true => sample_count_or_zero(&self.open),
+            false => self.state.count,
+        };
         !self.open.is_empty()
-            && sample_count_or_zero(&self.open) < SAMPLES_PER_CHUNK
-            && time_ms.wrapping_sub(self.open_min_ms) < i64::from(self.open_room_ms)
+            && count < SAMPLES_PER_CHUNK
+            && time_ms.saturating_sub(self.open_min_ms) < i64::from(self.open_room_ms)
     }
 
     fn open_chunk(&mut self, time_ms: i64, range_ms: i64, histogram: bool) {
@@ -94,7 +123,8 @@ impl Record {
             self.open_chunk(time_ms, range_ms, false);
         }
         if self.open.capacity() - self.open.len() < FLOAT_SAMPLE_MAX_BYTES {
-            self.open.reserve_exact(OPEN_STEP_BYTES);
+            let whole = if self.open.is_empty() { usize::from(self.closed_bytes) } else { 0 };
+            self.open.reserve_exact(whole.max(OPEN_STEP_BYTES));
         }
         xor::append(&mut self.open, &mut self.state, last, time_ms, value);
     }
@@ -128,11 +158,20 @@ impl Record {
         if self.open.is_empty() {
             return;
         }
+        if !self.open_is_histogram {
+            xor::set_count(&mut self.open, self.state.count);
+        }
         let range_start_ms = self.open_range_end_ms().saturating_sub(range_ms);
         let chunk =
             segments.push(range_start_ms, self.open_encoding(), self.open_min_ms, last_ms, &self.open);
         self.push_chunk(chunk);
-        self.open = Vec::new();
+        // As much room again as this one took, so that the next one need not grow step by step.
+        self.closed_bytes = u16::try_from(self.open.len() + OPEN_STEP_BYTES / 2).unwrap_or(u16::MAX);
+        if self.open.capacity() > usize::from(self.closed_bytes) + OPEN_STEP_BYTES || self.open_is_histogram {
+            self.open = Vec::new();
+        } else {
+            self.open.clear();
+        }
     }
 
     /// Adds a closed chunk behind the others.
@@ -204,10 +243,6 @@ impl Page {
     pub(crate) fn iter(&self, page: u32) -> impl Iterator<Item = (u32, &Record)> {
         let slots = (0..PAGE_SERIES).filter(|slot| self.alive[(slot >> 6) as usize] >> (slot & 63) & 1 == 1);
         slots.map(move |slot| page * PAGE_SERIES + slot).zip(&self.records)
-    }
-
-    pub(crate) fn records_mut(&mut self) -> impl Iterator<Item = &mut Record> {
-        self.records.iter_mut()
     }
 
     pub(crate) fn alive(&self) -> [u64; 4] {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use model::storage::TimeRange;
 use model::Matcher;
+use model::storage::TimeRange;
 
 use super::Head;
 use super::page::{PAGE_SERIES, Page, Record};
@@ -69,11 +69,11 @@ impl Head {
             }
         }
         let span = TimeRange { start_ms: record.open_min_ms, end_ms: record.last_ms };
-        if !record.open.is_empty() && span.overlaps(range) {
+        if record.has_open() && span.overlaps(range) {
             chunks.push(ChunkHandle {
                 min_ms: span.start_ms,
                 max_ms: span.end_ms,
-                data: ChunkData::Memory(record.open_encoding(), record.open.as_slice().into()),
+                data: ChunkData::Memory(record.open_encoding(), record.open_chunk_bytes().into()),
             });
         }
         chunks
@@ -129,11 +129,8 @@ impl Head {
     /// What takes how many series and values; at most `limit` entries a table.
     pub(crate) fn cardinality(&self, limit: usize) -> Cardinality {
         let index = self.index.read();
-        let mut cardinality = Cardinality {
-            series: index.len(),
-            label_pairs: index.symbols.len(),
-            ..Cardinality::default()
-        };
+        let mut cardinality =
+            Cardinality { series: index.len(), label_pairs: index.symbols.len(), ..Cardinality::default() };
         for (name, pairs) in index.symbols.names() {
             let mut size_bytes = 0;
             for &pair in pairs {
@@ -159,7 +156,7 @@ impl Head {
         let mut count = 0;
         for page in pages.iter().flatten() {
             let page = page.read();
-            count += page.iter(0).map(|(_, r)| r.chunks.len() + usize::from(!r.open.is_empty())).sum::<usize>();
+            count += page.iter(0).map(|(_, r)| r.chunks.len() + usize::from(r.has_open())).sum::<usize>();
         }
         count
     }

@@ -149,13 +149,8 @@ impl Replay for HeadReplay<'_> {
                 continue;
             }
             let range_start_ms = chunk.min_ms - chunk.min_ms.rem_euclid(head.range_ms);
-            let stored = head.segments.push(
-                range_start_ms,
-                chunk.encoding,
-                chunk.min_ms,
-                chunk.max_ms,
-                chunk.bytes,
-            );
+            let stored =
+                head.segments.push(range_start_ms, chunk.encoding, chunk.min_ms, chunk.max_ms, chunk.bytes);
             record.push_chunk(stored);
             self.samples += u64::from(chunk::count_samples(chunk.encoding, chunk.bytes).unwrap_or(0));
             self.cover(chunk.min_ms, chunk.max_ms);

@@ -1,15 +1,19 @@
 //! Where closed chunks of the head lie: append-only pieces of memory, each for one block range, so
-//! that cutting a block frees them as a whole.
+//! that cutting a block frees them as a whole. A full segment moves to a file without a name, so
+//! that it takes memory only while it is read; the log keeps its samples through a crash.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use memmap2::MmapMut;
 use parking_lot::{Mutex, RwLock};
 
 use crate::chunk::Encoding;
+use crate::mapping::Mapping;
 
 /// Capacity of a segment; a larger chunk gets its own.
-const SEGMENT_SIZE_BYTES: usize = 1 << 20;
+const SEGMENT_SIZE_BYTES: usize = 4 << 20;
 /// Before each chunk: length as u32, encoding.
 const PREFIX_BYTES: usize = 5;
 
@@ -32,13 +36,57 @@ impl ChunkRef {
 /// One piece of memory with chunks.
 pub(crate) struct Segment {
     range_start_ms: i64,
-    bytes: RwLock<Vec<u8>>,
+    bytes: RwLock<Memory>,
+}
+
+/// Memory taken from the operating system directly, so that a cut gives it back.
+struct Memory {
+    place: Place,
+    length: usize,
+}
+
+enum Place {
+    Mapped(MmapMut),
+    /// Where the system refuses a mapping.
+    Heap(Vec<u8>),
+    /// Full and moved to disk.
+    File(Mapping),
+}
+
+impl Memory {
+    fn new(capacity: usize) -> Self {
+        let place = MmapMut::map_anon(capacity).map(Place::Mapped);
+        Memory { place: place.unwrap_or_else(|_| Place::Heap(vec![0; capacity])), length: 0 }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        let all: &[u8] = match &self.place {
+            Place::Mapped(map) => map,
+            Place::Heap(bytes) => bytes,
+            Place::File(map) => map,
+        };
+        &all[..self.length]
+    }
+
+    /// Appends; the capacity must suffice.
+    fn push(&mut self, bytes: &[u8]) {
+        let all: &mut [u8] = match &mut self.place {
+            Place::Mapped(map) => map,
+            Place::Heap(bytes) => bytes,
+            Place::File(_) => return,
+        };
+        if let Some(target) = all.get_mut(self.length..self.length + bytes.len()) {
+            target.copy_from_slice(bytes);
+            self.length += bytes.len();
+        }
+    }
 }
 
 impl Segment {
     /// Calls with the chunk at an offset.
     pub(crate) fn with<T>(&self, offset: u32, read: impl FnOnce(Encoding, &[u8]) -> T) -> Option<T> {
-        let bytes = self.bytes.read();
+        let memory = self.bytes.read();
+        let bytes = memory.bytes();
         let at = offset as usize;
         let prefix: &[u8; PREFIX_BYTES] = bytes.get(at..at + PREFIX_BYTES)?.try_into().ok()?;
         let [a, b, c, d, encoding] = *prefix;
@@ -49,8 +97,9 @@ impl Segment {
 }
 
 /// All segments. Chunks are added by one writer at a time.
-#[derive(Default)]
 pub(crate) struct Segments {
+    /// Where full segments go.
+    dir: PathBuf,
     list: RwLock<List>,
     /// The segment of each block range that is being filled.
     open: Mutex<BTreeMap<i64, u32>>,
@@ -64,6 +113,25 @@ struct List {
 }
 
 impl Segments {
+    /// No segments yet; full ones will go to files in `dir`, which exists.
+    pub(crate) fn new(dir: PathBuf) -> Self {
+        Segments { dir, list: RwLock::default(), open: Mutex::default() }
+    }
+
+    /// Moves a full segment to disk. Without room there it stays in memory.
+    fn spill(&self, number: u32) {
+        let Some(segment) = self.get(number) else { return };
+        // Readers go on while it is written; nobody else writes to it.
+        let file =
+            Mapping::of_nameless_file(&self.dir.join(format!("{number:08}")), segment.bytes.read().bytes());
+        match file {
+            Ok(file) => segment.bytes.write().place = Place::File(file),
+            Err(error) => {
+                tracing::debug!(%error, "closed chunks of the head stay in memory");
+            }
+        }
+    }
+
     /// Stores a chunk that lies in the block range beginning at `range_start_ms`.
     pub(crate) fn push(
         &self,
@@ -76,26 +144,27 @@ impl Segments {
         let needed = PREFIX_BYTES + chunk.len();
         let mut open = self.open.lock();
         let fitting = open.get(&range_start_ms).copied().filter(|&number| {
-            self.get(number).is_some_and(|segment| segment.bytes.read().len() + needed <= SEGMENT_SIZE_BYTES)
+            self.get(number).is_some_and(|segment| segment.bytes.read().length + needed <= SEGMENT_SIZE_BYTES)
         });
         let number = fitting.unwrap_or_else(|| {
-            let segment = Segment {
-                range_start_ms,
-                bytes: RwLock::new(Vec::with_capacity(needed.max(SEGMENT_SIZE_BYTES))),
-            };
+            let segment =
+                Segment { range_start_ms, bytes: RwLock::new(Memory::new(needed.max(SEGMENT_SIZE_BYTES))) };
             let mut list = self.list.write();
             let number = list.base + list.segments.len() as u32;
             list.segments.push_back(Some(Arc::new(segment)));
-            open.insert(range_start_ms, number);
+            if let Some(full) = open.insert(range_start_ms, number) {
+                drop(list);
+                self.spill(full);
+            }
             number
         });
         let mut offset = 0;
         if let Some(segment) = self.get(number) {
             let mut bytes = segment.bytes.write();
-            offset = bytes.len() as u32;
-            bytes.extend_from_slice(&(chunk.len() as u32).to_le_bytes());
-            bytes.push(encoding as u8);
-            bytes.extend_from_slice(chunk);
+            offset = bytes.length as u32;
+            bytes.push(&(chunk.len() as u32).to_le_bytes());
+            bytes.push(&[encoding as u8]);
+            bytes.push(chunk);
         }
         ChunkRef { min_ms, span_ms: (max_ms - min_ms) as u32, segment: number, offset }
     }
@@ -127,6 +196,50 @@ impl Segments {
 
     /// Bytes of all chunks.
     pub(crate) fn size_bytes(&self) -> usize {
-        self.list.read().segments.iter().flatten().map(|s| s.bytes.read().len()).sum()
+        self.list.read().segments.iter().flatten().map(|s| s.bytes.read().length).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(at: usize) -> Vec<u8> {
+        (0..1_000 + at % 500).map(|byte| (byte * at) as u8).collect()
+    }
+
+    #[test]
+    fn chunks_are_readable_wherever_they_lie_and_until_they_are_let_go() {
+        for dir_is_there in [true, false] {
+            let dir = tempfile::tempdir().unwrap();
+            let spill = if dir_is_there { dir.path().to_path_buf() } else { dir.path().join("missing") };
+            let segments = Segments::new(spill);
+            let push = |at: usize| {
+                segments.push(at as i64 % 2 * 100, Encoding::Xor, at as i64, at as i64 + 5, &chunk(at))
+            };
+            let chunks: Vec<_> = (0..10_000).map(push).collect();
+            let large = vec![7; SEGMENT_SIZE_BYTES + 1];
+            let large_ref = segments.push(0, Encoding::FloatHistogram, 0, 1, &large);
+            for (at, stored) in chunks.iter().enumerate() {
+                let (segment, offset) = segments.locate(stored).unwrap();
+                assert!(segment.with(offset, |_, bytes| bytes == chunk(at)).unwrap(), "{at}");
+            }
+            let (segment, offset) = segments.locate(&large_ref).unwrap();
+            assert_eq!(segment.with(offset, |_, bytes| bytes.len()), Some(large.len()));
+            let in_files = segments
+                .list
+                .read()
+                .segments
+                .iter()
+                .flatten()
+                .filter(|segment| matches!(segment.bytes.read().place, Place::File(_)))
+                .count();
+            assert_eq!(in_files > 0, dir_is_there, "without room they stay in memory");
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "no names are left");
+            let held = segments.locate(&chunks[2]).unwrap();
+            segments.free_before(100);
+            assert!(segments.locate(&chunks[2]).is_none() && segments.locate(&chunks[3]).is_some());
+            assert!(held.0.with(held.1, |_, bytes| bytes == chunk(2)).unwrap());
+        }
     }
 }

@@ -76,9 +76,7 @@ impl Symbols {
     }
 
     fn name_id(&self, name: &str) -> Option<u32> {
-        self.by_name
-            .find(self.hasher.hash_one(name), |&id| *self.names[id as usize].text == *name)
-            .copied()
+        self.by_name.find(self.hasher.hash_one(name), |&id| *self.names[id as usize].text == *name).copied()
     }
 
     /// The number of a pair.

@@ -6,8 +6,8 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use model::storage::TimeRange;
 use model::Labels;
+use model::storage::TimeRange;
 
 use super::page::PAGE_SERIES;
 use super::{Head, add};
@@ -90,7 +90,11 @@ impl Head {
     }
 
     /// Labels, chunks in the range and deleted spans of one series.
-    pub(crate) fn series(&self, id: u32, range: TimeRange) -> Option<(Labels, Vec<ChunkHandle>, Vec<TimeRange>)> {
+    pub(crate) fn series(
+        &self,
+        id: u32,
+        range: TimeRange,
+    ) -> Option<(Labels, Vec<ChunkHandle>, Vec<TimeRange>)> {
         let index = self.index.read();
         let pages = self.pages.read();
         let page = pages.get((id / PAGE_SERIES) as usize)?.as_ref()?.read();
@@ -124,7 +128,7 @@ impl Head {
                 for (_, record) in page.iter(number as u32) {
                     if let Some(first) = record.chunks.first() {
                         min_ms = min_ms.min(first.min_ms);
-                    } else if !record.open.is_empty() {
+                    } else if record.has_open() {
                         min_ms = min_ms.min(record.open_min_ms);
                     }
                 }
@@ -263,12 +267,13 @@ impl Head {
                     bytes,
                 })
                 .collect();
-            if !series.open.is_empty() {
+            let open = series.open_chunk_bytes();
+            if series.has_open() {
                 chunks.push(LoggedChunk {
                     encoding: series.open_encoding(),
                     min_ms: series.open_min_ms,
                     max_ms: series.last_ms,
-                    bytes: &series.open,
+                    bytes: &open,
                 });
             }
             if series.last_ms > i64::MIN {

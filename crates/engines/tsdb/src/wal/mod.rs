@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 
-pub use file::{DiskFiles, LogFile, LogFiles};
 pub(crate) use file::sync_dir;
+pub use file::{DiskFiles, LogFile, LogFiles};
 
 use crate::error::{Error, is_disk_full};
 use record::FILE_HEADER;
@@ -153,8 +153,9 @@ pub(crate) struct WalSync {
 #[derive(Default)]
 struct SyncState {
     durable: u64,
-    /// Tickets up to here were in a flush that failed: the system may have dropped those pages.
-    lost: u64,
+    /// Tickets above the first and up to the second were in a flush that failed. The system may have
+    /// dropped those pages, so that a later flush says nothing about them.
+    lost: Option<(u64, u64)>,
     running: bool,
     /// Files with bytes that may not be on disk; the last is the one being written.
     files: Vec<Arc<dyn LogFile>>,
@@ -174,7 +175,7 @@ impl WalSync {
     pub(crate) fn wait(&self, ticket: u64) -> Result<(), Error> {
         let mut state = self.state.lock();
         loop {
-            if state.lost >= ticket && state.durable < ticket {
+            if state.lost.is_some_and(|(above, up_to)| above < ticket && ticket <= up_to) {
                 return Err(Error::Unavailable("flushing the write-ahead log failed".into()));
             }
             if state.durable >= ticket {
@@ -202,7 +203,8 @@ impl WalSync {
                 Err(error) => {
                     self.failures.fetch_add(1, Ordering::Relaxed);
                     tracing::error!(%error, "flushing the write-ahead log failed");
-                    state.lost = state.lost.max(target);
+                    let above = state.lost.map_or(state.durable, |(above, _)| above);
+                    state.lost = Some((above, target));
                 }
             }
             self.done.notify_all();

@@ -36,7 +36,8 @@ pub struct WalDamage {
     pub offset: u64,
     /// Bytes behind it.
     pub lost_bytes: u64,
-    /// Where these bytes were kept; `None` for the torn end that a crash leaves, which is cut off.
+    /// Where these bytes were kept; `None` for the torn end that a crash leaves, which is cut off,
+    /// and where there was no room to keep them.
     pub set_aside: Option<PathBuf>,
 }
 
@@ -110,8 +111,12 @@ pub(crate) fn read_file(path: &Path, into: &mut dyn Replay) -> Result<FileReplay
             torn = end == left;
             break;
         }
-        record::read(&body, into, &mut samples)?;
-        at += end;
+        match record::read(&body, into, &mut samples) {
+            Ok(()) => at += end,
+            // Whole but senseless: kept for whoever looks into it, like any other damage.
+            Err(Error::Corrupt(_)) => break,
+            Err(error) => return Err(error),
+        }
     }
     let mut replay = FileReplay { good_bytes: at, damage: None };
     if at < size || size < FILE_HEADER.len() as u64 {
@@ -132,15 +137,18 @@ fn rest_is_zero(reader: &mut impl Read, path: &Path) -> Result<bool, Error> {
 }
 
 fn repair(path: &Path, at: u64, size: u64, torn: bool) -> Result<WalDamage, Error> {
-    let mut set_aside = None;
+    let mut damage =
+        WalDamage { path: path.to_path_buf(), offset: at, lost_bytes: size - at, set_aside: None };
     if !torn {
         let kept = path.with_extension(format!("{at}.corrupt"));
-        let mut from = File::open(path).map_err(Error::io("opening", path))?;
-        from.seek(SeekFrom::Start(at)).map_err(Error::io("reading", path))?;
-        let mut to = File::create(&kept).map_err(Error::io("creating", &kept))?;
-        std::io::copy(&mut from, &mut to).map_err(Error::io("writing", &kept))?;
-        to.sync_all().map_err(Error::io("writing", &kept))?;
-        set_aside = Some(kept);
+        if let Err(error) = copy_from(path, at, &kept) {
+            // A full disk must not keep the store from opening. The file stays as it is; nothing is
+            // appended to it, so the next start finds the same.
+            tracing::warn!(%error, "the damaged part of the write-ahead log cannot be set aside");
+            let _ = fs::remove_file(&kept);
+            return Ok(damage);
+        }
+        damage.set_aside = Some(kept);
     }
     let file = OpenOptions::new().write(true).open(path).map_err(Error::io("opening", path))?;
     file.set_len(at).map_err(Error::io("cutting", path))?;
@@ -148,5 +156,13 @@ fn repair(path: &Path, at: u64, size: u64, torn: bool) -> Result<WalDamage, Erro
     if let Some(dir) = path.parent() {
         sync_dir(dir).map_err(Error::io("flushing", dir))?;
     }
-    Ok(WalDamage { path: path.to_path_buf(), offset: at, lost_bytes: size - at, set_aside })
+    Ok(damage)
+}
+
+fn copy_from(path: &Path, at: u64, to: &Path) -> std::io::Result<()> {
+    let mut from = File::open(path)?;
+    from.seek(SeekFrom::Start(at))?;
+    let mut to = File::create(to)?;
+    std::io::copy(&mut from, &mut to)?;
+    to.sync_all()
 }

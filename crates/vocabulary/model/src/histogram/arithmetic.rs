@@ -107,8 +107,10 @@ impl HistogramSum {
         if self.uses_custom_buckets() != other.uses_custom_buckets() {
             return Err(IncompatibleSchemas);
         }
-        let mut combined =
-            Combined { reset_collision: self.combine_hints(other.counter_reset_hint), bounds_reconciled: false };
+        let mut combined = Combined {
+            reset_collision: self.combine_hints(other.counter_reset_hint),
+            bounds_reconciled: false,
+        };
         self.count.add(sign * other.count);
         self.sum.add(sign * other.sum);
         if self.uses_custom_buckets() {
@@ -186,10 +188,11 @@ impl HistogramSum {
         let common: Vec<f64> =
             self.custom_values.iter().copied().filter(|bound| other.custom_values.contains(bound)).collect();
         let mut buckets = vec![Kahan::default(); common.len() + 1];
-        let target = |bounds: &[f64], index: i32| match usize::try_from(index).ok().and_then(|at| bounds.get(at)) {
-            Some(bound) => common.partition_point(|c| c < bound),
-            None => common.len(),
-        };
+        let target =
+            |bounds: &[f64], index: i32| match usize::try_from(index).ok().and_then(|at| bounds.get(at)) {
+                Some(bound) => common.partition_point(|c| c < bound),
+                None => common.len(),
+            };
         for (index, count) in &self.positive {
             buckets[target(&self.custom_values, *index)].absorb(*count);
         }
@@ -220,7 +223,8 @@ impl HistogramSum {
 
     /// The sum so far, compact.
     pub fn total(&self) -> FloatHistogram {
-        let side = |list: &[(i32, Kahan)]| to_spans(list.iter().map(|(index, count)| (*index, count.total())));
+        let side =
+            |list: &[(i32, Kahan)]| to_spans(list.iter().map(|(index, count)| (*index, count.total())));
         let (positive_spans, positive_buckets) = side(&self.positive);
         let (negative_spans, negative_buckets) = side(&self.negative);
         FloatHistogram {
@@ -386,7 +390,8 @@ mod tests {
 
     #[test]
     fn a_zero_bucket_swallows_the_buckets_it_covers() {
-        let mut wide = FloatHistogram { zero_threshold: 1.5, zero_count: 5.0, count: 5.0, ..Default::default() };
+        let mut wide =
+            FloatHistogram { zero_threshold: 1.5, zero_count: 5.0, count: 5.0, ..Default::default() };
         wide.add(&histogram(0, 0, &[1.0, 2.0, 4.0])).expect("both are exponential");
         // The bucket (1, 2] is populated, so the zero bucket must widen to 2.
         assert_eq!((wide.zero_threshold, wide.zero_count), (2.0, 8.0));

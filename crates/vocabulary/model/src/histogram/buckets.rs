@@ -113,12 +113,14 @@ impl FloatHistogram {
 
     /// Positive buckets, lowest first.
     pub fn positive(&self) -> impl Iterator<Item = Bucket> + '_ {
-        indexed(&self.positive_spans, &self.positive_buckets).map(|(index, count)| self.positive_bucket(index, count))
+        indexed(&self.positive_spans, &self.positive_buckets)
+            .map(|(index, count)| self.positive_bucket(index, count))
     }
 
     /// Negative buckets, the one next to zero first.
     pub fn negative(&self) -> impl Iterator<Item = Bucket> + '_ {
-        indexed(&self.negative_spans, &self.negative_buckets).map(|(index, count)| self.negative_bucket(index, count))
+        indexed(&self.negative_spans, &self.negative_buckets)
+            .map(|(index, count)| self.negative_bucket(index, count))
     }
 
     /// The zero bucket.
@@ -208,8 +210,18 @@ impl FloatHistogram {
             && self.custom_values == other.custom_values
             && self.zero_threshold == other.zero_threshold
             && bits(self.zero_count, other.zero_count)
-            && side(&self.positive_spans, &self.positive_buckets, &other.positive_spans, &other.positive_buckets)
-            && side(&self.negative_spans, &self.negative_buckets, &other.negative_spans, &other.negative_buckets)
+            && side(
+                &self.positive_spans,
+                &self.positive_buckets,
+                &other.positive_spans,
+                &other.positive_buckets,
+            )
+            && side(
+                &self.negative_spans,
+                &self.negative_buckets,
+                &other.negative_spans,
+                &other.negative_buckets,
+            )
     }
 
     /// How many float samples a histogram counts for in a query's budget: its size in 16 byte units.

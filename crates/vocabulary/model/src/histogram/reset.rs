@@ -38,17 +38,18 @@ impl FloatHistogram {
             buckets
         };
         [false, true].into_iter().any(|negative| {
-            shrank(
-                visible(list(self, negative, self.schema)),
-                visible(list(previous, negative, self.schema)),
-            )
+            shrank(visible(list(self, negative, self.schema)), visible(list(previous, negative, self.schema)))
         })
     }
 
     /// With differing custom bounds: whether a bucket between common bounds shrank.
     fn common_buckets_shrank(&self, previous: &FloatHistogram) -> bool {
-        let common: Vec<f64> =
-            self.custom_values.iter().copied().filter(|bound| previous.custom_values.contains(bound)).collect();
+        let common: Vec<f64> = self
+            .custom_values
+            .iter()
+            .copied()
+            .filter(|bound| previous.custom_values.contains(bound))
+            .collect();
         let rolled_up = |histogram: &FloatHistogram| {
             let mut buckets = vec![0.0; common.len() + 1];
             for bucket in histogram.positive() {

@@ -16,7 +16,8 @@ impl FloatHistogram {
         let linear = self.uses_custom_buckets();
         let (mut count, mut sum, mut trimmed) = (0.0, 0.0, false);
         let (mut has_positive, mut has_negative) = (false, false);
-        let sides = [(self.positive().collect::<Vec<_>>(), true), (self.negative().collect::<Vec<_>>(), false)];
+        let sides =
+            [(self.positive().collect::<Vec<_>>(), true), (self.negative().collect::<Vec<_>>(), false)];
         for (buckets, is_positive) in sides {
             let counts = if is_positive { &mut self.positive_buckets } else { &mut self.negative_buckets };
             for (bucket, slot) in buckets.into_iter().zip(counts) {
@@ -57,7 +58,10 @@ fn keep(bucket: &Bucket, value: f64, upper: bool, is_positive: bool, linear: boo
         (bucket.lower >= value, bucket.upper <= value)
     };
     if all {
-        return Kept { count: bucket.count, midpoint: midpoint(bucket.lower, bucket.upper, is_positive, linear) };
+        return Kept {
+            count: bucket.count,
+            midpoint: midpoint(bucket.lower, bucket.upper, is_positive, linear),
+        };
     }
     if none {
         return Kept { count: 0.0, midpoint: 0.0 };
@@ -95,7 +99,13 @@ fn keep_of_infinite(bucket: &Bucket, value: f64, upper: bool) -> Kept {
     if !upper && value >= bucket.lower { all_at(value) } else { none }
 }
 
-fn keep_of_zero_bucket(bucket: Bucket, value: f64, upper: bool, has_negative: bool, has_positive: bool) -> Kept {
+fn keep_of_zero_bucket(
+    bucket: Bucket,
+    value: f64,
+    upper: bool,
+    has_negative: bool,
+    has_positive: bool,
+) -> Kept {
     let low = if has_positive && !has_negative { 0.0 } else { bucket.lower };
     let high = if has_negative && !has_positive { 0.0 } else { bucket.upper };
     let all = Kept { count: bucket.count, midpoint: (low + high) / 2.0 };
@@ -106,7 +116,9 @@ fn keep_of_zero_bucket(bucket: Bucket, value: f64, upper: bool, has_negative: bo
         true => Kept { count: bucket.count * ((value - low) / (high - low)), midpoint: (low + value) / 2.0 },
         false if value <= low => all,
         false if value >= high => none,
-        false => Kept { count: bucket.count * ((high - value) / (high - low)), midpoint: (value + high) / 2.0 },
+        false => {
+            Kept { count: bucket.count * ((high - value) / (high - low)), midpoint: (value + high) / 2.0 }
+        }
     }
 }
 

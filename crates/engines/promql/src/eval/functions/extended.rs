@@ -143,7 +143,8 @@ fn histograms(
     } else {
         (*h[last]).clone()
     };
-    remarks.not_gauge |= !kind.is_counter && !(is_gauge(&left) && is_gauge(&right));
+    let are_gauges = is_gauge(&left) && is_gauge(&right);
+    remarks.not_gauge |= !kind.is_counter && !are_gauges;
 
     let mut result = right.clone();
     remarks.reconciled_sub |= result.sub(&left)?.bounds_reconciled;

@@ -10,9 +10,7 @@ use super::super::engine::{Env, Evaluator, unparen};
 use super::super::rows::{FastMap, Ready, Rows, merge_equal};
 use super::super::value::{Cell, Cells, Row, without_metadata};
 use super::math::kahan_add;
-use super::quantile::{
-    ClassicBucket, classic_fraction, classic_quantile, native_fraction, native_quantile,
-};
+use super::quantile::{ClassicBucket, classic_fraction, classic_quantile, native_fraction, native_quantile};
 use crate::ast::{Call, Span};
 
 impl<'q> Evaluator<'q> {
@@ -51,9 +49,7 @@ impl<'q> Evaluator<'q> {
         let q_span = unparen(argument(call, 0)?).span();
         let span = unparen(argument(call, 1)?).span();
         let histograms = self.histograms(argument(call, 1)?, env)?;
-        if let Some(odd) = q.iter().copied().find(|q| !(0.0..=1.0).contains(q)) {
-            self.notes.add(Note::InvalidQuantile(odd), q_span);
-        }
+        self.note_odd_quantiles(&q, q_span);
         let mut out = Vec::new();
         self.quantiles(&histograms, &q, span, env, &|labels| labels.clone(), &mut out);
         self.named(histograms, out)
@@ -71,9 +67,7 @@ impl<'q> Evaluator<'q> {
         let mut out = Vec::new();
         for arg in call.args.iter().skip(2) {
             let q = self.scalar(arg, env)?;
-            if let Some(odd) = q.iter().copied().find(|q| !(0.0..=1.0).contains(q)) {
-                self.notes.add(Note::InvalidQuantile(odd), unparen(arg).span());
-            }
+            self.note_odd_quantiles(&q, unparen(arg).span());
             // The label depends on the quantile, which may differ from step to step.
             let mut distinct: Vec<f64> = Vec::new();
             for value in &q {
@@ -127,6 +121,17 @@ impl<'q> Evaluator<'q> {
         self.named(histograms, out)
     }
 
+    /// Notes what is no quantile, each number once as long as they are few.
+    fn note_odd_quantiles(&mut self, q: &[f64], span: Span) {
+        let mut noted: Vec<u64> = Vec::new();
+        for odd in q.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
+            if noted.len() < 10 && !noted.contains(&odd.to_bits()) {
+                noted.push(odd.to_bits());
+                self.notes.add(Note::InvalidQuantile(*odd), span);
+            }
+        }
+    }
+
     fn quantiles(
         &mut self,
         histograms: &Histograms,
@@ -141,9 +146,7 @@ impl<'q> Evaluator<'q> {
         let notes = &mut self.notes;
         histograms.each(
             env.steps.count,
-            |step, labels, histogram| {
-                native_quantile(q[step], histogram, labels.metric_name(), span, notes)
-            },
+            |step, labels, histogram| native_quantile(q[step], histogram, labels.metric_name(), span, notes),
             |step, labels, buckets| {
                 let (value, forced) = classic_quantile(q[step], buckets);
                 if let Some(forced) = forced {
@@ -168,7 +171,7 @@ impl<'q> Evaluator<'q> {
 
     /// Removes names, now or later.
     fn named(&mut self, histograms: Histograms, mut out: Vec<Row>) -> Result<Box<dyn Rows + 'q>, QueryError> {
-        self.release(histograms.rows);
+        drop(histograms);
         let delayed = self.options.delayed_name_removal;
         for row in &mut out {
             row.drop_name = delayed;
@@ -176,7 +179,7 @@ impl<'q> Evaluator<'q> {
                 row.labels = without_metadata(&row.labels);
             }
         }
-        self.charge(&out)?;
+        self.charge(&mut out)?;
         Ok(Box::new(Ready(merge_equal(out)?)))
     }
 
@@ -214,6 +217,9 @@ impl<'q> Evaluator<'q> {
                     self.notes.add(Note::BadBucketLabel { name, le }, span);
                 }
             }
+        }
+        for group in &mut groups {
+            group.buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
         }
         // Where a native and a classic histogram of one name meet, neither counts.
         let mut conflicts: Vec<(usize, usize)> = Vec::new();
@@ -287,7 +293,7 @@ impl Histograms {
                 }
             }
             if cells.any_present() {
-                out.push(Row { labels: labels_of(&group.labels), drop_name: false, cells });
+                out.push(Row::new(labels_of(&group.labels), false, cells));
             }
         }
     }

@@ -4,7 +4,6 @@
 use model::METRIC_NAME;
 use model::labels::{Labels, LabelsBuilder};
 use model::matcher::{MatchOp, Matcher};
-use model::storage::TimeRange;
 
 use super::super::QueryError;
 use super::super::call::argument;
@@ -75,14 +74,10 @@ impl Evaluator<'_> {
                     .or_insert_with(|| Cells::absent(env.steps.count))
                     .set(step, row.cells.get(step));
             }
-            let rows = variants
-                .into_iter()
-                .map(|(labels, cells)| Row { labels, drop_name: row.drop_name, cells });
+            let rows = variants.into_iter().map(|(labels, cells)| Row::new(labels, row.drop_name, cells));
             out.extend(rows);
         }
-        self.charge(&out)?;
-        self.release(base);
-        self.release(info);
+        self.charge(&mut out)?;
         merge_equal(out).map_err(|_| same_labelset())
     }
 
@@ -116,9 +111,7 @@ impl Evaluator<'_> {
             return Ok(Vec::new());
         }
         matchers.extend(data.iter().chain(names).cloned());
-        let first = fixed_ms.unwrap_or(env.steps.start_ms) - offset_ms;
-        let last = fixed_ms.unwrap_or(env.steps.end_ms()) - offset_ms;
-        let range = TimeRange { start_ms: first - self.lookback_ms + 1, end_ms: last };
+        let range = self.lookback_range(env, fixed_ms, offset_ms);
         let rows = Instant {
             feed: Feed::Store(self.select(range, &matchers)?),
             steps: env.steps,

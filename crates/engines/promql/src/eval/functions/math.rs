@@ -25,7 +25,15 @@ pub(crate) fn unary(name: &str) -> Option<fn(f64) -> f64> {
         "atanh" => f64::atanh,
         "rad" => |v| v * std::f64::consts::PI / 180.0,
         "deg" => |v| v * 180.0 / std::f64::consts::PI,
-        "sgn" => |v| if v < 0.0 { -1.0 } else if v > 0.0 { 1.0 } else { v },
+        "sgn" => |v| {
+            if v < 0.0 {
+                -1.0
+            } else if v > 0.0 {
+                1.0
+            } else {
+                v
+            }
+        },
         _ => return None,
     })
 }
@@ -64,15 +72,12 @@ pub(crate) fn pow(a: f64, b: f64) -> f64 {
     a.powf(b)
 }
 
-/// Adds a term to a sum with its compensation (Kahan, improved by Neumaier).
+/// Adds a term to a sum with its compensation (Kahan, improved by Neumaier). No branches, so that
+/// whole rows go through it quickly.
 #[inline]
 pub(crate) fn kahan_add(term: f64, sum: f64, lost: f64) -> (f64, f64) {
     let total = sum + term;
-    if total.is_infinite() {
-        (total, 0.0)
-    } else if sum.abs() >= term.abs() {
-        (total, lost + ((sum - total) + term))
-    } else {
-        (total, lost + ((term - total) + sum))
-    }
+    let (large, small) = if sum.abs() >= term.abs() { (sum, term) } else { (term, sum) };
+    let lost = lost + ((large - total) + small);
+    (total, if total.is_infinite() { 0.0 } else { lost })
 }

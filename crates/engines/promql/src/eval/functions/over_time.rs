@@ -281,6 +281,9 @@ pub(crate) fn mad(window: &Window<'_>, remarks: &mut Remarks) -> Cell {
 /// A quantile of the floats.
 pub(crate) fn quantile(q: f64, window: &Window<'_>, remarks: &mut Remarks) -> Cell {
     let Some(floats) = floats_only(window, remarks) else { return Cell::Absent };
+    if !(0.0..=1.0).contains(&q) {
+        remarks.odd_quantile = Some(q);
+    }
     Cell::Float(quantile_of(q, &mut floats.to_vec()))
 }
 

@@ -237,7 +237,8 @@ pub(crate) fn instant(is_rate: bool, window: &Window<'_>, remarks: &mut Remarks)
         (Some(earlier), Some(later)) => {
             let gauges = [earlier, later].map(|h| h.counter_reset_hint == CounterResetHint::Gauge);
             remarks.not_counter |= is_rate && (gauges[0] || gauges[1]);
-            remarks.not_gauge |= !is_rate && !(gauges[0] && gauges[1]);
+            let are_gauges = gauges[0] && gauges[1];
+            remarks.not_gauge |= !is_rate && !are_gauges;
             let mut result = (**later).clone();
             if !is_rate || !(anew || later.detect_reset(earlier)) {
                 match result.sub(earlier) {
@@ -277,53 +278,85 @@ pub(crate) fn increase_row(t: &[i64], v: &[f64], windows: &Windows, plan: &mut P
 /// the order in which a scan of the window would meet them.
 fn whole_row(t: &[i64], v: &[f64], windows: &Windows, plan: &mut Plan, out: &mut [f64], per: f64) -> u64 {
     if !plan.is_valid || plan.times_ms != t {
-        make_plan(t, windows, plan);
+        make_plan(t, windows, plan, per);
     }
-    // The positions of samples that are below their predecessor.
-    let mut resets = Vec::new();
-    for at in 1..v.len() {
-        if v[at] < v[at - 1] {
-            resets.push(at);
+    let has_reset = v.windows(2).any(|pair| pair[1] < pair[0]);
+    if !has_reset {
+        for (span, out) in plan.spans.iter().zip(out) {
+            let (first, last) = (span.first as usize, span.last as usize);
+            if last > first {
+                *out = span.extrapolate(v[first], v[last] - v[first], per);
+            }
         }
+        return plan.looked_at;
     }
+    let resets: Vec<usize> = (1..v.len()).filter(|at| v[*at] < v[*at - 1]).collect();
     let mut next_reset = 0;
-    let cells = plan.bounds.iter().zip(&plan.factors).zip(out);
-    for ((&(first, end), &[to_start, to_end, sampled]), out) in cells {
-        let (first, end) = (first as usize, end as usize);
-        if end < first + 2 {
+    for (span, out) in plan.spans.iter().zip(out) {
+        let (first, last) = (span.first as usize, span.last as usize);
+        if last <= first {
             continue;
         }
-        let start_value = v[first];
-        let mut increase = v[end - 1] - start_value;
-        if next_reset < resets.len() {
-            while resets.get(next_reset).is_some_and(|at| *at <= first) {
-                next_reset += 1;
-            }
-            for at in resets[next_reset..].iter().take_while(|at| **at < end) {
-                increase += v[at - 1];
-            }
+        let mut increase = v[last] - v[first];
+        while resets.get(next_reset).is_some_and(|at| *at <= first) {
+            next_reset += 1;
         }
-        let mut to_start = to_start;
-        if increase > 0.0 && start_value >= 0.0 {
-            let to_zero = sampled * (start_value / increase);
-            if to_zero < to_start {
-                to_start = to_zero;
-            }
+        for at in resets[next_reset..].iter().take_while(|at| **at <= last) {
+            increase += v[at - 1];
         }
-        let mut factor = if sampled != 0.0 { (sampled + to_start + to_end) / sampled } else { 1.0 };
-        if per != 1.0 {
-            factor /= per;
-        }
-        *out = increase * factor;
+        *out = span.extrapolate(v[first], increase, per);
     }
     plan.looked_at
 }
 
-fn make_plan(t: &[i64], windows: &Windows, plan: &mut Plan) {
+/// What a window over certain times makes of a counter.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct WindowSpan {
+    /// First and last sample; equal if there are fewer than two.
+    first: u32,
+    last: u32,
+    /// Seconds to extrapolate at both ends, and between the samples.
+    to_start: f64,
+    to_end: f64,
+    sampled: f64,
+    /// What an increase is multiplied with, unless the counter would have been below zero.
+    factor: f64,
+}
+
+impl WindowSpan {
+    #[inline]
+    fn extrapolate(&self, start_value: f64, increase: f64, per: f64) -> f64 {
+        // Far from zero no division is needed. The margin makes sure that the exact test below would
+        // not have said otherwise.
+        let is_far = start_value * self.sampled > self.to_start * increase * (1.0 + 1e-9);
+        if is_far || increase <= 0.0 {
+            return increase * self.factor;
+        }
+        increase * self.factor_near_zero(start_value, increase, per)
+    }
+
+    #[cold]
+    fn factor_near_zero(&self, start_value: f64, increase: f64, per: f64) -> f64 {
+        let mut to_start = self.to_start;
+        if increase > 0.0 && start_value >= 0.0 {
+            let to_zero = self.sampled * (start_value / increase);
+            if to_zero < to_start {
+                to_start = to_zero;
+            }
+        }
+        factor(self.sampled, to_start, self.to_end, per)
+    }
+}
+
+fn factor(sampled: f64, to_start: f64, to_end: f64, per: f64) -> f64 {
+    let factor = if sampled != 0.0 { (sampled + to_start + to_end) / sampled } else { 1.0 };
+    if per == 1.0 { factor } else { factor / per }
+}
+
+fn make_plan(t: &[i64], windows: &Windows, plan: &mut Plan, per: f64) {
     plan.times_ms.clear();
     plan.times_ms.extend_from_slice(t);
-    plan.bounds.clear();
-    plan.factors.clear();
+    plan.spans.clear();
     plan.looked_at = 0;
     plan.is_valid = true;
     let (mut first, mut end) = (0, 0);
@@ -331,10 +364,9 @@ fn make_plan(t: &[i64], windows: &Windows, plan: &mut Plan) {
         let (start_ms, end_ms) = windows.bounds_ms(step);
         advance(t, start_ms, &mut first);
         advance(t, end_ms, &mut end);
-        plan.bounds.push((first as u32, end as u32));
         plan.looked_at += end.saturating_sub(first) as u64;
         if end < first + 2 {
-            plan.factors.push([0.0; 3]);
+            plan.spans.push(WindowSpan::default());
             continue;
         }
         let sampled = (t[end - 1] - t[first]) as f64 / 1000.0;
@@ -343,6 +375,75 @@ fn make_plan(t: &[i64], windows: &Windows, plan: &mut Plan) {
         let within = |distance: f64| if distance >= threshold { average_interval / 2.0 } else { distance };
         let to_start = within((t[first] - start_ms) as f64 / 1000.0);
         let to_end = within((end_ms - t[end - 1]) as f64 / 1000.0);
-        plan.factors.push([to_start, to_end, sampled]);
+        plan.spans.push(WindowSpan {
+            first: first as u32,
+            last: end as u32 - 1,
+            to_start,
+            to_end,
+            sampled,
+            factor: factor(sampled, to_start, to_end, per),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::value::Steps;
+    use super::*;
+
+    #[test]
+    fn a_whole_row_equals_its_windows_bit_for_bit() {
+        let mut random = 7u64;
+        let mut next = |below: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) % below
+        };
+        for round in 0..200 {
+            let mut t = Vec::new();
+            let mut v = Vec::new();
+            let (mut time, mut value) = (next(60_000) as i64, next(3) as f64);
+            for _ in 0..next(200) {
+                t.push(time);
+                v.push(value);
+                time += 1 + next(if round % 2 == 0 { 15_000 } else { 200_000 }) as i64;
+                value = if next(20) == 0 { next(5) as f64 } else { value + next(100) as f64 / 7.0 };
+            }
+            let steps = Steps { start_ms: 0, step_ms: 1 + next(90_000) as i64, count: 40 };
+            let windows = Windows {
+                steps,
+                range_ms: 1 + next(600_000) as i64,
+                offset_ms: 0,
+                fixed_ms: None,
+                before_ms: 0,
+                after_ms: 0,
+            };
+            for is_rate in [true, false] {
+                let mut row = vec![f64::NAN; steps.count];
+                let function = if is_rate { rate_row } else { increase_row };
+                function(&t, &v, &windows, &mut Plan::default(), &mut row);
+                for (step, found) in row.iter().enumerate() {
+                    let (start_ms, end_ms) = windows.bounds_ms(step);
+                    let inside = t.partition_point(|t| *t <= start_ms)..t.partition_point(|t| *t <= end_ms);
+                    let window = Window {
+                        eval_ms: end_ms,
+                        start_ms,
+                        end_ms,
+                        t: &t[inside.clone()],
+                        v: &v[inside],
+                        st: &[],
+                        ht: &[],
+                        h: &[],
+                        hst: &[],
+                    };
+                    let kind = Kind { is_counter: true, is_rate };
+                    match extrapolated(kind, &window, &mut Remarks::default()) {
+                        Cell::Float(wanted) => {
+                            assert_eq!(found.to_bits(), wanted.to_bits(), "{round} {step}")
+                        }
+                        _ => assert!(found.is_nan(), "{round} {step}"),
+                    }
+                }
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Files as memory. The one place of this crate with `unsafe`.
 //!
-//! A mapping is sound as long as nobody changes or cuts the file while it is mapped. Files of blocks
+//! A mapping is sound as long as nobody changes or cuts the file while it is mapped. Chunks that the
+//! head moves to disk are in files without a name that nobody else can open. Files of blocks
 //! are written once under a temporary name, flushed and renamed; this program never writes to them
 //! again (deleting unlinks them, which leaves mappings intact), and the lock on the data directory
 //! keeps other instances away. A foreign program that cuts a block's files breaks this, as it does
@@ -8,6 +9,7 @@
 #![allow(unsafe_code)]
 
 use std::fs::File;
+use std::io::{self, Write};
 use std::ops::Deref;
 use std::path::Path;
 
@@ -23,10 +25,22 @@ impl Mapping {
             // An empty file cannot be mapped.
             return Ok(Mapping(None));
         }
-        // SAFETY: the file is not changed while it is mapped; see the head of this module.
-        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io("mapping", path))?;
-        Ok(Mapping(Some(map)))
+        map(&file).map_err(Error::io("mapping", path))
     }
+
+    /// Writes bytes to a file that has no name by the time this returns, and maps it.
+    pub(crate) fn of_nameless_file(path: &Path, bytes: &[u8]) -> io::Result<Self> {
+        let mut file = File::options().read(true).write(true).create_new(true).open(path)?;
+        let written = file.write_all(bytes);
+        std::fs::remove_file(path)?;
+        written?;
+        map(&file)
+    }
+}
+
+fn map(file: &File) -> io::Result<Mapping> {
+    // SAFETY: the file is not changed while it is mapped; see the head of this module.
+    unsafe { memmap2::Mmap::map(file) }.map(|map| Mapping(Some(map)))
 }
 
 impl Deref for Mapping {

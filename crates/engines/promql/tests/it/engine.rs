@@ -1,0 +1,176 @@
+//! What the engine promises beside values: budgets, deadlines, statistics, names.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::clock::Clock;
+use model::labels::Labels;
+use model::matcher::Matcher;
+use model::storage::{MetricReader, Series, StorageError, TimeRange};
+use promql::conformance::memory::{Memory, Point};
+use promql::eval::{Cancel, Engine, EngineOptions, QueryError, QueryLimits, QueryResult, SampleValue, Value};
+use promql::{Features, parse};
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// So many counters for an hour, a sample every 30 seconds.
+fn counters(series: usize) -> Memory {
+    let mut store = Memory::new();
+    for at in 0..series {
+        let (instance, job) = (format!("i{at}"), format!("j{}", at % 7));
+        let labels =
+            Labels::from_pairs([("__name__", "requests_total"), ("instance", &instance), ("job", &job)]);
+        for sample in 0..=120 {
+            store.append(&labels, sample * 30_000, 0, Point::Float((sample * (1 + at as i64 % 13)) as f64));
+        }
+    }
+    store
+}
+
+fn range(
+    options: EngineOptions,
+    store: &dyn MetricReader,
+    query: &str,
+    limits: &QueryLimits,
+) -> Result<QueryResult, QueryError> {
+    let expr = parse(query, &Features::all()).map_err(|error| QueryError::Parse(error.to_string()))?;
+    Engine::new(options).range(store, &expr, query, 600_000, HOUR_MS, 60_000, limits)
+}
+
+#[test]
+fn a_query_over_its_budget_is_refused_in_prometheus_words() {
+    let store = counters(100);
+    let options = EngineOptions { max_samples: 1_000, ..EngineOptions::default() };
+    let error =
+        range(options.clone(), &store, "requests_total", &QueryLimits::default()).expect_err("too much");
+    assert_eq!(
+        error.to_string(),
+        "query processing would load too many samples into memory in query execution"
+    );
+    // The same series fit when they are added up while they are read.
+    range(options, &store, "sum by (job) (rate(requests_total[5m]))", &QueryLimits::default())
+        .expect("an aggregation holds groups only");
+}
+
+#[test]
+fn absurd_step_counts_are_refused_before_memory_is_taken() {
+    let store = counters(1);
+    for query in ["sum_over_time(requests_total[100y:1ms])", "max_over_time(vector(1)[5000w:1ms])"] {
+        let result = range(EngineOptions::default(), &store, query, &QueryLimits::default());
+        assert!(matches!(result, Err(QueryError::TooManySamples)), "{query}");
+    }
+}
+
+/// A store that takes its time.
+struct Slow(Memory, Clock);
+
+impl MetricReader for Slow {
+    fn select(&self, range: TimeRange, matchers: &[Matcher]) -> Result<Vec<Arc<dyn Series>>, StorageError> {
+        self.1.advance(Duration::from_secs(3));
+        self.0.select(range, matchers)
+    }
+
+    fn label_names(&self, range: TimeRange, matchers: &[Matcher]) -> Result<Vec<String>, StorageError> {
+        self.0.label_names(range, matchers)
+    }
+
+    fn label_values(
+        &self,
+        name: &str,
+        range: TimeRange,
+        matchers: &[Matcher],
+    ) -> Result<Vec<String>, StorageError> {
+        self.0.label_values(name, range, matchers)
+    }
+}
+
+#[test]
+fn a_query_that_takes_too_long_times_out() {
+    let clock = Clock::manual(0);
+    let store = Slow(counters(2), clock.clone());
+    let options = EngineOptions { clock, timeout: Duration::from_secs(2), ..EngineOptions::default() };
+    let result = range(options, &store, "sum(rate(requests_total[5m]))", &QueryLimits::default());
+    assert!(matches!(result, Err(QueryError::Timeout)));
+}
+
+#[test]
+fn a_canceled_query_stops() {
+    let cancel = Cancel::default();
+    cancel.cancel();
+    let limits = QueryLimits { cancel, ..QueryLimits::default() };
+    let result = range(EngineOptions::default(), &counters(2), "sum(requests_total)", &limits);
+    assert!(matches!(result, Err(QueryError::Canceled)));
+}
+
+#[test]
+fn threads_do_not_change_the_result() {
+    let store = counters(600);
+    for query in [
+        "sum by (job) (rate(requests_total[5m]))",
+        "max by (job) (requests_total)",
+        "count(requests_total > 10)",
+        "avg(requests_total)",
+        "topk(3, requests_total)",
+        "requests_total * 2",
+    ] {
+        let value = |threads| {
+            let options = EngineOptions { threads, ..EngineOptions::default() };
+            range(options, &store, query, &QueryLimits::default()).expect("the query succeeds").value
+        };
+        let (one, four, again) = (value(1), value(4), value(4));
+        assert_eq!(four, again, "{query}: not even equal from run to run");
+        let (Value::Matrix(one), Value::Matrix(four)) = (one, four) else { panic!("{query}: no matrix") };
+        assert_eq!(one.len(), four.len(), "{query}");
+        for (a, b) in one.iter().zip(&four) {
+            assert_eq!(a.labels, b.labels, "{query}");
+            for ((_, a), (_, b)) in a.points.iter().zip(&b.points) {
+                let (SampleValue::Float(a), SampleValue::Float(b)) = (a, b) else {
+                    panic!("{query}: no floats")
+                };
+                assert!((a - b).abs() <= a.abs() * 1e-14, "{query}: {a} and {b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn deep_expressions_need_no_deep_stack() {
+    let query = vec!["sum(requests_total)"; 1_000].join(" + ");
+    let result = range(EngineOptions::default(), &counters(1), &query, &QueryLimits::default());
+    assert!(matches!(result.expect("a deep query").value, Value::Matrix(series) if series.len() == 1));
+}
+
+#[test]
+fn a_query_says_what_it_cost() {
+    let limits = QueryLimits { per_step_stats: true, ..QueryLimits::default() };
+    let stats = range(EngineOptions::default(), &counters(3), "sum(rate(requests_total[5m]))", &limits)
+        .expect("the query succeeds")
+        .stats;
+    assert_eq!((stats.series, stats.samples_per_step.len()), (3, 51));
+    // Ten samples of each of three series at every step.
+    assert!(stats.samples_per_step.iter().all(|samples| *samples == 30), "{stats:?}");
+    assert_eq!(stats.total_samples, 51 * 30);
+    assert!(stats.samples_read >= 3 * 100 && stats.peak_samples > 0 && stats.peak_bytes > 0, "{stats:?}");
+}
+
+#[test]
+fn without_delay_names_vanish_in_each_operation() {
+    let mut store = Memory::new();
+    for name in ["a", "b"] {
+        for sample in 0..120 {
+            store.append(&Labels::from_pairs([("__name__", name)]), sample * 30_000, 0, Point::Float(1.0));
+        }
+    }
+    let both = r#"{__name__=~"a|b"}"#;
+    let run = |query: &str, delayed_name_removal| {
+        let options = EngineOptions { delayed_name_removal, ..EngineOptions::default() };
+        range(options, &store, query, &QueryLimits::default()).map(|result| result.value)
+    };
+    for query in [format!("rate({both}[5m])"), format!("-{both}"), format!("{both} + 1")] {
+        let error = run(&query, false).expect_err("two series without names").to_string();
+        assert_eq!(error, "vector cannot contain metrics with the same labelset", "{query}");
+    }
+    let by_name = format!(r#"label_replace(rate({both}[5m]), "name", "$1", "__name__", "(.*)")"#);
+    assert!(run(&by_name, false).is_err());
+    assert!(matches!(run(&by_name, true), Ok(Value::Matrix(series)) if series.len() == 2));
+}

@@ -1,0 +1,207 @@
+//! The command line.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use roles::settings::parse_listen;
+use roles::{Mode, Settings, check};
+
+use crate::drop_in::Prometheus;
+use crate::logging::{self, Level};
+
+/// Monitoring in one program: metrics, alerts and their delivery, on one port.
+///
+/// Without a command it watches this machine on http://127.0.0.1:9090 and keeps its data in
+/// ./promontory-data.
+#[derive(Parser)]
+#[command(name = "promontory", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: Run,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Watch this machine and whatever the given files name (the same as no command at all)
+    Run(Run),
+    /// Stand in for a Prometheus server: takes its flags, its file and its data directory
+    Prometheus(Box<Prometheus>),
+    /// Check configuration and rule files of any kind
+    Check {
+        /// The files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Stand in for promtool
+    Promtool {
+        #[command(subcommand)]
+        command: Promtool,
+    },
+}
+
+#[derive(Subcommand)]
+enum Promtool {
+    /// Check files
+    Check {
+        #[command(subcommand)]
+        what: PromtoolCheck,
+    },
+}
+
+#[derive(Subcommand)]
+enum PromtoolCheck {
+    /// Check configuration files and the rule files they name
+    Config {
+        /// The files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Check rule files
+    Rules {
+        /// The files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+/// Flags of `promontory run`. A flag wins over the file.
+#[derive(Args, Default)]
+struct Run {
+    /// Our own configuration file, promontory.yml
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where data is kept [default: promontory-data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Address to listen on [default: 127.0.0.1:9090]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// An existing prometheus.yml, unchanged: its targets and rules run beside this machine's
+    #[arg(long = "prometheus.config", value_name = "FILE")]
+    prometheus_config: Option<PathBuf>,
+    /// An existing alertmanager.yml, unchanged: its routes and receivers deliver the alerts
+    #[arg(long = "alertmanager.config", value_name = "FILE")]
+    alertmanager_config: Option<PathBuf>,
+    /// Where alerts are posted if there is no alertmanager.yml
+    #[arg(long, value_name = "URL")]
+    webhook_url: Option<String>,
+    /// How long samples are kept, such as 15d [default: 15d]
+    #[arg(long = "retention.time", value_name = "DURATION")]
+    retention_time: Option<String>,
+    /// How much room samples may take, such as 10GB [default: no limit]
+    #[arg(long = "retention.size", value_name = "SIZE")]
+    retention_size: Option<String>,
+    /// Where people reach this server, if it is not the address it listens on
+    #[arg(long, value_name = "URL")]
+    external_url: Option<String>,
+    /// Allow other machines to reach the APIs although nobody has to log in
+    #[arg(long)]
+    allow_unauthenticated: bool,
+    /// How much is logged
+    #[arg(long = "log.level", value_enum, default_value_t, value_name = "LEVEL")]
+    log_level: Level,
+}
+
+impl Run {
+    fn settings(&self) -> Result<Settings, String> {
+        let mut settings = Settings::new(Mode::Machine);
+        if let Some(path) = &self.config {
+            settings.read_file(path).map_err(|error| error.to_string())?;
+        }
+        if let Some(text) = &self.listen {
+            settings.listen = parse_listen(text).map_err(|error| format!("--listen: {error}"))?;
+        }
+        if let Some(text) = &self.retention_time {
+            let time_ms = base::units::parse_duration_ms(text).map_err(|error| format!("--retention.time: {error}"))?;
+            settings.retention_time_ms = (time_ms > 0).then_some(time_ms);
+        }
+        if let Some(text) = &self.retention_size {
+            let size_bytes = base::units::parse_bytes(text).map_err(|error| format!("--retention.size: {error}"))?;
+            settings.retention_size_bytes = (size_bytes > 0).then_some(size_bytes);
+        }
+        for (flag, url, target) in [
+            ("--webhook-url", &self.webhook_url, &mut settings.webhook_url),
+            ("--external-url", &self.external_url, &mut settings.external_url),
+        ] {
+            if let Some(url) = url {
+                if !url.starts_with("http://") && !url.starts_with("https://") {
+                    return Err(format!("{flag}: expected a URL such as https://host/path, found {url:?}"));
+                }
+                *target = Some(url.clone());
+            }
+        }
+        for (path, target) in [
+            (&self.prometheus_config, &mut settings.prometheus_config),
+            (&self.alertmanager_config, &mut settings.alertmanager_config),
+        ] {
+            if path.is_some() {
+                target.clone_from(path);
+            }
+        }
+        if let Some(path) = &self.data_dir {
+            settings.data_dir.clone_from(path);
+        }
+        settings.allow_unauthenticated |= self.allow_unauthenticated;
+        settings.flags = [
+            ("listen", settings.listen.to_string()),
+            ("data-dir", settings.data_dir.display().to_string()),
+            ("prometheus.config", shown(&settings.prometheus_config)),
+            ("alertmanager.config", shown(&settings.alertmanager_config)),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_string(), value))
+        .collect();
+        Ok(settings)
+    }
+}
+
+fn shown(path: &Option<PathBuf>) -> String {
+    path.as_ref().map(|path| path.display().to_string()).unwrap_or_default()
+}
+
+/// Runs the program. A symbolic link named like an upstream program is that program.
+pub(crate) fn main() -> ExitCode {
+    let mut args: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    let called = args.first().map(PathBuf::from).and_then(|path| path.file_name().map(|n| n.to_os_string()));
+    if let Some(name) = called.filter(|name| name == "prometheus" || name == "promtool") {
+        args.insert(1, name);
+    }
+    let cli = Cli::parse_from(args);
+    match cli.command {
+        None => run(cli.run.settings(), cli.run.log_level),
+        Some(Command::Run(flags)) => run(flags.settings(), flags.log_level),
+        Some(Command::Prometheus(flags)) => run(flags.settings(), flags.log_level),
+        Some(Command::Check { files }) => report(check::any(&files)),
+        Some(Command::Promtool { command: Promtool::Check { what } }) => match what {
+            PromtoolCheck::Config { files } => report(check::configs(&files)),
+            PromtoolCheck::Rules { files } => report(check::rule_files(&files)),
+        },
+    }
+}
+
+fn run(settings: Result<Settings, String>, level: Level) -> ExitCode {
+    logging::init(level);
+    let result = settings.and_then(|settings| roles::run(settings).map_err(|error| error.to_string()));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("promontory: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn report(report: check::Report) -> ExitCode {
+    for line in &report.lines {
+        if line.is_error {
+            eprintln!("{}", line.text);
+        } else {
+            println!("{}", line.text);
+        }
+    }
+    ExitCode::from(report.exit_code())
+}

@@ -1,0 +1,154 @@
+//! `promontory prometheus`: the flags of a Prometheus server that have a meaning here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use base::units::{format_duration_ms, parse_bytes, parse_duration_ms};
+use clap::{ArgAction, Args};
+use roles::settings::parse_listen;
+use roles::{Mode, Settings};
+
+use crate::logging::Level;
+
+/// Features that `--enable-feature` may name and that have a meaning here.
+const FEATURES: [&str; 4] =
+    ["promql-experimental-functions", "promql-extended-range-selectors", "promql-delayed-name-removal", "promql-duration-expr"];
+
+/// Flags of a Prometheus server.
+#[derive(Args)]
+pub(crate) struct Prometheus {
+    /// The configuration file
+    #[arg(long = "config.file", default_value = "prometheus.yml", value_name = "FILE")]
+    config_file: PathBuf,
+    /// Address to listen on; without a flag only this machine can connect
+    #[arg(long = "web.listen-address", default_value = "127.0.0.1:9090", value_name = "ADDRESS")]
+    listen_address: String,
+    /// Where people reach this server; its path is the prefix of all routes
+    #[arg(long = "web.external-url", value_name = "URL")]
+    external_url: Option<String>,
+    /// Allow POST /-/reload and /-/quit
+    #[arg(long = "web.enable-lifecycle")]
+    enable_lifecycle: bool,
+    /// Take samples at /api/v1/write
+    #[arg(long = "web.enable-remote-write-receiver")]
+    enable_remote_write_receiver: bool,
+    /// The data directory
+    #[arg(long = "storage.tsdb.path", default_value = "data/", value_name = "DIR")]
+    tsdb_path: PathBuf,
+    /// How long samples are kept
+    #[arg(long = "storage.tsdb.retention.time", value_name = "DURATION")]
+    retention_time: Option<String>,
+    /// How much room samples may take
+    #[arg(long = "storage.tsdb.retention.size", value_name = "SIZE")]
+    retention_size: Option<String>,
+    /// How far back a query looks for a sample
+    #[arg(long = "query.lookback-delta", default_value = "5m", value_name = "DURATION")]
+    lookback_delta: String,
+    /// How long a query may take
+    #[arg(long = "query.timeout", default_value = "2m", value_name = "DURATION")]
+    timeout: String,
+    /// Queries at once
+    #[arg(long = "query.max-concurrency", default_value_t = 20, value_name = "COUNT")]
+    max_concurrency: usize,
+    /// Samples that a query may hold at once
+    #[arg(long = "query.max-samples", default_value_t = 50_000_000, value_name = "COUNT")]
+    max_samples: u64,
+    /// How long after an outage the state of alerts is restored
+    #[arg(long = "rules.alert.for-outage-tolerance", default_value = "1h", value_name = "DURATION")]
+    outage_tolerance: String,
+    /// A restored pending alert stays pending at least this long
+    #[arg(long = "rules.alert.for-grace-period", default_value = "10m", value_name = "DURATION")]
+    grace_period: String,
+    /// How often a firing alert is sent again
+    #[arg(long = "rules.alert.resend-delay", default_value = "1m", value_name = "DURATION")]
+    resend_delay: String,
+    /// Rule groups evaluated at once
+    #[arg(long = "rules.max-concurrent-evals", default_value_t = 4, value_name = "COUNT")]
+    max_concurrent_evals: usize,
+    /// Features to turn on, separated by commas
+    #[arg(long = "enable-feature", action = ArgAction::Append, value_delimiter = ',', value_name = "FEATURE")]
+    enable_feature: Vec<String>,
+    /// Not used: console templates do not exist here
+    #[arg(long = "web.console.templates", hide = true)]
+    console_templates: Option<PathBuf>,
+    /// Not used: console libraries do not exist here
+    #[arg(long = "web.console.libraries", hide = true)]
+    console_libraries: Option<PathBuf>,
+    /// How much is logged
+    #[arg(long = "log.level", value_enum, default_value_t, value_name = "LEVEL")]
+    pub(crate) log_level: Level,
+    /// Not used: there is one format
+    #[arg(long = "log.format", hide = true)]
+    log_format: Option<String>,
+}
+
+impl Prometheus {
+    pub(crate) fn settings(&self) -> Result<Settings, String> {
+        let ms = |flag: &str, text: &str| parse_duration_ms(text).map_err(|error| format!("--{flag}: {error}"));
+        let mut settings = Settings::new(Mode::Prometheus);
+        settings.listen =
+            parse_listen(&self.listen_address).map_err(|error| format!("--web.listen-address: {error}"))?;
+        // Who names an address that others can reach asks for what Prometheus does: no accounts.
+        settings.allow_unauthenticated = true;
+        settings.prometheus_config = Some(self.config_file.clone());
+        settings.data_dir.clone_from(&self.tsdb_path);
+        settings.external_url.clone_from(&self.external_url);
+        settings.lifecycle_api = self.enable_lifecycle;
+        settings.remote_write_receiver = self.enable_remote_write_receiver;
+        if let Some(text) = &self.retention_time {
+            let time_ms = ms("storage.tsdb.retention.time", text)?;
+            settings.retention_time_ms = (time_ms > 0).then_some(time_ms);
+        }
+        if let Some(text) = &self.retention_size {
+            let size_bytes = parse_bytes(text).map_err(|error| format!("--storage.tsdb.retention.size: {error}"))?;
+            settings.retention_size_bytes = (size_bytes > 0).then_some(size_bytes);
+            if self.retention_time.is_none() && size_bytes > 0 {
+                settings.retention_time_ms = None;
+            }
+        }
+        settings.lookback_ms = ms("query.lookback-delta", &self.lookback_delta)?;
+        settings.query_timeout = Duration::from_millis(ms("query.timeout", &self.timeout)?.unsigned_abs());
+        settings.query_concurrency_max = self.max_concurrency.max(1);
+        settings.query_samples_max = self.max_samples;
+        settings.rules_outage_tolerance_ms = ms("rules.alert.for-outage-tolerance", &self.outage_tolerance)?;
+        settings.rules_grace_period_ms = ms("rules.alert.for-grace-period", &self.grace_period)?;
+        settings.rules_resend_delay_ms = ms("rules.alert.resend-delay", &self.resend_delay)?;
+        settings.rules_concurrency_max = self.max_concurrent_evals.max(1);
+        for feature in &self.enable_feature {
+            match feature.as_str() {
+                "promql-experimental-functions" => settings.features.experimental_functions = true,
+                "promql-extended-range-selectors" => settings.features.extended_range_selectors = true,
+                "promql-delayed-name-removal" => settings.delayed_name_removal = true,
+                "promql-duration-expr" => settings.features.duration_expressions = true,
+                _ => {
+                    return Err(format!(
+                        "--enable-feature: {feature:?} has no meaning here; known are {}",
+                        FEATURES.join(", ")
+                    ));
+                }
+            }
+        }
+        settings.flags = [
+            ("config.file", self.config_file.display().to_string()),
+            ("web.listen-address", self.listen_address.clone()),
+            ("web.external-url", self.external_url.clone().unwrap_or_default()),
+            ("web.enable-lifecycle", self.enable_lifecycle.to_string()),
+            ("web.enable-remote-write-receiver", self.enable_remote_write_receiver.to_string()),
+            ("storage.tsdb.path", self.tsdb_path.display().to_string()),
+            ("storage.tsdb.retention.time", settings.retention_time_ms.map(format_duration_ms).unwrap_or_default()),
+            ("storage.tsdb.retention.size", settings.retention_size_bytes.map(|b| format!("{b}B")).unwrap_or_default()),
+            ("query.lookback-delta", self.lookback_delta.clone()),
+            ("query.timeout", self.timeout.clone()),
+            ("query.max-concurrency", self.max_concurrency.to_string()),
+            ("query.max-samples", self.max_samples.to_string()),
+            ("rules.alert.for-outage-tolerance", self.outage_tolerance.clone()),
+            ("rules.alert.for-grace-period", self.grace_period.clone()),
+            ("rules.alert.resend-delay", self.resend_delay.clone()),
+            ("enable-feature", self.enable_feature.join(",")),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_string(), value))
+        .collect();
+        Ok(settings)
+    }
+}

@@ -1,0 +1,145 @@
+//! Alerting: rules over the store, and the delivery of what they raise.
+
+use std::sync::Arc;
+
+use alerting::Alerting;
+use base::Clock;
+use config::http_client::PathBase;
+use exposition::Registry;
+use model::storage::{MetricReader, MetricWriter};
+use promql::Engine;
+use rules::file::Defaults;
+use rules::{GroupSpec, MetricsEvaluator, Rules};
+
+use crate::run::{Loaded, StartError};
+use crate::settings::Settings;
+
+/// The default alerts of a machine.
+const MACHINE_RULES: &str = include_str!("../../../../mixins/machine.yml");
+/// The name under which they are shown.
+const MACHINE_RULES_FILE: &str = "mixins/machine.yml";
+
+/// Rules and delivery.
+pub(crate) struct Alert {
+    pub(crate) rules: rules::Handle,
+    pub(crate) alerting: alerting::Handle,
+}
+
+/// Where alerts go: the configuration of `alertmanager.yml`, or the default one.
+pub(crate) fn load(settings: &Settings) -> Result<alerting::Config, Vec<config::Error>> {
+    let Some(path) = &settings.alertmanager_config else {
+        return alerting::Config::default_for_machine(settings.webhook_url.as_deref()).map_err(|error| vec![error]);
+    };
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| vec![config::Error::new(format!("cannot be read: {error}")).in_file(&shown)])?;
+    let config = alerting::Config::parse(&text, &PathBase::of_file(path), alerting::MatcherMode::default())
+        .map_err(|error| vec![error.in_file(&shown)])?;
+    for warning in config.warnings() {
+        tracing::warn!("{}", warning.clone().in_file(&shown));
+    }
+    for field in config.not_acted_on() {
+        tracing::warn!("{shown}: {field} is accepted but not acted on yet");
+    }
+    Ok(config)
+}
+
+/// The default alerts, if they are wanted.
+pub(crate) fn machine_rules(settings: &Settings) -> Result<Vec<GroupSpec>, Vec<config::Error>> {
+    if !settings.machine_alerts {
+        return Ok(Vec::new());
+    }
+    let defaults = Defaults { interval_ms: settings.machine_interval_ms, ..Defaults::default() };
+    rules::parse_file(MACHINE_RULES_FILE, MACHINE_RULES, defaults, &settings.features)
+}
+
+/// Starts delivery, and rules without any; [`Alert::apply`] gives them.
+pub(crate) fn start(
+    settings: &Settings,
+    loaded: &Loaded,
+    engine: Arc<Engine>,
+    reader: Arc<dyn MetricReader>,
+    writer: Arc<dyn MetricWriter>,
+    external_url: &str,
+    clock: &Clock,
+) -> Result<Alert, StartError> {
+    let alerting = Alerting::start(
+        loaded.alerting.clone(),
+        alerting::Deps {
+            clock: clock.clone(),
+            data_dir: Some(settings.data_dir.join("alerting")),
+            transport: Arc::new(alerting::HttpTransport::default()),
+            external_url: external_url.to_string(),
+            limits: alerting::dispatch::Limits::default(),
+        },
+    )
+    .map_err(|error| StartError::Other(error.to_string()))?;
+    let deps = rules::Deps {
+        evaluate: Arc::new(MetricsEvaluator { engine, reader, features: settings.features.clone() }),
+        writer,
+        alerts: Arc::new(alerting.clone()),
+        clock: clock.clone(),
+    };
+    let config = rules::Config { groups: Vec::new(), ..rules_config(settings, loaded, external_url) };
+    let rules = Rules::start(config, deps);
+    Ok(Alert { rules, alerting })
+}
+
+fn rules_config(settings: &Settings, loaded: &Loaded, external_url: &str) -> rules::Config {
+    rules::Config {
+        groups: loaded.rules.clone(),
+        external_labels: loaded.global().map(|global| global.external_labels.clone()).unwrap_or_default(),
+        external_url: external_url.to_string(),
+        concurrency_max: settings.rules_concurrency_max,
+        outage_tolerance_ms: settings.rules_outage_tolerance_ms,
+        grace_period_ms: settings.rules_grace_period_ms,
+        resend_delay_ms: settings.rules_resend_delay_ms,
+    }
+}
+
+impl Alert {
+    /// Takes over a new configuration.
+    pub(crate) async fn apply(&self, settings: &Settings, loaded: &Loaded, external_url: &str) {
+        self.alerting.apply(loaded.alerting.clone()).await;
+        self.rules.apply(rules_config(settings, loaded, external_url));
+    }
+}
+
+/// Counts what rules and delivery do.
+pub(crate) fn register(registry: &Registry, alert: &Alert) {
+    let rules = alert.rules.clone();
+    registry.gauge_fn("promontory_rules_failing", "Rules whose last evaluation failed.", move || {
+        let groups = rules.groups();
+        let rules = groups.iter().flat_map(|group| &group.rules);
+        rules.filter(|rule| rule.health == rules::Health::Err).count() as f64
+    });
+    let rules = alert.rules.clone();
+    registry.counter_fn(
+        "promontory_rules_evaluations_missed_total",
+        "Evaluations of groups that were skipped because the one before took too long.",
+        move || rules.groups().iter().map(|group| group.missed).sum::<u64>() as f64,
+    );
+    type Get = fn(&alerting::service::Status) -> f64;
+    let counters: [(&'static str, &'static str, Get); 4] = [
+        ("promontory_alerting_notifications_total", "Notifications that were sent or tried.", |s| {
+            s.counters.notifications.values().sum::<u64>() as f64
+        }),
+        ("promontory_alerting_notifications_failed_total", "Attempts to notify that failed.", |s| {
+            s.counters.requests_failed.values().sum::<u64>() as f64
+        }),
+        ("promontory_alerting_queue_refused_total", "Alerts that did not fit into the queue.", |s| {
+            s.queue_refused as f64
+        }),
+        ("promontory_alerting_log_failures_total", "Writes to the log of alerts that failed.", |s| {
+            s.log_failures as f64
+        }),
+    ];
+    for (name, help, get) in counters {
+        let alerting = alert.alerting.clone();
+        registry.counter_fn(name, help, move || get(&alerting.status()));
+    }
+    let alerting = alert.alerting.clone();
+    registry.gauge_fn("promontory_alerting_alerts", "Alerts kept, ended ones until everybody was told included.", move || {
+        alerting.status().alerts as f64
+    });
+}

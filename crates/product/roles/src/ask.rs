@@ -1,0 +1,291 @@
+//! Asking: Prometheus's HTTP API over the store, and what it shows of the other roles.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use base::{Clock, units};
+use model::storage::MetricReader;
+use promql::{Engine, EngineOptions};
+use query::sources::{
+    AlertView, AlertingRuleView, BlockStatsView, BlockView, BuildView, CompactionView, CountView, DroppedTargetView,
+    HeadView, MetricMetadata, RecordingRuleView, RuleGroupView, RuleView, Rules, RuntimeView, Status, TargetView,
+    Targets, TargetsView, TsdbView, WalReplayView,
+};
+use query::{Config, Deps, Sources};
+use rules::file::RuleKind;
+use tsdb::Db;
+
+use crate::settings::{Settings, hostname};
+
+/// The evaluator of all queries and rules.
+pub(crate) fn engine(settings: &Settings, clock: &Clock) -> Arc<Engine> {
+    Arc::new(Engine::new(EngineOptions {
+        lookback_ms: settings.lookback_ms,
+        max_samples: settings.query_samples_max,
+        timeout: settings.query_timeout,
+        delayed_name_removal: settings.delayed_name_removal,
+        clock: clock.clone(),
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
+        ..EngineOptions::default()
+    }))
+}
+
+/// The routes of the API.
+pub(crate) fn router(
+    settings: &Settings,
+    engine: Arc<Engine>,
+    reader: Arc<dyn MetricReader>,
+    sources: Sources,
+    clock: &Clock,
+) -> Router {
+    let config = Config {
+        concurrency_max: settings.query_concurrency_max,
+        timeout: settings.query_timeout,
+        ..Config::default()
+    };
+    let features = settings.features.clone();
+    query::router(config, Deps { reader, engine, features, sources, clock: clock.clone() })
+}
+
+/// What the API shows of scraping.
+pub(crate) struct ScrapedTargets {
+    pub(crate) scraper: scrape::Handle,
+    pub(crate) external_url: String,
+    pub(crate) listening: SocketAddr,
+}
+
+impl Targets for ScrapedTargets {
+    fn targets(&self, wanted: Option<&str>) -> TargetsView {
+        let mut view = TargetsView::default();
+        let (scheme, host) = self.external_url.split_once("://").unwrap_or(("http", &self.external_url));
+        let host = host.split('/').next().unwrap_or(host);
+        for pool in self.scraper.status() {
+            if wanted.is_some_and(|wanted| wanted != pool.name) {
+                continue;
+            }
+            for target in pool.active {
+                view.active_targets.push(TargetView {
+                    discovered_labels: target.discovered_labels,
+                    labels: target.labels,
+                    scrape_pool: pool.name.clone(),
+                    global_url: scrape::global_url(&target.scrape_url, (scheme, host), self.listening.port()),
+                    scrape_url: target.scrape_url,
+                    last_error: target.last.error,
+                    last_scrape: target.last.at_ms,
+                    last_scrape_duration: target.last.duration_seconds,
+                    health: target.last.health.as_str(),
+                    scrape_interval: units::format_duration_ms(target.interval_ms),
+                    scrape_timeout: units::format_duration_ms(target.timeout_ms),
+                });
+            }
+            for dropped in pool.dropped {
+                view.dropped_targets.push(DroppedTargetView {
+                    discovered_labels: dropped.discovered_labels,
+                    scrape_pool: pool.name.clone(),
+                });
+            }
+            view.dropped_target_counts.insert(pool.name, pool.dropped_count);
+        }
+        view
+    }
+
+    fn pools(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.scraper.status().into_iter().map(|pool| pool.name).collect();
+        names.sort();
+        names
+    }
+
+    fn metadata(&self, metric: Option<&str>) -> Vec<MetricMetadata> {
+        let mut found = Vec::new();
+        for target in self.scraper.status().into_iter().flat_map(|pool| pool.active) {
+            for family in target.last.families.iter() {
+                if metric.is_none_or(|metric| metric == family.metric) {
+                    found.push(MetricMetadata {
+                        target: target.labels.clone(),
+                        metric: family.metric.clone(),
+                        metadata: family.metadata.clone(),
+                    });
+                }
+            }
+        }
+        found
+    }
+}
+
+/// What the API shows of rules.
+pub(crate) struct EvaluatedRules {
+    pub(crate) rules: rules::Handle,
+}
+
+impl Rules for EvaluatedRules {
+    fn groups(&self) -> Vec<RuleGroupView> {
+        self.rules.groups().into_iter().map(group_view).collect()
+    }
+
+    fn alertmanagers(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+fn group_view(group: rules::GroupStatus) -> RuleGroupView {
+    RuleGroupView {
+        name: group.name,
+        file: group.file,
+        interval: group.interval_ms as f64 / 1000.0,
+        limit: group.limit as i64,
+        evaluation_time: group.evaluation_seconds,
+        last_evaluation: group.last_evaluation_ms,
+        rules: group.rules.into_iter().map(rule_view).collect(),
+    }
+}
+
+fn rule_view(rule: rules::RuleStatus) -> RuleView {
+    let health = rule.health.as_str();
+    let query = rule.spec.expr.to_string();
+    match rule.spec.kind {
+        RuleKind::Record(name) => RuleView::Recording(RecordingRuleView {
+            name,
+            query,
+            labels: rule.spec.labels,
+            health,
+            last_error: rule.last_error,
+            evaluation_time: rule.evaluation_seconds,
+            last_evaluation: rule.last_evaluation_ms,
+        }),
+        RuleKind::Alert { name, hold_ms, keep_firing_ms, annotations } => {
+            let state = match rule.alerts.iter().map(|alert| alert.state).max() {
+                Some(state) => state.as_str(),
+                None if rule.last_evaluation_ms == 0 => "unknown",
+                None => "inactive",
+            };
+            RuleView::Alerting(AlertingRuleView {
+                state,
+                name,
+                query,
+                duration: hold_ms as f64 / 1000.0,
+                keep_firing_for: keep_firing_ms as f64 / 1000.0,
+                labels: rule.spec.labels,
+                annotations,
+                alerts: rule.alerts.into_iter().map(alert_view).collect(),
+                health,
+                last_error: rule.last_error,
+                evaluation_time: rule.evaluation_seconds,
+                last_evaluation: rule.last_evaluation_ms,
+            })
+        }
+    }
+}
+
+fn alert_view(alert: rules::ActiveAlert) -> AlertView {
+    AlertView {
+        labels: alert.labels,
+        annotations: alert.annotations,
+        state: alert.state.as_str(),
+        active_at: alert.active_at_ms,
+        keep_firing_since: alert.keep_firing_since_ms,
+        value: gocompat::float::format(alert.value, gocompat::float::Format::Exponent, None),
+    }
+}
+
+/// What the API shows of the process and its store.
+pub(crate) struct ProcessStatus {
+    pub(crate) db: Arc<Db>,
+    pub(crate) replayed: Arc<AtomicBool>,
+    pub(crate) clock: Clock,
+    pub(crate) started_ms: i64,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) shown: Arc<ArcSwap<Shown>>,
+}
+
+/// What a reload changes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shown {
+    /// The configuration as it may be shown.
+    pub(crate) yaml: String,
+    /// Whether the last reload succeeded.
+    pub(crate) reload_succeeded: bool,
+    /// When the configuration in force was read.
+    pub(crate) loaded_at_ms: i64,
+}
+
+impl Status for ProcessStatus {
+    fn config_yaml(&self) -> String {
+        self.shown.load().yaml.clone()
+    }
+
+    fn flags(&self) -> BTreeMap<String, String> {
+        self.settings.flags.clone()
+    }
+
+    fn runtime(&self) -> RuntimeView {
+        let shown = self.shown.load();
+        let threads = std::fs::read_dir("/proc/self/task").map_or(0, |entries| entries.count() as u64);
+        let mut retention: Vec<String> = Vec::new();
+        retention.extend(self.settings.retention_time_ms.map(units::format_duration_ms));
+        retention.extend(self.settings.retention_size_bytes.map(|bytes| format!("{bytes}B")));
+        RuntimeView {
+            start_time: self.started_ms,
+            cwd: std::env::current_dir().map(|path| path.display().to_string()).unwrap_or_default(),
+            hostname: hostname(),
+            server_time: self.clock.now_ms(),
+            reload_config_success: shown.reload_succeeded,
+            last_config_time: shown.loaded_at_ms,
+            corruption_count: self.db.stats().wal_damages,
+            goroutine_count: threads,
+            processors: std::thread::available_parallelism().map_or(1, |count| count.get() as u64),
+            memory_limit: 0,
+            gogc: String::new(),
+            godebug: String::new(),
+            storage_retention: retention.join(" or "),
+        }
+    }
+
+    fn build(&self) -> BuildView {
+        BuildView { version: env!("CARGO_PKG_VERSION").into(), ..BuildView::default() }
+    }
+
+    fn tsdb(&self, limit: usize) -> TsdbView {
+        let (stats, cardinality) = (self.db.stats(), self.db.cardinality(limit));
+        let list = |entries: Vec<(String, u64)>| {
+            entries.into_iter().map(|(name, value)| CountView { name, value }).collect::<Vec<_>>()
+        };
+        TsdbView {
+            head_stats: HeadView {
+                num_series: stats.head_series,
+                num_label_pairs: cardinality.label_pairs as u64,
+                chunk_count: stats.head_chunks,
+                min_time: stats.head_range.map_or(i64::MAX, |range| range.start_ms),
+                max_time: stats.head_range.map_or(i64::MIN, |range| range.end_ms),
+            },
+            series_count_by_metric_name: list(cardinality.series_by_metric_name),
+            label_value_count_by_label_name: list(cardinality.values_by_label_name),
+            memory_in_bytes_by_label_name: list(cardinality.bytes_by_label_name),
+            series_count_by_label_value_pair: list(cardinality.series_by_label_pair),
+        }
+    }
+
+    fn blocks(&self) -> Vec<BlockView> {
+        let view = |block: tsdb::BlockStats| BlockView {
+            min_time: block.min_time_ms,
+            max_time: block.max_time_ms,
+            stats: BlockStatsView {
+                num_samples: block.samples,
+                num_series: block.series,
+                num_chunks: block.chunks,
+            },
+            compaction: CompactionView { level: block.compaction_level, sources: vec![block.ulid.clone()] },
+            ulid: block.ulid,
+            version: 1,
+        };
+        self.db.stats().blocks.into_iter().map(view).collect()
+    }
+
+    fn wal_replay(&self) -> WalReplayView {
+        let state = if self.replayed.load(Ordering::Acquire) { "done" } else { "in progress" };
+        WalReplayView { state, ..WalReplayView::default() }
+    }
+}

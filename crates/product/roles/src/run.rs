@@ -1,0 +1,304 @@
+//! One run, from the start to the stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use base::Clock;
+use exposition::Registry;
+use exposition::registry::Gauge;
+use model::storage::{MetricReader, MetricWriter};
+use net::server::{Server, ServerConfig, ServerError};
+use query::Sources;
+use rules::GroupSpec;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use crate::alert::{self, Alert};
+use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown};
+use crate::collect::{self, Collect};
+use crate::prometheus_file::PrometheusFile;
+use crate::serve::{self, Command};
+use crate::settings::{Mode, Settings};
+use crate::store::{self, Store};
+
+/// Connections at once.
+const CONNECTIONS_MAX: usize = 512;
+/// How long a stop waits for each part.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a run could not start: one line for a person.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The listener.
+    #[error(transparent)]
+    Listen(#[from] ServerError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] tsdb::Error),
+    /// The configuration: one line a mistake.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Config(Vec<config::Error>),
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// The configuration files as they were read.
+pub(crate) struct Loaded {
+    pub(crate) prometheus: Option<PrometheusFile>,
+    pub(crate) rules: Vec<GroupSpec>,
+    pub(crate) alerting: alerting::Config,
+}
+
+impl Loaded {
+    fn read(settings: &Settings) -> Result<Loaded, Vec<config::Error>> {
+        let prometheus = match &settings.prometheus_config {
+            Some(path) => Some(PrometheusFile::load(path, &settings.features)?),
+            None => None,
+        };
+        let mut rules = alert::machine_rules(settings)?;
+        if let Some(file) = &prometheus {
+            rules.extend(file.rules.iter().cloned());
+        }
+        Ok(Loaded { prometheus, rules, alerting: alert::load(settings)? })
+    }
+
+    /// The `global` section, if there is a `prometheus.yml`.
+    pub(crate) fn global(&self) -> Option<&scrape::GlobalConfig> {
+        self.prometheus.as_ref().map(|file| &file.global)
+    }
+
+    /// Names everything that the files ask for and that nothing acts on yet.
+    fn warn(&self) {
+        let Some(file) = &self.prometheus else { return };
+        for note in file.missing_rule_files.iter().chain(&file.not_acted_on) {
+            tracing::warn!("{note}");
+        }
+    }
+
+    fn yaml(&self) -> String {
+        self.prometheus.as_ref().map(PrometheusFile::render).unwrap_or_default()
+    }
+}
+
+/// Runs until a signal or a request ends it. Blocks. An error means that it could not start.
+pub fn run(settings: Settings) -> Result<(), StartError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(std::thread::available_parallelism().map_or(2, |count| count.get().clamp(2, 8)))
+        .thread_name("promontory")
+        .enable_all()
+        .build()
+        .map_err(|error| StartError::Other(format!("cannot start threads: {error}")))?;
+    let result = runtime.block_on(start(settings));
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    result
+}
+
+async fn start(settings: Settings) -> Result<(), StartError> {
+    let clock = Clock::system();
+    let started = clock.mark();
+    if let Some(problem) = settings.exposure_problem() {
+        return Err(StartError::Other(problem));
+    }
+    let loaded = Loaded::read(&settings).map_err(StartError::Config)?;
+    loaded.warn();
+    let server = Server::bind(&ServerConfig { listen: settings.listen, connections_max: CONNECTIONS_MAX }).await?;
+    let listening = server.local_addr();
+    let store = store::open(&settings, &clock)?;
+    let (stop, stopped) = watch::channel(false);
+    let (commands, asked) = mpsc::channel(4);
+    let running = Running::start(settings, &loaded, store, listening, clock)?;
+    let serving = tokio::spawn(server.serve(running.router(commands), stopped.clone(), STOP_TIMEOUT));
+
+    // Blocks can be asked already; what writes begins when the log has been read.
+    running.replay().await?;
+    let maintenance = running.store.maintain(running.clock.clone(), stopped);
+    running.apply(&loaded).await;
+    running.note_load(&loaded);
+    tracing::info!(seconds = format!("{:.3}", started.elapsed_seconds()), "ready");
+    greet(&running.settings, listening);
+
+    running.obey(asked).await?;
+
+    tracing::info!("stopping");
+    let _ = stop.send(true);
+    running.collect.scraper.stop(STOP_TIMEOUT).await;
+    running.alert.rules.stop().await;
+    running.alert.alerting.stop(STOP_TIMEOUT).await;
+    let _ = serving.await;
+    let _ = maintenance.await;
+    let db = running.store.db.clone();
+    match tokio::task::spawn_blocking(move || db.close()).await {
+        Ok(Err(error)) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// What stays the same over reloads.
+struct Running {
+    settings: Arc<Settings>,
+    clock: Clock,
+    started_ms: i64,
+    listening: SocketAddr,
+    external_url: String,
+    registry: Registry,
+    store: Store,
+    engine: Arc<promql::Engine>,
+    collect: Collect,
+    alert: Alert,
+    shown: Arc<ArcSwap<Shown>>,
+    reload_succeeded: Gauge,
+    reloaded_at: Gauge,
+}
+
+impl Running {
+    /// Puts the services together. Nothing is scraped or evaluated before [`Running::apply`].
+    fn start(
+        settings: Settings,
+        loaded: &Loaded,
+        store: Store,
+        listening: SocketAddr,
+        clock: Clock,
+    ) -> Result<Running, StartError> {
+        let registry = Registry::new();
+        store::register(&registry, &store);
+        let (reader, writer): (Arc<dyn MetricReader>, Arc<dyn MetricWriter>) = (store.db.clone(), store.db.clone());
+        let engine = ask::engine(&settings, &clock);
+        let external_url = settings.external_url(listening);
+        let collect = collect::start(&settings, writer.clone(), &registry, &clock)?;
+        let alert =
+            alert::start(&settings, loaded, engine.clone(), reader, writer, &external_url, &clock)?;
+        alert::register(&registry, &alert);
+        Ok(Running {
+            started_ms: clock.now_ms(),
+            reload_succeeded: registry.gauge(
+                "promontory_config_last_reload_successful",
+                "Whether the configuration was read without a mistake the last time.",
+            ),
+            reloaded_at: registry.gauge(
+                "promontory_config_last_reload_success_timestamp_seconds",
+                "When the configuration in force was read.",
+            ),
+            shown: Arc::new(ArcSwap::from_pointee(Shown::default())),
+            settings: Arc::new(settings),
+            clock,
+            listening,
+            external_url,
+            registry,
+            store,
+            engine,
+            collect,
+            alert,
+        })
+    }
+
+    fn router(&self, commands: mpsc::Sender<Command>) -> Router {
+        let sources = Sources {
+            targets: Arc::new(ScrapedTargets {
+                scraper: self.collect.scraper.clone(),
+                external_url: self.external_url.clone(),
+                listening: self.listening,
+            }),
+            rules: Arc::new(EvaluatedRules { rules: self.alert.rules.clone() }),
+            status: Arc::new(ProcessStatus {
+                db: self.store.db.clone(),
+                replayed: self.store.replayed.clone(),
+                clock: self.clock.clone(),
+                started_ms: self.started_ms,
+                settings: self.settings.clone(),
+                shown: self.shown.clone(),
+            }),
+        };
+        let mut roles =
+            ask::router(&self.settings, self.engine.clone(), self.store.db.clone(), sources, &self.clock);
+        if self.settings.remote_write_receiver {
+            let deps = ingest::Deps { writer: self.store.db.clone(), registry: self.registry.clone() };
+            roles = roles.merge(ingest::router(ingest::Config::default(), deps));
+        }
+        serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
+    }
+
+    async fn replay(&self) -> Result<(), StartError> {
+        let store = self.store.clone();
+        match tokio::task::spawn_blocking(move || store.replay()).await {
+            Ok(result) => result,
+            Err(error) => Err(StartError::Other(format!("reading the log failed unexpectedly: {error}"))),
+        }
+    }
+
+    async fn apply(&self, loaded: &Loaded) {
+        self.collect.apply(&self.settings, loaded);
+        self.alert.apply(&self.settings, loaded, &self.external_url).await;
+    }
+
+    fn note_load(&self, loaded: &Loaded) {
+        let now_ms = self.clock.now_ms();
+        self.reload_succeeded.set(1.0);
+        self.reloaded_at.set((now_ms / 1000) as f64);
+        self.shown.store(Arc::new(Shown { yaml: loaded.yaml(), reload_succeeded: true, loaded_at_ms: now_ms }));
+    }
+
+    /// Reads the files again. If there is a mistake in them, what runs stays as it is.
+    async fn reload(&self) -> Result<(), String> {
+        match Loaded::read(&self.settings) {
+            Ok(loaded) => {
+                loaded.warn();
+                self.apply(&loaded).await;
+                self.note_load(&loaded);
+                tracing::info!("reloaded the configuration");
+                Ok(())
+            }
+            Err(errors) => {
+                for error in &errors {
+                    tracing::error!("{error}");
+                }
+                tracing::error!("the configuration has mistakes; the one before stays in force");
+                self.reload_succeeded.set(0.0);
+                let before = self.shown.load();
+                self.shown.store(Arc::new(Shown { reload_succeeded: false, ..Shown::clone(&before) }));
+                Err(StartError::Config(errors).to_string())
+            }
+        }
+    }
+
+    /// Obeys signals and requests until one of them ends the run.
+    async fn obey(&self, mut asked: mpsc::Receiver<Command>) -> Result<(), StartError> {
+        let listen = |kind| -> Result<Signal, StartError> {
+            signal(kind).map_err(|error| StartError::Other(format!("cannot listen for signals: {error}")))
+        };
+        let mut hangup = listen(SignalKind::hangup())?;
+        let mut terminate = listen(SignalKind::terminate())?;
+        let mut interrupt = listen(SignalKind::interrupt())?;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
+                _ = hangup.recv() => { let _ = self.reload().await; }
+                command = asked.recv() => match command {
+                    Some(Command::Reload(answer)) => { let _ = answer.send(self.reload().await); }
+                    Some(Command::Quit) | None => return Ok(()),
+                },
+            }
+        }
+    }
+}
+
+/// What a person reads first.
+fn greet(settings: &Settings, listening: SocketAddr) {
+    let url = settings.external_url(listening);
+    let what = match (settings.mode, settings.watch_machine) {
+        (Mode::Prometheus, _) => "stands in for Prometheus",
+        (Mode::Machine, true) => "watches this machine",
+        (Mode::Machine, false) => "runs",
+    };
+    tracing::info!("Promontory {} {what}: {url} (data in {})", env!("CARGO_PKG_VERSION"), settings.data_dir.display());
+    if !page::is_embedded() {
+        tracing::warn!("this binary was built without its page, for want of Node.js; the APIs work");
+    }
+    if settings.alertmanager_config.is_none() && settings.webhook_url.is_none() && settings.machine_alerts {
+        tracing::info!("alerts are shown on the page only; to be notified, start with --webhook-url or --alertmanager.config");
+    }
+}

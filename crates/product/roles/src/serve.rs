@@ -1,0 +1,120 @@
+//! Serving: all routes on one listener, under one prefix.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use exposition::{ScrapeProtocol, TextWriter};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::collect::OwnMetrics;
+use crate::settings::Settings;
+
+/// What a request may ask of the process.
+pub(crate) enum Command {
+    /// Read the configuration again; the answer says what was wrong with it.
+    Reload(oneshot::Sender<Result<(), String>>),
+    /// Stop.
+    Quit,
+}
+
+struct Process {
+    ready: Arc<AtomicBool>,
+    own: OwnMetrics,
+    commands: mpsc::Sender<Command>,
+    lifecycle_api: bool,
+}
+
+/// The routes of the process, and around them those of the roles, under the settings' prefix.
+pub(crate) fn router(
+    settings: &Settings,
+    roles: Router,
+    own: OwnMetrics,
+    ready: Arc<AtomicBool>,
+    commands: mpsc::Sender<Command>,
+) -> Router {
+    let prefix = settings.path_prefix();
+    let process = Arc::new(Process {
+        ready,
+        own,
+        commands,
+        lifecycle_api: settings.lifecycle_api,
+    });
+    let own = Router::new()
+        .route("/-/healthy", get(|| async { "Promontory is healthy.\n" }))
+        .route("/-/ready", get(is_ready))
+        .route("/-/reload", post(reload).put(reload))
+        .route("/-/quit", post(quit).put(quit))
+        .route("/metrics", get(metrics))
+        .with_state(process);
+    let all = roles.merge(own).merge(page::router(&prefix));
+    let all = if prefix == "/" {
+        all
+    } else {
+        let inside = prefix.trim_end_matches('/').to_string();
+        let target = prefix.clone();
+        Router::new()
+            .route(&inside, get(move || async move { Redirect::to(&target) }))
+            .nest_service(&prefix, all)
+    };
+    all.layer(middleware::from_fn(same_site_only))
+}
+
+/// Refuses what a page of another site makes a browser send, unless it only reads.
+async fn same_site_only(request: Request, next: Next) -> Response {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let site = request.headers().get("sec-fetch-site").and_then(|value| value.to_str().ok());
+    if !reads && matches!(site, Some("cross-site" | "same-site")) {
+        return (StatusCode::FORBIDDEN, "a page of another site may not do this\n").into_response();
+    }
+    next.run(request).await
+}
+
+async fn is_ready(State(process): State<Arc<Process>>) -> Response {
+    if process.ready.load(Ordering::Acquire) {
+        "Promontory is ready.\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "Promontory is reading its log; queries are answered meanwhile.\n").into_response()
+    }
+}
+
+async fn reload(State(process): State<Arc<Process>>) -> Response {
+    if !process.lifecycle_api {
+        return (StatusCode::FORBIDDEN, "Lifecycle API is not enabled.\n").into_response();
+    }
+    let (answer, answered) = oneshot::channel();
+    if process.commands.send(Command::Reload(answer)).await.is_err() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
+    }
+    match answered.await {
+        Ok(Ok(())) => StatusCode::OK.into_response(),
+        Ok(Err(message)) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("failed to reload config: {message}\n")).into_response()
+        }
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response(),
+    }
+}
+
+async fn quit(State(process): State<Arc<Process>>) -> Response {
+    if !process.lifecycle_api {
+        return (StatusCode::FORBIDDEN, "Lifecycle API is not enabled.\n").into_response();
+    }
+    let _ = process.commands.send(Command::Quit).await;
+    "Requesting termination... Goodbye!\n".into_response()
+}
+
+async fn metrics(State(process): State<Arc<Process>>, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let (protocol, content_type) = exposition::writer::negotiate(accept);
+    let mut out = Vec::with_capacity(16 * 1024);
+    process.own.write(match protocol {
+        ScrapeProtocol::OpenMetricsText1_0_0 => TextWriter::open_metrics(&mut out),
+        _ => TextWriter::new(&mut out),
+    });
+    ([(header::CONTENT_TYPE, content_type)], out).into_response()
+}

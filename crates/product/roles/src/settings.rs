@@ -1,0 +1,277 @@
+//! What a run is told: from the command line, from `promontory.yml`, or nothing at all.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use config::http_client::{PathBase, check_http_url};
+use config::{Error, Node};
+
+/// What the process is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Watch this machine, with default alerts, and whatever the files name.
+    Machine,
+    /// Stand in for a Prometheus server: nothing but what its file and flags say.
+    Prometheus,
+}
+
+/// Everything a run needs to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What the process is for.
+    pub mode: Mode,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Whether APIs may be reached from other machines although nobody has to log in.
+    pub allow_unauthenticated: bool,
+    /// Where data is kept.
+    pub data_dir: PathBuf,
+    /// How long samples are kept; `None` for ever.
+    pub retention_time_ms: Option<i64>,
+    /// How much room blocks and log may take; `None` for as much as there is.
+    pub retention_size_bytes: Option<u64>,
+    /// Where people reach this server; derived from `listen` if `None`.
+    pub external_url: Option<String>,
+    /// A `prometheus.yml`.
+    pub prometheus_config: Option<PathBuf>,
+    /// An `alertmanager.yml`.
+    pub alertmanager_config: Option<PathBuf>,
+    /// Where alerts are sent if there is no `alertmanager.yml`.
+    pub webhook_url: Option<String>,
+    /// Whether this machine's metrics are collected.
+    pub watch_machine: bool,
+    /// Whether the default alerts of a machine are evaluated.
+    pub machine_alerts: bool,
+    /// How often this machine is looked at.
+    pub machine_interval_ms: i64,
+    /// Whether `/api/v1/write` takes samples.
+    pub remote_write_receiver: bool,
+    /// Whether `/-/reload` and `/-/quit` may be asked for.
+    pub lifecycle_api: bool,
+    /// How far back an instant selector looks.
+    pub lookback_ms: i64,
+    /// How long a query may take.
+    pub query_timeout: Duration,
+    /// Queries at once.
+    pub query_concurrency_max: usize,
+    /// Samples that a query may hold at once.
+    pub query_samples_max: u64,
+    /// Features of the query language.
+    pub features: promql::Features,
+    /// Whether names are removed at the end of a query.
+    pub delayed_name_removal: bool,
+    /// Rule groups evaluated at once.
+    pub rules_concurrency_max: usize,
+    /// How long after an outage the state of alerts is restored.
+    pub rules_outage_tolerance_ms: i64,
+    /// A restored pending alert stays pending at least this long.
+    pub rules_grace_period_ms: i64,
+    /// How often a firing alert is sent again.
+    pub rules_resend_delay_ms: i64,
+    /// The flags as they are shown by `/api/v1/status/flags`.
+    pub flags: BTreeMap<String, String>,
+}
+
+/// Prometheus's retention.
+pub const RETENTION_DEFAULT_MS: i64 = 15 * 24 * 3_600_000;
+
+impl Settings {
+    /// The settings of a run without any: this machine, loopback, `./promontory-data`.
+    pub fn new(mode: Mode) -> Self {
+        let machine = mode == Mode::Machine;
+        Settings {
+            mode,
+            listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
+            allow_unauthenticated: false,
+            data_dir: PathBuf::from(if machine { "promontory-data" } else { "data" }),
+            retention_time_ms: Some(RETENTION_DEFAULT_MS),
+            retention_size_bytes: None,
+            external_url: None,
+            prometheus_config: None,
+            alertmanager_config: None,
+            webhook_url: None,
+            watch_machine: machine,
+            machine_alerts: machine,
+            machine_interval_ms: 15_000,
+            remote_write_receiver: machine,
+            lifecycle_api: machine,
+            lookback_ms: 300_000,
+            query_timeout: Duration::from_secs(120),
+            query_concurrency_max: 20,
+            query_samples_max: 50_000_000,
+            features: promql::Features::default(),
+            delayed_name_removal: false,
+            rules_concurrency_max: 4,
+            rules_outage_tolerance_ms: 3_600_000,
+            rules_grace_period_ms: 600_000,
+            rules_resend_delay_ms: 60_000,
+            flags: BTreeMap::new(),
+        }
+    }
+
+    /// Takes over what a `promontory.yml` says.
+    pub fn read_file(&mut self, path: &Path) -> Result<(), Error> {
+        let shown = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Error::new(format!("cannot be read: {error}")).in_file(&shown))?;
+        self.decode(&text, &PathBase::of_file(path)).map_err(|error| error.in_file(&shown))
+    }
+
+    fn decode(&mut self, text: &str, base: &PathBase) -> Result<(), Error> {
+        let root = Node::parse(text)?;
+        let mut fields = root.fields("promontory.yml")?;
+        let path = |node: &Node| node.string().map(|text| base.join(&text));
+        if let Some(listen) = fields.optional("listen", listen_address)? {
+            self.listen = listen;
+        }
+        self.allow_unauthenticated =
+            fields.or("allow_unauthenticated", self.allow_unauthenticated, Node::boolean)?;
+        if let Some(data_dir) = fields.optional("data_dir", path)? {
+            self.data_dir = data_dir;
+        }
+        if let Some(url) = fields.optional("external_url", http_url)? {
+            self.external_url = Some(url);
+        }
+        if let Some(url) = fields.optional("webhook_url", http_url)? {
+            self.webhook_url = Some(url);
+        }
+        if let Some(file) = fields.optional("prometheus_config", path)? {
+            self.prometheus_config = Some(file);
+        }
+        if let Some(file) = fields.optional("alertmanager_config", path)? {
+            self.alertmanager_config = Some(file);
+        }
+        if let Some(node) = fields.take("retention") {
+            let mut retention = node.fields("retention")?;
+            if let Some(time_ms) = retention.optional("time", Node::duration_ms)? {
+                self.retention_time_ms = (time_ms > 0).then_some(time_ms);
+            }
+            if let Some(size_bytes) = retention.optional("size", Node::bytes)? {
+                self.retention_size_bytes = (size_bytes > 0).then_some(size_bytes);
+            }
+            retention.finish()?;
+        }
+        if let Some(node) = fields.take("machine") {
+            let mut machine = node.fields("machine")?;
+            self.watch_machine = machine.or("watch", self.watch_machine, Node::boolean)?;
+            self.machine_alerts = machine.or("alerts", self.machine_alerts, Node::boolean)?;
+            self.machine_interval_ms = machine.or("interval", self.machine_interval_ms, |node| {
+                let interval_ms = node.duration_ms()?;
+                if interval_ms < 1000 {
+                    return Err(node.error(format!("expected an interval of at least 1s, found {}", node.shown())));
+                }
+                Ok(interval_ms)
+            })?;
+            machine.finish()?;
+        }
+        fields.finish()
+    }
+
+    /// Where people reach this server: as it was told, or by the address it listens on.
+    pub fn external_url(&self, listening: SocketAddr) -> String {
+        match &self.external_url {
+            Some(url) => url.trim_end_matches('/').to_string(),
+            None if listening.ip().is_unspecified() => format!("http://{}:{}", hostname(), listening.port()),
+            None => format!("http://{listening}"),
+        }
+    }
+
+    /// The path under which everything is served: the external URL's, ending in a slash.
+    pub fn path_prefix(&self) -> String {
+        let url = self.external_url.as_deref().unwrap_or("");
+        let path = url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, path)| path);
+        let path = path.trim_matches('/');
+        if path.is_empty() { "/".into() } else { format!("/{path}/") }
+    }
+
+    /// Why this address may not be listened on, if it may not: without accounts, only this machine
+    /// may reach the APIs unless the user says otherwise by name.
+    pub fn exposure_problem(&self) -> Option<String> {
+        if self.listen.ip().is_loopback() || self.allow_unauthenticated {
+            return None;
+        }
+        Some(format!(
+            "{} can be reached from other machines, and nobody would have to log in; listen on 127.0.0.1, or allow it \
+             with --allow-unauthenticated",
+            self.listen
+        ))
+    }
+}
+
+/// This machine's name.
+pub fn hostname() -> String {
+    let name = rustix::system::uname();
+    name.nodename().to_str().ok().filter(|name| !name.is_empty()).unwrap_or("localhost").to_string()
+}
+
+fn listen_address(node: &Node) -> config::Result<SocketAddr> {
+    let text = node.string()?;
+    parse_listen(&text).map_err(|message| node.error(message))
+}
+
+/// An address to listen on: `127.0.0.1:9090`, `[::1]:9090`, `localhost:9090`, or `:9090` for all.
+pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    let bad = || format!("expected an address such as 127.0.0.1:9090, found {text:?}");
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
+    let port: u16 = port.parse().map_err(|_| bad())?;
+    match host {
+        "" => Ok(SocketAddr::from(([0, 0, 0, 0], port))),
+        "localhost" => Ok(SocketAddr::from(([127, 0, 0, 1], port))),
+        _ => Err(bad()),
+    }
+}
+
+fn http_url(node: &Node) -> config::Result<String> {
+    let text = node.string()?;
+    check_http_url(node, &text)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_sets_what_it_names_and_leaves_the_rest() {
+        let mut settings = Settings::new(Mode::Machine);
+        let text = "listen: 127.0.0.1:9999\nretention: {time: 30d, size: 5GB}\nmachine: {interval: 5s}\n";
+        settings.decode(text, &PathBase::new(Path::new("/etc"))).unwrap();
+        assert_eq!(settings.listen.port(), 9999);
+        assert_eq!(settings.retention_size_bytes, Some(5 << 30));
+        assert_eq!((settings.machine_interval_ms, settings.machine_alerts), (5_000, true));
+    }
+
+    #[test]
+    fn a_mistake_names_its_place() {
+        let mut settings = Settings::new(Mode::Machine);
+        let base = PathBase::new(Path::new("/etc"));
+        let error = settings.decode("machine:\n  intervall: 5s\n", &base).unwrap_err().in_file("promontory.yml");
+        assert_eq!(
+            error.to_string(),
+            "promontory.yml:2:3: field intervall not found in type machine; did you mean interval?"
+        );
+    }
+
+    #[test]
+    fn other_machines_are_kept_out_unless_allowed_by_name() {
+        let mut settings = Settings::new(Mode::Machine);
+        assert_eq!(settings.exposure_problem(), None);
+        settings.listen = parse_listen(":9090").unwrap();
+        assert!(settings.exposure_problem().unwrap().contains("--allow-unauthenticated"));
+        settings.allow_unauthenticated = true;
+        assert_eq!(settings.exposure_problem(), None);
+    }
+
+    #[test]
+    fn the_prefix_is_the_path_of_the_external_url() {
+        let mut settings = Settings::new(Mode::Machine);
+        assert_eq!(settings.path_prefix(), "/");
+        settings.external_url = Some("https://x.example/a/b/".into());
+        assert_eq!(settings.path_prefix(), "/a/b/");
+    }
+}

@@ -1,0 +1,129 @@
+//! The store: opened, read in, kept in order, counted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use base::Clock;
+use exposition::Registry;
+use tokio::sync::watch;
+use tsdb::{Db, Options, Stats};
+
+use crate::run::StartError;
+use crate::settings::Settings;
+
+/// How often blocks are cut, merged and deleted.
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The store and whether its log has been read. Clones are the same store.
+#[derive(Clone)]
+pub(crate) struct Store {
+    pub(crate) db: Arc<Db>,
+    pub(crate) replayed: Arc<AtomicBool>,
+}
+
+/// Opens the store; blocks can be asked at once, the log is read by [`Store::replay`].
+pub(crate) fn open(settings: &Settings, clock: &Clock) -> Result<Store, StartError> {
+    let options = Options {
+        retention_time_ms: settings.retention_time_ms,
+        retention_size_bytes: settings.retention_size_bytes,
+        clock: clock.clone(),
+        ..Options::new(&settings.data_dir)
+    };
+    let (db, opened) = Db::start(options)?;
+    for (path, reason) in &opened.corrupt_blocks {
+        tracing::error!(path = %path.display(), reason, "a damaged block has been set aside; the others are served");
+    }
+    for (path, reason) in &opened.failed_blocks {
+        tracing::error!(path = %path.display(), reason, "a block cannot be opened and is left out");
+    }
+    Ok(Store { db: Arc::new(db), replayed: Arc::new(AtomicBool::new(false)) })
+}
+
+impl Store {
+    /// Reads the log. Blocks while it works.
+    pub(crate) fn replay(&self) -> Result<(), StartError> {
+        let replayed = self.db.replay()?;
+        self.replayed.store(true, Ordering::Release);
+        tracing::info!(
+            series = replayed.series,
+            samples = replayed.samples,
+            seconds = format!("{:.3}", replayed.seconds),
+            "read the write-ahead log"
+        );
+        Ok(())
+    }
+
+    /// Keeps the store in order until `stop`.
+    pub(crate) fn maintain(&self, clock: Clock, mut stop: watch::Receiver<bool>) -> tokio::task::JoinHandle<()> {
+        let db = self.db.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(MAINTENANCE_INTERVAL) => {}
+                    _ = stop.wait_for(|stop| *stop) => return,
+                }
+                let (db, now_ms) = (db.clone(), clock.now_ms());
+                let done = tokio::task::spawn_blocking(move || db.maintain(now_ms)).await;
+                match done {
+                    Ok(report) => {
+                        for block in &report.cut {
+                            tracing::info!(block, "wrote a block");
+                        }
+                        for block in &report.merged {
+                            tracing::info!(block, "merged blocks");
+                        }
+                        for block in &report.deleted {
+                            tracing::info!(block, "deleted a block beyond the retention");
+                        }
+                        for error in &report.errors {
+                            tracing::error!(error, "maintenance of the store failed; it is tried again in a minute");
+                        }
+                    }
+                    Err(error) => tracing::error!(%error, "maintenance of the store failed unexpectedly"),
+                }
+            }
+        })
+    }
+}
+
+/// Counts what the store does.
+pub(crate) fn register(registry: &Registry, store: &Store) {
+    type Get = fn(&Stats) -> f64;
+    let counters: [(&'static str, &'static str, Get); 17] = [
+        ("promontory_tsdb_samples_appended_total", "Samples taken since the start.", |s| s.samples_appended as f64),
+        ("promontory_tsdb_samples_out_of_order_total", "Samples refused because their series has later ones.", |s| s.samples_out_of_order as f64),
+        ("promontory_tsdb_samples_duplicate_total", "Samples refused because their series has another value at that time.", |s| s.samples_duplicate as f64),
+        ("promontory_tsdb_samples_too_old_total", "Samples refused because they are older than the head.", |s| s.samples_too_old as f64),
+        ("promontory_tsdb_series_refused_total", "New series refused by the limit of series.", |s| s.series_refused as f64),
+        ("promontory_tsdb_writes_refused_total", "Writes refused because they could not be logged, for example on a full disk.", |s| s.writes_refused as f64),
+        ("promontory_tsdb_head_series_created_total", "Series made in the head.", |s| s.head_series_created as f64),
+        ("promontory_tsdb_head_series_removed_total", "Series removed from the head.", |s| s.head_series_removed as f64),
+        ("promontory_tsdb_wal_written_bytes_total", "Bytes written to the log.", |s| s.wal_written_bytes as f64),
+        ("promontory_tsdb_wal_fsyncs_total", "Flushes of the log to disk.", |s| s.wal_fsyncs as f64),
+        ("promontory_tsdb_wal_fsync_failures_total", "Flushes of the log that failed.", |s| s.wal_fsync_failures as f64),
+        ("promontory_tsdb_wal_damages_total", "Damaged places found in the log at the start.", |s| s.wal_damages as f64),
+        ("promontory_tsdb_clock_went_back_total", "How often the clock went back.", |s| s.clock_went_back as f64),
+        ("promontory_tsdb_compactions_total", "Blocks merged.", |s| s.compactions as f64),
+        ("promontory_tsdb_compactions_failed_total", "Maintenance runs that failed.", |s| s.compactions_failed as f64),
+        ("promontory_tsdb_blocks_set_aside_total", "Blocks set aside because they are damaged.", |s| s.blocks_set_aside as f64),
+        ("promontory_tsdb_chunks_corrupt_total", "Chunks left out of answers because they are damaged.", |s| s.chunks_corrupt as f64),
+    ];
+    for (name, help, get) in counters {
+        let db = store.db.clone();
+        registry.counter_fn(name, help, move || get(&db.stats()));
+    }
+    let gauges: [(&'static str, &'static str, Get); 7] = [
+        ("promontory_tsdb_head_series", "Series in the head.", |s| s.head_series as f64),
+        ("promontory_tsdb_head_chunks", "Chunks in the head.", |s| s.head_chunks as f64),
+        ("promontory_tsdb_head_chunks_bytes", "Bytes of closed chunks in the head.", |s| s.head_chunk_bytes as f64),
+        ("promontory_tsdb_wal_size_bytes", "Bytes of the log on disk.", |s| s.wal_size_bytes as f64),
+        ("promontory_tsdb_blocks", "Blocks that are served.", |s| s.blocks.len() as f64),
+        ("promontory_tsdb_blocks_bytes", "Bytes of the blocks on disk.", |s| s.blocks.iter().map(|b| b.size_bytes).sum::<u64>() as f64),
+        ("promontory_tsdb_wal_replay_seconds", "How long reading the log took at the start.", |s| s.wal_replay_seconds),
+    ];
+    for (name, help, get) in gauges {
+        let db = store.db.clone();
+        registry.gauge_fn(name, help, move || get(&db.stats()));
+    }
+}

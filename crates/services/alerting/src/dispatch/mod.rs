@@ -1,0 +1,538 @@
+//! The dispatcher: a state machine that takes alerts in and says what to send and what to write
+//! down. It does no I/O and asks no clock: every [`Dispatcher::step`] is told the time.
+//!
+//! An alert falls into one group for each route it matches. A group is flushed `group_wait` after
+//! it began and every `group_interval` from then on. At a flush each integration of the route's
+//! receiver is asked on its own whether it must be told, from what it was told before
+//! ([`ledger::Ledger`]); each has one notification under way at most, so that one that fails never
+//! delays another.
+
+mod flush;
+pub mod ledger;
+pub mod record;
+mod restore;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use model::{Alert, Labels};
+
+use crate::inhibit::Inhibitor;
+use crate::notification::{Integration, Kind, Notification};
+use crate::settings::Config;
+use flush::{Group, Lane, Ticket, Timer};
+use ledger::{Content, Ledger};
+use record::Record;
+pub use view::{AlertState, AlertView, Delivery, GroupView, IntegrationView, LastAttempt};
+
+/// What the dispatcher may hold and do at once.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Alerts kept. At the limit alerts that are not known yet are refused and counted; those
+    /// that are known are kept up to date.
+    pub alerts_max: usize,
+    /// Groups kept. At the limit an alert that would begin one joins its route's group without
+    /// labels instead, so that it is still told.
+    pub groups_max: usize,
+    /// Notifications under way for one integration. Further ones wait in line.
+    pub sends_per_integration_max: usize,
+    /// How long nothing is flushed after the start.
+    pub start_delay_ms: i64,
+    /// How long after the start a group waits its whole `group_wait` even if its first alert is
+    /// old, for inhibiting alerts to arrive. Counts only if there are inhibition rules.
+    pub settle_ms: i64,
+    /// How long an ended alert is kept for a receiver that cannot be told.
+    pub retention_ms: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            alerts_max: 200_000,
+            groups_max: 50_000,
+            sends_per_integration_max: 16,
+            start_delay_ms: 0,
+            settle_ms: 60_000,
+            retention_ms: 120 * 3_600_000,
+        }
+    }
+}
+
+/// What can happen to the dispatcher.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Alerts came in.
+    Alerts(Vec<Alert>),
+    /// Time has passed.
+    Tick,
+    /// A notification was attempted.
+    Attempted {
+        /// The number the attempt was given.
+        ticket: u64,
+        /// How it went.
+        outcome: Outcome,
+    },
+    /// The wall clock was set; what is measured in it moves along.
+    ClockJumped {
+        /// By how much it is later than it should be.
+        by_ms: i64,
+    },
+    /// There is a new configuration.
+    Apply(Arc<Config>),
+}
+
+/// How an attempt went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The receiver has taken it.
+    Taken,
+    /// It did not, but may later.
+    TryAgain(Failure),
+    /// It never will.
+    Refused(Failure),
+}
+
+/// Why an attempt failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The word metrics have for it, such as `serverError`.
+    pub reason: &'static str,
+    /// What happened.
+    pub message: String,
+}
+
+/// What the dispatcher wants done, in this order.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Write this down before anything that follows is done.
+    Remember(Record),
+    /// Attempt a notification and report as [`Event::Attempted`].
+    Send {
+        /// The number to report with.
+        ticket: u64,
+        /// What to send.
+        notification: Arc<Notification>,
+        /// How long the attempt may take.
+        timeout_ms: i64,
+    },
+}
+
+/// What has been counted since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Alerts taken in that fire.
+    pub received_firing: u64,
+    /// Alerts taken in that had ended.
+    pub received_resolved: u64,
+    /// Alerts without labels.
+    pub invalid: u64,
+    /// Alerts refused because [`Limits::alerts_max`] are kept.
+    pub refused: u64,
+    /// Alerts that joined a group without labels because [`Limits::groups_max`] are kept.
+    pub overflowed: u64,
+    /// Ended alerts given up after [`Limits::retention_ms`] without a receiver having been told.
+    pub given_up: u64,
+    /// By kind of integration: notifications that began.
+    pub notifications: BTreeMap<&'static str, u64>,
+    /// By kind of integration: attempts.
+    pub requests: BTreeMap<&'static str, u64>,
+    /// By kind of integration: attempts that failed.
+    pub requests_failed: BTreeMap<&'static str, u64>,
+    /// By kind of integration and reason: notifications that failed for good or for their time.
+    pub notifications_failed: BTreeMap<(&'static str, &'static str), u64>,
+    /// Notifications not sent because every alert was inhibited, or the route muted.
+    pub suppressed: BTreeMap<&'static str, u64>,
+}
+
+/// An alert that is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) alert: Arc<Alert>,
+    pub(crate) updated_at_ms: i64,
+    /// Its end is known. Once known it stays, whatever the clock says, until it fires anew.
+    pub(crate) has_ended: bool,
+    pub(crate) ends_by_timeout: bool,
+    /// Routes it matches, and the groups that still have it.
+    pub(crate) routes: Vec<usize>,
+    pub(crate) groups: BTreeSet<u64>,
+}
+
+impl Held {
+    fn is_resolved_at(&self, now_ms: i64) -> bool {
+        self.has_ended || self.alert.is_resolved_at(now_ms)
+    }
+
+    fn record(&self) -> Record {
+        Record::Alert {
+            alert: (*self.alert).clone(),
+            has_ended: self.has_ended,
+            ends_by_timeout: self.ends_by_timeout,
+        }
+    }
+}
+
+/// See the module.
+pub struct Dispatcher {
+    config: Arc<Config>,
+    /// Integrations by receiver.
+    integrations: BTreeMap<String, Vec<Arc<Integration>>>,
+    limits: Limits,
+    alerts: BTreeMap<Labels, Held>,
+    groups: BTreeMap<u64, Group>,
+    group_by_name: HashMap<String, u64>,
+    ledgers: BTreeMap<String, BTreeMap<String, Ledger>>,
+    timers: BTreeSet<(i64, Timer)>,
+    lanes: BTreeMap<String, Lane>,
+    tickets: BTreeMap<u64, Ticket>,
+    inhibitor: Inhibitor,
+    counters: Counters,
+    next_id: u64,
+    random: u64,
+    not_before_ms: i64,
+    settled_at_ms: i64,
+    actions: Vec<Action>,
+}
+
+impl Dispatcher {
+    /// A dispatcher that starts at `now_ms` with what `records` say. `seed` spreads retries.
+    pub fn new(config: Arc<Config>, limits: Limits, records: Vec<Record>, seed: u64, now_ms: i64) -> Self {
+        let mut dispatcher = Dispatcher {
+            integrations: integrations(&config),
+            inhibitor: Inhibitor::new(&config.inhibit_rules),
+            not_before_ms: now_ms.saturating_add(limits.start_delay_ms),
+            settled_at_ms: now_ms.saturating_add(limits.settle_ms),
+            config,
+            limits,
+            alerts: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            group_by_name: HashMap::new(),
+            ledgers: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            lanes: BTreeMap::new(),
+            tickets: BTreeMap::new(),
+            counters: Counters::default(),
+            next_id: 1,
+            random: seed | 1,
+            actions: Vec::new(),
+        };
+        dispatcher.restore(records, now_ms);
+        dispatcher
+    }
+
+    /// Takes an event in and says what to do. Timers that are due run as well.
+    pub fn step(&mut self, event: Event, now_ms: i64) -> Vec<Action> {
+        match event {
+            Event::Alerts(alerts) => {
+                for alert in alerts {
+                    self.receive(alert, now_ms);
+                }
+            }
+            Event::Tick => {}
+            Event::Attempted { ticket, outcome } => self.attempted(ticket, outcome, now_ms),
+            Event::ClockJumped { by_ms } => self.shift(by_ms),
+            Event::Apply(config) => self.apply(config, now_ms),
+        }
+        self.run_timers(now_ms);
+        std::mem::take(&mut self.actions)
+    }
+
+    /// When the next timer is due, if there is one.
+    pub fn next_due_ms(&self) -> Option<i64> {
+        self.timers.first().map(|(due_ms, _)| *due_ms)
+    }
+
+    /// What has been counted.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// How many alerts and groups are kept, and how many notifications are under way or in line.
+    pub fn sizes(&self) -> (usize, usize, usize) {
+        let waiting: usize = self.lanes.values().map(|lane| lane.waiting.len()).sum();
+        (self.alerts.len(), self.groups.len(), self.tickets.len() + waiting)
+    }
+
+    /// The whole state as records, for a log that starts anew.
+    pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
+        let alerts = self.alerts.values().map(Held::record);
+        let groups = self.groups.values().map(Group::record);
+        let ledgers = self.ledgers.iter().flat_map(|(group, ledgers)| {
+            ledgers.iter().map(move |(integration, ledger)| Record::Ledger {
+                group: group.clone(),
+                integration: integration.clone(),
+                ledger: ledger.clone(),
+            })
+        });
+        alerts.chain(groups).chain(ledgers)
+    }
+
+    fn remember(&mut self, record: Record) {
+        self.actions.push(Action::Remember(record));
+    }
+
+    fn new_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// A number in `0..bound` (splitmix64).
+    fn random_below(&mut self, bound: u64) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ mixed >> 31) % bound.max(1)
+    }
+
+    // ---- alerts in ----
+
+    fn receive(&mut self, mut alert: Alert, now_ms: i64) {
+        if alert.labels.is_empty() {
+            self.counters.invalid += 1;
+            return;
+        }
+        if alert.starts_at_ms == 0 {
+            alert.starts_at_ms = if alert.ends_at_ms == 0 { now_ms } else { alert.ends_at_ms };
+        }
+        let ends_by_timeout = alert.ends_at_ms == 0;
+        if ends_by_timeout {
+            alert.ends_at_ms = now_ms.saturating_add(self.config.resolve_timeout_ms);
+        }
+        // A clock that is off elsewhere must not cost the alert.
+        alert.starts_at_ms = alert.starts_at_ms.min(alert.ends_at_ms);
+        let has_ended = alert.is_resolved_at(now_ms);
+        let counter =
+            if has_ended { &mut self.counters.received_resolved } else { &mut self.counters.received_firing };
+        *counter += 1;
+
+        let labels = alert.labels.clone();
+        let Some(old) = self.alerts.get(&labels) else {
+            if has_ended {
+                return; // Nobody was told of it, so there is nothing to take back.
+            }
+            if self.alerts.len() >= self.limits.alerts_max {
+                self.counters.refused += 1;
+                return;
+            }
+            let held = Held {
+                alert: Arc::new(alert),
+                updated_at_ms: now_ms,
+                has_ended,
+                ends_by_timeout,
+                routes: self.config.routes.matching(&labels),
+                groups: BTreeSet::new(),
+            };
+            self.remember(held.record());
+            self.inhibitor.insert(&labels);
+            self.alerts.insert(labels.clone(), held);
+            self.join_groups(&labels, now_ms, &HashMap::new());
+            return;
+        };
+        merge(old, &mut alert, has_ended, now_ms);
+        let held = Held {
+            updated_at_ms: now_ms,
+            has_ended: alert.is_resolved_at(now_ms),
+            ends_by_timeout,
+            routes: old.routes.clone(),
+            groups: old.groups.clone(),
+            alert: Arc::new(alert),
+        };
+        // That it fires a while longer need not be written down each time: after a restart every
+        // alert that had not ended gets time to be renewed.
+        let is_news = held.has_ended != old.has_ended
+            || (held.has_ended && held.alert.ends_at_ms != old.alert.ends_at_ms)
+            || held.alert.starts_at_ms != old.alert.starts_at_ms
+            || held.alert.annotations != old.alert.annotations
+            || held.alert.generator_url != old.alert.generator_url;
+        if is_news {
+            self.remember(held.record());
+        }
+        let is_in_all_groups = held.groups.len() >= held.routes.len();
+        self.alerts.insert(labels.clone(), held);
+        if !is_in_all_groups && !has_ended {
+            self.join_groups(&labels, now_ms, &HashMap::new());
+        }
+    }
+
+    /// Puts an alert into its groups, making those that are missing. `known` says of groups that
+    /// were there before whether they were flushed and when they are due.
+    fn join_groups(&mut self, labels: &Labels, now_ms: i64, known: &HashMap<String, (bool, i64)>) {
+        let Some(held) = self.alerts.get(labels) else { return };
+        let starts_at_ms = held.alert.starts_at_ms;
+        let config = self.config.clone();
+        let mut joined = held.groups.clone();
+        for at in held.routes.clone() {
+            let Some(route) = config.routes.get(at) else { continue };
+            let mut group_labels = route.group_by.group_labels(labels);
+            let mut name = format!("{}:{group_labels}", route.name);
+            let is_full = self.groups.len() >= self.limits.groups_max;
+            if is_full && !self.group_by_name.contains_key(&name) {
+                self.counters.overflowed += 1;
+                group_labels = Labels::empty();
+                name = format!("{}:{group_labels}", route.name);
+            }
+            let is_overdue = starts_at_ms.saturating_add(route.group_wait_ms) < now_ms
+                && (now_ms >= self.settled_at_ms || !self.inhibitor.has_rules());
+            let id = match self.group_by_name.get(&name) {
+                Some(id) => {
+                    let id = *id;
+                    if is_overdue && self.groups.get(&id).is_some_and(|group| !group.is_flushed) {
+                        self.schedule_flush(id, now_ms);
+                    }
+                    id
+                }
+                None => {
+                    let due_ms = match known.get(&name) {
+                        Some((true, due_ms)) => {
+                            (*due_ms).clamp(now_ms, now_ms.saturating_add(route.group_interval_ms))
+                        }
+                        Some((false, due_ms)) => {
+                            (*due_ms).clamp(now_ms, now_ms.saturating_add(route.group_wait_ms))
+                        }
+                        None if is_overdue => now_ms,
+                        None => now_ms.saturating_add(route.group_wait_ms),
+                    };
+                    let is_flushed = known.get(&name).is_some_and(|(is_flushed, _)| *is_flushed);
+                    let integrations = self.integrations.get(&route.receiver).map_or(0, Vec::len);
+                    let id = self.new_id();
+                    let key = format!("{}:{group_labels}", route.key);
+                    let group = Group::new(name.clone(), key, at, group_labels, is_flushed, integrations);
+                    self.groups.insert(id, group);
+                    self.group_by_name.insert(name, id);
+                    self.schedule_flush(id, due_ms);
+                    if let Some(group) = self.groups.get(&id) {
+                        let record = group.record();
+                        self.remember(record);
+                    }
+                    id
+                }
+            };
+            if let Some(group) = self.groups.get_mut(&id) {
+                group.alerts.insert(labels.clone());
+            }
+            joined.insert(id);
+        }
+        if let Some(held) = self.alerts.get_mut(labels) {
+            held.groups = joined;
+        }
+    }
+
+    /// Forgets an alert that no group has any more.
+    fn drop_alert(&mut self, labels: &Labels) {
+        self.alerts.remove(labels);
+        self.inhibitor.remove(labels);
+        self.remember(Record::AlertGone { labels: labels.clone() });
+    }
+
+    // ---- configuration and clock ----
+
+    fn apply(&mut self, config: Arc<Config>, now_ms: i64) {
+        let old_groups = std::mem::take(&mut self.groups);
+        self.group_by_name.clear();
+        self.timers.clear();
+        self.config = config;
+        self.integrations = integrations(&self.config);
+        self.inhibitor = Inhibitor::new(&self.config.inhibit_rules);
+        for lane in self.lanes.values_mut() {
+            lane.waiting.clear();
+        }
+        // A group that stays is looked at now, and from now on every interval.
+        let known = old_groups.values().map(|group| {
+            let due_ms = if group.is_flushed { now_ms } else { group.next_flush_ms };
+            (group.name.clone(), (group.is_flushed, due_ms))
+        });
+        let known: HashMap<String, (bool, i64)> = known.collect();
+        let all: Vec<Labels> = self.alerts.keys().cloned().collect();
+        for labels in &all {
+            self.inhibitor.insert(labels);
+            if let Some(held) = self.alerts.get_mut(labels) {
+                held.routes = self.config.routes.matching(labels);
+                held.groups.clear();
+            }
+            self.join_groups(labels, now_ms, &known);
+        }
+        for name in known.keys().filter(|name| !self.group_by_name.contains_key(*name)).cloned().collect::<Vec<_>>() {
+            self.ledgers.remove(&name);
+            self.remember(Record::GroupGone { name });
+        }
+        // What is under way still counts for the group it was made for.
+        let under_way: Vec<(u64, String, String)> = self
+            .tickets
+            .iter()
+            .map(|(ticket, t)| (*ticket, t.group_name.clone(), t.notification.integration.name.clone()))
+            .collect();
+        for (ticket, group_name, integration) in under_way {
+            self.adopt(ticket, &group_name, &integration);
+        }
+    }
+
+    /// Moves everything measured in wall time along with a clock that was set.
+    fn shift(&mut self, by_ms: i64) {
+        let move_on = |at_ms: &mut i64| *at_ms = at_ms.saturating_add(by_ms);
+        self.timers = self.timers.iter().map(|(due, timer)| (due.saturating_add(by_ms), *timer)).collect();
+        move_on(&mut self.not_before_ms);
+        move_on(&mut self.settled_at_ms);
+        for group in self.groups.values_mut() {
+            group.shift(by_ms);
+        }
+        for ticket in self.tickets.values_mut() {
+            move_on(&mut ticket.deadline_ms);
+        }
+        for (group, ledgers) in &mut self.ledgers {
+            for (integration, ledger) in ledgers {
+                if ledger.sent_at_ms != 0 {
+                    ledger.sent_at_ms = ledger.sent_at_ms.saturating_add(by_ms).max(1);
+                    // The next start must not take the jump for time that has passed.
+                    self.actions.push(Action::Remember(Record::Ledger {
+                        group: group.clone(),
+                        integration: integration.clone(),
+                        ledger: ledger.clone(),
+                    }));
+                }
+            }
+        }
+        for held in self.alerts.values_mut() {
+            move_on(&mut held.updated_at_ms);
+            if !held.has_ended {
+                let mut alert = (*held.alert).clone();
+                move_on(&mut alert.ends_at_ms);
+                held.alert = Arc::new(alert);
+            }
+        }
+    }
+}
+
+/// Alertmanager's rules for an alert that is already known: within one episode the earliest start
+/// counts and, once it has ended, the latest end; an end that was given counts over a timeout's.
+fn merge(old: &Held, new: &mut Alert, new_has_ended: bool, now_ms: i64) {
+    let known = &old.alert;
+    let overlaps = (new.ends_at_ms > known.starts_at_ms && new.ends_at_ms < known.ends_at_ms)
+        || (new.starts_at_ms > known.starts_at_ms && new.starts_at_ms < known.ends_at_ms);
+    if !overlaps {
+        return;
+    }
+    new.starts_at_ms = new.starts_at_ms.min(known.starts_at_ms);
+    let later = known.ends_at_ms > new.ends_at_ms;
+    if later && if new_has_ended { old.is_resolved_at(now_ms) } else { !old.ends_by_timeout } {
+        new.ends_at_ms = known.ends_at_ms;
+    }
+}
+
+fn integrations(config: &Config) -> BTreeMap<String, Vec<Arc<Integration>>> {
+    let of = |receiver: &crate::settings::Receiver| {
+        let webhooks = receiver.webhooks.iter().enumerate();
+        let list = webhooks.map(|(at, webhook)| {
+            Arc::new(Integration {
+                name: format!("{}/webhook[{at}]", receiver.name),
+                receiver: receiver.name.clone(),
+                kind: Kind::Webhook(webhook.clone()),
+            })
+        });
+        list.collect()
+    };
+    config.receivers.iter().map(|receiver| (receiver.name.clone(), of(receiver))).collect()
+}
+
+#[cfg(test)]
+mod tests;

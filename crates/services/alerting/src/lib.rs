@@ -1,0 +1,24 @@
+//! Owns what happens to alerts after a rule has raised them: route, group, inhibit, notify,
+//! remember. The decisions are a state machine without I/O ([`dispatch::Dispatcher`]) that a
+//! simulation can drive; [`service::Alerting`] drives it with a clock, a log on disk and webhooks.
+//!
+//! Must not know what raised an alert, nor who shows it.
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod dispatch;
+pub mod inhibit;
+pub mod journal;
+pub mod matchers;
+pub mod notification;
+pub mod route;
+pub mod service;
+pub mod settings;
+pub mod timeinterval;
+pub mod transport;
+pub mod webhook;
+
+pub use matchers::MatcherMode;
+pub use service::{Alerting, Deps, Handle};
+pub use settings::Config;
+pub use transport::{HttpTransport, Transport};

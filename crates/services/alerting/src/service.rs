@@ -1,0 +1,408 @@
+//! Drives the dispatcher: feeds it alerts, time and outcomes, writes down what it wants
+//! remembered, then sends what it wants sent.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use base::Clock;
+use base::clock::Mark;
+use model::Alert;
+use model::alert::AlertSink;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use crate::dispatch::record::Record;
+use crate::dispatch::{
+    Action, AlertView, Counters, Dispatcher, Event, Failure, GroupView, Limits, Outcome,
+};
+use crate::journal::{Journal, JournalError};
+use crate::notification::{Kind, Notification};
+use crate::settings::Config;
+use crate::transport::Transport;
+use crate::webhook;
+
+/// Alerts that wait to be taken in. Rules send theirs again, so what does not fit is only late.
+pub const QUEUE_ALERTS_MAX: usize = 100_000;
+/// A difference between wall and measured time from which on it is a jump of the clock.
+const CLOCK_JUMP_MIN_MS: i64 = 2_000;
+/// The longest sleep, so that a jump of the clock is noticed.
+const SLEEP_MAX: Duration = Duration::from_secs(10);
+/// How long to wait before a log that is not whole is written anew.
+const REWRITE_PAUSE: Duration = Duration::from_secs(5);
+
+/// What the service stands on.
+pub struct Deps {
+    /// Time.
+    pub clock: Clock,
+    /// Where the log is kept; `None` forgets everything at the end.
+    pub data_dir: Option<PathBuf>,
+    /// How notifications leave.
+    pub transport: Arc<dyn Transport>,
+    /// Where people reach this program; notifications carry it.
+    pub external_url: String,
+    /// What may be held and done at once.
+    pub limits: Limits,
+}
+
+/// The service, before it runs.
+pub struct Alerting;
+
+/// A running service. Clones are the same service.
+#[derive(Clone)]
+pub struct Handle(Arc<Shared>);
+
+struct Shared {
+    clock: Clock,
+    dispatcher: Mutex<Dispatcher>,
+    inbox: Mutex<Vec<Alert>>,
+    inbox_refused: AtomicU64,
+    wake: Notify,
+    commands: mpsc::Sender<Command>,
+    log: LogState,
+    torn_bytes: u64,
+}
+
+#[derive(Default)]
+struct LogState {
+    is_whole: AtomicBool,
+    size_bytes: AtomicU64,
+    failures: AtomicU64,
+}
+
+enum Command {
+    Apply(Arc<Config>, oneshot::Sender<()>),
+    Stop { within: Duration, done: oneshot::Sender<()> },
+}
+
+/// How the service stands.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// What was counted.
+    pub counters: Counters,
+    /// Alerts kept.
+    pub alerts: usize,
+    /// Groups kept.
+    pub groups: usize,
+    /// Notifications under way or in line.
+    pub notifications_pending: usize,
+    /// Alerts waiting to be taken in; at most [`QUEUE_ALERTS_MAX`].
+    pub queue_alerts: usize,
+    /// Alerts that did not fit into that queue.
+    pub queue_refused: u64,
+    /// Whether everything that must be remembered is on disk.
+    pub log_is_whole: bool,
+    /// The size of the log.
+    pub log_size_bytes: u64,
+    /// Writes to the log that failed.
+    pub log_failures: u64,
+    /// Bytes cut off the log at the start because they were not written to the end.
+    pub log_torn_bytes: u64,
+}
+
+impl Alerting {
+    /// Starts the service on the current tokio runtime, with the state its log holds.
+    pub fn start(config: Config, deps: Deps) -> Result<Handle, JournalError> {
+        let Deps { clock, data_dir, transport, external_url, limits } = deps;
+        let (journal, found) = match &data_dir {
+            Some(dir) => {
+                let (journal, found) = Journal::open(dir)?;
+                (Some(journal), found)
+            }
+            None => (None, Default::default()),
+        };
+        if found.torn_bytes > 0 {
+            tracing::warn!(bytes = found.torn_bytes, "the end of the alerting log was torn and has been cut off");
+        }
+        if let Some(path) = &found.set_aside {
+            tracing::error!(path = %path.display(), "the alerting log was not readable and has been set aside");
+        }
+        let now_ms = clock.now_ms();
+        let dispatcher =
+            Dispatcher::new(Arc::new(config), limits, found.records, now_ms.unsigned_abs(), now_ms);
+        let (commands, receiver) = mpsc::channel(16);
+        let log = LogState::default();
+        log.note(journal.as_ref());
+        let handle = Handle(Arc::new(Shared {
+            clock: clock.clone(),
+            dispatcher: Mutex::new(dispatcher),
+            inbox: Mutex::new(Vec::new()),
+            inbox_refused: AtomicU64::new(0),
+            wake: Notify::new(),
+            commands,
+            log,
+            torn_bytes: found.torn_bytes,
+        }));
+        let driver = Driver {
+            anchor: (now_ms, clock.mark()),
+            shared: handle.0.clone(),
+            commands: receiver,
+            journal,
+            rewrite_tried: None,
+            transport,
+            external_url: external_url.into(),
+            attempts: JoinSet::new(),
+            tickets: HashMap::new(),
+        };
+        tokio::spawn(driver.run());
+        Ok(handle)
+    }
+}
+
+impl LogState {
+    fn note(&self, journal: Option<&Journal>) {
+        self.is_whole.store(journal.is_none_or(Journal::is_whole), Ordering::Relaxed);
+        self.size_bytes.store(journal.map_or(0, Journal::size_bytes), Ordering::Relaxed);
+    }
+}
+
+impl AlertSink for Handle {
+    fn send(&self, alerts: Vec<Alert>) {
+        {
+            let mut inbox = self.0.inbox.lock();
+            let room = QUEUE_ALERTS_MAX.saturating_sub(inbox.len());
+            let refused = alerts.len().saturating_sub(room);
+            if refused > 0 {
+                self.0.inbox_refused.fetch_add(refused as u64, Ordering::Relaxed);
+            }
+            inbox.extend(alerts.into_iter().take(room));
+        }
+        self.0.wake.notify_one();
+    }
+}
+
+impl Handle {
+    /// Takes a new configuration into use. Alerts are routed anew; what was told stays known.
+    pub async fn apply(&self, config: Config) {
+        let (done, applied) = oneshot::channel();
+        if self.0.commands.send(Command::Apply(Arc::new(config), done)).await.is_ok() {
+            let _ = applied.await;
+        }
+    }
+
+    /// Stops: takes in what waits, lets what is under way end within the bound, writes it down.
+    /// What was not sent by then is sent after the next start.
+    pub async fn stop(&self, within: Duration) {
+        let (done, stopped) = oneshot::channel();
+        if self.0.commands.send(Command::Stop { within, done }).await.is_ok() {
+            let _ = stopped.await;
+        }
+    }
+
+    /// All alerts, and what became of them.
+    pub fn alerts(&self) -> Vec<AlertView> {
+        self.0.dispatcher.lock().alerts(self.0.clock.now_ms())
+    }
+
+    /// All groups, and what was told about them.
+    pub fn groups(&self) -> Vec<GroupView> {
+        self.0.dispatcher.lock().groups(self.0.clock.now_ms())
+    }
+
+    /// How the service stands.
+    pub fn status(&self) -> Status {
+        let (counters, (alerts, groups, notifications_pending)) = {
+            let dispatcher = self.0.dispatcher.lock();
+            (dispatcher.counters().clone(), dispatcher.sizes())
+        };
+        let log = &self.0.log;
+        Status {
+            counters,
+            alerts,
+            groups,
+            notifications_pending,
+            queue_alerts: self.0.inbox.lock().len(),
+            queue_refused: self.0.inbox_refused.load(Ordering::Relaxed),
+            log_is_whole: log.is_whole.load(Ordering::Relaxed),
+            log_size_bytes: log.size_bytes.load(Ordering::Relaxed),
+            log_failures: log.failures.load(Ordering::Relaxed),
+            log_torn_bytes: self.0.torn_bytes,
+        }
+    }
+}
+
+struct Driver {
+    shared: Arc<Shared>,
+    commands: mpsc::Receiver<Command>,
+    journal: Option<Journal>,
+    rewrite_tried: Option<Mark>,
+    transport: Arc<dyn Transport>,
+    external_url: Arc<str>,
+    /// Wall and measured time when they were last compared.
+    anchor: (i64, Mark),
+    attempts: JoinSet<Outcome>,
+    tickets: HashMap<tokio::task::Id, u64>,
+}
+
+type Joined = Result<(tokio::task::Id, Outcome), tokio::task::JoinError>;
+
+impl Driver {
+    async fn run(mut self) {
+        loop {
+            let now_ms = self.shared.clock.now_ms();
+            let due_ms = self.shared.dispatcher.lock().next_due_ms();
+            let pause = due_ms.map_or(SLEEP_MAX, |due_ms| {
+                Duration::from_millis(due_ms.saturating_sub(now_ms).max(0) as u64).min(SLEEP_MAX)
+            });
+            let shared = self.shared.clone();
+            let mut events = Vec::new();
+            let mut answer: Option<(oneshot::Sender<()>, Option<Duration>)> = None;
+            tokio::select! {
+                biased;
+                Some(joined) = self.attempts.join_next_with_id() => events.extend(self.outcome(joined)),
+                command = self.commands.recv() => match command {
+                    Some(Command::Apply(config, done)) => {
+                        events.push(Event::Apply(config));
+                        answer = Some((done, None));
+                    }
+                    Some(Command::Stop { within, done }) => answer = Some((done, Some(within))),
+                    None => return,
+                },
+                () = shared.wake.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+            while let Some(joined) = self.attempts.try_join_next_with_id() {
+                events.extend(self.outcome(joined));
+            }
+            self.advance(events, true).await;
+            if let Some((done, stop_within)) = answer {
+                if let Some(within) = stop_within {
+                    self.finish(within).await;
+                    let _ = done.send(());
+                    return;
+                }
+                let _ = done.send(());
+            }
+        }
+    }
+
+    fn outcome(&mut self, joined: Joined) -> Option<Event> {
+        let (id, outcome) = joined.unwrap_or_else(|error| {
+            let message = "the attempt ended without an outcome".to_string();
+            (error.id(), Outcome::TryAgain(Failure { reason: "other", message }))
+        });
+        let ticket = self.tickets.remove(&id)?;
+        Some(Event::Attempted { ticket, outcome })
+    }
+
+    /// Takes in everything there is, writes it down, and sends if `sends`.
+    async fn advance(&mut self, mut events: Vec<Event>, sends: bool) {
+        let now_ms = self.shared.clock.now_ms();
+        let measured_ms = self.anchor.1.elapsed().as_millis() as i64;
+        let by_ms = now_ms.saturating_sub(self.anchor.0.saturating_add(measured_ms));
+        if by_ms.abs() >= CLOCK_JUMP_MIN_MS {
+            tracing::warn!(by_ms, "the clock was set; timers of alert groups move along");
+            events.insert(0, Event::ClockJumped { by_ms });
+        }
+        self.anchor = (now_ms, self.shared.clock.mark());
+        let alerts = std::mem::take(&mut *self.shared.inbox.lock());
+        if !alerts.is_empty() {
+            events.push(Event::Alerts(alerts));
+        }
+        events.push(Event::Tick);
+        let mut actions = Vec::new();
+        {
+            let mut dispatcher = self.shared.dispatcher.lock();
+            for event in events {
+                actions.extend(dispatcher.step(event, now_ms));
+            }
+        }
+        let mut records = Vec::new();
+        let mut to_send = Vec::new();
+        for action in actions {
+            match action {
+                Action::Remember(record) => records.push(record),
+                Action::Send { ticket, notification, timeout_ms } => {
+                    to_send.push((ticket, notification, timeout_ms));
+                }
+            }
+        }
+        self.write(records).await;
+        if sends {
+            for (ticket, notification, timeout_ms) in to_send {
+                self.send(ticket, notification, timeout_ms);
+            }
+        }
+    }
+
+    /// Brings records to disk. While the disk does not take them delivery goes on, and from time to
+    /// time the whole state is written anew.
+    async fn write(&mut self, records: Vec<Record>) {
+        let Some(mut journal) = self.journal.take() else { return };
+        let must_rewrite = !journal.is_whole();
+        if must_rewrite && self.rewrite_tried.as_ref().is_some_and(|mark| mark.elapsed() < REWRITE_PAUSE) {
+            self.journal = Some(journal);
+            return;
+        }
+        if records.is_empty() && !must_rewrite {
+            self.journal = Some(journal);
+            return;
+        }
+        // All of these are in the state already, so a rewrite covers them.
+        let rewrites = must_rewrite || journal.wants_rewrite();
+        let records = if rewrites { self.shared.dispatcher.lock().records().collect() } else { records };
+        let written = tokio::task::spawn_blocking(move || {
+            let result = if rewrites { journal.rewrite(&records) } else { journal.append(&records) };
+            (journal, result)
+        });
+        match written.await {
+            Ok((journal, result)) => {
+                self.rewrite_tried = rewrites.then(|| self.shared.clock.mark());
+                if let Err(error) = result {
+                    self.shared.log.failures.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(%error, "the alerting log could not be written; notifications go on");
+                }
+                self.shared.log.note(Some(&journal));
+                self.journal = Some(journal);
+            }
+            Err(error) => {
+                self.shared.log.failures.fetch_add(1, Ordering::Relaxed);
+                self.shared.log.is_whole.store(false, Ordering::Relaxed);
+                tracing::error!(%error, "the alerting log was lost; the state is no longer written down");
+            }
+        }
+    }
+
+    fn send(&mut self, ticket: u64, notification: Arc<Notification>, timeout_ms: i64) {
+        let transport = self.transport.clone();
+        let external_url = self.external_url.clone();
+        let timeout = Duration::from_millis(timeout_ms.max(1) as u64);
+        let task = self.attempts.spawn(async move {
+            let outcome = match &notification.integration.kind {
+                Kind::Webhook(settings) => {
+                    webhook::attempt(&*transport, settings, &notification, &external_url, timeout).await
+                }
+            };
+            let (name, alerts) = (&notification.integration.name, notification.alerts.len());
+            match &outcome {
+                Outcome::Taken => {
+                    tracing::info!(integration = name, alerts, group = notification.group_key, "notified");
+                }
+                Outcome::TryAgain(failure) | Outcome::Refused(failure) => {
+                    let error = &failure.message;
+                    tracing::warn!(integration = name, alerts, group = notification.group_key, error, "not notified");
+                }
+            }
+            outcome
+        });
+        self.tickets.insert(task.id(), ticket);
+    }
+
+    async fn finish(&mut self, within: Duration) {
+        let begun = self.shared.clock.mark();
+        while !self.attempts.is_empty() {
+            let left = within.saturating_sub(begun.elapsed());
+            match tokio::time::timeout(left, self.attempts.join_next_with_id()).await {
+                Ok(Some(joined)) => {
+                    let events = self.outcome(joined).into_iter().collect();
+                    self.advance(events, false).await;
+                }
+                _ => break,
+            }
+        }
+        self.attempts.abort_all();
+    }
+}

@@ -1,0 +1,38 @@
+//! Our own process, under the names that all Prometheus clients use.
+
+use std::path::Path;
+
+use crate::files::number;
+use crate::page::Page;
+use crate::{Error, Run};
+
+pub(crate) fn process(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
+    let text = run.files.text(Path::new("/proc/self/stat"))?;
+    // The second field is the name in parentheses, which may hold anything: count from its end.
+    let rest = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let fields: Vec<f64> = rest.split_ascii_whitespace().skip(1).map(|f| number(f).unwrap_or(0.0)).collect();
+    let field =
+        |number: usize| fields.get(number - 4).copied().ok_or_else(|| Error::malformed("/proc/self/stat"));
+    let ticks = rustix::param::clock_ticks_per_second() as f64;
+    let (cpu, threads, start) = ((field(14)? + field(15)?) / ticks, field(20)?, field(22)? / ticks);
+    let (virtual_bytes, resident_bytes) = (field(23)?, field(24)? * rustix::param::page_size() as f64);
+    page.counter("process_cpu_seconds_total", "Processor time of this process.", &[], cpu);
+    page.gauge("process_virtual_memory_bytes", "Address space of this process.", &[], virtual_bytes);
+    page.gauge("process_resident_memory_bytes", "Memory of this process.", &[], resident_bytes);
+    page.gauge("process_threads", "Threads of this process.", &[], threads);
+    let text = run.files.text(Path::new("/proc/stat"))?;
+    if let Some(boot) = text.lines().find_map(|line| number(line.strip_prefix("btime ")?)) {
+        let help = "When this process was started, in seconds since 1970.";
+        page.gauge("process_start_time_seconds", help, &[], boot + start);
+    }
+    if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
+        // One of them reads this folder.
+        let open = open.count().saturating_sub(1);
+        page.gauge("process_open_fds", "Open files of this process.", &[], open as f64);
+    }
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    if let Some(limit) = limit {
+        page.gauge("process_max_fds", "The most files this process may open.", &[], limit as f64);
+    }
+    Ok(())
+}

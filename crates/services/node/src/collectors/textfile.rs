@@ -1,0 +1,114 @@
+//! Metrics that other programs leave in `*.prom` files.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use exposition::{Entry, Format, LabelBuffer, Options, Parser};
+use model::MetricType;
+
+use crate::page::Page;
+use crate::{Error, Run};
+
+struct Sample {
+    name: String,
+    labels: Vec<(String, String)>,
+    value: f64,
+}
+
+#[derive(Default)]
+struct Family {
+    metric_type: MetricType,
+    help: String,
+    samples: Vec<Sample>,
+}
+
+pub(super) fn textfile(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
+    let mut failed = false;
+    if let Some(folder) = run.config.textfile_directory.clone() {
+        failed |= !folder.is_dir();
+        let mut helps: BTreeMap<String, String> = BTreeMap::new();
+        for file in run.files.names(&folder).iter().filter(|file| file.ends_with(".prom")) {
+            let path = folder.join(file);
+            let Some(families) = run.files.text(&path).ok().and_then(|text| parse(text.as_bytes())) else {
+                failed = true;
+                continue;
+            };
+            for (name, family) in families {
+                // One metric has one help text: of files that disagree the first counts.
+                let help = helps.entry(name.clone()).or_insert_with(|| family.help.clone());
+                if *help != family.help {
+                    failed = true;
+                    continue;
+                }
+                let read_from = format!("Metric read from {}", path.display());
+                let help = if help.is_empty() { &read_from } else { help };
+                for sample in family.samples {
+                    let labels: Vec<(&str, &str)> =
+                        sample.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+                    page.add_part(&name, &sample.name, family.metric_type, help, &labels, sample.value);
+                }
+            }
+            if let Some(seconds) = modified_seconds(&path) {
+                let help = "When a file with metrics was last written, in seconds since 1970.";
+                let path = path.to_string_lossy();
+                page.gauge("node_textfile_mtime_seconds", help, &[("file", &path)], seconds);
+            }
+        }
+    }
+    let help = "Whether a file with metrics could not be read.";
+    page.gauge("node_textfile_scrape_error", help, &[], f64::from(u8::from(failed)));
+    Ok(())
+}
+
+/// The families of a file; `None` if it is damaged or carries timestamps, which say when something
+/// was measured where a scrape says when it was read.
+fn parse(body: &[u8]) -> Option<BTreeMap<String, Family>> {
+    let mut families: BTreeMap<String, Family> = BTreeMap::new();
+    let mut parser = Parser::new(Format::Text, body, Options::default());
+    let mut labels = LabelBuffer::default();
+    while let Some(entry) = parser.next_entry().ok()? {
+        match entry {
+            Entry::Help { metric, help } => {
+                families.entry(metric.into_owned()).or_default().help = help.into_owned();
+            }
+            Entry::Type { metric, metric_type } => {
+                families.entry(metric.into_owned()).or_default().metric_type = metric_type;
+            }
+            Entry::Series(series) => {
+                if series.timestamp_ms.is_some() {
+                    return None;
+                }
+                series.labels(&mut labels);
+                let name = labels.get(model::METRIC_NAME).to_string();
+                let base = ["_bucket", "_sum", "_count"]
+                    .iter()
+                    .find_map(|suffix| name.strip_suffix(suffix))
+                    .filter(|base| {
+                        families.get(*base).is_some_and(|family| {
+                            matches!(family.metric_type, MetricType::Histogram | MetricType::Summary)
+                        })
+                    })
+                    .unwrap_or(&name)
+                    .to_string();
+                let sample = Sample {
+                    labels: labels
+                        .iter()
+                        .filter(|(name, _)| *name != model::METRIC_NAME)
+                        .map(|(name, value)| (name.to_string(), value.to_string()))
+                        .collect(),
+                    name,
+                    value: series.value,
+                };
+                families.entry(base).or_default().samples.push(sample);
+            }
+            Entry::Unit { .. } | Entry::Comment(_) | Entry::Histogram(..) => {}
+        }
+    }
+    Some(families)
+}
+
+fn modified_seconds(path: &Path) -> Option<f64> {
+    let modified = std::fs::metadata(path).ok()?.modified().ok()?;
+    Some(modified.duration_since(UNIX_EPOCH).ok()?.as_secs() as f64)
+}

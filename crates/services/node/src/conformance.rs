@@ -1,0 +1,120 @@
+//! Runs the collectors on node_exporter's fixture tree and compares with the page it expects.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use base::Clock;
+use exposition::{Entry, Format, LabelBuffer, Options, Parser, TextWriter};
+
+use crate::{Filter, Node, NodeConfig, Paths};
+
+/// What became of a suite.
+#[derive(Clone, Debug, Default)]
+pub struct SuiteResult {
+    /// Samples that are there as expected.
+    pub passed: usize,
+    /// All samples that are expected.
+    pub total: usize,
+    /// What is missing, different or too much.
+    pub failures: Vec<String>,
+    /// By the first words of the metric's name: how many hold, of how many.
+    pub by_area: BTreeMap<String, (usize, usize)>,
+}
+
+/// The configuration of the expected page, for the unpacked tree `fixtures`.
+pub fn config(fixtures: &Path) -> NodeConfig {
+    let include = |pattern: &str| Filter { include: pattern.to_string(), exclude: String::new() };
+    let exclude = |pattern: &str| Filter { include: String::new(), exclude: pattern.to_string() };
+    let mut collectors = BTreeMap::new();
+    for name in ["filesystem", "timex", "uname", "process"] {
+        collectors.insert(name.to_string(), false);
+    }
+    for (name, _) in Node::collectors() {
+        collectors.entry(name.to_string()).or_insert(true);
+    }
+    NodeConfig {
+        paths: Paths {
+            procfs: fixtures.join("proc"),
+            sysfs: fixtures.join("sys"),
+            rootfs: fixtures.to_path_buf(),
+            udev_data: fixtures.join("udev/data"),
+        },
+        collectors,
+        cpu_info: true,
+        cpu_flags_include: "^(aes|avx.?|constant_tsc)$".to_string(),
+        cpu_bugs_include: "^(cpu_meltdown|spectre_.*|mds)$".to_string(),
+        arp_devices: exclude("nope"),
+        hwmon_chips: include("(applesmc|asus_nb_wmi|coretemp|hwmon4|ieee80211|nct6779)"),
+        network_classes: exclude("(dmz|int)"),
+        ignore_invalid_speed: true,
+        network_devices: include("lo"),
+        softirqs: true,
+        textfile_directory: Some(fixtures.join("textfile/two_metric_files")),
+        ..NodeConfig::default()
+    }
+}
+
+/// What the expected page leaves out because it changes from run to run.
+fn is_volatile(name: &str) -> bool {
+    name.starts_with("go_")
+        || name.starts_with("process_")
+        || name.starts_with("node_exporter_build_info")
+        || name.starts_with("node_scrape_collector_duration_seconds")
+        || name.starts_with("node_textfile_mtime_seconds")
+        || name.starts_with("node_time_zone")
+        || name.starts_with("node_time_seconds")
+        || ["receive_bytes", "receive_packets", "transmit_bytes", "transmit_packets"]
+            .iter()
+            .any(|what| name == format!("node_network_{what}_total"))
+}
+
+/// Samples and TYPE lines of a page, with the metric they belong to.
+fn lines(page: &[u8]) -> Result<BTreeSet<(String, String)>, String> {
+    let mut parser = Parser::new(Format::Text, page, Options::default());
+    let mut labels = LabelBuffer::default();
+    let mut lines = BTreeSet::new();
+    while let Some(entry) = parser.next_entry().map_err(|error| error.to_string())? {
+        let (name, line) = match entry {
+            Entry::Series(series) => {
+                series.labels(&mut labels);
+                let text: Vec<_> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+                (labels.get(model::METRIC_NAME).to_string(), format!("{} {}", text.join(","), series.value))
+            }
+            Entry::Type { metric, metric_type } => {
+                (metric.to_string(), format!("# TYPE {metric} {metric_type}"))
+            }
+            _ => continue,
+        };
+        if !is_volatile(&name) {
+            lines.insert((name, line));
+        }
+    }
+    Ok(lines)
+}
+
+/// Compares with `e2e-output.txt` in `dir`; the tree of `fixtures.tar.gz` is unpacked in `fixtures`.
+pub fn e2e(dir: &Path, fixtures: &Path) -> Result<SuiteResult, String> {
+    let expected = std::fs::read(dir.join("e2e-output.txt")).map_err(|error| error.to_string())?;
+    let node = Node::new(config(fixtures), Clock::system()).map_err(|error| error.to_string())?;
+    let mut page = Vec::new();
+    node.collect(&mut TextWriter::new(&mut page));
+    let (expected, actual) = (lines(&expected)?, lines(&page)?);
+    let mut result = SuiteResult::default();
+    for (name, line) in &expected {
+        let is_sample = !line.starts_with('#');
+        result.total += usize::from(is_sample);
+        let area = name.split('_').take(2).collect::<Vec<_>>().join("_");
+        let counts = result.by_area.entry(area).or_default();
+        counts.1 += 1;
+        if actual.contains(&(name.clone(), line.clone())) {
+            result.passed += usize::from(is_sample);
+            counts.0 += 1;
+        } else {
+            result.failures.push(format!("missing: {line}"));
+        }
+    }
+    for (_, line) in actual.difference(&expected) {
+        result.failures.push(format!("too much: {line}"));
+    }
+    Ok(result)
+}

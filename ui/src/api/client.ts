@@ -1,0 +1,109 @@
+/**
+ * The one way to the server: Prometheus's HTTP API, relative to the document's base, so that it works
+ * under any prefix and never leaves the origin.
+ */
+import type { Alert, Answer, BuildInfo, QueryResult, RangeSeries, RuleGroup, RuntimeInfo, Targets, TsdbStatus } from './types.ts';
+
+/** What the server, or the way to it, had to say. `kind` is Prometheus's errorType, or `unreachable`. */
+export class ApiError extends Error {
+  constructor(
+    message: string,
+    readonly kind: string,
+    readonly status: number,
+  ) {
+    super(message);
+    this.name = 'ApiError';
+  }
+}
+
+/** Beyond this a query goes into the body of a POST: proxies cut longer addresses off. */
+const LONGEST_ADDRESS = 4000;
+
+type Reachability = (reachable: boolean) => void;
+let tellReachability: Reachability = () => undefined;
+
+/** Calls `listener` after every answer (true) and every failure to get one (false). */
+export function watchReachability(listener: Reachability): void {
+  tellReachability = listener;
+}
+
+let clockOffset = 0;
+
+/**
+ * Now, in seconds, by the server's clock as far as its Date header tells: the laptop of someone on call
+ * may be minutes off, and would then ask for times without data.
+ */
+export const serverNow = (): number => Date.now() / 1000 + clockOffset;
+
+function learnClock(date: string | null): void {
+  const server = date === null ? NaN : Date.parse(date) / 1000;
+  if (Number.isNaN(server)) return;
+  const offset = server + 0.5 - Date.now() / 1000;
+  clockOffset = Math.abs(offset) > 5 ? offset : 0;
+}
+
+type Params = Record<string, string | string[] | undefined>;
+
+async function call<T>(path: string, params: Params = {}, signal?: AbortSignal): Promise<Answer<T>> {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(params)) {
+    for (const item of Array.isArray(value) ? value : value === undefined ? [] : [value]) query.append(name, item);
+  }
+  const address = new URL(`api/v1/${path}`, document.baseURI);
+  const long = query.toString().length > LONGEST_ADDRESS;
+  if (!long) address.search = query.toString();
+  let response: Response;
+  try {
+    response = await fetch(address, { signal: signal ?? null, ...(long ? { method: 'POST', body: query } : {}) });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    tellReachability(false);
+    throw new ApiError('The server does not answer.', 'unreachable', 0);
+  }
+  learnClock(response.headers.get('date'));
+  let body: { status?: string; data?: T; error?: string; errorType?: string; warnings?: string[]; infos?: string[] };
+  try {
+    body = (await response.json()) as typeof body;
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    const away = response.status >= 502 && response.status <= 504;
+    tellReachability(!away);
+    throw new ApiError(
+      response.ok ? `The answer to ${path} is not JSON.` : `${path} was answered with ${response.status} ${response.statusText}.`,
+      away ? 'unreachable' : 'bad_answer',
+      response.status,
+    );
+  }
+  tellReachability(true);
+  if (body.status !== 'success' || body.data === undefined) {
+    throw new ApiError(body.error ?? `${path} was answered with ${response.status}.`, body.errorType ?? 'bad_answer', response.status);
+  }
+  return { data: body.data, warnings: body.warnings ?? [], infos: body.infos ?? [] };
+}
+
+/** Start, end and step of a range query, in seconds. */
+export interface Grid {
+  start: number;
+  end: number;
+  step: number;
+}
+
+export const api = {
+  query: (query: string, time: number, signal?: AbortSignal): Promise<Answer<QueryResult>> =>
+    call('query', { query, time: time.toFixed(3) }, signal),
+
+  queryRange: (query: string, grid: Grid, signal?: AbortSignal): Promise<Answer<{ resultType: 'matrix'; result: RangeSeries[] }>> =>
+    call('query_range', { query, start: String(grid.start), end: String(grid.end), step: String(grid.step) }, signal),
+
+  alerts: async (signal?: AbortSignal): Promise<Alert[]> => (await call<{ alerts?: Alert[] }>('alerts', {}, signal)).data.alerts ?? [],
+
+  rules: async (signal?: AbortSignal): Promise<RuleGroup[]> => (await call<{ groups?: RuleGroup[] }>('rules', {}, signal)).data.groups ?? [],
+
+  targets: async (params: Params = {}, signal?: AbortSignal): Promise<Targets> => (await call<Targets>('targets', params, signal)).data,
+
+  buildInfo: async (signal?: AbortSignal): Promise<BuildInfo> => (await call<BuildInfo>('status/buildinfo', {}, signal)).data,
+
+  runtimeInfo: async (signal?: AbortSignal): Promise<RuntimeInfo> => (await call<RuntimeInfo>('status/runtimeinfo', {}, signal)).data,
+
+  tsdbStatus: async (signal?: AbortSignal): Promise<TsdbStatus> => (await call<TsdbStatus>('status/tsdb', { limit: '1' }, signal)).data,
+};

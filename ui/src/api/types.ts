@@ -1,0 +1,116 @@
+/** The parts of Prometheus's HTTP API that the page reads. Times are as the server writes them. */
+
+export type Labels = Record<string, string>;
+
+/** Unix seconds and the value as text, so that NaN, infinities and all digits survive. */
+export type Sample = [number, string];
+
+export interface HistogramValue {
+  count: string;
+  sum: string;
+  buckets?: [number, string, string, string][];
+}
+
+export interface InstantSeries {
+  metric: Labels;
+  value?: Sample;
+  histogram?: [number, HistogramValue];
+}
+
+export interface RangeSeries {
+  metric: Labels;
+  values?: Sample[];
+  histograms?: [number, HistogramValue][];
+}
+
+export type QueryResult =
+  | { resultType: 'vector'; result: InstantSeries[] }
+  | { resultType: 'matrix'; result: RangeSeries[] }
+  | { resultType: 'scalar'; result: Sample }
+  | { resultType: 'string'; result: Sample };
+
+/** What came back, with what the server wants the reader to know about it. */
+export interface Answer<T> {
+  data: T;
+  warnings: string[];
+  infos: string[];
+}
+
+export type AlertState = 'firing' | 'pending' | 'inactive' | 'unknown';
+
+export interface Alert {
+  labels: Labels;
+  annotations: Labels;
+  state: AlertState;
+  activeAt?: string;
+  keepFiringSince?: string;
+  value: string;
+}
+
+interface RuleBase {
+  name: string;
+  query: string;
+  labels?: Labels;
+  health: 'ok' | 'err' | 'unknown';
+  lastError?: string;
+  evaluationTime?: number;
+  lastEvaluation?: string;
+}
+
+export interface AlertingRule extends RuleBase {
+  type: 'alerting';
+  state: AlertState;
+  duration: number;
+  keepFiringFor?: number;
+  annotations?: Labels;
+  alerts?: Alert[];
+}
+
+export interface RecordingRule extends RuleBase {
+  type: 'recording';
+}
+
+export type Rule = AlertingRule | RecordingRule;
+
+export interface RuleGroup {
+  name: string;
+  file: string;
+  interval: number;
+  rules: Rule[];
+  evaluationTime?: number;
+  lastEvaluation?: string;
+}
+
+export interface Target {
+  discoveredLabels: Labels;
+  labels: Labels;
+  scrapePool: string;
+  scrapeUrl: string;
+  globalUrl?: string;
+  lastError: string;
+  lastScrape: string;
+  lastScrapeDuration: number;
+  health: 'up' | 'down' | 'unknown';
+  scrapeInterval?: string;
+  scrapeTimeout?: string;
+}
+
+export interface Targets {
+  activeTargets: Target[];
+  droppedTargets?: { discoveredLabels: Labels }[];
+  droppedTargetCounts?: Record<string, number>;
+}
+
+export interface BuildInfo {
+  version: string;
+  revision?: string;
+}
+
+export interface RuntimeInfo {
+  startTime?: string;
+  storageRetention?: string;
+}
+
+export interface TsdbStatus {
+  headStats?: { numSeries?: number; minTime?: number; maxTime?: number };
+}

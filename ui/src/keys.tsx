@@ -1,0 +1,158 @@
+/** The keyboard: one table that both the handler and the help read. */
+import type { JSX } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import { currentPlace, href, navigate, timeParams, type Page } from './router.ts';
+import { nextTheme } from './state/theme.ts';
+
+interface Actions {
+  page: Page | undefined;
+  refresh: () => void;
+  help: () => void;
+  earlier: () => void;
+  later: () => void;
+  zoomOut: () => void;
+}
+
+const HELP: readonly { title: string; keys: readonly (readonly [string, string])[] }[] = [
+  {
+    title: 'Everywhere',
+    keys: [
+      ['g o', 'Overview'],
+      ['g e', 'Explore'],
+      ['g a', 'Alerts'],
+      ['g t', 'Targets'],
+      ['/', 'Search, or the editor in Explore'],
+      ['r', 'Refresh now'],
+      ['t', 'Theme: auto, dark, light'],
+      ['?', 'This help'],
+      ['Esc', 'Leave a field, close a box'],
+    ],
+  },
+  {
+    title: 'Time',
+    keys: [
+      ['[', 'Earlier'],
+      [']', 'Later'],
+      ['z', 'Zoom out'],
+      ['drag', 'Zoom into a graph'],
+    ],
+  },
+  {
+    title: 'Lists',
+    keys: [
+      ['j', 'Next row'],
+      ['k', 'Row before'],
+      ['Enter', 'Open or close it'],
+    ],
+  },
+  {
+    title: 'Explore',
+    keys: [
+      ['Ctrl Enter', 'Run (Cmd on a Mac)'],
+      ['Ctrl Space', 'Complete'],
+      ['click', 'On a name: show it alone'],
+      ['Ctrl click', 'On a name: hide it'],
+    ],
+  },
+];
+
+const GO: Record<string, Page> = { o: 'overview', e: 'explore', a: 'alerts', t: 'targets' };
+/** How long `g` waits for its second key. */
+const CHORD_MS = 1500;
+
+/** Whether keys typed now belong to a field. */
+function typing(event: KeyboardEvent): boolean {
+  const target = event.composedPath()[0];
+  return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+}
+
+function moveRow(direction: 1 | -1): void {
+  const rows = [...document.querySelectorAll<HTMLElement>('[data-row]')];
+  const at = rows.indexOf(document.activeElement as HTMLElement);
+  const next = rows[at < 0 ? (direction > 0 ? 0 : rows.length - 1) : at + direction];
+  next?.focus();
+  next?.scrollIntoView({ block: 'nearest' });
+}
+
+export function useKeys(actions: Actions): void {
+  const latest = useRef(actions);
+  latest.current = actions;
+  useEffect(() => {
+    let chordUntil = 0;
+    const pressed = (event: KeyboardEvent): void => {
+      if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (typing(event)) {
+        if (event.key === 'Escape') (event.composedPath()[0] as HTMLElement).blur();
+        return;
+      }
+      if (document.querySelector('dialog[open]') && event.key !== '?') return;
+      const chord = Date.now() < chordUntil;
+      chordUntil = 0;
+      const go = chord ? GO[event.key] : undefined;
+      const run = (action: () => void): void => {
+        event.preventDefault();
+        action();
+      };
+      if (go) return run(() => navigate(href(go, timeParams(currentPlace().params))));
+      switch (event.key) {
+        case 'g':
+          chordUntil = Date.now() + CHORD_MS;
+          return;
+        case '?':
+          return run(latest.current.help);
+        case '/':
+          return run(() => document.querySelector<HTMLElement>('[data-search]')?.focus());
+        case 'r':
+          return run(latest.current.refresh);
+        case 't':
+          return run(nextTheme);
+        case 'j':
+          return run(() => moveRow(1));
+        case 'k':
+          return run(() => moveRow(-1));
+        case '[':
+          return run(latest.current.earlier);
+        case ']':
+          return run(latest.current.later);
+        case 'z':
+          return run(latest.current.zoomOut);
+      }
+    };
+    document.addEventListener('keydown', pressed);
+    return () => document.removeEventListener('keydown', pressed);
+  }, []);
+}
+
+export function KeyHelp({ open, onClose }: { open: boolean; onClose: () => void }): JSX.Element {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    if (open && !dialog.current?.open) dialog.current?.showModal();
+    if (!open) dialog.current?.close();
+  }, [open]);
+  return (
+    <dialog ref={dialog} class="help" aria-label="Keyboard help" onClose={onClose} onClick={(event) => event.target === dialog.current && onClose()}>
+      <div class="help-body">
+        <h2>Keys</h2>
+        <div class="help-columns">
+          {HELP.map(({ title, keys }) => (
+            <section key={title}>
+              <h3>{title}</h3>
+              <dl>
+                {keys.map(([key, meaning]) => (
+                  <div key={key}>
+                    <dt>
+                      {key.split(' ').map((part) => (
+                        <kbd key={part}>{part}</kbd>
+                      ))}
+                    </dt>
+                    <dd>{meaning}</dd>
+                  </div>
+                ))}
+              </dl>
+            </section>
+          ))}
+        </div>
+      </div>
+    </dialog>
+  );
+}

@@ -1,0 +1,32 @@
+/** Pages that load when they are first shown, or when the browser has nothing better to do. */
+import type { ComponentType, FunctionComponent } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+
+/** Long enough for the first page to have asked its questions. */
+const IDLE_MS = 2000;
+
+export function later<P extends object>(load: () => Promise<ComponentType<P>>): FunctionComponent<P> {
+  let loaded: ComponentType<P> | undefined;
+  let loading: Promise<ComponentType<P>> | undefined;
+  const start = (): Promise<ComponentType<P>> =>
+    (loading ??= load().then(
+      (component) => (loaded = component),
+      (error: unknown) => {
+        loading = undefined;
+        throw error;
+      },
+    ));
+  setTimeout(() => void start().catch(() => undefined), IDLE_MS);
+
+  return function Later(props: P) {
+    const [, arrived] = useState(loaded !== undefined);
+    const [error, failed] = useState<Error | undefined>(undefined);
+    useEffect(() => {
+      if (!loaded) start().then(() => arrived(true), () => failed(new Error('A part of the page could not be loaded. The server may have been updated.')));
+    }, []);
+    if (error) throw error;
+    if (!loaded) return <main class="page" aria-busy="true" />;
+    const Loaded = loaded;
+    return <Loaded {...props} />;
+  };
+}

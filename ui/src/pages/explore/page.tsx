@@ -1,0 +1,397 @@
+/** Asking PromQL: expressions, a graph or a table, and everything the server says about them. */
+import type { JSX } from 'preact';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { ApiError } from '../../api/client.ts';
+import type { PageProps } from '../../app.tsx';
+import { Chart } from '../../chart/chart.tsx';
+import { gridTimes } from '../../chart/data.ts';
+import { Legend } from '../../chart/legend.tsx';
+import { clock, localInput, moment, parseDuration, parseTime, writeDuration, writeTime, zone } from '../../format/time.ts';
+import { exact, type Unit } from '../../format/units.ts';
+import { Empty, Failure, LabelList, Mark, Popover } from '../../parts/parts.tsx';
+import { chooseStep, errorPosition } from '../../promql/build.ts';
+import { setParams } from '../../router.ts';
+import { readHistory, remember, writeHistory } from '../../state/history.ts';
+import { useLoad } from '../../state/load.ts';
+import { align } from '../../state/range.ts';
+import { ExpressionField } from './editor.tsx';
+import { askInstant, askRange, letter, LINES_DRAWN, ROWS_SHOWN, sortRows, toGraph, toRows, type Order, type Outcome } from './results.ts';
+
+const GRAPH_HEIGHT_PX = 360;
+/** The server refuses more points per series than this. */
+const MOST_POINTS = 11_000;
+const EXAMPLES = [
+  'up',
+  'sum by (mode) (rate(node_cpu_seconds_total[1m]))',
+  'node_filesystem_avail_bytes / node_filesystem_size_bytes',
+  'topk(10, count by (__name__) ({__name__!=""}))',
+];
+
+export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }: PageProps): JSX.Element {
+  const { params } = place;
+  const expressions = useMemo(() => params.getAll('expr').filter((expression) => expression.trim() !== ''), [params]);
+  const asked = JSON.stringify(expressions);
+  const [drafts, draw] = useState<{ texts: readonly string[]; version: number }>({ texts: expressions.length > 0 ? expressions : [''], version: 0 });
+  // Keys may come faster than redraws: what runs is what was typed last.
+  const typed = useRef(drafts);
+  const change = (texts: readonly string[], version: number): void => draw((typed.current = { texts, version }));
+  const setDrafts = (texts: readonly string[]): void => change(texts, typed.current.version + 1);
+  const [history, setHistory] = useState(readHistory);
+  useEffect(() => {
+    if (JSON.stringify(typed.current.texts.map((draft) => draft.trim()).filter(Boolean)) !== asked) setDrafts(expressions.length > 0 ? expressions : ['']);
+  }, [asked]);
+
+  const show = (next: readonly string[]): void => {
+    const clean = next.map((draft) => draft.trim()).filter(Boolean);
+    const remembered = clean.reduceRight(remember, history);
+    setHistory(remembered);
+    writeHistory(remembered);
+    setParams({ expr: clean });
+    refresh();
+  };
+  const run = (): void => show(typed.current.texts);
+  const type = (index: number, text: string): void =>
+    change(
+      typed.current.texts.map((draft, at) => (at === index ? text : draft)),
+      typed.current.version,
+    );
+
+  const tab = params.get('tab') === 'table' ? 'table' : 'graph';
+  const askedStep = parseDuration(params.get('step') ?? '');
+  const length = span.to - span.from;
+  const step = Math.max(askedStep ?? chooseStep(length), length / MOST_POINTS);
+  const grid = align(span, step);
+  const at = parseTime(params.get('at') ?? '') ?? span.to;
+
+  const asking = ready && expressions.length > 0;
+  const graph = useLoad(
+    asking && tab === 'graph' ? `graph ${asked}` : null,
+    tick,
+    async (signal) => ({ grid, outcomes: await askRange(expressions, grid, signal) }),
+    `${rangeKey} ${askedStep ?? 'auto'}`,
+  );
+  const table = useLoad(
+    asking && tab === 'table' ? `table ${asked}` : null,
+    tick,
+    async (signal) => ({ outcomes: await askInstant(expressions, at, signal) }),
+    params.get('at') ?? rangeKey,
+  );
+  const current = tab === 'graph' ? graph : table;
+  const outcomes: readonly Outcome<unknown>[] = current.data?.outcomes ?? [];
+
+  return (
+    <main class="page explore">
+      <h1 class="hidden">Explore</h1>
+      <div class="expressions">
+        {drafts.texts.map((draft, index) => {
+          const outcome = outcomes.find(({ expression }) => expression === draft.trim());
+          return (
+            <div class="expression-row" key={index}>
+              <span class="expression-letter" aria-hidden="true">
+                {letter(index)}
+              </span>
+              <div class={`expression-field${outcome?.error ? ' expression-bad' : ''}`}>
+                <ExpressionField value={draft} version={drafts.version} label={`Expression ${letter(index)}`} first={index === 0} onChange={(text) => type(index, text)} onRun={run} />
+              </div>
+              {drafts.texts.length > 1 && (
+                <button
+                  type="button"
+                  class="button button-icon"
+                  aria-label={`Remove expression ${letter(index)}`}
+                  title="Remove"
+                  onClick={() => {
+                    const rest = typed.current.texts.filter((_, other) => other !== index);
+                    setDrafts(rest);
+                    show(rest);
+                  }}
+                >
+                  ×
+                </button>
+              )}
+              {outcome && <Said outcome={outcome} />}
+            </div>
+          );
+        })}
+        <div class="expression-tools">
+          <button type="button" class="button button-strong" onClick={run} title="Run (Enter, or Ctrl or Cmd with Enter)">
+            Run
+          </button>
+          <button type="button" class="button" onClick={() => setDrafts([...typed.current.texts, ''])}>
+            Add expression
+          </button>
+          <Popover label="History" button="History">
+            {(close) =>
+              history.length === 0 ? (
+                <p class="muted history-empty">Expressions you run are kept here, in this browser.</p>
+              ) : (
+                <div class="history">
+                  {history.map((past) => (
+                    <button
+                      type="button"
+                      key={past}
+                      class="menu-item mono"
+                      title={past}
+                      onClick={() => {
+                        const next = [...typed.current.texts.slice(0, -1), past];
+                        setDrafts(next);
+                        show(next);
+                        close();
+                      }}
+                    >
+                      {past}
+                    </button>
+                  ))}
+                </div>
+              )
+            }
+          </Popover>
+          <span class="expression-busy muted" aria-live="polite">
+            {current.busy ? 'Running…' : ''}
+          </span>
+        </div>
+      </div>
+
+      <section class="panel result">
+        <header class="panel-head">
+          <div class="tabs" role="tablist" aria-label="Result">
+            {(['graph', 'table'] as const).map((name) => (
+              <button type="button" role="tab" key={name} aria-selected={tab === name} onClick={() => setParams({ tab: name === 'graph' ? undefined : name })}>
+                {name === 'graph' ? 'Graph' : 'Table'}
+              </button>
+            ))}
+          </div>
+          {tab === 'graph' ? <StepField step={step} asked={params.get('step') ?? ''} /> : <AtField at={at} fixed={params.has('at')} />}
+        </header>
+        <div class="result-body">
+          {expressions.length === 0 ? (
+            <Empty title="Ask something">
+              Type an expression and press Enter. Or begin with one of these:
+              <span class="examples">
+                {EXAMPLES.map((example) => (
+                  <button
+                    type="button"
+                    key={example}
+                    class="example mono"
+                    onClick={() => {
+                      setDrafts([example]);
+                      show([example]);
+                    }}
+                  >
+                    {example}
+                  </button>
+                ))}
+              </span>
+            </Empty>
+          ) : current.error && !current.data ? (
+            <Failure error={current.error} />
+          ) : current.waiting || !current.data ? (
+            <div class="skeleton skeleton-result" />
+          ) : tab === 'graph' && graph.data ? (
+            <GraphView data={graph.data} span={span} onZoom={onZoom} key={asked} />
+          ) : table.data ? (
+            <TableView outcomes={table.data.outcomes} order={readOrder(params)} several={expressions.length > 1} />
+          ) : null}
+        </div>
+      </section>
+    </main>
+  );
+}
+
+/** What the server said about one expression: an error with its place, warnings, hints. */
+function Said({ outcome }: { outcome: Outcome<unknown> }): JSX.Element | null {
+  const { error, answer, expression } = outcome;
+  if (error) return <QueryFailure error={error} expression={expression} />;
+  const notes = [...(answer?.warnings ?? []).map((text) => ({ text, tone: 'warning' as const })), ...(answer?.infos ?? []).map((text) => ({ text, tone: 'info' as const }))];
+  if (notes.length === 0) return null;
+  return (
+    <ul class="notes">
+      {notes.map(({ text, tone }) => (
+        <li key={text}>
+          <Mark tone={tone} />
+          {text}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function QueryFailure({ error, expression }: { error: ApiError; expression: string }): JSX.Element {
+  const position = errorPosition(error.message);
+  const line = position && expression.split('\n')[position.line - 1];
+  return (
+    <div class="query-failure" role="alert">
+      <Mark tone="critical" />
+      <div>
+        <p>{error.message}</p>
+        {position && line !== undefined && (
+          <pre>
+            {line}
+            {'\n'}
+            {' '.repeat(Math.max(0, position.column - 1))}
+            <span class="caret">^</span>
+          </pre>
+        )}
+      </div>
+    </div>
+  );
+}
+
+function StepField({ step, asked }: { step: number; asked: string }): JSX.Element {
+  const [draft, setDraft] = useState(asked);
+  useEffect(() => setDraft(asked), [asked]);
+  const valid = draft === '' || parseDuration(draft) !== undefined;
+  const apply = (): void => {
+    if (valid) setParams({ step: draft === '' ? undefined : draft });
+  };
+  return (
+    <label class="head-field" title="The distance between two points. Empty: chosen to fit the range.">
+      Step
+      <input
+        size={7}
+        value={draft}
+        placeholder={`auto ${writeDuration(Math.round(step * 1000) / 1000)}`}
+        aria-invalid={!valid}
+        spellcheck={false}
+        onInput={(event) => setDraft(event.currentTarget.value)}
+        onBlur={apply}
+        onKeyDown={(event) => event.key === 'Enter' && apply()}
+      />
+    </label>
+  );
+}
+
+function AtField({ at, fixed }: { at: number; fixed: boolean }): JSX.Element {
+  return (
+    <span class="head-field">
+      <label>
+        At{' '}
+        <input
+          type="datetime-local"
+          step="1"
+          value={localInput(at)}
+          title={zone()}
+          onChange={(event) => {
+            const time = Date.parse(event.currentTarget.value) / 1000;
+            if (!Number.isNaN(time)) setParams({ at: writeTime(time) });
+          }}
+        />
+      </label>
+      <button type="button" class="button" disabled={!fixed} onClick={() => setParams({ at: undefined })}>
+        End of range
+      </button>
+    </span>
+  );
+}
+
+function GraphView({ data, span, onZoom }: { data: { grid: ReturnType<typeof align>; outcomes: Parameters<typeof toGraph>[0] }; span: PageProps['span']; onZoom: PageProps['onZoom'] }): JSX.Element {
+  const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
+  const [unit, setUnit] = useState<Unit | undefined>(undefined);
+  const graph = useMemo(() => toGraph(data.outcomes, data.grid), [data]);
+  const times = useMemo(() => gridTimes(data.grid), [data]);
+  if (graph.lines.length === 0) {
+    if (data.outcomes.every(({ error }) => error)) return <Empty title="Nothing to draw">The server refused {data.outcomes.length === 1 ? 'the expression' : 'the expressions'}; see above.</Empty>;
+    return (
+      <Empty title="No series">
+        {graph.histograms > 0
+          ? `The ${graph.histograms} series are native histograms, which lines cannot show: use histogram_quantile, or the table.`
+          : `Nothing matches between ${moment(span.from)} and ${clock(span.to)}.`}
+      </Empty>
+    );
+  }
+  return (
+    <>
+      {(graph.found > graph.lines.length || graph.histograms > 0) && (
+        <p class="limit">
+          <Mark tone="info" />
+          {graph.found > graph.lines.length && `Drawing the first ${LINES_DRAWN} of ${graph.found.toLocaleString('en')} series. Aggregate, add matchers or use topk to see the rest. `}
+          {graph.histograms > 0 && `${graph.histograms} native histograms are not drawn.`}
+        </p>
+      )}
+      <Chart label="Result" times={times} lines={graph.lines} span={span} unit={unit ?? graph.unit} height={GRAPH_HEIGHT_PX} hidden={hidden} onZoom={onZoom} />
+      <div class="legend-head muted">
+        <span>
+          {graph.found.toLocaleString('en')} series{hidden.size > 0 && `, ${graph.lines.filter(({ name }) => hidden.has(name)).length} hidden`}
+          {hidden.size > 0 && (
+            <>
+              {' '}
+              <button type="button" class="link" onClick={() => setHidden(new Set())}>
+                Show all
+              </button>
+            </>
+          )}
+        </span>
+        <span class="legend-common mono ellipsis" title={graph.common}>
+          {graph.common && `all ${graph.common}`}
+        </span>
+        <label>
+          Unit{' '}
+          <select value={unit ?? graph.unit} onChange={(event) => setUnit(event.currentTarget.value as Unit)}>
+            {(['number', 'per-second', 'bytes', 'bytes/s', 'fraction', 'seconds'] as const).map((name) => (
+              <option key={name} value={name} selected={name === (unit ?? graph.unit)}>
+                {name === 'fraction' ? 'percent' : name}
+              </option>
+            ))}
+          </select>
+        </label>
+      </div>
+      <Legend lines={graph.lines} unit={unit ?? graph.unit} hidden={hidden} onHide={setHidden} rows />
+    </>
+  );
+}
+
+const readOrder = (params: URLSearchParams): Order => (params.get('sort') === 'down' ? 'down' : params.get('sort') === 'up' ? 'up' : 'none');
+const NEXT_ORDER: Record<Order, Order> = { none: 'down', down: 'up', up: 'none' };
+
+function TableView({ outcomes, order, several }: { outcomes: Parameters<typeof toRows>[0]; order: Order; several: boolean }): JSX.Element {
+  const [limit, setLimit] = useState(ROWS_SHOWN);
+  const rows = useMemo(() => sortRows(toRows(outcomes), order), [outcomes, order]);
+  if (rows.length === 0) {
+    return outcomes.every(({ error }) => error) ? <Empty title="Nothing to list">See the error above.</Empty> : <Empty title="No series">Nothing matches at this time.</Empty>;
+  }
+  return (
+    <div class="table-scroll">
+      <table class="rows result-table">
+        <thead>
+          <tr>
+            {several && <th />}
+            <th class="wide">{rows.length.toLocaleString('en')} series</th>
+            <th class="number" aria-sort={order === 'none' ? 'none' : order === 'up' ? 'ascending' : 'descending'}>
+              <button type="button" class="link" onClick={() => setParams({ sort: NEXT_ORDER[order] === 'none' ? undefined : NEXT_ORDER[order] })}>
+                Value {order === 'down' ? '↓' : order === 'up' ? '↑' : ''}
+              </button>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.slice(0, limit).map((row, index) => (
+            <tr key={index}>
+              {several && <td class="muted mono">{row.letter}</td>}
+              <td class="wide mono">
+                {row.labels['__name__'] && <span class="metric">{row.labels['__name__']}</span>}
+                <LabelList labels={row.labels} omit={['__name__']} />
+                {Object.keys(row.labels).length === 0 && <span class="muted">{'{}'}</span>}
+              </td>
+              <td class="number mono">
+                {row.values.slice(0, 50).map(({ value, time }) => (
+                  <div key={time}>
+                    {exact(value)}
+                    {time !== undefined && <span class="muted"> {clock(time)}</span>}
+                  </div>
+                ))}
+                {row.values.length > 50 && <div class="muted">and {row.values.length - 50} more</div>}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {rows.length > limit && (
+        <p class="more">
+          Showing {limit} of {rows.length.toLocaleString('en')} series.{' '}
+          <button type="button" class="link" onClick={() => setLimit(limit + 2000)}>
+            Show more
+          </button>
+        </p>
+      )}
+    </div>
+  );
+}

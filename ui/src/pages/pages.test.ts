@@ -1,0 +1,128 @@
+import { describe, expect, test } from 'vitest';
+import type { Alert, RuleGroup, Target } from '../api/types.ts';
+import { shownGroups, countByFilter } from './alerts/model.ts';
+import { sortRows, toGraph, toRows } from './explore/results.ts';
+import { factsExpression, readFacts, readFilesystems, toneOf } from './overview/facts.ts';
+import { firing, judge } from './overview/verdict.ts';
+import { pools } from './targets/model.ts';
+
+const alert = (labels: Record<string, string>, state: Alert['state'] = 'firing', activeAt = '2026-11-21T00:00:00Z'): Alert => ({ labels, annotations: {}, state, activeAt, value: '1' });
+
+describe('the verdict', () => {
+  const quiet = { alerts: [], targets: 3, targetsDown: 0, rules: { alerting: 4, failing: 0 }, strained: [] };
+  test('is quiet when nothing is wrong', () => {
+    expect(judge(quiet)).toMatchObject({ tone: 'ok', headline: 'All quiet', detail: 'all 3 targets are up · 4 alerting rules loaded' });
+  });
+  test('names what is wrong, and takes the tone of the worst', () => {
+    const verdict = judge({ ...quiet, alerts: [alert({ severity: 'warning' }), alert({ severity: 'critical' })], targetsDown: 1, rules: { alerting: 4, failing: 1 } });
+    expect(verdict).toMatchObject({ tone: 'critical', headline: '2 alerts firing, 1 target down, 1 rule failing' });
+  });
+  test('does not call it quiet when nothing could alert', () => {
+    expect(judge({ ...quiet, rules: { alerting: 0, failing: 0 } })).toMatchObject({ tone: 'quiet', headline: 'Nothing is firing' });
+  });
+  test('is not quiet while a number is beyond its threshold', () => {
+    expect(judge({ ...quiet, strained: [{ text: '/var 96 % full', tone: 'critical' }] })).toMatchObject({ tone: 'critical', headline: '/var 96 % full' });
+  });
+  test('ignores dead-man switches and counts pending alerts apart', () => {
+    expect(judge({ ...quiet, alerts: [alert({ alertname: 'Watchdog', severity: 'none' }), alert({}, 'pending')] })).toMatchObject({ headline: 'All quiet' });
+  });
+});
+
+test('firing alerts come worst first, then newest first', () => {
+  const names = firing([
+    alert({ alertname: 'info', severity: 'info' }),
+    alert({ alertname: 'old', severity: 'critical' }),
+    alert({ alertname: 'new', severity: 'critical' }, 'firing', '2026-11-21T01:00:00Z'),
+    alert({ alertname: 'pending', severity: 'critical' }, 'pending'),
+    alert({ alertname: 'page', severity: 'page' }, 'firing', '2026-11-20T00:00:00Z'),
+  ]).map(({ labels }) => labels['alertname']);
+  expect(names).toEqual(['new', 'old', 'page', 'info']);
+});
+
+describe('facts of a machine', () => {
+  test('come in one question and leave out what is not reported', () => {
+    expect(factsExpression('job="node"', '20s')).toContain('label_replace(sum(node_load1{job="node"}), "fact", "load", "", "")');
+    expect(readFacts([{ metric: { fact: 'load' }, value: [0, '1.5'] }, { metric: { fact: 'busy' }, value: [0, 'NaN'] }])).toEqual({ load: 1.5 });
+  });
+  test('a file system mounted twice is listed once, the fullest first, with its forecast', () => {
+    const part = (labels: Record<string, string>, name: string, value: number) => ({ metric: { ...labels, part: name }, value: [0, String(value)] as [number, string] });
+    const root = { device: '/dev/a', mountpoint: '/', fstype: 'ext4' };
+    const bind = { device: '/dev/a', mountpoint: '/var/lib/x', fstype: 'ext4' };
+    const data = { device: '/dev/b', mountpoint: '/data', fstype: 'xfs' };
+    const found = readFilesystems([
+      part(root, 'size', 100), part(root, 'available', 50), part(root, 'tomorrow', 60),
+      part(bind, 'size', 100), part(bind, 'available', 50),
+      part(data, 'size', 100), part(data, 'available', 20), part(data, 'tomorrow', 10),
+    ]);
+    expect(found.map(({ mountpoint, full }) => [mountpoint, full])).toEqual([['/data', 2 * 86_400], ['/', undefined]]);
+  });
+  test('thresholds are inclusive', () => {
+    expect([0.1, 0.85, 0.95, undefined].map((value) => toneOf(value, [0.85, 0.95]))).toEqual(['ok', 'warning', 'critical', 'quiet']);
+  });
+});
+
+const groups: RuleGroup[] = [
+  { name: 'calm', file: 'a.yml', interval: 15, rules: [{ type: 'recording', name: 'x:y', query: 'sum(x)', health: 'ok' }] },
+  {
+    name: 'loud',
+    file: 'b.yml',
+    interval: 15,
+    rules: [
+      { type: 'alerting', name: 'Quiet', query: 'up == 2', health: 'ok', state: 'inactive', duration: 0 },
+      { type: 'alerting', name: 'DiskFull', query: 'disk > 1', health: 'ok', state: 'firing', duration: 0, alerts: [alert({ instance: 'db-1', mountpoint: '/var' })] },
+      { type: 'recording', name: 'broken', query: 'a*b', health: 'err', lastError: 'many-to-many' },
+    ],
+  },
+];
+
+describe('rules', () => {
+  test('groups in trouble come first, rules keep their order', () => {
+    expect(shownGroups(groups, 'all', '').map(({ group, rules }) => [group.name, rules.map(({ name }) => name)])).toEqual([
+      ['loud', ['Quiet', 'DiskFull', 'broken']],
+      ['calm', ['x:y']],
+    ]);
+  });
+  test('filters and words narrow them down; words also match the labels of active alerts', () => {
+    const names = (...args: [Parameters<typeof shownGroups>[1], string]): string[] => shownGroups(groups, ...args).flatMap(({ rules }) => rules.map(({ name }) => name));
+    expect(names('firing', '')).toEqual(['DiskFull']);
+    expect(names('failing', '')).toEqual(['broken']);
+    expect(names('all', 'DB-1 /var')).toEqual(['DiskFull']);
+    expect(names('all', 'nothing like this')).toEqual([]);
+    expect(countByFilter(groups)).toEqual({ all: 4, firing: 1, pending: 0, inactive: 1, recording: 2, failing: 1 });
+  });
+});
+
+test('pools with a target down come first, and a filter leaves their counts alone', () => {
+  const target = (scrapePool: string, instance: string, health: Target['health']): Target => ({
+    discoveredLabels: {}, labels: { instance }, scrapePool, scrapeUrl: `http://${instance}/metrics`, lastError: health === 'down' ? 'refused' : '', lastScrape: '', lastScrapeDuration: 0, health,
+  });
+  const all = [target('a', 'a1', 'up'), target('b', 'b2', 'up'), target('b', 'b10', 'down'), target('b', 'b1', 'up')];
+  expect(pools(all, 'all', '').map(({ name, up, down, shown }) => [name, up, down, shown.map(({ labels }) => labels['instance'])])).toEqual([
+    ['b', 2, 1, ['b10', 'b1', 'b2']],
+    ['a', 1, 0, ['a1']],
+  ]);
+  expect(pools(all, 'down', 'REFUSED').map(({ name, up, shown }) => [name, up, shown.length])).toEqual([['b', 2, 1]]);
+});
+
+describe('results of Explore', () => {
+  const answer = <T>(data: T) => ({ expression: 'x', answer: { data, warnings: [], infos: [] } });
+  test('lines are capped, histograms counted, and several expressions told apart', () => {
+    const series = (count: number) => Array.from({ length: count }, (_, index) => ({ metric: { __name__: 'x', i: String(index) }, values: [[0, '1'] as [number, string]] }));
+    const one = toGraph([answer({ result: [...series(300), { metric: {}, histograms: [] }] })], { start: 0, end: 10, step: 10 });
+    expect([one.lines.length, one.found, one.histograms]).toEqual([200, 300, 1]);
+    const two = toGraph([answer({ result: series(1) }), answer({ result: series(1) })], { start: 0, end: 10, step: 10 });
+    expect(two.lines.map(({ name }) => name)).toEqual(['A  x{i="0"}', 'B  x{i="0"}']);
+    const three = toGraph([answer({ result: series(3) })], { start: 0, end: 10, step: 10 });
+    expect([three.common, ...three.lines.map(({ name }) => name)]).toEqual(['x', '{i="0"}', '{i="1"}', '{i="2"}']);
+    expect(three.lines[1]!.full).toBe('x{i="1"}');
+  });
+  test('tables list every kind of result, and sort by value with what is no number last', () => {
+    const rows = toRows([
+      answer({ resultType: 'vector' as const, result: [{ metric: { a: '1' }, value: [0, 'NaN'] as [number, string] }, { metric: { a: '2' }, value: [0, '5'] as [number, string] }, { metric: { a: '3' }, value: [0, '7'] as [number, string] }] }),
+      answer({ resultType: 'scalar' as const, result: [0, '6'] as [number, string] }),
+    ]);
+    expect(sortRows(rows, 'down').map(({ values }) => values[0]!.value)).toEqual(['7', '6', '5', 'NaN']);
+    expect(sortRows(rows, 'up').map(({ values }) => values[0]!.value)).toEqual(['5', '6', '7', 'NaN']);
+    expect(toRows([answer({ resultType: 'matrix' as const, result: [{ metric: {}, values: [[1, '2'], [3, '4']] as [number, string][] }] })])[0]!.values).toHaveLength(2);
+  });
+});

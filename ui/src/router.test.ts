@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest';
+import { href, patchParams, readPlace, timeParams } from './router.ts';
+
+test('pages are found under any prefix', () => {
+  expect(readPlace('/', '', '/').page).toBe('overview');
+  expect(readPlace('/explore', '', '/').page).toBe('explore');
+  expect(readPlace('/mon/alerts/', '?q=a', '/mon/').page).toBe('alerts');
+  expect(readPlace('/mon/', '', '/mon/').page).toBe('overview');
+  expect(readPlace('/nowhere', '', '/').page).toBe('unknown');
+});
+
+test('links are relative to the base and keep several expressions in order', () => {
+  expect(href('overview')).toBe('./');
+  expect(href('overview', { range: '5m' })).toBe('./?range=5m');
+  expect(href('explore', { expr: ['b{x="1"}', 'a'] })).toBe('explore?expr=b%7Bx%3D%221%22%7D&expr=a');
+});
+
+test('a patch changes what it names and leaves the rest', () => {
+  const before = new URLSearchParams('range=1h&expr=a&expr=b');
+  expect(patchParams(before, { expr: ['c'], range: undefined, tab: 'table' }).toString()).toBe('expr=c&tab=table');
+  expect(before.toString()).toBe('range=1h&expr=a&expr=b');
+});
+
+test('time goes along from page to page, filters do not', () => {
+  expect(timeParams(new URLSearchParams('range=5m&refresh=off&q=disk&open=x'))).toEqual({ range: '5m', refresh: 'off' });
+});

@@ -1,0 +1,104 @@
+/**
+ * Pages by the History API. The URL is the only home of view state: a page reads its parameters here and
+ * changes them here, so that a link, a reload and the back button restore what was seen.
+ */
+import { useEffect, useState } from 'preact/hooks';
+
+export const PAGES = ['overview', 'explore', 'alerts', 'targets'] as const;
+export type Page = (typeof PAGES)[number];
+
+export interface Place {
+  page: Page | 'unknown';
+  params: URLSearchParams;
+}
+
+/** A parameter's new value; `undefined` removes it. */
+export type Patch = Record<string, string | readonly string[] | undefined>;
+
+const basePath = (): string => new URL(document.baseURI).pathname;
+
+/** What an address shows. `base` ends in a slash. */
+export function readPlace(pathname: string, search: string, base: string): Place {
+  const path = pathname.startsWith(base) ? pathname.slice(base.length).replace(/\/$/, '') : pathname;
+  const page = path === '' ? 'overview' : PAGES.find((candidate) => candidate === path);
+  return { page: page ?? 'unknown', params: new URLSearchParams(search) };
+}
+
+export function patchParams(params: URLSearchParams, patch: Patch): URLSearchParams {
+  const next = new URLSearchParams(params);
+  for (const [name, value] of Object.entries(patch)) {
+    next.delete(name);
+    if (value === undefined) continue;
+    for (const item of typeof value === 'string' ? [value] : value) next.append(name, item);
+  }
+  return next;
+}
+
+/** The address of a page, relative to the document's base. */
+export function href(page: Page, params: URLSearchParams | Patch = {}): string {
+  const query = (params instanceof URLSearchParams ? params : patchParams(new URLSearchParams(), params)).toString();
+  return `${page === 'overview' ? './' : page}${query === '' ? '' : `?${query}`}`;
+}
+
+/** A link to a page that takes the time range along. */
+export const link = (page: Page, patch: Patch = {}): string => href(page, { ...timeParams(currentPlace().params), ...patch });
+
+let place = typeof location === 'undefined' ? readPlace('/', '', '/') : readPlace(location.pathname, location.search, basePath());
+const listeners = new Set<(place: Place) => void>();
+
+function arrived(): void {
+  place = readPlace(location.pathname, location.search, basePath());
+  for (const listener of listeners) listener(place);
+}
+
+export const currentPlace = (): Place => place;
+
+export function navigate(to: string, { replace = false } = {}): void {
+  const url = new URL(to, document.baseURI);
+  if (url.href === location.href) return;
+  history[replace ? 'replaceState' : 'pushState'](null, '', url);
+  arrived();
+}
+
+/** Changes parameters of the page one is on. `replace` for what happens while typing. */
+export function setParams(patch: Patch, options?: { replace?: boolean }): void {
+  if (place.page !== 'unknown') navigate(href(place.page, patchParams(place.params, patch)), options);
+}
+
+/** Time parameters go along from page to page; filters stay where they belong. */
+export function timeParams(params: URLSearchParams): Patch {
+  const keep: Patch = {};
+  for (const name of ['range', 'from', 'to', 'refresh']) {
+    const value = params.get(name);
+    if (value !== null) keep[name] = value;
+  }
+  return keep;
+}
+
+export function usePlace(): Place {
+  const [seen, see] = useState(place);
+  useEffect(() => {
+    listeners.add(see);
+    see(place);
+    return () => void listeners.delete(see);
+  }, []);
+  return seen;
+}
+
+/** Lets ordinary links between pages work without a reload. Returns how to stop. */
+export function interceptLinks(): () => void {
+  const clicked = (event: MouseEvent): void => {
+    if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    const link = event.composedPath().find((node): node is HTMLAnchorElement => node instanceof HTMLAnchorElement);
+    if (!link || link.target !== '' || link.origin !== location.origin) return;
+    if (readPlace(link.pathname, link.search, basePath()).page === 'unknown') return;
+    event.preventDefault();
+    navigate(link.href);
+  };
+  document.addEventListener('click', clicked);
+  window.addEventListener('popstate', arrived);
+  return () => {
+    document.removeEventListener('click', clicked);
+    window.removeEventListener('popstate', arrived);
+  };
+}
