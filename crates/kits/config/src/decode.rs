@@ -238,6 +238,11 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The value of a field, which is left to be taken.
+    pub fn peek(&self, name: &str) -> Option<&'a Node> {
+        self.entries.iter().find(|field| field.name == name).map(|field| field.value)
+    }
+
     /// Whether the file has the field and nothing has taken it yet.
     pub fn has(&self, name: &str) -> bool {
         self.entries.iter().any(|field| field.name == name && !field.taken)

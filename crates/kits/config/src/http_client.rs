@@ -92,11 +92,31 @@ pub struct OAuth2 {
     pub scopes: Vec<String>,
     /// Further parameters of the request.
     pub endpoint_params: Vec<(String, String)>,
+    /// What to sign a token of our own with, where the server takes one in place of the secret.
+    pub jwt: Option<JwtGrant>,
     /// TLS settings of the token's server.
     pub tls: TlsConfig,
     /// Proxy to the token's server.
     pub proxy: ProxyConfig,
 }
+
+/// A token that we sign and the server exchanges (RFC 7523).
+#[derive(Clone, Debug, PartialEq)]
+pub struct JwtGrant {
+    /// The private key, PEM.
+    pub key: Option<SecretSource>,
+    /// Its identifier.
+    pub key_id: String,
+    /// `RS256`, `RS384` or `RS512`.
+    pub algorithm: String,
+    /// Who issues it, if not the client.
+    pub issuer: String,
+    /// Who it is for, if not the token's server.
+    pub audience: String,
+}
+
+/// The `grant_type` of a signed token.
+const JWT_GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// TLS settings of a client.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -241,6 +261,7 @@ fn oauth2(node: &Node, base: &PathBase) -> Result<Auth> {
     let endpoint_params = fields.or("endpoint_params", Vec::new(), |node| node.map(Node::string))?;
     let tls = fields.or("tls_config", TlsConfig::default(), |node| tls(node, base))?;
     let proxy = ProxyConfig::take(&mut fields)?;
+    let jwt = jwt_grant(&mut fields, base)?;
     if client_id.is_empty() {
         return Err(fields.error("oauth2 client_id must be configured"));
     }
@@ -255,9 +276,33 @@ fn oauth2(node: &Node, base: &PathBase) -> Result<Auth> {
         token_url,
         scopes,
         endpoint_params,
+        jwt,
         tls,
         proxy,
     })))
+}
+
+fn jwt_grant(fields: &mut Fields<'_>, base: &PathBase) -> Result<Option<JwtGrant>> {
+    let is_jwt = fields.or("grant_type", false, |node| match node.string()?.as_str() {
+        "" | "client_credentials" => Ok(false),
+        JWT_GRANT => Ok(true),
+        other => Err(node.error(format!("unknown grant_type {other:?}; allowed are client_credentials, {JWT_GRANT}"))),
+    })?;
+    let (key, file) = ("client_certificate_key", "client_certificate_key_file");
+    let grant = JwtGrant {
+        key: one_of(fields, key, file, "oauth2 client_certificate_key", base)?,
+        key_id: fields.or("client_certificate_key_id", String::new(), Node::string)?,
+        algorithm: fields.or("signature_algorithm", "RS256".to_string(), |node| match node.string()?.as_str() {
+            "" => Ok("RS256".to_string()),
+            known @ ("RS256" | "RS384" | "RS512") => Ok(known.to_string()),
+            _ => Err(node.error("valid signature algorithms are RS256, RS384 and RS512")),
+        })?,
+        issuer: fields.or("iss", String::new(), Node::string)?,
+        audience: fields.or("audience", String::new(), Node::string)?,
+    };
+    fields.optional("claims", |node| node.map(|_| Ok(())))?;
+    fields.optional("client_certificate_key_ref", Node::string)?;
+    Ok(is_jwt.then_some(grant))
 }
 
 /// A text in place or in a file, not both.

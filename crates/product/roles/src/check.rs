@@ -3,7 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use config::http_client::{Auth, SecretSource};
+use alerting::MatcherMode;
+use config::http_client::{Auth, PathBase, SecretSource};
 use config::yaml::Value;
 use config::{Error, Node, glob};
 use discovery::Section;
@@ -13,7 +14,7 @@ use promql::Features;
 use rules::GroupSpec;
 use rules::file::{Defaults, RuleKind};
 
-use crate::prometheus_file::{Alertmanager, PrometheusFile, ScrapeJob, read_text, rule_files};
+use crate::prometheus_file::{Alertmanager, PrometheusFile, ScrapeJob, read_text, rule_files as files_of_rules};
 
 /// Series whose scrapes are further apart than this are stale in between.
 const LOOKBACK_DEFAULT_MS: i64 = 5 * 60_000;
@@ -73,6 +74,21 @@ impl Report {
     }
 }
 
+/// Checks files, each as what it looks like.
+pub fn any(paths: &[PathBuf]) -> Report {
+    check_files(paths, None, &Features::default())
+}
+
+/// Checks files that shall each be a `prometheus.yml`, with the rules they name.
+pub fn configs(paths: &[PathBuf]) -> Report {
+    check_files(paths, Some(Kind::Prometheus), &Features::default())
+}
+
+/// Checks files of rules.
+pub fn rule_files(paths: &[PathBuf]) -> Report {
+    check_files(paths, Some(Kind::Rules), &Features::default())
+}
+
 /// Checks files, each as what it looks like, or all as `kind`.
 pub fn check_files(paths: &[PathBuf], kind: Option<Kind>, features: &Features) -> Report {
     let mut report = Report::default();
@@ -93,7 +109,8 @@ pub fn check_files(paths: &[PathBuf], kind: Option<Kind>, features: &Features) -
             Kind::Prometheus => check_prometheus(path, features, &mut report),
             Kind::Rules => check_rules(path, Defaults::default(), features, &mut report),
             Kind::Targets => check_targets(path, &mut report),
-            Kind::Alertmanager | Kind::RuleTests => check_yaml(path, found, &mut report),
+            Kind::Alertmanager => check_alertmanager_file(path, &mut report),
+            Kind::RuleTests => check_tests(path, &mut report),
         }
     }
     report
@@ -153,7 +170,7 @@ fn check_prometheus(path: &Path, features: &Features, report: &mut Report) {
         report.warn(note);
     }
     let mut errors = file.missing_rule_files.clone();
-    for job in &file.scrape {
+    for job in &file.jobs {
         check_job(job, &mut errors, report);
     }
     for alertmanager in &file.alerting.alertmanagers {
@@ -168,12 +185,8 @@ fn check_prometheus(path: &Path, features: &Features, report: &mut Report) {
     }
     report.fail(&errors);
     report.say("");
-    let defaults = Defaults {
-        interval_ms: file.global.evaluation_interval_ms,
-        query_offset_ms: file.global.rule_query_offset_ms,
-    };
     for path in &file.rule_files {
-        check_rules(path, defaults, features, report);
+        check_rules(path, file.rule_defaults(), features, report);
     }
 }
 
@@ -302,7 +315,7 @@ fn check_targets(path: &Path, report: &mut Report) {
 
 fn check_rules(path: &Path, defaults: Defaults, features: &Features, report: &mut Report) {
     report.say(format!("Checking {}", path.display()));
-    match rule_files::read(path, defaults, features) {
+    match files_of_rules::read(path, defaults, features) {
         Ok(groups) => {
             if let Some(text) = duplicates(&groups) {
                 report.warn(text);
@@ -337,18 +350,32 @@ fn duplicates(groups: &[GroupSpec]) -> Option<String> {
     Some(text)
 }
 
-/// Files that others know more about: valid YAML at least.
-fn check_yaml(path: &Path, kind: Kind, report: &mut Report) {
+fn check_alertmanager_file(path: &Path, report: &mut Report) {
+    report.say(format!("Checking {}", path.display()));
+    let name = path.display().to_string();
+    let parsed = read_text(path)
+        .and_then(|text| alerting::Config::parse(&text, &PathBase::of_file(path), MatcherMode::default()));
+    match parsed {
+        Ok(config) => {
+            for warning in config.warnings() {
+                report.warn(warning.clone().in_file(&name));
+            }
+            for field in config.not_acted_on() {
+                report.warn(format_args!("{name}: {field}: accepted, but nothing acts on it yet"));
+            }
+            report.say(format!("  SUCCESS: {} receivers found", config.receivers.len()));
+        }
+        Err(error) => report.fail(&[error.in_file(&name)]),
+    }
+    report.say("");
+}
+
+/// Unit tests of rules are run elsewhere; here they are YAML.
+fn check_tests(path: &Path, report: &mut Report) {
     report.say(format!("Checking {}", path.display()));
     let name = path.display().to_string();
     match read_text(path).and_then(|text| Node::parse(&text)) {
-        Ok(_) => {
-            let what = match kind {
-                Kind::RuleTests => "unit tests of rules; `promtool test rules` runs them",
-                _ => "an Alertmanager configuration; only its YAML was checked",
-            };
-            report.warn(format_args!("{name} holds {what}"));
-        }
+        Ok(_) => report.warn(format_args!("{name} holds unit tests of rules; only its YAML was checked")),
         Err(error) => report.fail(&[error.in_file(&name)]),
     }
     report.say("");

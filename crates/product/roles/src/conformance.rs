@@ -68,8 +68,8 @@ pub fn rulefmt(dir: &Path) -> SuiteResult {
     for path in files(&dir.join("prometheus/rulefmt"), "yaml") {
         let name = file_name(&path);
         // Names of labels are checked by the old rules where the file's name asks for them.
-        let is_good = !name.ends_with(".bad.yaml");
-        result.add(rule_file(&path, is_good, &Features::default()));
+        let defaults = Defaults { legacy_names: name.starts_with("legacy_"), ..Defaults::default() };
+        result.add(rule_file(&path, !name.ends_with(".bad.yaml"), defaults));
     }
     result
 }
@@ -79,7 +79,7 @@ pub fn rules(dir: &Path) -> SuiteResult {
     let mut result = SuiteResult::default();
     for path in files(&dir.join("prometheus/rules"), "yaml") {
         let is_good = !file_name(&path).starts_with("invalid");
-        result.add(rule_file(&path, is_good, &Features::default()));
+        result.add(rule_file(&path, is_good, Defaults::default()));
     }
     result
 }
@@ -157,9 +157,9 @@ fn checked(path: &Path, kind: Option<Kind>, is_good: bool, features: &Features) 
     ))
 }
 
-fn rule_file(path: &Path, is_good: bool, features: &Features) -> Result<(), String> {
+fn rule_file(path: &Path, is_good: bool, defaults: Defaults) -> Result<(), String> {
     let name = file_name(path);
-    match (is_good, rule_files::read(path, Defaults::default(), features)) {
+    match (is_good, rule_files::read(path, defaults, &Features::default())) {
         (true, Ok(_)) => Ok(()),
         (true, Err(errors)) => Err(format!("{name}: refused: {}", shown(&errors))),
         (false, Ok(_)) => Err(format!("{name}: loads")),

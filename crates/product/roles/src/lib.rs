@@ -15,5 +15,6 @@ mod serve;
 pub mod settings;
 mod store;
 
+pub use prometheus_file::PrometheusFile;
 pub use run::{StartError, run};
 pub use settings::{Mode, Settings};

@@ -74,6 +74,7 @@ impl Loaded {
     /// Names everything that the files ask for and that nothing acts on yet.
     fn warn(&self) {
         let Some(file) = &self.prometheus else { return };
+<<<<<<< HEAD
         for what in &file.not_acted_on {
             tracing::warn!("{what}: accepted, but not acted on yet");
         }
@@ -91,6 +92,10 @@ impl Loaded {
         }
         if retention.size_bytes > 0 {
             settings.retention_size_bytes = Some(retention.size_bytes);
+=======
+        for note in file.missing_rule_files.iter().chain(&file.not_acted_on) {
+            tracing::warn!("{note}");
+>>>>>>> file
         }
     }
 
@@ -120,9 +125,13 @@ async fn start(mut settings: Settings) -> Result<(), StartError> {
     }
     let loaded = Loaded::read(&settings).map_err(StartError::Config)?;
     loaded.warn();
+<<<<<<< HEAD
     loaded.set_retention(&mut settings);
     let server =
         Server::bind(&ServerConfig { listen: settings.listen, connections_max: CONNECTIONS_MAX }).await?;
+=======
+    let server = Server::bind(&ServerConfig { listen: settings.listen, connections_max: CONNECTIONS_MAX }).await?;
+>>>>>>> file
     let listening = server.local_addr();
     let store = store::open(&settings, &clock)?;
     let (stop, stopped) = watch::channel(false);

@@ -2,7 +2,7 @@
 
 use config::yaml::{Error, Node};
 use model::Labels;
-use model::labels::{Quoted, is_plain_metric_name};
+use model::labels::{Quoted, is_plain_label_name, is_plain_metric_name};
 use promql::{Expr, Features};
 
 use crate::template;
@@ -73,11 +73,13 @@ pub struct Defaults {
     pub interval_ms: i64,
     /// `rule_query_offset`.
     pub query_offset_ms: i64,
+    /// Whether names of metrics, labels and annotations must be plain: letters, digits, underscores.
+    pub legacy_names: bool,
 }
 
 impl Default for Defaults {
     fn default() -> Self {
-        Defaults { interval_ms: 60_000, query_offset_ms: 0 }
+        Defaults { interval_ms: 60_000, query_offset_ms: 0, legacy_names: false }
     }
 }
 
@@ -146,8 +148,8 @@ impl Reader<'_> {
         if name.is_empty() {
             return Err(node.error("Groupname must not be empty"));
         }
-        for (label, value) in &labels {
-            if let Err(message) = check_label(label, value) {
+        for (label, _) in &labels {
+            if let Err(message) = self.check_label(label) {
                 self.errors.push(node.error(message));
             }
         }
@@ -205,13 +207,14 @@ impl Reader<'_> {
         };
         let expr = promql::parse(&expr_text, self.features)
             .map_err(|error| expr_node.error(format!("could not parse expression: {error}")))?;
-        for (label, value) in &labels {
-            check_label(label, value).map_err(|message| labels_node.unwrap_or(node).error(message))?;
+        for (label, _) in &labels {
+            self.check_label(label).map_err(|message| labels_node.unwrap_or(node).error(message))?;
         }
         let kind = if record.is_empty() {
             for (label, _) in &annotations {
-                if label.is_empty() {
-                    return Err(annotations_node.unwrap_or(node).error("invalid annotation name: "));
+                if !self.is_label_name(label) {
+                    let at = annotations_node.unwrap_or(node);
+                    return Err(at.error(format!("invalid annotation name: {label}")));
                 }
             }
             for (part, texts, at) in
@@ -241,6 +244,9 @@ impl Reader<'_> {
             if keep_firing.is_some_and(|keep_ms| keep_ms != 0) {
                 return Err(node.error("invalid field 'keep_firing_for' in recording rule"));
             }
+            if self.defaults.legacy_names && !is_plain_metric_name(&record) {
+                return Err(at.error(format!("invalid recording rule name: {record}")));
+            }
             if record.contains(['{', '}']) && !is_plain_metric_name(&record) {
                 return Err(at.error(format!(
                     "braces present in the recording rule name; should it be in expr?: {record}"
@@ -254,13 +260,16 @@ impl Reader<'_> {
         }
         Ok(RuleSpec { kind, expr, expr_text, labels: merged.build() })
     }
-}
 
-fn check_label(name: &str, _value: &str) -> Result<(), String> {
-    if name.is_empty() || name == model::METRIC_NAME {
-        Err(format!("invalid label name: {name}"))
-    } else {
+    fn check_label(&self, name: &str) -> Result<(), String> {
+        if !self.is_label_name(name) || name == model::METRIC_NAME {
+            return Err(format!("invalid label name: {name}"));
+        }
         Ok(())
+    }
+
+    fn is_label_name(&self, name: &str) -> bool {
+        if self.defaults.legacy_names { is_plain_label_name(name) } else { !name.is_empty() }
     }
 }
 

@@ -54,14 +54,14 @@ pub struct PrometheusFile {
     /// What holds for all jobs and rules.
     pub global: GlobalConfig,
     /// The scrape jobs, those of `scrape_config_files` included.
-    pub scrape: Vec<ScrapeJob>,
+    pub jobs: Vec<ScrapeJob>,
     /// The rule files that exist, in order, each once.
     pub rule_files: Vec<PathBuf>,
     /// Rule files that are named without a wildcard and do not exist, at the place that names
     /// them. Prometheus starts without them, and so do we; checking a file refuses it.
     pub missing_rule_files: Vec<Error>,
     /// The groups of all rule files.
-    pub rule_groups: Vec<rules::GroupSpec>,
+    pub rules: Vec<rules::GroupSpec>,
     /// Where alerts go.
     pub alerting: Alerting,
     /// How much is kept, and how.
@@ -104,13 +104,10 @@ impl PrometheusFile {
                 None => return Err(errors),
             },
         };
-        let defaults = rules::file::Defaults {
-            interval_ms: file.global.evaluation_interval_ms,
-            query_offset_ms: file.global.rule_query_offset_ms,
-        };
+        let defaults = file.rule_defaults();
         for path in &file.rule_files {
             match rule_files::read(path, defaults, features) {
-                Ok(groups) => file.rule_groups.extend(groups),
+                Ok(groups) => file.rules.extend(groups),
                 Err(more) => errors.extend(more),
             }
         }
@@ -120,6 +117,15 @@ impl PrometheusFile {
     /// Reads the file and the scrape configurations that it names, but no rules.
     pub fn load_without_rules(path: &Path) -> std::result::Result<PrometheusFile, Vec<Error>> {
         PrometheusFile::decode(path).map_err(|(_, errors)| errors)
+    }
+
+    /// What rule groups fall back on.
+    pub fn rule_defaults(&self) -> rules::file::Defaults {
+        rules::file::Defaults {
+            interval_ms: self.global.evaluation_interval_ms,
+            query_offset_ms: self.global.rule_query_offset_ms,
+            legacy_names: self.global.name_validation == scrape::NameValidation::Legacy,
+        }
     }
 
     /// What the file says that is not allowed without a store of our own.
@@ -140,7 +146,7 @@ impl PrometheusFile {
     /// The configuration in force, as YAML with secrets replaced: what the file says, with the
     /// defaults of the global section and of the jobs filled in.
     pub fn render(&self) -> String {
-        rendering::render(&self.root, &self.global, &self.scrape)
+        rendering::render(&self.root, &self.global, &self.jobs)
     }
 
     /// What could be decoded is returned beside the errors, so that rules can be checked too.
@@ -211,9 +217,14 @@ impl Reader<'_> {
         for (position, name) in global.not_acted_on() {
             self.not_acted_on.push(not_yet(*position, &format!("global.{name}")));
         }
+<<<<<<< HEAD
         let scrape = self.scrape(&mut fields, &global);
         let named =
             fields.or("rule_files", rule_files::Named::default(), |node| rule_files::named(node, &base));
+=======
+        let jobs = self.jobs(&mut fields, &global);
+        let named = fields.or("rule_files", rule_files::Named::default(), |node| rule_files::named(node, &base));
+>>>>>>> file
         let named = self.or(named, rule_files::Named::default());
         let alerting = match fields.take("alerting") {
             Some(node) => {
@@ -234,10 +245,10 @@ impl Reader<'_> {
         Ok(PrometheusFile {
             path: self.path.to_path_buf(),
             global,
-            scrape,
+            jobs,
             rule_files: named.files,
             missing_rule_files: named.missing,
-            rule_groups: Vec::new(),
+            rules: Vec::new(),
             alerting,
             storage,
             remote_write,
@@ -268,10 +279,17 @@ impl Reader<'_> {
         })
     }
 
-    fn scrape(&mut self, fields: &mut Fields<'_>, global: &GlobalConfig) -> Vec<ScrapeJob> {
+    fn jobs(&mut self, fields: &mut Fields<'_>, global: &GlobalConfig) -> Vec<ScrapeJob> {
         let base = self.base.clone();
-        let jobs = scrape::Job::decode_all(fields, global, &base);
-        let jobs = self.or(jobs, Vec::new());
+        let list = fields.peek("scrape_configs");
+        let jobs = scrape::Job::decode_all(fields, global, &base).unwrap_or_else(|error| {
+            // Jobs are read one by one until one is wrong; where targets are is told for all.
+            self.errors.push(error);
+            let entries = list.and_then(|list| list.list(Ok).ok()).unwrap_or_default();
+            let checks = entries.into_iter().map(|entry| discovery::Config::check(entry, "config.ScrapeConfig", &base));
+            self.errors.extend(checks.filter_map(std::result::Result::err));
+            Vec::new()
+        });
         let mut decoded = Vec::with_capacity(jobs.len());
         for job in jobs {
             // Errors in the file itself get its name later, with a text that says so.
@@ -310,12 +328,31 @@ impl Reader<'_> {
                 self.not_acted_on.push(not_yet(node.position, &keys.join(".")));
             }
         }
+        self.note_signed_tokens(root);
         let floats = ["storage", "tsdb", "chunk_encoding", "floats"];
         let floats = floats.iter().try_fold(root, |node, key| node.get(key));
         if let Some(node) = floats
             && node.string().is_ok_and(|encoding| encoding == "xor2")
         {
             self.not_acted_on.push(not_yet(node.position, "storage.tsdb.chunk_encoding.floats: xor2"));
+        }
+    }
+
+    /// Notes clients, wherever they are set, that shall sign tokens themselves.
+    fn note_signed_tokens(&mut self, node: &Node) {
+        match &node.value {
+            Value::Sequence(items) => items.iter().for_each(|item| self.note_signed_tokens(item)),
+            Value::Mapping(entries) => {
+                for (_, value) in entries {
+                    self.note_signed_tokens(value);
+                }
+                if let Some(grant) = node.get("oauth2").and_then(|oauth2| oauth2.get("grant_type"))
+                    && grant.string().is_ok_and(|grant| grant.ends_with("jwt-bearer"))
+                {
+                    self.not_acted_on.push(not_yet(grant.position, "oauth2.grant_type: jwt-bearer"));
+                }
+            }
+            _ => {}
         }
     }
 }
