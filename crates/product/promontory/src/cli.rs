@@ -203,11 +203,7 @@ fn run(settings: Result<Settings, String>, level: Level) -> ExitCode {
     }
 }
 
-<<<<<<< HEAD
 fn report(report: &Report) -> ExitCode {
-=======
-fn report(report: check::Report) -> ExitCode {
->>>>>>> file
     for line in &report.lines {
         if line.is_error {
             eprintln!("{}", line.text);

@@ -14,7 +14,9 @@ use promql::Features;
 use rules::GroupSpec;
 use rules::file::{Defaults, RuleKind};
 
-use crate::prometheus_file::{Alertmanager, PrometheusFile, ScrapeJob, read_text, rule_files as files_of_rules};
+use crate::prometheus_file::{
+    Alertmanager, PrometheusFile, ScrapeJob, read_text, rule_files as files_of_rules,
+};
 
 /// Series whose scrapes are further apart than this are stale in between.
 const LOOKBACK_DEFAULT_MS: i64 = 5 * 60_000;
@@ -264,8 +266,6 @@ fn discovered(
                 continue;
             }
             Section::File(config) => config,
-            // What a server will say is not known before it is asked.
-            Section::Http(_) => continue,
         };
         for pattern in &file_config.files {
             let shown = pattern.display().to_string();

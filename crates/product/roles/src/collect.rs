@@ -72,15 +72,9 @@ impl Collect {
             global.scrape_interval_ms = settings.machine_interval_ms;
         }
         global.scrape_timeout_ms = global.scrape_timeout_ms.min(global.scrape_interval_ms);
-<<<<<<< HEAD
-        let jobs = loaded.prometheus.as_ref().map(|file| file.scrape.as_slice()).unwrap_or_default();
+        let jobs = loaded.prometheus.as_ref().map(|file| file.jobs.as_slice()).unwrap_or_default();
         self.discovery
             .apply(jobs.iter().map(|job| (job.config.job_name.clone(), job.discovery.clone())).collect());
-=======
-        let jobs = loaded.prometheus.as_ref().map(|file| file.jobs.as_slice()).unwrap_or_default();
-        let discoveries = jobs.iter().map(|job| (job.config.job_name.clone(), job.discovery.clone()));
-        self.discovery.apply(discoveries.collect());
->>>>>>> file
         self.scraper.apply(&global, jobs.iter().map(|job| job.config.clone()).collect());
     }
 }

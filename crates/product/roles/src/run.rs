@@ -61,7 +61,7 @@ impl Loaded {
         };
         let mut rules = alert::machine_rules(settings)?;
         if let Some(file) = &prometheus {
-            rules.extend(file.rule_groups.iter().cloned());
+            rules.extend(file.rules.iter().cloned());
         }
         Ok(Loaded { prometheus, rules, alerting: alert::load(settings)? })
     }
@@ -74,12 +74,8 @@ impl Loaded {
     /// Names everything that the files ask for and that nothing acts on yet.
     fn warn(&self) {
         let Some(file) = &self.prometheus else { return };
-<<<<<<< HEAD
-        for what in &file.not_acted_on {
-            tracing::warn!("{what}: accepted, but not acted on yet");
-        }
-        for missing in &file.missing_rule_files {
-            tracing::warn!("{missing}");
+        for note in file.missing_rule_files.iter().chain(&file.not_acted_on) {
+            tracing::warn!("{note}");
         }
     }
 
@@ -92,10 +88,6 @@ impl Loaded {
         }
         if retention.size_bytes > 0 {
             settings.retention_size_bytes = Some(retention.size_bytes);
-=======
-        for note in file.missing_rule_files.iter().chain(&file.not_acted_on) {
-            tracing::warn!("{note}");
->>>>>>> file
         }
     }
 
@@ -125,13 +117,9 @@ async fn start(mut settings: Settings) -> Result<(), StartError> {
     }
     let loaded = Loaded::read(&settings).map_err(StartError::Config)?;
     loaded.warn();
-<<<<<<< HEAD
     loaded.set_retention(&mut settings);
     let server =
         Server::bind(&ServerConfig { listen: settings.listen, connections_max: CONNECTIONS_MAX }).await?;
-=======
-    let server = Server::bind(&ServerConfig { listen: settings.listen, connections_max: CONNECTIONS_MAX }).await?;
->>>>>>> file
     let listening = server.local_addr();
     let store = store::open(&settings, &clock)?;
     let (stop, stopped) = watch::channel(false);

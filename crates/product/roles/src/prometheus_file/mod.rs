@@ -217,14 +217,9 @@ impl Reader<'_> {
         for (position, name) in global.not_acted_on() {
             self.not_acted_on.push(not_yet(*position, &format!("global.{name}")));
         }
-<<<<<<< HEAD
-        let scrape = self.scrape(&mut fields, &global);
+        let jobs = self.jobs(&mut fields, &global);
         let named =
             fields.or("rule_files", rule_files::Named::default(), |node| rule_files::named(node, &base));
-=======
-        let jobs = self.jobs(&mut fields, &global);
-        let named = fields.or("rule_files", rule_files::Named::default(), |node| rule_files::named(node, &base));
->>>>>>> file
         let named = self.or(named, rule_files::Named::default());
         let alerting = match fields.take("alerting") {
             Some(node) => {
@@ -286,7 +281,9 @@ impl Reader<'_> {
             // Jobs are read one by one until one is wrong; where targets are is told for all.
             self.errors.push(error);
             let entries = list.and_then(|list| list.list(Ok).ok()).unwrap_or_default();
-            let checks = entries.into_iter().map(|entry| discovery::Config::check(entry, "config.ScrapeConfig", &base));
+            let checks = entries
+                .into_iter()
+                .map(|entry| discovery::Config::check(entry, "config.ScrapeConfig", &base));
             self.errors.extend(checks.filter_map(std::result::Result::err));
             Vec::new()
         });

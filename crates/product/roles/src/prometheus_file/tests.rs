@@ -84,16 +84,7 @@ fn every_way_to_break_it_is_told_with_its_place() {
         ),
         ("scrape_interval: 15s", "scrape_interval: 15", "p.yml:2:20", "not a valid duration string: \"15\""),
         ("scrape_interval: 15s", "scrape_interval: [15s]", "p.yml:2:20", "expected a text, found a list"),
-        (
-            "'(.*):9100'",
-            "'(.*:9100'",
-            "p.yml:21:16",
-            "error parsing regexp: missing closing ): `^(?s:(.*:9100)$`",
-        ),
-<<<<<<< HEAD
-=======
         ("'(.*):9100'", "'(.*:9100'", "p.yml:21:16", "error parsing regexp: missing closing ): `(.*:9100`"),
->>>>>>> file
         (
             "action: replace",
             "action: rename",
@@ -112,7 +103,7 @@ fn every_way_to_break_it_is_told_with_its_place() {
             "p.yml:12:5",
             "scrape timeout greater than scrape interval for scrape config with job name \"node\"",
         ),
-        ("  external_labels:", "\texternal_labels:", "p.yml:3:", "not valid YAML"),
+        ("  external_labels:", "\texternal_labels:", "p.yml:3:1", "not valid YAML: a tab in the indentation"),
         ("time: 30d", "time: -30d", "p.yml:28:13", "not a valid duration string: \"-30d\""),
         ("size: 10GB", "size: 10", "p.yml:29:13", "units: unknown unit  in 10"),
         (
@@ -150,7 +141,12 @@ fn every_way_to_break_the_rules_is_told_with_its_place() {
     for (from, to, place, expected) in [
         ("up == 0", "up = 0", "rules.yml:5:15", "could not parse expression: 1:"),
         ("up == 0", "sum(up", "rules.yml:5:15", "unclosed left parenthesis"),
-        ("for: 5m", "for: 5 minutes", "rules.yml:6:14", "unknown unit \" minutes\" in duration \"5 minutes\""),
+        (
+            "for: 5m",
+            "for: 5 minutes",
+            "rules.yml:6:14",
+            "unknown unit \" minutes\" in duration \"5 minutes\"",
+        ),
         ("$labels.instance", "$label.instance", "rules.yml:8:20", "undefined variable \"$label\""),
         (
             "expr: up == 0",
