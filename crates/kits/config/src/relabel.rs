@@ -91,9 +91,7 @@ fn rule(node: &Node) -> Result<RelabelRule> {
     if action == LabelMap && replacement.is_empty() {
         return fail(format!("{replacement:?} is invalid 'replacement' for {name} action"));
     }
-    if matches!(action, DropEqual | KeepEqual)
-        && (has_regex || modulus != 0 || has_separator)
-    {
+    if matches!(action, DropEqual | KeepEqual) && (has_regex || modulus != 0 || has_separator) {
         return fail(format!(
             "{name} action requires only 'source_labels' and `target_label`, and no other fields"
         ));

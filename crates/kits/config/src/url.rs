@@ -41,7 +41,8 @@ impl Url {
             Some(Some((_, behind))) => behind,
             None => host.find(':').map_or("", |at| &host[at..]),
         };
-        let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()));
+        let is_port =
+            port.is_empty() || port.strip_prefix(':').is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()));
         if !is_port {
             return fail(format!("invalid port {port:?} after host"));
         }

@@ -14,7 +14,9 @@ use promql::Features;
 use rules::GroupSpec;
 use rules::file::{Defaults, RuleKind};
 
-use crate::prometheus_file::{Alertmanager, PrometheusFile, ScrapeJob, read_text, rule_files as files_of_rules};
+use crate::prometheus_file::{
+    Alertmanager, PrometheusFile, ScrapeJob, read_text, rule_files as files_of_rules,
+};
 
 /// Series whose scrapes are further apart than this are stale in between.
 const LOOKBACK_DEFAULT_MS: i64 = 5 * 60_000;
@@ -329,9 +331,8 @@ fn check_rules(path: &Path, defaults: Defaults, features: &Features, report: &mu
 /// Rules of a file that yield the same series.
 fn duplicates(groups: &[GroupSpec]) -> Option<String> {
     let rules = groups.iter().flat_map(|group| &group.rules);
-    let mut yields: Vec<(bool, &str, &Labels)> = rules
-        .map(|rule| (matches!(rule.kind, RuleKind::Record(_)), rule.name(), &rule.labels))
-        .collect();
+    let mut yields: Vec<(bool, &str, &Labels)> =
+        rules.map(|rule| (matches!(rule.kind, RuleKind::Record(_)), rule.name(), &rule.labels)).collect();
     yields.sort_by(|a, b| (a.0, a.1, a.2.packed()).cmp(&(b.0, b.1, b.2.packed())));
     let mut twice: Vec<_> = yields.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
     twice.dedup();
@@ -398,7 +399,10 @@ mod tests {
     fn a_good_configuration_is_checked_with_its_rules() {
         let (text, code) = report(
             &[
-                ("p.yml", "rule_files: [r.yml]\nscrape_configs: [{job_name: a, static_configs: [{targets: [b]}]}]\n"),
+                (
+                    "p.yml",
+                    "rule_files: [r.yml]\nscrape_configs: [{job_name: a, static_configs: [{targets: [b]}]}]\n",
+                ),
                 ("r.yml", "groups: [{name: g, rules: [{record: a, expr: b}, {alert: A, expr: up == 0}]}]\n"),
             ],
             "p.yml",
@@ -447,7 +451,10 @@ mod tests {
     #[test]
     fn what_nothing_acts_on_is_a_warning_by_name() {
         let (text, code) = report(
-            &[("p.yml", "scrape_configs:\n- job_name: a\n  vultr_sd_configs: [{}]\nremote_write: [{url: 'http://x'}]\n")],
+            &[(
+                "p.yml",
+                "scrape_configs:\n- job_name: a\n  vultr_sd_configs: [{}]\nremote_write: [{url: 'http://x'}]\n",
+            )],
             "p.yml",
         );
         assert_eq!(code, 0);

@@ -58,7 +58,9 @@ fn alertmanager(node: &Node, base: &PathBase, not_acted_on: &mut Vec<Error>) -> 
     if let Some(node) = sigv4 {
         auth::sigv4(node)?;
         if http.auth != Auth::None {
-            return Err(fields.error("at most one of basic_auth, authorization, oauth2, & sigv4 must be configured"));
+            return Err(
+                fields.error("at most one of basic_auth, authorization, oauth2, & sigv4 must be configured")
+            );
         }
         not_acted_on.push(not_yet(node.position, "alerting.alertmanagers.sigv4"));
     }
@@ -69,7 +71,8 @@ fn alertmanager(node: &Node, base: &PathBase, not_acted_on: &mut Vec<Error>) -> 
         }
     })?;
     let (discovery, not_available) = discovery::Config::check(node, "config.plain", base)?;
-    not_acted_on.extend(not_available.into_iter().map(|error| error.map(|text| format!("alertmanagers: {text}"))));
+    not_acted_on
+        .extend(not_available.into_iter().map(|error| error.map(|text| format!("alertmanagers: {text}"))));
     fields.take_where(|name| name == "static_configs" || name.ends_with("_sd_configs"));
     let group = Alertmanager {
         scheme: fields.or("scheme", "http".to_string(), Node::string)?,

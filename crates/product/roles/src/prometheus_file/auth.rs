@@ -143,7 +143,13 @@ const METHODS: [Method; 5] = [
         required: &["client_id", "client_secret", "tenant_id"],
         optional: &[],
     },
-    Method { key: "sdk", name: "SDK", type_name: "azuread.SDKConfig", required: &[], optional: &["tenant_id"] },
+    Method {
+        key: "sdk",
+        name: "SDK",
+        type_name: "azuread.SDKConfig",
+        required: &[],
+        optional: &["tenant_id"],
+    },
     Method {
         key: "certificate",
         name: "Certificate",
@@ -178,9 +184,7 @@ fn azure_ad(node: &Node) -> Result<CloudAuth> {
             ));
         }
         _ => {
-            return Err(
-                fields.error("cannot provide multiple authentication methods in the Azure AD config")
-            );
+            return Err(fields.error("cannot provide multiple authentication methods in the Azure AD config"));
         }
     };
     let is_scope = |c: char| c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || "_:/.-".contains(c);
@@ -200,7 +204,9 @@ impl Method {
         for name in self.required {
             if fields.or(name, String::new(), Node::string)?.is_empty() {
                 let method = self.name;
-                return Err(fields.error(format!("must provide an Azure {method} {name} in the Azure AD config")));
+                return Err(
+                    fields.error(format!("must provide an Azure {method} {name} in the Azure AD config"))
+                );
             }
         }
         if let Some(id) = node.get("client_id")

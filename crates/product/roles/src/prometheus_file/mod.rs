@@ -159,7 +159,8 @@ impl PrometheusFile {
         };
         let text = read_text(path).map_err(|error| (None, vec![error.in_file(&name)]))?;
         let root = Node::parse(&text).map_err(|error| (None, vec![in_file(error)]))?;
-        let mut reader = Reader { path, base: PathBase::of_file(path), errors: Vec::new(), not_acted_on: Vec::new() };
+        let mut reader =
+            Reader { path, base: PathBase::of_file(path), errors: Vec::new(), not_acted_on: Vec::new() };
         let file = reader.file(&root).map_err(|error| (None, vec![in_file(error)]))?;
         let Reader { errors, mut not_acted_on, .. } = reader;
         not_acted_on.sort_by(|a, b| (&a.file, a.position).cmp(&(&b.file, b.position)));
@@ -217,7 +218,8 @@ impl Reader<'_> {
             self.not_acted_on.push(not_yet(*position, &format!("global.{name}")));
         }
         let jobs = self.jobs(&mut fields, &global);
-        let named = fields.or("rule_files", rule_files::Named::default(), |node| rule_files::named(node, &base));
+        let named =
+            fields.or("rule_files", rule_files::Named::default(), |node| rule_files::named(node, &base));
         let named = self.or(named, rule_files::Named::default());
         let alerting = match fields.take("alerting") {
             Some(node) => {
@@ -279,7 +281,9 @@ impl Reader<'_> {
             // Jobs are read one by one until one is wrong; where targets are is told for all.
             self.errors.push(error);
             let entries = list.and_then(|list| list.list(Ok).ok()).unwrap_or_default();
-            let checks = entries.into_iter().map(|entry| discovery::Config::check(entry, "config.ScrapeConfig", &base));
+            let checks = entries
+                .into_iter()
+                .map(|entry| discovery::Config::check(entry, "config.ScrapeConfig", &base));
             self.errors.extend(checks.filter_map(std::result::Result::err));
             Vec::new()
         });

@@ -59,7 +59,8 @@ pub(super) fn decode(node: &Node, global: &GlobalConfig) -> Result<Otlp> {
     let promote_all = fields.or("promote_all_resource_attributes", false, Node::boolean)?;
     let promote = fields.take("promote_resource_attributes");
     let ignore = fields.take("ignore_resource_attributes");
-    let is_filled = |list: Option<&Node>| list.is_some_and(|list| list.strings().is_ok_and(|texts| !texts.is_empty()));
+    let is_filled =
+        |list: Option<&Node>| list.is_some_and(|list| list.strings().is_ok_and(|texts| !texts.is_empty()));
     if promote_all && is_filled(promote) {
         return Err(promote.unwrap_or(node).error(
             "'promote_all_resource_attributes' and 'promote_resource_attributes' cannot be configured simultaneously",
@@ -132,10 +133,14 @@ fn strategy(node: &Node, validation: NameValidation) -> Result<TranslationStrate
             )));
         }
     };
-    let keeps_utf8 =
-        matches!(strategy, TranslationStrategy::NoUtf8EscapingWithSuffixes | TranslationStrategy::NoTranslation);
+    let keeps_utf8 = matches!(
+        strategy,
+        TranslationStrategy::NoUtf8EscapingWithSuffixes | TranslationStrategy::NoTranslation
+    );
     if keeps_utf8 && validation == NameValidation::Legacy {
-        return Err(node.error(format!("OTLP translation strategy {name:?} is not allowed when UTF8 is disabled")));
+        return Err(
+            node.error(format!("OTLP translation strategy {name:?} is not allowed when UTF8 is disabled"))
+        );
     }
     Ok(strategy)
 }

@@ -279,7 +279,11 @@ fn queue(node: &Node) -> Result<QueueSettings> {
         capacity: fields.or("capacity", default.capacity, Node::integer)?,
         max_shards: fields.or("max_shards", default.max_shards, Node::integer)?,
         min_shards: fields.or("min_shards", default.min_shards, Node::integer)?,
-        max_samples_per_send: fields.or("max_samples_per_send", default.max_samples_per_send, Node::integer)?,
+        max_samples_per_send: fields.or(
+            "max_samples_per_send",
+            default.max_samples_per_send,
+            Node::integer,
+        )?,
         batch_send_deadline_ms: fields.or(
             "batch_send_deadline",
             default.batch_send_deadline_ms,
@@ -295,7 +299,11 @@ fn queue(node: &Node) -> Result<QueueSettings> {
     for (holds, key, what) in [
         (positive(queue.max_shards), "max_shards", "max_shards must be positive"),
         (positive(queue.min_shards), "min_shards", "min_shards must be positive"),
-        (queue.min_shards <= queue.max_shards, "min_shards", "min_shards must not be greater than max_shards"),
+        (
+            queue.min_shards <= queue.max_shards,
+            "min_shards",
+            "min_shards must not be greater than max_shards",
+        ),
         (
             positive(queue.max_samples_per_send),
             "max_samples_per_send",
@@ -321,7 +329,11 @@ fn metadata(node: &Node) -> Result<MetadataSettings> {
     let metadata = MetadataSettings {
         send: fields.or("send", default.send, Node::boolean)?,
         send_interval_ms: fields.or("send_interval", default.send_interval_ms, Node::duration_ms)?,
-        max_samples_per_send: fields.or("max_samples_per_send", default.max_samples_per_send, Node::integer)?,
+        max_samples_per_send: fields.or(
+            "max_samples_per_send",
+            default.max_samples_per_send,
+            Node::integer,
+        )?,
     };
     fields.finish()?;
     Ok(metadata)

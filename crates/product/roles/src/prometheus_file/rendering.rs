@@ -51,7 +51,10 @@ pub(super) fn render(root: &Node, global: &GlobalConfig, jobs: &[ScrapeJob]) -> 
 }
 
 fn scalar(text: &str) -> Node {
-    Node { value: Value::Scalar { text: text.to_string(), plain: true }, position: config::Position::default() }
+    Node {
+        value: Value::Scalar { text: text.to_string(), plain: true },
+        position: config::Position::default(),
+    }
 }
 
 fn is_key(key: &Node, name: &str) -> bool {

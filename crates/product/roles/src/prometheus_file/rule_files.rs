@@ -28,7 +28,8 @@ pub(super) fn named(list: &Node, base: &PathBase) -> Result<Named> {
                 "invalid rule file path {pattern:?}: only the last part of a path may have a wildcard"
             )));
         }
-        let paths = glob::expand(&base.join(&pattern)).map_err(|error| item.error(format!("{pattern:?}: {error}")))?;
+        let paths = glob::expand(&base.join(&pattern))
+            .map_err(|error| item.error(format!("{pattern:?}: {error}")))?;
         for path in paths {
             if !glob::is_pattern(&pattern) && !path.exists() {
                 let name = path.display().to_string();

@@ -41,7 +41,11 @@ fn tsdb(node: &Node) -> Result<Storage> {
     let storage = Storage {
         retention: fields.or("retention", Retention::default(), retention)?,
         out_of_order_time_window_ms: fields.or("out_of_order_time_window", 0, Node::duration_ms)?,
-        stale_series_compaction_threshold: fields.or("stale_series_compaction_threshold", 0.0, Node::float)?,
+        stale_series_compaction_threshold: fields.or(
+            "stale_series_compaction_threshold",
+            0.0,
+            Node::float,
+        )?,
         xor2: fields.or("chunk_encoding", None, chunk_encoding)?,
         exemplars_max: None,
     };

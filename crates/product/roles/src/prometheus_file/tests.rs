@@ -83,12 +83,7 @@ fn every_way_to_break_it_is_told_with_its_place() {
             "field scrape_timout not found in type config.ScrapeConfig; did you mean scrape_timeout?",
         ),
         ("scrape_interval: 15s", "scrape_interval: 15", "p.yml:2:20", "not a valid duration string: \"15\""),
-        (
-            "scrape_interval: 15s",
-            "scrape_interval: [15s]",
-            "p.yml:2:20",
-            "expected a text, found a list",
-        ),
+        ("scrape_interval: 15s", "scrape_interval: [15s]", "p.yml:2:20", "expected a text, found a list"),
         ("'(.*):9100'", "'(.*:9100'", "p.yml:21:16", "error parsing regexp: missing closing ): `(.*:9100`"),
         (
             "action: replace",
@@ -108,7 +103,7 @@ fn every_way_to_break_it_is_told_with_its_place() {
             "p.yml:12:5",
             "scrape timeout greater than scrape interval for scrape config with job name \"node\"",
         ),
-        ("  external_labels:", "\texternal_labels:", "p.yml:3:", "not valid YAML"),
+        ("  external_labels:", "\texternal_labels:", "p.yml:3:1", "not valid YAML: a tab in the indentation"),
         ("time: 30d", "time: -30d", "p.yml:28:13", "not a valid duration string: \"-30d\""),
         ("size: 10GB", "size: 10", "p.yml:29:13", "units: unknown unit  in 10"),
         (
@@ -118,7 +113,12 @@ fn every_way_to_break_it_is_told_with_its_place() {
             "field alertmanager not found in type config.plain; did you mean alertmanagers?",
         ),
         ("'localhost:9093'", "'http://localhost:9093'", "p.yml:10:21", "is not a valid hostname"),
-        ("static_configs:\n      -", "static_sd_configs:\n      -", "p.yml:17:5", "field static_sd_configs not found"),
+        (
+            "static_configs:\n      -",
+            "static_sd_configs:\n      -",
+            "p.yml:17:5",
+            "field static_sd_configs not found",
+        ),
         ("- rules.yml", "- '*/x*/r.yml'", "p.yml:6:5", "invalid rule file path \"*/x*/r.yml\""),
         ("storage:", "global:", "p.yml:25:1", "field global already set in type config.plain"),
         ("password: hunter2", "password: hunter2\n      password_file: x", "p.yml:15:7", "at most one of"),
@@ -128,7 +128,10 @@ fn every_way_to_break_it_is_told_with_its_place() {
         assert_ne!(broken, GOOD, "{from}");
         let errors = load(&broken, Some(RULES)).expect_err(to);
         let text = errors.join("\n");
-        assert!(text.starts_with(place) && text.contains(expected), "{to}: {text}\n  expected {place}: {expected}");
+        assert!(
+            text.starts_with(place) && text.contains(expected),
+            "{to}: {text}\n  expected {place}: {expected}"
+        );
         assert!(text.contains("parsing YAML file p.yml: "), "{text}");
     }
 }
@@ -138,10 +141,25 @@ fn every_way_to_break_the_rules_is_told_with_its_place() {
     for (from, to, place, expected) in [
         ("up == 0", "up = 0", "rules.yml:5:15", "could not parse expression: 1:"),
         ("up == 0", "sum(up", "rules.yml:5:15", "unclosed left parenthesis"),
-        ("for: 5m", "for: 5 minutes", "rules.yml:6:14", "unknown unit \" minutes\" in duration \"5 minutes\""),
+        (
+            "for: 5m",
+            "for: 5 minutes",
+            "rules.yml:6:14",
+            "unknown unit \" minutes\" in duration \"5 minutes\"",
+        ),
         ("$labels.instance", "$label.instance", "rules.yml:8:20", "undefined variable \"$label\""),
-        ("expr: up == 0", "exp: up == 0", "rules.yml:5:9", "field exp not found in type rulefmt.Rule; did you mean expr?"),
-        ("alert: Down", "alert: Down\n        record: down", "rules.yml:4:9", "only one of 'record' and 'alert' must be set"),
+        (
+            "expr: up == 0",
+            "exp: up == 0",
+            "rules.yml:5:9",
+            "field exp not found in type rulefmt.Rule; did you mean expr?",
+        ),
+        (
+            "alert: Down",
+            "alert: Down\n        record: down",
+            "rules.yml:4:9",
+            "only one of 'record' and 'alert' must be set",
+        ),
     ] {
         let broken = RULES.replacen(from, to, 1);
         let errors = load(GOOD, Some(&broken)).expect_err(to);
@@ -205,7 +223,9 @@ fn everything_nothing_acts_on_is_named_with_its_place() {
     let named: Vec<(usize, String)> = file
         .not_acted_on
         .iter()
-        .map(|note| (note.position.unwrap().line, note.message.replace(": accepted, but nothing acts on it yet", "")))
+        .map(|note| {
+            (note.position.unwrap().line, note.message.replace(": accepted, but nothing acts on it yet", ""))
+        })
         .collect();
     let expected = [
         (1, "global.query_log_file"),
@@ -246,10 +266,19 @@ fn clouds_say_what_they_miss() {
         ("sigv4: {access_key: a}", "must provide a AWS SigV4 Access key and Secret Key"),
         ("azuread: {}", "must provide an Azure Managed Identity"),
         ("azuread: {cloud: x, sdk: {}}", "must provide a cloud in the Azure AD config"),
-        ("azuread: {sdk: {tenant_id: a}, managed_identity: {client_id: a}}", "the provided Azure Managed Identity client_id is invalid"),
-        ("azuread: {oauth: {client_id: a}}", "must provide an Azure OAuth client_secret in the Azure AD config"),
+        (
+            "azuread: {sdk: {tenant_id: a}, managed_identity: {client_id: a}}",
+            "the provided Azure Managed Identity client_id is invalid",
+        ),
+        (
+            "azuread: {oauth: {client_id: a}}",
+            "must provide an Azure OAuth client_secret in the Azure AD config",
+        ),
         ("azuread: {sdk: {tenant_id: a}, managed_identity: {client_id: ''}}", "client_id is invalid"),
-        ("basic_auth: {username: a}\n  google_iam: {credentials_file: a}", "Currently configured: [basic_auth google_iam]"),
+        (
+            "basic_auth: {username: a}\n  google_iam: {credentials_file: a}",
+            "Currently configured: [basic_auth google_iam]",
+        ),
         ("headers: {Authorization: a}", "authorization header must be changed via the basic_auth"),
     ] {
         let errors = load(&format!("remote_write:\n- url: http://a\n  {yaml}\n"), None).expect_err(yaml);
@@ -274,7 +303,9 @@ fn what_is_shown_has_defaults_and_no_secrets() {
 
 #[test]
 fn agent_mode_forbids_what_needs_a_store() {
-    let file = load("alerting: {alertmanagers: [{}]}\nrule_files: [a*]\nremote_read: [{url: 'http://a'}]\n", None).unwrap();
+    let file =
+        load("alerting: {alertmanagers: [{}]}\nrule_files: [a*]\nremote_read: [{url: 'http://a'}]\n", None)
+            .unwrap();
     let errors: Vec<String> = file.agent_mode_errors().iter().map(|error| error.message.clone()).collect();
     let expected = ["alerting", "rule_files", "remote_read"];
     assert_eq!(errors, expected.map(|name| format!("field {name} is not allowed in agent mode")));

@@ -33,7 +33,9 @@ pub(super) fn decode(node: &Node, base: &PathBase) -> Result<Tracing> {
         over_http: fields.or("client_type", false, |node| match node.string()?.as_str() {
             "http" => Ok(true),
             "grpc" => Ok(false),
-            other => Err(node.error(format!("expected tracing client type to be http or grpc, but got {other}"))),
+            other => {
+                Err(node.error(format!("expected tracing client type to be http or grpc, but got {other}")))
+            }
         })?,
         sampling_fraction: fields.or("sampling_fraction", 0.0, Node::float)?,
         insecure: fields.or("insecure", false, Node::boolean)?,
@@ -44,7 +46,9 @@ pub(super) fn decode(node: &Node, base: &PathBase) -> Result<Tracing> {
         gzip: fields.or("compression", false, |node| match node.string()?.as_str() {
             "" => Ok(false),
             "gzip" => Ok(true),
-            other => Err(node.error(format!("invalid compression type {other} provided, valid options: gzip"))),
+            other => {
+                Err(node.error(format!("invalid compression type {other} provided, valid options: gzip")))
+            }
         })?,
         timeout_ms: fields.or("timeout", 0, Node::duration_ms)?,
     };

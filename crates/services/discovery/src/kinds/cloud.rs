@@ -1,8 +1,8 @@
 //! Clouds and hosting companies.
 
 use super::{
-    Boolean, Duration, Entry, Filters, Integer, Kind, OneOf, Outcome, PORT, REFRESH, Text, TextOr, Texts, Tls,
-    ensure, no_rules,
+    Boolean, Duration, Entry, Filters, Integer, Kind, OneOf, Outcome, PORT, REFRESH, Text, TextOr, Texts,
+    Tls, ensure, no_rules,
 };
 
 const AWS_ROLES: &[&str] = &["ec2", "ecs", "elasticache", "lightsail", "msk", "rds"];
@@ -40,7 +40,12 @@ pub(super) const KINDS: &[Kind] = &[
     ),
     aws!("ec2_sd_configs", "aws.plain", filters_have_values, [("filters", Filters)]),
     aws!("ecs_sd_configs", "aws.plain", no_rules, [("clusters", Texts), ("request_concurrency", Integer)]),
-    aws!("elasticache_sd_configs", "aws.plain", no_rules, [("clusters", Texts), ("request_concurrency", Integer)]),
+    aws!(
+        "elasticache_sd_configs",
+        "aws.plain",
+        no_rules,
+        [("clusters", Texts), ("request_concurrency", Integer)]
+    ),
     aws!("lightsail_sd_configs", "aws.plain", no_rules, []),
     aws!("msk_sd_configs", "aws.plain", no_rules, [("clusters", Texts), ("request_concurrency", Integer)]),
     aws!(
@@ -81,7 +86,14 @@ pub(super) const KINDS: &[Kind] = &[
         name: "gce_sd_configs",
         type_name: "gce.plain",
         http: false,
-        fields: &[("project", Text), ("zone", Text), ("filter", Text), REFRESH, PORT, ("tag_separator", Text)],
+        fields: &[
+            ("project", Text),
+            ("zone", Text),
+            ("filter", Text),
+            REFRESH,
+            PORT,
+            ("tag_separator", Text),
+        ],
         rules: |entry| {
             entry.require("project", "GCE SD configuration requires a project")?;
             entry.require("zone", "GCE SD configuration requires a zone")
@@ -297,14 +309,17 @@ pub(super) const KINDS: &[Kind] = &[
 
 fn filters_have_values(entry: &Entry<'_>) -> Outcome {
     let empty = entry.node.get("filters").is_some_and(|list| {
-        list.list(|filter| Ok(filter.get("values").is_none_or(|values| values.strings().is_ok_and(|v| v.is_empty()))))
-            .is_ok_and(|found| found.contains(&true))
+        list.list(|filter| {
+            Ok(filter.get("values").is_none_or(|values| values.strings().is_ok_and(|v| v.is_empty())))
+        })
+        .is_ok_and(|found| found.contains(&true))
     });
     ensure(!empty, "filters", "EC2 SD configuration filter values cannot be empty")
 }
 
 fn azure(entry: &Entry<'_>) -> Outcome {
-    let require = |name: &'static str| entry.require(name, &format!("azure SD configuration requires a {name}"));
+    let require =
+        |name: &'static str| entry.require(name, &format!("azure SD configuration requires a {name}"));
     require("subscription_id")?;
     let method = entry.text("authentication_method");
     match method.as_str() {
@@ -353,12 +368,18 @@ fn oci(entry: &Entry<'_>) -> Outcome {
             return ensure(
                 false,
                 "auth",
-                format!("oci_sd: unknown auth method {other:?}, expected \"api_key\" or \"instance_principal\""),
+                format!(
+                    "oci_sd: unknown auth method {other:?}, expected \"api_key\" or \"instance_principal\""
+                ),
             );
         }
     }
     for (at, compartment) in entry.texts("compartments").iter().enumerate() {
-        ensure(!compartment.is_empty(), "compartments", format!("oci_sd: compartments[{at}] must not be empty"))?;
+        ensure(
+            !compartment.is_empty(),
+            "compartments",
+            format!("oci_sd: compartments[{at}] must not be empty"),
+        )?;
     }
     let refresh = entry.text("refresh_interval");
     let positive = !refresh.starts_with('0');

@@ -53,8 +53,7 @@ fn selectors(node: &Node) -> Result<()> {
 }
 
 fn rules(entry: &Entry<'_>) -> Outcome {
-    entry
-        .require("role", "role missing (one of: pod, service, endpoints, endpointslice, node, ingress)")?;
+    entry.require("role", "role missing (one of: pod, service, endpoints, endpointslice, node, ingress)")?;
     let (server, file) = (entry.has("api_server"), entry.has("kubeconfig_file"));
     if server {
         entry.url("api_server")?;
@@ -99,9 +98,10 @@ fn selector_roles(entry: &Entry<'_>) -> Outcome {
         "node" => &["node"],
         _ => &["ingress"],
     };
-    let selectors = entry.node.get("selectors").and_then(|list| {
-        list.list(|node| node.get("role").map_or(Ok(String::new()), Node::string)).ok()
-    });
+    let selectors = entry
+        .node
+        .get("selectors")
+        .and_then(|list| list.list(|node| node.get("role").map_or(Ok(String::new()), Node::string)).ok());
     let selectors = selectors.unwrap_or_default();
     for (at, selector) in selectors.iter().enumerate() {
         let twice = selectors[..at].contains(selector);

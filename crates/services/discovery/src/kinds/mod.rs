@@ -67,7 +67,11 @@ impl Kind {
         for (name, field) in self.fields {
             field.check(name, &mut fields, base)?;
         }
-        let http = if self.http { HttpClientConfig::take(&mut fields, base) } else { Ok(HttpClientConfig::default()) };
+        let http = if self.http {
+            HttpClientConfig::take(&mut fields, base)
+        } else {
+            Ok(HttpClientConfig::default())
+        };
         if http.is_ok() {
             fields.finish()?;
         }
@@ -173,7 +177,11 @@ impl Entry<'_> {
     fn http_url(&self, name: &'static str) -> Outcome {
         self.require(name, "URL is missing")?;
         let url = self.url(name)?;
-        ensure(matches!(url.scheme.as_str(), "http" | "https"), name, "URL scheme must be 'http' or 'https'")?;
+        ensure(
+            matches!(url.scheme.as_str(), "http" | "https"),
+            name,
+            "URL scheme must be 'http' or 'https'",
+        )?;
         ensure(!url.host.is_empty(), name, "host is missing in URL")
     }
 }
@@ -228,14 +236,20 @@ mod tests {
     #[test]
     fn what_is_wrong_names_its_place() {
         for (yaml, expected) in [
-            ("dns_sd_configs:\n- names: [a]\n  type: A\n", "line 2, column 3: a port is required in DNS-SD configs"),
+            (
+                "dns_sd_configs:\n- names: [a]\n  type: A\n",
+                "line 2, column 3: a port is required in DNS-SD configs",
+            ),
             ("dns_sd_configs:\n- {}\n", "must contain at least one SRV record name"),
             (
                 "hetzner_sd_configs:\n- role: cloud\n",
                 "line 2, column 9: unknown role \"cloud\"; allowed are robot, hcloud",
             ),
             ("http_sd_configs:\n- url: ftp://x\n", "line 2, column 8: URL scheme must be 'http' or 'https'"),
-            ("consul_sd_configs:\n- sever: a\n", "field sever not found in type consul.plain; did you mean server?"),
+            (
+                "consul_sd_configs:\n- sever: a\n",
+                "field sever not found in type consul.plain; did you mean server?",
+            ),
             ("gce_sd_configs:\n- project: a\n", "GCE SD configuration requires a zone"),
             (
                 "kubernetes_sd_configs:\n- role: pod\n  selectors: [{role: pod, field: 'a b'}]\n",
