@@ -266,6 +266,8 @@ fn discovered(
                 continue;
             }
             Section::File(config) => config,
+            // What a server will say is not known before it is asked.
+            Section::Http(_) => continue,
         };
         for pattern in &file_config.files {
             let shown = pattern.display().to_string();
