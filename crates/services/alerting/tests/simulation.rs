@@ -333,7 +333,10 @@ impl World {
                     (told.alert.labels.fingerprint(), told.is_resolved, since)
                 });
                 let content = content.collect();
-                self.check_not_twice(&name, &notification.group_key, &content);
+                // What a process sent that has died since, the next one cannot know of.
+                if life == self.life {
+                    self.check_not_twice(&name, &notification.group_key, &content);
+                }
                 self.received.push(Receipt {
                     at: self.now,
                     integration: name.clone(),

@@ -166,6 +166,7 @@ impl Held {
     fn record(&self) -> Record {
         Record::Alert {
             alert: (*self.alert).clone(),
+            updated_at_ms: self.updated_at_ms,
             has_ended: self.has_ended,
             ends_by_timeout: self.ends_by_timeout,
         }

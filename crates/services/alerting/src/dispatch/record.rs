@@ -15,6 +15,8 @@ pub enum Record {
     Alert {
         /// The alert.
         alert: Alert,
+        /// When it was last heard of.
+        updated_at_ms: i64,
         /// Whether its end is known, not just a time by which it should have been renewed.
         has_ended: bool,
         /// Whether its end came from the resolve timeout.
@@ -54,9 +56,10 @@ impl Record {
     /// Appends the encoded record.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Record::Alert { alert, has_ended, ends_by_timeout } => {
+            Record::Alert { alert, updated_at_ms, has_ended, ends_by_timeout } => {
                 out.push(1);
                 out.push(u8::from(*has_ended) | u8::from(*ends_by_timeout) << 1);
+                put_signed(out, *updated_at_ms);
                 put_labels(out, &alert.labels);
                 put_labels(out, &alert.annotations);
                 put_signed(out, alert.starts_at_ms);
@@ -102,6 +105,7 @@ impl Record {
                 Record::Alert {
                     has_ended: flags & 1 != 0,
                     ends_by_timeout: flags & 2 != 0,
+                    updated_at_ms: take_signed(rest)?,
                     alert: Alert {
                         labels: take_labels(rest)?,
                         annotations: take_labels(rest)?,
@@ -225,7 +229,7 @@ mod tests {
         };
         let ledger = Ledger { sent_at_ms: 7, told: [1, u64::MAX].into(), ..Ledger::default() };
         vec![
-            Record::Alert { alert, has_ended: true, ends_by_timeout: false },
+            Record::Alert { alert, updated_at_ms: 5, has_ended: true, ends_by_timeout: false },
             Record::AlertGone { labels },
             Record::Group { name: "g".into(), is_flushed: true, next_flush_ms: i64::MIN },
             Record::GroupGone { name: String::new() },

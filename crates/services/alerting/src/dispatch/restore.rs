@@ -10,11 +10,11 @@ impl Dispatcher {
         let mut known: HashMap<String, (bool, i64)> = HashMap::new();
         for record in records {
             match record {
-                Record::Alert { alert, has_ended, ends_by_timeout } => {
+                Record::Alert { alert, updated_at_ms, has_ended, ends_by_timeout } => {
                     let labels = alert.labels.clone();
                     let held = Held {
                         alert: Arc::new(alert),
-                        updated_at_ms: now_ms,
+                        updated_at_ms,
                         has_ended,
                         ends_by_timeout,
                         routes: Vec::new(),
@@ -42,10 +42,6 @@ impl Dispatcher {
                 known.insert(name.clone(), (true, now_ms));
             }
         }
-        // What lies in the future shows by how much the clock was set back since.
-        let sent = self.ledgers.values().flat_map(BTreeMap::values).map(|ledger| ledger.sent_at_ms);
-        let started = self.alerts.values().map(|held| held.alert.starts_at_ms);
-        let set_back_ms = sent.chain(started).max().unwrap_or(now_ms).saturating_sub(now_ms).max(0);
         let renew_by_ms = now_ms.saturating_add(self.config.resolve_timeout_ms);
         let all: Vec<Labels> = self.alerts.keys().cloned().collect();
         for labels in &all {
@@ -53,12 +49,17 @@ impl Dispatcher {
         }
         for labels in &all {
             if let Some(held) = self.alerts.get_mut(labels) {
-                let ends_at_ms = held.alert.ends_at_ms.saturating_sub(set_back_ms);
-                if !held.has_ended && (ends_at_ms < renew_by_ms || set_back_ms > 0) {
+                // It lives no longer than it had left when it was last heard of, in case the clock
+                // was set back since, and long enough to be renewed.
+                let had_left_ms = held.alert.ends_at_ms.saturating_sub(held.updated_at_ms);
+                let ends_at_ms = held.alert.ends_at_ms.min(now_ms.saturating_add(had_left_ms));
+                held.updated_at_ms = held.updated_at_ms.min(now_ms);
+                if !held.has_ended && ends_at_ms.max(renew_by_ms) != held.alert.ends_at_ms {
                     let mut alert = (*held.alert).clone();
                     alert.ends_at_ms = ends_at_ms.max(renew_by_ms);
                     held.alert = Arc::new(alert);
                     held.ends_by_timeout = true;
+                    held.updated_at_ms = now_ms;
                 }
             }
             self.rejoin_groups(labels, now_ms, &known);
