@@ -283,19 +283,23 @@ fn oauth2(node: &Node, base: &PathBase) -> Result<Auth> {
 }
 
 fn jwt_grant(fields: &mut Fields<'_>, base: &PathBase) -> Result<Option<JwtGrant>> {
-    let is_jwt = fields.or("grant_type", false, |node| match node.string()?.as_str() {
-        "" | "client_credentials" => Ok(false),
-        JWT_GRANT => Ok(true),
-        other => Err(node.error(format!("unknown grant_type {other:?}; allowed are client_credentials, {JWT_GRANT}"))),
-    })?;
+    let is_jwt =
+        fields.or("grant_type", false, |node| match node.string()?.as_str() {
+            "" | "client_credentials" => Ok(false),
+            JWT_GRANT => Ok(true),
+            other => Err(node
+                .error(format!("unknown grant_type {other:?}; allowed are client_credentials, {JWT_GRANT}"))),
+        })?;
     let (key, file) = ("client_certificate_key", "client_certificate_key_file");
     let grant = JwtGrant {
         key: one_of(fields, key, file, "oauth2 client_certificate_key", base)?,
         key_id: fields.or("client_certificate_key_id", String::new(), Node::string)?,
-        algorithm: fields.or("signature_algorithm", "RS256".to_string(), |node| match node.string()?.as_str() {
-            "" => Ok("RS256".to_string()),
-            known @ ("RS256" | "RS384" | "RS512") => Ok(known.to_string()),
-            _ => Err(node.error("valid signature algorithms are RS256, RS384 and RS512")),
+        algorithm: fields.or("signature_algorithm", "RS256".to_string(), |node| {
+            match node.string()?.as_str() {
+                "" => Ok("RS256".to_string()),
+                known @ ("RS256" | "RS384" | "RS512") => Ok(known.to_string()),
+                _ => Err(node.error("valid signature algorithms are RS256, RS384 and RS512")),
+            }
         })?,
         issuer: fields.or("iss", String::new(), Node::string)?,
         audience: fields.or("audience", String::new(), Node::string)?,

@@ -129,6 +129,10 @@ impl Node {
 
     /// Reads a file with any number of documents.
     pub fn parse_documents(text: &str) -> Result<Vec<Node>, Error> {
+        Node::read_documents(text).map_err(|error| at_tab(text, error))
+    }
+
+    fn read_documents(text: &str) -> Result<Vec<Node>, Error> {
         let mut reader = Reader { anchors: HashMap::new(), nodes_left: NODES_MAX };
         let mut parser = Parser::new_from_str(text);
         let mut documents = Vec::new();
@@ -179,6 +183,21 @@ fn scan_error(error: saphyr_parser::ScanError) -> Error {
     let marker = error.marker();
     let position = Position { line: marker.line(), column: marker.col() + 1 };
     Error::at(position, format!("not valid YAML: {}", error.info()))
+}
+
+/// The most common mistake, and the parser tells it where the text before the tab begins: the same
+/// error where the tab is.
+fn at_tab(text: &str, error: Error) -> Error {
+    let Some(from) = error.position.filter(|_| error.message.contains("tab")) else { return error };
+    let mut lines = text.lines().enumerate().skip(from.line.saturating_sub(1));
+    let found = lines.find_map(|(at, line)| {
+        let indentation = &line[..line.len() - line.trim_start().len()];
+        Some(Position { line: at + 1, column: indentation.find('\t')? + 1 })
+    });
+    match found {
+        Some(place) => Error::at(place, "not valid YAML: a tab in the indentation; only spaces are allowed"),
+        None => error,
+    }
 }
 
 struct Reader {
@@ -391,6 +410,13 @@ mod tests {
     fn broken_yaml_names_its_line() {
         let error = Node::parse("a: 1\nb: [1, 2\nc: 3\n").unwrap_err().in_file("x.yml");
         assert!(error.to_string().starts_with("x.yml:3:"), "{error}");
+    }
+
+    #[test]
+    fn a_tab_is_told_where_it_is() {
+        let error = Node::parse("a:\n  b: 1\n\tc: 2\n").unwrap_err();
+        assert_eq!(error.position, Some(Position { line: 3, column: 1 }), "{error}");
+        assert!(error.message.contains("a tab in the indentation"), "{error}");
     }
 
     #[test]

@@ -14,9 +14,7 @@ use promql::Features;
 use rules::GroupSpec;
 use rules::file::{Defaults, RuleKind};
 
-use crate::prometheus_file::{
-    Alertmanager, PrometheusFile, ScrapeJob, read_text, rule_files as files_of_rules,
-};
+use crate::prometheus_file::{Alertmanager, PrometheusFile, ScrapeJob, read_text, rule_files};
 
 /// Series whose scrapes are further apart than this are stale in between.
 const LOOKBACK_DEFAULT_MS: i64 = 5 * 60_000;
@@ -74,21 +72,6 @@ impl Report {
         }
         self.error_count += errors.len();
     }
-}
-
-/// Checks files, each as what it looks like.
-pub fn any(paths: &[PathBuf]) -> Report {
-    check_files(paths, None, &Features::default())
-}
-
-/// Checks files that shall each be a `prometheus.yml`, with the rules they name.
-pub fn configs(paths: &[PathBuf]) -> Report {
-    check_files(paths, Some(Kind::Prometheus), &Features::default())
-}
-
-/// Checks files of rules.
-pub fn rule_files(paths: &[PathBuf]) -> Report {
-    check_files(paths, Some(Kind::Rules), &Features::default())
 }
 
 /// Checks files, each as what it looks like, or all as `kind`.
@@ -317,7 +300,7 @@ fn check_targets(path: &Path, report: &mut Report) {
 
 fn check_rules(path: &Path, defaults: Defaults, features: &Features, report: &mut Report) {
     report.say(format!("Checking {}", path.display()));
-    match files_of_rules::read(path, defaults, features) {
+    match rule_files::read(path, defaults, features) {
         Ok(groups) => {
             if let Some(text) = duplicates(&groups) {
                 report.warn(text);

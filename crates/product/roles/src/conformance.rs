@@ -1,4 +1,4 @@
-//! The conformance suites of configuration and rule files. Each takes the folder of all data.
+//! The conformance suites of configuration and rule files. Each takes the folder `prometheus` of the data.
 
 use std::path::{Path, PathBuf};
 
@@ -30,7 +30,7 @@ const AGENT_REFUSED: [&str; 4] = [
 /// `prometheus/config`: good files load, bad ones do not, and the error says what upstream says
 /// and where. The data's own folder has no bearing on texts that name it.
 pub fn config(dir: &Path) -> SuiteResult {
-    let dir = dir.join("prometheus/config");
+    let dir = dir.join("config");
     let cases = match expected(&dir.join("expected-errors.json")) {
         Ok(cases) => cases,
         Err(error) => return SuiteResult::broken(error.to_string()),
@@ -65,7 +65,7 @@ pub fn config(dir: &Path) -> SuiteResult {
 /// `prometheus/rulefmt`: rule files, good unless their names say bad.
 pub fn rulefmt(dir: &Path) -> SuiteResult {
     let mut result = SuiteResult::default();
-    for path in files(&dir.join("prometheus/rulefmt"), "yaml") {
+    for path in files(&dir.join("rulefmt"), "yaml") {
         let name = file_name(&path);
         // Names of labels are checked by the old rules where the file's name asks for them.
         let defaults = Defaults { legacy_names: name.starts_with("legacy_"), ..Defaults::default() };
@@ -77,7 +77,7 @@ pub fn rulefmt(dir: &Path) -> SuiteResult {
 /// `prometheus/rules`: rule files, good but for the one that says invalid.
 pub fn rules(dir: &Path) -> SuiteResult {
     let mut result = SuiteResult::default();
-    for path in files(&dir.join("prometheus/rules"), "yaml") {
+    for path in files(&dir.join("rules"), "yaml") {
         let is_good = !file_name(&path).starts_with("invalid");
         result.add(rule_file(&path, is_good, Defaults::default()));
     }
@@ -86,7 +86,7 @@ pub fn rules(dir: &Path) -> SuiteResult {
 
 /// `prometheus/promtool` and `prometheus/examples`: what `promtool check` says of files.
 pub fn promtool(dir: &Path) -> SuiteResult {
-    let folder = dir.join("prometheus/promtool");
+    let folder = dir.join("promtool");
     let cases: [(&str, Option<Kind>, bool); 34] = [
         ("authorization_credentials_file.bad.yml", None, false),
         ("authorization_credentials_file.good.yml", None, true),
@@ -128,7 +128,7 @@ pub fn promtool(dir: &Path) -> SuiteResult {
         result.add(checked(&folder.join(name), kind, is_good, &Features::default()));
     }
     result.add(checked(&folder.join("features.yml"), None, true, &Features::all()));
-    for path in files(&dir.join("prometheus/examples"), "yml") {
+    for path in files(&dir.join("examples"), "yml") {
         if file_name(&path).starts_with("prometheus") {
             // Examples name files that are not there; loading them is what they promise.
             let loaded = PrometheusFile::load(&path, &Features::default());
@@ -136,7 +136,7 @@ pub fn promtool(dir: &Path) -> SuiteResult {
                 .add(loaded.map(drop).map_err(|errors| format!("{}: {}", file_name(&path), shown(&errors))));
         }
     }
-    for path in files(&dir.join("prometheus/discovery/file/fixtures"), "") {
+    for path in files(&dir.join("discovery/file/fixtures"), "") {
         let is_good = !file_name(&path).starts_with("invalid");
         result.add(checked(&path, Some(Kind::Targets), is_good, &Features::default()));
     }
@@ -235,28 +235,28 @@ mod tests {
     #[test]
     fn configuration_files() {
         if let Some(dir) = data() {
-            hold(&config(&dir), 190);
+            hold(&config(&dir.join("prometheus")), 190);
         }
     }
 
     #[test]
     fn rule_file_formats() {
         if let Some(dir) = data() {
-            hold(&rulefmt(&dir), 16);
+            hold(&rulefmt(&dir.join("prometheus")), 16);
         }
     }
 
     #[test]
     fn rule_files_of_the_evaluator() {
         if let Some(dir) = data() {
-            hold(&rules(&dir), 15);
+            hold(&rules(&dir.join("prometheus")), 15);
         }
     }
 
     #[test]
     fn what_promtool_checks() {
         if let Some(dir) = data() {
-            hold(&promtool(&dir), 50);
+            hold(&promtool(&dir.join("prometheus")), 50);
         }
     }
 }

@@ -21,9 +21,7 @@ pub(super) fn named(list: &Node, base: &PathBase) -> Result<Named> {
     let mut named = Named::default();
     list.list(|item| {
         let pattern = item.string()?;
-        // One wildcard, in the last part only.
-        let wildcard = pattern.split_once('*').map(|(_, behind)| behind);
-        if wildcard.is_some_and(|behind| behind.contains(['/', '*'])) && !is_last_part(&pattern) {
+        if !has_wildcards_last(&pattern) {
             return Err(item.error(format!(
                 "invalid rule file path {pattern:?}: only the last part of a path may have a wildcard"
             )));
@@ -43,7 +41,8 @@ pub(super) fn named(list: &Node, base: &PathBase) -> Result<Named> {
     Ok(named)
 }
 
-fn is_last_part(pattern: &str) -> bool {
+/// Whether wildcards stand in the last part of the path only.
+fn has_wildcards_last(pattern: &str) -> bool {
     pattern.find('*').is_none_or(|at| !pattern[at..].contains('/'))
 }
 
