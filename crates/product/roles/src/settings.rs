@@ -70,6 +70,10 @@ pub struct Settings {
     pub rules_grace_period_ms: i64,
     /// How often a firing alert is sent again.
     pub rules_resend_delay_ms: i64,
+    /// Alerts that may wait for one Alertmanager.
+    pub notification_queue_alerts_max: usize,
+    /// Alerts that an Alertmanager gets in one request.
+    pub notification_batch_alerts_max: usize,
     /// The flags as they are shown by `/api/v1/status/flags`.
     pub flags: BTreeMap<String, String>,
 }
@@ -107,6 +111,8 @@ impl Settings {
             rules_outage_tolerance_ms: 3_600_000,
             rules_grace_period_ms: 600_000,
             rules_resend_delay_ms: 60_000,
+            notification_queue_alerts_max: 10_000,
+            notification_batch_alerts_max: 256,
             flags: BTreeMap::new(),
         }
     }

@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// alerts of requests that it took.
 struct Alertmanager {
     address: SocketAddr,
-    batches: mpsc::UnboundedReceiver<Vec<Value>>,
+    batches: mpsc::Receiver<Vec<Value>>,
 }
 
 impl Alertmanager {
@@ -36,7 +36,7 @@ impl Alertmanager {
     async fn at(address: SocketAddr, statuses: &[u16]) -> Alertmanager {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (sender, batches) = mpsc::unbounded_channel();
+        let (sender, batches) = mpsc::channel(100);
         let mut statuses = statuses.to_vec();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -46,7 +46,7 @@ impl Alertmanager {
                     if let Some(batch) = answer(stream, status).await
                         && status == 200
                     {
-                        let _ = sender.send(batch);
+                        let _ = sender.send(batch).await;
                     }
                 });
             }
@@ -98,7 +98,7 @@ async fn dead() -> SocketAddr {
 /// The network, telling of each request that has ended: the port, and the status if there was one.
 struct Observed {
     network: HttpTransport,
-    ended: mpsc::UnboundedSender<(u16, Option<u16>)>,
+    ended: mpsc::Sender<(u16, Option<u16>)>,
 }
 
 impl Transport for Observed {
@@ -106,7 +106,7 @@ impl Transport for Observed {
         Box::pin(async move {
             let port = request.url.split([':', '/']).nth(4).unwrap().parse().unwrap();
             let answer = self.network.post(request).await;
-            let _ = self.ended.send((port, answer.as_ref().ok().map(|answer| answer.status)));
+            let _ = self.ended.try_send((port, answer.as_ref().ok().map(|answer| answer.status)));
             answer
         })
     }
@@ -144,7 +144,7 @@ struct Setting {
     forwarder: Handle,
     targets: Arc<Named>,
     registry: Registry,
-    ended: mpsc::UnboundedReceiver<(u16, Option<u16>)>,
+    ended: mpsc::Receiver<(u16, Option<u16>)>,
 }
 
 impl Setting {
@@ -161,7 +161,7 @@ impl Setting {
     fn with_limits(addresses: &[SocketAddr], config: Config, limits: Limits) -> Setting {
         let targets = Arc::new(Named(watch::Sender::default()));
         targets.set(addresses);
-        let (sender, ended) = mpsc::unbounded_channel();
+        let (sender, ended) = mpsc::channel(10_000);
         let registry = Registry::new();
         let forwarder = Forwarder::start(Deps {
             clock: Clock::system(),

@@ -210,9 +210,14 @@ pub(crate) async fn alerts(State(api): State<Arc<Api>>) -> Answer {
 }
 
 pub(crate) async fn alertmanagers(State(api): State<Arc<Api>>) -> Answer {
-    let urls = api.deps.sources.rules.alertmanagers();
-    let active: Vec<_> = urls.into_iter().map(|url| serde_json::json!({ "url": url })).collect();
-    success(serde_json::json!({ "activeAlertmanagers": active, "droppedAlertmanagers": [] }))
+    let known = api.deps.sources.rules.alertmanagers();
+    let list = |urls: Vec<String>| -> Vec<_> {
+        urls.into_iter().map(|url| serde_json::json!({ "url": url })).collect()
+    };
+    success(serde_json::json!({
+        "activeAlertmanagers": list(known.active),
+        "droppedAlertmanagers": list(known.dropped),
+    }))
 }
 
 pub(crate) async fn config(State(api): State<Arc<Api>>) -> Answer {
