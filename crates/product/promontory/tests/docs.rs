@@ -1,4 +1,5 @@
 //! The examples in the documents work.
+#![allow(clippy::expect_used)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
