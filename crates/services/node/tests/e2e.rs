@@ -1,6 +1,5 @@
 //! node_exporter's own fixture tree and expected page.
 
-use std::path::PathBuf;
 
 /// Areas whose samples must all hold, and nothing more than they may be there.
 const COMPLETE: &[&str] = &[
