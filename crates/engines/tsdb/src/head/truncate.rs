@@ -240,6 +240,9 @@ impl Head {
     }
 
     fn log_page(&self, number: u32, buffer: &mut Vec<u8>) {
+        // Not between a batch's acceptance and its place in the chunks: the last time would be written
+        // without the sample, which the replay would then take for one that it has.
+        let _writer = self.writer.lock();
         let index = self.index.read();
         let pages = self.pages.read();
         let Some(Some(page)) = pages.get(number as usize) else { return };
