@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use model::Labels;
 use model::storage::TimeRange;
 
-use super::page::PAGE_SERIES;
+use super::page::{PAGE_SERIES, PageCursor};
 use super::{Head, add};
 use crate::error::Error;
 use crate::series::ChunkHandle;
@@ -169,20 +169,32 @@ impl Head {
     pub(crate) fn delete(&self, range: TimeRange, matchers: &[model::Matcher]) -> Result<usize, Error> {
         let Some(own) = self.time_range().filter(|own| own.overlaps(range)) else { return Ok(0) };
         let ids = self.matching(matchers)?;
-        // Samples that come later are not deleted.
-        let span =
-            TimeRange { start_ms: range.start_ms.max(own.start_ms), end_ms: range.end_ms.min(own.end_ms) };
         let mut writer = self.writer.lock();
         let wal = writer.wal()?;
         wal.prepare()?;
         let mut buffer = Vec::new();
-        for &id in &ids {
-            record::write_tombstone(&mut buffer, id, span.start_ms, span.end_ms);
+        let start_ms = range.start_ms.max(own.start_ms);
+        let mut deleted = Vec::with_capacity(ids.len());
+        {
+            let pages = self.pages.read();
+            let mut cursor = PageCursor::new(&pages);
+            for id in ids {
+                // Samples that come later are not deleted: a span ends with what the series has now.
+                let Some(record) = cursor.record(id) else { continue };
+                let span = TimeRange { start_ms, end_ms: range.end_ms.min(record.last_ms) };
+                if span.start_ms <= span.end_ms {
+                    record::write_tombstone(&mut buffer, id, span.start_ms, span.end_ms);
+                    deleted.push((id, span));
+                }
+            }
+        }
+        if deleted.is_empty() {
+            return Ok(0);
         }
         let ticket = wal.write(&buffer)?;
         let sync = wal.sync();
         let mut tombstones = self.tombstones.write();
-        for &id in &ids {
+        for &(id, span) in &deleted {
             let spans = tombstones.entry(id).or_default();
             spans.push(span);
             crate::block::tombstones::normalize(spans);
@@ -190,7 +202,7 @@ impl Head {
         drop(tombstones);
         drop(writer);
         sync.wait(ticket)?;
-        Ok(ids.len())
+        Ok(deleted.len())
     }
 
     /// Writes what the head holds as a checkpoint and deletes the log before it. Writers go on
