@@ -255,8 +255,7 @@ impl Db {
         now_ms: i64,
         report: &mut MaintenanceReport,
     ) -> Result<(), Error> {
-        while let Some((start_ms, end_ms)) = self.head.range_to_cut(now_ms) {
-            self.head.raise_bound(end_ms);
+        while let Some((start_ms, end_ms)) = self.head.begin_cut(now_ms) {
             let ulid = new_ulid(now_ms);
             let meta = Meta {
                 ulid: ulid.clone(),

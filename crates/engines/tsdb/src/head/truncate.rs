@@ -20,20 +20,20 @@ impl Head {
     /// The oldest block range of the head, start and end (exclusive), if it is time to make it a
     /// block: when the head spans more than one and a half ranges. Samples from the future do not
     /// hasten it.
-    pub(crate) fn range_to_cut(&self, now_ms: i64) -> Option<(i64, i64)> {
+    ///
+    /// From then on samples before its end are refused, so that what is there does not change and nothing
+    /// older comes between the two.
+    pub(crate) fn begin_cut(&self, now_ms: i64) -> Option<(i64, i64)> {
+        let _writer = self.writer.lock();
         let range = self.time_range()?;
         let span_ms = range.end_ms.min(now_ms).saturating_sub(range.start_ms);
         if span_ms <= self.range_ms.saturating_add(self.range_ms / 2) {
             return None;
         }
         let start_ms = range.start_ms.saturating_sub(range.start_ms.rem_euclid(self.range_ms));
-        Some((start_ms, start_ms.saturating_add(self.range_ms)))
-    }
-
-    /// From now on samples before this time are refused, so that what is there does not change.
-    pub(crate) fn raise_bound(&self, before_ms: i64) {
-        let _writer = self.writer.lock();
-        self.bound_ms.fetch_max(before_ms, Ordering::AcqRel);
+        let end_ms = start_ms.saturating_add(self.range_ms);
+        self.bound_ms.fetch_max(end_ms, Ordering::AcqRel);
+        Some((start_ms, end_ms))
     }
 
     /// Logs that everything before a time will be in this block.
