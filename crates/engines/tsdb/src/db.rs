@@ -231,6 +231,11 @@ impl Db {
             report.clock_went_back_ms = Some(last_ms - now_ms);
             tracing::warn!(by_ms = last_ms - now_ms, "the clock went back");
         }
+        if self.wal_sync.read().as_ref().is_some_and(|sync| sync.is_lost()) {
+            // What the disk may have dropped is in memory still. First of all: cutting waits for the log.
+            let result = self.head.checkpoint(&self.options.dir.join(WAL_DIR));
+            self.note(result, "making up for a failed flush of the log", &mut report);
+        }
         let result = self.cut_head(&mut maintenance, now_ms, &mut report);
         self.note(result, "cutting the head", &mut report);
         if self.options.compaction {

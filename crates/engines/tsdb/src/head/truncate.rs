@@ -208,9 +208,15 @@ impl Head {
     /// Writes what the head holds as a checkpoint and deletes the log before it. Writers go on
     /// meanwhile: what they write is in the segment after the checkpoint too.
     pub(crate) fn checkpoint(&self, dir: &Path) -> Result<(), Error> {
-        let segment = {
+        let (segment, sync, written) = {
             let mut writer = self.writer.lock();
-            writer.wal()?.rotate()?
+            let wal = writer.wal()?;
+            // Also cuts off what a failed write may have left at the end of the segment.
+            wal.prepare()?;
+            let segment = wal.rotate()?;
+            let sync = wal.sync();
+            let written = sync.written();
+            (segment, sync, written)
         };
         let temporary = dir.join(format!("checkpoint.{segment:08}.tmp"));
         let size = self.write_checkpoint(&temporary).inspect_err(|_| {
@@ -219,6 +225,7 @@ impl Head {
         let path = checkpoint_path(dir, segment);
         fs::rename(&temporary, &path).map_err(Error::io("renaming", &temporary))?;
         sync_dir(dir).map_err(Error::io("flushing", dir))?;
+        sync.stands_for(written);
         for rubbish in replay::list(dir)?.rubbish {
             fs::remove_file(&rubbish).map_err(Error::io("deleting", &rubbish))?;
         }
