@@ -141,6 +141,7 @@ impl Db {
             TryLockError::Error(source) => unwritable(source),
         })?;
         fs::create_dir_all(dir.join(WAL_DIR)).map_err(unwritable)?;
+        crate::wal::sync_dir(dir).map_err(unwritable)?;
         let mut opened = Opened::default();
         let blocks = open_blocks(dir, &mut opened)?;
         opened.blocks = blocks.len();
