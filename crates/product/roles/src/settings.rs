@@ -82,6 +82,19 @@ pub struct Settings {
 pub const RETENTION_DEFAULT_MS: i64 = 15 * 24 * 3_600_000;
 
 impl Settings {
+    /// The keys of a `promontory.yml`; none of them is one of another kind of file.
+    pub const FILE_KEYS: [&str; 9] = [
+        "listen",
+        "allow_unauthenticated",
+        "data_dir",
+        "external_url",
+        "webhook_url",
+        "prometheus_config",
+        "alertmanager_config",
+        "retention",
+        "machine",
+    ];
+
     /// The settings of a run without any: this machine, loopback, `./promontory-data`.
     pub fn new(mode: Mode) -> Self {
         let machine = mode == Mode::Machine;
