@@ -128,12 +128,19 @@ async fn quit(State(process): State<Arc<Process>>) -> Response {
 async fn metrics(State(process): State<Arc<Process>>, headers: HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
     let (protocol, content_type) = exposition::writer::negotiate(accept);
-    let mut out = Vec::with_capacity(16 * 1024);
-    process.own.write(match protocol {
-        ScrapeProtocol::OpenMetricsText1_0_0 => TextWriter::open_metrics(&mut out),
-        _ => TextWriter::new(&mut out),
+    // Computed metrics wait for locks, and those of our process come from files.
+    let written = tokio::task::spawn_blocking(move || {
+        let mut out = Vec::with_capacity(16 * 1024);
+        process.own.write(match protocol {
+            ScrapeProtocol::OpenMetricsText1_0_0 => TextWriter::open_metrics(&mut out),
+            _ => TextWriter::new(&mut out),
+        });
+        out
     });
-    ([(header::CONTENT_TYPE, content_type)], out).into_response()
+    match written.await {
+        Ok(out) => ([(header::CONTENT_TYPE, content_type)], out).into_response(),
+        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written\n").into_response(),
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,19 @@ const TSDB_LIMIT_DEFAULT: usize = 10;
 /// Entries of a list of cardinalities, at most.
 const TSDB_LIMIT_MAX: usize = 10_000;
 
+/// Asks beside the threads that serve: the store's counts wait for its locks, which are held while it
+/// writes to disk.
+async fn ask<T: Send + 'static>(
+    api: &Arc<Api>,
+    what: impl FnOnce(&Api) -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    let api = api.clone();
+    tokio::task::spawn_blocking(move || what(&api)).await.map_err(|_| ApiError {
+        error_type: crate::ErrorType::Internal,
+        message: "the request failed unexpectedly".into(),
+    })
+}
+
 async fn params(api: &Api, request: Request) -> Result<Params, ApiError> {
     Params::read(request, api.config.body_size_max_bytes).await
 }
@@ -229,7 +242,7 @@ pub(crate) async fn flags(State(api): State<Arc<Api>>) -> Answer {
 }
 
 pub(crate) async fn runtime(State(api): State<Arc<Api>>) -> Answer {
-    success(api.deps.sources.status.runtime())
+    success(ask(&api, |api| api.deps.sources.status.runtime()).await?)
 }
 
 pub(crate) async fn build(State(api): State<Arc<Api>>) -> Answer {
@@ -246,11 +259,12 @@ pub(crate) async fn tsdb(State(api): State<Arc<Api>>, request: Request) -> Answe
             Ok(_) => return Err(ApiError::bad_data(format!("limit must not exceed {TSDB_LIMIT_MAX}"))),
         },
     };
-    success(api.deps.sources.status.tsdb(limit))
+    success(ask(&api, move |api| api.deps.sources.status.tsdb(limit)).await?)
 }
 
 pub(crate) async fn blocks(State(api): State<Arc<Api>>) -> Answer {
-    success(serde_json::json!({ "blocks": api.deps.sources.status.blocks() }))
+    let blocks = ask(&api, |api| api.deps.sources.status.blocks()).await?;
+    success(serde_json::json!({ "blocks": blocks }))
 }
 
 pub(crate) async fn wal_replay(State(api): State<Arc<Api>>) -> Answer {
