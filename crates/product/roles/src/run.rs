@@ -115,6 +115,8 @@ async fn start(mut settings: Settings) -> Result<(), StartError> {
     if let Some(problem) = settings.exposure_problem() {
         return Err(StartError::Other(problem));
     }
+    // Before the log is read, which may take minutes: a hangup without a listener ends the process.
+    let hangup = listen(SignalKind::hangup())?;
     let loaded = Loaded::read(&settings).map_err(StartError::Config)?;
     loaded.warn();
     loaded.set_retention(&mut settings);
@@ -135,7 +137,7 @@ async fn start(mut settings: Settings) -> Result<(), StartError> {
     tracing::info!(seconds = format!("{:.3}", started.elapsed_seconds()), "ready");
     greet(&running.settings, &loaded, listening);
 
-    running.obey(asked).await?;
+    running.obey(asked, hangup).await?;
 
     tracing::info!("stopping");
     let _ = stop.send(true);
@@ -293,11 +295,7 @@ impl Running {
     }
 
     /// Obeys signals and requests until one of them ends the run.
-    async fn obey(&self, mut asked: mpsc::Receiver<Command>) -> Result<(), StartError> {
-        let listen = |kind| -> Result<Signal, StartError> {
-            signal(kind).map_err(|error| StartError::Other(format!("cannot listen for signals: {error}")))
-        };
-        let mut hangup = listen(SignalKind::hangup())?;
+    async fn obey(&self, mut asked: mpsc::Receiver<Command>, mut hangup: Signal) -> Result<(), StartError> {
         let mut terminate = listen(SignalKind::terminate())?;
         let mut interrupt = listen(SignalKind::interrupt())?;
         loop {
@@ -312,6 +310,10 @@ impl Running {
             }
         }
     }
+}
+
+fn listen(kind: SignalKind) -> Result<Signal, StartError> {
+    signal(kind).map_err(|error| StartError::Other(format!("cannot listen for signals: {error}")))
 }
 
 /// What a person reads first.
