@@ -1,7 +1,5 @@
 //! Prometheus's own parser cases, read from the conformance folder.
 
-use std::path::PathBuf;
-
 #[test]
 fn prometheus_parser_cases_hold() {
     let Some(dir) = testkit::conformance("prometheus/textparse") else { return };

@@ -144,7 +144,8 @@ async fn start(mut settings: Settings) -> Result<(), StartError> {
     running.collect.scraper.stop(STOP_TIMEOUT).await;
     running.alert.stop(STOP_TIMEOUT).await;
     let _ = serving.await;
-    let _ = maintenance.await;
+    // A merge under way is not worth waiting for: it begins anew at the next start.
+    let _ = tokio::time::timeout(STOP_TIMEOUT, maintenance).await;
     let db = running.store.db.clone();
     match tokio::task::spawn_blocking(move || db.close()).await {
         Ok(Err(error)) => Err(error.into()),

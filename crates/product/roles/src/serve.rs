@@ -13,7 +13,7 @@ use exposition::{ScrapeProtocol, TextWriter};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::collect::OwnMetrics;
-use crate::settings::Settings;
+use crate::settings::{Mode, Settings, hostname};
 
 /// What a request may ask of the process.
 pub(crate) enum Command {
@@ -54,11 +54,50 @@ pub(crate) fn router(
         let inside = prefix.trim_end_matches('/').to_string();
         let target = prefix.clone();
         Router::new()
+            .route(
+                "/",
+                get({
+                    let target = target.clone();
+                    move || async move { Redirect::to(&target) }
+                }),
+            )
             .route(&inside, get(move || async move { Redirect::to(&target) }))
             .nest_service(&prefix, all)
     };
     let known_as: Option<Arc<str>> = settings.external_url.as_deref().map(|url| authority_of(url).into());
-    all.layer(middleware::from_fn_with_state(known_as, same_site_only))
+    let all = all.layer(middleware::from_fn_with_state(known_as.clone(), same_site_only));
+    // Who may connect is bounded by the address alone, so a browser must mean this machine by it.
+    if settings.mode == Mode::Machine && settings.listen.ip().is_loopback() {
+        return all.layer(middleware::from_fn_with_state(known_as, own_names_only));
+    }
+    all
+}
+
+/// Refuses a name that somebody else's DNS has pointed at this machine: behind it a page of another
+/// site would count as ours.
+async fn own_names_only(State(known_as): State<Option<Arc<str>>>, request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or("");
+    if is_own_name(host, known_as.as_deref()) {
+        return next.run(request).await;
+    }
+    let message =
+        format!("{host:?} is not known here as a name of this machine; --external-url makes it known\n");
+    (StatusCode::FORBIDDEN, message).into_response()
+}
+
+/// Whether a `Host` is an address, this machine's name, `localhost`, or what the external URL says.
+fn is_own_name(host: &str, known_as: Option<&str>) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let is = |own: &str| own.eq_ignore_ascii_case(name) || own.eq_ignore_ascii_case(host);
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    host.is_empty()
+        || is("localhost")
+        || is(&hostname())
+        || known_as.is_some_and(is)
+        || address.parse::<std::net::IpAddr>().is_ok()
 }
 
 /// Refuses what a page of another site makes a browser send, unless it only reads.
@@ -146,6 +185,20 @@ async fn metrics(State(process): State<Arc<Process>>, headers: HeaderMap) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_strange_name_for_this_machine_is_refused() {
+        for (host, expected) in [
+            ("127.0.0.1:9090", true),
+            ("[::1]:9090", true),
+            ("localhost:9090", true),
+            ("mon.example.com", true),
+            ("evil.example.net:9090", false),
+            ("localhost.evil.net", false),
+        ] {
+            assert_eq!(is_own_name(host, Some("mon.example.com")), expected, "{host}");
+        }
+    }
 
     #[test]
     fn a_page_of_another_site_is_told_by_what_browsers_say() {

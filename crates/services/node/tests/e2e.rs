@@ -1,6 +1,5 @@
 //! node_exporter's own fixture tree and expected page.
 
-
 /// Areas whose samples must all hold, and nothing more than they may be there.
 const COMPLETE: &[&str] = &[
     "node_bonding",

@@ -1,5 +1,4 @@
 use gocompat::template::{Function, Functions, Limits, MissingKey, Object, Template, Value};
-use std::path::PathBuf;
 
 /// An alert, as a caller would bring it.
 struct Alert {
