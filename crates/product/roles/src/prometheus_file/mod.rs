@@ -34,8 +34,6 @@ const FILE_SIZE_MAX_BYTES: u64 = 64 << 20;
 /// Settings that are read and checked and that nothing acts on yet, as keys from the top of the
 /// file. Once something acts on one, its line goes.
 const NOT_ACTED_ON: &[&[&str]] = &[
-    &["alerting", "alert_relabel_configs"],
-    &["alerting", "alertmanagers"],
     &["global", "query_log_file"],
     &["runtime", "gogc"],
     &["storage", "tsdb", "out_of_order_time_window"],
