@@ -215,15 +215,16 @@ impl Running {
                 scraper: self.collect.scraper.clone(),
                 external_url: self.external_url.clone(),
                 listening: self.listening,
+                shown: self.shown.clone(),
             }),
             rules: Arc::new(EvaluatedRules { rules: self.alert.rules.clone() }),
             status: Arc::new(ProcessStatus {
                 db: self.store.db.clone(),
-                replayed: self.store.replayed.clone(),
                 clock: self.clock.clone(),
                 started_ms: self.started_ms,
                 settings: self.settings.clone(),
                 shown: self.shown.clone(),
+                own: self.collect.own.clone(),
             }),
         };
         let mut roles =
@@ -256,6 +257,7 @@ impl Running {
             yaml: loaded.yaml(),
             reload_succeeded: true,
             loaded_at_ms: now_ms,
+            failed_at_ms: None,
         }));
     }
 
@@ -276,7 +278,12 @@ impl Running {
                 tracing::error!("the configuration has mistakes; the one before stays in force");
                 self.reload_succeeded.set(0.0);
                 let before = self.shown.load();
-                self.shown.store(Arc::new(Shown { reload_succeeded: false, ..Shown::clone(&before) }));
+                let failed_at_ms = Some(self.clock.now_ms());
+                self.shown.store(Arc::new(Shown {
+                    reload_succeeded: false,
+                    failed_at_ms,
+                    ..Shown::clone(&before)
+                }));
                 Err(StartError::Config(errors).to_string())
             }
         }
