@@ -3,22 +3,26 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use axum::Router;
 use base::{Clock, units};
+use config::yaml::{Node, Value};
+use exposition::TextWriter;
+use model::relabel::RelabelRule;
 use model::storage::MetricReader;
 use promql::{Engine, EngineOptions};
 use query::sources::{
     AlertView, AlertingRuleView, AlertmanagersView, BlockStatsView, BlockView, BuildView, CompactionView,
-    CountView, DroppedTargetView, HeadView, MetricMetadata, RecordingRuleView, RuleGroupView, RuleView,
-    Rules, RuntimeView, Status, TargetView, Targets, TargetsView, TsdbView, WalReplayView,
+    CountView, DroppedTargetView, HeadView, MetricMetadata, NotificationView, RecordingRuleView,
+    RuleGroupView, RuleView, Rules, RuntimeView, Status, TargetView, Targets, TargetsView, TsdbView,
+    WalReplayView,
 };
 use query::{Config, Deps, Sources};
 use rules::file::RuleKind;
 use tsdb::Db;
 
+use crate::collect::OwnMetrics;
 use crate::settings::{Settings, hostname};
 
 /// The evaluator of all queries and rules.
@@ -56,6 +60,20 @@ pub(crate) struct ScrapedTargets {
     pub(crate) scraper: scrape::Handle,
     pub(crate) external_url: String,
     pub(crate) listening: SocketAddr,
+    pub(crate) shown: Arc<ArcSwap<Shown>>,
+}
+
+impl ScrapedTargets {
+    /// The entry of a pool in the configuration as it may be shown.
+    fn pool_config(&self, pool: &str) -> Option<Node> {
+        let all = Node::parse(&self.shown.load().yaml).ok()?;
+        let Value::Sequence(jobs) = &all.get("scrape_configs")?.value else { return None };
+        let is_pool = |job: &&Node| {
+            job.get("job_name")
+                .is_some_and(|name| matches!(&name.value, Value::Scalar { text, .. } if text == pool))
+        };
+        jobs.iter().find(is_pool).cloned()
+    }
 }
 
 impl Targets for ScrapedTargets {
@@ -113,6 +131,17 @@ impl Targets for ScrapedTargets {
             }
         }
         found
+    }
+
+    fn pool_yaml(&self, pool: &str) -> Option<String> {
+        Some(config::render::render(&self.pool_config(pool)?))
+    }
+
+    fn relabel_rules(&self, pool: &str) -> Option<Vec<RelabelRule>> {
+        match self.pool_config(pool)?.get("relabel_configs") {
+            Some(rules) => config::relabel::rules(rules, "relabel_configs").ok(),
+            None => Some(Vec::new()),
+        }
     }
 }
 
@@ -196,11 +225,11 @@ fn alert_view(alert: rules::ActiveAlert) -> AlertView {
 /// What the API shows of the process and its store.
 pub(crate) struct ProcessStatus {
     pub(crate) db: Arc<Db>,
-    pub(crate) replayed: Arc<AtomicBool>,
     pub(crate) clock: Clock,
     pub(crate) started_ms: i64,
     pub(crate) settings: Arc<Settings>,
     pub(crate) shown: Arc<ArcSwap<Shown>>,
+    pub(crate) own: OwnMetrics,
 }
 
 /// What a reload changes.
@@ -212,6 +241,8 @@ pub(crate) struct Shown {
     pub(crate) reload_succeeded: bool,
     /// When the configuration in force was read.
     pub(crate) loaded_at_ms: i64,
+    /// When the last reload failed, if it did.
+    pub(crate) failed_at_ms: Option<i64>,
 }
 
 impl Status for ProcessStatus {
@@ -287,7 +318,18 @@ impl Status for ProcessStatus {
     }
 
     fn wal_replay(&self) -> WalReplayView {
-        let state = if self.replayed.load(Ordering::Acquire) { "done" } else { "in progress" };
-        WalReplayView { state, ..WalReplayView::default() }
+        WalReplayView::default()
+    }
+
+    fn own_metrics(&self) -> Vec<u8> {
+        let mut page = Vec::with_capacity(16 * 1024);
+        self.own.write(TextWriter::new(&mut page));
+        page
+    }
+
+    fn notifications(&self) -> Vec<NotificationView> {
+        let failed = self.shown.load().failed_at_ms;
+        let text = "Configuration reload has failed.".to_string();
+        failed.map(|date| NotificationView { text, date, active: true }).into_iter().collect()
     }
 }

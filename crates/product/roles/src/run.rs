@@ -225,6 +225,7 @@ impl Running {
                 scraper: self.collect.scraper.clone(),
                 external_url: self.external_url.clone(),
                 listening: self.listening,
+                shown: self.shown.clone(),
             }),
             rules: Arc::new(EvaluatedRules {
                 rules: self.alert.rules.clone(),
@@ -232,11 +233,11 @@ impl Running {
             }),
             status: Arc::new(ProcessStatus {
                 db: self.store.db.clone(),
-                replayed: self.store.replayed.clone(),
                 clock: self.clock.clone(),
                 started_ms: self.started_ms,
                 settings: self.settings.clone(),
                 shown: self.shown.clone(),
+                own: self.collect.own.clone(),
             }),
         };
         let mut roles =
@@ -269,6 +270,7 @@ impl Running {
             yaml: loaded.yaml(),
             reload_succeeded: true,
             loaded_at_ms: now_ms,
+            failed_at_ms: None,
         }));
     }
 
@@ -289,7 +291,12 @@ impl Running {
                 tracing::error!("the configuration has mistakes; the one before stays in force");
                 self.reload_succeeded.set(0.0);
                 let before = self.shown.load();
-                self.shown.store(Arc::new(Shown { reload_succeeded: false, ..Shown::clone(&before) }));
+                let failed_at_ms = Some(self.clock.now_ms());
+                self.shown.store(Arc::new(Shown {
+                    reload_succeeded: false,
+                    failed_at_ms,
+                    ..Shown::clone(&before)
+                }));
                 Err(StartError::Config(errors).to_string())
             }
         }

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use base::{Classify, ErrorClass};
 use model::Labels;
 use model::histogram::FloatHistogram;
-use promql::{MatrixSeries, QueryError, QueryResult, SampleValue, Value};
+use promql::{MatrixSeries, QueryError, QueryResult, QueryStats, SampleValue, Value};
 use serde::Serialize;
 
 /// The kind of an error, as clients know it.
@@ -150,17 +150,42 @@ impl Serialize for LabelsJson<'_> {
     }
 }
 
+/// What the answer to a query is to contain.
+pub(crate) struct Shape {
+    /// Series at most; 0 is no limit.
+    pub(crate) limit: usize,
+    /// `true`, `all`, or what older clients send.
+    pub(crate) stats: Option<String>,
+    /// The first evaluation and the distance to the next, in milliseconds.
+    pub(crate) steps: (i64, i64),
+}
+
+/// Warnings, and remarks, that an answer to a query lists.
+const ANNOTATIONS_MAX: usize = 10;
+
+fn cut_annotations(texts: &mut Vec<String>, kind: &str) {
+    if texts.len() > ANNOTATIONS_MAX {
+        let omitted = texts.len() - ANNOTATIONS_MAX;
+        texts.truncate(ANNOTATIONS_MAX);
+        texts.push(format!("{omitted} more {kind} annotations omitted"));
+    }
+}
+
 /// The answer to a query. Written by hand: a large result is one pass over its columns.
-pub(crate) fn query_answer(
-    mut result: QueryResult,
-    limit: usize,
-    stats: bool,
-    prepare_seconds: f64,
-) -> Response {
+pub(crate) fn query_answer(mut result: QueryResult, shape: &Shape, queue_seconds: f64) -> Response {
+    cut_annotations(&mut result.warnings, "warning");
+    cut_annotations(&mut result.infos, "info");
     match &mut result.value {
-        Value::Vector(samples) => limited(samples, limit, &mut result.warnings),
-        Value::Matrix(series) => limited(series, limit, &mut result.warnings),
+        Value::Vector(samples) => limited(samples, shape.limit, &mut result.warnings),
+        Value::Matrix(series) => limited(series, shape.limit, &mut result.warnings),
         _ => {}
+    }
+    if let Some(stats) = shape.stats.as_deref().filter(|stats| !matches!(*stats, "true" | "all")) {
+        result.warnings.push(format!(
+            "value {} for parameter \"stats\" is deprecated and will be rejected in the next major release, use \
+             \"true\" or \"all\"",
+            gocompat::quote::quote(stats)
+        ));
     }
     let mut out = String::with_capacity(1024);
     out.push_str("{\"status\":\"success\",\"data\":{\"resultType\":\"");
@@ -209,8 +234,8 @@ pub(crate) fn query_answer(
             out.push(']');
         }
     }
-    if stats {
-        write_stats(&mut out, &result, prepare_seconds);
+    if shape.stats.is_some() {
+        write_stats(&mut out, &result.stats, shape.steps, queue_seconds);
     }
     out.push('}');
     for (name, texts) in [("warnings", &result.warnings), ("infos", &result.infos)] {
@@ -259,8 +284,7 @@ fn write_series(out: &mut String, series: &MatrixSeries) {
     out.push('}');
 }
 
-fn write_stats(out: &mut String, result: &QueryResult, prepare_seconds: f64) {
-    let stats = &result.stats;
+fn write_stats(out: &mut String, stats: &QueryStats, steps: (i64, i64), queue_seconds: f64) {
     let _ = write!(
         out,
         ",\"stats\":{{\"timings\":{{\"evalTotalTime\":{},\"resultSortTime\":{},\"queryPreparationTime\":{},\
@@ -269,19 +293,24 @@ fn write_stats(out: &mut String, result: &QueryResult, prepare_seconds: f64) {
         stats.sort_seconds,
         0,
         stats.eval_seconds,
-        prepare_seconds,
-        stats.total_seconds + prepare_seconds,
+        queue_seconds,
+        stats.total_seconds + queue_seconds,
     );
+    let (mut at_ms, step_ms) = steps;
+    for (at, samples) in stats.samples_per_step.iter().enumerate() {
+        out.push_str(if at == 0 { "\"totalQueryableSamplesPerStep\":[[" } else { ",[" });
+        write_time(out, at_ms);
+        let _ = write!(out, ",{samples}]");
+        at_ms = at_ms.saturating_add(step_ms);
+    }
     if !stats.samples_per_step.is_empty() {
-        out.push_str("\"totalQueryableSamplesPerStep\":");
-        out.push_str(&serde_json::to_string(&stats.samples_per_step).unwrap_or_default());
-        out.push(',');
+        out.push_str("],");
     }
     let _ = write!(
         out,
-        "\"totalQueryableSamples\":{},\"peakSamples\":{}}},\"seriesSelected\":{},\"samplesRead\":{},\
+        "\"totalQueryableSamples\":{},\"samplesRead\":{},\"peakSamples\":{}}},\"seriesSelected\":{},\
          \"peakBytes\":{}}}",
-        stats.total_samples, stats.peak_samples, stats.series, stats.samples_read, stats.peak_bytes
+        stats.total_samples, stats.samples_read, stats.peak_samples, stats.series, stats.peak_bytes
     );
 }
 

@@ -7,17 +7,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::get;
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
 use base::Clock;
 use model::storage::MetricReader;
 use promql::Engine;
 
 mod answer;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod evaluate;
+mod features;
 mod params;
-mod range;
+mod rules;
+mod search;
 mod select;
+mod self_metrics;
 pub mod sources;
 mod status;
+mod targets;
+mod tree;
 
 pub use answer::{ApiError, ErrorType};
 pub use sources::Sources;
@@ -57,27 +67,34 @@ pub struct Deps {
 pub(crate) struct Api {
     config: Config,
     deps: Deps,
-    slots: tokio::sync::Semaphore,
+    slots: Arc<tokio::sync::Semaphore>,
 }
 
 /// The routes, to be mounted at the root: `/api/v1/query` and so on.
 pub fn router(config: Config, deps: Deps) -> Router {
-    let slots = tokio::sync::Semaphore::new(config.concurrency_max);
+    let slots = Arc::new(tokio::sync::Semaphore::new(config.concurrency_max));
     let api = Arc::new(Api { config, deps, slots });
     Router::new()
-        .route("/api/v1/query", get(range::instant).post(range::instant))
-        .route("/api/v1/query_range", get(range::range).post(range::range))
-        .route("/api/v1/format_query", get(range::format).post(range::format))
+        .route("/api/v1/query", get(evaluate::instant).post(evaluate::instant))
+        .route("/api/v1/query_range", get(evaluate::range).post(evaluate::range))
+        .route("/api/v1/query_exemplars", get(evaluate::exemplars).post(evaluate::exemplars))
+        .route("/api/v1/format_query", get(evaluate::format).post(evaluate::format))
+        .route("/api/v1/parse_query", get(evaluate::parse).post(evaluate::parse))
         .route("/api/v1/series", get(select::series).post(select::series))
         .route("/api/v1/labels", get(select::labels).post(select::labels))
         .route("/api/v1/label/{name}/values", get(select::label_values))
-        .route("/api/v1/metadata", get(status::metadata))
-        .route("/api/v1/targets", get(status::targets))
-        .route("/api/v1/targets/metadata", get(status::targets_metadata))
-        .route("/api/v1/scrape_pools", get(status::scrape_pools))
-        .route("/api/v1/rules", get(status::rules))
-        .route("/api/v1/alerts", get(status::alerts))
-        .route("/api/v1/alertmanagers", get(status::alertmanagers))
+        .route("/api/v1/search/metric_names", get(search::metric_names).post(search::metric_names))
+        .route("/api/v1/search/label_names", get(search::label_names).post(search::label_names))
+        .route("/api/v1/search/label_values", get(search::label_values).post(search::label_values))
+        .route("/api/v1/metadata", get(targets::metadata))
+        .route("/api/v1/targets", get(targets::targets))
+        .route("/api/v1/targets/metadata", get(targets::targets_metadata))
+        .route("/api/v1/scrape_pools", get(targets::scrape_pools))
+        .route("/api/v1/scrape_pools/config", get(targets::pool_config))
+        .route("/api/v1/targets/relabel_steps", get(targets::relabel_steps))
+        .route("/api/v1/rules", get(rules::rules))
+        .route("/api/v1/alerts", get(rules::alerts))
+        .route("/api/v1/alertmanagers", get(rules::alertmanagers))
         .route("/api/v1/status/config", get(status::config))
         .route("/api/v1/status/flags", get(status::flags))
         .route("/api/v1/status/runtimeinfo", get(status::runtime))
@@ -85,5 +102,29 @@ pub fn router(config: Config, deps: Deps) -> Router {
         .route("/api/v1/status/tsdb", get(status::tsdb))
         .route("/api/v1/status/tsdb/blocks", get(status::blocks))
         .route("/api/v1/status/walreplay", get(status::wal_replay))
+        .route("/api/v1/status/self_metrics", get(status::own_metrics))
+        .route("/api/v1/features", get(features::features))
+        .route("/api/v1/notifications", get(status::notifications))
+        .method_not_allowed_fallback(wrong_method)
+        .route("/api/v1/{*path}", any(unknown))
         .with_state(api)
+}
+
+/// Preflights are answered everywhere; what else a route does not know is refused.
+async fn wrong_method(method: Method) -> Response {
+    if method == Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    let mut answer = ApiError::bad_data(format!("method {method} is not allowed here")).into_response();
+    *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    answer
+}
+
+/// Clients of the API read JSON, so also what is not there is answered in JSON.
+async fn unknown(method: Method, uri: Uri) -> Response {
+    if method == Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    let message = format!("there is no {} in this API", uri.path());
+    ApiError { error_type: ErrorType::NotFound, message }.into_response()
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use model::Labels;
-use model::storage::StorageError;
+use gocompat::quote::quote;
+use model::storage::{StorageError, TimeRange};
+use model::{Labels, Matcher};
 
 use crate::Api;
 use crate::answer::{Answer, ApiError, LabelsJson, limited, success_with};
@@ -26,13 +28,15 @@ async fn blocking<T: Send + 'static>(
 
 pub(crate) async fn series(State(api): State<Arc<Api>>, request: Request) -> Answer {
     let params = Params::read(request, api.config.body_size_max_bytes).await?;
-    let (range, selectors, limit) = (params.range()?, params.matchers()?, params.limit()?);
-    if selectors.is_empty() {
+    if params.all("match[]").next().is_none() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
+    let (limit, range) = (params.limit()?, params.range()?);
+    let selectors = params.matchers().map_err(|error| ApiError::parameter("match[]", error))?;
     let reader = api.deps.reader.clone();
     let found = blocking(move || {
         let mut found: BTreeSet<Labels> = BTreeSet::new();
+        let selectors = if range.end_ms < range.start_ms { Vec::new() } else { selectors };
         for matchers in &selectors {
             found.extend(reader.select(range, matchers)?.iter().map(|series| series.labels().clone()));
         }
@@ -52,25 +56,48 @@ pub(crate) async fn labels(State(api): State<Arc<Api>>, request: Request) -> Ans
 
 pub(crate) async fn label_values(
     State(api): State<Arc<Api>>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Answer {
+    let Ok(Path(name)) = name else {
+        // The one way to get here: the name, without its percent signs, is no UTF-8.
+        let name = request.uri().path().split('/').nth_back(1).unwrap_or("");
+        return Err(ApiError::bad_data(format!("invalid label name: {}", quote(name))));
+    };
     let params = Params::read(request, api.config.body_size_max_bytes).await?;
     // Names that are not plain may come escaped: `U__my_2e_label`.
     let name = unescape_name(&name);
     if name.is_empty() {
-        return Err(ApiError::bad_data(format!("invalid label name: {name:?}")));
+        return Err(ApiError::bad_data("invalid label name: \"\""));
     }
     names(&api, &params, Some(name)).await
 }
 
 async fn names(api: &Api, params: &Params, of: Option<String>) -> Answer {
-    let (range, mut selectors, limit) = (params.range()?, params.matchers()?, params.limit()?);
+    let (limit, range) = (params.limit()?, params.range()?);
+    let selectors = params.matchers().map_err(ApiError::bad_data)?;
+    let mut found = match range.end_ms < range.start_ms {
+        true => Vec::new(),
+        false => union(api, range, selectors, of).await?,
+    };
+    let mut warnings = Vec::new();
+    limited(&mut found, limit, &mut warnings);
+    success_with(found, warnings)
+}
+
+/// Label names, or the values of a label, of the series that match one of the selectors; of all
+/// series if there is none. Sorted.
+pub(crate) async fn union(
+    api: &Api,
+    range: TimeRange,
+    mut selectors: Vec<Vec<Matcher>>,
+    of: Option<String>,
+) -> Result<Vec<String>, ApiError> {
     if selectors.is_empty() {
         selectors.push(Vec::new());
     }
     let reader = api.deps.reader.clone();
-    let mut found = blocking(move || {
+    blocking(move || {
         let mut lists = selectors.iter().map(|matchers| match &of {
             Some(name) => reader.label_values(name, range, matchers),
             None => reader.label_names(range, matchers),
@@ -88,10 +115,7 @@ async fn names(api: &Api, params: &Params, of: Option<String>) -> Answer {
         all.extend(first);
         Ok(all.into_iter().collect())
     })
-    .await?;
-    let mut warnings = Vec::new();
-    limited(&mut found, limit, &mut warnings);
-    success_with(found, warnings)
+    .await
 }
 
 /// Undoes the escaping of names that are not plain: `U__`, then `_HEX_` for a character and `__`

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use model::relabel::RelabelRule;
 use model::{Labels, Metadata};
 use serde::{Serialize, Serializer};
 
@@ -27,6 +28,10 @@ pub trait Targets: Send + Sync {
     /// What targets say about their metrics, one entry for each target and metric; of one metric if
     /// it is named.
     fn metadata(&self, metric: Option<&str>) -> Vec<MetricMetadata>;
+    /// The configuration of a pool as YAML, without secrets; `None` if there is no such pool.
+    fn pool_yaml(&self, pool: &str) -> Option<String>;
+    /// The rules that make a pool's targets; `None` if there is no such pool.
+    fn relabel_rules(&self, pool: &str) -> Option<Vec<RelabelRule>>;
 }
 
 /// Knows the rules.
@@ -60,8 +65,12 @@ pub trait Status: Send + Sync {
     fn tsdb(&self, limit: usize) -> TsdbView;
     /// The blocks.
     fn blocks(&self) -> Vec<BlockView>;
-    /// How far the log has been replayed: first, last and current segment, and whether it is done.
+    /// How far the log has been replayed: first, last and current segment.
     fn wal_replay(&self) -> WalReplayView;
+    /// The process's own metrics, as a page in the text format.
+    fn own_metrics(&self) -> Vec<u8>;
+    /// What an operator should know now.
+    fn notifications(&self) -> Vec<NotificationView>;
 }
 
 fn rfc3339<S: Serializer>(time_ms: &i64, serializer: S) -> Result<S::Ok, S::Error> {
@@ -216,7 +225,7 @@ pub struct RecordingRuleView {
     /// The expression.
     pub query: String,
     /// Labels it adds.
-    #[serde(serialize_with = "labels", skip_serializing_if = "Labels::is_empty")]
+    #[serde(serialize_with = "labels")]
     pub labels: Labels,
     /// `ok`, `err` or `unknown`.
     pub health: &'static str,
@@ -397,7 +406,16 @@ pub struct WalReplayView {
     pub max: u64,
     /// Segment being read.
     pub current: u64,
-    /// `waiting`, `in progress` or `done`.
-    #[serde(skip_serializing_if = "str::is_empty")]
-    pub state: &'static str,
+}
+
+/// Something that an operator should know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NotificationView {
+    /// What to tell.
+    pub text: String,
+    /// Since when, milliseconds since the epoch.
+    #[serde(serialize_with = "rfc3339")]
+    pub date: i64,
+    /// Whether it still holds.
+    pub active: bool,
 }
