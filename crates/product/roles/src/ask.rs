@@ -14,8 +14,8 @@ use model::storage::MetricReader;
 use promql::{Engine, EngineOptions};
 use query::sources::{
     AlertView, AlertingRuleView, BlockStatsView, BlockView, BuildView, CompactionView, CountView,
-    DroppedTargetView, HeadView, MetricMetadata, NotificationView, RecordingRuleView, RuleGroupView, RuleView, Rules,
-    RuntimeView, Status, TargetView, Targets, TargetsView, TsdbView, WalReplayView,
+    DroppedTargetView, HeadView, MetricMetadata, NotificationView, RecordingRuleView, RuleGroupView,
+    RuleView, Rules, RuntimeView, Status, TargetView, Targets, TargetsView, TsdbView, WalReplayView,
 };
 use query::{Config, Deps, Sources};
 use rules::file::RuleKind;
@@ -68,7 +68,8 @@ impl ScrapedTargets {
         let all = Node::parse(&self.shown.load().yaml).ok()?;
         let Value::Sequence(jobs) = &all.get("scrape_configs")?.value else { return None };
         let is_pool = |job: &&Node| {
-            job.get("job_name").is_some_and(|name| matches!(&name.value, Value::Scalar { text, .. } if text == pool))
+            job.get("job_name")
+                .is_some_and(|name| matches!(&name.value, Value::Scalar { text, .. } if text == pool))
         };
         jobs.iter().find(is_pool).cloned()
     }
