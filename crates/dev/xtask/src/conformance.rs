@@ -114,13 +114,15 @@ pub fn run(args: &[String]) -> Result<bool, String> {
             prefix => prefixes.push(prefix),
         }
     }
-    let is_chosen = |name: &str| prefixes.is_empty() || prefixes.iter().any(|prefix| name.starts_with(prefix));
+    let is_chosen =
+        |name: &str| prefixes.is_empty() || prefixes.iter().any(|prefix| name.starts_with(prefix));
     // A folder is looked into if a name in it could be meant.
     let chosen: Vec<&Suite> = SUITES
         .iter()
         .filter(|suite| {
             is_chosen(suite.name)
-                || matches!(suite.run, Run::Many(_)) && prefixes.iter().any(|prefix| prefix.starts_with(suite.name))
+                || matches!(suite.run, Run::Many(_))
+                    && prefixes.iter().any(|prefix| prefix.starts_with(suite.name))
         })
         .collect();
     if chosen.is_empty() {
@@ -159,7 +161,8 @@ pub fn run(args: &[String]) -> Result<bool, String> {
             };
             let level = levels.get(&name).copied().unwrap_or(0);
             let is_below = outcome.passed < level;
-            let below = if is_below { format!(" (below the recorded level of {level})") } else { String::new() };
+            let below =
+                if is_below { format!(" (below the recorded level of {level})") } else { String::new() };
             println!("{name}: passed {} of {}{below}", outcome.passed, outcome.total);
             if list_failures {
                 for failure in &outcome.failures {

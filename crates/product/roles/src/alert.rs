@@ -76,7 +76,7 @@ pub(crate) fn start(
     )
     .map_err(|error| StartError::Other(error.to_string()))?;
     let deps = rules::Deps {
-        evaluate: Arc::new(MetricsEvaluator { engine, reader, features: settings.features.clone() }),
+        evaluate: Arc::new(MetricsEvaluator { engine, reader, features: settings.features }),
         writer,
         alerts: Arc::new(alerting.clone()),
         clock: clock.clone(),

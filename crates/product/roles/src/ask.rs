@@ -47,7 +47,7 @@ pub(crate) fn router(
         timeout: settings.query_timeout,
         ..Config::default()
     };
-    let features = settings.features.clone();
+    let features = settings.features;
     query::router(config, Deps { reader, engine, features, sources, clock: clock.clone() })
 }
 
