@@ -97,7 +97,7 @@ fn a_mistake_in_any_other_file_is_told_with_its_place_too() {
 
     file(dir.path(), "am.yml", "route: {receiver: nobody}\nreceivers: [{name: somebody}]\n");
     let line = refused(dir.path(), &["--alertmanager.config", "am.yml", "--listen", "127.0.0.1:0"]);
-    assert!(line.contains("am.yml:1:18: ") && line.contains("nobody"), "{line}");
+    assert!(line.contains("am.yml:1:8: ") && line.contains("nobody"), "{line}");
 
     for flag in ["--config", "--prometheus.config", "--alertmanager.config"] {
         let line = refused(dir.path(), &["--listen", "127.0.0.1:0", flag, "missing.yml"]);
@@ -165,7 +165,7 @@ fn checks_tell_good_from_bad_by_text_and_exit_code() {
     file(dir, "am.yml", "route: {receiver: a}\nreceivers: [{name: a}]\n");
     let config_is_good = "SUCCESS: good.yml is valid prometheus config file syntax";
     let config_is_bad = "FAILED: bad.yml:3:5: ";
-    let rules_are_bad = "FAILED: broken-rules.yml:4:11: ";
+    let rules_are_bad = "FAILED: broken-rules.yml:4:24: ";
     for (args, code, out, err) in [
         (&["promtool", "check", "config", "good.yml"][..], 0, config_is_good, ""),
         (&["promtool", "check", "config", "bad.yml"], 1, "Checking bad.yml", config_is_bad),

@@ -67,7 +67,7 @@ pub(crate) const BROKEN: [Broken; 12] = [
     },
     Broken {
         yaml: "rule_files: [broken-rules.yml]\n",
-        place: "4:11",
+        place: "4:24",
         says: &["broken-rules.yml", "\"Ill\"", "unclosed left parenthesis"],
     },
 ];

@@ -123,17 +123,18 @@ impl Program {
 
     /// Waits for a line of the log.
     pub(crate) fn line<T>(&self, what: &str, mut found: impl FnMut(&str) -> Option<T>) -> T {
-        let mut lines = self.log.lines.lock().unwrap();
         let mut seen = 0;
         loop {
+            let lines = self.log.lines.lock().unwrap();
+            let wait = |lines: &mut (Vec<String>, bool)| lines.0.len() == seen && !lines.1;
+            let (lines, waited) = self.log.changed.wait_timeout_while(lines, SOON, wait).unwrap();
             if let Some(found) = lines.0[seen..].iter().find_map(|line| found(line)) {
                 return found;
             }
+            let is_over = waited.timed_out() || (lines.1 && lines.0.len() == seen);
             seen = lines.0.len();
-            assert!(!lines.1, "{what}: the program ended without:\n{}", lines.0.join("\n"));
-            let (guard, wait) = self.log.changed.wait_timeout(lines, SOON).unwrap();
-            lines = guard;
-            assert!(!wait.timed_out(), "{what}: not in the log:\n{}", lines.0.join("\n"));
+            drop(lines);
+            assert!(!is_over, "{what}: not in the log:\n{}", self.log());
         }
     }
 

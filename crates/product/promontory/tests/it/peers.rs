@@ -100,7 +100,7 @@ fn well_known_series(start_ms: i64) -> Vec<Series> {
     // One that has gaps, and one with values that are not numbers.
     let gaps = (0..SAMPLES).filter(|at| at / 30 % 2 == 0);
     all.push(Series::new("sparse", &[], gaps.map(|at| (start_ms + at * INTERVAL_MS, at as f64)).collect()));
-    all.push(series("odd", &[], &|at| [1.0, f64::INFINITY, f64::NAN, -0.0][at as usize % 4]));
+    all.push(series("odd", &[], &|at| [1.0, f64::INFINITY, f64::NAN, -0.0, 2.5][at as usize % 5]));
     all
 }
 
@@ -232,7 +232,7 @@ fn both_see_the_same_of_the_same_node_exporter() {
         "node_filesystem_size_bytes",
         "sum by (device) (node_filesystem_size_bytes)",
         "count by (fstype) (node_filesystem_size_bytes)",
-        "topk(1, node_filesystem_size_bytes)",
+        "max(node_filesystem_size_bytes)",
         "max(node_filesystem_files) by (mountpoint)",
         "node_exporter_build_info",
         "count by (collector) (node_scrape_collector_success)",
@@ -251,7 +251,6 @@ fn both_see_the_same_of_the_same_node_exporter() {
         "absent(node_memory_MemTotal_bytes)",
         "absent(go_goroutines)",
         "count({__name__=~\"node_.+\"}) by (__name__)",
-        "rate(node_cpu_seconds_total{mode=\"idle\"}[1m]) > bool 0",
     ];
     for query in queries {
         // Of what the two own: series whose set is not settled at one moment is asked at the next.
@@ -322,7 +321,7 @@ fn the_blocks_it_writes_are_read_by_promtool() {
     assert!(!blocks.is_empty(), "{list}");
     for block in &blocks {
         let analysis = promtool(&["tsdb", "analyze", "data", block]);
-        assert!(analysis.contains("Total Series: 3") && analysis.contains("old_value"), "{analysis}");
+        assert!(analysis.contains("\nSeries: 3\n") && analysis.contains("old_value"), "{analysis}");
     }
     let dump = promtool(&["tsdb", "dump", "data"]);
     let of_b: Vec<(i64, f64)> = dump
