@@ -104,6 +104,7 @@ fn well_known_series(start_ms: i64) -> Vec<Series> {
     all
 }
 
+/// Subqueries look at whole multiples of their step; an offset keeps their windows off these.
 const QUERIES: &[&str] = &[
     "http_requests_total",
     "http_requests_total{job=~\"a.*\",code!=\"500\"}",
@@ -143,8 +144,8 @@ const QUERIES: &[&str] = &[
     "memory_bytes{job=\"api\"} or memory_bytes{job=\"web\"} > 5e8",
     "label_replace(build_info, \"host\", \"$1\", \"instance\", \"(.*):.*\")",
     "label_join(build_info, \"key\", \"-\", \"job\", \"version\")",
-    "sum_over_time(memory_bytes[10m:1m])",
-    "max_over_time(rate(http_requests_total[2m])[10m:30s])",
+    "sum_over_time(memory_bytes[10m:1m] offset 13s)",
+    "max_over_time(rate(http_requests_total[2m])[10m:30s] offset 13s)",
     "rate(http_requests_total[5m] offset 10m)",
     "clamp(memory_bytes, 4.5e8, 5.5e8)",
     "round(memory_bytes / 1024 / 1024, 0.5)",
@@ -201,7 +202,13 @@ fn what_was_written_to_both_is_answered_alike() {
 fn both_see_the_same_of_the_same_node_exporter() {
     let dir = tempdir().unwrap();
     let Some(exporter) = peer("prometheus-node-exporter") else { return };
-    let exporter = Server::listening(Command::new(exporter).arg("--web.listen-address=127.0.0.1:0"));
+    // Other tests mount file systems meanwhile, in their temporary folders.
+    let excluded =
+        format!("^/(dev|proc|sys|run|{})($|/)", std::env::temp_dir().display().to_string().trim_matches('/'));
+    let exporter = Server::listening(Command::new(exporter).args([
+        "--web.listen-address=127.0.0.1:0",
+        &format!("--collector.filesystem.mount-points-exclude={excluded}"),
+    ]));
     let config = format!(
         "global: {{scrape_interval: 1s, external_labels: {{site: here}}}}\n\
          scrape_configs:\n\
