@@ -70,6 +70,35 @@ fn a_torn_end_of_the_log_costs_only_what_was_not_whole() {
     }
 }
 
+#[test]
+fn damage_in_the_midst_of_the_log_costs_what_lies_behind_it_in_that_file_and_is_kept() {
+    let dir = tempdir().unwrap();
+    let start_ms = now_ms() - 600_000;
+    let sample = |at: i64| (start_ms + at * 1000, at as f64);
+    let mut server = Server::quiet(dir.path(), &[]);
+    for at in 0..20 {
+        server.write(&[Series::new("kept", &[], vec![sample(at)])]);
+    }
+    server.program.kill();
+    let data_dir = dir.path().join("promontory-data");
+    let damaged = last_segment(&data_dir);
+    flip(&damaged, |size| size / 2..size / 2 + 1);
+    // The next run writes a segment of its own.
+    let mut server = Server::quiet(dir.path(), &[]);
+    server.write(&[Series::new("kept", &[], vec![sample(30)])]);
+    server.program.kill();
+
+    let server = Server::quiet(dir.path(), &[]);
+    let samples = &server.samples("kept[1h]", now_ms())[0].1;
+    let (last, before) = samples.split_last().unwrap();
+    assert_eq!(*last, sample(30));
+    assert!((5..15).contains(&before.len()), "{before:?}");
+    assert_eq!(*before, (0..before.len() as i64).map(sample).collect::<Vec<_>>());
+    let files = fs::read_dir(data_dir.join("wal-segments")).unwrap().map(|entry| entry.unwrap().path());
+    let aside = files.filter(|path| path.extension().is_some_and(|extension| extension == "corrupt")).count();
+    assert_eq!(aside, 1, "what could not be read is kept for whoever looks into it");
+}
+
 /// How many places of an index are damaged, one after the other.
 const PLACES: usize = 40;
 /// How far the samples of the blocks are apart.
