@@ -6,7 +6,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask COMMAND
 
-  tidy                              checks the rules of the house
+  tidy                              checks the rules of the house, licences and versions
   conformance [SUITE...]            runs upstream's test data; suites are chosen by prefix
       --dir DIR                     where the data is (or PROMONTORY_CONFORMANCE; default ../shared/conformance)
       --list-failures               prints every case that fails
@@ -18,7 +18,8 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.first().map(String::as_str) {
         Some("tidy") => {
-            let found = xtask::tidy::check(&xtask::root());
+            let mut found = xtask::tidy::check(&xtask::root());
+            found.extend(xtask::dependencies::check(&xtask::root()));
             for line in &found {
                 eprintln!("{line}");
             }

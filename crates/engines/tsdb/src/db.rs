@@ -141,6 +141,7 @@ impl Db {
             TryLockError::Error(source) => unwritable(source),
         })?;
         fs::create_dir_all(dir.join(WAL_DIR)).map_err(unwritable)?;
+        crate::wal::sync_dir(dir).map_err(unwritable)?;
         let mut opened = Opened::default();
         let blocks = open_blocks(dir, &mut opened)?;
         opened.blocks = blocks.len();
@@ -231,6 +232,11 @@ impl Db {
             report.clock_went_back_ms = Some(last_ms - now_ms);
             tracing::warn!(by_ms = last_ms - now_ms, "the clock went back");
         }
+        if self.wal_sync.read().as_ref().is_some_and(|sync| sync.is_lost()) {
+            // What the disk may have dropped is in memory still. First of all: cutting waits for the log.
+            let result = self.head.checkpoint(&self.options.dir.join(WAL_DIR));
+            self.note(result, "making up for a failed flush of the log", &mut report);
+        }
         let result = self.cut_head(&mut maintenance, now_ms, &mut report);
         self.note(result, "cutting the head", &mut report);
         if self.options.compaction {
@@ -255,8 +261,7 @@ impl Db {
         now_ms: i64,
         report: &mut MaintenanceReport,
     ) -> Result<(), Error> {
-        while let Some((start_ms, end_ms)) = self.head.range_to_cut(now_ms) {
-            self.head.raise_bound(end_ms);
+        while let Some((start_ms, end_ms)) = self.head.begin_cut(now_ms) {
             let ulid = new_ulid(now_ms);
             let meta = Meta {
                 ulid: ulid.clone(),

@@ -176,23 +176,9 @@ fn blocks_that_promtool_wrote_are_read() {
     assert_eq!(found.len(), 11);
 }
 
-fn conformance(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("PROMONTORY_CONFORMANCE").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/conformance"),
-        PathBuf::from,
-    );
-    let path = root.join("prometheus").join(path);
-    if path.exists() {
-        return Some(path);
-    }
-    assert!(std::env::var_os("CI").is_none(), "{} is missing", path.display());
-    println!("skipped: {} is missing", path.display());
-    None
-}
-
 #[test]
 fn a_block_with_an_index_of_version_1_is_read_and_merged() {
-    let Some(source) = conformance("tsdb/testdata/index_format_v1") else { return };
+    let Some(source) = testkit::conformance("prometheus/tsdb/testdata/index_format_v1") else { return };
     let dir = tempfile::tempdir().unwrap();
     copy_dir(&source, &dir.path().join("01DXXFZDYD1MQW6079WK0K6EDQ"));
     let (db, opened) = open(dir.path());

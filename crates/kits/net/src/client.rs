@@ -10,7 +10,9 @@ use base::{Classify, Clock, ErrorClass};
 use bytes::{Bytes, BytesMut};
 use config::HttpClientConfig;
 use config::http_client::{Auth, HeaderValue as ConfiguredHeader, OAuth2, SecretSource};
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, USER_AGENT};
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, LOCATION, USER_AGENT,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
@@ -200,7 +202,7 @@ impl Client {
             };
             let target = join(&uri, location)?;
             // Credentials stay with the server they were meant for.
-            trusted = trusted && target.authority() == uri.authority() && target.scheme() == uri.scheme();
+            trusted = trusted && is_same_server(&uri, &target);
             if !matches!(answer.status.as_u16(), 307 | 308) && request.method != Method::HEAD {
                 request.method = Method::GET;
                 request.body = Bytes::new();
@@ -223,7 +225,10 @@ impl Client {
         let headers = outgoing.headers_mut();
         headers.insert(USER_AGENT, self.0.user_agent.clone());
         for (name, value) in &request.headers {
-            headers.insert(header_name(name)?, header_value(value)?);
+            let name = header_name(name)?;
+            if trusted || (name != AUTHORIZATION && name != COOKIE) {
+                headers.insert(name, header_value(value)?);
+            }
         }
         if trusted {
             for (name, values) in &self.0.config.headers {
@@ -239,6 +244,14 @@ impl Client {
             if let Some(authorization) = self.authorization().await? {
                 headers.insert(AUTHORIZATION, authorization);
             }
+        }
+        // `http://user:password@host/`: what a URL says of itself is meant for its own server.
+        if !headers.contains_key(AUTHORIZATION)
+            && let Some((user, _)) = uri.authority().and_then(|authority| authority.as_str().rsplit_once('@'))
+        {
+            let (name, password) = user.split_once(':').unwrap_or((user, ""));
+            let plain = [&*percent_decoded(name), b":", &*percent_decoded(password)].concat();
+            headers.insert(AUTHORIZATION, sensitive(&format!("Basic {}", base64(&plain)))?);
         }
         if !headers.contains_key(ACCEPT_ENCODING) {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -446,6 +459,35 @@ fn join(from: &Uri, location: &str) -> Result<Uri, ClientError> {
     if matches!(uri.scheme_str(), Some("http" | "https")) { Ok(uri) } else { Err(bad()) }
 }
 
+/// Whether two URLs lead to the same server: the same scheme, host and port, or from `http` to `https` on
+/// their usual ports.
+fn is_same_server(from: &Uri, to: &Uri) -> bool {
+    let port = |uri: &Uri| uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+    let of = |uri: &Uri| (uri.scheme_str() == Some("https"), port(uri));
+    let same_host = from.host().unwrap_or("").eq_ignore_ascii_case(to.host().unwrap_or(""));
+    same_host && (of(from) == of(to) || (of(from), of(to)) == ((false, 80), (true, 443)))
+}
+
+/// The bytes that `%41` and the like stand for.
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let hex = after.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                out.push(*first);
+                rest = after;
+            }
+        }
+    }
+    out
+}
+
 /// Standard base64 with padding.
 fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -505,6 +547,22 @@ mod tests {
             assert_eq!(join(&from, location).unwrap().to_string(), expected);
         }
         assert!(join(&from, "ftp://o/").is_err());
+    }
+
+    #[test]
+    fn credentials_go_to_the_same_server_only() {
+        let uri = |text: &str| text.parse::<Uri>().unwrap();
+        for (from, to, same) in [
+            ("http://h/a", "http://h/b", true),
+            ("http://u:p@h/a", "http://H:80/b", true),
+            ("http://h/a", "https://h/a", true),
+            ("https://h/a", "http://h/a", false),
+            ("http://h:8080/a", "https://h/a", false),
+            ("http://h/a", "http://o/a", false),
+        ] {
+            assert_eq!(is_same_server(&uri(from), &uri(to)), same, "{from} {to}");
+        }
+        assert_eq!(percent_decoded("us%40er%2"), b"us@er%2");
     }
 
     #[test]

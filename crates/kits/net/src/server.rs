@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -17,9 +17,14 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
+use tower_http::timeout::TimeoutBody;
 
 /// Time a client has to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time a client has between two pieces of a request's body. One that vanished in between would hold its
+/// connection for ever.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Settings of the listener.
 #[derive(Clone, Debug)]
@@ -93,11 +98,15 @@ impl Server {
         let router = router
             .layer(compress)
             .layer(middleware::from_fn(security_headers))
+            .layer(middleware::from_fn(body_in_time))
             .fallback(|| async { (StatusCode::NOT_FOUND, "404 page not found\n") });
         let slots = Arc::new(tokio::sync::Semaphore::new(self.connections_max));
-        let active = Arc::new(AtomicUsize::new(0));
         loop {
-            let Ok(slot) = slots.clone().acquire_owned().await else { break };
+            let slot = tokio::select! {
+                slot = slots.clone().acquire_owned() => slot,
+                () = stopped(&mut stop) => break,
+            };
+            let Ok(slot) = slot else { break };
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 () = stopped(&mut stop) => break,
@@ -114,8 +123,6 @@ impl Server {
             let _ = stream.set_nodelay(true);
             let service = TowerToHyperService::new(router.clone());
             let mut stop = stop.clone();
-            let active = active.clone();
-            active.fetch_add(1, Ordering::SeqCst);
             tokio::spawn(async move {
                 let mut http = hyper::server::conn::http1::Builder::new();
                 http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
@@ -128,19 +135,15 @@ impl Server {
                         let _ = connection.await;
                     }
                 }
-                active.fetch_sub(1, Ordering::SeqCst);
                 drop(slot);
             });
         }
         drop(self.listener);
-        let drained = async {
-            while active.load(Ordering::SeqCst) > 0 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
+        // A slot comes back when its connection ends, also if that is by a panic.
+        let drained = slots.acquire_many(u32::try_from(self.connections_max).unwrap_or(u32::MAX));
         if tokio::time::timeout(grace, drained).await.is_err() {
             tracing::warn!(
-                connections = active.load(Ordering::SeqCst),
+                connections = self.connections_max.saturating_sub(slots.available_permits()),
                 "closed connections that did not finish in time"
             );
         }
@@ -155,6 +158,10 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 /// What a page of ours may do: everything from its own origin, nothing from elsewhere.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self'; \
     script-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'self'; form-action 'self'";
+
+async fn body_in_time(request: Request, next: Next) -> Response {
+    next.run(request.map(|body| Body::new(TimeoutBody::new(BODY_TIMEOUT, body)))).await
+}
 
 async fn security_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;

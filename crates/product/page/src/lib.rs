@@ -72,7 +72,8 @@ async fn show_index(State(index): State<Arc<Index>>, headers: HeaderMap) -> Resp
 /// `/graph?g0.expr=...` is where links in alerts of Prometheus lead.
 async fn from_prometheus(request: Request) -> Redirect {
     let mut target = String::from("explore");
-    for (at, pair) in request.uri().query().unwrap_or("").split('&').enumerate() {
+    let mut separator = '?';
+    for pair in request.uri().query().unwrap_or("").split('&') {
         let Some((name, value)) = pair.split_once('=') else { continue };
         let name = match name {
             "g0.expr" => "expr",
@@ -84,7 +85,7 @@ async fn from_prometheus(request: Request) -> Redirect {
             ("tab", _) => "graph",
             _ => value,
         };
-        target.push(if at == 0 { '?' } else { '&' });
+        target.push(std::mem::replace(&mut separator, '&'));
         target.push_str(&format!("{name}={value}"));
     }
     Redirect::to(&target)
@@ -153,6 +154,8 @@ mod tests {
         }
         let answer = ask("/graph?g0.expr=up%20%3D%3D%200&g0.tab=1").await;
         assert_eq!(answer.headers()["location"], "explore?expr=up%20%3D%3D%200&tab=table");
+        let answer = ask("/graph?g0.range_input=1h&g0.expr=up").await;
+        assert_eq!(answer.headers()["location"], "explore?expr=up");
         assert_eq!(ask("/assets/../secret").await.status(), 404);
     }
 }

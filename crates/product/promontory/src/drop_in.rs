@@ -66,6 +66,12 @@ pub(crate) struct Prometheus {
     /// How often a firing alert is sent again
     #[arg(long = "rules.alert.resend-delay", default_value = "1m", value_name = "DURATION")]
     resend_delay: String,
+    /// Alerts that may wait for one Alertmanager
+    #[arg(long = "alertmanager.notification-queue-capacity", default_value_t = 10_000, value_name = "COUNT")]
+    notification_queue_capacity: usize,
+    /// Alerts that an Alertmanager gets in one request
+    #[arg(long = "alertmanager.notification-batch-size", default_value_t = 256, value_name = "COUNT")]
+    notification_batch_size: usize,
     /// Rule groups evaluated at once
     #[arg(long = "rules.max-concurrent-evals", default_value_t = 4, value_name = "COUNT")]
     max_concurrent_evals: usize,
@@ -120,6 +126,8 @@ impl Prometheus {
         settings.rules_grace_period_ms = ms("rules.alert.for-grace-period", &self.grace_period)?;
         settings.rules_resend_delay_ms = ms("rules.alert.resend-delay", &self.resend_delay)?;
         settings.rules_concurrency_max = self.max_concurrent_evals.max(1);
+        settings.notification_queue_alerts_max = self.notification_queue_capacity.max(1);
+        settings.notification_batch_alerts_max = self.notification_batch_size.max(1);
         for feature in &self.enable_feature {
             match feature.as_str() {
                 "promql-experimental-functions" => settings.features.experimental_functions = true,
@@ -156,6 +164,8 @@ impl Prometheus {
             ("rules.alert.for-outage-tolerance", self.outage_tolerance.clone()),
             ("rules.alert.for-grace-period", self.grace_period.clone()),
             ("rules.alert.resend-delay", self.resend_delay.clone()),
+            ("alertmanager.notification-queue-capacity", self.notification_queue_capacity.to_string()),
+            ("alertmanager.notification-batch-size", self.notification_batch_size.to_string()),
             ("enable-feature", self.enable_feature.join(",")),
         ]
         .into_iter()

@@ -1,6 +1,7 @@
 //! Alerting: rules over the store, and the delivery of what they raise.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use alerting::Alerting;
 use base::Clock;
@@ -11,6 +12,7 @@ use promql::Engine;
 use rules::file::Defaults;
 use rules::{GroupSpec, MetricsEvaluator, Rules};
 
+use crate::forward::{FanOut, Forward};
 use crate::run::{Loaded, StartError};
 use crate::settings::Settings;
 
@@ -19,10 +21,11 @@ const MACHINE_RULES: &str = include_str!("../../../../mixins/machine.yml");
 /// The name under which they are shown.
 const MACHINE_RULES_FILE: &str = "mixins/machine.yml";
 
-/// Rules and delivery.
+/// Rules, delivery, and forwarding.
 pub(crate) struct Alert {
     pub(crate) rules: rules::Handle,
     pub(crate) alerting: alerting::Handle,
+    pub(crate) forward: Forward,
 }
 
 /// Where alerts go: the configuration of `alertmanager.yml`, or the default one.
@@ -62,28 +65,32 @@ pub(crate) fn start(
     reader: Arc<dyn MetricReader>,
     writer: Arc<dyn MetricWriter>,
     external_url: &str,
+    registry: &Registry,
     clock: &Clock,
 ) -> Result<Alert, StartError> {
+    let transport = Arc::new(alerting::HttpTransport::default());
     let alerting = Alerting::start(
         loaded.alerting.clone(),
         alerting::Deps {
             clock: clock.clone(),
             data_dir: Some(settings.data_dir.join("alerting")),
-            transport: Arc::new(alerting::HttpTransport::default()),
+            transport: transport.clone(),
             external_url: external_url.to_string(),
             limits: alerting::dispatch::Limits::default(),
         },
     )
     .map_err(|error| StartError::Other(error.to_string()))?;
+    let forward = Forward::start(settings, transport, registry, clock);
     let deps = rules::Deps {
         evaluate: Arc::new(MetricsEvaluator { engine, reader, features: settings.features }),
         writer,
-        alerts: Arc::new(alerting.clone()),
+        alerts: Arc::new(FanOut { alerting: alerting.clone(), forwarder: forward.forwarder.clone() }),
         clock: clock.clone(),
     };
     let config = rules::Config { groups: Vec::new(), ..rules_config(settings, loaded, external_url) };
-    let rules = Rules::start(config, deps);
-    Ok(Alert { rules, alerting })
+    let alert = Alert { rules: Rules::start(config, deps), alerting, forward };
+    register(registry, &alert);
+    Ok(alert)
 }
 
 fn rules_config(settings: &Settings, loaded: &Loaded, external_url: &str) -> rules::Config {
@@ -102,12 +109,19 @@ impl Alert {
     /// Takes over a new configuration.
     pub(crate) async fn apply(&self, settings: &Settings, loaded: &Loaded, external_url: &str) {
         self.alerting.apply(loaded.alerting.clone()).await;
+        self.forward.apply(loaded.prometheus.as_ref().map(|file| &file.alerting));
         self.rules.apply(rules_config(settings, loaded, external_url));
+    }
+
+    /// Stops: rules first, then what delivers what they said last.
+    pub(crate) async fn stop(&self, within: Duration) {
+        self.rules.stop().await;
+        tokio::join!(self.alerting.stop(within), self.forward.stop(within));
     }
 }
 
 /// Counts what rules and delivery do.
-pub(crate) fn register(registry: &Registry, alert: &Alert) {
+fn register(registry: &Registry, alert: &Alert) {
     let rules = alert.rules.clone();
     registry.gauge_fn("promontory_rules_failing", "Rules whose last evaluation failed.", move || {
         let groups = rules.groups();

@@ -11,9 +11,9 @@ use base::{Clock, units};
 use model::storage::MetricReader;
 use promql::{Engine, EngineOptions};
 use query::sources::{
-    AlertView, AlertingRuleView, BlockStatsView, BlockView, BuildView, CompactionView, CountView,
-    DroppedTargetView, HeadView, MetricMetadata, RecordingRuleView, RuleGroupView, RuleView, Rules,
-    RuntimeView, Status, TargetView, Targets, TargetsView, TsdbView, WalReplayView,
+    AlertView, AlertingRuleView, AlertmanagersView, BlockStatsView, BlockView, BuildView, CompactionView,
+    CountView, DroppedTargetView, HeadView, MetricMetadata, RecordingRuleView, RuleGroupView, RuleView,
+    Rules, RuntimeView, Status, TargetView, Targets, TargetsView, TsdbView, WalReplayView,
 };
 use query::{Config, Deps, Sources};
 use rules::file::RuleKind;
@@ -119,6 +119,7 @@ impl Targets for ScrapedTargets {
 /// What the API shows of rules.
 pub(crate) struct EvaluatedRules {
     pub(crate) rules: rules::Handle,
+    pub(crate) forwarder: alerting::forward::Handle,
 }
 
 impl Rules for EvaluatedRules {
@@ -126,8 +127,9 @@ impl Rules for EvaluatedRules {
         self.rules.groups().into_iter().map(group_view).collect()
     }
 
-    fn alertmanagers(&self) -> Vec<String> {
-        Vec::new()
+    fn alertmanagers(&self) -> AlertmanagersView {
+        let known = self.forwarder.alertmanagers();
+        AlertmanagersView { active: known.active, dropped: known.dropped }
     }
 }
 

@@ -15,6 +15,7 @@ use rules::GroupSpec;
 use rules::file::{Defaults, RuleKind};
 
 use crate::prometheus_file::{Alertmanager, PrometheusFile, ScrapeJob, read_text, rule_files};
+use crate::settings::{Mode, Settings};
 
 /// Series whose scrapes are further apart than this are stale in between.
 const LOOKBACK_DEFAULT_MS: i64 = 5 * 60_000;
@@ -32,6 +33,8 @@ pub enum Kind {
     Alertmanager,
     /// Unit tests of rules.
     RuleTests,
+    /// Our own `promontory.yml`.
+    Own,
 }
 
 /// A line of a report.
@@ -96,6 +99,7 @@ pub fn check_files(paths: &[PathBuf], kind: Option<Kind>, features: &Features) -
             Kind::Targets => check_targets(path, &mut report),
             Kind::Alertmanager => check_alertmanager_file(path, &mut report),
             Kind::RuleTests => check_tests(path, &mut report),
+            Kind::Own => check_own(path, &mut report),
         }
     }
     report
@@ -121,6 +125,8 @@ pub fn kind_of(path: &Path, text: &str) -> Kind {
         Kind::Rules
     } else if has("route") || has("receivers") {
         Kind::Alertmanager
+    } else if Settings::FILE_KEYS.iter().any(|key| has(key)) {
+        Kind::Own
     } else {
         Kind::Prometheus
     }
@@ -139,6 +145,15 @@ fn kind_of_broken(text: &str) -> Kind {
         }
     }
     Kind::Prometheus
+}
+
+fn check_own(path: &Path, report: &mut Report) {
+    report.say(format!("Checking {}", path.display()));
+    match Settings::new(Mode::Machine).read_file(path) {
+        Ok(()) => report.say(format!("  SUCCESS: {} is valid configuration of Promontory", path.display())),
+        Err(error) => report.fail(&[error]),
+    }
+    report.say("");
 }
 
 fn check_prometheus(path: &Path, features: &Features, report: &mut Report) {

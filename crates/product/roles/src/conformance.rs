@@ -208,19 +208,6 @@ fn file_name(path: &Path) -> String {
 mod tests {
     use super::*;
 
-    fn data() -> Option<PathBuf> {
-        let folder = std::env::var_os("PROMONTORY_CONFORMANCE").map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/conformance"),
-            PathBuf::from,
-        );
-        if folder.join("prometheus/config").is_dir() {
-            return Some(folder);
-        }
-        assert!(std::env::var_os("CI").is_none(), "there is no test data at {}", folder.display());
-        println!("skipped: there is no test data at {}", folder.display());
-        None
-    }
-
     fn hold(result: &SuiteResult, at_least: usize) {
         assert!(
             result.failures.is_empty(),
@@ -234,28 +221,28 @@ mod tests {
 
     #[test]
     fn configuration_files() {
-        if let Some(dir) = data() {
+        if let Some(dir) = testkit::conformance("") {
             hold(&config(&dir.join("prometheus")), 190);
         }
     }
 
     #[test]
     fn rule_file_formats() {
-        if let Some(dir) = data() {
+        if let Some(dir) = testkit::conformance("") {
             hold(&rulefmt(&dir.join("prometheus")), 16);
         }
     }
 
     #[test]
     fn rule_files_of_the_evaluator() {
-        if let Some(dir) = data() {
+        if let Some(dir) = testkit::conformance("") {
             hold(&rules(&dir.join("prometheus")), 15);
         }
     }
 
     #[test]
     fn what_promtool_checks() {
-        if let Some(dir) = data() {
+        if let Some(dir) = testkit::conformance("") {
             hold(&promtool(&dir.join("prometheus")), 50);
         }
     }

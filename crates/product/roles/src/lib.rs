@@ -9,6 +9,7 @@ pub mod check;
 mod collect;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod forward;
 pub mod prometheus_file;
 mod run;
 mod serve;

@@ -138,15 +138,14 @@ async fn start(mut settings: Settings) -> Result<(), StartError> {
     running.apply(&loaded).await;
     running.note_load(&loaded);
     tracing::info!(seconds = format!("{:.3}", started.elapsed_seconds()), "ready");
-    greet(&running.settings, listening);
+    greet(&running.settings, &loaded, listening);
 
     running.obey(asked, signals).await;
 
     tracing::info!("stopping");
     let _ = stop.send(true);
     running.collect.scraper.stop(STOP_TIMEOUT).await;
-    running.alert.rules.stop().await;
-    running.alert.alerting.stop(STOP_TIMEOUT).await;
+    running.alert.stop(STOP_TIMEOUT).await;
     let _ = serving.await;
     let _ = maintenance.await;
     let db = running.store.db.clone();
@@ -218,8 +217,16 @@ impl Running {
         let engine = ask::engine(&settings, &clock);
         let external_url = settings.external_url(listening);
         let collect = collect::start(&settings, writer.clone(), &registry, &clock)?;
-        let alert = alert::start(&settings, loaded, engine.clone(), reader, writer, &external_url, &clock)?;
-        alert::register(&registry, &alert);
+        let alert = alert::start(
+            &settings,
+            loaded,
+            engine.clone(),
+            reader,
+            writer,
+            &external_url,
+            &registry,
+            &clock,
+        )?;
         Ok(Running {
             started_ms: clock.now_ms(),
             reload_succeeded: registry.gauge(
@@ -250,7 +257,10 @@ impl Running {
                 external_url: self.external_url.clone(),
                 listening: self.listening,
             }),
-            rules: Arc::new(EvaluatedRules { rules: self.alert.rules.clone() }),
+            rules: Arc::new(EvaluatedRules {
+                rules: self.alert.rules.clone(),
+                forwarder: self.alert.forward.forwarder.clone(),
+            }),
             status: Arc::new(ProcessStatus {
                 db: self.store.db.clone(),
                 replayed: self.store.replayed.clone(),
@@ -333,7 +343,7 @@ impl Running {
 }
 
 /// What a person reads first.
-fn greet(settings: &Settings, listening: SocketAddr) {
+fn greet(settings: &Settings, loaded: &Loaded, listening: SocketAddr) {
     let url = settings.external_url(listening);
     let what = match (settings.mode, settings.watch_machine) {
         (Mode::Prometheus, _) => "stands in for Prometheus",
@@ -348,7 +358,10 @@ fn greet(settings: &Settings, listening: SocketAddr) {
     if !page::is_embedded() {
         tracing::warn!("this binary was built without its page, for want of Node.js; the APIs work");
     }
-    if settings.alertmanager_config.is_none() && settings.webhook_url.is_none() && settings.machine_alerts {
+    let is_told = settings.alertmanager_config.is_some()
+        || settings.webhook_url.is_some()
+        || loaded.prometheus.as_ref().is_some_and(|file| !file.alerting.alertmanagers.is_empty());
+    if settings.machine_alerts && !is_told {
         tracing::info!(
             "alerts are shown on the page only; to be notified, start with --webhook-url or --alertmanager.config"
         );

@@ -57,17 +57,37 @@ pub(crate) fn router(
             .route(&inside, get(move || async move { Redirect::to(&target) }))
             .nest_service(&prefix, all)
     };
-    all.layer(middleware::from_fn(same_site_only))
+    let known_as: Option<Arc<str>> = settings.external_url.as_deref().map(|url| authority_of(url).into());
+    all.layer(middleware::from_fn_with_state(known_as, same_site_only))
 }
 
 /// Refuses what a page of another site makes a browser send, unless it only reads.
-async fn same_site_only(request: Request, next: Next) -> Response {
+async fn same_site_only(State(known_as): State<Option<Arc<str>>>, request: Request, next: Next) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let site = request.headers().get("sec-fetch-site").and_then(|value| value.to_str().ok());
-    if !reads && matches!(site, Some("cross-site" | "same-site")) {
+    if !reads && is_of_another_site(request.headers(), known_as.as_deref()) {
         return (StatusCode::FORBIDDEN, "a page of another site may not do this\n").into_response();
     }
     next.run(request).await
+}
+
+/// Whether a browser says that a page of another site sends this. Browsers name the relation of the sites
+/// only to `https` and loopback addresses; to others they name the origin alone.
+fn is_of_another_site(headers: &HeaderMap, known_as: Option<&str>) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(site) = text("sec-fetch-site") {
+        return matches!(site, "cross-site" | "same-site");
+    }
+    let Some(origin) = headers.get(header::ORIGIN) else { return false };
+    let origin = origin.to_str().map_or("null", authority_of);
+    let is = |own: Option<&str>| own.is_some_and(|own| own.eq_ignore_ascii_case(origin));
+    !is(text("host")) && !is(known_as)
+}
+
+/// Host and port of a URL.
+fn authority_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
 
 async fn is_ready(State(process): State<Arc<Process>>) -> Response {
@@ -108,10 +128,42 @@ async fn quit(State(process): State<Arc<Process>>) -> Response {
 async fn metrics(State(process): State<Arc<Process>>, headers: HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
     let (protocol, content_type) = exposition::writer::negotiate(accept);
-    let mut out = Vec::with_capacity(16 * 1024);
-    process.own.write(match protocol {
-        ScrapeProtocol::OpenMetricsText1_0_0 => TextWriter::open_metrics(&mut out),
-        _ => TextWriter::new(&mut out),
+    // Computed metrics wait for locks, and those of our process come from files.
+    let written = tokio::task::spawn_blocking(move || {
+        let mut out = Vec::with_capacity(16 * 1024);
+        process.own.write(match protocol {
+            ScrapeProtocol::OpenMetricsText1_0_0 => TextWriter::open_metrics(&mut out),
+            _ => TextWriter::new(&mut out),
+        });
+        out
     });
-    ([(header::CONTENT_TYPE, content_type)], out).into_response()
+    match written.await {
+        Ok(out) => ([(header::CONTENT_TYPE, content_type)], out).into_response(),
+        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written\n").into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_of_another_site_is_told_by_what_browsers_say() {
+        for (pairs, expected) in [
+            (&[][..], false),
+            (&[("sec-fetch-site", "same-origin"), ("origin", "http://x"), ("host", "y")][..], false),
+            (&[("sec-fetch-site", "cross-site")][..], true),
+            (&[("origin", "http://evil.example"), ("host", "mon.lan:9090")][..], true),
+            (&[("origin", "http://mon.lan:9090"), ("host", "mon.lan:9090")][..], false),
+            (&[("origin", "http://known.example"), ("host", "127.0.0.1:9090")][..], false),
+            (&[("origin", "null"), ("host", "mon.lan:9090")][..], true),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.insert(*name, value.parse().unwrap());
+            }
+            let known_as = authority_of("http://known.example/a/b");
+            assert_eq!(is_of_another_site(&headers, Some(known_as)), expected, "{pairs:?}");
+        }
+    }
 }

@@ -70,6 +70,10 @@ pub struct Settings {
     pub rules_grace_period_ms: i64,
     /// How often a firing alert is sent again.
     pub rules_resend_delay_ms: i64,
+    /// Alerts that may wait for one Alertmanager.
+    pub notification_queue_alerts_max: usize,
+    /// Alerts that an Alertmanager gets in one request.
+    pub notification_batch_alerts_max: usize,
     /// The flags as they are shown by `/api/v1/status/flags`.
     pub flags: BTreeMap<String, String>,
 }
@@ -78,6 +82,19 @@ pub struct Settings {
 pub const RETENTION_DEFAULT_MS: i64 = 15 * 24 * 3_600_000;
 
 impl Settings {
+    /// The keys of a `promontory.yml`; none of them is one of another kind of file.
+    pub const FILE_KEYS: [&str; 9] = [
+        "listen",
+        "allow_unauthenticated",
+        "data_dir",
+        "external_url",
+        "webhook_url",
+        "prometheus_config",
+        "alertmanager_config",
+        "retention",
+        "machine",
+    ];
+
     /// The settings of a run without any: this machine, loopback, `./promontory-data`.
     pub fn new(mode: Mode) -> Self {
         let machine = mode == Mode::Machine;
@@ -107,6 +124,8 @@ impl Settings {
             rules_outage_tolerance_ms: 3_600_000,
             rules_grace_period_ms: 600_000,
             rules_resend_delay_ms: 60_000,
+            notification_queue_alerts_max: 10_000,
+            notification_batch_alerts_max: 256,
             flags: BTreeMap::new(),
         }
     }

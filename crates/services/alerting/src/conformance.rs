@@ -1,7 +1,7 @@
 //! Runs upstream's cases against this crate: one suite for each file of `alertmanager/cases`.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use config::Node;
 use config::http_client::PathBase;
@@ -57,20 +57,6 @@ const SUITES: [(&str, Suite); 16] = [
     ("timeinterval_timerange_parse", interval_ranges),
 ];
 const YAML_SUITE: &str = "timeinterval_yaml";
-
-/// The folder with the conformance data: `PROMONTORY_CONFORMANCE`, or beside the workspace.
-/// `None` if it is missing, as on a user's machine; in CI that is a failure.
-pub fn folder() -> Option<PathBuf> {
-    let folder = std::env::var_os("PROMONTORY_CONFORMANCE").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/conformance"),
-        PathBuf::from,
-    );
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    assert!(std::env::var_os("CI").is_none(), "no conformance data in {}", folder.display());
-    None
-}
 
 /// Runs all suites whose files are there, by name.
 pub fn run(folder: &Path) -> BTreeMap<String, SuiteResult> {

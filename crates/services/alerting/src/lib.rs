@@ -7,6 +7,7 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod dispatch;
+pub mod forward;
 pub mod inhibit;
 pub mod journal;
 pub mod matchers;

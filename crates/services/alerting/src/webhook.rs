@@ -170,7 +170,7 @@ pub fn time(at_ms: i64) -> String {
     }
 }
 
-fn push_map<'a>(out: &mut String, pairs: impl Iterator<Item = (&'a str, &'a str)>) {
+pub(crate) fn push_map<'a>(out: &mut String, pairs: impl Iterator<Item = (&'a str, &'a str)>) {
     out.push('{');
     for (at, (name, value)) in pairs.enumerate() {
         if at > 0 {
@@ -184,7 +184,7 @@ fn push_map<'a>(out: &mut String, pairs: impl Iterator<Item = (&'a str, &'a str)
 }
 
 /// A JSON string with the escapes Go chooses, which keep it safe inside HTML.
-fn push_string(out: &mut String, text: &str) {
+pub(crate) fn push_string(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
         match c {

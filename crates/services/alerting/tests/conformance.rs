@@ -1,14 +1,11 @@
 //! Upstream's cases. Which cannot pass yet, and why, is listed here; all others must.
 #![cfg(feature = "conformance")]
 
-use alerting::conformance::{folder, run};
+use alerting::conformance::run;
 
 #[test]
 fn upstream_cases_pass_as_far_as_they_can() {
-    let Some(folder) = folder() else {
-        eprintln!("no conformance data: skipped");
-        return;
-    };
+    let Some(folder) = testkit::conformance("") else { return };
     let mut unexpected = Vec::new();
     for (name, result) in run(&folder) {
         println!("{name}: {} of {}", result.passed, result.total);

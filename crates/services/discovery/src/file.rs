@@ -219,16 +219,7 @@ mod tests {
 
     #[test]
     fn the_files_of_the_conformance_data_read_as_expected() {
-        let folder = std::env::var("PROMONTORY_CONFORMANCE").map_or_else(
-            |_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/conformance"),
-            PathBuf::from,
-        );
-        let folder = folder.join("prometheus/discovery/file/fixtures");
-        if !folder.exists() {
-            assert!(std::env::var("CI").is_err(), "{} is missing", folder.display());
-            println!("skipped: {} is missing", folder.display());
-            return;
-        }
+        let Some(folder) = testkit::conformance("prometheus/discovery/file/fixtures") else { return };
         let (mut good, mut bad) = (0, 0);
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -49,7 +49,7 @@ pub(crate) struct Receiver {
     config: Config,
     writer: Arc<dyn MetricWriter>,
     known: remote_write::KnownSeries,
-    slots: tokio::sync::Semaphore,
+    slots: Arc<tokio::sync::Semaphore>,
     metrics: Metrics,
 }
 
@@ -83,7 +83,7 @@ impl Metrics {
 pub fn router(config: Config, deps: Deps) -> Router {
     let receiver = Receiver {
         known: remote_write::KnownSeries::new(config.known_series_max),
-        slots: tokio::sync::Semaphore::new(config.concurrency_max.max(1)),
+        slots: Arc::new(tokio::sync::Semaphore::new(config.concurrency_max.max(1))),
         metrics: Metrics::new(&deps.registry),
         writer: deps.writer,
         config,

@@ -3,6 +3,7 @@
 //! A known series is found by a hash of its label bytes as they stand in the request; only a new one
 //! has its labels read.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -117,9 +118,14 @@ async fn take(receiver: &Arc<Receiver>, request: Request) -> Result<(), Refused>
         }
     })?;
     let body = body.to_bytes();
-    let _slot = receiver.slots.acquire().await;
+    let slot = receiver.slots.clone().acquire_owned().await;
     let worker = receiver.clone();
-    match tokio::task::spawn_blocking(move || store(&worker, &body)).await {
+    // The slot goes with the work: a client that goes away ends the wait for it, not the work.
+    let work = move || {
+        let _slot = slot;
+        store(&worker, &body)
+    };
+    match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => {
             tracing::error!(%error, "a remote write request failed unexpectedly");
@@ -140,12 +146,23 @@ fn store(receiver: &Receiver, body: &Bytes) -> Result<(), Refused> {
         .decompress_vec(body)
         .map_err(|error| bad_request(format!("not valid snappy: {error}")))?;
     let mut outcome = Outcome::default();
-    write_request(receiver, &decoded, false, &mut outcome)?;
+    let (batch, used) = write_request(receiver, &decoded, None, &mut outcome)?;
     if !outcome.appended.unknown.is_empty() {
-        // Series that the store dropped since they were known: find them anew, once. Samples that
-        // are there already count as taken.
-        outcome = Outcome::default();
-        write_request(receiver, &decoded, true, &mut outcome)?;
+        // Series that the store dropped since they were known: find them anew, once, and them alone:
+        // earlier samples of the others would be out of order by now.
+        let first = std::mem::take(&mut outcome.appended);
+        let histograms = batch.histograms.iter().map(|(series, _, _)| series);
+        let all: Vec<SeriesRef> = batch.refs.iter().chain(histograms).copied().collect();
+        let unknown: HashSet<SeriesRef> =
+            first.unknown.iter().filter_map(|&at| all.get(at as usize).copied()).collect();
+        let hashes = used.iter().filter(|(_, found)| unknown.contains(found)).map(|(hash, _)| *hash);
+        write_request(receiver, &decoded, Some(&hashes.collect()), &mut outcome)?;
+        let second = &mut outcome.appended;
+        second.accepted += first.accepted;
+        second.out_of_order += first.out_of_order;
+        second.duplicate += first.duplicate;
+        second.too_old += first.too_old;
+        second.ticket = second.ticket.max(first.ticket);
     }
     receiver.writer.wait_durable(outcome.appended.ticket)?;
     let appended = &outcome.appended;
@@ -178,14 +195,30 @@ struct Outcome {
     invalid: u64,
 }
 
+/// What a request may hold at once, a float counting 1, a series 4 and a histogram its size: the smallest messages take two bytes and become some hundred.
+const WEIGHT_MAX: usize = 8 << 20;
+
+fn weigh(weight: &mut usize, more: usize) -> Result<(), Refused> {
+    *weight = weight.saturating_add(more);
+    if *weight > WEIGHT_MAX {
+        let message = "the request holds too many series or samples; send it in parts";
+        return Err(Refused(StatusCode::PAYLOAD_TOO_LARGE, message.into()));
+    }
+    Ok(())
+}
+
+/// Writes a request, or of it only these series, which were known and are not any more. Gives what was
+/// written and which series were.
 fn write_request(
     receiver: &Receiver,
     decoded: &[u8],
-    anew: bool,
+    only: Option<&HashSet<u128>>,
     outcome: &mut Outcome,
-) -> Result<(), Refused> {
+) -> Result<(WriteBatch, Vec<(u128, SeriesRef)>), Refused> {
     let known = &receiver.known;
     let mut batch = WriteBatch::default();
+    let mut used = Vec::new();
+    let mut weight = 0;
     // First all series that are known; then, together, those that are not.
     let mut new_series = Vec::new();
     {
@@ -195,8 +228,15 @@ fn write_request(
                 continue;
             };
             let hash = known.hash(series.raw_labels());
-            match refs.get(&hash).filter(|_| !anew) {
-                Some(found) => add_points(&mut batch, *found, &series)?,
+            if only.is_some_and(|only| !only.contains(&hash)) {
+                continue;
+            }
+            weigh(&mut weight, 4)?;
+            match refs.get(&hash).filter(|_| only.is_none()) {
+                Some(found) => {
+                    used.push((hash, *found));
+                    add_points(&mut batch, *found, &series, &mut weight)?;
+                }
                 None => new_series.push((hash, series)),
             }
         }
@@ -224,12 +264,13 @@ fn write_request(
                 outcome.over_limit += series.points().count() as u64;
             } else {
                 refs.insert(hash, found);
-                add_points(&mut batch, found, &series)?;
+                used.push((hash, found));
+                add_points(&mut batch, found, &series, &mut weight)?;
             }
         }
     }
     outcome.appended = append(receiver.writer.as_ref(), &batch)?;
-    Ok(())
+    Ok((batch, used))
 }
 
 fn append(writer: &dyn MetricWriter, batch: &WriteBatch) -> Result<Appended, StorageError> {
@@ -240,12 +281,17 @@ fn add_points(
     batch: &mut WriteBatch,
     found: SeriesRef,
     series: &wire::remote::TimeSeries<'_>,
+    weight: &mut usize,
 ) -> Result<(), Refused> {
     for point in series.points() {
         match point.map_err(|error| bad_request(error.to_string()))? {
-            Point::Sample { timestamp_ms, value } => batch.push(found, timestamp_ms, value),
+            Point::Sample { timestamp_ms, value } => {
+                weigh(weight, 1)?;
+                batch.push(found, timestamp_ms, value);
+            }
             Point::Histogram(message) => {
                 let histogram = message.decode().map_err(|error| bad_request(error.to_string()))?;
+                weigh(weight, histogram.sample_weight())?;
                 batch.histograms.push((found, message.timestamp_ms, Arc::new(histogram)));
             }
             Point::Exemplar(_) => {}

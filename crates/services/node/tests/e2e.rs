@@ -1,7 +1,5 @@
 //! node_exporter's own fixture tree and expected page.
 
-use std::path::PathBuf;
-
 /// Areas whose samples must all hold, and nothing more than they may be there.
 const COMPLETE: &[&str] = &[
     "node_bonding",
@@ -63,16 +61,7 @@ const COMPLETE: &[&str] = &[
 
 #[test]
 fn the_fixture_machine_gives_the_expected_page() {
-    let root = std::env::var_os("PROMONTORY_CONFORMANCE").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../../shared/conformance")),
-        PathBuf::from,
-    );
-    let dir = root.join("node-exporter");
-    if !dir.is_dir() {
-        assert!(std::env::var_os("CI").is_none(), "{} is missing", dir.display());
-        eprintln!("skipped: {} is missing", dir.display());
-        return;
-    }
+    let Some(dir) = testkit::conformance("node-exporter") else { return };
     let result = node::conformance::e2e(&dir);
     println!("{} of {}", result.passed, result.total);
     for (area, (passed, total)) in &result.by_area {

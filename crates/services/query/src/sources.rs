@@ -33,8 +33,17 @@ pub trait Targets: Send + Sync {
 pub trait Rules: Send + Sync {
     /// All groups with their rules and alerts.
     fn groups(&self) -> Vec<RuleGroupView>;
-    /// Where alerts are sent: URLs of receivers.
-    fn alertmanagers(&self) -> Vec<String>;
+    /// Where alerts are sent.
+    fn alertmanagers(&self) -> AlertmanagersView;
+}
+
+/// Alertmanagers, as the URLs that alerts are posted to.
+#[derive(Clone, Debug, Default)]
+pub struct AlertmanagersView {
+    /// Those that get alerts.
+    pub active: Vec<String>,
+    /// Those that relabelling dropped.
+    pub dropped: Vec<String>,
 }
 
 /// Knows the process and its store.

@@ -17,6 +17,19 @@ const TSDB_LIMIT_DEFAULT: usize = 10;
 /// Entries of a list of cardinalities, at most.
 const TSDB_LIMIT_MAX: usize = 10_000;
 
+/// Asks beside the threads that serve: the store's counts wait for its locks, which are held while it
+/// writes to disk.
+async fn ask<T: Send + 'static>(
+    api: &Arc<Api>,
+    what: impl FnOnce(&Api) -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    let api = api.clone();
+    tokio::task::spawn_blocking(move || what(&api)).await.map_err(|_| ApiError {
+        error_type: crate::ErrorType::Internal,
+        message: "the request failed unexpectedly".into(),
+    })
+}
+
 async fn params(api: &Api, request: Request) -> Result<Params, ApiError> {
     Params::read(request, api.config.body_size_max_bytes).await
 }
@@ -210,9 +223,14 @@ pub(crate) async fn alerts(State(api): State<Arc<Api>>) -> Answer {
 }
 
 pub(crate) async fn alertmanagers(State(api): State<Arc<Api>>) -> Answer {
-    let urls = api.deps.sources.rules.alertmanagers();
-    let active: Vec<_> = urls.into_iter().map(|url| serde_json::json!({ "url": url })).collect();
-    success(serde_json::json!({ "activeAlertmanagers": active, "droppedAlertmanagers": [] }))
+    let known = api.deps.sources.rules.alertmanagers();
+    let list = |urls: Vec<String>| -> Vec<_> {
+        urls.into_iter().map(|url| serde_json::json!({ "url": url })).collect()
+    };
+    success(serde_json::json!({
+        "activeAlertmanagers": list(known.active),
+        "droppedAlertmanagers": list(known.dropped),
+    }))
 }
 
 pub(crate) async fn config(State(api): State<Arc<Api>>) -> Answer {
@@ -224,7 +242,7 @@ pub(crate) async fn flags(State(api): State<Arc<Api>>) -> Answer {
 }
 
 pub(crate) async fn runtime(State(api): State<Arc<Api>>) -> Answer {
-    success(api.deps.sources.status.runtime())
+    success(ask(&api, |api| api.deps.sources.status.runtime()).await?)
 }
 
 pub(crate) async fn build(State(api): State<Arc<Api>>) -> Answer {
@@ -241,11 +259,12 @@ pub(crate) async fn tsdb(State(api): State<Arc<Api>>, request: Request) -> Answe
             Ok(_) => return Err(ApiError::bad_data(format!("limit must not exceed {TSDB_LIMIT_MAX}"))),
         },
     };
-    success(api.deps.sources.status.tsdb(limit))
+    success(ask(&api, move |api| api.deps.sources.status.tsdb(limit)).await?)
 }
 
 pub(crate) async fn blocks(State(api): State<Arc<Api>>) -> Answer {
-    success(serde_json::json!({ "blocks": api.deps.sources.status.blocks() }))
+    let blocks = ask(&api, |api| api.deps.sources.status.blocks()).await?;
+    success(serde_json::json!({ "blocks": blocks }))
 }
 
 pub(crate) async fn wal_replay(State(api): State<Arc<Api>>) -> Answer {

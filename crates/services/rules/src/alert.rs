@@ -89,6 +89,28 @@ impl Alerts {
         Alerts { hold_ms, keep_firing_ms, alerts: BTreeMap::new() }
     }
 
+    /// The same alerts for a rule whose durations have changed.
+    pub(crate) fn with_durations(self, hold_ms: i64, keep_firing_ms: i64) -> Self {
+        Alerts { hold_ms, keep_firing_ms, alerts: self.alerts }
+    }
+
+    /// Moves all times along with a clock that was set.
+    pub(crate) fn shift(&mut self, by_ms: i64) {
+        for alert in self.alerts.values_mut() {
+            for at_ms in [
+                &mut alert.active_at_ms,
+                &mut alert.fired_at_ms,
+                &mut alert.resolved_at_ms,
+                &mut alert.keep_firing_since_ms,
+                &mut alert.last_sent_at_ms,
+            ] {
+                if *at_ms != 0 {
+                    *at_ms += by_ms;
+                }
+            }
+        }
+    }
+
     /// Takes in what an evaluation at `at_ms` found: alerts begin, go on, fire, end.
     pub(crate) fn evaluate(&mut self, found: Vec<Found>, at_ms: i64) {
         let mut present: std::collections::BTreeSet<Labels> = Default::default();
@@ -161,7 +183,8 @@ impl Alerts {
     ) {
         let hold_ms = self.hold_ms;
         let Some(alert) = self.alerts.get_mut(labels) else { return };
-        if alert.state == AlertState::Inactive {
+        // Only what begins with this evaluation may have begun before.
+        if alert.state == AlertState::Inactive || alert.active_at_ms != now_ms {
             return;
         }
         let remaining_ms = hold_ms - (seen_at_ms - active_at_ms);

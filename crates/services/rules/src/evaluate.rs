@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use model::Labels;
-use model::storage::MetricReader;
+use model::storage::{MetricReader, TimeRange};
+use model::{Labels, Matcher, Samples};
 use promql::{Engine, Expr, Features, QueryLimits, SampleValue, Value};
 
 /// One series of an answer.
@@ -25,6 +25,17 @@ impl Sampled {
     }
 }
 
+/// The last sample of a series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LastSample {
+    /// The series' labels.
+    pub labels: Labels,
+    /// The sample's time, milliseconds since the epoch.
+    pub at_ms: i64,
+    /// Its value; the staleness marker if the series ended.
+    pub value: f64,
+}
+
 /// Answers expressions at one time. Blocks while it works.
 pub trait Evaluate: Send + Sync {
     /// The value of an expression; a scalar counts as one series without labels.
@@ -32,6 +43,12 @@ pub trait Evaluate: Send + Sync {
 
     /// The value of a text that is parsed first: what `query` in a template asks.
     fn query(&self, text: &str, at_ms: i64) -> Result<Vec<Sampled>, String>;
+
+    /// The last samples within a range of the series that match, as they are stored. What has no series
+    /// has none.
+    fn last(&self, _matchers: &[Matcher], _range: TimeRange) -> Result<Vec<LastSample>, String> {
+        Ok(Vec::new())
+    }
 }
 
 /// Answers from metrics.
@@ -64,5 +81,18 @@ impl Evaluate for MetricsEvaluator {
     fn query(&self, text: &str, at_ms: i64) -> Result<Vec<Sampled>, String> {
         let expr = promql::parse(text, &self.features).map_err(|error| error.to_string())?;
         self.instant(&expr, text, at_ms)
+    }
+
+    fn last(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<LastSample>, String> {
+        let mut found = Vec::new();
+        let mut samples = Samples::default();
+        for series in self.reader.select(range, matchers).map_err(|error| error.to_string())? {
+            samples.clear();
+            series.read(&mut samples).map_err(|error| error.to_string())?;
+            if let (Some(at_ms), Some(value)) = (samples.timestamps_ms.last(), samples.values.last()) {
+                found.push(LastSample { labels: series.labels().clone(), at_ms: *at_ms, value: *value });
+            }
+        }
+        Ok(found)
     }
 }

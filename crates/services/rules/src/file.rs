@@ -64,6 +64,13 @@ impl RuleSpec {
             RuleKind::Record(name) | RuleKind::Alert { name, .. } => name,
         }
     }
+
+    /// Whether it is the same rule, perhaps with another expression or other texts.
+    pub(crate) fn is_same_rule(&self, other: &RuleSpec) -> bool {
+        std::mem::discriminant(&self.kind) == std::mem::discriminant(&other.kind)
+            && self.name() == other.name()
+            && self.labels == other.labels
+    }
 }
 
 /// Defaults that a file's groups fall back on.

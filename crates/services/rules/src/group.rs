@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use base::clock::Clock;
 use model::alert::Alert;
-use model::storage::{MetricWriter, SeriesRef, StorageError, WriteBatch};
-use model::{Labels, METRIC_NAME, stale_nan};
+use model::storage::{MetricWriter, SeriesRef, StorageError, TimeRange, WriteBatch};
+use model::{Labels, METRIC_NAME, Matcher, is_stale_nan, stale_nan};
 use promql::SampleValue;
 
 use crate::alert::{ActiveAlert, Alerts, Found};
@@ -14,6 +14,10 @@ use crate::evaluate::Sampled;
 use crate::file::{GroupSpec, RuleKind, RuleSpec};
 use crate::template::{self, Context};
 use crate::{Config, Deps};
+
+/// Evaluations of a new rule after which its alerts are no longer restored: at the first, some
+/// targets have not been scraped yet.
+const RESTORES: u8 = 2;
 
 /// Whether a rule works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +82,8 @@ pub struct GroupStatus {
 struct Rule {
     spec: RuleSpec,
     alerts: Alerts,
-    restored: bool,
+    /// Evaluations at which alerts that are new may still have begun before a restart.
+    restores_left: u8,
     /// Series of the last evaluation, by which a vanished one is marked as ended.
     series: HashMap<Labels, SeriesRef>,
     health: Health,
@@ -94,30 +99,42 @@ pub(crate) struct Group {
     evaluation_seconds: f64,
     last_evaluation_ms: i64,
     pub(crate) missed: u64,
+    /// Series of rules that a reload removed; they end after the next evaluation unless another rule
+    /// goes on with them.
+    ended: HashMap<Labels, SeriesRef>,
 }
 
 impl Group {
     pub(crate) fn new(spec: GroupSpec) -> Self {
         let rules = spec.rules.iter().cloned().map(Rule::new).collect();
-        Group { spec, rules, evaluation_seconds: 0.0, last_evaluation_ms: 0, missed: 0 }
+        Group {
+            spec,
+            rules,
+            evaluation_seconds: 0.0,
+            last_evaluation_ms: 0,
+            missed: 0,
+            ended: HashMap::new(),
+        }
     }
 
-    /// Takes over the state of the rules that are the same in a group before a reload.
+    /// Takes over the state of the group before a reload. As in Prometheus a rule is the same as long as
+    /// its name and labels are: it keeps its alerts and series when its expression or a text changes.
     pub(crate) fn take_over(&mut self, mut old: Group) {
         self.last_evaluation_ms = old.last_evaluation_ms;
+        let mut changed = Vec::new();
         for rule in &mut self.rules {
-            if let Some(at) = old.rules.iter().position(|known| known.spec == rule.spec) {
-                *rule = old.rules.swap_remove(at);
+            match old.rules.iter().position(|known| known.spec == rule.spec) {
+                Some(at) => *rule = old.rules.remove(at),
+                None => changed.push(rule),
             }
         }
-        // What the remaining old rules wrote ends: the next evaluation marks it.
-        if let Some(first) = self.rules.first_mut() {
-            for rule in old.rules {
-                for (labels, series) in rule.series {
-                    first.series.entry(labels).or_insert(series);
-                }
+        for rule in changed {
+            if let Some(at) = old.rules.iter().position(|known| known.spec.is_same_rule(&rule.spec)) {
+                rule.go_on(old.rules.remove(at));
             }
         }
+        self.ended = old.ended;
+        self.ended.extend(old.rules.into_iter().flat_map(|rule| rule.series));
     }
 
     /// Milliseconds by which this group's evaluations lie after the multiples of its interval: spread
@@ -143,24 +160,57 @@ impl Group {
     /// Evaluates all rules for the scheduled time `at_ms`. Blocks while it works.
     pub(crate) fn evaluate(&mut self, at_ms: i64, deps: &Deps, config: &Config) {
         let mark = deps.clock.mark();
+        let back_ms = self.last_evaluation_ms - at_ms;
         for rule in &mut self.rules {
+            if back_ms >= 0 && self.last_evaluation_ms != 0 {
+                // The clock was set back: what was measured with it moves along, or nothing would be
+                // sent until it is as late again.
+                rule.alerts.shift(-back_ms);
+            }
             rule.run(at_ms, &self.spec, deps, config);
         }
+        self.end_removed(at_ms - self.spec.query_offset_ms, deps);
         self.evaluation_seconds = mark.elapsed_seconds();
         self.last_evaluation_ms = at_ms;
     }
 
     /// Writes the end of everything that the rules recorded.
     pub(crate) fn end(&mut self, at_ms: i64, deps: &Deps) {
+        self.end_removed(at_ms, deps);
         for rule in &mut self.rules {
             if let Err(error) = rule.write(Vec::new(), at_ms, deps) {
                 tracing::warn!(group = self.spec.name, %error, "cannot mark the series of a removed group as ended");
             }
         }
     }
+
+    /// Writes the end of what removed rules recorded and no other rule goes on with. After the rules: a
+    /// marker that came before a sample of the same time would keep it out.
+    fn end_removed(&mut self, at_ms: i64, deps: &Deps) {
+        let mut ended = std::mem::take(&mut self.ended);
+        ended.retain(|labels, _| !self.rules.iter().any(|rule| rule.series.contains_key(labels)));
+        let mut batch = WriteBatch::default();
+        for series in ended.values() {
+            batch.push(*series, at_ms, stale_nan());
+        }
+        if !batch.is_empty()
+            && let Err(error) = deps.writer.append(&batch)
+        {
+            tracing::warn!(group = self.spec.name, %error, "cannot mark the series of a removed rule as ended");
+            self.ended = ended;
+        }
+    }
 }
 
 impl Rule {
+    /// Takes over alerts and series of the rule as it was before a reload.
+    fn go_on(&mut self, old: Rule) {
+        let (hold_ms, keep_firing_ms) = (self.hold_ms(), self.keep_firing_ms());
+        self.alerts = old.alerts.with_durations(hold_ms, keep_firing_ms);
+        self.restores_left = old.restores_left;
+        self.series = old.series;
+    }
+
     fn new(spec: RuleSpec) -> Self {
         let alerts = match &spec.kind {
             RuleKind::Alert { hold_ms, keep_firing_ms, .. } => Alerts::new(*hold_ms, *keep_firing_ms),
@@ -169,7 +219,7 @@ impl Rule {
         Rule {
             spec,
             alerts,
-            restored: false,
+            restores_left: RESTORES,
             series: HashMap::new(),
             health: Health::Unknown,
             last_error: String::new(),
@@ -222,12 +272,12 @@ impl Rule {
             RuleKind::Record(name) => self.recorded(name, found, group.limit)?,
             RuleKind::Alert { name, annotations, .. } => {
                 let (name, annotations) = (name.clone(), annotations.clone());
-                self.alert(&name, &annotations, found, asked_at_ms, group.limit, deps, config)?
+                self.alert(&name, &annotations, found, at_ms, group, deps, config)?
             }
         };
-        self.write(rows, asked_at_ms, deps).map_err(|error| error.to_string())?;
+        // Told before it is written: a store that takes nothing, on a full disk, must not hold alerts back.
         self.send(at_ms, group, deps, config);
-        Ok(())
+        self.write(rows, asked_at_ms, deps).map_err(|error| error.to_string())
     }
 
     fn recorded(&self, name: &str, found: Vec<Sampled>, limit: usize) -> Result<Vec<Sampled>, String> {
@@ -257,13 +307,13 @@ impl Rule {
         annotations: &Labels,
         found: Vec<Sampled>,
         at_ms: i64,
-        limit: usize,
+        group: &GroupSpec,
         deps: &Deps,
         config: &Config,
     ) -> Result<Vec<Sampled>, String> {
         let context = Context {
             evaluate: deps.evaluate.clone(),
-            at_ms,
+            at_ms: at_ms - group.query_offset_ms,
             external_labels: config.external_labels.clone(),
             external_url: config.external_url.clone(),
         };
@@ -286,14 +336,20 @@ impl Rule {
             }
         }
         self.alerts.evaluate(alerts.into_values().collect(), at_ms);
-        let count = self.alerts.active().count();
+        let (count, limit) = (self.alerts.active().count(), group.limit);
         if limit > 0 && count > limit {
             self.alerts = Alerts::new(self.hold_ms(), self.keep_firing_ms());
             return Err(format!("exceeded limit of {limit} with {count} alerts"));
         }
-        if !self.restored {
-            self.restore(name, at_ms, deps, config)?;
-            self.restored = true;
+        if self.restores_left > 0 {
+            self.restores_left -= 1;
+            if let Err(error) = self.restore(name, at_ms, deps, config) {
+                tracing::warn!(
+                    alert = name,
+                    error,
+                    "cannot tell since when alerts are active; they begin anew"
+                );
+            }
         }
         Ok(self.alerts.active().flat_map(|alert| alert_series(name, alert)).collect())
     }
@@ -317,23 +373,16 @@ impl Rule {
         if self.hold_ms() == 0 || self.alerts.active().next().is_none() {
             return Ok(());
         }
-        let quoted = model::labels::Quoted(name);
-        let selector = format!("ALERTS_FOR_STATE{{alertname={quoted}}}");
-        let window = base::units::format_duration_ms(config.outage_tolerance_ms);
+        let matchers = [Matcher::equal(METRIC_NAME, "ALERTS_FOR_STATE"), Matcher::equal("alertname", name)];
         // The evaluation under way has not been written yet: what is there is from before.
-        let began = deps.evaluate.query(&format!("last_over_time({selector}[{window}])"), at_ms - 1)?;
-        let seen = deps.evaluate.query(&format!("timestamp({selector})"), at_ms - 1)?;
-        let seen_fallback =
-            deps.evaluate.query(&format!("max_over_time(timestamp({selector})[{window}:15s])"), at_ms - 1)?;
-        let seen_at = |labels: &Labels| -> Option<i64> {
-            let found = seen.iter().chain(&seen_fallback).find(|sample| sample.labels == *labels);
-            found.map(|sample| (sample.float() * 1000.0) as i64)
-        };
-        for sample in began {
-            let labels = sample.labels.without_metric_name();
-            let Some(seen_ms) = seen_at(&labels) else { continue };
-            let active_at_ms = (sample.float() * 1000.0) as i64;
-            self.alerts.restore(&labels, active_at_ms, seen_ms, at_ms, config.grace_period_ms);
+        let range = TimeRange { start_ms: at_ms - config.outage_tolerance_ms, end_ms: at_ms - 1 };
+        for last in deps.evaluate.last(&matchers, range)? {
+            if is_stale_nan(last.value) {
+                continue; // It had ended by then: what begins now is a new alert.
+            }
+            let labels = last.labels.without_metric_name();
+            let active_at_ms = (last.value * 1000.0) as i64;
+            self.alerts.restore(&labels, active_at_ms, last.at_ms, at_ms, config.grace_period_ms);
         }
         Ok(())
     }
@@ -372,8 +421,15 @@ impl Rule {
             in_batch.push(labels.clone());
         }
         in_batch.extend(histograms_at);
-        self.series = now;
-        append(&batch, &in_batch, &mut self.series, deps.writer.as_ref())
+        let ended = std::mem::replace(&mut self.series, now);
+        let written = append(&batch, &in_batch, &mut self.series, deps.writer.as_ref());
+        if written.is_err() {
+            // Their markers are still to be written.
+            for (labels, series) in ended {
+                self.series.entry(labels).or_insert(series);
+            }
+        }
+        written
     }
 
     fn send(&mut self, now_ms: i64, group: &GroupSpec, deps: &Deps, config: &Config) {
@@ -454,3 +510,7 @@ fn alert_series(name: &str, alert: &ActiveAlert) -> [Sampled; 2] {
         Sampled { labels: for_state, value: SampleValue::Float((alert.active_at_ms / 1000) as f64) },
     ]
 }
+
+#[cfg(test)]
+#[path = "group_tests.rs"]
+mod tests;

@@ -28,8 +28,15 @@ struct Shared {
     slots: Arc<Semaphore>,
 }
 
+/// File and name.
+type Key = (String, String);
+
 struct Running {
+    key: Key,
     group: Arc<Mutex<Group>>,
+    /// How the group was after its last evaluation. The group itself is locked while its rules are
+    /// evaluated, which may take minutes.
+    shown: Arc<RwLock<Arc<GroupStatus>>>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -50,45 +57,57 @@ impl Rules {
 }
 
 impl Handle {
-    /// Replaces the groups. Rules that stay the same keep their alerts; what vanished ends.
+    /// Replaces the groups. Rules that stay the same keep their alerts; what vanished ends. Does not
+    /// wait for evaluations under way: a group goes on when its predecessor has come to its end.
     pub fn apply(&self, config: Config) {
         let mut running = self.0.running.lock();
-        let mut old: HashMap<(String, String), Running> = HashMap::new();
+        let mut old: HashMap<Key, Running> = HashMap::new();
         for entry in running.drain(..) {
-            let key = {
-                let group = entry.group.lock();
-                (group.spec.file.clone(), group.spec.name.clone())
-            };
             let _ = entry.stop.send(true);
-            old.insert(key, entry);
+            old.insert(entry.key.clone(), entry);
         }
         *self.0.config.write() = Arc::new(config.clone());
         for spec in config.groups {
             let key = (spec.file.clone(), spec.name.clone());
-            let mut group = Group::new(spec);
-            if let Some(before) = old.remove(&key) {
-                let mut guard = before.group.lock();
-                let empty = Group::new(guard.spec.clone());
-                group.take_over(std::mem::replace(&mut *guard, empty));
-            }
-            running.push(self.spawn(group));
+            let before = old.remove(&key);
+            running.push(self.spawn(key, Group::new(spec), before));
         }
         drop(running);
         let now_ms = self.0.deps.clock.now_ms();
         for (_, removed) in old {
             let shared = self.0.clone();
-            tokio::task::spawn_blocking(move || removed.group.lock().end(now_ms, &shared.deps));
+            tokio::spawn(async move {
+                let _ = removed.task.await;
+                let ended =
+                    tokio::task::spawn_blocking(move || removed.group.lock().end(now_ms, &shared.deps));
+                let _ = ended.await;
+            });
         }
     }
 
-    fn spawn(&self, group: Group) -> Running {
+    fn spawn(&self, key: Key, group: Group, before: Option<Running>) -> Running {
         let (stop, mut stopped) = watch::channel(false);
         let shared = self.0.clone();
         let interval_ms = group.spec.interval_ms.max(1);
         let offset_ms = group.offset_ms();
+        let shown = match &before {
+            Some(before) => before.shown.read().clone(),
+            None => Arc::new(group.status()),
+        };
+        let shown = Arc::new(RwLock::new(shown));
         let group = Arc::new(Mutex::new(group));
-        let evaluated = group.clone();
+        let (evaluated, published) = (group.clone(), shown.clone());
         let task = tokio::spawn(async move {
+            if let Some(before) = before {
+                // From here on nobody else has the old group, so that no lock is waited for.
+                let _ = before.task.await;
+                let mut old = before.group.lock();
+                let empty = Group::new(old.spec.clone());
+                let old = std::mem::replace(&mut *old, empty);
+                let mut group = evaluated.lock();
+                group.take_over(old);
+                *published.write() = Arc::new(group.status());
+            }
             let clock = shared.deps.clock.clone();
             let mut at_ms = next_after(clock.now_ms(), interval_ms, offset_ms);
             loop {
@@ -105,11 +124,18 @@ impl Handle {
                     }
                     continue;
                 }
-                let Ok(slot) = shared.slots.clone().acquire_owned().await else { return };
-                let (worker, group) = (shared.clone(), evaluated.clone());
+                let slot = tokio::select! {
+                    biased;
+                    _ = stopped.wait_for(|stop| *stop) => return,
+                    slot = shared.slots.clone().acquire_owned() => slot,
+                };
+                let Ok(slot) = slot else { return };
+                let (worker, group, published) = (shared.clone(), evaluated.clone(), published.clone());
                 let done = tokio::task::spawn_blocking(move || {
                     let config = worker.config.read().clone();
-                    group.lock().evaluate(at_ms, &worker.deps, &config);
+                    let mut group = group.lock();
+                    group.evaluate(at_ms, &worker.deps, &config);
+                    *published.write() = Arc::new(group.status());
                 });
                 if let Err(error) = done.await {
                     tracing::error!(%error, "the evaluation of a group panicked");
@@ -123,14 +149,14 @@ impl Handle {
                 at_ms = next.max(at_ms + 1);
             }
         });
-        Running { group, stop, task }
+        Running { key, group, shown, stop, task }
     }
 
-    /// All groups and how they are, in the order of the files.
+    /// All groups and how they were after their last evaluations, in the order of the files.
     pub fn groups(&self) -> Vec<GroupStatus> {
-        let groups: Vec<Arc<Mutex<Group>>> =
-            self.0.running.lock().iter().map(|running| running.group.clone()).collect();
-        groups.iter().map(|group| group.lock().status()).collect()
+        let shown: Vec<Arc<GroupStatus>> =
+            self.0.running.lock().iter().map(|running| running.shown.read().clone()).collect();
+        shown.iter().map(|status| GroupStatus::clone(status)).collect()
     }
 
     /// Stops, after the evaluations under way.
@@ -167,3 +193,7 @@ mod tests {
         assert_eq!(next_after(106_999, 15_000, 2_000), 107_000);
     }
 }
+
+#[cfg(test)]
+#[path = "manager_tests.rs"]
+mod slow_tests;

@@ -26,20 +26,6 @@ fn job(global: &str, job: &str) -> Result<Config> {
     Config::decode(&Node::parse(job)?, &global, &base)
 }
 
-fn conformance() -> Option<PathBuf> {
-    let folder = std::env::var("PROMONTORY_CONFORMANCE").map_or_else(
-        |_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/conformance"),
-        PathBuf::from,
-    );
-    let folder = folder.join("prometheus/config");
-    if folder.exists() {
-        return Some(folder);
-    }
-    assert!(std::env::var("CI").is_err(), "{} is missing", folder.display());
-    println!("skipped: {} is missing", folder.display());
-    None
-}
-
 /// Files whose errors stand in other sections or inside a discovery's own settings.
 const OTHERS: [&str; 27] = [
     "rules",
@@ -73,7 +59,7 @@ const OTHERS: [&str; 27] = [
 
 #[test]
 fn bad_files_are_refused_with_the_known_texts() {
-    let Some(folder) = conformance() else { return };
+    let Some(folder) = testkit::conformance("prometheus/config") else { return };
     let text = std::fs::read_to_string(folder.join("expected-errors.json")).unwrap();
     // JSON is read as YAML here: its strings use no escapes that differ.
     let cases = Node::parse(&text).unwrap();
@@ -101,7 +87,7 @@ fn bad_files_are_refused_with_the_known_texts() {
 
 #[test]
 fn good_files_are_accepted() {
-    let Some(folder) = conformance() else { return };
+    let Some(folder) = testkit::conformance("prometheus/config") else { return };
     let mut failed = Vec::new();
     for entry in std::fs::read_dir(folder.join("testdata")).unwrap() {
         let path = entry.unwrap().path();

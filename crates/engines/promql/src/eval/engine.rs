@@ -331,9 +331,12 @@ impl<'q> Evaluator<'q> {
             let once = Env { steps: Steps::instant(env.steps.start_ms), ..env };
             let mut rows = self.rows(expr, once)?;
             for row in &mut rows {
+                // Before the memory is taken.
+                let weight = row.cells.weight().saturating_mul(env.steps.count as u64);
+                row.charge = self.budget.charge(weight, row_bytes(env.steps.count))?;
                 row.cells = row.cells.broadcast(env.steps.count);
             }
-            self.charge(&mut rows)?;
+            self.budget.check()?;
             return Ok(Box::new(Ready(rows)));
         }
         match expr {
@@ -511,6 +514,7 @@ impl<'q> Evaluator<'q> {
         let mut samples = model::sample::Samples::default();
         let mut split = super::leaf::Split::default();
         let mut out = Vec::new();
+        let mut charges = Vec::new();
         let feed = Feed::Store(series);
         for at in 0..feed.len() {
             self.budget.check()?;
@@ -545,6 +549,12 @@ impl<'q> Evaluator<'q> {
             }
             points.sort_by_key(|(time, _)| *time);
             self.budget.count_looked_at(points.len() as u64);
+            let weight = |(_, value): &(i64, SampleValue)| match value {
+                SampleValue::Float(_) => 1,
+                SampleValue::Histogram(histogram) => histogram.sample_weight() as u64,
+            };
+            let bytes = points.len() as u64 * size_of::<(i64, SampleValue)>() as u64;
+            charges.push(self.budget.charge(points.iter().map(weight).sum(), bytes)?);
             if !points.is_empty() {
                 out.push((MatrixSeries { labels: feed.labels(at).clone(), points }, false));
             }

@@ -1,12 +1,15 @@
 //! Operators on two vectors: matching series by labels, `group_left`, `fill`, set operators.
 
+use std::sync::Arc;
+
 use model::labels::Labels;
 
 use super::QueryError;
 use super::annotations::Notes;
 use super::binary::{Operand, Outcome, changes_meaning, operation, scalar_operation};
+use super::budget::Budget;
 use super::engine::{Env, Evaluator};
-use super::rows::{FastMap, Ready, Rows, has_equal_labels, label_key, merge_equal};
+use super::rows::{FastMap, Ready, Rows, has_equal_labels, label_key, merge_equal, row_bytes};
 use super::value::{Cell, Cells, Row, is_absent, is_metadata_label};
 use crate::ast::{Binary, BinaryOp, Cardinality, VectorMatching};
 
@@ -77,7 +80,8 @@ impl<'q> Evaluator<'q> {
             }
             _ => {
                 let delayed = self.options.delayed_name_removal;
-                let mut matcher = Matcher { binary, matching, steps, delayed, notes: &mut self.notes };
+                let (notes, budget) = (&mut self.notes, self.budget);
+                let mut matcher = Matcher { binary, matching, steps, delayed, notes, budget };
                 let mut out = matcher.run(&left, &right)?;
                 self.charge(&mut out)?;
                 out
@@ -129,6 +133,7 @@ struct Matcher<'a> {
     steps: usize,
     delayed: bool,
     notes: &'a mut Notes,
+    budget: &'a Arc<Budget>,
 }
 
 /// A row of the result, and at which steps a match fell on it, kept or not.
@@ -198,7 +203,8 @@ impl Matcher<'_> {
                                 }
                                 at => &one[at as usize].labels,
                             };
-                            let place = self.place(&many_row.labels, one_labels, &mut places, &mut results);
+                            let place =
+                                self.place(&many_row.labels, one_labels, &mut places, &mut results)?;
                             target = Some((partner, place));
                             place
                         }
@@ -224,9 +230,11 @@ impl Matcher<'_> {
                             continue;
                         }
                         let Some(cell) = self.apply(Operand::Float(fill), value, swapped) else { continue };
-                        let place = *target.get_or_insert_with(|| {
-                            self.place(&labels, &one_row.labels, &mut places, &mut results)
-                        });
+                        let place = match target {
+                            Some(place) => place,
+                            None => self.place(&labels, &one_row.labels, &mut places, &mut results)?,
+                        };
+                        target = Some(place);
                         self.store(&mut results[place], step, cell, &mut matched)?;
                     }
                 }
@@ -326,14 +334,19 @@ impl Matcher<'_> {
         one: &Labels,
         places: &mut FastMap<Labels, usize>,
         results: &mut Vec<Out>,
-    ) -> usize {
+    ) -> Result<usize, QueryError> {
         let labels = self.result_labels(many, one);
-        *places.entry(labels.clone()).or_insert_with(|| {
-            let drop_name = self.delayed && self.binary.return_bool;
-            let row = Row::new(labels, drop_name, Cells::absent(self.steps));
-            results.push(Out { row, matched: vec![false; self.steps] });
-            results.len() - 1
-        })
+        if let Some(place) = places.get(&labels) {
+            return Ok(*place);
+        }
+        // There may be a row of the result for every step of a row.
+        self.budget.check()?;
+        let charge = self.budget.charge(0, row_bytes(self.steps) + self.steps as u64)?;
+        let drop_name = self.delayed && self.binary.return_bool;
+        let row = Row { charge, ..Row::new(labels.clone(), drop_name, Cells::absent(self.steps)) };
+        places.insert(labels, results.len());
+        results.push(Out { row, matched: vec![false; self.steps] });
+        Ok(results.len() - 1)
     }
 
     fn result_labels(&self, many: &Labels, one: &Labels) -> Labels {

@@ -9,7 +9,7 @@ use super::annotations::Note;
 
 use super::engine::{Env, Evaluator, unexpected, unparen};
 use super::functions::quantile::quantile_of;
-use super::rows::{FastMap, Ready};
+use super::rows::{FastMap, Ready, row_bytes};
 use super::value::{Cell, Cells, Row};
 use crate::ast::{Aggregate, AggregateOp, Expr};
 
@@ -250,10 +250,17 @@ impl Evaluator<'_> {
                 };
                 builder.set(label, &text);
                 let labels = group_labels(&builder.build(), &names, aggregate.without);
-                let place = *places.entry(labels.clone()).or_insert_with(|| {
-                    out.push(Row::new(labels, false, Cells::absent(env.steps.count)));
-                    out.len() - 1
-                });
+                let place = match places.get(&labels) {
+                    Some(place) => *place,
+                    None => {
+                        self.budget.check()?;
+                        let charge = self.budget.charge(0, row_bytes(env.steps.count))?;
+                        let cells = Cells::absent(env.steps.count);
+                        out.push(Row { charge, ..Row::new(labels.clone(), false, cells) });
+                        places.insert(labels, out.len() - 1);
+                        out.len() - 1
+                    }
+                };
                 last = bits.map(|bits| (bits, place));
                 count_up(&mut out[place].cells, step);
             }

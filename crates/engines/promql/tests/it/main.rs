@@ -9,19 +9,6 @@ use std::path::PathBuf;
 
 use promql::conformance::{SuiteResult, mixins, must_parse, parse_cases, script, script_engine};
 
-/// The conformance data, or `None` with a note where they are missing; in CI they must be there.
-fn conformance_dir() -> Option<PathBuf> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../..");
-    let dir = std::env::var_os("PROMONTORY_CONFORMANCE")
-        .map_or_else(|| root.join("../shared/conformance"), PathBuf::from);
-    if dir.is_dir() {
-        return Some(dir);
-    }
-    assert!(std::env::var_os("CI").is_none(), "no conformance data in {}", dir.display());
-    eprintln!("skipped: no conformance data in {}", dir.display());
-    None
-}
-
 fn assert_all_pass(result: &SuiteResult) {
     let failures = result.failures.join("\n");
     assert_eq!(result.passed, result.total, "{failures}\n{} of {} pass", result.passed, result.total);
@@ -29,14 +16,14 @@ fn assert_all_pass(result: &SuiteResult) {
 
 #[test]
 fn mistakes_are_reported_in_the_words_of_prometheus() {
-    if let Some(dir) = conformance_dir() {
+    if let Some(dir) = testkit::conformance("") {
         assert_all_pass(&parse_cases(&dir.join("promql")));
     }
 }
 
 #[test]
 fn every_expression_of_the_corpora_parses_and_survives_printing() {
-    if let Some(dir) = conformance_dir() {
+    if let Some(dir) = testkit::conformance("") {
         assert_all_pass(&must_parse(&dir));
     }
 }
@@ -46,7 +33,7 @@ const SCRIPT_FLOOR: usize = 1_770;
 
 #[test]
 fn scripts_of_prometheus_evaluate_as_in_prometheus() {
-    let Some(dir) = conformance_dir() else { return };
+    let Some(dir) = testkit::conformance("") else { return };
     let mut files: Vec<PathBuf> = std::fs::read_dir(dir.join("promql/scripts"))
         .expect("the folder of scripts")
         .map(|entry| entry.expect("an entry").path())
@@ -73,7 +60,7 @@ fn scripts_of_prometheus_evaluate_as_in_prometheus() {
 
 #[test]
 fn every_expression_of_the_default_dashboards_and_rules_evaluates() {
-    if let Some(dir) = conformance_dir() {
+    if let Some(dir) = testkit::conformance("") {
         assert_all_pass(&mixins(&dir));
     }
 }

@@ -75,6 +75,8 @@ impl Replay for HeadReplay<'_> {
             }
             // Numbers ascend in a whole log.
             None if id >= index.next_id() && id != u32::MAX => {
+                // An earlier run of the program may have known another series by this number.
+                self.aliases.remove(&id);
                 insert_series(&mut index, &mut head.pages.write(), id, hash, &labels);
             }
             None => {}

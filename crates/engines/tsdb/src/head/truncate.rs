@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use model::Labels;
 use model::storage::TimeRange;
 
-use super::page::PAGE_SERIES;
+use super::page::{PAGE_SERIES, PageCursor};
 use super::{Head, add};
 use crate::error::Error;
 use crate::series::ChunkHandle;
@@ -20,20 +20,20 @@ impl Head {
     /// The oldest block range of the head, start and end (exclusive), if it is time to make it a
     /// block: when the head spans more than one and a half ranges. Samples from the future do not
     /// hasten it.
-    pub(crate) fn range_to_cut(&self, now_ms: i64) -> Option<(i64, i64)> {
+    ///
+    /// From then on samples before its end are refused, so that what is there does not change and nothing
+    /// older comes between the two.
+    pub(crate) fn begin_cut(&self, now_ms: i64) -> Option<(i64, i64)> {
+        let _writer = self.writer.lock();
         let range = self.time_range()?;
         let span_ms = range.end_ms.min(now_ms).saturating_sub(range.start_ms);
         if span_ms <= self.range_ms.saturating_add(self.range_ms / 2) {
             return None;
         }
         let start_ms = range.start_ms.saturating_sub(range.start_ms.rem_euclid(self.range_ms));
-        Some((start_ms, start_ms.saturating_add(self.range_ms)))
-    }
-
-    /// From now on samples before this time are refused, so that what is there does not change.
-    pub(crate) fn raise_bound(&self, before_ms: i64) {
-        let _writer = self.writer.lock();
-        self.bound_ms.fetch_max(before_ms, Ordering::AcqRel);
+        let end_ms = start_ms.saturating_add(self.range_ms);
+        self.bound_ms.fetch_max(end_ms, Ordering::AcqRel);
+        Some((start_ms, end_ms))
     }
 
     /// Logs that everything before a time will be in this block.
@@ -169,20 +169,32 @@ impl Head {
     pub(crate) fn delete(&self, range: TimeRange, matchers: &[model::Matcher]) -> Result<usize, Error> {
         let Some(own) = self.time_range().filter(|own| own.overlaps(range)) else { return Ok(0) };
         let ids = self.matching(matchers)?;
-        // Samples that come later are not deleted.
-        let span =
-            TimeRange { start_ms: range.start_ms.max(own.start_ms), end_ms: range.end_ms.min(own.end_ms) };
         let mut writer = self.writer.lock();
         let wal = writer.wal()?;
         wal.prepare()?;
         let mut buffer = Vec::new();
-        for &id in &ids {
-            record::write_tombstone(&mut buffer, id, span.start_ms, span.end_ms);
+        let start_ms = range.start_ms.max(own.start_ms);
+        let mut deleted = Vec::with_capacity(ids.len());
+        {
+            let pages = self.pages.read();
+            let mut cursor = PageCursor::new(&pages);
+            for id in ids {
+                // Samples that come later are not deleted: a span ends with what the series has now.
+                let Some(record) = cursor.record(id) else { continue };
+                let span = TimeRange { start_ms, end_ms: range.end_ms.min(record.last_ms) };
+                if span.start_ms <= span.end_ms {
+                    record::write_tombstone(&mut buffer, id, span.start_ms, span.end_ms);
+                    deleted.push((id, span));
+                }
+            }
+        }
+        if deleted.is_empty() {
+            return Ok(0);
         }
         let ticket = wal.write(&buffer)?;
         let sync = wal.sync();
         let mut tombstones = self.tombstones.write();
-        for &id in &ids {
+        for &(id, span) in &deleted {
             let spans = tombstones.entry(id).or_default();
             spans.push(span);
             crate::block::tombstones::normalize(spans);
@@ -190,15 +202,21 @@ impl Head {
         drop(tombstones);
         drop(writer);
         sync.wait(ticket)?;
-        Ok(ids.len())
+        Ok(deleted.len())
     }
 
     /// Writes what the head holds as a checkpoint and deletes the log before it. Writers go on
     /// meanwhile: what they write is in the segment after the checkpoint too.
     pub(crate) fn checkpoint(&self, dir: &Path) -> Result<(), Error> {
-        let segment = {
+        let (segment, sync, written) = {
             let mut writer = self.writer.lock();
-            writer.wal()?.rotate()?
+            let wal = writer.wal()?;
+            // Also cuts off what a failed write may have left at the end of the segment.
+            wal.prepare()?;
+            let segment = wal.rotate()?;
+            let sync = wal.sync();
+            let written = sync.written();
+            (segment, sync, written)
         };
         let temporary = dir.join(format!("checkpoint.{segment:08}.tmp"));
         let size = self.write_checkpoint(&temporary).inspect_err(|_| {
@@ -207,6 +225,7 @@ impl Head {
         let path = checkpoint_path(dir, segment);
         fs::rename(&temporary, &path).map_err(Error::io("renaming", &temporary))?;
         sync_dir(dir).map_err(Error::io("flushing", dir))?;
+        sync.stands_for(written);
         for rubbish in replay::list(dir)?.rubbish {
             fs::remove_file(&rubbish).map_err(Error::io("deleting", &rubbish))?;
         }
@@ -240,6 +259,9 @@ impl Head {
     }
 
     fn log_page(&self, number: u32, buffer: &mut Vec<u8>) {
+        // Not between a batch's acceptance and its place in the chunks: the last time would be written
+        // without the sample, which the replay would then take for one that it has.
+        let _writer = self.writer.lock();
         let index = self.index.read();
         let pages = self.pages.read();
         let Some(Some(page)) = pages.get(number as usize) else { return };

@@ -154,7 +154,8 @@ pub(crate) struct WalSync {
 struct SyncState {
     durable: u64,
     /// Tickets above the first and up to the second were in a flush that failed. The system may have
-    /// dropped those pages, so that a later flush says nothing about them.
+    /// dropped those pages, so that a later flush says nothing about them, and reading the log would
+    /// stop there: nothing behind is durable either until a checkpoint stands for all of it.
     lost: Option<(u64, u64)>,
     running: bool,
     /// Files with bytes that may not be on disk; the last is the one being written.
@@ -171,11 +172,28 @@ impl WalSync {
         self.written.load(Ordering::Acquire)
     }
 
+    /// Whether a flush failed and no checkpoint has made up for it.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.state.lock().lost.is_some()
+    }
+
+    /// A checkpoint on disk stands for everything up to this ticket.
+    pub(crate) fn stands_for(&self, ticket: u64) {
+        let mut state = self.state.lock();
+        state.durable = state.durable.max(ticket);
+        state.lost = match state.lost {
+            Some((_, up_to)) if up_to <= ticket => None,
+            Some((above, up_to)) => Some((above.max(ticket), up_to)),
+            None => None,
+        };
+        self.done.notify_all();
+    }
+
     /// Returns when everything up to the ticket is on disk.
     pub(crate) fn wait(&self, ticket: u64) -> Result<(), Error> {
         let mut state = self.state.lock();
         loop {
-            if state.lost.is_some_and(|(above, up_to)| above < ticket && ticket <= up_to) {
+            if state.lost.is_some_and(|(above, _)| above < ticket) {
                 return Err(Error::Unavailable("flushing the write-ahead log failed".into()));
             }
             if state.durable >= ticket {

@@ -17,6 +17,8 @@ pub(crate) const RECORD_MAX_BYTES: usize = 256 << 20;
 /// Samples or bytes of labels after which a batch is continued in another record.
 const SAMPLES_PER_RECORD: usize = 1 << 18;
 const LABEL_BYTES_PER_RECORD: usize = 4 << 20;
+/// Bytes of chunks after which a series is continued in another record; a single chunk may be larger.
+const CHUNK_BYTES_PER_RECORD: usize = 16 << 20;
 
 const SERIES: u8 = 1;
 const SAMPLES: u8 = 2;
@@ -179,20 +181,35 @@ pub(crate) fn write_histogram(out: &mut Vec<u8>, id: u32, chunk: &[u8]) {
     });
 }
 
-/// Logs a series' chunks.
+/// Logs a series' chunks, in several records if they are large: what is longer than
+/// [`RECORD_MAX_BYTES`] is not read back.
 pub(crate) fn write_chunks(out: &mut Vec<u8>, chunks: &LoggedChunks<'_>) {
-    frame(out, CHUNKS, |out| {
-        put(out, u64::from(chunks.id));
-        put(out, zigzag(chunks.last_ms));
-        put(out, chunks.last_value);
-        for chunk in &chunks.chunks {
-            out.push(chunk.encoding as u8);
-            put(out, zigzag(chunk.min_ms));
-            put(out, zigzag(chunk.max_ms.wrapping_sub(chunk.min_ms)));
-            put(out, chunk.bytes.len() as u64);
-            out.extend_from_slice(chunk.bytes);
+    let mut rest = chunks.chunks.as_slice();
+    loop {
+        let mut bytes = 0;
+        let fitting = rest.iter().take_while(|chunk| {
+            bytes += chunk.bytes.len();
+            bytes <= CHUNK_BYTES_PER_RECORD
+        });
+        let count = fitting.count().max(1).min(rest.len());
+        let (now, later) = rest.split_at(count);
+        frame(out, CHUNKS, |out| {
+            put(out, u64::from(chunks.id));
+            put(out, zigzag(chunks.last_ms));
+            put(out, chunks.last_value);
+            for chunk in now {
+                out.push(chunk.encoding as u8);
+                put(out, zigzag(chunk.min_ms));
+                put(out, zigzag(chunk.max_ms.wrapping_sub(chunk.min_ms)));
+                put(out, chunk.bytes.len() as u64);
+                out.extend_from_slice(chunk.bytes);
+            }
+        });
+        rest = later;
+        if rest.is_empty() {
+            return;
         }
-    });
+    }
 }
 
 /// Logs that samples of a series were deleted.

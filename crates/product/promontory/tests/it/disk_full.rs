@@ -134,7 +134,7 @@ fn at_ms(at: i64) -> i64 {
 }
 
 #[test]
-fn a_disk_that_is_full_at_the_start_is_reported_or_survived() {
+fn a_start_on_a_full_disk_answers_and_takes_writes_once_there_is_room() {
     let dir = tempdir().unwrap();
     let data_dir = dir.path().join("promontory-data");
     let Some(_disk) = SmallDisk::mount(&data_dir, "4m") else {

@@ -36,7 +36,7 @@ pub struct Alertmanager {
 }
 
 impl Alerting {
-    pub(super) fn decode(node: &Node, base: &PathBase, not_acted_on: &mut Vec<Error>) -> Result<Alerting> {
+    pub(crate) fn decode(node: &Node, base: &PathBase, not_acted_on: &mut Vec<Error>) -> Result<Alerting> {
         let mut fields = node.fields("config.plain")?;
         let alerting = Alerting {
             relabel: fields.or("alert_relabel_configs", Vec::new(), |node| {

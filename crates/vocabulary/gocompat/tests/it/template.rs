@@ -478,23 +478,9 @@ fn texts_are_escaped_for_html() {
     assert_eq!(html("<b a='1'>\"&\"</b>\0"), "&lt;b a=&#39;1&#39;&gt;&#34;&amp;&#34;&lt;/b&gt;\u{fffd}");
 }
 
-/// The folder with conformance data, if it is there.
-fn conformance(part: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("PROMONTORY_CONFORMANCE")
-        .map(PathBuf::from)
-        .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/conformance"));
-    let path = root.join(part);
-    if path.exists() {
-        return Some(path);
-    }
-    assert!(std::env::var_os("CI").is_none(), "no conformance data at {}", path.display());
-    println!("skipped: no conformance data at {}", path.display());
-    None
-}
-
 #[test]
 fn the_templates_of_alertmanager_parse_and_run() {
-    let Some(folder) = conformance("alertmanager/templates") else { return };
+    let Some(folder) = testkit::conformance("alertmanager/templates") else { return };
     let mut template = Template::new("", functions()).missing_key(MissingKey::Zero);
     for file in ["default.tmpl", "email.tmpl"] {
         template.parse_named(file, &std::fs::read_to_string(folder.join(file)).unwrap()).unwrap();
@@ -521,7 +507,7 @@ fn the_templates_of_alertmanager_parse_and_run() {
 
 #[test]
 fn the_plain_cases_of_alertmanager_hold() {
-    let Some(file) = conformance("alertmanager/cases/template.json") else { return };
+    let Some(file) = testkit::conformance("alertmanager/cases/template.json") else { return };
     let cases: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     let mut count = 0;
     for case in cases.as_array().unwrap() {

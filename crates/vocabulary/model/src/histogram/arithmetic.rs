@@ -160,6 +160,11 @@ impl HistogramSum {
     /// populated bucket. Returns what the other's zero bucket would count with that width.
     fn reconcile_zero_buckets(&mut self, other: &FloatHistogram) -> f64 {
         let (mut other_count, mut other_threshold) = (other.zero_count, other.zero_threshold);
+        if self.zero_threshold.is_nan() || other_threshold.is_nan() {
+            // They never become equal; the one that is a number counts.
+            self.zero_threshold = self.zero_threshold.max(other_threshold);
+            return other_count;
+        }
         while other_threshold != self.zero_threshold {
             if self.zero_threshold > other_threshold {
                 (other_count, other_threshold) = other.zero_count_within(self.zero_threshold);

@@ -91,6 +91,7 @@ impl<'q> Evaluator<'q> {
                         }
                     }
                 }
+                self.charge(&mut rows)?;
                 out.extend(rows);
             }
         }

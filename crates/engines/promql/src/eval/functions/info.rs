@@ -75,6 +75,8 @@ impl Evaluator<'_> {
                     .set(step, row.cells.get(step));
             }
             let rows = variants.into_iter().map(|(labels, cells)| Row::new(labels, row.drop_name, cells));
+            let mut rows: Vec<Row> = rows.collect();
+            self.charge(&mut rows)?;
             out.extend(rows);
         }
         self.charge(&mut out)?;

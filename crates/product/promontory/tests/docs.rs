@@ -1,0 +1,93 @@
+//! The examples in the documents work.
+#![allow(clippy::expect_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn documents() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
+    let mut found = vec![root.join("README.md")];
+    for entry in std::fs::read_dir(root.join("docs")).expect("docs").flatten() {
+        if entry.path().extension().is_some_and(|extension| extension == "md") {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The code blocks of a document that are marked with a language.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut current: Option<String> = None;
+    for line in text.lines() {
+        match (&mut current, line.strip_prefix("```")) {
+            (None, Some(mark)) if mark == language => current = Some(String::new()),
+            (Some(_), Some(_)) => found.extend(current.take()),
+            (Some(block), None) => {
+                block.push_str(line);
+                block.push('\n');
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+fn promontory(args: &[&str], dir: &Path) -> (bool, String) {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_promontory")).args(args).current_dir(dir).output().expect("it runs");
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+}
+
+#[test]
+fn every_file_in_the_documents_passes_the_check() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut checked = 0;
+    for document in documents() {
+        let text = std::fs::read_to_string(&document).expect("a document");
+        for block in blocks(&text, "yaml") {
+            std::fs::write(dir.path().join("example.yml"), &block).expect("written");
+            let (passed, out) = promontory(&["check", "example.yml"], dir.path());
+            assert!(passed && out.contains("SUCCESS"), "{}:\n{block}\n{out}", document.display());
+            checked += 1;
+        }
+    }
+    assert!(checked >= 2, "only {checked} examples were found");
+}
+
+#[test]
+fn every_flag_in_the_documents_exists() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let known: String = [&["run", "--help"][..], &["prometheus", "--help"], &["check", "--help"]]
+        .iter()
+        .map(|args| promontory(args, dir.path()).1)
+        .collect();
+    let hidden = ["--web.console.templates", "--web.console.libraries", "--log.format", "--data-urlencode"];
+    for document in documents() {
+        let text = std::fs::read_to_string(&document).expect("a document");
+        for word in text.split(|c: char| !(c.is_alphanumeric() || c == '-' || c == '.')) {
+            let flag = word.trim_end_matches(['.', '-']);
+            if flag.len() > 3 && flag.starts_with("--") && !hidden.contains(&flag) {
+                let exists =
+                    known.split(|c: char| c.is_whitespace() || c == ',' || c == '=').any(|name| name == flag);
+                assert!(exists, "{}: there is no flag {flag}", document.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_default_alerts_in_the_documents_are_those_of_the_mixin() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
+    let document = std::fs::read_to_string(root.join("docs/alerts.md")).expect("docs/alerts.md");
+    let mixin = std::fs::read_to_string(root.join("mixins/machine.yml")).expect("mixins/machine.yml");
+    let rules: Vec<&str> = mixin.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    let listed: Vec<&str> = document
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(listed, rules);
+}
