@@ -53,7 +53,7 @@ pub struct Stats {
     pub retention_time_deletions: u64,
     /// See `retention_time_deletions`.
     pub retention_size_deletions: u64,
-    /// Chunks of blocks that could not be read and were left out of answers.
+    /// Chunks and parts of an index left out of answers because they are damaged.
     pub chunks_corrupt: u64,
     /// Blocks set aside as corrupt.
     pub blocks_set_aside: u64,

@@ -115,8 +115,7 @@ async fn start(mut settings: Settings) -> Result<(), StartError> {
     if let Some(problem) = settings.exposure_problem() {
         return Err(StartError::Other(problem));
     }
-    // Before the log is read, which may take minutes: a hangup without a listener ends the process.
-    let hangup = listen(SignalKind::hangup())?;
+    let mut signals = Signals::listen()?;
     let loaded = Loaded::read(&settings).map_err(StartError::Config)?;
     loaded.warn();
     loaded.set_retention(&mut settings);
@@ -130,14 +129,18 @@ async fn start(mut settings: Settings) -> Result<(), StartError> {
     let serving = tokio::spawn(server.serve(running.router(commands), stopped.clone(), STOP_TIMEOUT));
 
     // Blocks can be asked already; what writes begins when the log has been read.
-    running.replay().await?;
+    tokio::select! {
+        replayed = running.replay() => replayed?,
+        // Nothing has been taken yet that would have to be written down.
+        () = signals.stop() => return Ok(()),
+    }
     let maintenance = running.store.maintain(running.clock.clone(), stopped);
     running.apply(&loaded).await;
     running.note_load(&loaded);
     tracing::info!(seconds = format!("{:.3}", started.elapsed_seconds()), "ready");
     greet(&running.settings, &loaded, listening);
 
-    running.obey(asked, hangup).await?;
+    running.obey(asked, signals).await;
 
     tracing::info!("stopping");
     let _ = stop.send(true);
@@ -150,6 +153,35 @@ async fn start(mut settings: Settings) -> Result<(), StartError> {
     match tokio::task::spawn_blocking(move || db.close()).await {
         Ok(Err(error)) => Err(error.into()),
         _ => Ok(()),
+    }
+}
+
+/// Signals that mean something. Caught from the beginning, so that none of them ends a run that is
+/// still starting without an orderly end.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Signals, StartError> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| StartError::Other(format!("cannot listen for signals: {error}")))
+        };
+        Ok(Signals {
+            hangup: listen(SignalKind::hangup())?,
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Returns when the run shall end.
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 
@@ -303,25 +335,19 @@ impl Running {
     }
 
     /// Obeys signals and requests until one of them ends the run.
-    async fn obey(&self, mut asked: mpsc::Receiver<Command>, mut hangup: Signal) -> Result<(), StartError> {
-        let mut terminate = listen(SignalKind::terminate())?;
-        let mut interrupt = listen(SignalKind::interrupt())?;
+    async fn obey(&self, mut asked: mpsc::Receiver<Command>, mut signals: Signals) {
         loop {
             tokio::select! {
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
-                _ = hangup.recv() => { let _ = self.reload().await; }
+                _ = signals.terminate.recv() => return,
+                _ = signals.interrupt.recv() => return,
+                _ = signals.hangup.recv() => { let _ = self.reload().await; }
                 command = asked.recv() => match command {
                     Some(Command::Reload(answer)) => { let _ = answer.send(self.reload().await); }
-                    Some(Command::Quit) | None => return Ok(()),
+                    Some(Command::Quit) | None => return,
                 },
             }
         }
     }
-}
-
-fn listen(kind: SignalKind) -> Result<Signal, StartError> {
-    signal(kind).map_err(|error| StartError::Other(format!("cannot listen for signals: {error}")))
 }
 
 /// What a person reads first.

@@ -152,7 +152,7 @@ pub(crate) fn register(registry: &Registry, store: &Store) {
         }),
         (
             "promontory_tsdb_chunks_corrupt_total",
-            "Chunks left out of answers because they are damaged.",
+            "Chunks and parts of an index left out of answers because they are damaged.",
             |s| s.chunks_corrupt as f64,
         ),
     ];

@@ -358,9 +358,8 @@ impl Config {
     pub fn decode(node: &Node, global: &GlobalConfig, base: &PathBase) -> Result<Config> {
         let mut fields = node.fields("config.ScrapeConfig")?;
         let job_name = fields.or("job_name", String::new(), Node::string)?;
-        if job_name.is_empty() {
-            return Err(fields.error("job_name is empty"));
-        }
+        // Told last, for a misspelt name is found among the unknown fields.
+        let nameless = job_name.is_empty().then(|| fields.error("job_name is empty"));
         let for_job = |text: String| format!("{text} for scrape config with job name {job_name:?}");
 
         let interval = fields.or("scrape_interval", 0, Node::duration_ms)?;
@@ -485,7 +484,7 @@ impl Config {
         }
         fields.take_where(is_discovery_name);
         fields.finish()?;
-        Ok(config)
+        nameless.map_or(Ok(config), Err)
     }
 
     /// Fields that the file sets and nothing acts on yet.

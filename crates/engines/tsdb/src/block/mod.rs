@@ -50,7 +50,7 @@ pub(crate) struct Block {
     /// One deletion at a time.
     deleting: Mutex<()>,
     size_bytes: u64,
-    /// Chunks that could not be read.
+    /// Parts that could not be read.
     damaged: AtomicU64,
 }
 
@@ -152,14 +152,25 @@ impl Block {
         count().ok_or_else(|| Error::corrupt(&self.dir, "a malformed chunk"))
     }
 
-    /// Notes that a chunk could not be read; the first time it is worth a line in the log.
+    /// Notes that a part could not be read; the first time it is worth a line in the log.
     pub(crate) fn note_damage(&self, error: &Error) {
         if self.damaged.fetch_add(1, Ordering::Relaxed) == 0 {
-            tracing::error!(%error, "a chunk of a block is corrupt and left out; so are others of this block, if any");
+            tracing::error!(%error, "a part of a block is corrupt and left out; so are others of this block, if any");
         }
     }
 
-    /// Chunks that could not be read.
+    /// What a query takes from a part that may be damaged: nothing then, so that the rest is served.
+    pub(crate) fn unless_damaged<T: Default>(&self, read: Result<T, Error>) -> Result<T, Error> {
+        match read {
+            Err(error @ Error::Corrupt(_)) => {
+                self.note_damage(&error);
+                Ok(T::default())
+            }
+            other => other,
+        }
+    }
+
+    /// Parts that could not be read: chunks, series, lists of postings.
     pub(crate) fn damaged(&self) -> u64 {
         self.damaged.load(Ordering::Relaxed)
     }
@@ -170,13 +181,11 @@ impl Block {
         range: TimeRange,
         matchers: &[Matcher],
     ) -> Result<Vec<Found>, Error> {
-        let references = postings::select(&self.index, matchers)?;
+        let references = self.unless_damaged(postings::select(&self.index, matchers))?;
         let tombstones = self.tombstones.read().clone();
         let mut found = Vec::new();
         for reference in references {
-            if let Some(series) = self.series(reference, range, &tombstones)? {
-                found.push(series);
-            }
+            found.extend(self.unless_damaged(self.series(reference, range, &tombstones))?);
         }
         Ok(found)
     }
@@ -231,8 +240,8 @@ impl Block {
             return Ok(());
         }
         let mut chunks = Vec::new();
-        for reference in postings::select(&self.index, matchers)? {
-            let labels: Labels = self.index.series(reference, &mut chunks)?;
+        for reference in self.unless_damaged(postings::select(&self.index, matchers))? {
+            let labels: Labels = self.unless_damaged(self.index.series(reference, &mut chunks))?;
             labels.iter().for_each(|(name, _)| add(name));
         }
         Ok(())
@@ -244,7 +253,7 @@ impl Block {
         matchers: &[Matcher],
         into: &mut BTreeSet<String>,
     ) -> Result<(), Error> {
-        postings::label_values(&self.index, name, matchers, into)
+        self.unless_damaged(postings::label_values(&self.index, name, matchers, into))
     }
 
     /// How many series have deleted spans.

@@ -1,0 +1,14 @@
+//! The program as a user meets it: the real binary, its exit codes, its lines on standard error, its
+//! answers on the wire, and its data directory after everything that can happen to one.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)] // A test may stop where it stands.
+
+mod alerts;
+mod bad_input;
+mod broken;
+mod damage;
+mod disk_full;
+mod harness;
+mod kills;
+mod peers;
+mod reload;
+mod start;
