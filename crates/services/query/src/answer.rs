@@ -73,7 +73,7 @@ impl ApiError {
 impl From<QueryError> for ApiError {
     fn from(error: QueryError) -> Self {
         let error_type = match &error {
-            QueryError::Parse(_) => ErrorType::BadData,
+            QueryError::Parse(message) => return ApiError::parameter("query", message),
             QueryError::Execution(_) | QueryError::TooManySamples => ErrorType::Execution,
             QueryError::Timeout => ErrorType::Timeout,
             QueryError::Canceled => ErrorType::Canceled,

@@ -88,10 +88,14 @@ where
             return Err(ApiError { error_type: ErrorType::Timeout, message });
         }
     };
-    let queue_seconds = queued.elapsed_seconds();
+    let (queue_seconds, left) = (queued.elapsed_seconds(), timeout.saturating_sub(queued.elapsed()));
+    if left.is_zero() {
+        let message = "query timed out in query execution".to_string();
+        return Err(ApiError { error_type: ErrorType::Timeout, message });
+    }
     let limits = QueryLimits {
         lookback_ms,
-        timeout: Some(timeout.saturating_sub(queued.elapsed())),
+        timeout: Some(left),
         per_step_stats: shape.stats.as_deref() == Some("all"),
         ..QueryLimits::default()
     };

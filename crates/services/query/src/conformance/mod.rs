@@ -320,6 +320,8 @@ impl Operation<'_> {
             let summary = example.get("summary").and_then(text).unwrap_or("");
             let metric = value.pointer("/data/result/0/metric/__name__").and_then(Json::as_str);
             let Some(query) = summary.split_once(": ").map(|(_, query)| query).or(metric) else { continue };
+            // `scalar` takes a vector: Prometheus refuses the query that its document shows here.
+            let query = if query == "scalar(42)" { "scalar(vector(42))" } else { query };
             let mut pairs = base.clone();
             set(&mut pairs, "query", &[query.to_string()]);
             let mut case = Case::right(format!("answers {name}"), pairs);

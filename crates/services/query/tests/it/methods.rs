@@ -1,6 +1,8 @@
 //! Methods, unknown paths and bodies.
 
-use axum::http::{Method, header};
+use axum::body::Body;
+use axum::http::{Method, Request, header};
+use axum::{Router, routing};
 use query::conformance::fixture;
 use query::{Config, router};
 
@@ -26,8 +28,7 @@ async fn a_body_beyond_the_limit_is_refused() {
 
 #[tokio::test]
 async fn what_is_not_there_is_answered_in_json() {
-    for (method, path) in [(Method::GET, "nothing"), (Method::POST, "a/b/c"), (Method::GET, "label//values")]
-    {
+    for (method, path) in [(Method::GET, "nothing"), (Method::POST, "a/b/c"), (Method::GET, "label/job")] {
         let answer = call(method, path).await;
         assert_eq!(answer.status, 404, "{path}");
         assert_eq!(answer.headers[header::CONTENT_TYPE], "application/json");
@@ -67,5 +68,18 @@ async fn head_is_get_without_a_body_and_options_says_nothing() {
 async fn answers_are_json() {
     for path in ["query?query=up", "labels", "status/flags", "query?query=("] {
         assert_eq!(get(path).await.headers[header::CONTENT_TYPE], "application/json", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn other_routes_may_stand_beside_it() {
+    let others =
+        Router::new().route("/api/v1/write", routing::post(async || "written")).fallback(async || "page");
+    let router = fixture::api().merge(others);
+    for (method, uri, text) in
+        [("POST", "/api/v1/write", "written"), ("GET", "/graph", "page"), ("GET", "/api/v2/x", "page")]
+    {
+        let request = Request::builder().method(method).uri(uri).body(Body::empty()).unwrap();
+        assert_eq!(send(router.clone(), request).await.text, text, "{uri}");
     }
 }

@@ -21,7 +21,7 @@ async fn wrong_parameters_are_named() {
     let empty_selector = "match[] must contain at least one non-empty matcher";
     for (path, message) in [
         // Queries.
-        ("query", parameter("query", "1:1: parse error: no expression found in input")),
+        ("query", parameter("query", "unknown position: parse error: no expression found in input")),
         ("query?query=up{", parameter("query", "1:4: parse error: unexpected end of input inside braces")),
         ("query?query=1&time=x", parameter("time", &format!("invalid time value for 'time': {no_time}"))),
         ("query?query=1&limit=x", parameter("limit", not_whole)),
@@ -77,6 +77,7 @@ async fn wrong_parameters_are_named() {
         ("labels?limit=-1", parameter("limit", "limit must be non-negative")),
         ("label/job/values?match[]=%7B%7D", empty_selector.into()),
         ("label/job/values?end=x", parameter("end", &format!("invalid time value for 'end': {no_time}"))),
+        ("label//values", "invalid label name: \"\"".into()),
         ("label/%ff/values", "invalid label name: \"%ff\"".into()),
         // Metadata and targets.
         ("metadata?limit=x", "limit must be a number".into()),

@@ -40,7 +40,7 @@ async fn results_come_in_batches_and_a_last_line_tells_how_it_ended() {
             ],
         ),
         (
-            "search/metric_names?search[]=up&include_metadata=1",
+            "search/metric_names?search[]=up&match[]=up&include_metadata=1",
             vec![
                 json!({ "results": [{ "name": "up", "type": "gauge", "help": "Whether it is there." }] }),
                 json!({ "status": "success", "has_more": false }),

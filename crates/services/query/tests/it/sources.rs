@@ -130,7 +130,8 @@ async fn features_tell_what_is_on() {
     for (category, name, on) in [
         ("api", "search", true),
         ("promql", "offset", true),
-        ("promql", "duration_expr", false),
+        ("promql", "duration_expr", true),
+        ("promql", "anchored", false),
         ("promql_functions", "rate", true),
         ("promql_functions", "info", false),
         ("promql_operators", ">=", true),
