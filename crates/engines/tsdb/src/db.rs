@@ -16,6 +16,7 @@ use crate::block::meta::{Meta, MetaCompaction, MetaParent, is_ulid, new_ulid};
 use crate::block::{self, Block, TMP_FOR_CREATION, TMP_FOR_DELETION};
 use crate::compact::{self, Source};
 use crate::error::Error;
+use crate::foreign::{self, TakenOver};
 use crate::head::{Head, HeadReplay};
 use crate::options::Options;
 use crate::plan::{self, BlockInfo};
@@ -28,6 +29,8 @@ use crate::wal::{WAL_DIR, Wal, WalSync, checkpoint_path, segment_path};
 const SPILL_DIR: &str = "head-chunks";
 /// The folder of Prometheus's own log.
 const PROMETHEUS_WAL_DIR: &str = "wal";
+/// Says that the log of Prometheus has been taken over.
+const TAKEN_OVER_MARK: &str = "wal-of-prometheus-taken-over";
 
 /// A store of metrics in one directory.
 pub struct Db {
@@ -79,8 +82,6 @@ pub struct Opened {
     pub failed_blocks: Vec<(PathBuf, String)>,
     /// Leftovers of a crash that were deleted.
     pub removed: Vec<PathBuf>,
-    /// There is a write-ahead log of Prometheus, which is not read.
-    pub foreign_wal: bool,
     /// What reading the log found.
     pub replay: Replayed,
 }
@@ -98,6 +99,8 @@ pub struct Replayed {
     pub seconds: f64,
     /// Places where the log was damaged.
     pub damages: Vec<WalDamage>,
+    /// What was taken over from a log that Prometheus left, at the first start on its directory.
+    pub taken_over: Option<TakenOver>,
 }
 
 /// What one maintenance run did.
@@ -147,11 +150,6 @@ impl Db {
         opened.blocks = blocks.len();
         // Prometheus's tools read a directory only if this folder is there.
         fs::create_dir_all(dir.join(PROMETHEUS_WAL_DIR)).map_err(unwritable)?;
-        opened.foreign_wal =
-            fs::read_dir(dir.join(PROMETHEUS_WAL_DIR)).is_ok_and(|mut entries| entries.next().is_some());
-        if opened.foreign_wal {
-            tracing::warn!(dir = %dir.display(), "a write-ahead log of Prometheus is here and is not read");
-        }
         let spill_dir = dir.join(SPILL_DIR);
         fs::create_dir_all(&spill_dir).map_err(unwritable)?;
         for entry in fs::read_dir(&spill_dir).map_err(Error::io("listing", &spill_dir))?.flatten() {
@@ -215,11 +213,37 @@ impl Db {
         let Options { log_files, wal_segment_size_bytes, .. } = &self.options;
         let wal = Wal::new(dir, log_files.clone(), *wal_segment_size_bytes, last, size_bytes);
         *self.wal_sync.write() = Some(self.head.set_wal(wal));
+        replayed.taken_over = self.take_over_prometheus()?;
         let elapsed = started.elapsed();
         replayed.seconds = elapsed.as_secs_f64();
         self.counters.replay_ns.store(elapsed.as_nanos() as u64, Ordering::Relaxed);
         self.counters.wal_damages.store(replayed.damages.len() as u64, Ordering::Relaxed);
         Ok(replayed)
+    }
+
+    /// Reads the log that Prometheus left in the directory, once. A file beside it says that it was.
+    fn take_over_prometheus(&self) -> Result<Option<TakenOver>, Error> {
+        let (wal, mark) = (self.options.dir.join(PROMETHEUS_WAL_DIR), self.options.dir.join(TAKEN_OVER_MARK));
+        if !foreign::is_there(&wal) || mark.exists() {
+            return Ok(None);
+        }
+        let blocks_end_ms = self.blocks().iter().map(|block| block.meta().max_time).max().unwrap_or(i64::MIN);
+        let taken_over = foreign::take_over(self, &wal, blocks_end_ms)?;
+        if let Some(sync) = self.wal_sync.read().clone() {
+            sync.wait(sync.written())?;
+        }
+        fs::write(&mark, b"The folder wal/ was read into the log of this program and is not needed by it.\n")
+            .map_err(Error::io("writing", &mark))?;
+        for damage in &taken_over.damages {
+            tracing::warn!("the write-ahead log of Prometheus cannot be read to its end: {damage}");
+        }
+        tracing::info!(
+            series = taken_over.series,
+            samples = taken_over.samples,
+            records_left = taken_over.records_left,
+            "took over the write-ahead log of Prometheus"
+        );
+        Ok(Some(taken_over))
     }
 
     /// Does what is due: cuts the head into blocks, merges blocks, deletes what is beyond retention.

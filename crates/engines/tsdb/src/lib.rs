@@ -9,6 +9,7 @@ mod chunk;
 mod compact;
 mod db;
 mod error;
+mod foreign;
 mod head;
 mod mapping;
 mod options;
@@ -22,6 +23,7 @@ mod wal;
 
 pub use db::{Db, MaintenanceReport, Opened, Replayed};
 pub use error::Error;
+pub use foreign::TakenOver;
 pub use options::{BLOCK_MAX_MS, BLOCK_RANGE_MS, Options};
 pub use stats::{BlockStats, Cardinality, Stats};
 pub use wal::replay::WalDamage;

@@ -349,3 +349,35 @@ fn the_blocks_it_writes_are_read_by_promtool() {
     let server = Server::prometheus(dir.path(), &[]);
     assert_eq!(served(&server), samples);
 }
+
+#[test]
+fn it_goes_on_where_prometheus_was_killed() {
+    let dir = tempdir().unwrap();
+    file(dir.path(), "empty.yml", "");
+    let Some(mut theirs) = prometheus(dir.path(), "empty.yml") else { return };
+    let end_ms = now_ms() / 60_000 * 60_000 - 120_000;
+    theirs.write(&well_known_series(end_ms - SAMPLES * INTERVAL_MS + 7_321));
+    let selectors = ["http_requests_total[6h]", "memory_bytes[6h]", "build_info[6h]", "sparse[6h]"];
+    let all = |server: &Server, selector: &str| {
+        let mut series = server.samples(selector, end_ms);
+        series.sort_by_key(|(labels, _)| labels.to_string());
+        series
+    };
+    let before: Vec<_> = selectors.iter().map(|selector| all(&theirs, selector)).collect();
+    assert!(before.iter().all(|series| !series.is_empty()));
+    theirs.program.kill();
+
+    // Twice: the second start finds everything in our own log.
+    for _ in 0..2 {
+        let ours = Server::prometheus(
+            dir.path(),
+            &["--config.file=empty.yml", "--storage.tsdb.path=prometheus-data"],
+        );
+        for (selector, before) in selectors.iter().zip(&before) {
+            assert_eq!(&all(&ours, selector), before, "{selector}");
+        }
+        ours.terminate();
+    }
+    // Prometheus can go back to what it left.
+    assert!(dir.path().join("prometheus-data/wal/00000000").is_file());
+}
