@@ -57,12 +57,12 @@ pub struct Deps {
 pub(crate) struct Api {
     config: Config,
     deps: Deps,
-    slots: tokio::sync::Semaphore,
+    slots: Arc<tokio::sync::Semaphore>,
 }
 
 /// The routes, to be mounted at the root: `/api/v1/query` and so on.
 pub fn router(config: Config, deps: Deps) -> Router {
-    let slots = tokio::sync::Semaphore::new(config.concurrency_max);
+    let slots = Arc::new(tokio::sync::Semaphore::new(config.concurrency_max));
     let api = Arc::new(Api { config, deps, slots });
     Router::new()
         .route("/api/v1/query", get(range::instant).post(range::instant))

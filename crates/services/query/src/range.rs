@@ -76,7 +76,7 @@ where
         promql::parse(&text, &api.deps.features).map_err(|error| ApiError::parameter("query", error))?;
 
     let queued = api.deps.clock.mark();
-    let slot = match tokio::time::timeout(timeout, api.slots.acquire()).await {
+    let slot = match tokio::time::timeout(timeout, api.slots.clone().acquire_owned()).await {
         Ok(Ok(slot)) => slot,
         _ => {
             let message = "query timed out in query queue".to_string();
@@ -93,12 +93,13 @@ where
     let guard = CancelOnDrop(limits.cancel.clone());
     let worker = api.clone();
     let answer = tokio::task::spawn_blocking(move || {
+        // The slot goes with the work: a client that goes away ends it soon, not at once.
+        let _slot = slot;
         let result = evaluate(&worker, &expr, &text, &limits)?;
         Ok(query_answer(result, limit, stats.is_some(), queue_seconds))
     })
     .await;
     drop(guard);
-    drop(slot);
     match answer {
         Ok(answer) => answer,
         Err(error) => {
