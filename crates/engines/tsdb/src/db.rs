@@ -155,7 +155,7 @@ impl Db {
         for entry in fs::read_dir(&spill_dir).map_err(Error::io("listing", &spill_dir))?.flatten() {
             fs::remove_file(entry.path()).map_err(Error::io("deleting", &entry.path()))?;
         }
-        let head = Head::new(options.block_range_ms, options.series_max, spill_dir);
+        let head = Head::new(options.block_range_ms, options.series_max, options.clock.clone(), spill_dir);
         let db = Db {
             head,
             blocks: RwLock::new(Arc::new(blocks)),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use base::Clock;
 use common::*;
 use model::histogram::Span;
 use model::storage::{MetricReader, MetricWriter, TimeRange, WriteBatch};
@@ -366,10 +367,30 @@ fn deleted_samples_are_gone_at_once_and_after_restart_and_merging() {
 }
 
 #[test]
+fn deleting_does_not_hide_what_comes_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::manual(START_MS);
+    let (db, _) = Db::open(Options { clock, ..options(dir.path()) }).unwrap();
+    // The head reaches far beyond what series 1 has.
+    append(&db, &[(series(1), START_MS, 1.0), (series(2), START_MS + 1000 * HOUR_MS, 1.0)]);
+    let matchers = [matcher(MatchOp::Equal, "job", "job-1")];
+    db.delete(TimeRange { start_ms: 0, end_ms: i64::MAX }, &matchers).unwrap();
+    assert!(read(&db, TimeRange::ALL, &matchers).is_empty());
+    let later = [(series(1), START_MS + 15_000, 2.0), (series(1), START_MS + 30_000, 3.0)];
+    append(&db, &later);
+    let mut expected = Dump::new();
+    expect(&mut expected, &later);
+    assert_eq!(read(&db, TimeRange::ALL, &matchers), expected);
+    drop(db);
+    assert_eq!(read(&open(dir.path()).0, TimeRange::ALL, &matchers), expected);
+}
+
+#[test]
 fn samples_from_the_future_and_a_clock_that_goes_back_do_no_harm() {
     let dir = tempfile::tempdir().unwrap();
     let mut expected = Dump::new();
-    let (db, _) = open(dir.path());
+    let clock = Clock::manual(START_MS);
+    let (db, _) = Db::open(Options { clock, ..options(dir.path()) }).unwrap();
     append(&db, &[(series(500), START_MS + 1000 * HOUR_MS, 1.0)]);
     expect(&mut expected, &[(series(500), START_MS + 1000 * HOUR_MS, 1.0)]);
     fill(&db, START_MS, 1, &mut expected);

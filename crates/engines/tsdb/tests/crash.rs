@@ -7,10 +7,13 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::time::Duration;
 
 use common::*;
 use model::storage::{MetricWriter, StorageError};
+use parking_lot::Mutex;
 use tsdb::{Db, DiskFiles, LogFile, LogFiles, Options};
 
 /// Writes, crashes and restarts at random, with blocks being cut and merged: whatever was
@@ -232,4 +235,185 @@ fn waiters_share_flushes() {
     let stats = db.stats();
     assert!(stats.wal_fsyncs <= 80 && stats.wal_fsyncs >= 20, "{}", stats.wal_fsyncs);
     assert_eq!(stats.samples_appended, 80);
+}
+
+/// Ten minutes that a block may cover, from this time on.
+const START_MS: i64 = 1_700_006_400_000;
+
+fn small_blocks(dir: &Path) -> Options {
+    Options { block_range_ms: 10 * MINUTE_MS, ..options(dir) }
+}
+
+/// A log whose writes, once it has a new segment, wait for a word (or a moment).
+struct Gate {
+    armed: AtomicBool,
+    /// Tells the writer of the new segment, and waits until it is about to write.
+    new_segment: SyncSender<()>,
+    writing: Mutex<Receiver<()>>,
+    shut: AtomicBool,
+    checkpoint_done: Mutex<Receiver<()>>,
+}
+
+#[derive(Clone)]
+struct GateFiles(Arc<Gate>);
+
+struct GateFile(Arc<Gate>, Arc<dyn LogFile>);
+
+impl LogFiles for GateFiles {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+        let gate = &self.0;
+        let file = DiskFiles.create(path)?;
+        if gate.armed.swap(false, Ordering::SeqCst) {
+            gate.shut.store(true, Ordering::SeqCst);
+            gate.new_segment.send(()).unwrap();
+            gate.writing.lock().recv().unwrap();
+        }
+        Ok(Arc::new(GateFile(gate.clone(), file)))
+    }
+}
+
+impl LogFile for GateFile {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        if offset > 0 && self.0.shut.swap(false, Ordering::SeqCst) {
+            // A checkpoint that waits for this write is not done before.
+            let _ = self.0.checkpoint_done.lock().recv_timeout(Duration::from_millis(300));
+        }
+        self.1.write_at(bytes, offset)
+    }
+
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        self.1.truncate(length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.1.sync()
+    }
+}
+
+#[test]
+fn a_sample_written_during_a_checkpoint_survives_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (new_segment, segment_is_new) = mpsc::sync_channel(1);
+    let (about_to_write, writing) = mpsc::sync_channel(1);
+    let (done, checkpoint_done) = mpsc::sync_channel(1);
+    let gate = Arc::new(Gate {
+        armed: false.into(),
+        new_segment,
+        writing: Mutex::new(writing),
+        shut: false.into(),
+        checkpoint_done: Mutex::new(checkpoint_done),
+    });
+    let files = Arc::new(GateFiles(gate.clone()));
+    let (db, _) = Db::open(Options { log_files: files, ..small_blocks(dir.path()) }).unwrap();
+    // Series 1 comes last in the checkpoint, so that the writer comes before it.
+    let others: Vec<_> = (10..20_010).map(|n| (series(n), START_MS + 16 * MINUTE_MS, 1.0)).collect();
+    let labels: Vec<_> = others.iter().map(|(labels, _, _)| labels.clone()).collect();
+    db.resolve(&labels, &mut Vec::new()).unwrap();
+    append(&db, &[(series(1), START_MS, 1.0)]);
+    append(&db, &others);
+    append(&db, &[(series(1), START_MS + 16 * MINUTE_MS, 2.0)]);
+    let last_ms = START_MS + 17 * MINUTE_MS;
+    gate.armed.store(true, Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        let db = &db;
+        scope.spawn(move || {
+            segment_is_new.recv().unwrap();
+            about_to_write.send(()).unwrap();
+            let appended = try_append(db, &[(series(1), last_ms, 3.0)]).unwrap();
+            assert_eq!(appended.accepted, 1);
+            db.wait_durable(appended.ticket).unwrap();
+        });
+        let report = db.maintain(last_ms);
+        let _ = done.try_send(());
+        assert!(report.errors.is_empty() && report.cut.len() == 1, "{report:?}");
+    });
+    let samples = everything(&db)[&series(1).to_string()].clone();
+    assert_eq!(samples.last(), Some(&(last_ms, 3f64.to_bits())));
+    drop(db);
+    let (db, opened) = Db::open(small_blocks(dir.path())).unwrap();
+    assert!(opened.replay.damages.is_empty());
+    assert_eq!(everything(&db)[&series(1).to_string()], samples);
+}
+
+#[test]
+fn a_number_that_a_series_had_once_is_free_for_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |minute: i64| START_MS + minute * MINUTE_MS;
+    let (gone, kept, new) = (series(1), series(2), series(3));
+    let (db, _) = Db::open(small_blocks(dir.path())).unwrap();
+    append(&db, &[(gone.clone(), at(0), 1.0), (kept.clone(), at(0), 1.0)]);
+    for minute in 1..40 {
+        append(&db, &[(kept.clone(), at(minute), 1.0)]);
+    }
+    // The block is written but not the checkpoint: the series that ended stays in the log.
+    let blocked: Vec<_> =
+        (2..9).map(|n| dir.path().join(format!("wal-segments/checkpoint.{n:08}.tmp"))).collect();
+    for path in &blocked {
+        fs::create_dir(path).unwrap();
+    }
+    let report = db.maintain(at(39));
+    assert!(!report.errors.is_empty() && !report.cut.is_empty(), "{report:?}");
+    // It comes back under a second number, which the next start of the program does not need.
+    append(&db, &[(gone.clone(), at(40), 5.0)]);
+    drop(db);
+    for path in &blocked {
+        fs::remove_dir(path).unwrap();
+    }
+    let (db, _) = Db::open(small_blocks(dir.path())).unwrap();
+    append(&db, &[(new.clone(), at(41), 7.0)]);
+    drop(db);
+    let found = everything(&Db::open(small_blocks(dir.path())).unwrap().0);
+    assert_eq!(found[&new.to_string()], [(at(41), 7f64.to_bits())]);
+    assert_eq!(found[&gone.to_string()], [(at(0), 1f64.to_bits()), (at(40), 5f64.to_bits())]);
+}
+
+/// Files whose next flush fails, if so wished.
+#[derive(Clone, Default)]
+struct UnsureFiles(Arc<AtomicBool>);
+
+struct UnsureFile(UnsureFiles, Arc<dyn LogFile>);
+
+impl LogFiles for UnsureFiles {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+        Ok(Arc::new(UnsureFile(self.clone(), DiskFiles.create(path)?)))
+    }
+}
+
+impl LogFile for UnsureFile {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.1.write_at(bytes, offset)
+    }
+
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        self.1.truncate(length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        match self.0.0.swap(false, Ordering::SeqCst) {
+            true => Err(io::Error::other("the disk is gone")),
+            false => self.1.sync(),
+        }
+    }
+}
+
+#[test]
+fn nothing_is_acknowledged_behind_a_failed_flush_until_a_checkpoint_makes_up_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = UnsureFiles::default();
+    let log_files = Arc::new(files.clone());
+    let (db, _) = Db::open(Options { log_files, ..options(dir.path()) }).unwrap();
+    let write = |time_ms| try_append(&db, &[(series(1), time_ms, 1.0)]).unwrap().ticket;
+    db.wait_durable(write(1_000)).unwrap();
+    files.0.store(true, Ordering::SeqCst);
+    let lost = write(2_000);
+    assert!(matches!(db.wait_durable(lost), Err(StorageError::Unavailable(_))));
+    // The next flush works, but what it flushes lies behind what may be missing.
+    let behind = write(3_000);
+    assert!(matches!(db.wait_durable(behind), Err(StorageError::Unavailable(_))));
+    let report = db.maintain(3_000);
+    assert!(report.errors.is_empty(), "{report:?}");
+    db.wait_durable(behind).unwrap();
+    db.wait_durable(write(4_000)).unwrap();
+    drop(db);
+    assert_eq!(everything(&open(dir.path()).0)[&series(1).to_string()].len(), 4);
 }

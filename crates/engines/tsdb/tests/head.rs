@@ -5,6 +5,7 @@ mod common;
 
 use std::sync::Arc;
 
+use base::Clock;
 use common::*;
 use model::histogram::Span;
 use model::storage::{MetricReader, MetricWriter, SeriesRef, TimeRange, WriteBatch};
@@ -51,6 +52,40 @@ fn out_of_order_duplicate_and_unknown_samples_are_told_apart() {
     let mixed = try_append(&db, &batch).unwrap();
     assert_eq!((mixed.accepted, mixed.out_of_order), (3, 1));
     assert_eq!(everything(&db)[&series(2).to_string()], [(10, 1f64.to_bits()), (20, 2f64.to_bits())]);
+}
+
+#[test]
+fn samples_more_than_half_a_block_range_behind_the_newest_are_too_old() {
+    let dir = tempfile::tempdir().unwrap();
+    let now_ms = 1_700_000_000_000;
+    let clock = Clock::manual(now_ms);
+    let at = |clock: &Clock| Db::open(Options { clock: clock.clone(), ..options(dir.path()) }).unwrap().0;
+    let db = at(&clock);
+    // The first samples may have any age.
+    append(&db, &[(series(1), now_ms - 500 * HOUR_MS, 1.0)]);
+    append(&db, &[(series(2), now_ms - 10 * MINUTE_MS, 1.0)]);
+    // Half of two hours before the newest sample.
+    let oldest_ms = now_ms - 70 * MINUTE_MS;
+    let late = try_append(&db, &[(series(3), oldest_ms - 1, 1.0), (series(3), oldest_ms, 1.0)]).unwrap();
+    assert_eq!((late.accepted, late.too_old), (1, 1));
+    // A sample from the future counts as one of now.
+    append(&db, &[(series(4), now_ms + 500 * HOUR_MS, 1.0)]);
+    let oldest_ms = now_ms - HOUR_MS;
+    let mut refs = Vec::new();
+    db.resolve(&[series(5)], &mut refs).unwrap();
+    let mut batch = WriteBatch::default();
+    for time_ms in [oldest_ms - 1, oldest_ms] {
+        batch.histograms.push((refs[0], time_ms, Arc::new(FloatHistogram::default())));
+    }
+    let late = db.append(&batch).unwrap();
+    assert_eq!((late.accepted, late.too_old), (1, 1));
+    assert_eq!(db.stats().samples_too_old, 2);
+    // What was taken stays, however old it is by now.
+    drop(db);
+    clock.advance(std::time::Duration::from_secs(1_000 * 3_600));
+    let db = at(&clock);
+    assert_eq!(everything(&db).len(), 5);
+    assert_eq!(try_append(&db, &[(series(1), now_ms, 1.0)]).unwrap().too_old, 1);
 }
 
 #[test]

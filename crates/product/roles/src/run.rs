@@ -275,7 +275,11 @@ impl Running {
         let mut roles =
             ask::router(&self.settings, self.engine.clone(), self.store.db.clone(), sources, &self.clock);
         if self.settings.remote_write_receiver {
-            let deps = ingest::Deps { writer: self.store.db.clone(), registry: self.registry.clone() };
+            let deps = ingest::Deps {
+                writer: self.store.db.clone(),
+                registry: self.registry.clone(),
+                clock: self.clock.clone(),
+            };
             roles = roles.merge(ingest::router(ingest::Config::default(), deps));
         }
         serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::post;
+use base::Clock;
 use exposition::registry::{Counter, Registry};
 use model::storage::MetricWriter;
 
@@ -43,11 +44,14 @@ pub struct Deps {
     pub writer: Arc<dyn MetricWriter>,
     /// Where its own metrics are counted.
     pub registry: Registry,
+    /// What "now" is: samples far ahead of it are refused.
+    pub clock: Clock,
 }
 
 pub(crate) struct Receiver {
     config: Config,
     writer: Arc<dyn MetricWriter>,
+    clock: Clock,
     known: remote_write::KnownSeries,
     slots: Arc<tokio::sync::Semaphore>,
     metrics: Metrics,
@@ -73,7 +77,7 @@ impl Metrics {
                 .counter("promontory_ingest_remote_write_samples_total", "Samples taken from remote write."),
             samples_refused: registry.counter(
                 "promontory_ingest_remote_write_samples_refused_total",
-                "Samples of remote write requests that were not stored: out of order, duplicate, too old, over a limit or invalid.",
+                "Samples of remote write requests that were not stored: out of order, duplicate, too old, too far in the future, over a limit or invalid.",
             ),
         }
     }
@@ -86,6 +90,7 @@ pub fn router(config: Config, deps: Deps) -> Router {
         slots: Arc::new(tokio::sync::Semaphore::new(config.concurrency_max.max(1))),
         metrics: Metrics::new(&deps.registry),
         writer: deps.writer,
+        clock: deps.clock,
         config,
     };
     Router::new().route("/api/v1/write", post(remote_write::write)).with_state(Arc::new(receiver))

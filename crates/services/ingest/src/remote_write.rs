@@ -145,7 +145,8 @@ fn store(receiver: &Receiver, body: &Bytes) -> Result<(), Refused> {
     let decoded = snap::raw::Decoder::new()
         .decompress_vec(body)
         .map_err(|error| bad_request(format!("not valid snappy: {error}")))?;
-    let mut outcome = Outcome::default();
+    let latest_ms = receiver.clock.now_ms().saturating_add(AHEAD_MAX_MS);
+    let mut outcome = Outcome { latest_ms, ..Outcome::default() };
     let (batch, used) = write_request(receiver, &decoded, None, &mut outcome)?;
     if !outcome.appended.unknown.is_empty() {
         // Series that the store dropped since they were known: find them anew, once, and them alone:
@@ -156,7 +157,10 @@ fn store(receiver: &Receiver, body: &Bytes) -> Result<(), Refused> {
         let unknown: HashSet<SeriesRef> =
             first.unknown.iter().filter_map(|&at| all.get(at as usize).copied()).collect();
         let hashes = used.iter().filter(|(_, found)| unknown.contains(found)).map(|(hash, _)| *hash);
+        let too_new = outcome.too_new;
         write_request(receiver, &decoded, Some(&hashes.collect()), &mut outcome)?;
+        // Counted in the first round already.
+        outcome.too_new = too_new;
         let second = &mut outcome.appended;
         second.accepted += first.accepted;
         second.out_of_order += first.out_of_order;
@@ -167,8 +171,12 @@ fn store(receiver: &Receiver, body: &Bytes) -> Result<(), Refused> {
     receiver.writer.wait_durable(outcome.appended.ticket)?;
     let appended = &outcome.appended;
     receiver.metrics.samples.add(appended.accepted);
-    let refused =
-        appended.out_of_order + appended.duplicate + appended.too_old + outcome.over_limit + outcome.invalid;
+    let refused = appended.out_of_order
+        + appended.duplicate
+        + appended.too_old
+        + outcome.too_new
+        + outcome.over_limit
+        + outcome.invalid;
     receiver.metrics.samples_refused.add(refused);
     if refused == 0 {
         return Ok(());
@@ -178,6 +186,7 @@ fn store(receiver: &Receiver, body: &Bytes) -> Result<(), Refused> {
         (appended.out_of_order, "out of order sample"),
         (appended.duplicate, "duplicate sample for timestamp"),
         (appended.too_old, "out of bounds"),
+        (outcome.too_new, "out of bounds: timestamp is too far in the future"),
         (outcome.over_limit, "the limit of series is reached"),
         (outcome.invalid, "invalid labels"),
     ] {
@@ -188,9 +197,15 @@ fn store(receiver: &Receiver, body: &Bytes) -> Result<(), Refused> {
     Err(bad_request(format!("{} samples were not stored: {}", refused, reasons.join(", "))))
 }
 
+/// Samples may be this much ahead of the clock; Prometheus takes no later ones either.
+const AHEAD_MAX_MS: i64 = 10 * 60_000;
+
 #[derive(Default)]
 struct Outcome {
+    /// Later samples are not stored.
+    latest_ms: i64,
     appended: Appended,
+    too_new: u64,
     over_limit: u64,
     invalid: u64,
 }
@@ -235,7 +250,7 @@ fn write_request(
             match refs.get(&hash).filter(|_| only.is_none()) {
                 Some(found) => {
                     used.push((hash, *found));
-                    add_points(&mut batch, *found, &series, &mut weight)?;
+                    add_points(&mut batch, *found, &series, &mut weight, outcome)?;
                 }
                 None => new_series.push((hash, series)),
             }
@@ -265,7 +280,7 @@ fn write_request(
             } else {
                 refs.insert(hash, found);
                 used.push((hash, found));
-                add_points(&mut batch, found, &series, &mut weight)?;
+                add_points(&mut batch, found, &series, &mut weight, outcome)?;
             }
         }
     }
@@ -282,16 +297,25 @@ fn add_points(
     found: SeriesRef,
     series: &wire::remote::TimeSeries<'_>,
     weight: &mut usize,
+    outcome: &mut Outcome,
 ) -> Result<(), Refused> {
     for point in series.points() {
         match point.map_err(|error| bad_request(error.to_string()))? {
             Point::Sample { timestamp_ms, value } => {
                 weigh(weight, 1)?;
+                if timestamp_ms > outcome.latest_ms {
+                    outcome.too_new += 1;
+                    continue;
+                }
                 batch.push(found, timestamp_ms, value);
             }
             Point::Histogram(message) => {
                 let histogram = message.decode().map_err(|error| bad_request(error.to_string()))?;
                 weigh(weight, histogram.sample_weight())?;
+                if message.timestamp_ms > outcome.latest_ms {
+                    outcome.too_new += 1;
+                    continue;
+                }
                 batch.histograms.push((found, message.timestamp_ms, Arc::new(histogram)));
             }
             Point::Exemplar(_) => {}

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use base::Clock;
 use model::storage::{Appended, SeriesRef, Ticket, TimeRange, WriteBatch};
 use model::{FloatHistogram, Labels};
 use parking_lot::{Mutex, RwLock};
@@ -57,6 +58,7 @@ fn add(counter: &AtomicU64, by: u64) {
 pub(crate) struct Head {
     range_ms: i64,
     series_max: usize,
+    clock: Clock,
     hash_seed: u64,
     index: RwLock<Index>,
     pages: RwLock<Pages>,
@@ -118,10 +120,11 @@ impl Writer {
 
 impl Head {
     /// An empty head. `spill_dir` exists; closed chunks are kept there, in files without names.
-    pub(crate) fn new(range_ms: i64, series_max: usize, spill_dir: PathBuf) -> Self {
+    pub(crate) fn new(range_ms: i64, series_max: usize, clock: Clock, spill_dir: PathBuf) -> Self {
         Head {
             range_ms,
             series_max,
+            clock,
             // Seeded anew in each process, so that nobody can prepare labels that collide.
             hash_seed: std::hash::RandomState::new().build_hasher().finish(),
             index: RwLock::default(),
@@ -296,7 +299,7 @@ impl Head {
         logged.clear();
         floats.clear();
         histograms.clear();
-        let bound_ms = self.bound_ms.load(Ordering::Relaxed);
+        let bound_ms = self.oldest_taken_ms();
         let mut cursor = PageCursor::new(pages);
         let samples = batch.refs.iter().zip(&batch.timestamps_ms).zip(&batch.values);
         for (at, ((series, &time_ms), value)) in samples.enumerate() {
@@ -371,6 +374,19 @@ impl Head {
             (record.last_ms, record.last_is_histogram) = (time_ms, true);
         }
         appended.accepted += (floats.len() + histograms.len()) as u64;
+    }
+
+    /// The time before which a batch's samples are refused: what is in blocks, and what lies more than
+    /// half a range behind the newest sample. So the head spans few ranges whatever is sent. Samples from
+    /// the future do not shut out the present. Prometheus has the same bound.
+    fn oldest_taken_ms(&self) -> i64 {
+        let bound_ms = self.bound_ms.load(Ordering::Relaxed);
+        let newest_ms = self.max_ms.load(Ordering::Acquire);
+        if newest_ms == i64::MIN {
+            return bound_ms;
+        }
+        let present_ms = newest_ms.min(self.clock.now_ms());
+        bound_ms.max(present_ms.saturating_sub(self.range_ms / 2))
     }
 
     /// Puts what was accepted and logged into the chunks.

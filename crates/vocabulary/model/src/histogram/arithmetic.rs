@@ -404,6 +404,16 @@ mod tests {
     }
 
     #[test]
+    fn a_zero_threshold_that_is_no_number_gives_way_to_one_that_is() {
+        let broken = FloatHistogram { zero_threshold: f64::NAN, zero_count: 2.0, ..Default::default() };
+        let whole = FloatHistogram { zero_threshold: 0.001, zero_count: 3.0, ..Default::default() };
+        for (mut sum, other) in [(whole.clone(), &broken), (broken.clone(), &whole)] {
+            sum.add(other).expect("both are exponential");
+            assert_eq!((sum.zero_threshold, sum.zero_count), (0.001, 5.0));
+        }
+    }
+
+    #[test]
     fn differing_custom_bounds_keep_the_common_ones() {
         let custom = |bounds: &[f64], buckets: &[f64]| FloatHistogram {
             custom_values: bounds.into(),

@@ -1,0 +1,227 @@
+//! Remote write as a client sees it: what is answered to which request, and what is stored.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, header};
+use base::Clock;
+use exposition::registry::Registry;
+use ingest::{Config, Deps};
+use model::Labels;
+use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, Ticket, WriteBatch};
+use parking_lot::Mutex;
+use tower::ServiceExt;
+use wire::remote::WriteRequestEncoder;
+
+const NOW_MS: i64 = 1_700_000_000_000;
+const MINUTE_MS: i64 = 60_000;
+
+/// A store that calls a series by the number in its label `n`.
+#[derive(Default)]
+struct Store(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// Has dropped series 1; when it is asked for again, its number is 101.
+    dropped: bool,
+    unavailable: bool,
+    samples: Vec<(u64, i64)>,
+}
+
+impl Store {
+    fn times(&self, series: u64) -> Vec<i64> {
+        let state = self.0.lock();
+        state.samples.iter().filter(|(number, _)| *number == series).map(|(_, time_ms)| *time_ms).collect()
+    }
+}
+
+impl MetricWriter for Store {
+    fn resolve(&self, series: &[Labels], refs: &mut Vec<SeriesRef>) -> Result<(), StorageError> {
+        let dropped = self.0.lock().dropped;
+        refs.extend(series.iter().map(|labels| match labels.value("n").parse().unwrap() {
+            1 if dropped => SeriesRef(101),
+            number => SeriesRef(number),
+        }));
+        Ok(())
+    }
+
+    fn append(&self, batch: &WriteBatch) -> Result<Appended, StorageError> {
+        let mut state = self.0.lock();
+        if state.unavailable {
+            return Err(StorageError::Unavailable("no room".into()));
+        }
+        let mut appended = Appended::default();
+        for (at, (series, &time_ms)) in batch.refs.iter().zip(&batch.timestamps_ms).enumerate() {
+            if state.dropped && series.0 == 1 {
+                appended.unknown.push(at as u32);
+            } else if state.samples.iter().any(|(number, later)| *number == series.0 && *later > time_ms) {
+                appended.out_of_order += 1;
+            } else {
+                appended.accepted += 1;
+                state.samples.push((series.0, time_ms));
+            }
+        }
+        Ok(appended)
+    }
+
+    fn wait_durable(&self, _: Ticket) -> Result<(), StorageError> {
+        Ok(())
+    }
+}
+
+fn receiver(config: Config) -> (Router, Arc<Store>) {
+    let store = Arc::new(Store::default());
+    let deps = Deps { writer: store.clone(), registry: Registry::new(), clock: Clock::manual(NOW_MS) };
+    (ingest::router(config, deps), store)
+}
+
+async fn answer(app: &Router, request: Request<Body>) -> (u16, String) {
+    let response = app.clone().oneshot(request).await.unwrap();
+    let status = response.status().as_u16();
+    let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+fn post(body: Vec<u8>) -> Request<Body> {
+    Request::post("/api/v1/write").body(Body::from(body)).unwrap()
+}
+
+fn snappy(body: &[u8]) -> Vec<u8> {
+    snap::raw::Encoder::new().compress_vec(body).unwrap()
+}
+
+async fn send(app: &Router, body: &[u8]) -> (u16, String) {
+    answer(app, post(snappy(body))).await
+}
+
+/// Samples at these times of series 1 and 2.
+fn samples(times_ms: &[i64]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut encoder = WriteRequestEncoder::new(&mut out);
+    for number in ["1", "2"] {
+        encoder.series([("__name__", "m"), ("n", number)], |series| {
+            for &time_ms in times_ms {
+                series.sample(time_ms, time_ms as f64);
+            }
+        });
+    }
+    out
+}
+
+/// A protobuf field that holds bytes.
+fn field(number: u8, content: &[u8]) -> Vec<u8> {
+    let mut out = vec![number << 3 | 2];
+    let mut length = content.len();
+    while length >= 0x80 {
+        out.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    out.push(length as u8);
+    out.extend(content);
+    out
+}
+
+#[tokio::test]
+async fn what_is_stored_is_answered_without_content() {
+    let (app, store) = receiver(Config::default());
+    assert_eq!(send(&app, &samples(&[1, 2])).await, (204, String::new()));
+    assert_eq!(send(&app, &samples(&[3])).await, (204, String::new()));
+    assert_eq!((store.times(1), store.times(2)), (vec![1, 2, 3], vec![1, 2, 3]));
+}
+
+#[tokio::test]
+async fn samples_out_of_order_are_counted_in_the_answer_and_the_others_are_stored() {
+    let (app, store) = receiver(Config::default());
+    send(&app, &samples(&[10])).await;
+    let (status, text) = send(&app, &samples(&[5, 11])).await;
+    assert_eq!((status, text.as_str()), (400, "2 samples were not stored: out of order sample (2)\n"));
+    assert_eq!(store.times(1), [10, 11]);
+}
+
+#[tokio::test]
+async fn samples_more_than_ten_minutes_ahead_are_out_of_bounds_and_the_others_are_stored() {
+    let (app, store) = receiver(Config::default());
+    let limit_ms = NOW_MS + 10 * MINUTE_MS;
+    assert_eq!(send(&app, &samples(&[NOW_MS, limit_ms])).await.0, 204);
+    let (status, text) = send(&app, &samples(&[limit_ms, limit_ms + 1, i64::MAX])).await;
+    assert_eq!(status, 400);
+    assert!(text.contains("4 samples") && text.contains("out of bounds"), "{text}");
+    assert_eq!(store.times(2).into_iter().collect::<BTreeSet<_>>(), BTreeSet::from([NOW_MS, limit_ms]));
+}
+
+#[tokio::test]
+async fn a_series_that_the_store_dropped_is_found_anew_and_the_others_are_written_once() {
+    let (app, store) = receiver(Config::default());
+    assert_eq!(send(&app, &samples(&[1, 2])).await.0, 204);
+    store.0.lock().dropped = true;
+    // Written a second time, the earlier samples of series 2 would be out of order.
+    assert_eq!(send(&app, &samples(&[3, 4, 5])).await, (204, String::new()));
+    assert_eq!((store.times(101), store.times(2)), (vec![3, 4, 5], vec![1, 2, 3, 4, 5]));
+    // Samples that are too far ahead count once although there are two rounds.
+    let (app, store) = receiver(Config::default());
+    send(&app, &samples(&[1])).await;
+    store.0.lock().dropped = true;
+    let (_, text) = send(&app, &samples(&[2, i64::MAX])).await;
+    assert!(text.starts_with("2 samples"), "{text}");
+}
+
+#[tokio::test]
+async fn another_content_type_encoding_or_message_is_not_supported() {
+    let (app, _) = receiver(Config::default());
+    for (name, value, status) in [
+        (header::CONTENT_TYPE, "application/json", 415),
+        (header::CONTENT_TYPE, "application/x-protobuf;proto=io.prometheus.write.v2.Request", 415),
+        (header::CONTENT_ENCODING, "gzip", 415),
+        (header::CONTENT_TYPE, "application/x-protobuf", 204),
+        (header::CONTENT_TYPE, "application/x-protobuf;proto=prometheus.WriteRequest", 204),
+        (header::CONTENT_ENCODING, "snappy", 204),
+    ] {
+        let mut request = post(snappy(&samples(&[1])));
+        request.headers_mut().insert(name, value.parse().unwrap());
+        assert_eq!(answer(&app, request).await.0, status, "{value}");
+    }
+}
+
+#[tokio::test]
+async fn garbage_is_a_bad_request() {
+    let (app, store) = receiver(Config::default());
+    assert_eq!(answer(&app, post(b"this is not snappy".to_vec())).await.0, 400);
+    assert_eq!(answer(&app, post(Vec::new())).await.0, 400);
+    assert_eq!(send(&app, b"\x0a\xffnot protobuf").await.0, 400);
+    assert!(store.0.lock().samples.is_empty());
+}
+
+#[tokio::test]
+async fn a_request_that_is_too_large_sent_or_decompressed_is_refused() {
+    let (app, _) = receiver(Config { body_size_max_bytes: 100, ..Config::default() });
+    assert_eq!(answer(&app, post(vec![0; 101])).await.0, 413);
+    let (app, _) = receiver(Config { decoded_size_max_bytes: 1_000, ..Config::default() });
+    let zeros = snappy(&[0; 1_001]);
+    assert!(zeros.len() < 1_000);
+    assert_eq!(answer(&app, post(zeros)).await.0, 413);
+}
+
+#[tokio::test]
+async fn a_small_request_of_many_empty_histograms_is_refused_before_it_takes_memory() {
+    let (app, store) = receiver(Config::default());
+    let label = |name: &[u8], value: &[u8]| field(1, &[field(1, name), field(2, value)].concat());
+    let mut series = [label(b"__name__", b"m"), label(b"n", b"1")].concat();
+    // Two bytes each, which become some hundred in memory.
+    series.extend(field(4, b"").repeat(4_000_000));
+    let body = snappy(&field(1, &series));
+    assert!(body.len() < 1 << 20);
+    assert_eq!(answer(&app, post(body)).await.0, 413);
+    assert!(store.0.lock().samples.is_empty());
+}
+
+#[tokio::test]
+async fn a_store_that_takes_nothing_now_asks_for_another_try() {
+    let (app, store) = receiver(Config::default());
+    store.0.lock().unavailable = true;
+    assert_eq!(send(&app, &samples(&[1])).await.0, 503);
+    store.0.lock().unavailable = false;
+    assert_eq!(send(&app, &samples(&[1])).await.0, 204);
+}
