@@ -94,7 +94,7 @@ fn a_series_for_every_value_counts_against_the_budget_of_bytes() {
 }
 
 #[test]
-fn one_value_for_every_step_counts_against_the_budget_before_memory_is_taken() {
+fn one_value_for_every_step_counts_against_the_budget() {
     let store = counters(10);
     let options = EngineOptions { max_samples: 500, ..EngineOptions::default() };
     let result = range(options, &store, "requests_total @ 1800", &QueryLimits::default());
