@@ -61,6 +61,52 @@ fn absurd_step_counts_are_refused_before_memory_is_taken() {
     }
 }
 
+#[test]
+fn samples_of_a_range_selector_count_against_the_budget() {
+    let store = counters(10);
+    let query = "requests_total[1h]";
+    let expr = parse(query, &Features::all()).expect("a range selector");
+    let instant = |max_samples, max_bytes| {
+        let options = EngineOptions { max_samples, max_bytes, ..EngineOptions::default() };
+        Engine::new(options).instant(&store, &expr, query, HOUR_MS, &QueryLimits::default())
+    };
+    let all = EngineOptions::default();
+    // 120 samples of each of ten series.
+    assert!(matches!(instant(1_199, all.max_bytes), Err(QueryError::TooManySamples)));
+    assert!(instant(all.max_samples, 10_000).is_err());
+    let result = instant(1_200, all.max_bytes).expect("as many as it may hold");
+    assert!(
+        matches!(result.value, Value::Matrix(series) if series.iter().all(|one| one.points.len() == 120))
+    );
+}
+
+#[test]
+fn a_series_for_every_value_counts_against_the_budget_of_bytes() {
+    let store = counters(20);
+    let run = |query: &str, max_bytes| {
+        let options = EngineOptions { max_bytes, ..EngineOptions::default() };
+        range(options, &store, query, &QueryLimits::default())
+    };
+    let budget = 128 << 10;
+    run("requests_total", budget).expect("twenty series fit");
+    assert!(run("count_values(\"value\", requests_total)", budget).is_err());
+    run("count_values(\"value\", requests_total)", 64 << 20).expect("with more room they fit");
+}
+
+#[test]
+fn one_value_for_every_step_counts_against_the_budget() {
+    let store = counters(10);
+    let options = EngineOptions { max_samples: 500, ..EngineOptions::default() };
+    let result = range(options, &store, "requests_total @ 1800", &QueryLimits::default());
+    assert!(matches!(result, Err(QueryError::TooManySamples)));
+    // No machine has memory for so many steps.
+    let query = "requests_total @ 1800";
+    let expr = parse(query, &Features::all()).expect("a selector at a time");
+    let engine = Engine::new(EngineOptions::default());
+    let result = engine.range(&store, &expr, query, 0, 1 << 46, 1, &QueryLimits::default());
+    assert!(matches!(result, Err(QueryError::TooManySamples)));
+}
+
 /// A store that takes its time.
 struct Slow(Memory, Clock);
 
