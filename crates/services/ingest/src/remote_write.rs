@@ -210,7 +210,8 @@ struct Outcome {
     invalid: u64,
 }
 
-/// What a request may hold at once, a float counting 1, a series 4 and a histogram its size: the smallest messages take two bytes and become some hundred.
+/// What a request may hold at once, a float counting 1, a series 4 and a histogram its size: the
+/// smallest messages take two bytes and become some hundred.
 const WEIGHT_MAX: usize = 8 << 20;
 
 fn weigh(weight: &mut usize, more: usize) -> Result<(), Refused> {
