@@ -1,7 +1,5 @@
 //! Prometheus's OpenAPI document.
 
-use std::path::PathBuf;
-
 use query::conformance::{api, examples};
 
 /// What this router does not serve, and why: writing and reading of samples belongs to other
@@ -15,23 +13,9 @@ const ELSEWHERE: &[&str] = &[
     "GET /notifications/live ",
 ];
 
-fn folder() -> Option<PathBuf> {
-    let dir = std::env::var_os("PROMONTORY_CONFORMANCE").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../../shared/conformance")),
-        PathBuf::from,
-    );
-    let dir = dir.join("prometheus/api");
-    if dir.is_dir() {
-        return Some(dir);
-    }
-    assert!(std::env::var_os("CI").is_none(), "there is no test data at {}", dir.display());
-    eprintln!("there is no test data at {}: skipped", dir.display());
-    None
-}
-
 #[test]
 fn every_path_about_asking_answers_by_its_schema() {
-    let Some(dir) = folder() else { return };
+    let Some(dir) = testkit::conformance("prometheus/api") else { return };
     let result = api(&dir);
     let unexpected: Vec<&String> = result
         .failures
@@ -44,7 +28,7 @@ fn every_path_about_asking_answers_by_its_schema() {
 
 #[test]
 fn the_documents_own_examples_fit_its_schemas() {
-    let Some(dir) = folder() else { return };
+    let Some(dir) = testkit::conformance("prometheus/api") else { return };
     let result = examples(&dir);
     assert!(result.failures.is_empty(), "{} of {}: {:#?}", result.passed, result.total, result.failures);
     assert!(result.total > 50, "only {} examples were found", result.total);
