@@ -8,6 +8,7 @@
 mod file;
 pub(crate) mod record;
 pub(crate) mod replay;
+pub(crate) mod side;
 
 use std::io;
 use std::path::{Path, PathBuf};
