@@ -33,6 +33,8 @@ impl Db {
             let result = self.head.checkpoint(&self.options.dir.join(WAL_DIR));
             self.note(result, "making up for a failed flush of the log", &mut report);
         }
+        let result = self.cut_late(&mut maintenance, now_ms, &mut report);
+        self.note(result, "making blocks of late samples", &mut report);
         let result = self.cut_head(&mut maintenance, now_ms, &mut report);
         self.note(result, "cutting the head", &mut report);
         if self.options.compaction {
