@@ -15,6 +15,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::block::meta::{Meta, MetaCompaction, MetaParent, is_ulid, new_ulid};
 use crate::block::{self, Block, TMP_FOR_CREATION, TMP_FOR_DELETION};
 use crate::compact::{self, Source};
+use crate::disk::Disk;
 use crate::error::Error;
 use crate::foreign::{self, TakenOver};
 use crate::head::{Head, HeadReplay};
@@ -132,7 +133,7 @@ impl Db {
         options.check()?;
         let dir = &options.dir;
         let unwritable = |source| Error::Unwritable { path: dir.clone(), source };
-        fs::create_dir_all(dir).map_err(unwritable)?;
+        options.disk.create_dir_all(dir).map_err(unwritable)?;
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -143,13 +144,13 @@ impl Db {
             TryLockError::WouldBlock => Error::Locked(dir.clone()),
             TryLockError::Error(source) => unwritable(source),
         })?;
-        fs::create_dir_all(dir.join(WAL_DIR)).map_err(unwritable)?;
-        crate::wal::sync_dir(dir).map_err(unwritable)?;
+        options.disk.create_dir_all(&dir.join(WAL_DIR)).map_err(unwritable)?;
+        options.disk.sync_dir(dir).map_err(unwritable)?;
         let mut opened = Opened::default();
-        let blocks = open_blocks(dir, &mut opened)?;
+        let blocks = open_blocks(&*options.disk, dir, &mut opened)?;
         opened.blocks = blocks.len();
         // Prometheus's tools read a directory only if this folder is there.
-        fs::create_dir_all(dir.join(PROMETHEUS_WAL_DIR)).map_err(unwritable)?;
+        options.disk.create_dir_all(&dir.join(PROMETHEUS_WAL_DIR)).map_err(unwritable)?;
         let spill_dir = dir.join(SPILL_DIR);
         fs::create_dir_all(&spill_dir).map_err(unwritable)?;
         for entry in fs::read_dir(&spill_dir).map_err(Error::io("listing", &spill_dir))?.flatten() {
@@ -175,7 +176,7 @@ impl Db {
         let dir = self.options.dir.join(WAL_DIR);
         let listing = replay::list(&dir)?;
         for rubbish in &listing.rubbish {
-            fs::remove_file(rubbish).map_err(Error::io("deleting", rubbish))?;
+            self.options.disk.remove_file(rubbish).map_err(Error::io("deleting", rubbish))?;
         }
         let blocks = self.blocks();
         // A block that was merged since is a source of another one.
@@ -193,7 +194,7 @@ impl Db {
                 Some(_) => u32::MAX,
                 None => path.file_name().and_then(|n| n.to_str()?.parse().ok()).unwrap_or(0),
             };
-            let file = replay::read_file(&path, &mut into)?;
+            let file = replay::read_file(&*self.options.disk, &path, &mut into)?;
             size_bytes += file.good_bytes;
             if let Some(damage) = file.damage {
                 let offset = damage.offset;
@@ -210,8 +211,8 @@ impl Db {
         }
         (replayed.samples, replayed.orphans) = (into.samples, into.orphans);
         replayed.series = self.head.series_count();
-        let Options { log_files, wal_segment_size_bytes, .. } = &self.options;
-        let wal = Wal::new(dir, log_files.clone(), *wal_segment_size_bytes, last, size_bytes);
+        let Options { disk, wal_segment_size_bytes, .. } = &self.options;
+        let wal = Wal::new(dir, disk.clone(), *wal_segment_size_bytes, last, size_bytes);
         *self.wal_sync.write() = Some(self.head.set_wal(wal));
         replayed.taken_over = self.take_over_prometheus()?;
         let elapsed = started.elapsed();
@@ -232,8 +233,9 @@ impl Db {
         if let Some(sync) = self.wal_sync.read().clone() {
             sync.wait(sync.written())?;
         }
-        fs::write(&mark, b"The folder wal/ was read into the log of this program and is not needed by it.\n")
-            .map_err(Error::io("writing", &mark))?;
+        let text = b"The folder wal/ was read into the log of this program and is not needed by it.\n";
+        self.options.disk.write_file(&mark, text).map_err(Error::io("writing", &mark))?;
+        self.options.disk.sync_dir(&self.options.dir).map_err(Error::io("flushing", &self.options.dir))?;
         for damage in &taken_over.damages {
             tracing::warn!("the write-ahead log of Prometheus cannot be read to its end: {damage}");
         }
@@ -302,7 +304,13 @@ impl Db {
                 Some(Ok(Found { labels, chunks, deleted }))
             });
             let sources: Vec<Source<'_>> = vec![Box::new(series)];
-            let finished = compact::write_block(&self.options.dir, meta, self.head.symbol_texts(), sources)?;
+            let finished = compact::write_block(
+                &self.options.disk,
+                &self.options.dir,
+                meta,
+                self.head.symbol_texts(),
+                sources,
+            )?;
             if let Some(finished) = finished {
                 // Should the process end between the two, the log says which block holds the samples.
                 self.head.log_bound(end_ms, &ulid)?;
@@ -377,7 +385,7 @@ impl Db {
             series.push(Box::new(block.scan()?));
         }
         let symbols = symbols.into_iter().collect();
-        let finished = compact::write_block(&self.options.dir, meta, symbols, series)?;
+        let finished = compact::write_block(&self.options.disk, &self.options.dir, meta, symbols, series)?;
         let name = finished.is_some().then_some(ulid);
         let new = match finished {
             Some(finished) => vec![Arc::new(Block::open(&finished.publish()?)?)],
@@ -385,7 +393,7 @@ impl Db {
         };
         self.change_blocks(new, parts);
         for block in parts {
-            block::delete_dir(block.dir())?;
+            block::delete_dir(&*self.options.disk, block.dir())?;
         }
         Ok(name)
     }
@@ -420,7 +428,7 @@ impl Db {
     ) -> Result<(), Error> {
         for block in positions.iter().filter_map(|&at| blocks.get(at)) {
             self.change_blocks(Vec::new(), std::slice::from_ref(block));
-            block::delete_dir(block.dir())?;
+            block::delete_dir(&*self.options.disk, block.dir())?;
             count(counter);
             tracing::info!(block = block.meta().ulid, "deleted beyond retention");
             report.deleted.push(block.meta().ulid.clone());
@@ -456,7 +464,7 @@ impl Db {
         let _maintenance = self.maintenance.lock();
         let mut touched = self.head.delete(range, matchers)?;
         for block in self.blocks().iter() {
-            touched += block.delete(range, matchers)?;
+            touched += block.delete(&*self.options.disk, range, matchers)?;
         }
         Ok(touched)
     }
@@ -535,14 +543,14 @@ fn sort_blocks(blocks: &mut [Arc<Block>]) {
 
 /// Opens all blocks of a directory. Leftovers are removed, corrupt blocks set aside, and so are
 /// blocks that a larger one was made from before a crash.
-fn open_blocks(dir: &Path, opened: &mut Opened) -> Result<Vec<Arc<Block>>, Error> {
+fn open_blocks(disk: &dyn Disk, dir: &Path, opened: &mut Opened) -> Result<Vec<Arc<Block>>, Error> {
     let mut blocks: Vec<Arc<Block>> = Vec::new();
     for entry in fs::read_dir(dir).map_err(Error::io("listing", dir))? {
         let entry = entry.map_err(Error::io("listing", dir))?;
         let (path, name) = (entry.path(), entry.file_name());
         let Some(name) = name.to_str() else { continue };
         if name.ends_with(TMP_FOR_CREATION) || name.ends_with(TMP_FOR_DELETION) {
-            fs::remove_dir_all(&path).map_err(Error::io("deleting", &path))?;
+            disk.remove_dir_all(&path).map_err(Error::io("deleting", &path))?;
             opened.removed.push(path);
             continue;
         }
@@ -552,7 +560,7 @@ fn open_blocks(dir: &Path, opened: &mut Opened) -> Result<Vec<Arc<Block>>, Error
         match Block::open(&path) {
             Ok(block) => blocks.push(Arc::new(block)),
             Err(error @ Error::Corrupt(_)) => {
-                let kept = block::set_aside(&path)?;
+                let kept = block::set_aside(disk, &path)?;
                 tracing::error!(%error, kept = %kept.display(), "a corrupt block is set aside");
                 opened.corrupt_blocks.push((kept, error.to_string()));
             }
@@ -569,7 +577,7 @@ fn open_blocks(dir: &Path, opened: &mut Opened) -> Result<Vec<Arc<Block>>, Error
     let (replaced, mut blocks): (Vec<_>, Vec<_>) =
         blocks.into_iter().partition(|block| parents.contains(&block.meta().ulid));
     for block in replaced {
-        block::delete_dir(block.dir())?;
+        block::delete_dir(disk, block.dir())?;
         opened.removed.push(block.dir().to_path_buf());
     }
     sort_blocks(&mut blocks);
