@@ -1,5 +1,7 @@
 //! The store: a head, blocks, and what keeps them in order.
 
+mod late;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -9,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use model::storage::{
     Appended, MetricReader, MetricWriter, Series, SeriesRef, StorageError, Ticket, TimeRange, WriteBatch,
 };
-use model::{Labels, Matcher};
+use model::{Exemplar, Labels, Matcher, Metadata};
 use parking_lot::{Mutex, RwLock};
 
 use crate::block::meta::{Meta, MetaCompaction, MetaParent, is_ulid, new_ulid};
@@ -49,6 +51,8 @@ pub struct Db {
 #[derive(Default)]
 struct Maintenance {
     last_ms: Option<i64>,
+    /// Late samples before this are in blocks already; the rest of them could not be made one.
+    late_cut_ms: Option<i64>,
     /// The head was cut but the log before it is still there.
     checkpoint_due: bool,
     /// Blocks whose merging failed; tried again after a restart.
@@ -61,6 +65,7 @@ struct Counters {
     wal_damages: AtomicU64,
     clock_went_back: AtomicU64,
     head_cuts: AtomicU64,
+    late_cuts: AtomicU64,
     compactions: AtomicU64,
     compactions_failed: AtomicU64,
     time_deletions: AtomicU64,
@@ -166,6 +171,8 @@ impl Db {
             _lock: lock,
             options,
         };
+        db.head.late.set_window_ms(db.options.out_of_order_window_ms);
+        db.head.exemplars.set_max(db.options.exemplars_max);
         db.counters.set_aside.store(opened.corrupt_blocks.len() as u64, Ordering::Relaxed);
         Ok((db, opened))
     }
@@ -263,6 +270,8 @@ impl Db {
             let result = self.head.checkpoint(&self.options.dir.join(WAL_DIR));
             self.note(result, "making up for a failed flush of the log", &mut report);
         }
+        let result = self.cut_late(&mut maintenance, now_ms, &mut report);
+        self.note(result, "making blocks of late samples", &mut report);
         let result = self.cut_head(&mut maintenance, now_ms, &mut report);
         self.note(result, "cutting the head", &mut report);
         if self.options.compaction {
@@ -475,6 +484,8 @@ impl Db {
         let (head, own) = (&self.head.counters, &self.counters);
         let sync = self.wal_sync.read().clone();
         let blocks = self.blocks();
+        let (late_samples, late_series, late_chunk_bytes) = self.head.late.count();
+        let (exemplars, exemplar_series) = self.head.exemplars.count();
         Stats {
             head_series: self.head.series_count() as u64,
             head_chunks: self.head.chunk_count() as u64,
@@ -486,6 +497,17 @@ impl Db {
             samples_out_of_order: get(&head.out_of_order),
             samples_duplicate: get(&head.duplicate),
             samples_too_old: get(&head.too_old),
+            samples_outside_window: get(&head.outside_window),
+            late_samples_appended: get(&self.head.late.taken),
+            late_samples,
+            late_series,
+            late_chunk_bytes,
+            late_cuts: get(&own.late_cuts),
+            exemplars_appended: get(&head.exemplars),
+            exemplars_refused: get(&head.exemplars_refused),
+            exemplars: exemplars as u64,
+            exemplar_series: exemplar_series as u64,
+            metrics_with_metadata: self.head.metadata.len() as u64,
             series_refused: get(&head.series_refused),
             writes_refused: get(&head.refused_writes),
             wal_size_bytes: self.head.wal_size_bytes(),
@@ -509,6 +531,26 @@ impl Db {
     /// What in the head takes how much; tables of at most `limit` entries.
     pub fn cardinality(&self, limit: usize) -> Cardinality {
         self.head.cardinality(limit)
+    }
+
+    /// The exemplars in a range of the series that match all matchers of any selector, by series in order
+    /// of their labels, each series' in order of time.
+    pub fn exemplars(
+        &self,
+        range: TimeRange,
+        selectors: &[Vec<Matcher>],
+    ) -> Result<Vec<(Labels, Vec<Exemplar>)>, Error> {
+        Ok(self.head.exemplars.select(range, selectors))
+    }
+
+    /// Keeps so many exemplars from now on; 0 for none.
+    pub fn set_exemplars_max(&self, max: usize) {
+        self.head.exemplars.set_max(max);
+    }
+
+    /// What was said of one metric or of all, by whoever wrote last, in order of their names.
+    pub fn metadata(&self, metric: Option<&str>) -> Vec<(String, Metadata)> {
+        self.head.metadata.get(metric)
     }
 
     /// Takes no more writes and returns when everything written is on disk.
