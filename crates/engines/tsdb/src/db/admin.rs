@@ -75,7 +75,7 @@ impl Db {
         let wal = dir.join(PROMETHEUS_WAL_DIR);
         let disk = &*self.options.disk;
         disk.create_dir_all(&wal).map_err(Error::io("creating", &wal))?;
-        if !skip_head && let Some(range) = self.head.time_range() {
+        if !skip_head && let Some(range) = self.head.whole_range() {
             let end_ms = range.end_ms.saturating_add(1);
             let block = self.write_head_block(dir, &new_ulid(now_ms), range.start_ms, end_ms)?;
             if let Some(block) = block {
