@@ -21,6 +21,7 @@ mod stats;
 mod testing;
 mod wal;
 
+pub use chunk::{Chunk, Encoding, encode as encode_chunks};
 pub use db::{Db, MaintenanceReport, Opened, Replayed};
 pub use error::Error;
 pub use foreign::TakenOver;
