@@ -22,6 +22,7 @@ mod stats;
 mod testing;
 mod wal;
 
+pub use chunk::{Chunk, Encoding, encode as encode_chunks};
 pub use db::{Db, MaintenanceReport, Opened, Replayed};
 pub use disk::{Disk, DiskFile, OsDisk};
 pub use error::Error;
