@@ -94,6 +94,6 @@ fn a_snapshot_that_a_crash_interrupted_is_removed() {
     let unfinished = dir.path().join("snapshots").join("20260101T000000Z-0123.tmp-for-creation");
     fs::create_dir_all(unfinished.join("chunks")).unwrap();
     let (_, opened) = open(dir.path());
-    assert_eq!(opened.removed, [unfinished.clone()]);
+    assert_eq!(opened.removed, std::slice::from_ref(&unfinished));
     assert!(!unfinished.exists());
 }

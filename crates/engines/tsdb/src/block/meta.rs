@@ -25,6 +25,7 @@ pub(crate) struct Meta {
     pub(crate) stats: MetaStats,
     #[serde(default)]
     pub(crate) compaction: MetaCompaction,
+    /// 1. A 2 is a mistake of Prometheus 2.1: such a block's index is of version 2, although it says 1.
     pub(crate) version: u32,
     #[serde(flatten)]
     pub(crate) others: serde_json::Map<String, serde_json::Value>,
@@ -89,8 +90,8 @@ impl Meta {
         };
         let meta: Meta = serde_json::from_slice(&text).map_err(|error| Error::corrupt(&path, error))?;
         match meta.version {
-            1 if meta.max_time >= meta.min_time => Ok(meta),
-            1 => Err(Error::corrupt(&path, "it ends before it begins")),
+            1 | 2 if meta.max_time >= meta.min_time => Ok(meta),
+            1 | 2 => Err(Error::corrupt(&path, "it ends before it begins")),
             version => Err(Error::corrupt(&path, format!("unknown version {version}"))),
         }
     }

@@ -7,10 +7,11 @@ use std::path::Path;
 use model::Matcher;
 use model::storage::TimeRange;
 
-use super::{Db, PROMETHEUS_WAL_DIR};
+use super::Db;
 use crate::block::meta::new_ulid;
 use crate::block::{self, TMP_FOR_CREATION};
 use crate::error::Error;
+use crate::foreign;
 use crate::wal::sync_dir;
 
 /// The folder of snapshots in a data directory.
@@ -71,7 +72,7 @@ impl Db {
 
     fn write_snapshot(&self, dir: &Path, skip_head: bool, now_ms: i64) -> Result<(), Error> {
         // Prometheus's tools read a directory only if it has a folder of the log.
-        let wal = dir.join(PROMETHEUS_WAL_DIR);
+        let wal = dir.join(foreign::WAL_DIR);
         fs::create_dir_all(&wal).map_err(Error::io("creating", &wal))?;
         if !skip_head && let Some(range) = self.head.time_range() {
             let end_ms = range.end_ms.saturating_add(1);
