@@ -48,6 +48,8 @@ struct Maintenance {
     checkpoint_due: bool,
     /// Blocks whose merging failed; tried again after a restart.
     failed: BTreeSet<String>,
+    /// Blocks that came later and could not be read.
+    unreadable: BTreeSet<String>,
 }
 
 #[derive(Default)]
@@ -106,6 +108,8 @@ pub struct MaintenanceReport {
     pub cut: Vec<String>,
     /// Names of blocks made by merging others.
     pub merged: Vec<String>,
+    /// Names of blocks that came into the directory from outside.
+    pub picked_up: Vec<String>,
     /// Names of blocks deleted by retention.
     pub deleted: Vec<String>,
     /// The clock went back since the last run, by so many milliseconds.

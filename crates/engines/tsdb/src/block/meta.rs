@@ -79,6 +79,18 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl Meta {
+    /// Of a block that is made from samples, not from other blocks. `end_ms` is exclusive.
+    pub(crate) fn first(ulid: String, start_ms: i64, end_ms: i64) -> Meta {
+        Meta {
+            ulid: ulid.clone(),
+            min_time: start_ms,
+            max_time: end_ms,
+            compaction: MetaCompaction { level: 1, sources: vec![ulid], ..Default::default() },
+            version: 1,
+            ..Meta::default()
+        }
+    }
+
     pub(crate) fn read(dir: &Path) -> Result<Meta, Error> {
         let path = dir.join(META_FILE);
         let text = match fs::read(&path) {
