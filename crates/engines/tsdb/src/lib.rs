@@ -15,6 +15,7 @@ mod mapping;
 mod options;
 mod plan;
 mod postings;
+mod selection;
 mod series;
 mod stats;
 #[cfg(test)]
