@@ -8,6 +8,7 @@ mod block;
 mod chunk;
 mod compact;
 mod db;
+mod disk;
 mod error;
 mod foreign;
 mod head;
@@ -23,9 +24,9 @@ mod testing;
 mod wal;
 
 pub use db::{Db, MaintenanceReport, Opened, Replayed};
+pub use disk::{Disk, DiskFile, OsDisk};
 pub use error::Error;
 pub use foreign::TakenOver;
 pub use options::{BLOCK_MAX_MS, BLOCK_RANGE_MS, Options};
 pub use stats::{BlockStats, Cardinality, Stats};
 pub use wal::replay::WalDamage;
-pub use wal::{DiskFiles, LogFile, LogFiles};

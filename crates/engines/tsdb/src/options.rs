@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use base::Clock;
 
+use crate::disk::{Disk, OsDisk};
 use crate::error::Error;
-use crate::wal::{DiskFiles, LogFiles};
 
 /// Prometheus's block range.
 pub const BLOCK_RANGE_MS: i64 = 2 * 3_600_000;
@@ -32,8 +32,8 @@ pub struct Options {
     pub compaction: bool,
     /// Where time comes from.
     pub clock: Clock,
-    /// Where the log's files come from.
-    pub log_files: Arc<dyn LogFiles>,
+    /// Where everything is written.
+    pub disk: Arc<dyn Disk>,
 }
 
 impl Options {
@@ -48,7 +48,7 @@ impl Options {
             series_max: 20_000_000,
             compaction: true,
             clock: Clock::system(),
-            log_files: Arc::new(DiskFiles),
+            disk: Arc::new(OsDisk),
         }
     }
 

@@ -1,7 +1,6 @@
 //! What leaves the head: the range that became a block, deleted spans, and the log before a
 //! checkpoint.
 
-use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -11,10 +10,11 @@ use model::storage::TimeRange;
 
 use super::page::{PAGE_SERIES, PageCursor};
 use super::{Head, add};
+use crate::disk::{Disk, FileWriter};
 use crate::error::Error;
 use crate::series::ChunkHandle;
 use crate::wal::record::{self, FILE_HEADER, LoggedChunk, LoggedChunks};
-use crate::wal::{checkpoint_path, replay, sync_dir};
+use crate::wal::{checkpoint_path, replay};
 
 impl Head {
     /// The oldest block range of the head, start and end (exclusive), if it is time to make it a
@@ -208,7 +208,7 @@ impl Head {
     /// Writes what the head holds as a checkpoint and deletes the log before it. Writers go on
     /// meanwhile: what they write is in the segment after the checkpoint too.
     pub(crate) fn checkpoint(&self, dir: &Path) -> Result<(), Error> {
-        let (segment, sync, written) = {
+        let (disk, segment, sync, written) = {
             let mut writer = self.writer.lock();
             let wal = writer.wal()?;
             // Also cuts off what a failed write may have left at the end of the segment.
@@ -216,18 +216,18 @@ impl Head {
             let segment = wal.rotate()?;
             let sync = wal.sync();
             let written = sync.written();
-            (segment, sync, written)
+            (wal.disk(), segment, sync, written)
         };
         let temporary = dir.join(format!("checkpoint.{segment:08}.tmp"));
-        let size = self.write_checkpoint(&temporary).inspect_err(|_| {
-            let _ = fs::remove_file(&temporary);
+        let size = self.write_checkpoint(&*disk, &temporary).inspect_err(|_| {
+            let _ = disk.remove_file(&temporary);
         })?;
         let path = checkpoint_path(dir, segment);
-        fs::rename(&temporary, &path).map_err(Error::io("renaming", &temporary))?;
-        sync_dir(dir).map_err(Error::io("flushing", dir))?;
+        disk.rename(&temporary, &path).map_err(Error::io("renaming", &temporary))?;
+        disk.sync_dir(dir).map_err(Error::io("flushing", dir))?;
         sync.stands_for(written);
         for rubbish in replay::list(dir)?.rubbish {
-            fs::remove_file(&rubbish).map_err(Error::io("deleting", &rubbish))?;
+            disk.remove_file(&rubbish).map_err(Error::io("deleting", &rubbish))?;
         }
         if let Ok(wal) = self.writer.lock().wal() {
             wal.truncated(segment, size);
@@ -235,8 +235,8 @@ impl Head {
         Ok(())
     }
 
-    fn write_checkpoint(&self, path: &Path) -> Result<u64, Error> {
-        let file = File::create(path).map_err(Error::io("creating", path))?;
+    fn write_checkpoint(&self, disk: &dyn Disk, path: &Path) -> Result<u64, Error> {
+        let file = FileWriter::create(disk, path).map_err(Error::io("creating", path))?;
         let mut file = BufWriter::with_capacity(1 << 20, file);
         let mut size = FILE_HEADER.len() as u64;
         let mut buffer = FILE_HEADER.to_vec();
@@ -254,7 +254,7 @@ impl Head {
         }
         file.write_all(&buffer).map_err(Error::io("writing", path))?;
         let file = file.into_inner().map_err(|e| Error::io("writing", path)(e.into_error()))?;
-        file.sync_all().map_err(Error::io("flushing", path))?;
+        file.sync().map_err(Error::io("flushing", path))?;
         Ok(size)
     }
 
