@@ -337,7 +337,8 @@ impl Head {
                     bytes,
                 })
                 .collect();
-            let open = series.open_chunk_bytes();
+            let mut open = Vec::new();
+            series.copy_open_chunk(&mut open);
             if series.has_open() {
                 chunks.push(LoggedChunk {
                     encoding: series.open_encoding(),
