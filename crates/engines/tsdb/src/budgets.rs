@@ -47,7 +47,7 @@ impl Default for Budgets {
 }
 
 /// Why a new series was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Refusal {
     /// The head holds as many series as it may.
     Series,
@@ -99,11 +99,7 @@ impl Admission {
 
     /// Judges new series that come together. `series` are in the head already; `of_group` says how many of
     /// a group.
-    pub(crate) fn gate<'a>(
-        &'a self,
-        series: usize,
-        of_group: impl Fn(&str, &str) -> usize + 'a,
-    ) -> Gate<'a> {
+    pub(crate) fn gate<'a>(&'a self, series: usize, of_group: impl Fn(&str, &str) -> usize + 'a) -> Gate<'a> {
         Gate {
             admission: self,
             budgets: self.budgets(),

@@ -36,7 +36,10 @@ fn a_job_that_explodes_is_refused_and_the_others_go_on() {
     assert_eq!(resolve(&db, &good), 200, "known and new ones");
     let refused = db.refused_series();
     assert_eq!(refused.len(), 1);
-    assert_eq!((refused[0].group.as_str(), refused[0].reason, refused[0].count), ("bad", Refusal::Group, 700));
+    assert_eq!(
+        (refused[0].group.as_str(), refused[0].reason, refused[0].count),
+        ("bad", Refusal::Group, 700)
+    );
     assert_eq!(db.stats().series_refused, 700);
     let groups: Vec<_> =
         db.groups(10).into_iter().map(|g| (g.name, g.series, g.created_last_hour, g.refused)).collect();

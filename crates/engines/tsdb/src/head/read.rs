@@ -147,7 +147,7 @@ impl Head {
     }
 
     /// Calls with each of these series that is alive. The caller holds the index lock.
-    fn visit(&self, ids: &[u32], mut with: impl FnMut(u32, &Page, &Record)) {
+    pub(super) fn visit(&self, ids: &[u32], mut with: impl FnMut(u32, &Page, &Record)) {
         let pages = self.pages.read();
         for run in ids.chunk_by(|a, b| a / PAGE_SERIES == b / PAGE_SERIES) {
             let Some(Some(page)) = run.first().and_then(|id| pages.get((id / PAGE_SERIES) as usize)) else {
