@@ -100,7 +100,8 @@ impl Head {
         let pages = self.pages.read();
         let page = pages.get((id / PAGE_SERIES) as usize)?.as_ref()?.read();
         let record = page.record(id)?;
-        let chunks = self.chunks_of(record, range);
+        let mut chunks = self.chunks_of(record, range);
+        self.late.add_chunks(id, range, &mut chunks);
         if chunks.is_empty() {
             return None;
         }
