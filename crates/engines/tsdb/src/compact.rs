@@ -3,6 +3,7 @@
 
 use std::iter::Peekable;
 use std::path::Path;
+use std::sync::Arc;
 
 use model::storage::TimeRange;
 use model::{Labels, Samples};
@@ -10,6 +11,7 @@ use model::{Labels, Samples};
 use crate::block::meta::Meta;
 use crate::block::writer::{BlockWriter, ChunkOut, FinishedBlock};
 use crate::chunk::{self, Chunk};
+use crate::disk::Disk;
 use crate::error::Error;
 use crate::series::{ChunkData, ChunkHandle, Found, merge, remove_deleted};
 
@@ -19,13 +21,14 @@ pub(crate) type Source<'a> = Box<dyn Iterator<Item = Result<Found, Error>> + 'a>
 /// Merges sources into a block of the samples in the range of `meta`. Nothing is published yet;
 /// `None` if no sample is left.
 pub(crate) fn write_block(
+    disk: &Arc<dyn Disk>,
     parent: &Path,
     meta: Meta,
     symbols: Vec<String>,
     sources: Vec<Source<'_>>,
 ) -> Result<Option<FinishedBlock>, Error> {
     let range = TimeRange { start_ms: meta.min_time, end_ms: meta.max_time.saturating_sub(1) };
-    let mut writer = BlockWriter::create(parent, &meta.ulid, symbols)?;
+    let mut writer = BlockWriter::create(disk, parent, &meta.ulid, symbols)?;
     let mut sources: Vec<Peekable<Source<'_>>> = sources.into_iter().map(Iterator::peekable).collect();
     while let Some((labels, parts)) = next_series(&mut sources)? {
         let chunks = prepare(parts, range)?;
