@@ -14,9 +14,9 @@ use promql::{Engine, EngineOptions};
 
 use crate::sources::{
     Admin, AlertView, AlertingRuleView, AlertmanagersView, BlockStatsView, BlockView, BuildView,
-    CardinalityView, CompactionView, CountView, DroppedTargetView, Exemplars, HeadView,
-    JobView, LabelView, MetricMetadata, NotificationView, RecordingRuleView, RuleGroupView, RuleView, Rules,
-    RuntimeView, Status, TargetView, Targets, TargetsView, TsdbView, WalReplayView,
+    CardinalityView, CompactionView, CountView, DroppedTargetView, Exemplars, HeadView, JobView, LabelView,
+    MetricMetadata, NotificationView, RecordingRuleView, RuleGroupView, RuleView, Rules, RuntimeView, Status,
+    TargetView, Targets, TargetsView, TsdbView, WalReplayView,
 };
 use crate::{Config, Deps, Sources, router};
 
