@@ -173,8 +173,8 @@ fn late_samples_can_be_deleted() {
     append(&db, &[(series(1), NOW_MS, 1.0), (series(2), NOW_MS, 1.0)]);
     append(&db, &stretch(1, -100, -10));
     let range = TimeRange { start_ms: i64::MIN, end_ms: NOW_MS - 50 * MINUTE_MS };
-    let one = [matcher(model::MatchOp::Equal, "job", "job-1")];
-    assert_eq!(db.delete_series(range, std::slice::from_ref(&one)).unwrap(), 1);
+    let one = [vec![matcher(model::MatchOp::Equal, "job", "job-1")]];
+    assert_eq!(db.delete_series(range, &one).unwrap(), 1);
     let expected = everything(&db);
     assert_eq!(expected[&series(1).to_string()].len(), 240);
     clock.advance(Duration::from_secs(2 * 3600));
