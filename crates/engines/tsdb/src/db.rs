@@ -57,6 +57,9 @@ struct Maintenance {
 #[derive(Default)]
 struct Counters {
     replay_ns: AtomicU64,
+    replay_min: AtomicU64,
+    replay_max: AtomicU64,
+    replay_current: AtomicU64,
     wal_damages: AtomicU64,
     clock_went_back: AtomicU64,
     head_cuts: AtomicU64,
@@ -176,6 +179,14 @@ impl Db {
         Ok((db, opened))
     }
 
+    /// How far reading the log has come: the first and the last file's number, and that of the file being
+    /// read; the last one when all are read.
+    pub fn replay_progress(&self) -> (u64, u64, u64) {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Counters { replay_min, replay_max, replay_current, .. } = &self.counters;
+        (get(replay_min), get(replay_max), get(replay_current))
+    }
+
     /// Reads the log; see [`Db::start`].
     pub fn replay(&self) -> Result<Replayed, Error> {
         let started = self.options.clock.mark();
@@ -189,6 +200,9 @@ impl Db {
         let exists = |ulid: &str| {
             blocks.iter().any(|b| b.meta().compaction.sources.iter().any(|source| source == ulid))
         };
+        let numbers = || listing.checkpoint.iter().chain(&listing.segments).copied().map(u64::from);
+        self.counters.replay_max.store(numbers().max().unwrap_or(0), Ordering::Relaxed);
+        self.counters.replay_min.store(numbers().min().unwrap_or(0), Ordering::Relaxed);
         let mut into = HeadReplay::new(&self.head, &exists);
         let mut replayed = Replayed::default();
         let (mut last, mut size_bytes) = (0, 0);
@@ -200,6 +214,9 @@ impl Db {
                 Some(_) => u32::MAX,
                 None => path.file_name().and_then(|n| n.to_str()?.parse().ok()).unwrap_or(0),
             };
+            let number =
+                if into.segment == u32::MAX { listing.checkpoint.unwrap_or(0) } else { into.segment };
+            self.counters.replay_current.store(u64::from(number), Ordering::Relaxed);
             let file = replay::read_file(&*self.options.disk, &path, &mut into)?;
             size_bytes += file.good_bytes;
             if let Some(damage) = file.damage {
