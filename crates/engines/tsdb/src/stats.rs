@@ -132,6 +132,9 @@ pub struct GroupStats {
     /// Series made in the last hour (or since the start), those that were there before and came back
     /// included.
     pub created_last_hour: u64,
+    /// Series it had an hour ago, or at the first count since the start: how long ago in milliseconds,
+    /// and how many. `None` before the first count.
+    pub before: Option<(i64, u64)>,
     /// How often new series were refused since the start.
     pub refused: u64,
 }

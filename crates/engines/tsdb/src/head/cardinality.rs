@@ -46,9 +46,12 @@ impl Growth {
         each.collect()
     }
 
-    /// Series of a group made up to the oldest point.
-    fn created_before(&self, group: &str) -> u64 {
-        self.0.lock().front().and_then(|point| point.groups.get(group)).map_or(0, |(_, created)| *created)
+    /// The oldest point of a group: when, series there were and were made.
+    fn oldest(&self, group: &str) -> Option<GrowthPoint> {
+        let points = self.0.lock();
+        let oldest = points.front()?;
+        let (series, created) = oldest.groups.get(group).copied().unwrap_or_default();
+        Some(GrowthPoint { at_ms: oldest.at_ms, series, created })
     }
 }
 
@@ -104,14 +107,17 @@ impl Head {
         for entry in self.admission.refused() {
             *refused.entry(entry.group).or_default() += entry.count;
         }
-        let each = self.group_sizes(limit).into_iter().map(|(name, series)| GroupStats {
-            series,
-            created_last_hour: self
-                .admission
-                .created(&name)
-                .saturating_sub(self.growth.created_before(&name)),
-            refused: refused.get(&name).copied().unwrap_or(0),
-            name,
+        let now_ms = self.clock.now_ms();
+        let each = self.group_sizes(limit).into_iter().map(|(name, series)| {
+            let oldest = self.growth.oldest(&name);
+            let created = self.admission.created(&name);
+            GroupStats {
+                series,
+                created_last_hour: created.saturating_sub(oldest.map_or(0, |point| point.created)),
+                before: oldest.map(|point| (now_ms.saturating_sub(point.at_ms), point.series)),
+                refused: refused.get(&name).copied().unwrap_or(0),
+                name,
+            }
         });
         each.collect()
     }

@@ -95,7 +95,8 @@ impl Head {
                     && range.start_ms <= newest.start_ms
                     && newest.end_ms <= range.end_ms
                     && !record.last_is_histogram
-                    && deleted.is_empty();
+                    && deleted.is_empty()
+                    && self.late.last_ms(id).is_none_or(|late_ms| late_ms <= record.last_ms);
                 let mut is_there = is_known;
                 late.clear();
                 if !is_known {
