@@ -4,6 +4,7 @@
 
 mod alerts;
 mod bad_input;
+mod bounds;
 mod broken;
 mod damage;
 mod disk_full;
