@@ -2,7 +2,6 @@
 //! over the past, from what another program left.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use crate::block::meta::{Meta, new_ulid};
 use crate::block::{self, Block};
 use crate::chunk;
 use crate::compact::{self, Source};
+use crate::disk::{Disk, OsDisk};
 use crate::error::Error;
 use crate::options::BLOCK_MAX_MS;
 use crate::series::{ChunkData, ChunkHandle, Found, merge, push_from};
@@ -25,6 +25,7 @@ pub(crate) const SAMPLES_MAX: usize = 8_000_000;
 /// Makes blocks of samples in any order. Memory is bounded: when much has been gathered, it is
 /// written; in the end the blocks of one range of time become one.
 pub struct Backfill {
+    disk: Arc<dyn Disk>,
     dir: PathBuf,
     range_ms: i64,
     clock: Clock,
@@ -40,8 +41,9 @@ impl Backfill {
         if !(1..=BLOCK_MAX_MS).contains(&range_ms) {
             return Err(Error::BadInput("the block range must lie between 1 ms and 31 d".into()));
         }
-        fs::create_dir_all(&dir).map_err(Error::io("creating", &dir))?;
-        Ok(Backfill { dir, range_ms, clock, series: HashMap::new(), count: 0, blocks: Vec::new() })
+        let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+        disk.create_dir_all(&dir).map_err(Error::io("creating", &dir))?;
+        Ok(Backfill { disk, dir, range_ms, clock, series: HashMap::new(), count: 0, blocks: Vec::new() })
     }
 
     /// Adds a float sample.
@@ -76,7 +78,8 @@ impl Backfill {
             samples,
             deleted: Vec::new(),
         });
-        let (written, _) = write_blocks(&self.dir, self.range_ms, self.clock.now_ms(), &[], series)?;
+        let (written, _) =
+            write_blocks(&self.disk, &self.dir, self.range_ms, self.clock.now_ms(), &[], series)?;
         self.blocks.extend(written);
         Ok(())
     }
@@ -94,10 +97,10 @@ impl Backfill {
                 stats.push(block.stats());
                 continue;
             }
-            let merged = compact::merge_blocks(&self.dir, &parts, self.clock.now_ms())?;
+            let merged = compact::merge_blocks(&self.disk, &self.dir, &parts, self.clock.now_ms())?;
             stats.extend(merged.map(|block| block.stats()));
             for part in parts {
-                block::delete_dir(part.dir())?;
+                block::delete_dir(&*self.disk, part.dir())?;
             }
         }
         Ok(stats)
@@ -115,6 +118,7 @@ pub(crate) struct Gathered {
 /// Writes series as blocks into a folder, one block for each range of time. Of two samples of a
 /// series with one time the first counts. Gives the blocks and how many samples there were.
 pub(crate) fn write_blocks(
+    disk: &Arc<dyn Disk>,
     dir: &Path,
     range_ms: i64,
     now_ms: i64,
@@ -164,7 +168,7 @@ pub(crate) fn write_blocks(
         let mut meta = Meta::first(new_ulid(now_ms), start_ms, start_ms.saturating_add(range_ms));
         meta.compaction.hints = hints.iter().map(|hint| hint.to_string()).collect();
         let source: Source<'_> = Box::new(series.into_iter().map(Ok));
-        if let Some(finished) = compact::write_block(dir, meta, symbols, vec![source])? {
+        if let Some(finished) = compact::write_block(disk, dir, meta, symbols, vec![source])? {
             blocks.push(Arc::new(Block::open(&finished.publish()?)?));
         }
     }

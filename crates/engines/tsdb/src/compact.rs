@@ -13,6 +13,7 @@ use crate::block::Block;
 use crate::block::meta::{Meta, MetaCompaction, MetaParent, new_ulid};
 use crate::block::writer::{BlockWriter, ChunkOut, FinishedBlock};
 use crate::chunk::{self, Chunk};
+use crate::disk::Disk;
 use crate::error::Error;
 use crate::series::{ChunkData, ChunkHandle, Found, merge, remove_deleted};
 
@@ -22,13 +23,14 @@ pub(crate) type Source<'a> = Box<dyn Iterator<Item = Result<Found, Error>> + 'a>
 /// Merges sources into a block of the samples in the range of `meta`. Nothing is published yet;
 /// `None` if no sample is left.
 pub(crate) fn write_block(
+    disk: &Arc<dyn Disk>,
     parent: &Path,
     meta: Meta,
     symbols: Vec<String>,
     sources: Vec<Source<'_>>,
 ) -> Result<Option<FinishedBlock>, Error> {
     let range = TimeRange { start_ms: meta.min_time, end_ms: meta.max_time.saturating_sub(1) };
-    let mut writer = BlockWriter::create(parent, &meta.ulid, symbols)?;
+    let mut writer = BlockWriter::create(disk, parent, &meta.ulid, symbols)?;
     let mut sources: Vec<Peekable<Source<'_>>> = sources.into_iter().map(Iterator::peekable).collect();
     while let Some((labels, parts)) = next_series(&mut sources)? {
         let chunks = prepare(parts, range)?;
@@ -54,7 +56,12 @@ pub(crate) fn write_block(
 
 /// Merges blocks that overlap or follow each other into one in the folder `parent`, or writes one
 /// anew without its deleted samples. `None` if no sample is left. The parts stay where they are.
-pub(crate) fn merge_blocks(parent: &Path, parts: &[Arc<Block>], now_ms: i64) -> Result<Option<Block>, Error> {
+pub(crate) fn merge_blocks(
+    disk: &Arc<dyn Disk>,
+    parent: &Path,
+    parts: &[Arc<Block>],
+    now_ms: i64,
+) -> Result<Option<Block>, Error> {
     let metas = || parts.iter().map(|block| block.meta());
     let mut sources: Vec<String> = metas().flat_map(|m| m.compaction.sources.clone()).collect();
     sources.sort();
@@ -87,7 +94,7 @@ pub(crate) fn merge_blocks(parent: &Path, parts: &[Arc<Block>], now_ms: i64) -> 
         series.push(Box::new(block.scan()?));
     }
     let symbols = symbols.into_iter().collect();
-    match write_block(parent, meta, symbols, series)? {
+    match write_block(disk, parent, meta, symbols, series)? {
         Some(finished) => Ok(Some(Block::open(&finished.publish()?)?)),
         None => Ok(None),
     }

@@ -1,6 +1,7 @@
 //! The store: a head, blocks, and what keeps them in order.
 
 mod admin;
+mod late;
 mod maintenance;
 
 use std::collections::{BTreeSet, HashMap};
@@ -12,11 +13,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use model::storage::{
     Appended, MetricReader, MetricWriter, Series, SeriesRef, StorageError, Ticket, TimeRange, WriteBatch,
 };
-use model::{Labels, Matcher};
+use model::{Exemplar, Labels, Matcher, Metadata};
 use parking_lot::{Mutex, RwLock};
 
 use crate::block::meta::is_ulid;
 use crate::block::{self, Block, TMP_FOR_CREATION, TMP_FOR_DELETION};
+use crate::disk::Disk;
 use crate::error::Error;
 use crate::foreign::{self, TakenOver};
 use crate::head::{Head, HeadReplay};
@@ -28,6 +30,7 @@ use crate::wal::{WAL_DIR, Wal, WalSync, checkpoint_path, segment_path};
 
 /// The folder for closed chunks of the head; what is in it when the store opens is worthless.
 const SPILL_DIR: &str = "head-chunks";
+
 /// A store of metrics in one directory.
 pub struct Db {
     options: Options,
@@ -44,6 +47,8 @@ pub struct Db {
 #[derive(Default)]
 struct Maintenance {
     last_ms: Option<i64>,
+    /// Late samples before this are in blocks already; the rest of them could not be made one.
+    late_cut_ms: Option<i64>,
     /// The head was cut but the log before it is still there.
     checkpoint_due: bool,
     /// Blocks whose merging failed; tried again after a restart.
@@ -58,6 +63,7 @@ struct Counters {
     wal_damages: AtomicU64,
     clock_went_back: AtomicU64,
     head_cuts: AtomicU64,
+    late_cuts: AtomicU64,
     compactions: AtomicU64,
     compactions_failed: AtomicU64,
     time_deletions: AtomicU64,
@@ -132,7 +138,7 @@ impl Db {
         options.check()?;
         let dir = &options.dir;
         let unwritable = |source| Error::Unwritable { path: dir.clone(), source };
-        fs::create_dir_all(dir).map_err(unwritable)?;
+        options.disk.create_dir_all(dir).map_err(unwritable)?;
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -143,14 +149,14 @@ impl Db {
             TryLockError::WouldBlock => Error::Locked(dir.clone()),
             TryLockError::Error(source) => unwritable(source),
         })?;
-        fs::create_dir_all(dir.join(WAL_DIR)).map_err(unwritable)?;
-        crate::wal::sync_dir(dir).map_err(unwritable)?;
+        options.disk.create_dir_all(&dir.join(WAL_DIR)).map_err(unwritable)?;
+        options.disk.sync_dir(dir).map_err(unwritable)?;
         let mut opened = Opened::default();
-        let blocks = open_blocks(dir, &mut opened)?;
+        let blocks = open_blocks(&*options.disk, dir, &mut opened)?;
         opened.blocks = blocks.len();
-        opened.removed.extend(admin::remove_unfinished_snapshots(dir)?);
+        opened.removed.extend(admin::remove_unfinished_snapshots(&*options.disk, dir)?);
         // Prometheus's tools read a directory only if this folder is there.
-        fs::create_dir_all(dir.join(foreign::WAL_DIR)).map_err(unwritable)?;
+        options.disk.create_dir_all(&dir.join(foreign::WAL_DIR)).map_err(unwritable)?;
         let spill_dir = dir.join(SPILL_DIR);
         fs::create_dir_all(&spill_dir).map_err(unwritable)?;
         for entry in fs::read_dir(&spill_dir).map_err(Error::io("listing", &spill_dir))?.flatten() {
@@ -166,6 +172,8 @@ impl Db {
             _lock: lock,
             options,
         };
+        db.head.late.set_window_ms(db.options.out_of_order_window_ms);
+        db.head.exemplars.set_max(db.options.exemplars_max);
         db.counters.set_aside.store(opened.corrupt_blocks.len() as u64, Ordering::Relaxed);
         Ok((db, opened))
     }
@@ -176,7 +184,7 @@ impl Db {
         let dir = self.options.dir.join(WAL_DIR);
         let listing = replay::list(&dir)?;
         for rubbish in &listing.rubbish {
-            fs::remove_file(rubbish).map_err(Error::io("deleting", rubbish))?;
+            self.options.disk.remove_file(rubbish).map_err(Error::io("deleting", rubbish))?;
         }
         let blocks = self.blocks();
         // A block that was merged since is a source of another one.
@@ -194,7 +202,7 @@ impl Db {
                 Some(_) => u32::MAX,
                 None => path.file_name().and_then(|n| n.to_str()?.parse().ok()).unwrap_or(0),
             };
-            let file = replay::read_file(&path, &mut into)?;
+            let file = replay::read_file(&*self.options.disk, &path, &mut into)?;
             size_bytes += file.good_bytes;
             if let Some(damage) = file.damage {
                 let offset = damage.offset;
@@ -211,8 +219,8 @@ impl Db {
         }
         (replayed.samples, replayed.orphans) = (into.samples, into.orphans);
         replayed.series = self.head.series_count();
-        let Options { log_files, wal_segment_size_bytes, .. } = &self.options;
-        let wal = Wal::new(dir, log_files.clone(), *wal_segment_size_bytes, last, size_bytes);
+        let Options { disk, wal_segment_size_bytes, .. } = &self.options;
+        let wal = Wal::new(dir, disk.clone(), *wal_segment_size_bytes, last, size_bytes);
         *self.wal_sync.write() = Some(self.head.set_wal(wal));
         replayed.taken_over = self.take_over_prometheus()?;
         let elapsed = started.elapsed();
@@ -233,6 +241,7 @@ impl Db {
                 series = taken_over.series,
                 samples = taken_over.samples,
                 samples_out_of_order = taken_over.samples_out_of_order,
+                exemplars = taken_over.exemplars,
                 records_left = taken_over.records_left,
                 "took over the log of Prometheus"
             );
@@ -246,6 +255,10 @@ impl Db {
             Some(sync) => sync.wait(sync.written()),
             None => Ok(()),
         }
+    }
+
+    pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.options.disk
     }
 
     pub(crate) fn head(&self) -> &Head {
@@ -283,6 +296,8 @@ impl Db {
         let (head, own) = (&self.head.counters, &self.counters);
         let sync = self.wal_sync.read().clone();
         let blocks = self.blocks();
+        let (late_samples, late_series, late_chunk_bytes) = self.head.late.count();
+        let (exemplars, exemplar_series) = self.head.exemplars.count();
         Stats {
             head_series: self.head.series_count() as u64,
             head_chunks: self.head.chunk_count() as u64,
@@ -294,6 +309,17 @@ impl Db {
             samples_out_of_order: get(&head.out_of_order),
             samples_duplicate: get(&head.duplicate),
             samples_too_old: get(&head.too_old),
+            samples_outside_window: get(&head.outside_window),
+            late_samples_appended: get(&self.head.late.taken),
+            late_samples,
+            late_series,
+            late_chunk_bytes,
+            late_cuts: get(&own.late_cuts),
+            exemplars_appended: get(&head.exemplars),
+            exemplars_refused: get(&head.exemplars_refused),
+            exemplars: exemplars as u64,
+            exemplar_series: exemplar_series as u64,
+            metrics_with_metadata: self.head.metadata.len() as u64,
             series_refused: get(&head.series_refused),
             writes_refused: get(&head.refused_writes),
             wal_size_bytes: self.head.wal_size_bytes(),
@@ -319,6 +345,26 @@ impl Db {
         self.head.cardinality(limit)
     }
 
+    /// The exemplars in a range of the series that match all matchers of any selector, by series in order
+    /// of their labels, each series' in order of time.
+    pub fn exemplars(
+        &self,
+        range: TimeRange,
+        selectors: &[Vec<Matcher>],
+    ) -> Result<Vec<(Labels, Vec<Exemplar>)>, Error> {
+        Ok(self.head.exemplars.select(range, selectors))
+    }
+
+    /// Keeps so many exemplars from now on; 0 for none.
+    pub fn set_exemplars_max(&self, max: usize) {
+        self.head.exemplars.set_max(max);
+    }
+
+    /// What was said of one metric or of all, by whoever wrote last, in order of their names.
+    pub fn metadata(&self, metric: Option<&str>) -> Vec<(String, Metadata)> {
+        self.head.metadata.get(metric)
+    }
+
     /// Takes no more writes and returns when everything written is on disk.
     pub fn close(&self) -> Result<(), Error> {
         let _maintenance = self.maintenance.lock();
@@ -336,14 +382,14 @@ fn sort_blocks(blocks: &mut [Arc<Block>]) {
 
 /// Opens all blocks of a directory. Leftovers are removed, corrupt blocks set aside, and so are
 /// blocks that a larger one was made from before a crash.
-fn open_blocks(dir: &Path, opened: &mut Opened) -> Result<Vec<Arc<Block>>, Error> {
+fn open_blocks(disk: &dyn Disk, dir: &Path, opened: &mut Opened) -> Result<Vec<Arc<Block>>, Error> {
     let mut blocks: Vec<Arc<Block>> = Vec::new();
     for entry in fs::read_dir(dir).map_err(Error::io("listing", dir))? {
         let entry = entry.map_err(Error::io("listing", dir))?;
         let (path, name) = (entry.path(), entry.file_name());
         let Some(name) = name.to_str() else { continue };
         if name.ends_with(TMP_FOR_CREATION) || name.ends_with(TMP_FOR_DELETION) {
-            fs::remove_dir_all(&path).map_err(Error::io("deleting", &path))?;
+            disk.remove_dir_all(&path).map_err(Error::io("deleting", &path))?;
             opened.removed.push(path);
             continue;
         }
@@ -353,7 +399,7 @@ fn open_blocks(dir: &Path, opened: &mut Opened) -> Result<Vec<Arc<Block>>, Error
         match Block::open(&path) {
             Ok(block) => blocks.push(Arc::new(block)),
             Err(error @ Error::Corrupt(_)) => {
-                let kept = block::set_aside(&path)?;
+                let kept = block::set_aside(disk, &path)?;
                 tracing::error!(%error, kept = %kept.display(), "a corrupt block is set aside");
                 opened.corrupt_blocks.push((kept, error.to_string()));
             }
@@ -370,7 +416,7 @@ fn open_blocks(dir: &Path, opened: &mut Opened) -> Result<Vec<Arc<Block>>, Error
     let (replaced, mut blocks): (Vec<_>, Vec<_>) =
         blocks.into_iter().partition(|block| parents.contains(&block.meta().ulid));
     for block in replaced {
-        block::delete_dir(block.dir())?;
+        block::delete_dir(disk, block.dir())?;
         opened.removed.push(block.dir().to_path_buf());
     }
     sort_blocks(&mut blocks);

@@ -391,6 +391,7 @@ fn write_histogram_point(out: &mut String, time_ms: i64, histogram: &FloatHistog
         first = false;
         // How the bounds count: 0 (a, b], 1 [a, b), 3 [a, b].
         let rule = match (bucket.lower < 0.0, bucket.upper > 0.0) {
+            _ if histogram.uses_custom_buckets() && bucket.lower == f64::NEG_INFINITY => 3,
             _ if histogram.uses_custom_buckets() => 0,
             (true, true) => 3,
             (true, false) => 1,

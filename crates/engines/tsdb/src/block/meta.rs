@@ -1,12 +1,12 @@
 //! `meta.json` of a block, and the names of blocks.
 
-use std::fs::{self, File};
+use std::fs;
 use std::hash::{BuildHasher, Hasher};
-use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::disk::Disk;
 use crate::error::Error;
 
 /// The name of the file.
@@ -108,18 +108,14 @@ impl Meta {
         }
     }
 
-    pub(crate) fn write(&self, dir: &Path) -> Result<(), Error> {
+    pub(crate) fn write(&self, disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
         let path = dir.join(META_FILE);
         let temporary = dir.join("meta.json.tmp");
         let mut text = Vec::new();
         let formatter = serde_json::ser::PrettyFormatter::with_indent(b"\t");
         let mut serializer = serde_json::Serializer::with_formatter(&mut text, formatter);
         self.serialize(&mut serializer).map_err(|error| Error::corrupt(&path, error))?;
-        let mut file = File::create(&temporary).map_err(Error::io("creating", &temporary))?;
-        file.write_all(&text).map_err(Error::io("writing", &temporary))?;
-        file.sync_all().map_err(Error::io("flushing", &temporary))?;
-        fs::rename(&temporary, &path).map_err(Error::io("renaming", &temporary))?;
-        crate::wal::sync_dir(dir).map_err(Error::io("flushing", dir))
+        disk.replace_file(&path, &temporary, &text).map_err(Error::io("writing", &path))
     }
 }
 

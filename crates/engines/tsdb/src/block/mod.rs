@@ -18,6 +18,7 @@ use model::{Labels, Matcher};
 use parking_lot::{Mutex, RwLock};
 
 use crate::chunk::{Encoding, count_samples};
+use crate::disk::Disk;
 use crate::error::Error;
 use crate::mapping::Mapping;
 use crate::postings::{self, PostingIndex};
@@ -262,7 +263,12 @@ impl Block {
     }
 
     /// Marks samples of the matching series as deleted, durably.
-    pub(crate) fn delete(&self, range: TimeRange, matchers: &[Matcher]) -> Result<usize, Error> {
+    pub(crate) fn delete(
+        &self,
+        disk: &dyn Disk,
+        range: TimeRange,
+        matchers: &[Matcher],
+    ) -> Result<usize, Error> {
         if !self.range().overlaps(range) {
             return Ok(0);
         }
@@ -280,11 +286,11 @@ impl Block {
             spans.push(span);
             tombstones::normalize(spans);
         }
-        tombstones::write(&self.dir, &all)?;
+        tombstones::write(disk, &self.dir, &all)?;
         let mut meta = self.meta.clone();
         meta.stats.num_tombstones = all.values().map(|spans| spans.len() as u64).sum();
         *self.tombstones.write() = Arc::new(all);
-        meta.write(&self.dir)?;
+        meta.write(disk, &self.dir)?;
         Ok(references.len())
     }
 }
@@ -310,18 +316,20 @@ fn chunk_files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
 
 /// Makes a copy of a block's folder that shares its files, or copies them where the file system
 /// cannot. Files of blocks are replaced but never changed, so the copy stays as it is.
-pub(crate) fn link_dir(from: &Path, to: &Path) -> Result<(), Error> {
+pub(crate) fn link_dir(disk: &dyn Disk, from: &Path, to: &Path) -> Result<(), Error> {
     let link = |name: &Path| {
         let (from, to) = (from.join(name), to.join(name));
-        match fs::hard_link(&from, &to) {
+        match disk.hard_link(&from, &to) {
             Ok(()) => Ok(()),
             // A block from before tombstones has none.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(_) => fs::copy(&from, &to).map(drop).map_err(Error::io("copying", &from)),
+            Err(_) => fs::read(&from)
+                .and_then(|bytes| disk.write_file(&to, &bytes))
+                .map_err(Error::io("copying", &from)),
         }
     };
     let chunks = to.join(CHUNKS_DIR);
-    fs::create_dir_all(&chunks).map_err(Error::io("creating", &chunks))?;
+    disk.create_dir_all(&chunks).map_err(Error::io("creating", &chunks))?;
     for file in chunk_files(&from.join(CHUNKS_DIR))? {
         if let Some(name) = file.file_name() {
             link(&Path::new(CHUNKS_DIR).join(name))?;
@@ -330,21 +338,21 @@ pub(crate) fn link_dir(from: &Path, to: &Path) -> Result<(), Error> {
     for name in [INDEX_FILE, TOMBSTONES_FILE, META_FILE] {
         link(Path::new(name))?;
     }
-    crate::wal::sync_dir(&chunks).map_err(Error::io("flushing", &chunks))?;
-    crate::wal::sync_dir(to).map_err(Error::io("flushing", to))
+    disk.sync_dir(&chunks).map_err(Error::io("flushing", &chunks))?;
+    disk.sync_dir(to).map_err(Error::io("flushing", to))
 }
 
 /// Deletes a block's folder: renamed first, so that a crash leaves nothing half there.
-pub(crate) fn delete_dir(dir: &Path) -> Result<(), Error> {
+pub(crate) fn delete_dir(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
     let doomed = with_suffix(dir, TMP_FOR_DELETION);
-    fs::rename(dir, &doomed).map_err(Error::io("renaming", dir))?;
-    fs::remove_dir_all(&doomed).map_err(Error::io("deleting", &doomed))
+    disk.rename(dir, &doomed).map_err(Error::io("renaming", dir))?;
+    disk.remove_dir_all(&doomed).map_err(Error::io("deleting", &doomed))
 }
 
 /// Renames a block that cannot be read, so that nothing reads it again.
-pub(crate) fn set_aside(dir: &Path) -> Result<PathBuf, Error> {
+pub(crate) fn set_aside(disk: &dyn Disk, dir: &Path) -> Result<PathBuf, Error> {
     let kept = with_suffix(dir, CORRUPT);
-    fs::rename(dir, &kept).map_err(Error::io("renaming", dir))?;
+    disk.rename(dir, &kept).map_err(Error::io("renaming", dir))?;
     Ok(kept)
 }
 

@@ -10,12 +10,12 @@ use model::storage::TimeRange;
 use super::Db;
 use crate::block::meta::new_ulid;
 use crate::block::{self, TMP_FOR_CREATION};
+use crate::disk::Disk;
 use crate::error::Error;
 use crate::foreign;
-use crate::wal::sync_dir;
 
 /// Blocks that the head is made into at most; it spans few ranges unless samples came from the future.
-const HEAD_BLOCKS_MAX: usize = 8;
+const HEAD_BLOCKS_MAX: usize = 48;
 /// The folder of snapshots in a data directory.
 pub(super) const SNAPSHOTS_DIR: &str = "snapshots";
 
@@ -34,7 +34,7 @@ impl Db {
         for matchers in sets {
             touched += self.head.delete(range, matchers)?;
             for block in self.blocks().iter() {
-                touched += block.delete(range, matchers)?;
+                touched += block.delete(&*self.options.disk, range, matchers)?;
             }
         }
         Ok(touched)
@@ -59,15 +59,16 @@ impl Db {
         let _maintenance = self.maintenance.lock();
         let now_ms = self.options.clock.now_ms();
         let parent = self.options.dir.join(SNAPSHOTS_DIR);
-        fs::create_dir_all(&parent).map_err(Error::io("creating", &parent))?;
+        let disk = &*self.options.disk;
+        disk.create_dir_all(&parent).map_err(Error::io("creating", &parent))?;
         let name = snapshot_name(now_ms);
         let (dir, temporary) = (parent.join(&name), parent.join(format!("{name}{TMP_FOR_CREATION}")));
         let written = self.write_snapshot(&temporary, skip_head, now_ms, &|_, _| {}).and_then(|()| {
-            fs::rename(&temporary, &dir).map_err(Error::io("renaming", &temporary))?;
-            sync_dir(&parent).map_err(Error::io("flushing", &parent))
+            disk.rename(&temporary, &dir).map_err(Error::io("renaming", &temporary))?;
+            disk.sync_dir(&parent).map_err(Error::io("flushing", &parent))
         });
         if written.is_err() {
-            let _ = fs::remove_dir_all(&temporary);
+            let _ = disk.remove_dir_all(&temporary);
         }
         written.map(|()| name)
     }
@@ -83,7 +84,7 @@ impl Db {
         let there = out.exists();
         let written = self.write_snapshot(out, false, self.options.clock.now_ms(), progress);
         if written.is_err() && !there {
-            let _ = fs::remove_dir_all(out);
+            let _ = self.options.disk.remove_dir_all(out);
         }
         written
     }
@@ -97,23 +98,24 @@ impl Db {
     ) -> Result<(), Error> {
         // Prometheus's tools read a directory only if it has a folder of the log.
         let wal = dir.join(foreign::WAL_DIR);
-        fs::create_dir_all(&wal).map_err(Error::io("creating", &wal))?;
+        let disk = &*self.options.disk;
+        disk.create_dir_all(&wal).map_err(Error::io("creating", &wal))?;
         let blocks = self.blocks();
-        let head = self.head.time_range().filter(|_| !skip_head);
+        let head = self.head.whole_range().filter(|_| !skip_head);
         let ranges = head.map_or_else(Vec::new, |range| self.block_ranges_of(range));
         let of = blocks.len() + ranges.len();
         for (at, block) in blocks.iter().enumerate() {
-            block::link_dir(block.dir(), &dir.join(&block.meta().ulid))?;
+            block::link_dir(disk, block.dir(), &dir.join(&block.meta().ulid))?;
             progress(at + 1, of);
         }
         for (at, (start_ms, end_ms)) in ranges.into_iter().enumerate() {
             // The head is not cut meanwhile, so what is there stays.
-            if let Some(block) = self.write_head_block(dir, &new_ulid(now_ms), start_ms, end_ms)? {
+            if let Some(block) = self.write_head_block(dir, &new_ulid(now_ms), start_ms, end_ms, true)? {
                 block.publish()?;
             }
             progress(blocks.len() + at + 1, of);
         }
-        sync_dir(dir).map_err(Error::io("flushing", dir))
+        disk.sync_dir(dir).map_err(Error::io("flushing", dir))
     }
 
     /// The parts of a time that lie in one block range each, start and end (exclusive), so that a
@@ -144,12 +146,15 @@ fn snapshot_name(now_ms: i64) -> String {
 }
 
 /// Deletes what a crash left of snapshots that were being made.
-pub(super) fn remove_unfinished_snapshots(data_dir: &Path) -> Result<Vec<std::path::PathBuf>, Error> {
+pub(super) fn remove_unfinished_snapshots(
+    disk: &dyn Disk,
+    data_dir: &Path,
+) -> Result<Vec<std::path::PathBuf>, Error> {
     let mut removed = Vec::new();
     let Ok(entries) = fs::read_dir(data_dir.join(SNAPSHOTS_DIR)) else { return Ok(removed) };
     for path in entries.flatten().map(|entry| entry.path()) {
         if path.to_str().is_some_and(|path| path.ends_with(TMP_FOR_CREATION)) {
-            fs::remove_dir_all(&path).map_err(Error::io("deleting", &path))?;
+            disk.remove_dir_all(&path).map_err(Error::io("deleting", &path))?;
             removed.push(path);
         }
     }

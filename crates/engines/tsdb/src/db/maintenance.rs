@@ -34,6 +34,8 @@ impl Db {
             let result = self.head.checkpoint(&self.options.dir.join(WAL_DIR));
             self.note(result, "making up for a failed flush of the log", &mut report);
         }
+        let result = self.cut_late(&mut maintenance, now_ms, &mut report);
+        self.note(result, "making blocks of late samples", &mut report);
         let result = self.cut_head(&mut maintenance, now_ms, &mut report);
         self.note(result, "cutting the head", &mut report);
         let result = self.pick_up_blocks(&mut maintenance, &mut report);
@@ -63,7 +65,7 @@ impl Db {
     ) -> Result<(), Error> {
         while let Some((start_ms, end_ms)) = self.head.begin_cut(now_ms) {
             let ulid = new_ulid(now_ms);
-            let finished = self.write_head_block(&self.options.dir, &ulid, start_ms, end_ms)?;
+            let finished = self.write_head_block(&self.options.dir, &ulid, start_ms, end_ms, false)?;
             if let Some(finished) = finished {
                 // Should the process end between the two, the log says which block holds the samples.
                 self.head.log_bound(end_ms, &ulid)?;
@@ -82,23 +84,28 @@ impl Db {
         Ok(())
     }
 
-    /// Writes what the head has of a time (end exclusive) as a block named `ulid` into a folder.
+    /// Writes what the head has of a time (end exclusive), late samples included or not, as a block named
+    /// `ulid` into a folder.
     pub(super) fn write_head_block(
         &self,
         into: &Path,
         ulid: &str,
         start_ms: i64,
         end_ms: i64,
+        with_late: bool,
     ) -> Result<Option<FinishedBlock>, Error> {
         let meta = Meta::first(ulid.to_string(), start_ms, end_ms);
         let range = TimeRange { start_ms, end_ms: end_ms - 1 };
         let ids = self.head.sorted_ids();
         let series = ids.into_iter().filter_map(|id| {
+            if with_late {
+                return self.head.series_with_late(id, range).map(Ok);
+            }
             let (labels, chunks, deleted) = self.head.series(id, range)?;
             Some(Ok(Found { labels, chunks, deleted }))
         });
         let sources: Vec<Source<'_>> = vec![Box::new(series)];
-        compact::write_block(into, meta, self.head.symbol_texts(), sources)
+        compact::write_block(&self.options.disk, into, meta, self.head.symbol_texts(), sources)
     }
 
     /// Serves blocks that were put into the directory since it was opened, such as backfilled ones. One
@@ -158,11 +165,11 @@ impl Db {
     /// Puts one block in the place of several that overlap or follow each other, or of one with
     /// deleted spans. `None` if no sample is left.
     pub(super) fn merge(&self, parts: &[Arc<Block>], now_ms: i64) -> Result<Option<String>, Error> {
-        let merged = compact::merge_blocks(&self.options.dir, parts, now_ms)?;
+        let merged = compact::merge_blocks(&self.options.disk, &self.options.dir, parts, now_ms)?;
         let name = merged.as_ref().map(|block| block.meta().ulid.clone());
         self.change_blocks(merged.map(Arc::new).into_iter().collect(), parts);
         for block in parts {
-            block::delete_dir(block.dir())?;
+            block::delete_dir(&*self.options.disk, block.dir())?;
         }
         Ok(name)
     }
@@ -197,7 +204,7 @@ impl Db {
     ) -> Result<(), Error> {
         for block in positions.iter().filter_map(|&at| blocks.get(at)) {
             self.change_blocks(Vec::new(), std::slice::from_ref(block));
-            block::delete_dir(block.dir())?;
+            block::delete_dir(&*self.options.disk, block.dir())?;
             count(counter);
             tracing::info!(block = block.meta().ulid, "deleted beyond retention");
             report.deleted.push(block.meta().ulid.clone());

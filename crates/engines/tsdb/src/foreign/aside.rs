@@ -10,6 +10,7 @@ use model::{Labels, Samples};
 
 use crate::backfill::{Gathered, SAMPLES_MAX, write_blocks};
 use crate::block::Block;
+use crate::disk::Disk;
 use crate::error::Error;
 
 /// What Prometheus says of blocks made from samples out of order.
@@ -48,6 +49,7 @@ impl Aside {
     /// Writes what was gathered as blocks, without deleted samples.
     pub(super) fn write(
         &mut self,
+        disk: &Arc<dyn Disk>,
         dir: &Path,
         range_ms: i64,
         now_ms: i64,
@@ -59,7 +61,7 @@ impl Aside {
             let deleted = deleted.get(&id).cloned().unwrap_or_default();
             Some(Gathered { labels: labels(id)?, samples, deleted })
         });
-        let (blocks, written) = write_blocks(dir, range_ms, now_ms, &[HINT], series)?;
+        let (blocks, written) = write_blocks(disk, dir, range_ms, now_ms, &[HINT], series)?;
         self.written += written;
         Ok(blocks)
     }

@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use model::storage::{Appended, MetricReader, MetricWriter, SeriesRef, StorageError, TimeRange, WriteBatch};
 use model::{Labels, MatchOp, Matcher, Samples};
-use tsdb::{Db, Opened, Options};
+use tsdb::{Db, Disk, DiskFile, Opened, Options, OsDisk};
 
 pub(crate) const HOUR_MS: i64 = 3_600_000;
 pub(crate) const MINUTE_MS: i64 = 60_000;
@@ -110,6 +112,50 @@ pub(crate) fn copy_dir(from: &Path, to: &Path) {
         } else {
             fs::copy(entry.path(), target).unwrap();
         }
+    }
+}
+
+/// Makes files of the log out of those of the operating system.
+pub(crate) trait LogFiles: Send + Sync {
+    fn log_file(&self, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile>;
+}
+
+/// The usual disk, but for the segments of the log.
+pub(crate) struct LogDisk<F>(pub(crate) F);
+
+impl<F: LogFiles> Disk for LogDisk<F> {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let file = OsDisk.create(path)?;
+        let of_the_log = path.extension().is_none() && path.parent().unwrap().ends_with("wal-segments");
+        Ok(if of_the_log { self.0.log_file(file) } else { file })
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        OsDisk.open(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        OsDisk.rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        OsDisk.remove_file(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        OsDisk.remove_dir(path)
+    }
+
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        OsDisk.hard_link(from, to)
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        OsDisk.create_dir(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        OsDisk.sync_dir(dir)
     }
 }
 
