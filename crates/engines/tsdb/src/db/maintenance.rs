@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use model::storage::TimeRange;
 
@@ -43,12 +42,12 @@ impl Db {
         if self.options.compaction {
             self.merge_blocks(&mut maintenance, now_ms, &mut report);
         }
-        let result = self.apply_retention(now_ms, &mut report);
+        let result = self.apply_retention(&mut maintenance, now_ms, &mut report);
         self.note(result, "deleting old blocks", &mut report);
         report
     }
 
-    fn note(&self, result: Result<(), Error>, doing: &str, report: &mut MaintenanceReport) {
+    pub(super) fn note(&self, result: Result<(), Error>, doing: &str, report: &mut MaintenanceReport) {
         if let Err(error) = result {
             count(&self.counters.compactions_failed);
             tracing::error!(%error, "{doing} failed");
@@ -140,7 +139,7 @@ impl Db {
     }
 
     fn merge_blocks(&self, maintenance: &mut Maintenance, now_ms: i64, report: &mut MaintenanceReport) {
-        let ranges_ms = self.options.block_ranges_ms();
+        let ranges_ms = self.options.block_ranges_ms(self.retention.read().time_ms);
         loop {
             let blocks = self.blocks();
             let infos = infos(&blocks, &maintenance.failed);
@@ -173,47 +172,9 @@ impl Db {
         }
         Ok(name)
     }
-
-    fn apply_retention(&self, now_ms: i64, report: &mut MaintenanceReport) -> Result<(), Error> {
-        if let Some(retention_ms) = self.options.retention_time_ms {
-            let blocks = self.blocks();
-            let head = self.head.time_range().map(|range| range.end_ms);
-            let newest_ms = blocks.iter().map(|b| b.meta().max_time).chain(head).max();
-            // What claims to be from the future must not make the present look old.
-            if let Some(newest_ms) = newest_ms.map(|newest_ms| newest_ms.min(now_ms)) {
-                let before_ms = newest_ms.saturating_sub(retention_ms);
-                let old = plan::beyond_time(&infos(&blocks, &BTreeSet::new()), before_ms);
-                self.delete_blocks(&blocks, &old, &self.counters.time_deletions, report)?;
-            }
-        }
-        if let Some(limit_bytes) = self.options.retention_size_bytes {
-            let blocks = self.blocks();
-            let wal_bytes = self.head.wal_size_bytes();
-            let old = plan::beyond_size(&infos(&blocks, &BTreeSet::new()), wal_bytes, limit_bytes);
-            self.delete_blocks(&blocks, &old, &self.counters.size_deletions, report)?;
-        }
-        Ok(())
-    }
-
-    fn delete_blocks(
-        &self,
-        blocks: &[Arc<Block>],
-        positions: &[usize],
-        counter: &AtomicU64,
-        report: &mut MaintenanceReport,
-    ) -> Result<(), Error> {
-        for block in positions.iter().filter_map(|&at| blocks.get(at)) {
-            self.change_blocks(Vec::new(), std::slice::from_ref(block));
-            block::delete_dir(&*self.options.disk, block.dir())?;
-            count(counter);
-            tracing::info!(block = block.meta().ulid, "deleted beyond retention");
-            report.deleted.push(block.meta().ulid.clone());
-        }
-        Ok(())
-    }
 }
 
-fn infos(blocks: &[Arc<Block>], failed: &BTreeSet<String>) -> Vec<BlockInfo> {
+pub(super) fn infos(blocks: &[Arc<Block>], failed: &BTreeSet<String>) -> Vec<BlockInfo> {
     let info = |block: &Arc<Block>| BlockInfo {
         min_ms: block.meta().min_time,
         max_ms: block.meta().max_time,
