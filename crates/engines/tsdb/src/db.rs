@@ -5,15 +5,13 @@ mod late;
 mod maintenance;
 mod retention;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::storage::{
-    Appended, MetricReader, MetricWriter, Series, SeriesRef, StorageError, Ticket, TimeRange, WriteBatch,
-};
+use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, Ticket, TimeRange, WriteBatch};
 use model::{Exemplar, Labels, Matcher, Metadata};
 use parking_lot::{Mutex, RwLock};
 
@@ -24,7 +22,6 @@ use crate::error::Error;
 use crate::foreign::{self, TakenOver};
 use crate::head::{Head, HeadReplay};
 use crate::options::{Options, Retention};
-use crate::series::StoredSeries;
 use crate::stats::{Cardinality, Stats};
 use crate::wal::replay::{self, WalDamage};
 use crate::wal::{WAL_DIR, Wal, WalSync, checkpoint_path, segment_path};
@@ -64,6 +61,9 @@ struct Maintenance {
 #[derive(Default)]
 struct Counters {
     replay_ns: AtomicU64,
+    replay_min: AtomicU64,
+    replay_max: AtomicU64,
+    replay_current: AtomicU64,
     wal_damages: AtomicU64,
     clock_went_back: AtomicU64,
     head_cuts: AtomicU64,
@@ -187,6 +187,14 @@ impl Db {
         Ok((db, opened))
     }
 
+    /// How far reading the log has come: the first and the last file's number, and that of the file being
+    /// read; the last one when all are read.
+    pub fn replay_progress(&self) -> (u64, u64, u64) {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Counters { replay_min, replay_max, replay_current, .. } = &self.counters;
+        (get(replay_min), get(replay_max), get(replay_current))
+    }
+
     /// Reads the log; see [`Db::start`].
     pub fn replay(&self) -> Result<Replayed, Error> {
         let started = self.options.clock.mark();
@@ -200,6 +208,9 @@ impl Db {
         let exists = |ulid: &str| {
             blocks.iter().any(|b| b.meta().compaction.sources.iter().any(|source| source == ulid))
         };
+        let numbers = || listing.checkpoint.iter().chain(&listing.segments).copied().map(u64::from);
+        self.counters.replay_max.store(numbers().max().unwrap_or(0), Ordering::Relaxed);
+        self.counters.replay_min.store(numbers().min().unwrap_or(0), Ordering::Relaxed);
         let mut into = HeadReplay::new(&self.head, &exists);
         let mut replayed = Replayed::default();
         let (mut last, mut size_bytes) = (0, 0);
@@ -211,6 +222,9 @@ impl Db {
                 Some(_) => u32::MAX,
                 None => path.file_name().and_then(|n| n.to_str()?.parse().ok()).unwrap_or(0),
             };
+            let number =
+                if into.segment == u32::MAX { listing.checkpoint.unwrap_or(0) } else { into.segment };
+            self.counters.replay_current.store(u64::from(number), Ordering::Relaxed);
             let file = replay::read_file(&*self.options.disk, &path, &mut into)?;
             size_bytes += file.good_bytes;
             if let Some(damage) = file.damage {
@@ -432,64 +446,6 @@ fn open_blocks(disk: &dyn Disk, dir: &Path, opened: &mut Opened) -> Result<Vec<A
     }
     sort_blocks(&mut blocks);
     Ok(blocks)
-}
-
-impl MetricReader for Db {
-    fn select(&self, range: TimeRange, matchers: &[Matcher]) -> Result<Vec<Arc<dyn Series>>, StorageError> {
-        // The head first: what it drops meanwhile is in a block by then.
-        let mut selected: Vec<StoredSeries> = Vec::new();
-        for found in self.head.select(range, matchers)? {
-            selected.push(StoredSeries::new(range, found));
-        }
-        let mut by_labels: Option<HashMap<Labels, usize, foldhash::fast::RandomState>> = None;
-        for block in self.blocks().iter().filter(|block| block.range().overlaps(range)) {
-            let found = block.select(range, matchers)?;
-            if selected.is_empty() {
-                selected.extend(found.into_iter().map(|found| StoredSeries::new(range, found)));
-                continue;
-            }
-            let by_labels = by_labels.get_or_insert_with(|| {
-                selected.iter().enumerate().map(|(at, series)| (series.labels().clone(), at)).collect()
-            });
-            for found in found {
-                match by_labels.get(&found.labels) {
-                    Some(&at) => selected[at].add(found.chunks, found.deleted),
-                    None => {
-                        by_labels.insert(found.labels.clone(), selected.len());
-                        selected.push(StoredSeries::new(range, found));
-                    }
-                }
-            }
-        }
-        let finish = |mut series: StoredSeries| -> Arc<dyn Series> {
-            series.finish();
-            Arc::new(series)
-        };
-        Ok(selected.into_iter().map(finish).collect())
-    }
-
-    fn label_names(&self, range: TimeRange, matchers: &[Matcher]) -> Result<Vec<String>, StorageError> {
-        let mut names = BTreeSet::new();
-        self.head.label_names(range, matchers, &mut names)?;
-        for block in self.blocks().iter().filter(|block| block.range().overlaps(range)) {
-            block.label_names(matchers, &mut names)?;
-        }
-        Ok(names.into_iter().collect())
-    }
-
-    fn label_values(
-        &self,
-        name: &str,
-        range: TimeRange,
-        matchers: &[Matcher],
-    ) -> Result<Vec<String>, StorageError> {
-        let mut values = BTreeSet::new();
-        self.head.label_values(name, range, matchers, &mut values)?;
-        for block in self.blocks().iter().filter(|block| block.range().overlaps(range)) {
-            block.label_values(name, matchers, &mut values)?;
-        }
-        Ok(values.into_iter().collect())
-    }
 }
 
 impl MetricWriter for Db {

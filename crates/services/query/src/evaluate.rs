@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use model::Matcher;
+use model::{Exemplar, Matcher};
 use promql::{Cancel, Expr, Progress, QueryError, QueryLimits, QueryResult};
 use serde::Serialize;
 
@@ -15,7 +15,6 @@ use crate::answer::{Answer, ApiError, ErrorType, LabelsJson, blocking, success};
 use crate::json::{self, Shape};
 use crate::params::{Params, parse_duration_ms};
 use crate::running::{Asked, Client, Cost, Phase, Place};
-use crate::sources::ExemplarView;
 use crate::{stream, tree};
 
 /// Points of one series in the answer to a range query.
@@ -204,8 +203,8 @@ struct ExemplarJson<'a> {
     timestamp: f64,
 }
 
-impl<'a> From<&'a ExemplarView> for ExemplarJson<'a> {
-    fn from(exemplar: &'a ExemplarView) -> Self {
+impl<'a> From<&'a Exemplar> for ExemplarJson<'a> {
+    fn from(exemplar: &'a Exemplar) -> Self {
         ExemplarJson {
             labels: LabelsJson(&exemplar.labels),
             value: gocompat::float::Buffer::new().sample(exemplar.value).to_string(),

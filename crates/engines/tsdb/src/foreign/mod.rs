@@ -85,8 +85,8 @@ pub(crate) fn take_over(db: &Db, dir: &Path) -> Result<Option<TakenOver>, Error>
     let taken_over = reader.read()?;
     db.flush_log()?;
     let text = format!("The log of Prometheus was read into that of this program, up to {end}.\n");
-    db.disk().write_file(&mark, text.as_bytes()).map_err(Error::io("writing", &mark))?;
-    db.disk().sync_dir(dir).map_err(Error::io("flushing", dir))?;
+    let temporary = dir.join(format!("{MARK_FILE}.tmp"));
+    db.disk().replace_file(&mark, &temporary, text.as_bytes()).map_err(Error::io("writing", &mark))?;
     Ok(Some(taken_over))
 }
 
