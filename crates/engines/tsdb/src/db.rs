@@ -3,6 +3,7 @@
 mod admin;
 mod late;
 mod maintenance;
+mod retention;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -20,13 +21,14 @@ use crate::disk::Disk;
 use crate::error::Error;
 use crate::foreign::{self, TakenOver};
 use crate::head::{Head, HeadReplay};
-use crate::options::Options;
+use crate::options::{Options, Retention};
 use crate::stats::{Cardinality, Stats};
 use crate::wal::replay::{self, WalDamage};
 use crate::wal::{WAL_DIR, Wal, WalSync, checkpoint_path, segment_path};
 
 /// The folder for closed chunks of the head; what is in it when the store opens is worthless.
 const SPILL_DIR: &str = "head-chunks";
+
 /// A store of metrics in one directory.
 pub struct Db {
     options: Options,
@@ -35,6 +37,7 @@ pub struct Db {
     blocks: RwLock<Arc<Vec<Arc<Block>>>>,
     wal_sync: RwLock<Option<Arc<WalSync>>>,
     maintenance: Mutex<Maintenance>,
+    retention: RwLock<Retention>,
     counters: Counters,
     /// Locked as long as the store is open.
     _lock: File,
@@ -51,6 +54,8 @@ struct Maintenance {
     failed: BTreeSet<String>,
     /// Blocks that came later and could not be read.
     unreadable: BTreeSet<String>,
+    /// What retention by series has done.
+    trimmed: retention::Trimmed,
 }
 
 #[derive(Default)]
@@ -67,6 +72,8 @@ struct Counters {
     compactions_failed: AtomicU64,
     time_deletions: AtomicU64,
     size_deletions: AtomicU64,
+    retention_rewrites: AtomicU64,
+    retention_samples: AtomicU64,
     set_aside: AtomicU64,
 }
 
@@ -117,6 +124,8 @@ pub struct MaintenanceReport {
     pub picked_up: Vec<String>,
     /// Names of blocks deleted by retention.
     pub deleted: Vec<String>,
+    /// Names of blocks written anew without series that are beyond their own retention.
+    pub trimmed: Vec<String>,
     /// The clock went back since the last run, by so many milliseconds.
     pub clock_went_back_ms: Option<i64>,
     /// What failed; it is tried again in the next run.
@@ -167,6 +176,7 @@ impl Db {
             blocks: RwLock::new(Arc::new(blocks)),
             wal_sync: RwLock::new(None),
             maintenance: Mutex::default(),
+            retention: RwLock::new(options.retention()),
             counters: Counters::default(),
             _lock: lock,
             options,
@@ -254,6 +264,7 @@ impl Db {
                 series = taken_over.series,
                 samples = taken_over.samples,
                 samples_out_of_order = taken_over.samples_out_of_order,
+                exemplars = taken_over.exemplars,
                 records_left = taken_over.records_left,
                 "took over the log of Prometheus"
             );
@@ -346,6 +357,8 @@ impl Db {
             compactions_failed: get(&own.compactions_failed),
             retention_time_deletions: get(&own.time_deletions),
             retention_size_deletions: get(&own.size_deletions),
+            retention_rewrites: get(&own.retention_rewrites),
+            retention_samples_removed: get(&own.retention_samples),
             blocks_set_aside: get(&own.set_aside),
             chunks_corrupt: blocks.iter().map(|b| b.damaged()).sum(),
             blocks: blocks.iter().map(|b| b.stats()).collect(),

@@ -251,6 +251,19 @@ impl Block {
             .filter_map(move |reference| block.series(reference, TimeRange::ALL, &tombstones).transpose()))
     }
 
+    /// Whether a series has samples before the time that is given for it; to the chunk, and as far as the
+    /// index can be read.
+    pub(crate) fn has_samples_before(&self, before_ms: impl Fn(&Labels) -> i64) -> Result<bool, Error> {
+        let mut chunks = Vec::new();
+        for reference in self.index.all()? {
+            let labels = self.unless_damaged(self.index.series(reference, &mut chunks))?;
+            if chunks.first().is_some_and(|chunk| chunk.min_ms < before_ms(&labels)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// All names and values of labels.
     pub(crate) fn symbols(&self) -> impl Iterator<Item = &str> {
         self.index.symbols()
