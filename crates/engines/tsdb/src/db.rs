@@ -1,5 +1,9 @@
 //! The store: a head, blocks, and what keeps them in order.
 
+mod admin;
+mod late;
+mod maintenance;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -9,19 +13,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use model::storage::{
     Appended, MetricReader, MetricWriter, Series, SeriesRef, StorageError, Ticket, TimeRange, WriteBatch,
 };
-use model::{Labels, Matcher};
+use model::{Exemplar, Labels, Matcher, Metadata};
 use parking_lot::{Mutex, RwLock};
 
-use crate::block::meta::{Meta, MetaCompaction, MetaParent, is_ulid, new_ulid};
+use crate::block::meta::is_ulid;
 use crate::block::{self, Block, TMP_FOR_CREATION, TMP_FOR_DELETION};
-use crate::compact::{self, Source};
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::foreign::{self, TakenOver};
 use crate::head::{Head, HeadReplay};
 use crate::options::Options;
-use crate::plan::{self, BlockInfo};
-use crate::series::{Found, StoredSeries};
+use crate::series::StoredSeries;
 use crate::stats::{Cardinality, Stats};
 use crate::wal::replay::{self, WalDamage};
 use crate::wal::{WAL_DIR, Wal, WalSync, checkpoint_path, segment_path};
@@ -49,6 +51,8 @@ pub struct Db {
 #[derive(Default)]
 struct Maintenance {
     last_ms: Option<i64>,
+    /// Late samples before this are in blocks already; the rest of them could not be made one.
+    late_cut_ms: Option<i64>,
     /// The head was cut but the log before it is still there.
     checkpoint_due: bool,
     /// Blocks whose merging failed; tried again after a restart.
@@ -61,6 +65,7 @@ struct Counters {
     wal_damages: AtomicU64,
     clock_went_back: AtomicU64,
     head_cuts: AtomicU64,
+    late_cuts: AtomicU64,
     compactions: AtomicU64,
     compactions_failed: AtomicU64,
     time_deletions: AtomicU64,
@@ -149,6 +154,7 @@ impl Db {
         let mut opened = Opened::default();
         let blocks = open_blocks(&*options.disk, dir, &mut opened)?;
         opened.blocks = blocks.len();
+        opened.removed.extend(admin::remove_unfinished_snapshots(&*options.disk, dir)?);
         // Prometheus's tools read a directory only if this folder is there.
         options.disk.create_dir_all(&dir.join(PROMETHEUS_WAL_DIR)).map_err(unwritable)?;
         let spill_dir = dir.join(SPILL_DIR);
@@ -166,6 +172,8 @@ impl Db {
             _lock: lock,
             options,
         };
+        db.head.late.set_window_ms(db.options.out_of_order_window_ms);
+        db.head.exemplars.set_max(db.options.exemplars_max);
         db.counters.set_aside.store(opened.corrupt_blocks.len() as u64, Ordering::Relaxed);
         Ok((db, opened))
     }
@@ -249,194 +257,6 @@ impl Db {
         Ok(Some(taken_over))
     }
 
-    /// Does what is due: cuts the head into blocks, merges blocks, deletes what is beyond retention.
-    /// To be called every minute or so, by one thread; queries and writes go on meanwhile.
-    pub fn maintain(&self, now_ms: i64) -> MaintenanceReport {
-        let mut maintenance = self.maintenance.lock();
-        let mut report = MaintenanceReport::default();
-        if let Some(last_ms) = maintenance.last_ms.replace(now_ms).filter(|&last_ms| now_ms < last_ms) {
-            count(&self.counters.clock_went_back);
-            report.clock_went_back_ms = Some(last_ms - now_ms);
-            tracing::warn!(by_ms = last_ms - now_ms, "the clock went back");
-        }
-        if self.wal_sync.read().as_ref().is_some_and(|sync| sync.is_lost()) {
-            // What the disk may have dropped is in memory still. First of all: cutting waits for the log.
-            let result = self.head.checkpoint(&self.options.dir.join(WAL_DIR));
-            self.note(result, "making up for a failed flush of the log", &mut report);
-        }
-        let result = self.cut_head(&mut maintenance, now_ms, &mut report);
-        self.note(result, "cutting the head", &mut report);
-        if self.options.compaction {
-            self.merge_blocks(&mut maintenance, now_ms, &mut report);
-        }
-        let result = self.apply_retention(now_ms, &mut report);
-        self.note(result, "deleting old blocks", &mut report);
-        report
-    }
-
-    fn note(&self, result: Result<(), Error>, doing: &str, report: &mut MaintenanceReport) {
-        if let Err(error) = result {
-            count(&self.counters.compactions_failed);
-            tracing::error!(%error, "{doing} failed");
-            report.errors.push(format!("{doing}: {error}"));
-        }
-    }
-
-    fn cut_head(
-        &self,
-        maintenance: &mut Maintenance,
-        now_ms: i64,
-        report: &mut MaintenanceReport,
-    ) -> Result<(), Error> {
-        while let Some((start_ms, end_ms)) = self.head.begin_cut(now_ms) {
-            let ulid = new_ulid(now_ms);
-            let meta = Meta {
-                ulid: ulid.clone(),
-                min_time: start_ms,
-                max_time: end_ms,
-                compaction: MetaCompaction { level: 1, sources: vec![ulid.clone()], ..Default::default() },
-                version: 1,
-                ..Meta::default()
-            };
-            let range = TimeRange { start_ms, end_ms: end_ms - 1 };
-            let ids = self.head.sorted_ids();
-            let series = ids.into_iter().filter_map(|id| {
-                let (labels, chunks, deleted) = self.head.series(id, range)?;
-                Some(Ok(Found { labels, chunks, deleted }))
-            });
-            let sources: Vec<Source<'_>> = vec![Box::new(series)];
-            let finished = compact::write_block(
-                &self.options.disk,
-                &self.options.dir,
-                meta,
-                self.head.symbol_texts(),
-                sources,
-            )?;
-            if let Some(finished) = finished {
-                // Should the process end between the two, the log says which block holds the samples.
-                self.head.log_bound(end_ms, &ulid)?;
-                let block = Block::open(&finished.publish()?)?;
-                self.change_blocks(vec![Arc::new(block)], &[]);
-                count(&self.counters.head_cuts);
-                report.cut.push(ulid);
-            }
-            self.head.truncate(end_ms);
-            maintenance.checkpoint_due = true;
-        }
-        if maintenance.checkpoint_due {
-            self.head.checkpoint(&self.options.dir.join(WAL_DIR))?;
-            maintenance.checkpoint_due = false;
-        }
-        Ok(())
-    }
-
-    fn merge_blocks(&self, maintenance: &mut Maintenance, now_ms: i64, report: &mut MaintenanceReport) {
-        let ranges_ms = self.options.block_ranges_ms();
-        loop {
-            let blocks = self.blocks();
-            let infos = infos(&blocks, &maintenance.failed);
-            let Some(chosen) = plan::to_merge(&infos, &ranges_ms) else { return };
-            let chosen: Vec<_> = chosen.into_iter().map(|at| blocks[at].clone()).collect();
-            match self.merge(&chosen, now_ms) {
-                Ok(merged) => {
-                    count(&self.counters.compactions);
-                    report.merged.extend(merged);
-                }
-                Err(error) => {
-                    // Disk full is not the blocks' fault.
-                    if matches!(error, Error::Corrupt(_)) {
-                        maintenance.failed.extend(chosen.iter().map(|b| b.meta().ulid.clone()));
-                    }
-                    return self.note(Err(error), "merging blocks", report);
-                }
-            }
-        }
-    }
-
-    fn merge(&self, parts: &[Arc<Block>], now_ms: i64) -> Result<Option<String>, Error> {
-        let ulid = new_ulid(now_ms);
-        let metas = || parts.iter().map(|block| block.meta());
-        let mut sources: Vec<String> = metas().flat_map(|m| m.compaction.sources.clone()).collect();
-        sources.sort();
-        sources.dedup();
-        let meta = Meta {
-            ulid: ulid.clone(),
-            min_time: metas().map(|m| m.min_time).min().unwrap_or(0),
-            max_time: metas().map(|m| m.max_time).max().unwrap_or(0),
-            compaction: MetaCompaction {
-                level: metas().map(|m| m.compaction.level).max().unwrap_or(0) + 1,
-                sources,
-                parents: metas()
-                    .map(|m| MetaParent { ulid: m.ulid.clone(), min_time: m.min_time, max_time: m.max_time })
-                    .collect(),
-                ..Default::default()
-            },
-            version: 1,
-            others: parts.first().map(|b| b.meta().others.clone()).unwrap_or_default(),
-            ..Meta::default()
-        };
-        let mut symbols = BTreeSet::new();
-        let mut series: Vec<Source<'_>> = Vec::new();
-        for block in parts {
-            for symbol in block.symbols() {
-                if !symbols.contains(symbol) {
-                    symbols.insert(symbol.to_string());
-                }
-            }
-            series.push(Box::new(block.scan()?));
-        }
-        let symbols = symbols.into_iter().collect();
-        let finished = compact::write_block(&self.options.disk, &self.options.dir, meta, symbols, series)?;
-        let name = finished.is_some().then_some(ulid);
-        let new = match finished {
-            Some(finished) => vec![Arc::new(Block::open(&finished.publish()?)?)],
-            None => Vec::new(),
-        };
-        self.change_blocks(new, parts);
-        for block in parts {
-            block::delete_dir(&*self.options.disk, block.dir())?;
-        }
-        Ok(name)
-    }
-
-    fn apply_retention(&self, now_ms: i64, report: &mut MaintenanceReport) -> Result<(), Error> {
-        if let Some(retention_ms) = self.options.retention_time_ms {
-            let blocks = self.blocks();
-            let head = self.head.time_range().map(|range| range.end_ms);
-            let newest_ms = blocks.iter().map(|b| b.meta().max_time).chain(head).max();
-            // What claims to be from the future must not make the present look old.
-            if let Some(newest_ms) = newest_ms.map(|newest_ms| newest_ms.min(now_ms)) {
-                let before_ms = newest_ms.saturating_sub(retention_ms);
-                let old = plan::beyond_time(&infos(&blocks, &BTreeSet::new()), before_ms);
-                self.delete_blocks(&blocks, &old, &self.counters.time_deletions, report)?;
-            }
-        }
-        if let Some(limit_bytes) = self.options.retention_size_bytes {
-            let blocks = self.blocks();
-            let wal_bytes = self.head.wal_size_bytes();
-            let old = plan::beyond_size(&infos(&blocks, &BTreeSet::new()), wal_bytes, limit_bytes);
-            self.delete_blocks(&blocks, &old, &self.counters.size_deletions, report)?;
-        }
-        Ok(())
-    }
-
-    fn delete_blocks(
-        &self,
-        blocks: &[Arc<Block>],
-        positions: &[usize],
-        counter: &AtomicU64,
-        report: &mut MaintenanceReport,
-    ) -> Result<(), Error> {
-        for block in positions.iter().filter_map(|&at| blocks.get(at)) {
-            self.change_blocks(Vec::new(), std::slice::from_ref(block));
-            block::delete_dir(&*self.options.disk, block.dir())?;
-            count(counter);
-            tracing::info!(block = block.meta().ulid, "deleted beyond retention");
-            report.deleted.push(block.meta().ulid.clone());
-        }
-        Ok(())
-    }
-
     fn blocks(&self) -> Arc<Vec<Arc<Block>>> {
         self.blocks.read().clone()
     }
@@ -454,28 +274,14 @@ impl Db {
         *blocks = Arc::new(changed);
     }
 
-    /// Deletes the samples of matching series in a range. They are gone from queries at once, from
-    /// the disk when their blocks are rewritten. Gives how many series were touched, counted per
-    /// place (head, blocks).
-    pub fn delete(&self, range: TimeRange, matchers: &[Matcher]) -> Result<usize, Error> {
-        if matchers.is_empty() {
-            return Err(Error::BadInput("deleting needs a matcher".into()));
-        }
-        // Not while a block is being written from what is deleted.
-        let _maintenance = self.maintenance.lock();
-        let mut touched = self.head.delete(range, matchers)?;
-        for block in self.blocks().iter() {
-            touched += block.delete(&*self.options.disk, range, matchers)?;
-        }
-        Ok(touched)
-    }
-
     /// Counts of all kinds.
     pub fn stats(&self) -> Stats {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (head, own) = (&self.head.counters, &self.counters);
         let sync = self.wal_sync.read().clone();
         let blocks = self.blocks();
+        let (late_samples, late_series, late_chunk_bytes) = self.head.late.count();
+        let (exemplars, exemplar_series) = self.head.exemplars.count();
         Stats {
             head_series: self.head.series_count() as u64,
             head_chunks: self.head.chunk_count() as u64,
@@ -487,6 +293,17 @@ impl Db {
             samples_out_of_order: get(&head.out_of_order),
             samples_duplicate: get(&head.duplicate),
             samples_too_old: get(&head.too_old),
+            samples_outside_window: get(&head.outside_window),
+            late_samples_appended: get(&self.head.late.taken),
+            late_samples,
+            late_series,
+            late_chunk_bytes,
+            late_cuts: get(&own.late_cuts),
+            exemplars_appended: get(&head.exemplars),
+            exemplars_refused: get(&head.exemplars_refused),
+            exemplars: exemplars as u64,
+            exemplar_series: exemplar_series as u64,
+            metrics_with_metadata: self.head.metadata.len() as u64,
             series_refused: get(&head.series_refused),
             writes_refused: get(&head.refused_writes),
             wal_size_bytes: self.head.wal_size_bytes(),
@@ -512,6 +329,26 @@ impl Db {
         self.head.cardinality(limit)
     }
 
+    /// The exemplars in a range of the series that match all matchers of any selector, by series in order
+    /// of their labels, each series' in order of time.
+    pub fn exemplars(
+        &self,
+        range: TimeRange,
+        selectors: &[Vec<Matcher>],
+    ) -> Result<Vec<(Labels, Vec<Exemplar>)>, Error> {
+        Ok(self.head.exemplars.select(range, selectors))
+    }
+
+    /// Keeps so many exemplars from now on; 0 for none.
+    pub fn set_exemplars_max(&self, max: usize) {
+        self.head.exemplars.set_max(max);
+    }
+
+    /// What was said of one metric or of all, by whoever wrote last, in order of their names.
+    pub fn metadata(&self, metric: Option<&str>) -> Vec<(String, Metadata)> {
+        self.head.metadata.get(metric)
+    }
+
     /// Takes no more writes and returns when everything written is on disk.
     pub fn close(&self) -> Result<(), Error> {
         let _maintenance = self.maintenance.lock();
@@ -521,18 +358,6 @@ impl Db {
             None => Ok(()),
         }
     }
-}
-
-fn infos(blocks: &[Arc<Block>], failed: &BTreeSet<String>) -> Vec<BlockInfo> {
-    let info = |block: &Arc<Block>| BlockInfo {
-        min_ms: block.meta().min_time,
-        max_ms: block.meta().max_time,
-        size_bytes: block.size_bytes(),
-        series: block.meta().stats.num_series,
-        tombstones: block.tombstone_count() as u64,
-        failed: block.meta().compaction.failed || failed.contains(&block.meta().ulid),
-    };
-    blocks.iter().map(info).collect()
 }
 
 fn sort_blocks(blocks: &mut [Arc<Block>]) {

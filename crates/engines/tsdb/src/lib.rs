@@ -22,10 +22,11 @@ mod stats;
 mod testing;
 mod wal;
 
+pub use chunk::{Chunk, Encoding, encode as encode_chunks};
 pub use db::{Db, MaintenanceReport, Opened, Replayed};
 pub use disk::{Disk, DiskFile, OsDisk};
 pub use error::Error;
 pub use foreign::TakenOver;
-pub use options::{BLOCK_MAX_MS, BLOCK_RANGE_MS, Options};
+pub use options::{BLOCK_MAX_MS, BLOCK_RANGE_MS, EXEMPLARS_MAX_DEFAULT, Options};
 pub use stats::{BlockStats, Cardinality, Stats};
 pub use wal::replay::WalDamage;

@@ -13,6 +13,9 @@ pub const BLOCK_RANGE_MS: i64 = 2 * 3_600_000;
 /// No block covers more.
 pub const BLOCK_MAX_MS: i64 = 31 * 24 * 3_600_000;
 
+/// Exemplars that are kept unless said otherwise, as in Prometheus.
+pub const EXEMPLARS_MAX_DEFAULT: usize = 100_000;
+
 /// Settings of a store.
 #[derive(Clone)]
 pub struct Options {
@@ -28,6 +31,11 @@ pub struct Options {
     pub wal_segment_size_bytes: u64,
     /// Most series that the head holds; more are refused.
     pub series_max: usize,
+    /// How far behind the newest sample one may be that is older than the last of its series,
+    /// milliseconds; 0 for not at all.
+    pub out_of_order_window_ms: i64,
+    /// Exemplars that are kept; 0 for none.
+    pub exemplars_max: usize,
     /// Whether blocks are merged into larger ones.
     pub compaction: bool,
     /// Where time comes from.
@@ -46,6 +54,8 @@ impl Options {
             block_range_ms: BLOCK_RANGE_MS,
             wal_segment_size_bytes: 64 << 20,
             series_max: 20_000_000,
+            out_of_order_window_ms: 0,
+            exemplars_max: EXEMPLARS_MAX_DEFAULT,
             compaction: true,
             clock: Clock::system(),
             disk: Arc::new(OsDisk),

@@ -25,6 +25,28 @@ pub struct Stats {
     pub samples_duplicate: u64,
     /// Samples refused as too old.
     pub samples_too_old: u64,
+    /// Samples refused as older than the out-of-order window.
+    pub samples_outside_window: u64,
+    /// Samples taken out of order, inside the window, since the start.
+    pub late_samples_appended: u64,
+    /// Late samples in the head, of how many series, and bytes of their closed chunks.
+    pub late_samples: u64,
+    /// See `late_samples`.
+    pub late_series: u64,
+    /// See `late_samples`.
+    pub late_chunk_bytes: u64,
+    /// Blocks made of late samples.
+    pub late_cuts: u64,
+    /// Exemplars taken and refused since the start.
+    pub exemplars_appended: u64,
+    /// See `exemplars_appended`.
+    pub exemplars_refused: u64,
+    /// Exemplars that are kept, and of how many series.
+    pub exemplars: u64,
+    /// See `exemplars`.
+    pub exemplar_series: u64,
+    /// Metrics whose metadata is kept.
+    pub metrics_with_metadata: u64,
     /// Series refused by the limit.
     pub series_refused: u64,
     /// Writes refused because they could not be logged.

@@ -10,14 +10,6 @@ use roles::{Mode, Settings};
 
 use crate::logging::Level;
 
-/// Features that `--enable-feature` may name and that have a meaning here.
-const FEATURES: [&str; 4] = [
-    "promql-experimental-functions",
-    "promql-extended-range-selectors",
-    "promql-delayed-name-removal",
-    "promql-duration-expr",
-];
-
 /// Flags of a Prometheus server.
 #[derive(Args)]
 pub(crate) struct Prometheus {
@@ -128,20 +120,7 @@ impl Prometheus {
         settings.rules_concurrency_max = self.max_concurrent_evals.max(1);
         settings.notification_queue_alerts_max = self.notification_queue_capacity.max(1);
         settings.notification_batch_alerts_max = self.notification_batch_size.max(1);
-        for feature in &self.enable_feature {
-            match feature.as_str() {
-                "promql-experimental-functions" => settings.features.experimental_functions = true,
-                "promql-extended-range-selectors" => settings.features.extended_range_selectors = true,
-                "promql-delayed-name-removal" => settings.delayed_name_removal = true,
-                "promql-duration-expr" => settings.features.duration_expressions = true,
-                _ => {
-                    return Err(format!(
-                        "--enable-feature: {feature:?} has no meaning here; known are {}",
-                        FEATURES.join(", ")
-                    ));
-                }
-            }
-        }
+        crate::features::enable(&self.enable_feature, &mut settings);
         settings.flags = [
             ("config.file", self.config_file.display().to_string()),
             ("web.listen-address", self.listen_address.clone()),

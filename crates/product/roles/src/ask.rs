@@ -32,6 +32,8 @@ pub(crate) fn engine(settings: &Settings, clock: &Clock) -> Arc<Engine> {
         max_samples: settings.query_samples_max,
         timeout: settings.query_timeout,
         delayed_name_removal: settings.delayed_name_removal,
+        use_start_timestamps: settings.use_start_timestamps,
+        type_and_unit_labels: settings.type_and_unit_labels,
         clock: clock.clone(),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         ..EngineOptions::default()

@@ -117,6 +117,9 @@ async fn start(mut settings: Settings) -> Result<(), StartError> {
     }
     let mut signals = Signals::listen()?;
     let loaded = Loaded::read(&settings).map_err(StartError::Config)?;
+    for note in &settings.notes {
+        tracing::warn!("{note}");
+    }
     loaded.warn();
     loaded.set_retention(&mut settings);
     let server =

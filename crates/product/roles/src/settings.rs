@@ -62,6 +62,12 @@ pub struct Settings {
     pub features: promql::Features,
     /// Whether names are removed at the end of a query.
     pub delayed_name_removal: bool,
+    /// Whether counters use the time since when they count.
+    pub use_start_timestamps: bool,
+    /// Whether series carry their type and unit as labels.
+    pub type_and_unit_labels: bool,
+    /// What an operator should know about the flags, said at the start.
+    pub notes: Vec<String>,
     /// Rule groups evaluated at once.
     pub rules_concurrency_max: usize,
     /// How long after an outage the state of alerts is restored.
@@ -120,6 +126,9 @@ impl Settings {
             query_samples_max: 50_000_000,
             features: promql::Features::default(),
             delayed_name_removal: false,
+            use_start_timestamps: false,
+            type_and_unit_labels: false,
+            notes: Vec::new(),
             rules_concurrency_max: 4,
             rules_outage_tolerance_ms: 3_600_000,
             rules_grace_period_ms: 600_000,

@@ -3,6 +3,7 @@
 //! Must not know who stores it: samples go to a [`MetricWriter`], and a request is answered when
 //! they are on disk.
 
+mod known;
 mod remote_write;
 
 use std::sync::Arc;
@@ -52,7 +53,8 @@ pub(crate) struct Receiver {
     config: Config,
     writer: Arc<dyn MetricWriter>,
     clock: Clock,
-    known: remote_write::KnownSeries,
+    known: known::KnownSeries,
+    buffers: parking_lot::Mutex<Vec<remote_write::Buffers>>,
     slots: Arc<tokio::sync::Semaphore>,
     metrics: Metrics,
 }
@@ -86,7 +88,8 @@ impl Metrics {
 /// The routes, to be mounted at the root: `/api/v1/write`.
 pub fn router(config: Config, deps: Deps) -> Router {
     let receiver = Receiver {
-        known: remote_write::KnownSeries::new(config.known_series_max),
+        known: known::KnownSeries::new(config.known_series_max),
+        buffers: parking_lot::Mutex::default(),
         slots: Arc::new(tokio::sync::Semaphore::new(config.concurrency_max.max(1))),
         metrics: Metrics::new(&deps.registry),
         writer: deps.writer,

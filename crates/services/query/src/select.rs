@@ -10,21 +10,8 @@ use model::storage::{StorageError, TimeRange};
 use model::{Labels, Matcher};
 
 use crate::Api;
-use crate::answer::{Answer, ApiError, LabelsJson, limited, success_with};
+use crate::answer::{Answer, ApiError, LabelsJson, blocking, limited, success_with};
 use crate::params::Params;
-
-/// Runs what may read from disk beside the threads that serve.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
-) -> Result<T, ApiError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result.map_err(ApiError::from),
-        Err(error) => Err(ApiError {
-            error_type: crate::ErrorType::Internal,
-            message: format!("reading series failed unexpectedly: {error}"),
-        }),
-    }
-}
 
 pub(crate) async fn series(State(api): State<Arc<Api>>, request: Request) -> Answer {
     let params = Params::read(request, api.config.body_size_max_bytes).await?;
@@ -40,7 +27,7 @@ pub(crate) async fn series(State(api): State<Arc<Api>>, request: Request) -> Ans
         for matchers in &selectors {
             found.extend(reader.select(range, matchers)?.iter().map(|series| series.labels().clone()));
         }
-        Ok(found)
+        Ok::<_, StorageError>(found)
     })
     .await?;
     let mut warnings = Vec::new();
@@ -110,7 +97,7 @@ pub(crate) async fn union(
             all.extend(list?);
         }
         if single {
-            return Ok(first);
+            return Ok::<_, StorageError>(first);
         }
         all.extend(first);
         Ok(all.into_iter().collect())

@@ -1,9 +1,10 @@
-//! Owns the vocabulary of metrics: labels, matchers, samples, native histograms, metadata, alerts,
+//! Owns the vocabulary of metrics: labels, matchers, samples, native histograms, exemplars, metadata, alerts,
 //! and the [`storage`] contract between what stores series and what writes or asks for them.
 //!
 //! Must not know where series live, how they are encoded or who asks.
 
 pub mod alert;
+pub mod exemplar;
 pub mod histogram;
 pub mod labels;
 pub mod matcher;
@@ -14,6 +15,7 @@ pub mod storage;
 pub mod target;
 
 pub use alert::Alert;
+pub use exemplar::Exemplar;
 pub use histogram::FloatHistogram;
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};

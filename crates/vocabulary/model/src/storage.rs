@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use base::{Classify, ErrorClass};
 
+use crate::exemplar::Exemplar;
 use crate::histogram::FloatHistogram;
 use crate::labels::Labels;
 use crate::matcher::Matcher;
+use crate::metadata::Metadata;
 use crate::sample::Samples;
 
 /// Why a store could not answer or take something.
@@ -104,8 +106,8 @@ impl SeriesRef {
     pub const NONE: SeriesRef = SeriesRef(0);
 }
 
-/// Samples that are written together: they become visible and durable in one step. Columns of equal
-/// length; samples of one series in time order.
+/// Samples that are written together, with what belongs to them: they become visible and durable in
+/// one step. Columns of equal length unless said; samples of one series in time order.
 #[derive(Clone, Debug, Default)]
 pub struct WriteBatch {
     /// Series of the float samples.
@@ -116,6 +118,15 @@ pub struct WriteBatch {
     pub values: Vec<f64>,
     /// Histogram samples: series, time, histogram.
     pub histograms: Vec<(SeriesRef, i64, Arc<FloatHistogram>)>,
+    /// Since when the counters of the float samples have been counting, milliseconds since the epoch, 0
+    /// for unknown. May be shorter than the other columns: what is missing is unknown.
+    pub start_timestamps_ms: Vec<i64>,
+    /// The same for the histogram samples.
+    pub histogram_starts_ms: Vec<i64>,
+    /// Exemplars and the series that each belongs to; those of one series in time order.
+    pub exemplars: Vec<(SeriesRef, Exemplar)>,
+    /// What metrics are, by their names.
+    pub metadata: Vec<(String, Metadata)>,
 }
 
 impl WriteBatch {
@@ -126,22 +137,43 @@ impl WriteBatch {
         self.values.push(value);
     }
 
+    /// Sets since when the counter of the last float sample has been counting.
+    pub fn set_last_start(&mut self, start_ms: i64) {
+        set_last(&mut self.start_timestamps_ms, self.refs.len(), start_ms);
+    }
+
+    /// Sets since when the last histogram sample has been counting.
+    pub fn set_last_histogram_start(&mut self, start_ms: i64) {
+        set_last(&mut self.histogram_starts_ms, self.histograms.len(), start_ms);
+    }
+
     /// How many samples there are.
     pub fn len(&self) -> usize {
         self.refs.len() + self.histograms.len()
     }
 
-    /// Whether there is no sample.
+    /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.refs.is_empty() && self.histograms.is_empty()
+        self.len() == 0 && self.exemplars.is_empty() && self.metadata.is_empty()
     }
 
-    /// Removes all samples, keeping the memory.
+    /// Removes everything, keeping the memory.
     pub fn clear(&mut self) {
         self.refs.clear();
         self.timestamps_ms.clear();
         self.values.clear();
         self.histograms.clear();
+        self.start_timestamps_ms.clear();
+        self.histogram_starts_ms.clear();
+        self.exemplars.clear();
+        self.metadata.clear();
+    }
+}
+
+fn set_last(starts_ms: &mut Vec<i64>, length: usize, start_ms: i64) {
+    if start_ms != 0 && length > 0 {
+        starts_ms.resize(length - 1, 0);
+        starts_ms.push(start_ms);
     }
 }
 
@@ -150,12 +182,20 @@ impl WriteBatch {
 pub struct Appended {
     /// Samples taken, those equal to what was there included.
     pub accepted: u64,
-    /// Samples refused because the series has a later one and the time lies outside the out-of-order window.
+    /// Samples refused because the series has a later one and the store has no out-of-order window.
     pub out_of_order: u64,
     /// Samples refused because the series has another value at that time.
     pub duplicate: u64,
-    /// Samples refused because they are older than what the store still takes.
+    /// Samples refused because they are older than what the store still takes; it has no out-of-order window.
     pub too_old: u64,
+    /// Samples refused because they are older than the out-of-order window.
+    pub outside_window: u64,
+    /// Of those taken, the ones that were out of order and inside the window.
+    pub late: u64,
+    /// Exemplars taken; one that is there already is neither taken nor refused.
+    pub exemplars: u64,
+    /// Exemplars refused: older than the last one of their series, or with labels that are too long.
+    pub exemplars_refused: u64,
     /// Positions in [`WriteBatch::refs`] (then, counted on, in [`WriteBatch::histograms`]) whose
     /// series is not known any more: resolve again and write those samples again.
     pub unknown: Vec<u32>,

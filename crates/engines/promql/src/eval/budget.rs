@@ -1,7 +1,7 @@
 //! What a query may cost: samples, bytes, time; and the way to stop it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use base::clock::{Clock, Mark};
@@ -25,6 +25,22 @@ impl Cancel {
     }
 }
 
+/// Watches a query from outside while it runs, and afterwards. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Progress(Arc<OnceLock<Arc<Budget>>>);
+
+impl Progress {
+    /// What the query has cost so far; `None` before it runs.
+    pub fn stats(&self) -> Option<super::QueryStats> {
+        self.0.get().map(|budget| budget.stats())
+    }
+
+    /// Begins to watch a query. The first one stays.
+    pub(crate) fn watch(&self, budget: &Arc<Budget>) {
+        let _ = self.0.set(budget.clone());
+    }
+}
+
 /// Limits of one query that differ from the engine's.
 #[derive(Clone, Debug, Default)]
 pub struct QueryLimits {
@@ -36,6 +52,8 @@ pub struct QueryLimits {
     pub max_samples: Option<u64>,
     /// Stops the query.
     pub cancel: Cancel,
+    /// Watches the query.
+    pub progress: Progress,
     /// Whether samples are counted for every step.
     pub per_step_stats: bool,
 }

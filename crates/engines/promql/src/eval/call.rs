@@ -87,13 +87,14 @@ impl<'q> Evaluator<'q> {
         }
         if let Some(part) = time::part(name) {
             let Some(vector) = call.args.first() else {
-                let values =
-                    (0..env.steps.count).map(|step| part(env.steps.time_ms(step).div_euclid(1000))).collect();
+                let values = (0..env.steps.count)
+                    .map(|step| part(env.steps.time_ms(step).div_euclid(1000) as f64))
+                    .collect();
                 return ready_vector(Labels::empty(), values);
             };
             let rows = self.source(vector, env)?;
             return self.without_names(rows, env, move |cells, _| {
-                map_floats(cells, |_, value| part(value as i64));
+                map_floats(cells, |_, value| part(value));
             });
         }
         match name {

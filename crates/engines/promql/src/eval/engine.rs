@@ -97,6 +97,7 @@ impl Engine {
             limits.cancel.clone(),
             limits.per_step_stats.then_some(steps),
         ));
+        limits.progress.watch(&budget);
         let mut evaluator = Evaluator {
             reader,
             text,

@@ -314,6 +314,34 @@ fn chunk_files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(files)
 }
 
+/// Makes a copy of a block's folder that shares its files, or copies them where the file system
+/// cannot. Files of blocks are replaced but never changed, so the copy stays as it is.
+pub(crate) fn link_dir(disk: &dyn Disk, from: &Path, to: &Path) -> Result<(), Error> {
+    let link = |name: &Path| {
+        let (from, to) = (from.join(name), to.join(name));
+        match disk.hard_link(&from, &to) {
+            Ok(()) => Ok(()),
+            // A block from before tombstones has none.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(_) => fs::read(&from)
+                .and_then(|bytes| disk.write_file(&to, &bytes))
+                .map_err(Error::io("copying", &from)),
+        }
+    };
+    let chunks = to.join(CHUNKS_DIR);
+    disk.create_dir_all(&chunks).map_err(Error::io("creating", &chunks))?;
+    for file in chunk_files(&from.join(CHUNKS_DIR))? {
+        if let Some(name) = file.file_name() {
+            link(&Path::new(CHUNKS_DIR).join(name))?;
+        }
+    }
+    for name in [INDEX_FILE, TOMBSTONES_FILE, META_FILE] {
+        link(Path::new(name))?;
+    }
+    disk.sync_dir(&chunks).map_err(Error::io("flushing", &chunks))?;
+    disk.sync_dir(to).map_err(Error::io("flushing", to))
+}
+
 /// Deletes a block's folder: renamed first, durably, so that a crash leaves nothing half there.
 pub(crate) fn delete_dir(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
     let doomed = with_suffix(dir, TMP_FOR_DELETION);

@@ -253,15 +253,20 @@ impl Page {
         self.records.is_empty()
     }
 
-    /// Drops what lies before a time and the series that have nothing left; adds their label pairs
-    /// to `freed`. Gives how many series went.
-    pub(crate) fn truncate(&mut self, before_ms: i64, freed: &mut Vec<u32>) -> usize {
+    /// Drops what lies before a time and the series that have nothing left, unless they are to be kept
+    /// (by their place in the page); adds their label pairs to `freed`. Gives how many series went.
+    pub(crate) fn truncate(
+        &mut self,
+        before_ms: i64,
+        keep: impl Fn(u32) -> bool,
+        freed: &mut Vec<u32>,
+    ) -> usize {
         let mut dead = [0u64; 4];
         let mut rank = 0;
         for slot in 0..PAGE_SERIES {
             let (word, bit) = ((slot >> 6) as usize, slot & 63);
             if self.alive[word] >> bit & 1 == 1 {
-                if self.records[rank].truncate(before_ms) {
+                if self.records[rank].truncate(before_ms) && !keep(slot) {
                     dead[word] |= 1 << bit;
                 }
                 rank += 1;

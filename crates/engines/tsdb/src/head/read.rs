@@ -18,7 +18,7 @@ const BATCH: usize = 1024;
 impl Head {
     /// The series that match and may have samples in the range, as they are at this moment.
     pub(crate) fn select(&self, range: TimeRange, matchers: &[Matcher]) -> Result<Vec<Found>, Error> {
-        if !self.time_range().is_some_and(|own| own.overlaps(range)) {
+        if !self.whole_range().is_some_and(|own| own.overlaps(range)) {
             return Ok(Vec::new());
         }
         let ids = postings::select(&*self.index.read(), matchers)?;
@@ -27,7 +27,8 @@ impl Head {
             let index = self.index.read();
             let tombstones = self.tombstones.read();
             self.visit(batch, |id, page, record| {
-                let chunks = self.chunks_of(record, range);
+                let mut chunks = self.chunks_of(record, range);
+                self.late.add_chunks(id, range, &mut chunks);
                 if !chunks.is_empty() {
                     let deleted = tombstones.get(&id).cloned().unwrap_or_default();
                     found.push(Found { labels: index.labels(page.pairs(record)), chunks, deleted });
@@ -86,7 +87,7 @@ impl Head {
         matchers: &[Matcher],
         into: &mut BTreeSet<String>,
     ) -> Result<(), Error> {
-        if !self.time_range().is_some_and(|own| own.overlaps(range)) {
+        if !self.whole_range().is_some_and(|own| own.overlaps(range)) {
             return Ok(());
         }
         let mut add = |name: &str| {
@@ -119,7 +120,7 @@ impl Head {
         matchers: &[Matcher],
         into: &mut BTreeSet<String>,
     ) -> Result<(), Error> {
-        if !self.time_range().is_some_and(|own| own.overlaps(range)) {
+        if !self.whole_range().is_some_and(|own| own.overlaps(range)) {
             return Ok(());
         }
         let index = self.index.read();

@@ -13,10 +13,11 @@ use super::{Head, insert_series};
 use crate::chunk::{self, Encoding};
 use crate::error::Error;
 use crate::wal::record::{LoggedChunks, LoggedSample, Replay};
+use crate::wal::side::Side;
 
 /// Reads a log into a head. Queries may run meanwhile.
 pub(crate) struct HeadReplay<'a> {
-    head: &'a Head,
+    pub(super) head: &'a Head,
     /// Number of the segment being read.
     pub(crate) segment: u32,
     /// A series that was dropped and made anew had two numbers.
@@ -48,7 +49,7 @@ impl<'a> HeadReplay<'a> {
         self.bound_ms
     }
 
-    fn id(&self, id: u32) -> u32 {
+    pub(super) fn id(&self, id: u32) -> u32 {
         self.aliases.get(&id).copied().unwrap_or(id)
     }
 
@@ -187,5 +188,9 @@ impl Replay for HeadReplay<'_> {
             self.bound_ms = before_ms;
         }
         Ok(())
+    }
+
+    fn side(&mut self, side: Side<'_>) -> Result<(), Error> {
+        self.read_side(side)
     }
 }

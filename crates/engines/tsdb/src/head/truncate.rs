@@ -107,6 +107,11 @@ impl Head {
         Some((index.labels(page.pairs(record)), chunks, deleted))
     }
 
+    /// What was deleted of a series.
+    pub(crate) fn deleted(&self, id: u32) -> Vec<TimeRange> {
+        self.tombstones.read().get(&id).cloned().unwrap_or_default()
+    }
+
     /// Drops everything before a time at which a block range begins, and the series that have
     /// nothing left.
     pub(crate) fn truncate(&self, before_ms: i64) {
@@ -125,7 +130,8 @@ impl Head {
                     continue;
                 };
                 let mut page = slot.write();
-                removed += page.truncate(before_ms, &mut freed);
+                let first = number as u32 * PAGE_SERIES;
+                removed += page.truncate(before_ms, |slot| self.late.has(first + slot), &mut freed);
                 for (_, record) in page.iter(number as u32) {
                     if let Some(first) = record.chunks.first() {
                         min_ms = min_ms.min(first.min_ms);
@@ -146,7 +152,7 @@ impl Head {
             alive.get(page).is_some_and(|bits| bits[(slot >> 6) as usize] >> (slot & 63) & 1 == 1)
         };
         self.tombstones.write().retain(|&id, deleted| {
-            deleted.retain(|span| span.end_ms >= before_ms);
+            deleted.retain(|span| span.end_ms >= before_ms || self.late.has(id));
             !deleted.is_empty() && is_alive(id)
         });
         if removed == 0 {
@@ -168,7 +174,7 @@ impl Head {
 
     /// Marks samples of the matching series as deleted.
     pub(crate) fn delete(&self, range: TimeRange, matchers: &[model::Matcher]) -> Result<usize, Error> {
-        let Some(own) = self.time_range().filter(|own| own.overlaps(range)) else { return Ok(0) };
+        let Some(own) = self.whole_range().filter(|own| own.overlaps(range)) else { return Ok(0) };
         let ids = self.matching(matchers)?;
         let mut writer = self.writer.lock();
         let wal = writer.wal()?;
@@ -182,7 +188,8 @@ impl Head {
             for id in ids {
                 // Samples that come later are not deleted: a span ends with what the series has now.
                 let Some(record) = cursor.record(id) else { continue };
-                let span = TimeRange { start_ms, end_ms: range.end_ms.min(record.last_ms) };
+                let last_ms = record.last_ms.max(self.late.last_ms(id).unwrap_or(i64::MIN));
+                let span = TimeRange { start_ms, end_ms: range.end_ms.min(last_ms) };
                 if span.start_ms <= span.end_ms {
                     record::write_tombstone(&mut buffer, id, span.start_ms, span.end_ms);
                     deleted.push((id, span));
@@ -255,6 +262,10 @@ impl Head {
             }
         }
         file.write_all(&buffer).map_err(Error::io("writing", path))?;
+        self.log_exemplars_and_metadata(|buffer| {
+            size += buffer.len() as u64;
+            file.write_all(buffer).map_err(Error::io("writing", path))
+        })?;
         let file = file.into_inner().map_err(|e| Error::io("writing", path)(e.into_error()))?;
         file.sync().map_err(Error::io("flushing", path))?;
         Ok(size)
@@ -305,5 +316,6 @@ impl Head {
                 record::write_chunks(buffer, &LoggedChunks { id, last_ms, last_value, chunks });
             }
         }
+        self.log_late(page.iter(number).map(|(id, _)| id), buffer);
     }
 }

@@ -4,6 +4,7 @@
 
 use model::Labels;
 
+use super::side::{self, FIRST, Side};
 use crate::chunk::Encoding;
 use crate::chunk::bits::{unzigzag, zigzag};
 use crate::error::Error;
@@ -63,9 +64,11 @@ pub(crate) trait Replay {
     fn tombstone(&mut self, id: u32, min_ms: i64, max_ms: i64) -> Result<(), Error>;
     /// Everything before a time is in a block, if the block with this name exists ("" for surely).
     fn bound(&mut self, before_ms: i64, block: &str) -> Result<(), Error>;
+    /// What stands beside the samples in order.
+    fn side(&mut self, side: Side<'_>) -> Result<(), Error>;
 }
 
-fn frame(out: &mut Vec<u8>, kind: u8, payload: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn frame(out: &mut Vec<u8>, kind: u8, payload: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.extend_from_slice(&[0; FRAME_BYTES]);
     out.push(kind);
@@ -77,7 +80,7 @@ fn frame(out: &mut Vec<u8>, kind: u8, payload: impl FnOnce(&mut Vec<u8>)) {
     out[start + 4..body].copy_from_slice(&checksum.to_le_bytes());
 }
 
-fn put(out: &mut Vec<u8>, mut value: u64) {
+pub(super) fn put(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -85,7 +88,7 @@ fn put(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-fn put_text(out: &mut Vec<u8>, text: &str) {
+pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
     put(out, text.len() as u64);
     out.extend_from_slice(text.as_bytes());
 }
@@ -184,6 +187,11 @@ pub(crate) fn write_histogram(out: &mut Vec<u8>, id: u32, chunk: &[u8]) {
 /// Logs a series' chunks, in several records if they are large: what is longer than
 /// [`RECORD_MAX_BYTES`] is not read back.
 pub(crate) fn write_chunks(out: &mut Vec<u8>, chunks: &LoggedChunks<'_>) {
+    chunks_of(out, CHUNKS, chunks);
+}
+
+/// The same as another kind of record.
+pub(super) fn chunks_of(out: &mut Vec<u8>, kind: u8, chunks: &LoggedChunks<'_>) {
     let mut rest = chunks.chunks.as_slice();
     loop {
         let mut bytes = 0;
@@ -193,7 +201,7 @@ pub(crate) fn write_chunks(out: &mut Vec<u8>, chunks: &LoggedChunks<'_>) {
         });
         let count = fitting.count().max(1).min(rest.len());
         let (now, later) = rest.split_at(count);
-        frame(out, CHUNKS, |out| {
+        frame(out, kind, |out| {
             put(out, u64::from(chunks.id));
             put(out, zigzag(chunks.last_ms));
             put(out, chunks.last_value);
@@ -255,21 +263,25 @@ pub(crate) fn read(body: &[u8], into: &mut dyn Replay, samples: &mut Vec<LoggedS
             let before_ms = reader.signed().ok_or_else(malformed)?;
             into.bound(before_ms, std::str::from_utf8(reader.0).map_err(|_| malformed())?)
         }
-        // A newer version may log more.
+        FIRST.. => match side::read(kind, &mut reader).ok_or_else(malformed)? {
+            Some(side) => into.side(side),
+            // A newer version may log more.
+            None => Ok(()),
+        },
         _ => Ok(()),
     }
 }
 
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn byte(&mut self) -> Option<u8> {
+    pub(super) fn byte(&mut self) -> Option<u8> {
         let (&byte, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(byte)
     }
 
-    fn number(&mut self) -> Option<u64> {
+    pub(super) fn number(&mut self) -> Option<u64> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -281,21 +293,21 @@ impl<'a> Reader<'a> {
         None
     }
 
-    fn signed(&mut self) -> Option<i64> {
+    pub(super) fn signed(&mut self) -> Option<i64> {
         self.number().map(unzigzag)
     }
 
-    fn id(&mut self) -> Option<u32> {
+    pub(super) fn id(&mut self) -> Option<u32> {
         self.number()?.try_into().ok()
     }
 
-    fn bytes(&mut self, length: u64) -> Option<&'a [u8]> {
+    pub(super) fn bytes(&mut self, length: u64) -> Option<&'a [u8]> {
         let (bytes, rest) = self.0.split_at_checked(length.try_into().ok()?)?;
         self.0 = rest;
         Some(bytes)
     }
 
-    fn text(&mut self) -> Option<&'a str> {
+    pub(super) fn text(&mut self) -> Option<&'a str> {
         let length = self.number()?;
         std::str::from_utf8(self.bytes(length)?).ok()
     }
@@ -364,7 +376,7 @@ fn read_samples(reader: &mut Reader<'_>, into: &mut Vec<LoggedSample>) -> Option
     Some(())
 }
 
-fn read_chunks<'a>(reader: &mut Reader<'a>) -> Option<LoggedChunks<'a>> {
+pub(super) fn read_chunks<'a>(reader: &mut Reader<'a>) -> Option<LoggedChunks<'a>> {
     let mut read = LoggedChunks {
         id: reader.id()?,
         last_ms: reader.signed()?,

@@ -12,7 +12,7 @@ use model::{FloatHistogram, Labels, MatchOp, sample};
 use tempfile::TempDir;
 use tsdb::{Db, Opened, Options};
 
-use crate::common::{MINUTE_MS, Random, matcher};
+use crate::common::{MINUTE_MS, Random, copy_dir, matcher};
 use crate::disk::{Faults, SimDisk};
 use crate::oracle::{End, Oracle, Value, histogram, read};
 
@@ -84,6 +84,7 @@ impl Program {
             retention_time_ms: (random.below(4) == 0).then(|| (5 + random.below(60) as i64) * RANGE_MS),
             retention_size_bytes: (random.below(8) == 0).then(|| 20_000 + random.below(200_000)),
             block_range_ms: RANGE_MS,
+            out_of_order_window_ms: [0, 0, RANGE_MS / 3, 2 * RANGE_MS][random.below(4) as usize],
             wal_segment_size_bytes: 1 << (9 + random.below(7)),
             ..Options::new(root.path())
         };
@@ -148,7 +149,9 @@ impl Program {
                 self.disk.lose_power_after(after);
             }
             90..94 => self.change_faults(),
-            94..96 => self.works_again(),
+            94..95 => self.works_again(),
+            95 => self.clean_tombstones(),
+            96 => self.snapshot(),
             _ => self.clock.advance(Duration::from_millis(self.random.below(4 * RANGE_MS as u64))),
         }
     }
@@ -381,10 +384,35 @@ impl Program {
         let end_ms = self.clock.now_ms() - self.random.below(3 * RANGE_MS as u64) as i64;
         let range = TimeRange { start_ms: end_ms - self.random.below(2 * RANGE_MS as u64) as i64, end_ms };
         let job = part.trim_start_matches("job=").trim_matches('"');
-        let result = self.db().delete(range, &[matcher(MatchOp::Equal, "job", job)]);
+        let result = self.db().delete_series(range, &[vec![matcher(MatchOp::Equal, "job", job)]]);
         self.say(|| format!("delete {part} in {range:?}: {result:?}"));
         self.deleted_ms = self.deleted_ms.max(range.end_ms);
         self.oracle.deleted(&part, range, result.is_ok());
+        self.check_all();
+    }
+
+    fn clean_tombstones(&mut self) {
+        let errors = self.disk.errors();
+        let result = self.db().clean_tombstones();
+        self.say(|| format!("clean tombstones: {result:?}"));
+        if self.disk.errors() == errors && self.disk.has_power() && !self.forgiving && !self.flipped {
+            assert!(result.is_ok(), "{result:?}");
+        }
+        self.check_all();
+    }
+
+    /// A snapshot holds what the store holds.
+    fn snapshot(&mut self) {
+        let result = self.db().snapshot(false);
+        self.say(|| format!("snapshot: {result:?}"));
+        if let Ok(name) = result {
+            let copy = folder();
+            copy_dir(&self.root.path().join("snapshots").join(name), copy.path());
+            let options = Options { clock: self.clock.clone(), ..Options::new(copy.path()) };
+            let (db, _) = Db::open(options).unwrap();
+            let found = read(&db, TimeRange::ALL, &[]).unwrap();
+            self.oracle.check(&found, TimeRange::ALL, "").unwrap_or_else(|error| panic!("{error}"));
+        }
         self.check_all();
     }
 

@@ -1,0 +1,230 @@
+//! What is done from time to time: cutting the head into blocks, merging blocks, retention.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use model::storage::TimeRange;
+
+use super::{Db, Maintenance, MaintenanceReport, count};
+use crate::block::meta::{Meta, MetaCompaction, MetaParent, new_ulid};
+use crate::block::writer::FinishedBlock;
+use crate::block::{self, Block};
+use crate::compact::{self, Source};
+use crate::error::Error;
+use crate::plan::{self, BlockInfo};
+use crate::series::Found;
+use crate::wal::WAL_DIR;
+
+impl Db {
+    /// Does what is due: cuts the head into blocks, merges blocks, deletes what is beyond retention.
+    /// To be called every minute or so, by one thread; queries and writes go on meanwhile.
+    pub fn maintain(&self, now_ms: i64) -> MaintenanceReport {
+        let mut maintenance = self.maintenance.lock();
+        let mut report = MaintenanceReport::default();
+        if let Some(last_ms) = maintenance.last_ms.replace(now_ms).filter(|&last_ms| now_ms < last_ms) {
+            count(&self.counters.clock_went_back);
+            report.clock_went_back_ms = Some(last_ms - now_ms);
+            tracing::warn!(by_ms = last_ms - now_ms, "the clock went back");
+        }
+        if self.wal_sync.read().as_ref().is_some_and(|sync| sync.is_lost()) {
+            // What the disk may have dropped is in memory still. First of all: cutting waits for the log.
+            let result = self.head.checkpoint(&self.options.dir.join(WAL_DIR));
+            self.note(result, "making up for a failed flush of the log", &mut report);
+        }
+        let result = self.cut_late(&mut maintenance, now_ms, &mut report);
+        self.note(result, "making blocks of late samples", &mut report);
+        let result = self.cut_head(&mut maintenance, now_ms, &mut report);
+        self.note(result, "cutting the head", &mut report);
+        if self.options.compaction {
+            self.merge_blocks(&mut maintenance, now_ms, &mut report);
+        }
+        let result = self.apply_retention(now_ms, &mut report);
+        self.note(result, "deleting old blocks", &mut report);
+        report
+    }
+
+    fn note(&self, result: Result<(), Error>, doing: &str, report: &mut MaintenanceReport) {
+        if let Err(error) = result {
+            count(&self.counters.compactions_failed);
+            tracing::error!(%error, "{doing} failed");
+            report.errors.push(format!("{doing}: {error}"));
+        }
+    }
+
+    /// Makes blocks of what in the head is old enough, then shortens the log.
+    fn cut_head(
+        &self,
+        maintenance: &mut Maintenance,
+        now_ms: i64,
+        report: &mut MaintenanceReport,
+    ) -> Result<(), Error> {
+        while let Some((start_ms, end_ms)) = self.head.begin_cut(now_ms) {
+            let ulid = new_ulid(now_ms);
+            let finished = self.write_head_block(&self.options.dir, &ulid, start_ms, end_ms)?;
+            if let Some(finished) = finished {
+                // Should the process end between the two, the log says which block holds the samples.
+                self.head.log_bound(end_ms, &ulid)?;
+                let block = Block::open(&finished.publish()?)?;
+                self.change_blocks(vec![Arc::new(block)], &[]);
+                count(&self.counters.head_cuts);
+                report.cut.push(ulid);
+            }
+            self.head.truncate(end_ms);
+            maintenance.checkpoint_due = true;
+        }
+        if maintenance.checkpoint_due {
+            self.head.checkpoint(&self.options.dir.join(WAL_DIR))?;
+            maintenance.checkpoint_due = false;
+        }
+        Ok(())
+    }
+
+    /// Writes what the head has of a time (end exclusive) as a block named `ulid` into a folder.
+    pub(super) fn write_head_block(
+        &self,
+        into: &Path,
+        ulid: &str,
+        start_ms: i64,
+        end_ms: i64,
+    ) -> Result<Option<FinishedBlock>, Error> {
+        let meta = Meta {
+            ulid: ulid.to_string(),
+            min_time: start_ms,
+            max_time: end_ms,
+            compaction: MetaCompaction { level: 1, sources: vec![ulid.to_string()], ..Default::default() },
+            version: 1,
+            ..Meta::default()
+        };
+        let range = TimeRange { start_ms, end_ms: end_ms - 1 };
+        let ids = self.head.sorted_ids();
+        let series = ids.into_iter().filter_map(|id| {
+            let (labels, chunks, deleted) = self.head.series(id, range)?;
+            Some(Ok(Found { labels, chunks, deleted }))
+        });
+        let sources: Vec<Source<'_>> = vec![Box::new(series)];
+        compact::write_block(&self.options.disk, into, meta, self.head.symbol_texts(), sources)
+    }
+
+    fn merge_blocks(&self, maintenance: &mut Maintenance, now_ms: i64, report: &mut MaintenanceReport) {
+        let ranges_ms = self.options.block_ranges_ms();
+        loop {
+            let blocks = self.blocks();
+            let infos = infos(&blocks, &maintenance.failed);
+            let Some(chosen) = plan::to_merge(&infos, &ranges_ms) else { return };
+            let chosen: Vec<_> = chosen.into_iter().map(|at| blocks[at].clone()).collect();
+            match self.merge(&chosen, now_ms) {
+                Ok(merged) => {
+                    count(&self.counters.compactions);
+                    report.merged.extend(merged);
+                }
+                Err(error) => {
+                    // Disk full is not the blocks' fault.
+                    if matches!(error, Error::Corrupt(_)) {
+                        maintenance.failed.extend(chosen.iter().map(|b| b.meta().ulid.clone()));
+                    }
+                    return self.note(Err(error), "merging blocks", report);
+                }
+            }
+        }
+    }
+
+    /// Puts one block in the place of several that overlap or follow each other, or of one with
+    /// deleted spans. `None` if no sample is left.
+    pub(super) fn merge(&self, parts: &[Arc<Block>], now_ms: i64) -> Result<Option<String>, Error> {
+        let ulid = new_ulid(now_ms);
+        let metas = || parts.iter().map(|block| block.meta());
+        let mut sources: Vec<String> = metas().flat_map(|m| m.compaction.sources.clone()).collect();
+        sources.sort();
+        sources.dedup();
+        let meta = Meta {
+            ulid: ulid.clone(),
+            min_time: metas().map(|m| m.min_time).min().unwrap_or(0),
+            max_time: metas().map(|m| m.max_time).max().unwrap_or(0),
+            compaction: MetaCompaction {
+                level: metas().map(|m| m.compaction.level).max().unwrap_or(0) + u32::from(parts.len() > 1),
+                sources,
+                parents: metas()
+                    .map(|m| MetaParent { ulid: m.ulid.clone(), min_time: m.min_time, max_time: m.max_time })
+                    .collect(),
+                ..Default::default()
+            },
+            version: 1,
+            others: parts.first().map(|b| b.meta().others.clone()).unwrap_or_default(),
+            ..Meta::default()
+        };
+        let mut symbols = BTreeSet::new();
+        let mut series: Vec<Source<'_>> = Vec::new();
+        for block in parts {
+            for symbol in block.symbols() {
+                if !symbols.contains(symbol) {
+                    symbols.insert(symbol.to_string());
+                }
+            }
+            series.push(Box::new(block.scan()?));
+        }
+        let symbols = symbols.into_iter().collect();
+        let finished = compact::write_block(&self.options.disk, &self.options.dir, meta, symbols, series)?;
+        let name = finished.is_some().then_some(ulid);
+        let new = match finished {
+            Some(finished) => vec![Arc::new(Block::open(&finished.publish()?)?)],
+            None => Vec::new(),
+        };
+        self.change_blocks(new, parts);
+        for block in parts {
+            block::delete_dir(&*self.options.disk, block.dir())?;
+        }
+        Ok(name)
+    }
+
+    fn apply_retention(&self, now_ms: i64, report: &mut MaintenanceReport) -> Result<(), Error> {
+        if let Some(retention_ms) = self.options.retention_time_ms {
+            let blocks = self.blocks();
+            let head = self.head.time_range().map(|range| range.end_ms);
+            let newest_ms = blocks.iter().map(|b| b.meta().max_time).chain(head).max();
+            // What claims to be from the future must not make the present look old.
+            if let Some(newest_ms) = newest_ms.map(|newest_ms| newest_ms.min(now_ms)) {
+                let before_ms = newest_ms.saturating_sub(retention_ms);
+                let old = plan::beyond_time(&infos(&blocks, &BTreeSet::new()), before_ms);
+                self.delete_blocks(&blocks, &old, &self.counters.time_deletions, report)?;
+            }
+        }
+        if let Some(limit_bytes) = self.options.retention_size_bytes {
+            let blocks = self.blocks();
+            let wal_bytes = self.head.wal_size_bytes();
+            let old = plan::beyond_size(&infos(&blocks, &BTreeSet::new()), wal_bytes, limit_bytes);
+            self.delete_blocks(&blocks, &old, &self.counters.size_deletions, report)?;
+        }
+        Ok(())
+    }
+
+    fn delete_blocks(
+        &self,
+        blocks: &[Arc<Block>],
+        positions: &[usize],
+        counter: &AtomicU64,
+        report: &mut MaintenanceReport,
+    ) -> Result<(), Error> {
+        for block in positions.iter().filter_map(|&at| blocks.get(at)) {
+            self.change_blocks(Vec::new(), std::slice::from_ref(block));
+            block::delete_dir(&*self.options.disk, block.dir())?;
+            count(counter);
+            tracing::info!(block = block.meta().ulid, "deleted beyond retention");
+            report.deleted.push(block.meta().ulid.clone());
+        }
+        Ok(())
+    }
+}
+
+fn infos(blocks: &[Arc<Block>], failed: &BTreeSet<String>) -> Vec<BlockInfo> {
+    let info = |block: &Arc<Block>| BlockInfo {
+        min_ms: block.meta().min_time,
+        max_ms: block.meta().max_time,
+        size_bytes: block.size_bytes(),
+        series: block.meta().stats.num_series,
+        tombstones: block.tombstone_count() as u64,
+        failed: block.meta().compaction.failed || failed.contains(&block.meta().ulid),
+    };
+    blocks.iter().map(info).collect()
+}

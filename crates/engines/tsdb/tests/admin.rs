@@ -1,0 +1,99 @@
+//! What an operator asks a store for: deleting, cleaning up, snapshots.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+
+use common::*;
+use model::storage::TimeRange;
+use model::{MatchOp, Matcher};
+
+fn job(number: usize) -> Vec<Matcher> {
+    vec![matcher(MatchOp::Equal, "job", &format!("job-{number}"))]
+}
+
+fn without_jobs(expected: &mut Dump, range: TimeRange, numbers: &[usize]) {
+    for (labels, samples) in expected.iter_mut() {
+        if numbers.iter().any(|number| labels.contains(&format!("job-{number}"))) {
+            samples.retain(|(time_ms, _)| *time_ms < range.start_ms || *time_ms > range.end_ms);
+        }
+    }
+    expected.retain(|_, samples| !samples.is_empty());
+}
+
+#[test]
+fn several_selections_are_deleted_at_once_and_cleaning_frees_their_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut expected = Dump::new();
+    let (db, _) = open(dir.path());
+    fill(&db, START_MS, 16, &mut expected);
+    let range = TimeRange { start_ms: START_MS + HOUR_MS, end_ms: START_MS + 15 * HOUR_MS };
+    assert!(db.delete_series(range, &[job(0), Vec::new()]).is_err(), "everything by mistake");
+    assert_eq!(everything(&db), expected);
+    db.delete_series(range, &[job(0), job(1)]).unwrap();
+    without_jobs(&mut expected, range, &[0, 1]);
+    assert_eq!(everything(&db), expected);
+    let before: u64 = db.stats().blocks.iter().map(|block| block.size_bytes).sum();
+    assert_eq!(db.clean_tombstones().unwrap(), 3);
+    let after: u64 = db.stats().blocks.iter().map(|block| block.size_bytes).sum();
+    assert!(after < before / 2, "{after} of {before} bytes are left");
+    assert_eq!(everything(&db), expected);
+    assert_eq!(db.clean_tombstones().unwrap(), 0, "nothing is left to clean");
+    drop(db);
+    assert_eq!(everything(&open(dir.path()).0), expected);
+}
+
+#[test]
+fn a_block_of_which_everything_was_deleted_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut expected = Dump::new();
+    let (db, _) = open(dir.path());
+    fill(&db, START_MS, 16, &mut expected);
+    let range = TimeRange { start_ms: 0, end_ms: START_MS + 12 * HOUR_MS - 1 };
+    db.delete_series(range, &[job(0), job(1), job(2)]).unwrap();
+    without_jobs(&mut expected, range, &[0, 1, 2]);
+    db.clean_tombstones().unwrap();
+    assert_eq!(db.stats().blocks.len(), 1);
+    assert_eq!(block_dirs(dir.path()).len(), 1);
+    assert_eq!(everything(&db), expected);
+}
+
+#[test]
+fn a_snapshot_has_blocks_and_head_and_stays_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut expected = Dump::new();
+    let (db, _) = open(dir.path());
+    fill(&db, START_MS, 16, &mut expected);
+    let deleted = TimeRange { start_ms: START_MS, end_ms: START_MS + HOUR_MS };
+    db.delete_series(deleted, &[job(2)]).unwrap();
+    without_jobs(&mut expected, deleted, &[2]);
+    let name = db.snapshot(false).unwrap();
+    let blocks_only = db.snapshot(true).unwrap();
+    let head_start_ms = db.stats().head_range.unwrap().start_ms;
+    let snapshot = dir.path().join("snapshots").join(&name);
+    assert_eq!(block_dirs(&snapshot).len(), 4);
+    // What happens to the store afterwards does not change it.
+    db.delete_series(TimeRange::ALL, &[job(0)]).unwrap();
+    db.clean_tombstones().unwrap();
+    drop(db);
+    if let Some(dumped) = promtool_dump(&snapshot) {
+        assert_eq!(dumped, expected);
+    }
+    assert_eq!(everything(&open(&snapshot).0), expected);
+    for samples in expected.values_mut() {
+        samples.retain(|(time_ms, _)| *time_ms < head_start_ms);
+    }
+    assert_eq!(everything(&open(&dir.path().join("snapshots").join(blocks_only)).0), expected);
+}
+
+#[test]
+fn a_snapshot_that_a_crash_interrupted_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
+    let unfinished = dir.path().join("snapshots").join("20260101T000000Z-0123.tmp-for-creation");
+    fs::create_dir_all(unfinished.join("chunks")).unwrap();
+    let (_, opened) = open(dir.path());
+    assert_eq!(opened.removed, [unfinished.clone()]);
+    assert!(!unfinished.exists());
+}
