@@ -30,11 +30,6 @@ use crate::wal::{WAL_DIR, Wal, WalSync, checkpoint_path, segment_path};
 
 /// The folder for closed chunks of the head; what is in it when the store opens is worthless.
 const SPILL_DIR: &str = "head-chunks";
-/// The folder of Prometheus's own log.
-const PROMETHEUS_WAL_DIR: &str = "wal";
-/// Says that the log of Prometheus has been taken over.
-const TAKEN_OVER_MARK: &str = "wal-of-prometheus-taken-over";
-
 /// A store of metrics in one directory.
 pub struct Db {
     options: Options,
@@ -57,6 +52,8 @@ struct Maintenance {
     checkpoint_due: bool,
     /// Blocks whose merging failed; tried again after a restart.
     failed: BTreeSet<String>,
+    /// Blocks that came later and could not be read.
+    unreadable: BTreeSet<String>,
 }
 
 #[derive(Default)]
@@ -116,6 +113,8 @@ pub struct MaintenanceReport {
     pub cut: Vec<String>,
     /// Names of blocks made by merging others.
     pub merged: Vec<String>,
+    /// Names of blocks that came into the directory from outside.
+    pub picked_up: Vec<String>,
     /// Names of blocks deleted by retention.
     pub deleted: Vec<String>,
     /// The clock went back since the last run, by so many milliseconds.
@@ -156,7 +155,7 @@ impl Db {
         opened.blocks = blocks.len();
         opened.removed.extend(admin::remove_unfinished_snapshots(&*options.disk, dir)?);
         // Prometheus's tools read a directory only if this folder is there.
-        options.disk.create_dir_all(&dir.join(PROMETHEUS_WAL_DIR)).map_err(unwritable)?;
+        options.disk.create_dir_all(&dir.join(foreign::WAL_DIR)).map_err(unwritable)?;
         let spill_dir = dir.join(SPILL_DIR);
         fs::create_dir_all(&spill_dir).map_err(unwritable)?;
         for entry in fs::read_dir(&spill_dir).map_err(Error::io("listing", &spill_dir))?.flatten() {
@@ -231,38 +230,54 @@ impl Db {
         Ok(replayed)
     }
 
-    /// Reads the log that Prometheus left in the directory, once. A file beside it says that it was.
+    /// Reads the log that Prometheus left in the directory, if there is something new in it.
     fn take_over_prometheus(&self) -> Result<Option<TakenOver>, Error> {
-        let (wal, mark) = (self.options.dir.join(PROMETHEUS_WAL_DIR), self.options.dir.join(TAKEN_OVER_MARK));
-        if !foreign::is_there(&wal) || mark.exists() {
-            return Ok(None);
+        let taken_over = foreign::take_over(self, &self.options.dir)?;
+        if let Some(taken_over) = &taken_over {
+            for damage in &taken_over.damages {
+                tracing::warn!("the log of Prometheus cannot be read to its end: {damage}");
+            }
+            tracing::info!(
+                series = taken_over.series,
+                samples = taken_over.samples,
+                samples_out_of_order = taken_over.samples_out_of_order,
+                records_left = taken_over.records_left,
+                "took over the log of Prometheus"
+            );
         }
-        let blocks_end_ms = self.blocks().iter().map(|block| block.meta().max_time).max().unwrap_or(i64::MIN);
-        let taken_over = foreign::take_over(self, &wal, blocks_end_ms)?;
-        if let Some(sync) = self.wal_sync.read().clone() {
-            sync.wait(sync.written())?;
-        }
-        let text = b"The folder wal/ was read into the log of this program and is not needed by it.\n";
-        self.options.disk.write_file(&mark, text).map_err(Error::io("writing", &mark))?;
-        self.options.disk.sync_dir(&self.options.dir).map_err(Error::io("flushing", &self.options.dir))?;
-        for damage in &taken_over.damages {
-            tracing::warn!("the write-ahead log of Prometheus cannot be read to its end: {damage}");
-        }
-        tracing::info!(
-            series = taken_over.series,
-            samples = taken_over.samples,
-            records_left = taken_over.records_left,
-            "took over the write-ahead log of Prometheus"
-        );
-        Ok(Some(taken_over))
+        Ok(taken_over)
     }
 
-    fn blocks(&self) -> Arc<Vec<Arc<Block>>> {
+    /// Returns when everything written is on disk.
+    pub(crate) fn flush_log(&self) -> Result<(), Error> {
+        match self.wal_sync.read().clone() {
+            Some(sync) => sync.wait(sync.written()),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.options.disk
+    }
+
+    pub(crate) fn head(&self) -> &Head {
+        &self.head
+    }
+
+    pub(crate) fn block_range_ms(&self) -> i64 {
+        self.options.block_range_ms
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.options.clock.now_ms()
+    }
+
+    pub(crate) fn blocks(&self) -> Arc<Vec<Arc<Block>>> {
         self.blocks.read().clone()
     }
 
     /// Puts new blocks in the place of old ones, in one step.
-    fn change_blocks(&self, new: Vec<Arc<Block>>, old: &[Arc<Block>]) {
+    pub(crate) fn change_blocks(&self, new: Vec<Arc<Block>>, old: &[Arc<Block>]) {
         let mut blocks = self.blocks.write();
         let mut changed: Vec<_> = blocks
             .iter()
@@ -353,10 +368,7 @@ impl Db {
     pub fn close(&self) -> Result<(), Error> {
         let _maintenance = self.maintenance.lock();
         self.head.close();
-        match self.wal_sync.read().clone() {
-            Some(sync) => sync.wait(sync.written()),
-            None => Ok(()),
-        }
+        self.flush_log()
     }
 }
 

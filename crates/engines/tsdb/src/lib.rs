@@ -4,6 +4,7 @@
 //! Must not know PromQL, HTTP, an async runtime or where samples come from. Everything here blocks
 //! its thread; nothing here starts one. Whoever opens a [`Db`] calls [`Db::maintain`] every minute or so.
 
+mod backfill;
 mod block;
 mod chunk;
 mod compact;
@@ -22,6 +23,7 @@ mod stats;
 mod testing;
 mod wal;
 
+pub use backfill::Backfill;
 pub use chunk::{Chunk, Encoding, encode as encode_chunks};
 pub use db::{Db, MaintenanceReport, Opened, Replayed};
 pub use disk::{Disk, DiskFile, OsDisk};

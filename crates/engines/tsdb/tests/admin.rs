@@ -72,6 +72,9 @@ fn a_snapshot_has_blocks_and_head_and_stays_as_it_is() {
     let blocks_only = db.snapshot(true).unwrap();
     let head_start_ms = db.stats().head_range.unwrap().start_ms;
     let snapshot = dir.path().join("snapshots").join(&name);
+    // Three blocks, and the head as one for each of its two ranges of two hours.
+    let head_range = db.stats().head_range.unwrap();
+    assert_eq!((head_range.end_ms - head_range.start_ms) / HOUR_MS, 1);
     assert_eq!(block_dirs(&snapshot).len(), 4);
     // What happens to the store afterwards does not change it.
     db.delete_series(TimeRange::ALL, &[job(0)]).unwrap();
@@ -94,6 +97,36 @@ fn a_snapshot_that_a_crash_interrupted_is_removed() {
     let unfinished = dir.path().join("snapshots").join("20260101T000000Z-0123.tmp-for-creation");
     fs::create_dir_all(unfinished.join("chunks")).unwrap();
     let (_, opened) = open(dir.path());
-    assert_eq!(opened.removed, [unfinished.clone()]);
+    assert_eq!(opened.removed, std::slice::from_ref(&unfinished));
     assert!(!unfinished.exists());
+}
+
+#[test]
+fn an_export_is_a_directory_of_prometheus() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut expected = Dump::new();
+    let (db, _) = open(dir.path());
+    fill(&db, START_MS, 17, &mut expected);
+    let out = dir.path().join("out");
+    db.export(&out, &|_, _| {}).unwrap();
+    assert!(db.export(&out, &|_, _| {}).is_err(), "what is there is not overwritten");
+    drop(db);
+    assert_eq!(everything(&open(&out).0), expected);
+    if let Some(dumped) = promtool_dump(&out) {
+        assert_eq!(dumped, expected);
+    }
+}
+
+#[test]
+fn a_head_with_samples_from_the_future_is_exported_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let (db, _) = open(dir.path());
+    let samples = [(series(1), START_MS + 1, 1.0), (series(2), START_MS + 900 * HOUR_MS, 2.0)];
+    append(&db, &samples);
+    let mut expected = Dump::new();
+    expect(&mut expected, &samples);
+    let out = dir.path().join("out");
+    db.export(&out, &|_, _| {}).unwrap();
+    drop(db);
+    assert_eq!(everything(&open(&out).0), expected);
 }

@@ -387,3 +387,19 @@ fn histograms_go_into_blocks() {
         assert_eq!(list.lines().count(), 2, "{list}");
     }
 }
+
+#[test]
+fn a_block_whose_versions_prometheus_mixed_up_is_read() {
+    let Some(source) = testkit::conformance("prometheus/tsdb/testdata/repair_index_version") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let block = dir.path().join("01BZJ9WJQPWHGNC2W4J9TA62KC");
+    copy_dir(&source.join("01BZJ9WJQPWHGNC2W4J9TA62KC"), &block);
+    fs::create_dir(block.join("chunks")).unwrap();
+    let (db, opened) = open(dir.path());
+    assert_eq!((opened.blocks, opened.corrupt_blocks.len()), (1, 0), "{opened:?}");
+    assert_eq!(db.label_values("b", TimeRange::ALL, &[]).unwrap(), ["1"]);
+    // The labels of its series are numbers of symbols, not places in the file.
+    let matchers = [matcher(MatchOp::Equal, "b", "1")];
+    assert_eq!(db.label_names(TimeRange::ALL, &matchers).unwrap(), ["a", "b"]);
+    assert_eq!(db.stats().chunks_corrupt, 0);
+}

@@ -53,9 +53,10 @@ enum Values {
 }
 
 impl IndexReader {
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+    /// Opens an index of the version it says, or of the one that is known better.
+    pub(crate) fn open(path: &Path, version: Option<u8>) -> Result<Self, Error> {
         let file = Mapping::open(path)?;
-        let parsed = parse(&file).map_err(|what| Error::corrupt(path, what))?;
+        let parsed = parse(&file, version).map_err(|what| Error::corrupt(path, what))?;
         let (version, symbols, names) = parsed;
         Ok(IndexReader { path: path.to_path_buf(), file, version, symbols, names })
     }
@@ -204,13 +205,13 @@ impl PostingIndex for IndexReader {
 
 type Parsed = (u8, SymbolTable, BTreeMap<String, Values>);
 
-fn parse(file: &[u8]) -> Result<Parsed, &'static str> {
+fn parse(file: &[u8], version: Option<u8>) -> Result<Parsed, &'static str> {
     let mut head = Fields(file);
     if head.u32() != Some(MAGIC) {
         return Err("not an index");
     }
     let version = match head.u8() {
-        Some(version @ 1..=3) => version,
+        Some(said @ 1..=3) => version.unwrap_or(said),
         _ => return Err("an index of an unknown version"),
     };
     let toc =

@@ -1,7 +1,7 @@
 //! Blocks: two hours and more of samples in a folder, in Prometheus's format, never changed once
 //! written (but for the list of deleted spans).
 
-mod decode;
+pub(crate) mod decode;
 mod index_reader;
 pub(crate) mod meta;
 pub(crate) mod tombstones;
@@ -62,7 +62,7 @@ impl Block {
         if !index_path.exists() {
             return Err(Error::corrupt(&index_path, "is missing"));
         }
-        let index = IndexReader::open(&index_path)?;
+        let index = IndexReader::open(&index_path, (meta.version == 2).then_some(2))?;
         let mut chunks = Vec::new();
         let mut size_bytes = index.size_bytes();
         for path in chunk_files(&dir.join(CHUNKS_DIR))? {

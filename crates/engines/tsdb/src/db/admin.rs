@@ -7,12 +7,15 @@ use std::path::Path;
 use model::Matcher;
 use model::storage::TimeRange;
 
-use super::{Db, PROMETHEUS_WAL_DIR};
+use super::Db;
 use crate::block::meta::new_ulid;
 use crate::block::{self, TMP_FOR_CREATION};
 use crate::disk::Disk;
 use crate::error::Error;
+use crate::foreign;
 
+/// Blocks that the head is made into at most; it spans few ranges unless samples came from the future.
+const HEAD_BLOCKS_MAX: usize = 8;
 /// The folder of snapshots in a data directory.
 pub(super) const SNAPSHOTS_DIR: &str = "snapshots";
 
@@ -60,7 +63,7 @@ impl Db {
         disk.create_dir_all(&parent).map_err(Error::io("creating", &parent))?;
         let name = snapshot_name(now_ms);
         let (dir, temporary) = (parent.join(&name), parent.join(format!("{name}{TMP_FOR_CREATION}")));
-        let written = self.write_snapshot(&temporary, skip_head, now_ms).and_then(|()| {
+        let written = self.write_snapshot(&temporary, skip_head, now_ms, &|_, _| {}).and_then(|()| {
             disk.rename(&temporary, &dir).map_err(Error::io("renaming", &temporary))?;
             disk.sync_dir(&parent).map_err(Error::io("flushing", &parent))
         });
@@ -70,22 +73,68 @@ impl Db {
         written.map(|()| name)
     }
 
-    fn write_snapshot(&self, dir: &Path, skip_head: bool, now_ms: i64) -> Result<(), Error> {
+    /// Makes a data directory for Prometheus in `out`, which is empty or not there: blocks as hard
+    /// links where the file system can, the head as blocks. `progress` gets how many blocks of how many
+    /// are there.
+    pub fn export(&self, out: &Path, progress: &dyn Fn(usize, usize)) -> Result<(), Error> {
+        let _maintenance = self.maintenance.lock();
+        if fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(Error::BadInput(format!("{} is not empty", out.display())));
+        }
+        let there = out.exists();
+        let written = self.write_snapshot(out, false, self.options.clock.now_ms(), progress);
+        if written.is_err() && !there {
+            let _ = self.options.disk.remove_dir_all(out);
+        }
+        written
+    }
+
+    fn write_snapshot(
+        &self,
+        dir: &Path,
+        skip_head: bool,
+        now_ms: i64,
+        progress: &dyn Fn(usize, usize),
+    ) -> Result<(), Error> {
         // Prometheus's tools read a directory only if it has a folder of the log.
-        let wal = dir.join(PROMETHEUS_WAL_DIR);
+        let wal = dir.join(foreign::WAL_DIR);
         let disk = &*self.options.disk;
         disk.create_dir_all(&wal).map_err(Error::io("creating", &wal))?;
-        if !skip_head && let Some(range) = self.head.time_range() {
-            let end_ms = range.end_ms.saturating_add(1);
-            let block = self.write_head_block(dir, &new_ulid(now_ms), range.start_ms, end_ms)?;
-            if let Some(block) = block {
+        let blocks = self.blocks();
+        let head = self.head.time_range().filter(|_| !skip_head);
+        let ranges = head.map_or_else(Vec::new, |range| self.block_ranges_of(range));
+        let of = blocks.len() + ranges.len();
+        for (at, block) in blocks.iter().enumerate() {
+            block::link_dir(disk, block.dir(), &dir.join(&block.meta().ulid))?;
+            progress(at + 1, of);
+        }
+        for (at, (start_ms, end_ms)) in ranges.into_iter().enumerate() {
+            // The head is not cut meanwhile, so what is there stays.
+            if let Some(block) = self.write_head_block(dir, &new_ulid(now_ms), start_ms, end_ms)? {
                 block.publish()?;
             }
-        }
-        for block in self.blocks().iter() {
-            block::link_dir(disk, block.dir(), &dir.join(&block.meta().ulid))?;
+            progress(blocks.len() + at + 1, of);
         }
         disk.sync_dir(dir).map_err(Error::io("flushing", dir))
+    }
+
+    /// The parts of a time that lie in one block range each, start and end (exclusive), so that a
+    /// block of each can be merged with its neighbours later.
+    fn block_ranges_of(&self, range: TimeRange) -> Vec<(i64, i64)> {
+        let length_ms = self.options.block_range_ms;
+        // Samples from the far future would make many; the last block may be longer then.
+        let mut parts = Vec::new();
+        let mut start_ms = range.start_ms;
+        while start_ms <= range.end_ms && parts.len() < HEAD_BLOCKS_MAX {
+            let end_ms = start_ms.saturating_sub(start_ms.rem_euclid(length_ms)).saturating_add(length_ms);
+            parts.push((start_ms, end_ms));
+            start_ms = end_ms;
+        }
+        if let Some((_, end_ms)) = parts.last_mut() {
+            *end_ms =
+                if start_ms > range.end_ms { *end_ms } else { i64::MAX }.min(range.end_ms.saturating_add(1));
+        }
+        parts
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is done from time to time: cutting the head into blocks, merging blocks, retention.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -8,7 +9,7 @@ use std::sync::atomic::AtomicU64;
 use model::storage::TimeRange;
 
 use super::{Db, Maintenance, MaintenanceReport, count};
-use crate::block::meta::{Meta, MetaCompaction, MetaParent, new_ulid};
+use crate::block::meta::{Meta, is_ulid, new_ulid};
 use crate::block::writer::FinishedBlock;
 use crate::block::{self, Block};
 use crate::compact::{self, Source};
@@ -37,6 +38,8 @@ impl Db {
         self.note(result, "making blocks of late samples", &mut report);
         let result = self.cut_head(&mut maintenance, now_ms, &mut report);
         self.note(result, "cutting the head", &mut report);
+        let result = self.pick_up_blocks(&mut maintenance, &mut report);
+        self.note(result, "looking for new blocks", &mut report);
         if self.options.compaction {
             self.merge_blocks(&mut maintenance, now_ms, &mut report);
         }
@@ -89,14 +92,7 @@ impl Db {
         start_ms: i64,
         end_ms: i64,
     ) -> Result<Option<FinishedBlock>, Error> {
-        let meta = Meta {
-            ulid: ulid.to_string(),
-            min_time: start_ms,
-            max_time: end_ms,
-            compaction: MetaCompaction { level: 1, sources: vec![ulid.to_string()], ..Default::default() },
-            version: 1,
-            ..Meta::default()
-        };
+        let meta = Meta::first(ulid.to_string(), start_ms, end_ms);
         let range = TimeRange { start_ms, end_ms: end_ms - 1 };
         let ids = self.head.sorted_ids();
         let series = ids.into_iter().filter_map(|id| {
@@ -105,6 +101,37 @@ impl Db {
         });
         let sources: Vec<Source<'_>> = vec![Box::new(series)];
         compact::write_block(&self.options.disk, into, meta, self.head.symbol_texts(), sources)
+    }
+
+    /// Serves blocks that were put into the directory since it was opened, such as backfilled ones. One
+    /// that cannot be read may still be on its way and is looked at again in the next run.
+    fn pick_up_blocks(
+        &self,
+        maintenance: &mut Maintenance,
+        report: &mut MaintenanceReport,
+    ) -> Result<(), Error> {
+        let dir = &self.options.dir;
+        let blocks = self.blocks();
+        let known: BTreeSet<&str> = blocks.iter().map(|block| block.meta().ulid.as_str()).collect();
+        for entry in fs::read_dir(dir).map_err(Error::io("listing", dir))? {
+            let entry = entry.map_err(Error::io("listing", dir))?;
+            let name = entry.file_name();
+            let Some(name) = name.to_str().filter(|name| is_ulid(name) && !known.contains(name)) else {
+                continue;
+            };
+            match Block::open(&entry.path()) {
+                Ok(block) => {
+                    self.change_blocks(vec![Arc::new(block)], &[]);
+                    report.picked_up.push(name.to_string());
+                }
+                Err(error) => {
+                    if maintenance.unreadable.insert(name.to_string()) {
+                        tracing::warn!(%error, "a new block cannot be read yet");
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     fn merge_blocks(&self, maintenance: &mut Maintenance, now_ms: i64, report: &mut MaintenanceReport) {
@@ -133,45 +160,9 @@ impl Db {
     /// Puts one block in the place of several that overlap or follow each other, or of one with
     /// deleted spans. `None` if no sample is left.
     pub(super) fn merge(&self, parts: &[Arc<Block>], now_ms: i64) -> Result<Option<String>, Error> {
-        let ulid = new_ulid(now_ms);
-        let metas = || parts.iter().map(|block| block.meta());
-        let mut sources: Vec<String> = metas().flat_map(|m| m.compaction.sources.clone()).collect();
-        sources.sort();
-        sources.dedup();
-        let meta = Meta {
-            ulid: ulid.clone(),
-            min_time: metas().map(|m| m.min_time).min().unwrap_or(0),
-            max_time: metas().map(|m| m.max_time).max().unwrap_or(0),
-            compaction: MetaCompaction {
-                level: metas().map(|m| m.compaction.level).max().unwrap_or(0) + u32::from(parts.len() > 1),
-                sources,
-                parents: metas()
-                    .map(|m| MetaParent { ulid: m.ulid.clone(), min_time: m.min_time, max_time: m.max_time })
-                    .collect(),
-                ..Default::default()
-            },
-            version: 1,
-            others: parts.first().map(|b| b.meta().others.clone()).unwrap_or_default(),
-            ..Meta::default()
-        };
-        let mut symbols = BTreeSet::new();
-        let mut series: Vec<Source<'_>> = Vec::new();
-        for block in parts {
-            for symbol in block.symbols() {
-                if !symbols.contains(symbol) {
-                    symbols.insert(symbol.to_string());
-                }
-            }
-            series.push(Box::new(block.scan()?));
-        }
-        let symbols = symbols.into_iter().collect();
-        let finished = compact::write_block(&self.options.disk, &self.options.dir, meta, symbols, series)?;
-        let name = finished.is_some().then_some(ulid);
-        let new = match finished {
-            Some(finished) => vec![Arc::new(Block::open(&finished.publish()?)?)],
-            None => Vec::new(),
-        };
-        self.change_blocks(new, parts);
+        let merged = compact::merge_blocks(&self.options.disk, &self.options.dir, parts, now_ms)?;
+        let name = merged.as_ref().map(|block| block.meta().ulid.clone());
+        self.change_blocks(merged.map(Arc::new).into_iter().collect(), parts);
         for block in parts {
             block::delete_dir(&*self.options.disk, block.dir())?;
         }

@@ -1,6 +1,7 @@
 //! What leaves the head: the range that became a block, deleted spans, and the log before a
 //! checkpoint.
 
+use std::collections::HashMap;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -112,6 +113,15 @@ impl Head {
         self.tombstones.read().get(&id).cloned().unwrap_or_default()
     }
 
+    /// The labels of a series.
+    pub(crate) fn labels(&self, id: u32) -> Option<Labels> {
+        let index = self.index.read();
+        let pages = self.pages.read();
+        let page = pages.get((id / PAGE_SERIES) as usize)?.as_ref()?.read();
+        let record = page.record(id)?;
+        Some(index.labels(page.pairs(record)))
+    }
+
     /// Drops everything before a time at which a block range begins, and the series that have
     /// nothing left.
     pub(crate) fn truncate(&self, before_ms: i64) {
@@ -211,6 +221,33 @@ impl Head {
         drop(writer);
         sync.wait(ticket)?;
         Ok(deleted.len())
+    }
+
+    /// Marks spans of series as deleted, durably.
+    pub(crate) fn delete_spans(&self, spans: HashMap<u32, Vec<TimeRange>>) -> Result<(), Error> {
+        if spans.is_empty() {
+            return Ok(());
+        }
+        let mut writer = self.writer.lock();
+        let wal = writer.wal()?;
+        wal.prepare()?;
+        let mut buffer = Vec::new();
+        for (&id, spans) in &spans {
+            for span in spans {
+                record::write_tombstone(&mut buffer, id, span.start_ms, span.end_ms);
+            }
+        }
+        let ticket = wal.write(&buffer)?;
+        let sync = wal.sync();
+        let mut tombstones = self.tombstones.write();
+        for (id, spans) in spans {
+            let all = tombstones.entry(id).or_default();
+            all.extend(spans);
+            crate::block::tombstones::normalize(all);
+        }
+        drop(tombstones);
+        drop(writer);
+        sync.wait(ticket)
     }
 
     /// Writes what the head holds as a checkpoint and deletes the log before it. Writers go on
