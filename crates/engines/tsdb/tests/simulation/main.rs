@@ -49,7 +49,7 @@ fn what_is_promised_is_kept_under_the_faults_of_fresh_seeds() {
         return;
     }
     let first = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64;
-    let count = number("PROMONTORY_SEEDS").unwrap_or(10);
+    let count = number("PROMONTORY_SEEDS").unwrap_or(6);
     println!("fresh seeds from {first}");
     (first..first + count).for_each(run);
 }

@@ -88,6 +88,8 @@ struct Cell {
     /// What else may be found after the next start: the store was asked to write it and said no, or it was
     /// removed without a promise.
     others: Vec<Value>,
+    /// Several values were taken for its time: any may be found once others are lost.
+    contested: bool,
     /// What was deleted for good: back only if the record of it is damaged.
     deleted: Option<Value>,
 }
@@ -117,6 +119,17 @@ impl Oracle {
         let cell = self.cell(series, time_ms);
         assert!(cell.visible.as_ref().is_none_or(|known| *known == value), "taken with two values");
         cell.visible = Some(value);
+    }
+
+    /// The store has taken a late sample where there is another already; it shows one of them.
+    pub(crate) fn contested(&mut self, series: &str, time_ms: i64, value: Value, shown: &Value) {
+        let cell = self.cell(series, time_ms);
+        cell.contested = true;
+        cell.others.push(value);
+        if cell.visible.as_ref() != Some(shown) {
+            assert!(cell.others.contains(shown), "{series} at {time_ms} is {shown:?}, but: {cell:?}");
+            cell.others.extend(cell.visible.replace(shown.clone()));
+        }
     }
 
     /// The store failed to take a sample.
@@ -214,11 +227,11 @@ impl Oracle {
                     return Err(format!("{series} at {time_ms} is {value:?}, which was never written"));
                 };
                 if cell.visible.as_ref() != Some(value) {
-                    if !cell.others.contains(value) || (cell.durable && !forgiving) {
+                    if !cell.others.contains(value) || (cell.durable && !forgiving && !cell.contested) {
                         return Err(format!("{series} at {time_ms} is {value:?}, but: {cell:?}"));
                     }
                     cell.others.extend(cell.visible.replace(value.clone()));
-                    cell.durable = false;
+                    cell.durable &= cell.contested;
                 }
             }
         }
