@@ -244,6 +244,7 @@ impl Db {
         replayed.series = self.head.series_count();
         let Options { disk, wal_segment_size_bytes, .. } = &self.options;
         let wal = Wal::new(dir, disk.clone(), *wal_segment_size_bytes, last, size_bytes);
+        wal.inherit(&listing.segments)?;
         *self.wal_sync.write() = Some(self.head.set_wal(wal));
         replayed.taken_over = self.take_over_prometheus()?;
         let elapsed = started.elapsed();

@@ -79,8 +79,10 @@ pub(crate) struct Head {
     min_ms: AtomicI64,
     /// Time of the newest sample, `i64::MIN` if there is none.
     max_ms: AtomicI64,
-    /// Samples before this are in blocks; later ones of that time are refused.
+    /// Samples before this are in blocks or about to be; later ones of that time are refused.
     bound_ms: AtomicI64,
+    /// Samples before this are in blocks on disk.
+    in_blocks_ms: AtomicI64,
     /// Deleted spans by series.
     tombstones: RwLock<HashMap<u32, Vec<TimeRange>>>,
     pub(crate) late: LateSamples,
@@ -152,6 +154,7 @@ impl Head {
             min_ms: AtomicI64::new(i64::MAX),
             max_ms: AtomicI64::new(i64::MIN),
             bound_ms: AtomicI64::new(i64::MIN),
+            in_blocks_ms: AtomicI64::new(i64::MIN),
             tombstones: RwLock::default(),
             late,
             exemplars: Exemplars::default(),
@@ -452,9 +455,9 @@ impl Head {
         self.index.read().len()
     }
 
-    /// Samples before this time are not taken any more.
-    pub(crate) fn bound_ms(&self) -> i64 {
-        self.bound_ms.load(Ordering::Acquire)
+    /// Samples before this time are in blocks on disk.
+    pub(crate) fn in_blocks_ms(&self) -> i64 {
+        self.in_blocks_ms.load(Ordering::Acquire)
     }
 }
 
