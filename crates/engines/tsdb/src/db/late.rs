@@ -70,7 +70,13 @@ impl Db {
                     Ok(Found { labels: labels.clone(), chunks, deleted })
                 });
                 let sources: Vec<Source<'_>> = vec![Box::new(found)];
-                let finished = compact::write_block(&self.options.dir, meta, symbols.clone(), sources)?;
+                let finished = compact::write_block(
+                    &self.options.disk,
+                    &self.options.dir,
+                    meta,
+                    symbols.clone(),
+                    sources,
+                )?;
                 if let Some(finished) = finished {
                     let block = Block::open(&finished.publish()?)?;
                     self.change_blocks(vec![Arc::new(block)], &[]);

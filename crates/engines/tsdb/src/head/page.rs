@@ -13,7 +13,7 @@ pub(crate) const PAGE_SERIES: u32 = 256;
 /// An open chunk grows in steps of this, instead of doubling: half the waste.
 const OPEN_STEP_BYTES: usize = 64;
 /// More than any float sample takes.
-const FLOAT_SAMPLE_MAX_BYTES: usize = 24;
+const FLOAT_SAMPLE_MAX_BYTES: usize = 40;
 
 /// One series: its last sample, the chunk being filled, the closed ones.
 pub(crate) struct Record {
@@ -207,6 +207,13 @@ pub(crate) struct Page {
 impl Page {
     #[inline]
     fn rank(&self, slot: u32) -> Option<usize> {
+        if self.records.len() == PAGE_SERIES as usize {
+            return Some(slot as usize);
+        }
+        self.rank_among_gaps(slot)
+    }
+
+    fn rank_among_gaps(&self, slot: u32) -> Option<usize> {
         let (word, bit) = ((slot >> 6) as usize, slot & 63);
         if self.alive[word] >> bit & 1 == 0 {
             return None;
