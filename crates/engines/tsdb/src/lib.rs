@@ -16,6 +16,7 @@ mod mapping;
 mod options;
 mod plan;
 mod postings;
+mod prefetch;
 mod series;
 mod stats;
 #[cfg(test)]
