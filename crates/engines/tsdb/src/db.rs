@@ -219,13 +219,10 @@ impl Db {
         let checkpoint = listing.checkpoint.map(|number| checkpoint_path(&dir, number));
         let segments = listing.segments.iter().map(|&number| segment_path(&dir, number));
         for path in checkpoint.iter().cloned().chain(segments) {
-            // The checkpoint comes first, with a number that no segment has.
-            into.segment = match path.extension() {
-                Some(_) => u32::MAX,
+            let number = match path.extension() {
+                Some(_) => listing.checkpoint.unwrap_or(0),
                 None => path.file_name().and_then(|n| n.to_str()?.parse().ok()).unwrap_or(0),
             };
-            let number =
-                if into.segment == u32::MAX { listing.checkpoint.unwrap_or(0) } else { into.segment };
             self.counters.replay_current.store(u64::from(number), Ordering::Relaxed);
             let file = replay::read_file(&*self.options.disk, &path, &mut into)?;
             size_bytes += file.good_bytes;

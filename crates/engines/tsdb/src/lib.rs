@@ -18,6 +18,7 @@ mod mapping;
 mod options;
 mod plan;
 mod postings;
+mod prefetch;
 mod selection;
 mod series;
 mod stats;
