@@ -4,15 +4,13 @@ mod admin;
 mod late;
 mod maintenance;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::storage::{
-    Appended, MetricReader, MetricWriter, Series, SeriesRef, StorageError, Ticket, TimeRange, WriteBatch,
-};
+use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, Ticket, TimeRange, WriteBatch};
 use model::{Exemplar, Labels, Matcher, Metadata};
 use parking_lot::{Mutex, RwLock};
 
@@ -23,7 +21,6 @@ use crate::error::Error;
 use crate::foreign::{self, TakenOver};
 use crate::head::{Head, HeadReplay};
 use crate::options::Options;
-use crate::series::StoredSeries;
 use crate::stats::{Cardinality, Stats};
 use crate::wal::replay::{self, WalDamage};
 use crate::wal::{WAL_DIR, Wal, WalSync, checkpoint_path, segment_path};
@@ -436,64 +433,6 @@ fn open_blocks(disk: &dyn Disk, dir: &Path, opened: &mut Opened) -> Result<Vec<A
     }
     sort_blocks(&mut blocks);
     Ok(blocks)
-}
-
-impl MetricReader for Db {
-    fn select(&self, range: TimeRange, matchers: &[Matcher]) -> Result<Vec<Arc<dyn Series>>, StorageError> {
-        // The head first: what it drops meanwhile is in a block by then.
-        let mut selected: Vec<StoredSeries> = Vec::new();
-        for found in self.head.select(range, matchers)? {
-            selected.push(StoredSeries::new(range, found));
-        }
-        let mut by_labels: Option<HashMap<Labels, usize, foldhash::fast::RandomState>> = None;
-        for block in self.blocks().iter().filter(|block| block.range().overlaps(range)) {
-            let found = block.select(range, matchers)?;
-            if selected.is_empty() {
-                selected.extend(found.into_iter().map(|found| StoredSeries::new(range, found)));
-                continue;
-            }
-            let by_labels = by_labels.get_or_insert_with(|| {
-                selected.iter().enumerate().map(|(at, series)| (series.labels().clone(), at)).collect()
-            });
-            for found in found {
-                match by_labels.get(&found.labels) {
-                    Some(&at) => selected[at].add(found.chunks, found.deleted),
-                    None => {
-                        by_labels.insert(found.labels.clone(), selected.len());
-                        selected.push(StoredSeries::new(range, found));
-                    }
-                }
-            }
-        }
-        let finish = |mut series: StoredSeries| -> Arc<dyn Series> {
-            series.finish();
-            Arc::new(series)
-        };
-        Ok(selected.into_iter().map(finish).collect())
-    }
-
-    fn label_names(&self, range: TimeRange, matchers: &[Matcher]) -> Result<Vec<String>, StorageError> {
-        let mut names = BTreeSet::new();
-        self.head.label_names(range, matchers, &mut names)?;
-        for block in self.blocks().iter().filter(|block| block.range().overlaps(range)) {
-            block.label_names(matchers, &mut names)?;
-        }
-        Ok(names.into_iter().collect())
-    }
-
-    fn label_values(
-        &self,
-        name: &str,
-        range: TimeRange,
-        matchers: &[Matcher],
-    ) -> Result<Vec<String>, StorageError> {
-        let mut values = BTreeSet::new();
-        self.head.label_values(name, range, matchers, &mut values)?;
-        for block in self.blocks().iter().filter(|block| block.range().overlaps(range)) {
-            block.label_values(name, matchers, &mut values)?;
-        }
-        Ok(values.into_iter().collect())
-    }
 }
 
 impl MetricWriter for Db {

@@ -17,6 +17,7 @@ mod mapping;
 mod options;
 mod plan;
 mod postings;
+mod selection;
 mod series;
 mod stats;
 #[cfg(test)]

@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 
-use model::Matcher;
-use model::storage::{MetricReader, StorageError, TimeRange};
+use model::storage::{ByteLimit, MetricReader, Select, StorageError, TimeRange, Want};
+use model::{LabelTable, Matcher};
 use query::sources::{CardinalityView, CountView, JobView, LabelView};
 use tsdb::Db;
+
+/// What the labels of the series may take in memory.
+const SELECTION_MAX_BYTES: u64 = 512 << 20;
 
 #[derive(Default)]
 struct Label {
@@ -20,10 +23,12 @@ pub(crate) fn of(db: &Db, matchers: &[Matcher], limit: usize) -> Result<Cardinal
     let range = db.stats().head_range.unwrap_or(TimeRange { start_ms: 0, end_ms: 0 });
     let mut labels: HashMap<String, Label> = HashMap::new();
     let mut jobs: HashMap<String, u64> = HashMap::new();
-    let selected = db.select(range, matchers)?;
-    for series in &selected {
+    let mut table = LabelTable::new();
+    let meter = ByteLimit::new(SELECTION_MAX_BYTES);
+    let selected = db.select(&Select { range, matchers, want: Want::Labels, meter: &meter }, &mut table)?;
+    for &set in &selected.sets {
         let mut job = "";
-        for (name, value) in series.labels().iter() {
+        for (name, value) in table.iter(set) {
             if name == "job" {
                 job = value;
             }

@@ -101,7 +101,7 @@ impl Db {
         let disk = &*self.options.disk;
         disk.create_dir_all(&wal).map_err(Error::io("creating", &wal))?;
         let blocks = self.blocks();
-        let head = self.head.time_range().filter(|_| !skip_head);
+        let head = self.head.whole_range().filter(|_| !skip_head);
         let ranges = head.map_or_else(Vec::new, |range| self.block_ranges_of(range));
         let of = blocks.len() + ranges.len();
         for (at, block) in blocks.iter().enumerate() {

@@ -100,7 +100,8 @@ impl Head {
         let pages = self.pages.read();
         let page = pages.get((id / PAGE_SERIES) as usize)?.as_ref()?.read();
         let record = page.record(id)?;
-        let chunks = self.chunks_of(record, range);
+        let mut chunks = self.chunks_of(record, range);
+        self.late.add_chunks(id, range, &mut chunks);
         if chunks.is_empty() {
             return None;
         }
@@ -337,7 +338,8 @@ impl Head {
                     bytes,
                 })
                 .collect();
-            let open = series.open_chunk_bytes();
+            let mut open = Vec::new();
+            series.copy_open_chunk(&mut open);
             if series.has_open() {
                 chunks.push(LoggedChunk {
                     encoding: series.open_encoding(),
