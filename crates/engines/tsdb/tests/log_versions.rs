@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use model::storage::{MetricReader, MetricWriter, TimeRange, WriteBatch};
-use model::{Matcher, Samples};
+use model::storage::{MetricReader, MetricWriter, Select, Selection, TimeRange, WriteBatch};
+use model::{LabelTable, Labels, Matcher, Samples};
 use tsdb::{Db, Options};
 
 const START_MS: i64 = 1_700_006_400_000;
@@ -30,11 +30,18 @@ fn open(dir: &Path) -> (Db, tsdb::Opened) {
     Db::open(Options { retention_time_ms: None, ..Options::new(dir) }).unwrap()
 }
 
+fn select(db: &Db) -> (Vec<Labels>, Selection) {
+    let mut table = LabelTable::new();
+    let matchers = [Matcher::equal("job", "fixture")];
+    let all = db.select(&Select::new(TimeRange::ALL, &matchers), &mut table).unwrap();
+    (all.sets.iter().map(|&set| table.labels(set)).collect(), all)
+}
+
 fn check(db: &Db) {
-    let all = db.select(TimeRange::ALL, &[Matcher::equal("job", "fixture")]).unwrap();
+    let (labels, all) = select(db);
     assert_eq!(all.len(), 300);
-    for series in all {
-        let n: i64 = series.labels().value("n").parse().unwrap();
+    for (at, labels) in labels.iter().enumerate() {
+        let n: i64 = labels.value("n").parse().unwrap();
         let mut expected: Vec<(i64, u64)> = (0..STEPS)
             .filter_map(|step| sample(n, step))
             .filter(|(time_ms, _)| n != 5 || *time_ms > START_MS + 60_000)
@@ -45,7 +52,7 @@ fn check(db: &Db) {
             expected.sort_unstable();
         }
         let mut samples = Samples::default();
-        series.read(&mut samples).unwrap();
+        all.samples.read(at, &mut samples).unwrap();
         let found: Vec<_> = samples
             .timestamps_ms
             .iter()
@@ -67,12 +74,7 @@ fn a_log_of_version_1_is_read_and_gone_on_with() {
     let (db, opened) = open(dir.path());
     assert!(opened.replay.damages.is_empty() && opened.replay.orphans == 0, "{opened:?}");
     check(&db);
-    let labels: Vec<_> = db
-        .select(TimeRange::ALL, &[Matcher::equal("job", "fixture")])
-        .unwrap()
-        .iter()
-        .map(|series| series.labels().clone())
-        .collect();
+    let (labels, _) = select(&db);
     let (mut refs, mut batch) = (Vec::new(), WriteBatch::default());
     db.resolve(&labels, &mut refs).unwrap();
     refs.iter().for_each(|series| batch.push(*series, START_MS + STEPS * 15_000, 1.5));
