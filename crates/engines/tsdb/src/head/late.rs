@@ -17,7 +17,7 @@ use parking_lot::RwLock;
 
 use super::segments::{ChunkRef, Segments};
 use crate::chunk::{self, Chunk, Encoding};
-use crate::series::{ChunkData, ChunkHandle, merge};
+use crate::series::{ChunkData, ChunkHandle, merge, outranks};
 use crate::wal::record::LoggedChunk;
 use crate::wal::side::LateFloat;
 
@@ -148,6 +148,12 @@ struct Point {
     histogram: Option<Arc<FloatHistogram>>,
 }
 
+impl Point {
+    fn sample(&self) -> (f64, Option<&FloatHistogram>) {
+        (f64::from_bits(self.value), self.histogram.as_deref())
+    }
+}
+
 #[derive(Clone, Copy)]
 struct LateChunk {
     min_ms: i64,
@@ -180,7 +186,7 @@ impl LateSamples {
         Bounds { in_order_ms, late_ms: (window_ms > 0).then_some(oldest_ms) }
     }
 
-    /// Takes a float; what is at that time already stays.
+    /// Takes a float. If there is a sample at that time already, see [`outranks`].
     pub(crate) fn insert(&self, floats: &[LateFloat], now_ms: i64) {
         if floats.is_empty() {
             return;
@@ -408,7 +414,15 @@ impl Generation {
     fn insert(&mut self, segments: &Segments, id: u32, point: Point, now_ms: i64) {
         let time_ms = point.time_ms;
         let series = self.series.entry(id).or_default();
-        let Err(mut at) = series.open.binary_search_by_key(&time_ms, |point| point.time_ms) else { return };
+        let mut at = match series.open.binary_search_by_key(&time_ms, |point| point.time_ms) {
+            Err(at) => at,
+            Ok(at) => {
+                if outranks(point.sample(), series.open[at].sample()) {
+                    series.open[at] = point;
+                }
+                return;
+            }
+        };
         if series.open.len() >= SAMPLES_PER_CHUNK {
             for chunk in encode(&series.open) {
                 let Chunk { encoding, min_ms, max_ms, bytes } = chunk;

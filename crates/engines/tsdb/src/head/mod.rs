@@ -14,6 +14,7 @@ mod read;
 mod replay;
 pub(crate) mod segments;
 mod side;
+mod staged;
 mod symbols;
 mod truncate;
 
@@ -31,7 +32,8 @@ use parking_lot::{Mutex, RwLock};
 use crate::budgets::Admission;
 use crate::chunk::histogram::{FloatHistogramAppender, ResetFlag, is_consistent};
 use crate::error::Error;
-use crate::wal::record::{self, LoggedSample};
+use crate::wal::record;
+use crate::wal::samples::{SAMPLES_PER_RECORD, SampleWriter};
 use crate::wal::side::LateFloat;
 use crate::wal::{Wal, WalSync};
 use cardinality::Growth;
@@ -81,8 +83,10 @@ pub(crate) struct Head {
     min_ms: AtomicI64,
     /// Time of the newest sample, `i64::MIN` if there is none.
     max_ms: AtomicI64,
-    /// Samples before this are in blocks; later ones of that time are refused.
+    /// Samples before this are in blocks or about to be; later ones of that time are refused.
     bound_ms: AtomicI64,
+    /// Samples before this are in blocks on disk.
+    in_blocks_ms: AtomicI64,
     /// Deleted spans by series.
     tombstones: RwLock<HashMap<u32, Vec<TimeRange>>>,
     pub(crate) late: LateSamples,
@@ -101,7 +105,7 @@ struct Writer {
     /// Why there is no log.
     closed: bool,
     buffer: Vec<u8>,
-    logged: Vec<LoggedSample>,
+    logged: SampleWriter,
     floats: Vec<PendingFloat>,
     histograms: Vec<PendingHistogram>,
     late: LateBatch,
@@ -155,6 +159,7 @@ impl Head {
             min_ms: AtomicI64::new(i64::MAX),
             max_ms: AtomicI64::new(i64::MIN),
             bound_ms: AtomicI64::new(i64::MIN),
+            in_blocks_ms: AtomicI64::new(i64::MIN),
             tombstones: RwLock::default(),
             late,
             exemplars: Exemplars::default(),
@@ -352,7 +357,10 @@ impl Head {
             }
             record.prefetch();
             let before = if record.wal_segment == segment { record.last_value } else { 0 };
-            logged.push(LoggedSample { id, time_ms, xor: before ^ value });
+            if logged.len() == SAMPLES_PER_RECORD {
+                logged.write(buffer);
+            }
+            logged.push(id, time_ms, before, value);
             floats.push(PendingFloat {
                 id,
                 time_ms,
@@ -365,9 +373,7 @@ impl Head {
             (record.last_ms, record.last_value) = (time_ms, value);
             (record.wal_segment, record.last_is_histogram) = (segment, false);
         }
-        if !logged.is_empty() {
-            record::write_samples(buffer, logged);
-        }
+        logged.write(buffer);
         let mut chunk = Vec::new();
         for (at, (series, time_ms, histogram)) in batch.histograms.iter().enumerate() {
             let (id, time_ms) = (u32::try_from(series.0).unwrap_or(0), *time_ms);
@@ -458,9 +464,9 @@ impl Head {
         self.index.read().len()
     }
 
-    /// Samples before this time are not taken any more.
-    pub(crate) fn bound_ms(&self) -> i64 {
-        self.bound_ms.load(Ordering::Acquire)
+    /// Samples before this time are in blocks on disk.
+    pub(crate) fn in_blocks_ms(&self) -> i64 {
+        self.in_blocks_ms.load(Ordering::Acquire)
     }
 }
 
