@@ -30,6 +30,7 @@ pub(crate) fn open(settings: &Settings, store: &StoreSettings, clock: &Clock) ->
         retention_size_bytes: settings.retention_size_bytes,
         out_of_order_window_ms: store.out_of_order_window_ms,
         exemplars_max: store.exemplars_max,
+        start_timestamps: settings.start_timestamps,
         budgets: store.budgets.clone(),
         clock: clock.clone(),
         ..Options::new(&settings.data_dir)
