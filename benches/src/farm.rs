@@ -124,7 +124,7 @@ impl Page {
 
     fn render(&mut self, out: &mut Vec<u8>) {
         out.clear();
-        let (mut whole, mut broken) = (itoa::Buffer::new(), ryu::Buffer::new());
+        let (mut whole, mut broken) = (itoa::Buffer::new(), zmij::Buffer::new());
         for (from, to, walk) in &mut self.lines {
             out.extend_from_slice(&self.text[*from..*to]);
             let value = walk.step();

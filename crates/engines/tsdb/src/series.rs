@@ -1,10 +1,13 @@
-//! One series of a selection: its chunks wherever they lie, decoded when asked for.
+//! One series as writing a block takes it: its chunks wherever they lie; and the merging of samples.
+//! What queries take is in `selection`.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
-use model::histogram::CounterResetHint;
-use model::storage::{Series, StorageError, TimeRange};
-use model::{Labels, Samples};
+use model::histogram::{CounterResetHint, Span};
+use model::sample::is_stale_nan;
+use model::storage::TimeRange;
+use model::{FloatHistogram, Labels, Samples};
 
 use crate::block::Block;
 use crate::chunk::{self, Encoding};
@@ -70,15 +73,6 @@ impl ChunkHandle {
             (result, _) => result,
         }
     }
-
-    fn sample_count(&self) -> u64 {
-        let count = match &self.data {
-            ChunkData::Block(block, reference) => block.chunk_sample_count(*reference).ok(),
-            _ => self.with(|encoding, bytes| chunk::count_samples(encoding, bytes).ok()).ok().flatten(),
-        };
-        // One that cannot be read fails when it is read.
-        count.map_or(0, u64::from)
-    }
 }
 
 /// What the head or one block has of a series.
@@ -89,87 +83,7 @@ pub(crate) struct Found {
     pub(crate) deleted: Vec<TimeRange>,
 }
 
-/// A series of a selection.
-pub(crate) struct StoredSeries {
-    labels: Labels,
-    range: TimeRange,
-    chunks: Vec<(ChunkHandle, Option<Arc<[TimeRange]>>)>,
-}
-
-impl StoredSeries {
-    pub(crate) fn new(range: TimeRange, found: Found) -> Self {
-        let mut series =
-            StoredSeries { labels: found.labels, range, chunks: Vec::with_capacity(found.chunks.len()) };
-        series.add(found.chunks, found.deleted);
-        series
-    }
-
-    /// Adds what another place has of the same series.
-    pub(crate) fn add(&mut self, chunks: Vec<ChunkHandle>, deleted: Vec<TimeRange>) {
-        let deleted: Option<Arc<[TimeRange]>> = (!deleted.is_empty()).then(|| deleted.into());
-        self.chunks.extend(chunks.into_iter().map(|chunk| (chunk, deleted.clone())));
-    }
-
-    /// Puts the chunks in order of time; call it when all are there.
-    pub(crate) fn finish(&mut self) {
-        // Stable, so that of two equal timestamps the one of the earlier place counts.
-        if !self.chunks.is_sorted_by_key(|(chunk, _)| chunk.min_ms) {
-            self.chunks.sort_by_key(|(chunk, _)| chunk.min_ms);
-        }
-    }
-
-    fn decode(&self, at: usize, into: &mut Samples) -> Result<(), Error> {
-        let (chunk, deleted) = &self.chunks[at];
-        let start = into.len();
-        chunk.decode_or_skip(self.range, into)?;
-        if let Some(deleted) = deleted {
-            remove_deleted(into, start, deleted);
-        }
-        Ok(())
-    }
-
-    pub(crate) fn read_all(&self, into: &mut Samples) -> Result<(), Error> {
-        let mut at = 0;
-        while at < self.chunks.len() {
-            // Chunks that overlap, directly or through each other, are merged.
-            let mut end = at + 1;
-            let mut max_ms = self.chunks[at].0.max_ms;
-            while end < self.chunks.len() && self.chunks[end].0.min_ms <= max_ms {
-                max_ms = max_ms.max(self.chunks[end].0.max_ms);
-                end += 1;
-            }
-            if end == at + 1 {
-                self.decode(at, into)?;
-            } else {
-                let mut parts = Vec::with_capacity(end - at);
-                for overlapping in at..end {
-                    let mut part = Samples::default();
-                    self.decode(overlapping, &mut part)?;
-                    parts.push(part);
-                }
-                merge(&parts, into);
-            }
-            at = end;
-        }
-        Ok(())
-    }
-}
-
-impl Series for StoredSeries {
-    fn labels(&self) -> &Labels {
-        &self.labels
-    }
-
-    fn sample_count_max(&self) -> u64 {
-        self.chunks.iter().map(|(chunk, _)| chunk.sample_count()).sum()
-    }
-
-    fn read(&self, into: &mut Samples) -> Result<(), StorageError> {
-        Ok(self.read_all(into)?)
-    }
-}
-
-/// Adds the samples of all parts in order of time, of equal times the first part's.
+/// Adds the samples of all parts in order of time, of equal times the one that [`outranks`] the others.
 pub(crate) fn merge(parts: &[Samples], into: &mut Samples) {
     let mut order: Vec<(i64, u32, u32)> = Vec::with_capacity(parts.iter().map(Samples::len).sum());
     for (part, samples) in parts.iter().enumerate() {
@@ -177,10 +91,51 @@ pub(crate) fn merge(parts: &[Samples], into: &mut Samples) {
         order.extend(samples.timestamps_ms.iter().enumerate().map(|(at, &t)| (t, part, at as u32)));
     }
     order.sort();
-    order.dedup_by_key(|(time_ms, _, _)| *time_ms);
+    order.dedup_by(|later, kept| {
+        if later.0 != kept.0 {
+            return false;
+        }
+        let sample = |&(_, part, at): &(i64, u32, u32)| {
+            let (samples, at) = (&parts[part as usize], at as usize);
+            (samples.values[at], samples.histogram(at).map(Arc::as_ref))
+        };
+        if outranks(sample(later), sample(kept)) {
+            *kept = *later;
+        }
+        true
+    });
     for (_, part, at) in order {
         push_from(into, &parts[part as usize], at as usize, true);
     }
+}
+
+/// Which of two samples of one series at one time counts: the same wherever they lie, so that no merging
+/// changes an answer. A histogram before a float, a number before the mark of an end, then the larger bits.
+pub(crate) fn outranks(a: (f64, Option<&FloatHistogram>), b: (f64, Option<&FloatHistogram>)) -> bool {
+    let rank = |(value, histogram): (f64, Option<&FloatHistogram>)| {
+        let value = histogram.map_or(value, |histogram| histogram.sum);
+        (histogram.is_some(), !is_stale_nan(value), value.to_bits())
+    };
+    match rank(a).cmp(&rank(b)) {
+        Ordering::Equal => match (a.1, b.1) {
+            (Some(a), Some(b)) => bits(a).gt(bits(b)),
+            _ => false,
+        },
+        order => order.is_gt(),
+    }
+}
+
+fn bits(histogram: &FloatHistogram) -> impl Iterator<Item = u64> {
+    let spans = |spans: &[Span]| -> Vec<u64> {
+        spans.iter().map(|span| u64::from(span.offset as u32) << 32 | u64::from(span.length)).collect()
+    };
+    let numbers = [histogram.count, histogram.zero_count, histogram.zero_threshold];
+    let buckets = histogram.positive_buckets.iter().chain(&histogram.negative_buckets);
+    std::iter::once(histogram.schema as u64)
+        .chain(numbers.into_iter().map(f64::to_bits))
+        .chain(buckets.chain(histogram.custom_values.iter()).map(|number| number.to_bits()))
+        .chain(spans(&histogram.positive_spans))
+        .chain(spans(&histogram.negative_spans))
 }
 
 /// Adds one sample of another column set. A merged histogram does not know what was before it.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use common::*;
 use model::storage::{MetricWriter, StorageError};
 use parking_lot::Mutex;
-use tsdb::{Db, DiskFiles, LogFile, LogFiles, Options};
+use tsdb::{Db, DiskFile, Options};
 
 /// Writes, crashes and restarts at random, with blocks being cut and merged: whatever was
 /// acknowledged is there.
@@ -150,7 +150,7 @@ fn garbage_instead_of_a_log_is_set_aside() {
 /// A disk with so many bytes of room.
 struct SmallDisk(AtomicI64);
 
-struct SmallFile(Arc<SmallDisk>, Arc<dyn LogFile>);
+struct SmallFile(Arc<SmallDisk>, Arc<dyn DiskFile>);
 
 impl SmallDisk {
     fn take(&self, bytes: usize) -> bool {
@@ -162,12 +162,12 @@ impl SmallDisk {
 struct SmallFiles(Arc<SmallDisk>);
 
 impl LogFiles for SmallFiles {
-    fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
-        Ok(Arc::new(SmallFile(self.0.clone(), DiskFiles.create(path)?)))
+    fn log_file(&self, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
+        Arc::new(SmallFile(self.0.clone(), file))
     }
 }
 
-impl LogFile for SmallFile {
+impl DiskFile for SmallFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         if self.0.take(bytes.len()) {
             return self.1.write_at(bytes, offset);
@@ -190,8 +190,8 @@ impl LogFile for SmallFile {
 fn a_full_disk_refuses_writes_serves_queries_and_recovers_by_itself() {
     let dir = tempfile::tempdir().unwrap();
     let disk = Arc::new(SmallDisk(AtomicI64::new(2_000)));
-    let files = Arc::new(SmallFiles(disk.clone()));
-    let (db, _) = Db::open(Options { log_files: files, ..options(dir.path()) }).unwrap();
+    let files = Arc::new(LogDisk(SmallFiles(disk.clone())));
+    let (db, _) = Db::open(Options { disk: files, ..options(dir.path()) }).unwrap();
     let mut expected = Dump::new();
     let mut refused = 0;
     for step in 0..200 {
@@ -257,22 +257,21 @@ struct Gate {
 #[derive(Clone)]
 struct GateFiles(Arc<Gate>);
 
-struct GateFile(Arc<Gate>, Arc<dyn LogFile>);
+struct GateFile(Arc<Gate>, Arc<dyn DiskFile>);
 
 impl LogFiles for GateFiles {
-    fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+    fn log_file(&self, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
         let gate = &self.0;
-        let file = DiskFiles.create(path)?;
         if gate.armed.swap(false, Ordering::SeqCst) {
             gate.shut.store(true, Ordering::SeqCst);
             gate.new_segment.send(()).unwrap();
             gate.writing.lock().recv().unwrap();
         }
-        Ok(Arc::new(GateFile(gate.clone(), file)))
+        Arc::new(GateFile(gate.clone(), file))
     }
 }
 
-impl LogFile for GateFile {
+impl DiskFile for GateFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         if offset > 0 && self.0.shut.swap(false, Ordering::SeqCst) {
             // A checkpoint that waits for this write is not done before.
@@ -303,8 +302,8 @@ fn a_sample_written_during_a_checkpoint_survives_a_restart() {
         shut: false.into(),
         checkpoint_done: Mutex::new(checkpoint_done),
     });
-    let files = Arc::new(GateFiles(gate.clone()));
-    let (db, _) = Db::open(Options { log_files: files, ..small_blocks(dir.path()) }).unwrap();
+    let files = Arc::new(LogDisk(GateFiles(gate.clone())));
+    let (db, _) = Db::open(Options { disk: files, ..small_blocks(dir.path()) }).unwrap();
     // Series 1 comes last in the checkpoint, so that the writer comes before it.
     let others: Vec<_> = (10..20_010).map(|n| (series(n), START_MS + 16 * MINUTE_MS, 1.0)).collect();
     let labels: Vec<_> = others.iter().map(|(labels, _, _)| labels.clone()).collect();
@@ -371,15 +370,15 @@ fn a_number_that_a_series_had_once_is_free_for_another() {
 #[derive(Clone, Default)]
 struct UnsureFiles(Arc<AtomicBool>);
 
-struct UnsureFile(UnsureFiles, Arc<dyn LogFile>);
+struct UnsureFile(UnsureFiles, Arc<dyn DiskFile>);
 
 impl LogFiles for UnsureFiles {
-    fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
-        Ok(Arc::new(UnsureFile(self.clone(), DiskFiles.create(path)?)))
+    fn log_file(&self, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
+        Arc::new(UnsureFile(self.clone(), file))
     }
 }
 
-impl LogFile for UnsureFile {
+impl DiskFile for UnsureFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.1.write_at(bytes, offset)
     }
@@ -400,8 +399,8 @@ impl LogFile for UnsureFile {
 fn nothing_is_acknowledged_behind_a_failed_flush_until_a_checkpoint_makes_up_for_it() {
     let dir = tempfile::tempdir().unwrap();
     let files = UnsureFiles::default();
-    let log_files = Arc::new(files.clone());
-    let (db, _) = Db::open(Options { log_files, ..options(dir.path()) }).unwrap();
+    let disk = Arc::new(LogDisk(files.clone()));
+    let (db, _) = Db::open(Options { disk, ..options(dir.path()) }).unwrap();
     let write = |time_ms| try_append(&db, &[(series(1), time_ms, 1.0)]).unwrap().ticket;
     db.wait_durable(write(1_000)).unwrap();
     files.0.store(true, Ordering::SeqCst);

@@ -19,12 +19,39 @@ pub enum Entry<'a> {
 
 /// Walks over the entries of a write request, in their order. Ends after the first error.
 #[derive(Clone, Copy, Debug)]
-pub struct WriteRequest<'a>(Reader<'a>);
+pub struct WriteRequest<'a>(Reader<'a>, bool);
 
 impl<'a> WriteRequest<'a> {
     /// The request in this (decompressed) body.
     pub const fn new(body: &'a [u8]) -> Self {
-        WriteRequest(Reader::new(body))
+        WriteRequest(Reader::new(body), false)
+    }
+}
+
+impl<'a> WriteRequest<'a> {
+    /// The message of the next series, its labels unread; see [`TimeSeries::read`]. Passes over
+    /// everything else.
+    #[inline]
+    pub fn next_series(&mut self) -> Option<Result<&'a [u8], DecodeError>> {
+        loop {
+            let field = match self.0.next()? {
+                Ok(field) => field,
+                Err(error) => return Some(Err(error)),
+            };
+            if field.number == SERIES_FIELD {
+                let message = field.bytes();
+                if message.is_err() {
+                    self.0 = Reader::new(&[]);
+                }
+                return Some(message);
+            }
+            self.1 |= field.number == METADATA_FIELD;
+        }
+    }
+
+    /// Whether [`WriteRequest::next_series`] has passed over metadata.
+    pub const fn has_metadata(&self) -> bool {
+        self.1
     }
 }
 
@@ -38,8 +65,8 @@ impl<'a> Iterator for WriteRequest<'a> {
                 Err(error) => return Some(Err(error)),
             };
             let entry = match field.number {
-                1 => field.bytes().and_then(TimeSeries::parse).map(Entry::Series),
-                3 => field.message().and_then(MetricMetadata::parse).map(Entry::Metadata),
+                SERIES_FIELD => field.bytes().and_then(TimeSeries::read).map(Entry::Series),
+                METADATA_FIELD => field.message().and_then(MetricMetadata::parse).map(Entry::Metadata),
                 _ => continue,
             };
             if entry.is_err() {
@@ -57,16 +84,29 @@ pub struct TimeSeries<'a> {
     points: &'a [u8],
 }
 
+/// The field of a request that holds a series.
+const SERIES_FIELD: u32 = 1;
+/// The one that says what a metric is.
+const METADATA_FIELD: u32 = 3;
 const LABELS_TAG: u8 = 1 << 3 | 2;
 
 impl<'a> TimeSeries<'a> {
-    fn parse(message: &'a [u8]) -> Result<Self, DecodeError> {
+    /// The series in this message.
+    pub fn read(message: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(message);
         while reader.rest().first() == Some(&LABELS_TAG) {
             reader.next_field()?;
         }
         let (labels, points) = message.split_at(message.len() - reader.rest().len());
         Ok(TimeSeries { labels, points })
+    }
+
+    /// The series in this message if its labels take so many bytes. That is known only once those bytes
+    /// are found to be labels read before; then they need not be walked over again.
+    #[inline]
+    pub fn expecting(message: &'a [u8], labels_size_bytes: usize) -> Option<Self> {
+        let (labels, points) = message.split_at_checked(labels_size_bytes)?;
+        (points.first() != Some(&LABELS_TAG)).then_some(TimeSeries { labels, points })
     }
 
     /// The labels as they stand on the wire: senders write the same series the same way, so that a
@@ -120,6 +160,27 @@ pub enum Point<'a> {
 pub struct Points<'a>(Reader<'a>);
 
 impl<'a> Points<'a> {
+    /// A float as every sender writes it: value, then a time of this century or the next few.
+    #[inline]
+    fn plain_sample(&mut self) -> Option<Point<'a>> {
+        /// Tag and length of the sample, tag of the value, value, tag of the time, time.
+        const SIZE_BYTES: usize = 18;
+        const CONTINUED: u64 = 0x80_8080_8080;
+        let (sample, rest) = self.0.rest().split_first_chunk::<SIZE_BYTES>()?;
+        let [0x12, 16, 0x09, a, b, c, d, e, f, g, h, 0x10, time @ ..] = *sample else { return None };
+        let [i, j, k, l, m, n] = time;
+        let word = u64::from_le_bytes([i, j, k, l, m, n, 0, 0]);
+        if word & (CONTINUED | 0x80 << 40) != CONTINUED {
+            return None;
+        }
+        let part = |at: u32| (word >> (8 * at) & 0x7f) << (7 * at);
+        let time_ms = part(0) | part(1) | part(2) | part(3) | part(4) | part(5);
+        self.0 = Reader::new(rest);
+        let value = f64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        Some(Point::Sample { timestamp_ms: time_ms as i64, value })
+    }
+
+    #[inline]
     fn step(&mut self) -> Result<Option<Point<'a>>, DecodeError> {
         while let Some(field) = self.0.next_field()? {
             return Ok(Some(match field.number {
@@ -139,6 +200,9 @@ impl<'a> Iterator for Points<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(point) = self.plain_sample() {
+            return Some(Ok(point));
+        }
         let point = self.step().transpose();
         if matches!(point, Some(Err(_))) {
             self.0 = Reader::new(&[]);

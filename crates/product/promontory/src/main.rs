@@ -2,6 +2,7 @@
 
 mod cli;
 mod drop_in;
+mod features;
 mod logging;
 
 use std::process::ExitCode;

@@ -3,6 +3,7 @@
 //! Must not know who stores it: samples go to a [`MetricWriter`], and a request is answered when
 //! they are on disk.
 
+mod known;
 mod remote_write;
 
 use std::sync::Arc;
@@ -52,7 +53,8 @@ pub(crate) struct Receiver {
     config: Config,
     writer: Arc<dyn MetricWriter>,
     clock: Clock,
-    known: remote_write::KnownSeries,
+    known: known::KnownSeries,
+    buffers: parking_lot::Mutex<Vec<remote_write::Buffers>>,
     slots: Arc<tokio::sync::Semaphore>,
     metrics: Metrics,
 }
@@ -62,6 +64,8 @@ pub(crate) struct Metrics {
     requests_refused: Counter,
     samples: Counter,
     samples_refused: Counter,
+    exemplars: Counter,
+    exemplars_refused: Counter,
 }
 
 impl Metrics {
@@ -79,6 +83,14 @@ impl Metrics {
                 "promontory_ingest_remote_write_samples_refused_total",
                 "Samples of remote write requests that were not stored: out of order, duplicate, too old, too far in the future, over a limit or invalid.",
             ),
+            exemplars: registry.counter(
+                "promontory_ingest_remote_write_exemplars_total",
+                "Exemplars taken from remote write.",
+            ),
+            exemplars_refused: registry.counter(
+                "promontory_ingest_remote_write_exemplars_refused_total",
+                "Exemplars of remote write requests that were not stored: out of order, or with labels that are too long.",
+            ),
         }
     }
 }
@@ -86,7 +98,8 @@ impl Metrics {
 /// The routes, to be mounted at the root: `/api/v1/write`.
 pub fn router(config: Config, deps: Deps) -> Router {
     let receiver = Receiver {
-        known: remote_write::KnownSeries::new(config.known_series_max),
+        known: known::KnownSeries::new(config.known_series_max),
+        buffers: parking_lot::Mutex::default(),
         slots: Arc::new(tokio::sync::Semaphore::new(config.concurrency_max.max(1))),
         metrics: Metrics::new(&deps.registry),
         writer: deps.writer,

@@ -5,45 +5,18 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base::Classify;
 use bytes::Bytes;
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use model::Labels;
 use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, WriteBatch};
-use parking_lot::RwLock;
-use wire::remote::{Entry, Point, WriteRequest};
-use xxhash_rust::xxh3::xxh3_128_with_seed;
+use model::{Exemplar, Labels, Metadata};
+use wire::remote::{Entry, Point, TimeSeries, WriteRequest};
 
 use crate::Receiver;
-
-/// Series by the hash of their label bytes.
-pub(crate) struct KnownSeries {
-    refs: RwLock<HashMap<u128, SeriesRef, RandomState>>,
-    max: usize,
-    /// Of this process alone, so that nobody can choose labels that collide.
-    seed: u64,
-}
-
-static SEED_COUNTER: AtomicU64 = AtomicU64::new(0);
-
-impl KnownSeries {
-    pub(crate) fn new(max: usize) -> Self {
-        use std::hash::BuildHasher;
-        let seed = std::hash::RandomState::new().hash_one(SEED_COUNTER.fetch_add(1, Ordering::Relaxed));
-        KnownSeries { refs: RwLock::new(HashMap::with_hasher(RandomState::default())), max, seed }
-    }
-
-    fn hash(&self, raw_labels: &[u8]) -> u128 {
-        xxh3_128_with_seed(raw_labels, self.seed)
-    }
-}
 
 /// Why a request was refused, with its status.
 struct Refused(StatusCode, String);
@@ -134,31 +107,76 @@ async fn take(receiver: &Arc<Receiver>, request: Request) -> Result<(), Refused>
     }
 }
 
+/// Memory for the work on a request, used again by later ones.
+#[derive(Default)]
+pub(crate) struct Buffers {
+    decoded: Vec<u8>,
+    batch: WriteBatch,
+}
+
+/// What a larger request took is given back.
+const KEPT_DECODED_MAX_BYTES: usize = 4 << 20;
+const KEPT_SAMPLES_MAX: usize = 1 << 17;
+
+impl Receiver {
+    fn take_buffers(&self) -> Buffers {
+        self.buffers.lock().pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, mut buffers: Buffers) {
+        let Buffers { decoded, batch } = &mut buffers;
+        if decoded.capacity() > KEPT_DECODED_MAX_BYTES {
+            *decoded = Vec::new();
+        }
+        let has_others =
+            batch.histograms.capacity() + batch.exemplars.capacity() + batch.metadata.capacity() > 0;
+        if batch.refs.capacity() > KEPT_SAMPLES_MAX || has_others {
+            *batch = WriteBatch::default();
+        }
+        let mut kept = self.buffers.lock();
+        if kept.len() < self.config.concurrency_max {
+            kept.push(buffers);
+        }
+    }
+}
+
 fn store(receiver: &Receiver, body: &Bytes) -> Result<(), Refused> {
-    let size =
-        snap::raw::decompress_len(body).map_err(|error| bad_request(format!("not valid snappy: {error}")))?;
+    let mut buffers = receiver.take_buffers();
+    let result = store_with(receiver, body, &mut buffers);
+    receiver.give_back(buffers);
+    result
+}
+
+fn store_with(receiver: &Receiver, body: &Bytes, buffers: &mut Buffers) -> Result<(), Refused> {
+    let invalid = |error| bad_request(format!("not valid snappy: {error}"));
+    let size = snap::raw::decompress_len(body).map_err(invalid)?;
     let limit = receiver.config.decoded_size_max_bytes;
     if size > limit {
         let message = format!("the request is larger than {limit} bytes after decompression");
         return Err(Refused(StatusCode::PAYLOAD_TOO_LARGE, message));
     }
-    let decoded = snap::raw::Decoder::new()
-        .decompress_vec(body)
-        .map_err(|error| bad_request(format!("not valid snappy: {error}")))?;
-    let latest_ms = receiver.clock.now_ms().saturating_add(AHEAD_MAX_MS);
-    let mut outcome = Outcome { latest_ms, ..Outcome::default() };
-    let (batch, used) = write_request(receiver, &decoded, None, &mut outcome)?;
+    let Buffers { decoded, batch } = buffers;
+    if decoded.len() < size {
+        decoded.resize(size, 0);
+    }
+    let size = snap::raw::Decoder::new().decompress(body, decoded).map_err(invalid)?;
+    let decoded = &decoded[..size];
+    let now_ms = receiver.clock.now_ms();
+    let mut outcome =
+        Outcome { now_ms, latest_ms: now_ms.saturating_add(AHEAD_MAX_MS), ..Outcome::default() };
+    write_request(receiver, decoded, None, batch, &mut outcome)?;
     if !outcome.appended.unknown.is_empty() {
         // Series that the store dropped since they were known: find them anew, once, and them alone:
         // earlier samples of the others would be out of order by now.
         let first = std::mem::take(&mut outcome.appended);
-        let histograms = batch.histograms.iter().map(|(series, _, _)| series);
-        let all: Vec<SeriesRef> = batch.refs.iter().chain(histograms).copied().collect();
-        let unknown: HashSet<SeriesRef> =
-            first.unknown.iter().filter_map(|&at| all.get(at as usize).copied()).collect();
-        let hashes = used.iter().filter(|(_, found)| unknown.contains(found)).map(|(hash, _)| *hash);
+        let floats = batch.refs.len();
+        let series_at = |at: usize| match at.checked_sub(floats) {
+            None => batch.refs.get(at).copied(),
+            Some(at) => batch.histograms.get(at).map(|(series, _, _)| *series),
+        };
+        let unknown = first.unknown.iter().filter_map(|&at| series_at(at as usize)).collect();
         let too_new = outcome.too_new;
-        write_request(receiver, &decoded, Some(&hashes.collect()), &mut outcome)?;
+        write_request(receiver, decoded, Some(&unknown), batch, &mut outcome)?;
         // Counted in the first round already.
         outcome.too_new = too_new;
         let second = &mut outcome.appended;
@@ -166,6 +184,9 @@ fn store(receiver: &Receiver, body: &Bytes) -> Result<(), Refused> {
         second.out_of_order += first.out_of_order;
         second.duplicate += first.duplicate;
         second.too_old += first.too_old;
+        second.outside_window += first.outside_window;
+        second.exemplars += first.exemplars;
+        second.exemplars_refused += first.exemplars_refused;
         second.ticket = second.ticket.max(first.ticket);
     }
     receiver.writer.wait_durable(outcome.appended.ticket)?;
@@ -174,10 +195,13 @@ fn store(receiver: &Receiver, body: &Bytes) -> Result<(), Refused> {
     let refused = appended.out_of_order
         + appended.duplicate
         + appended.too_old
+        + appended.outside_window
         + outcome.too_new
         + outcome.over_limit
         + outcome.invalid;
     receiver.metrics.samples_refused.add(refused);
+    receiver.metrics.exemplars.add(appended.exemplars);
+    receiver.metrics.exemplars_refused.add(appended.exemplars_refused);
     if refused == 0 {
         return Ok(());
     }
@@ -186,6 +210,7 @@ fn store(receiver: &Receiver, body: &Bytes) -> Result<(), Refused> {
         (appended.out_of_order, "out of order sample"),
         (appended.duplicate, "duplicate sample for timestamp"),
         (appended.too_old, "out of bounds"),
+        (appended.outside_window, "too old sample"),
         (outcome.too_new, "out of bounds: timestamp is too far in the future"),
         (outcome.over_limit, "the limit of series is reached"),
         (outcome.invalid, "invalid labels"),
@@ -202,6 +227,7 @@ const AHEAD_MAX_MS: i64 = 10 * 60_000;
 
 #[derive(Default)]
 struct Outcome {
+    now_ms: i64,
     /// Later samples are not stored.
     latest_ms: i64,
     appended: Appended,
@@ -223,80 +249,153 @@ fn weigh(weight: &mut usize, more: usize) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Writes a request, or of it only these series, which were known and are not any more. Gives what was
-/// written and which series were.
+/// Series that are searched for together once a request is in no known order.
+const SEARCHED_TOGETHER: usize = 64;
+
+/// Writes a request, or of it only these series, which the store does not know any more. `batch` is what was
+/// written then.
 fn write_request(
     receiver: &Receiver,
     decoded: &[u8],
-    only: Option<&HashSet<u128>>,
+    only: Option<&HashSet<SeriesRef>>,
+    batch: &mut WriteBatch,
     outcome: &mut Outcome,
-) -> Result<(WriteBatch, Vec<(u128, SeriesRef)>), Refused> {
-    let known = &receiver.known;
-    let mut batch = WriteBatch::default();
-    let mut used = Vec::new();
+) -> Result<(), Refused> {
+    batch.clear();
     let mut weight = 0;
     // First all series that are known; then, together, those that are not.
     let mut new_series = Vec::new();
-    {
-        let refs = known.refs.read();
-        for entry in WriteRequest::new(decoded) {
-            let Entry::Series(series) = entry.map_err(|error| bad_request(error.to_string()))? else {
-                continue;
+    let has_metadata = read_known(receiver, decoded, only, batch, &mut new_series, &mut weight, outcome)?;
+    if has_metadata && only.is_none() {
+        read_metadata(decoded, batch, &mut weight)?;
+    }
+    if !new_series.is_empty() {
+        add_new(receiver, new_series, only.is_some(), batch, &mut weight, outcome)?;
+    }
+    outcome.appended = append(receiver.writer.as_ref(), batch)?;
+    Ok(())
+}
+
+/// Adds what the request says of metrics.
+fn read_metadata(decoded: &[u8], batch: &mut WriteBatch, weight: &mut usize) -> Result<(), Refused> {
+    for entry in WriteRequest::new(decoded) {
+        if let Entry::Metadata(said) = entry.map_err(|error| bad_request(error.to_string()))? {
+            weigh(weight, 4)?;
+            let metadata = Metadata {
+                metric_type: said.metric_type,
+                unit: said.unit.to_string(),
+                help: said.help.to_string(),
             };
-            let hash = known.hash(series.raw_labels());
-            if only.is_some_and(|only| !only.contains(&hash)) {
+            batch.metadata.push((said.family.to_string(), metadata));
+        }
+    }
+    Ok(())
+}
+
+/// Adds the samples of the series that are known, or finds those of `only`, which become new ones. Says
+/// whether there is metadata too.
+fn read_known<'a>(
+    receiver: &Receiver,
+    decoded: &'a [u8],
+    only: Option<&HashSet<SeriesRef>>,
+    batch: &mut WriteBatch,
+    new_series: &mut Vec<(u128, TimeSeries<'a>)>,
+    weight: &mut usize,
+    outcome: &mut Outcome,
+) -> Result<bool, Refused> {
+    let known = &receiver.known;
+    let mut finder = known.finder(outcome.now_ms);
+    let mut request = WriteRequest::new(decoded);
+    let mut searched = Vec::new();
+    let malformed = |error: wire::DecodeError| bad_request(error.to_string());
+    loop {
+        let Some(message) = request.next_series().transpose().map_err(malformed)? else {
+            return Ok(request.has_metadata());
+        };
+        if only.is_none()
+            && let Some((found, series)) = finder.expected(message)
+        {
+            weigh(weight, 4)?;
+            add_points(batch, found, &series, weight, outcome)?;
+            continue;
+        }
+        let series = TimeSeries::read(message).map_err(malformed)?;
+        searched.push((known.hash(series.raw_labels()), series));
+        if finder.is_lost() {
+            while searched.len() < SEARCHED_TOGETHER
+                && let Some(message) = request.next_series()
+            {
+                let series = message.and_then(TimeSeries::read).map_err(malformed)?;
+                let hash = known.hash(series.raw_labels());
+                finder.fetch(hash);
+                searched.push((hash, series));
+            }
+        }
+        let is_lost = searched.len() > 1;
+        for (hash, series) in searched.drain(..) {
+            let found = finder.find(hash);
+            if only.is_some_and(|only| found.is_none_or(|found| !only.contains(&found))) {
                 continue;
             }
-            weigh(&mut weight, 4)?;
-            match refs.get(&hash).filter(|_| only.is_none()) {
-                Some(found) => {
-                    used.push((hash, *found));
-                    add_points(&mut batch, *found, &series, &mut weight, outcome)?;
-                }
+            weigh(weight, 4)?;
+            match found.filter(|_| only.is_none()) {
+                Some(found) => add_points(batch, found, &series, weight, outcome)?,
                 None => new_series.push((hash, series)),
             }
         }
-    }
-    if !new_series.is_empty() {
-        let mut valid = Vec::with_capacity(new_series.len());
-        let mut labels = Vec::with_capacity(new_series.len());
-        for (hash, series) in new_series {
-            match read_labels(&series) {
-                Some(found) => {
-                    labels.push(found);
-                    valid.push((hash, series));
-                }
-                None => outcome.invalid += series.points().count() as u64,
-            }
-        }
-        let mut resolved = Vec::with_capacity(labels.len());
-        receiver.writer.resolve(&labels, &mut resolved)?;
-        let mut refs = known.refs.write();
-        if refs.len() + resolved.len() > known.max {
-            refs.clear();
-        }
-        for ((hash, series), found) in valid.into_iter().zip(resolved) {
-            if found == SeriesRef::NONE {
-                outcome.over_limit += series.points().count() as u64;
-            } else {
-                refs.insert(hash, found);
-                used.push((hash, found));
-                add_points(&mut batch, found, &series, &mut weight, outcome)?;
-            }
+        if is_lost {
+            finder.try_again();
         }
     }
-    outcome.appended = append(receiver.writer.as_ref(), &batch)?;
-    Ok((batch, used))
+}
+
+/// Finds out what series these are and adds their samples.
+fn add_new(
+    receiver: &Receiver,
+    new_series: Vec<(u128, TimeSeries<'_>)>,
+    were_known: bool,
+    batch: &mut WriteBatch,
+    weight: &mut usize,
+    outcome: &mut Outcome,
+) -> Result<(), Refused> {
+    let mut valid = Vec::with_capacity(new_series.len());
+    let mut labels = Vec::with_capacity(new_series.len());
+    for (hash, series) in new_series {
+        match read_labels(&series) {
+            Some(found) => {
+                labels.push(found);
+                valid.push((hash, series));
+            }
+            None => outcome.invalid += series.points().count() as u64,
+        }
+    }
+    let mut resolved = Vec::with_capacity(labels.len());
+    receiver.writer.resolve(&labels, &mut resolved)?;
+    if were_known {
+        receiver.known.forget(outcome.now_ms, valid.iter().map(|(hash, _)| *hash));
+    }
+    let mut taken = Vec::with_capacity(valid.len());
+    for ((hash, series), found) in valid.into_iter().zip(resolved) {
+        if found == SeriesRef::NONE {
+            outcome.over_limit += series.points().count() as u64;
+        } else {
+            taken.push((hash, series.raw_labels().len(), found));
+            add_points(batch, found, &series, weight, outcome)?;
+        }
+    }
+    receiver.known.add(outcome.now_ms, taken.into_iter());
+    Ok(())
 }
 
 fn append(writer: &dyn MetricWriter, batch: &WriteBatch) -> Result<Appended, StorageError> {
     if batch.is_empty() { Ok(Appended::default()) } else { writer.append(batch) }
 }
 
+#[inline]
 fn add_points(
     batch: &mut WriteBatch,
     found: SeriesRef,
-    series: &wire::remote::TimeSeries<'_>,
+    series: &TimeSeries<'_>,
     weight: &mut usize,
     outcome: &mut Outcome,
 ) -> Result<(), Refused> {
@@ -319,14 +418,30 @@ fn add_points(
                 }
                 batch.histograms.push((found, message.timestamp_ms, Arc::new(histogram)));
             }
-            Point::Exemplar(_) => {}
+            Point::Exemplar(message) => {
+                weigh(weight, 4)?;
+                if message.timestamp_ms <= outcome.latest_ms {
+                    batch.exemplars.push((found, exemplar(&message)?));
+                }
+            }
         }
     }
     Ok(())
 }
 
+fn exemplar(message: &wire::remote::Exemplar<'_>) -> Result<Exemplar, Refused> {
+    let pairs: Vec<(&str, &str)> =
+        message.labels().collect::<Result<_, _>>().map_err(|error| bad_request(error.to_string()))?;
+    Ok(Exemplar {
+        labels: Labels::from_pairs(pairs),
+        value: message.value,
+        timestamp_ms: message.timestamp_ms,
+        timestamp_given: message.timestamp_ms != 0,
+    })
+}
+
 /// The labels of a series, or `None` if they are not valid: a name twice, empty, or no metric name.
-fn read_labels(series: &wire::remote::TimeSeries<'_>) -> Option<Labels> {
+fn read_labels(series: &TimeSeries<'_>) -> Option<Labels> {
     let mut pairs: Vec<(&str, &str)> = series.labels().collect::<Result<_, _>>().ok()?;
     pairs.sort_unstable_by(|a, b| a.0.cmp(b.0));
     if pairs.windows(2).any(|pair| pair[0].0 == pair[1].0) || pairs.iter().any(|(name, _)| name.is_empty()) {

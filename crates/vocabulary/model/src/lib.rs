@@ -1,10 +1,12 @@
-//! Owns the vocabulary of metrics: labels, matchers, samples, native histograms, metadata, alerts,
+//! Owns the vocabulary of metrics: labels, matchers, samples, native histograms, exemplars, metadata, alerts,
 //! and the [`storage`] contract between what stores series and what writes or asks for them.
 //!
 //! Must not know where series live, how they are encoded or who asks.
 
 pub mod alert;
+pub mod exemplar;
 pub mod histogram;
+pub mod label_table;
 pub mod labels;
 pub mod matcher;
 pub mod metadata;
@@ -14,7 +16,9 @@ pub mod storage;
 pub mod target;
 
 pub use alert::Alert;
+pub use exemplar::Exemplar;
 pub use histogram::FloatHistogram;
+pub use label_table::{LabelTable, SetId};
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};
 pub use metadata::{Metadata, MetricType};

@@ -3,13 +3,13 @@
 //! Magic, version 1, then (series reference uvarint, first and last time varint), CRC of these.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::Path;
 
 use model::storage::TimeRange;
 
 use super::decode::{Fields, put_uvarint, put_varint};
+use crate::disk::Disk;
 use crate::error::Error;
 
 pub(crate) const TOMBSTONES_FILE: &str = "tombstones";
@@ -48,7 +48,7 @@ fn parse(file: &[u8]) -> Option<Tombstones> {
 }
 
 /// Writes the file, replacing one that is there in one step.
-pub(crate) fn write(dir: &Path, tombstones: &Tombstones) -> Result<(), Error> {
+pub(crate) fn write(disk: &dyn Disk, dir: &Path, tombstones: &Tombstones) -> Result<(), Error> {
     let mut stones = Vec::new();
     let mut series: Vec<_> = tombstones.iter().collect();
     series.sort_by_key(|(reference, _)| **reference);
@@ -64,11 +64,7 @@ pub(crate) fn write(dir: &Path, tombstones: &Tombstones) -> Result<(), Error> {
     file.extend_from_slice(&stones);
     file.extend_from_slice(&crc32c::crc32c(&stones).to_be_bytes());
     let (path, temporary) = (dir.join(TOMBSTONES_FILE), dir.join("tombstones.tmp"));
-    let mut out = File::create(&temporary).map_err(Error::io("creating", &temporary))?;
-    out.write_all(&file).map_err(Error::io("writing", &temporary))?;
-    out.sync_all().map_err(Error::io("flushing", &temporary))?;
-    fs::rename(&temporary, &path).map_err(Error::io("renaming", &temporary))?;
-    crate::wal::sync_dir(dir).map_err(Error::io("flushing", dir))
+    disk.replace_file(&path, &temporary, &file).map_err(Error::io("writing", &path))
 }
 
 /// Sorts spans and joins those that touch.
@@ -95,11 +91,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut tombstones = Tombstones::new();
         assert!(read(dir.path()).unwrap().is_empty());
-        write(dir.path(), &tombstones).unwrap();
+        write(&crate::disk::OsDisk, dir.path(), &tombstones).unwrap();
         let file = dir.path().join(TOMBSTONES_FILE);
         assert_eq!(fs::read(&file).unwrap(), [0x01, 0x30, 0xba, 0x30, 1, 0, 0, 0, 0]);
         tombstones.insert(7, vec![TimeRange { start_ms: -5, end_ms: 1_700_000_000_000 }]);
-        write(dir.path(), &tombstones).unwrap();
+        write(&crate::disk::OsDisk, dir.path(), &tombstones).unwrap();
         assert_eq!(read(dir.path()).unwrap(), tombstones);
         let mut bytes = fs::read(&file).unwrap();
         bytes[6] ^= 1;

@@ -2,9 +2,9 @@
 //! temporary name until all of it is on disk.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use model::Labels;
 
@@ -14,9 +14,9 @@ use super::meta::{Meta, MetaStats};
 use super::tombstones::{self, Tombstones};
 use super::{CHUNKS_DIR, CHUNKS_MAGIC, TMP_FOR_CREATION};
 use crate::chunk::{Encoding, count_samples};
+use crate::disk::{Disk, FileWriter};
 use crate::error::Error;
 use crate::postings::Postings;
-use crate::wal::sync_dir;
 
 /// Largest file of chunks, as in Prometheus.
 const CHUNK_FILE_MAX_BYTES: u64 = 512 << 20;
@@ -24,13 +24,13 @@ const CHUNK_FILE_MAX_BYTES: u64 = 512 << 20;
 /// A file that is written from front to back.
 struct Output {
     path: PathBuf,
-    file: BufWriter<File>,
+    file: BufWriter<FileWriter>,
     at: u64,
 }
 
 impl Output {
-    fn create(path: PathBuf) -> Result<Self, Error> {
-        let file = File::create(&path).map_err(Error::io("creating", &path))?;
+    fn create(disk: &dyn Disk, path: PathBuf) -> Result<Self, Error> {
+        let file = FileWriter::create(disk, &path).map_err(Error::io("creating", &path))?;
         Ok(Output { path, file: BufWriter::with_capacity(1 << 18, file), at: 0 })
     }
 
@@ -47,7 +47,7 @@ impl Output {
 
     fn finish(&mut self) -> Result<(), Error> {
         self.file.flush().map_err(Error::io("writing", &self.path))?;
-        self.file.get_ref().sync_all().map_err(Error::io("flushing", &self.path))
+        self.file.get_ref().sync().map_err(Error::io("flushing", &self.path))
     }
 }
 
@@ -62,6 +62,7 @@ pub(crate) struct ChunkOut<'a> {
 /// Writes one block, series by series in order of their labels. Dropped before
 /// [`BlockWriter::finish`], it leaves nothing behind.
 pub(crate) struct BlockWriter {
+    disk: Arc<dyn Disk>,
     /// The temporary folder.
     dir: PathBuf,
     target: PathBuf,
@@ -81,19 +82,25 @@ pub(crate) struct BlockWriter {
 impl BlockWriter {
     /// Begins a block named `ulid` in `parent`. `symbols` are all names and values of labels that
     /// may come, sorted and distinct.
-    pub(crate) fn create(parent: &Path, ulid: &str, symbols: Vec<String>) -> Result<Self, Error> {
+    pub(crate) fn create(
+        disk: &Arc<dyn Disk>,
+        parent: &Path,
+        ulid: &str,
+        symbols: Vec<String>,
+    ) -> Result<Self, Error> {
         let target = parent.join(ulid);
         let dir = parent.join(format!("{ulid}{TMP_FOR_CREATION}"));
         let chunks_dir = dir.join(CHUNKS_DIR);
-        fs::create_dir_all(&chunks_dir).map_err(Error::io("creating", &chunks_dir))?;
-        let index = match Output::create(dir.join(INDEX_FILE)) {
+        disk.create_dir_all(&chunks_dir).map_err(Error::io("creating", &chunks_dir))?;
+        let index = match Output::create(&**disk, dir.join(INDEX_FILE)) {
             Ok(index) => index,
             Err(error) => {
-                let _ = fs::remove_dir_all(&dir);
+                let _ = disk.remove_dir_all(&dir);
                 return Err(error);
             }
         };
         let mut writer = BlockWriter {
+            disk: disk.clone(),
             dir,
             target,
             index,
@@ -197,7 +204,7 @@ impl BlockWriter {
             none => {
                 self.chunk_files += 1;
                 let path = self.dir.join(CHUNKS_DIR).join(format!("{:06}", self.chunk_files));
-                let mut file = Output::create(path)?;
+                let mut file = Output::create(&*self.disk, path)?;
                 file.write(&CHUNKS_MAGIC.to_be_bytes())?;
                 file.write(&[1, 0, 0, 0])?;
                 none.insert(file)
@@ -223,14 +230,19 @@ impl BlockWriter {
             file.finish()?;
         }
         let chunks_dir = self.dir.join(CHUNKS_DIR);
-        sync_dir(&chunks_dir).map_err(Error::io("flushing", &chunks_dir))?;
+        self.disk.sync_dir(&chunks_dir).map_err(Error::io("flushing", &chunks_dir))?;
         self.write_postings()?;
         self.index.finish()?;
         meta.stats = std::mem::take(&mut self.stats);
-        tombstones::write(&self.dir, &Tombstones::new())?;
-        meta.write(&self.dir)?;
+        tombstones::write(&*self.disk, &self.dir, &Tombstones::new())?;
+        meta.write(&*self.disk, &self.dir)?;
         self.finished = true;
-        Ok(FinishedBlock { dir: self.dir.clone(), target: self.target.clone(), published: false })
+        Ok(FinishedBlock {
+            disk: self.disk.clone(),
+            dir: self.dir.clone(),
+            target: self.target.clone(),
+            published: false,
+        })
     }
 
     fn write_postings(&mut self) -> Result<(), Error> {
@@ -295,13 +307,14 @@ fn write_section(out: &mut Output, content: &[u8]) -> Result<(), Error> {
 impl Drop for BlockWriter {
     fn drop(&mut self) {
         if !self.finished {
-            let _ = fs::remove_dir_all(&self.dir);
+            let _ = self.disk.remove_dir_all(&self.dir);
         }
     }
 }
 
 /// A block that is whole on disk but still has its temporary name.
 pub(crate) struct FinishedBlock {
+    disk: Arc<dyn Disk>,
     dir: PathBuf,
     target: PathBuf,
     published: bool,
@@ -310,10 +323,10 @@ pub(crate) struct FinishedBlock {
 impl FinishedBlock {
     /// Gives the block its name, durably.
     pub(crate) fn publish(mut self) -> Result<PathBuf, Error> {
-        fs::rename(&self.dir, &self.target).map_err(Error::io("renaming", &self.dir))?;
+        self.disk.rename(&self.dir, &self.target).map_err(Error::io("renaming", &self.dir))?;
         self.published = true;
         if let Some(parent) = self.target.parent() {
-            sync_dir(parent).map_err(Error::io("flushing", parent))?;
+            self.disk.sync_dir(parent).map_err(Error::io("flushing", parent))?;
         }
         Ok(self.target.clone())
     }
@@ -322,7 +335,7 @@ impl FinishedBlock {
 impl Drop for FinishedBlock {
     fn drop(&mut self) {
         if !self.published {
-            let _ = fs::remove_dir_all(&self.dir);
+            let _ = self.disk.remove_dir_all(&self.dir);
         }
     }
 }

@@ -313,8 +313,9 @@ pub(crate) fn decode(
             let mut histogram = layout.clone();
             histogram.counter_reset_hint = match (flag, at) {
                 (0b11, _) => CounterResetHint::Gauge,
-                (0b10, 0) => CounterResetHint::Reset,
-                (0b00, 0) => CounterResetHint::Unknown,
+                // What the chunk says of its first sample held for the one that was before it when it was
+                // written; that one may have been deleted since, or another may have come between.
+                (_, 0) => CounterResetHint::Unknown,
                 _ => CounterResetHint::NotReset,
             };
             histogram.sum = sum;
@@ -490,7 +491,7 @@ mod tests {
         let hints: Vec<_> = back.histograms.iter().flatten().map(|h| h.counter_reset_hint).collect();
         assert_eq!(hints[..4].to_vec(), {
             use CounterResetHint::*;
-            [Unknown, NotReset, NotReset, Reset]
+            [Unknown, NotReset, NotReset, Unknown]
         });
         for at in 0..5 {
             let mut one = FloatHistogram::clone(back.histogram(at).unwrap());
@@ -551,7 +552,7 @@ mod tests {
         let last = into.histogram(2).unwrap();
         assert_eq!((last.count, last.zero_count, last.sum), (11.0, 1.0, 2.0));
         assert_eq!(last.positive_buckets, [5.0, 5.0]);
-        assert_eq!(into.histogram(0).unwrap().counter_reset_hint, CounterResetHint::Reset);
+        assert_eq!(into.histogram(0).unwrap().counter_reset_hint, CounterResetHint::Unknown);
         for length in 0..bytes.len() {
             let _ = decode(Encoding::Histogram, &bytes[..length], TimeRange::ALL, &mut Samples::default());
         }

@@ -4,11 +4,17 @@
 //! of single pages and decode outside of them. Locks are taken in this order: writer, index, list of
 //! pages, one page, segments.
 
+mod cardinality;
+mod exemplars;
 mod index;
+mod late;
+mod metadata;
 mod page;
 mod read;
 mod replay;
 pub(crate) mod segments;
+mod side;
+mod staged;
 mod symbols;
 mod truncate;
 
@@ -23,11 +29,18 @@ use model::storage::{Appended, SeriesRef, Ticket, TimeRange, WriteBatch};
 use model::{FloatHistogram, Labels};
 use parking_lot::{Mutex, RwLock};
 
+use crate::budgets::Admission;
 use crate::chunk::histogram::{FloatHistogramAppender, ResetFlag, is_consistent};
 use crate::error::Error;
-use crate::wal::record::{self, LoggedSample};
+use crate::wal::record;
+use crate::wal::samples::{SAMPLES_PER_RECORD, SampleWriter};
+use crate::wal::side::LateFloat;
 use crate::wal::{Wal, WalSync};
+use cardinality::Growth;
+use exemplars::Exemplars;
 use index::Index;
+use late::{Bounds, LateBatch, LateSamples};
+use metadata::MetadataStore;
 use page::{PAGE_SERIES, Page, PageCursor, Pages};
 use segments::Segments;
 
@@ -40,6 +53,9 @@ pub(crate) struct HeadCounters {
     pub(crate) out_of_order: AtomicU64,
     pub(crate) duplicate: AtomicU64,
     pub(crate) too_old: AtomicU64,
+    pub(crate) outside_window: AtomicU64,
+    pub(crate) exemplars: AtomicU64,
+    pub(crate) exemplars_refused: AtomicU64,
     /// Batches and new series that could not be logged.
     pub(crate) refused_writes: AtomicU64,
     pub(crate) series_created: AtomicU64,
@@ -57,7 +73,6 @@ fn add(counter: &AtomicU64, by: u64) {
 /// The head of a store.
 pub(crate) struct Head {
     range_ms: i64,
-    series_max: usize,
     clock: Clock,
     hash_seed: u64,
     index: RwLock<Index>,
@@ -68,10 +83,17 @@ pub(crate) struct Head {
     min_ms: AtomicI64,
     /// Time of the newest sample, `i64::MIN` if there is none.
     max_ms: AtomicI64,
-    /// Samples before this are in blocks; later ones of that time are refused.
+    /// Samples before this are in blocks or about to be; later ones of that time are refused.
     bound_ms: AtomicI64,
+    /// Samples before this are in blocks on disk.
+    in_blocks_ms: AtomicI64,
     /// Deleted spans by series.
     tombstones: RwLock<HashMap<u32, Vec<TimeRange>>>,
+    pub(crate) late: LateSamples,
+    pub(crate) exemplars: Exemplars,
+    pub(crate) metadata: MetadataStore,
+    pub(crate) admission: Admission,
+    growth: Growth,
     pub(crate) counters: HeadCounters,
 }
 
@@ -83,9 +105,12 @@ struct Writer {
     /// Why there is no log.
     closed: bool,
     buffer: Vec<u8>,
-    logged: Vec<LoggedSample>,
+    logged: SampleWriter,
     floats: Vec<PendingFloat>,
     histograms: Vec<PendingHistogram>,
+    late: LateBatch,
+    /// Records of what stands beside the samples.
+    side: Vec<u8>,
 }
 
 /// A float that was accepted but is not in its chunk yet, and what its series' last sample was.
@@ -120,10 +145,10 @@ impl Writer {
 
 impl Head {
     /// An empty head. `spill_dir` exists; closed chunks are kept there, in files without names.
-    pub(crate) fn new(range_ms: i64, series_max: usize, clock: Clock, spill_dir: PathBuf) -> Self {
+    pub(crate) fn new(range_ms: i64, clock: Clock, spill_dir: PathBuf) -> Self {
+        let late = LateSamples::new(Segments::new(spill_dir.clone()));
         Head {
             range_ms,
-            series_max,
             clock,
             // Seeded anew in each process, so that nobody can prepare labels that collide.
             hash_seed: std::hash::RandomState::new().build_hasher().finish(),
@@ -134,7 +159,13 @@ impl Head {
             min_ms: AtomicI64::new(i64::MAX),
             max_ms: AtomicI64::new(i64::MIN),
             bound_ms: AtomicI64::new(i64::MIN),
+            in_blocks_ms: AtomicI64::new(i64::MIN),
             tombstones: RwLock::default(),
+            late,
+            exemplars: Exemplars::default(),
+            metadata: MetadataStore::default(),
+            admission: Admission::default(),
+            growth: Growth::default(),
             counters: HeadCounters::default(),
         }
     }
@@ -203,13 +234,13 @@ impl Head {
         {
             let index = self.index.read();
             let mut fresh: HashMap<u128, u32> = HashMap::new();
+            let mut gate = self.admission.gate(index.len(), |label, group| index.series_with(label, group));
             for &(at, hash) in missing {
                 let labels = &series[at];
                 let known = index.get(hash).or_else(|| fresh.get(&hash).copied());
                 let id = known.or_else(|| {
                     let next = index.next_id().checked_add(new.len() as u32)?;
-                    let room = index.len() + new.len() < self.series_max;
-                    if !room || labels.is_empty() || labels.len() > usize::from(u16::MAX) {
+                    if !gate.admits(labels) {
                         refused += 1;
                         return None;
                     }
@@ -219,6 +250,7 @@ impl Head {
                 });
                 refs[at] = id.map_or(SeriesRef::NONE, |id| SeriesRef(u64::from(id)));
             }
+            gate.finish();
         }
         add(&self.counters.series_refused, refused);
         if new.is_empty() {
@@ -256,9 +288,11 @@ impl Head {
                 return Err(error);
             }
         };
-        let pages = self.pages.read();
         let mut appended = Appended::default();
+        self.take_side(writer, batch, &mut appended);
+        let pages = self.pages.read();
         self.accept(writer, &pages, batch, segment, &mut appended);
+        self.log_side(writer, batch);
         if !writer.buffer.is_empty() {
             let written = match &mut writer.wal {
                 Some(wal) => wal.write(&writer.buffer),
@@ -277,10 +311,14 @@ impl Head {
             appended.ticket = Ticket(wal.sync().written());
         }
         self.store(writer, &pages, batch);
+        self.store_late(writer, batch);
         add(&self.counters.samples, appended.accepted);
         add(&self.counters.out_of_order, appended.out_of_order);
         add(&self.counters.duplicate, appended.duplicate);
         add(&self.counters.too_old, appended.too_old);
+        add(&self.counters.outside_window, appended.outside_window);
+        add(&self.counters.exemplars, appended.exemplars);
+        add(&self.counters.exemplars_refused, appended.exemplars_refused);
         Ok(appended)
     }
 
@@ -294,12 +332,13 @@ impl Head {
         segment: u32,
         appended: &mut Appended,
     ) {
-        let Writer { buffer, logged, floats, histograms, .. } = writer;
+        let Writer { buffer, logged, floats, histograms, late, .. } = writer;
         buffer.clear();
         logged.clear();
         floats.clear();
         histograms.clear();
-        let bound_ms = self.oldest_taken_ms();
+        late.clear();
+        let bounds = self.bounds();
         let mut cursor = PageCursor::new(pages);
         let samples = batch.refs.iter().zip(&batch.timestamps_ms).zip(&batch.values);
         for (at, ((series, &time_ms), value)) in samples.enumerate() {
@@ -309,22 +348,19 @@ impl Head {
                 continue;
             };
             let value = value.to_bits();
-            if time_ms <= record.last_ms || time_ms < bound_ms {
-                if time_ms < bound_ms {
-                    appended.too_old += 1;
-                } else if time_ms < record.last_ms {
-                    // An out-of-order window would take them from here.
-                    appended.out_of_order += 1;
-                } else if !record.last_is_histogram && record.last_value == value {
-                    appended.accepted += 1;
-                } else {
-                    appended.duplicate += 1;
+            if time_ms <= record.last_ms || time_ms < bounds.in_order_ms {
+                let is_last = || !record.last_is_histogram && record.last_value == value;
+                if bounds.takes_late(time_ms, record.last_ms, is_last, appended) {
+                    late.floats.push(LateFloat { id, time_ms, value });
                 }
                 continue;
             }
             record.prefetch();
             let before = if record.wal_segment == segment { record.last_value } else { 0 };
-            logged.push(LoggedSample { id, time_ms, xor: before ^ value });
+            if logged.len() == SAMPLES_PER_RECORD {
+                logged.write(buffer);
+            }
+            logged.push(id, time_ms, before, value);
             floats.push(PendingFloat {
                 id,
                 time_ms,
@@ -337,9 +373,7 @@ impl Head {
             (record.last_ms, record.last_value) = (time_ms, value);
             (record.wal_segment, record.last_is_histogram) = (segment, false);
         }
-        if !logged.is_empty() {
-            record::write_samples(buffer, logged);
-        }
+        logged.write(buffer);
         let mut chunk = Vec::new();
         for (at, (series, time_ms, histogram)) in batch.histograms.iter().enumerate() {
             let (id, time_ms) = (u32::try_from(series.0).unwrap_or(0), *time_ms);
@@ -347,19 +381,13 @@ impl Head {
                 appended.unknown.push((batch.refs.len() + at) as u32);
                 continue;
             };
-            if time_ms <= record.last_ms || time_ms < bound_ms {
+            if time_ms <= record.last_ms || time_ms < bounds.in_order_ms {
                 let is_last = || {
                     record.last_is_histogram
                         && record.histograms.as_ref().is_some_and(|h| h.is_last(histogram))
                 };
-                if time_ms < bound_ms {
-                    appended.too_old += 1;
-                } else if time_ms < record.last_ms {
-                    appended.out_of_order += 1;
-                } else if is_last() {
-                    appended.accepted += 1;
-                } else {
-                    appended.duplicate += 1;
+                if bounds.takes_late(time_ms, record.last_ms, is_last, appended) {
+                    late.histograms.push((id, at));
                 }
                 continue;
             }
@@ -373,20 +401,22 @@ impl Head {
             });
             (record.last_ms, record.last_is_histogram) = (time_ms, true);
         }
-        appended.accepted += (floats.len() + histograms.len()) as u64;
+        appended.late = late.len() as u64;
+        appended.accepted += (floats.len() + histograms.len() + late.len()) as u64;
     }
 
-    /// The time before which a batch's samples are refused: what is in blocks, and what lies more than
-    /// half a range behind the newest sample. So the head spans few ranges whatever is sent. Samples from
-    /// the future do not shut out the present. Prometheus has the same bound.
-    fn oldest_taken_ms(&self) -> i64 {
+    /// The time before which a batch's samples are not taken in order: what is in blocks, and what lies
+    /// more than half a range behind the newest sample. So the head spans few ranges whatever is sent.
+    /// Samples from the future do not shut out the present. Prometheus has the same bound.
+    fn bounds(&self) -> Bounds {
         let bound_ms = self.bound_ms.load(Ordering::Relaxed);
         let newest_ms = self.max_ms.load(Ordering::Acquire);
         if newest_ms == i64::MIN {
-            return bound_ms;
+            return self.late.bounds(None, bound_ms);
         }
         let present_ms = newest_ms.min(self.clock.now_ms());
-        bound_ms.max(present_ms.saturating_sub(self.range_ms / 2))
+        let in_order_ms = bound_ms.max(present_ms.saturating_sub(self.range_ms / 2));
+        self.late.bounds(Some(present_ms), in_order_ms)
     }
 
     /// Puts what was accepted and logged into the chunks.
@@ -419,14 +449,24 @@ impl Head {
         (start_ms <= end_ms).then_some(TimeRange { start_ms, end_ms })
     }
 
+    /// Oldest and newest sample, late ones included.
+    pub(crate) fn whole_range(&self) -> Option<TimeRange> {
+        match (self.time_range(), self.late.time_range()) {
+            (Some(a), Some(b)) => {
+                Some(TimeRange { start_ms: a.start_ms.min(b.start_ms), end_ms: a.end_ms.max(b.end_ms) })
+            }
+            (a, b) => a.or(b),
+        }
+    }
+
     /// How many series there are.
     pub(crate) fn series_count(&self) -> usize {
         self.index.read().len()
     }
 
-    /// Samples before this time are not taken any more.
-    pub(crate) fn bound_ms(&self) -> i64 {
-        self.bound_ms.load(Ordering::Acquire)
+    /// Samples before this time are in blocks on disk.
+    pub(crate) fn in_blocks_ms(&self) -> i64 {
+        self.in_blocks_ms.load(Ordering::Acquire)
     }
 }
 

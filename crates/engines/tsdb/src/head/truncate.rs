@@ -1,7 +1,7 @@
 //! What leaves the head: the range that became a block, deleted spans, and the log before a
 //! checkpoint.
 
-use std::fs::{self, File};
+use std::collections::HashMap;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -11,10 +11,11 @@ use model::storage::TimeRange;
 
 use super::page::{PAGE_SERIES, PageCursor};
 use super::{Head, add};
+use crate::disk::{Disk, FileWriter};
 use crate::error::Error;
-use crate::series::ChunkHandle;
+use crate::series::{ChunkHandle, Found};
 use crate::wal::record::{self, FILE_HEADER, LoggedChunk, LoggedChunks};
-use crate::wal::{checkpoint_path, replay, sync_dir};
+use crate::wal::{checkpoint_path, replay};
 
 impl Head {
     /// The oldest block range of the head, start and end (exclusive), if it is time to make it a
@@ -99,7 +100,8 @@ impl Head {
         let pages = self.pages.read();
         let page = pages.get((id / PAGE_SERIES) as usize)?.as_ref()?.read();
         let record = page.record(id)?;
-        let chunks = self.chunks_of(record, range);
+        let mut chunks = self.chunks_of(record, range);
+        self.late.add_chunks(id, range, &mut chunks);
         if chunks.is_empty() {
             return None;
         }
@@ -107,11 +109,31 @@ impl Head {
         Some((index.labels(page.pairs(record)), chunks, deleted))
     }
 
+    /// What there is of one series in the range, late samples included.
+    pub(crate) fn series_with_late(&self, id: u32, range: TimeRange) -> Option<Found> {
+        let mut chunks = {
+            let pages = self.pages.read();
+            let page = pages.get((id / PAGE_SERIES) as usize)?.as_ref()?.read();
+            self.chunks_of(page.record(id)?, range)
+        };
+        self.late.add_chunks(id, range, &mut chunks);
+        if chunks.is_empty() {
+            return None;
+        }
+        Some(Found { labels: self.labels_of(id)?, chunks, deleted: self.deleted(id) })
+    }
+
+    /// What was deleted of a series.
+    pub(crate) fn deleted(&self, id: u32) -> Vec<TimeRange> {
+        self.tombstones.read().get(&id).cloned().unwrap_or_default()
+    }
+
     /// Drops everything before a time at which a block range begins, and the series that have
     /// nothing left.
     pub(crate) fn truncate(&self, before_ms: i64) {
         let _writer = self.writer.lock();
         self.bound_ms.fetch_max(before_ms, Ordering::AcqRel);
+        self.in_blocks_ms.fetch_max(before_ms, Ordering::AcqRel);
         let mut freed = Vec::new();
         let mut removed = 0;
         let mut min_ms = i64::MAX;
@@ -124,7 +146,8 @@ impl Head {
                     continue;
                 };
                 let mut page = slot.write();
-                removed += page.truncate(before_ms, &mut freed);
+                let first = number as u32 * PAGE_SERIES;
+                removed += page.truncate(before_ms, |slot| self.late.has(first + slot), &mut freed);
                 for (_, record) in page.iter(number as u32) {
                     if let Some(first) = record.chunks.first() {
                         min_ms = min_ms.min(first.min_ms);
@@ -145,7 +168,7 @@ impl Head {
             alive.get(page).is_some_and(|bits| bits[(slot >> 6) as usize] >> (slot & 63) & 1 == 1)
         };
         self.tombstones.write().retain(|&id, deleted| {
-            deleted.retain(|span| span.end_ms >= before_ms);
+            deleted.retain(|span| span.end_ms >= before_ms || self.late.has(id));
             !deleted.is_empty() && is_alive(id)
         });
         if removed == 0 {
@@ -167,7 +190,7 @@ impl Head {
 
     /// Marks samples of the matching series as deleted.
     pub(crate) fn delete(&self, range: TimeRange, matchers: &[model::Matcher]) -> Result<usize, Error> {
-        let Some(own) = self.time_range().filter(|own| own.overlaps(range)) else { return Ok(0) };
+        let Some(own) = self.whole_range().filter(|own| own.overlaps(range)) else { return Ok(0) };
         let ids = self.matching(matchers)?;
         let mut writer = self.writer.lock();
         let wal = writer.wal()?;
@@ -181,7 +204,8 @@ impl Head {
             for id in ids {
                 // Samples that come later are not deleted: a span ends with what the series has now.
                 let Some(record) = cursor.record(id) else { continue };
-                let span = TimeRange { start_ms, end_ms: range.end_ms.min(record.last_ms) };
+                let last_ms = record.last_ms.max(self.late.last_ms(id).unwrap_or(i64::MIN));
+                let span = TimeRange { start_ms, end_ms: range.end_ms.min(last_ms) };
                 if span.start_ms <= span.end_ms {
                     record::write_tombstone(&mut buffer, id, span.start_ms, span.end_ms);
                     deleted.push((id, span));
@@ -205,10 +229,37 @@ impl Head {
         Ok(deleted.len())
     }
 
+    /// Marks spans of series as deleted, durably.
+    pub(crate) fn delete_spans(&self, spans: HashMap<u32, Vec<TimeRange>>) -> Result<(), Error> {
+        if spans.is_empty() {
+            return Ok(());
+        }
+        let mut writer = self.writer.lock();
+        let wal = writer.wal()?;
+        wal.prepare()?;
+        let mut buffer = Vec::new();
+        for (&id, spans) in &spans {
+            for span in spans {
+                record::write_tombstone(&mut buffer, id, span.start_ms, span.end_ms);
+            }
+        }
+        let ticket = wal.write(&buffer)?;
+        let sync = wal.sync();
+        let mut tombstones = self.tombstones.write();
+        for (id, spans) in spans {
+            let all = tombstones.entry(id).or_default();
+            all.extend(spans);
+            crate::block::tombstones::normalize(all);
+        }
+        drop(tombstones);
+        drop(writer);
+        sync.wait(ticket)
+    }
+
     /// Writes what the head holds as a checkpoint and deletes the log before it. Writers go on
     /// meanwhile: what they write is in the segment after the checkpoint too.
     pub(crate) fn checkpoint(&self, dir: &Path) -> Result<(), Error> {
-        let (segment, sync, written) = {
+        let (disk, segment, sync, written) = {
             let mut writer = self.writer.lock();
             let wal = writer.wal()?;
             // Also cuts off what a failed write may have left at the end of the segment.
@@ -216,18 +267,18 @@ impl Head {
             let segment = wal.rotate()?;
             let sync = wal.sync();
             let written = sync.written();
-            (segment, sync, written)
+            (wal.disk(), segment, sync, written)
         };
         let temporary = dir.join(format!("checkpoint.{segment:08}.tmp"));
-        let size = self.write_checkpoint(&temporary).inspect_err(|_| {
-            let _ = fs::remove_file(&temporary);
+        let size = self.write_checkpoint(&*disk, &temporary).inspect_err(|_| {
+            let _ = disk.remove_file(&temporary);
         })?;
         let path = checkpoint_path(dir, segment);
-        fs::rename(&temporary, &path).map_err(Error::io("renaming", &temporary))?;
-        sync_dir(dir).map_err(Error::io("flushing", dir))?;
+        disk.rename(&temporary, &path).map_err(Error::io("renaming", &temporary))?;
+        disk.sync_dir(dir).map_err(Error::io("flushing", dir))?;
         sync.stands_for(written);
         for rubbish in replay::list(dir)?.rubbish {
-            fs::remove_file(&rubbish).map_err(Error::io("deleting", &rubbish))?;
+            disk.remove_file(&rubbish).map_err(Error::io("deleting", &rubbish))?;
         }
         if let Ok(wal) = self.writer.lock().wal() {
             wal.truncated(segment, size);
@@ -235,12 +286,13 @@ impl Head {
         Ok(())
     }
 
-    fn write_checkpoint(&self, path: &Path) -> Result<u64, Error> {
-        let file = File::create(path).map_err(Error::io("creating", path))?;
+    fn write_checkpoint(&self, disk: &dyn Disk, path: &Path) -> Result<u64, Error> {
+        let file = FileWriter::create(disk, path).map_err(Error::io("creating", path))?;
         let mut file = BufWriter::with_capacity(1 << 20, file);
         let mut size = FILE_HEADER.len() as u64;
         let mut buffer = FILE_HEADER.to_vec();
-        record::write_bound(&mut buffer, self.bound_ms(), "");
+        // Not what is refused by now: cutting it may have failed.
+        record::write_bound(&mut buffer, self.in_blocks_ms(), "");
         for number in 0..self.pages.read().len() as u32 {
             self.log_page(number, &mut buffer);
             file.write_all(&buffer).map_err(Error::io("writing", path))?;
@@ -253,8 +305,12 @@ impl Head {
             }
         }
         file.write_all(&buffer).map_err(Error::io("writing", path))?;
+        self.log_exemplars_and_metadata(|buffer| {
+            size += buffer.len() as u64;
+            file.write_all(buffer).map_err(Error::io("writing", path))
+        })?;
         let file = file.into_inner().map_err(|e| Error::io("writing", path)(e.into_error()))?;
-        file.sync_all().map_err(Error::io("flushing", path))?;
+        file.sync().map_err(Error::io("flushing", path))?;
         Ok(size)
     }
 
@@ -289,7 +345,8 @@ impl Head {
                     bytes,
                 })
                 .collect();
-            let open = series.open_chunk_bytes();
+            let mut open = Vec::new();
+            series.copy_open_chunk(&mut open);
             if series.has_open() {
                 chunks.push(LoggedChunk {
                     encoding: series.open_encoding(),
@@ -303,5 +360,6 @@ impl Head {
                 record::write_chunks(buffer, &LoggedChunks { id, last_ms, last_value, chunks });
             }
         }
+        self.log_late(page.iter(number).map(|(id, _)| id), buffer);
     }
 }

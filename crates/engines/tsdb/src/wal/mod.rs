@@ -5,9 +5,10 @@
 //! stands for all segments below n. Values are logged as differences within one segment, so each
 //! segment can be read by itself once the series are known.
 
-mod file;
 pub(crate) mod record;
 pub(crate) mod replay;
+pub(crate) mod samples;
+pub(crate) mod side;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,9 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 
-pub(crate) use file::sync_dir;
-pub use file::{DiskFiles, LogFile, LogFiles};
-
+use crate::disk::{Disk, DiskFile};
 use crate::error::{Error, is_disk_full};
 use record::FILE_HEADER;
 
@@ -28,11 +27,11 @@ pub(crate) const WAL_DIR: &str = "wal-segments";
 /// The writing end of the log. One writer at a time.
 pub(crate) struct Wal {
     dir: PathBuf,
-    files: Arc<dyn LogFiles>,
+    disk: Arc<dyn Disk>,
     segment_size_bytes: u64,
     /// Number of the open segment.
     segment: u32,
-    file: Option<Arc<dyn LogFile>>,
+    file: Option<Arc<dyn DiskFile>>,
     /// Length of the open segment up to the last whole record.
     length: u64,
     /// Whether bytes of a failed write may lie behind `length`.
@@ -46,7 +45,7 @@ impl Wal {
     /// A log that goes on behind segment `last` (0 for none). Nothing is written yet.
     pub(crate) fn new(
         dir: PathBuf,
-        files: Arc<dyn LogFiles>,
+        disk: Arc<dyn Disk>,
         segment_size_bytes: u64,
         last: u32,
         closed_bytes: u64,
@@ -54,7 +53,7 @@ impl Wal {
         let sync = Arc::new(WalSync::default());
         Wal {
             dir,
-            files,
+            disk,
             segment_size_bytes,
             segment: last,
             file: None,
@@ -63,6 +62,23 @@ impl Wal {
             sync,
             closed_bytes,
         }
+    }
+
+    /// Where the log is written.
+    pub(crate) fn disk(&self) -> Arc<dyn Disk> {
+        self.disk.clone()
+    }
+
+    /// Takes over segments that an earlier process wrote, oldest first: it may have died before it flushed
+    /// them, and what is written from now on refers to what is in them.
+    pub(crate) fn inherit(&self, segments: &[u32]) -> Result<(), Error> {
+        for &number in segments {
+            let path = segment_path(&self.dir, number);
+            self.sync.begin_file(self.disk.open(&path).map_err(Error::io("opening", &path))?);
+        }
+        // So that there is something to wait for, even for who writes only what is there already.
+        self.sync.written.fetch_add(u64::from(!segments.is_empty()), Ordering::AcqRel);
+        Ok(())
     }
 
     /// What waiters share.
@@ -86,7 +102,8 @@ impl Wal {
     /// Begins a new segment and gives its number.
     pub(crate) fn rotate(&mut self) -> Result<u32, Error> {
         let path = segment_path(&self.dir, self.segment + 1);
-        let opened = self.files.create(&path).and_then(|file| {
+        let opened = self.disk.create(&path).and_then(|file| {
+            self.disk.sync_dir(&self.dir)?;
             file.write_at(FILE_HEADER, 0)?;
             Ok(file)
         });
@@ -159,11 +176,11 @@ struct SyncState {
     lost: Option<(u64, u64)>,
     running: bool,
     /// Files with bytes that may not be on disk; the last is the one being written.
-    files: Vec<Arc<dyn LogFile>>,
+    files: Vec<Arc<dyn DiskFile>>,
 }
 
 impl WalSync {
-    fn begin_file(&self, file: Arc<dyn LogFile>) {
+    fn begin_file(&self, file: Arc<dyn DiskFile>) {
         self.state.lock().files.push(file);
     }
 

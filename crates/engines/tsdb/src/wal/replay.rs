@@ -1,11 +1,12 @@
 //! Reading the log when the store opens: record by record, in bounded memory.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::fs::{self, File};
+use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::record::{self, FILE_HEADER, FRAME_BYTES, LoggedSample, RECORD_MAX_BYTES, Replay};
-use super::{checkpoint_path, segment_path, sync_dir};
+use super::record::{self, FILE_HEADER, FILE_HEADER_1, FRAME_BYTES, LoggedSample, RECORD_MAX_BYTES, Replay};
+use super::{checkpoint_path, segment_path};
+use crate::disk::{Disk, FileWriter};
 use crate::error::Error;
 
 /// The files of a log, in the order in which they are read.
@@ -69,7 +70,7 @@ pub(crate) fn list(dir: &Path) -> Result<LogListing, Error> {
 
 /// Reads one file. Damage is put right: the file is cut behind its last whole record; what is cut
 /// off is kept beside it unless it is the torn end of an append.
-pub(crate) fn read_file(path: &Path, into: &mut dyn Replay) -> Result<FileReplay, Error> {
+pub(crate) fn read_file(disk: &dyn Disk, path: &Path, into: &mut dyn Replay) -> Result<FileReplay, Error> {
     let file = File::open(path).map_err(Error::io("opening", path))?;
     let size = file.metadata().map_err(Error::io("reading", path))?.len();
     let mut reader = BufReader::with_capacity(1 << 20, file);
@@ -78,13 +79,14 @@ pub(crate) fn read_file(path: &Path, into: &mut dyn Replay) -> Result<FileReplay
     let mut torn = size < header.len() as u64;
     if !torn {
         reader.read_exact(&mut header).map_err(Error::io("reading", path))?;
-        if header == *FILE_HEADER {
+        if header == *FILE_HEADER || header == *FILE_HEADER_1 {
             at = header.len() as u64;
         } else {
             // A crash between making a file and writing it leaves zeros.
             torn = header == [0; FILE_HEADER.len()];
         }
     }
+    into.begin_file();
     let mut body = Vec::new();
     let mut samples: Vec<LoggedSample> = Vec::new();
     while at >= FILE_HEADER.len() as u64 && at < size {
@@ -118,9 +120,10 @@ pub(crate) fn read_file(path: &Path, into: &mut dyn Replay) -> Result<FileReplay
             Err(error) => return Err(error),
         }
     }
+    into.end_file()?;
     let mut replay = FileReplay { good_bytes: at, damage: None };
     if at < size || size < FILE_HEADER.len() as u64 {
-        replay.damage = Some(repair(path, at, size, torn)?);
+        replay.damage = Some(repair(disk, path, at, size, torn)?);
     }
     Ok(replay)
 }
@@ -136,33 +139,33 @@ fn rest_is_zero(reader: &mut impl Read, path: &Path) -> Result<bool, Error> {
     }
 }
 
-fn repair(path: &Path, at: u64, size: u64, torn: bool) -> Result<WalDamage, Error> {
+fn repair(disk: &dyn Disk, path: &Path, at: u64, size: u64, torn: bool) -> Result<WalDamage, Error> {
     let mut damage =
         WalDamage { path: path.to_path_buf(), offset: at, lost_bytes: size - at, set_aside: None };
     if !torn {
         let kept = path.with_extension(format!("{at}.corrupt"));
-        if let Err(error) = copy_from(path, at, &kept) {
+        if let Err(error) = copy_from(disk, path, at, &kept) {
             // A full disk must not keep the store from opening. The file stays as it is; nothing is
             // appended to it, so the next start finds the same.
             tracing::warn!(%error, "the damaged part of the write-ahead log cannot be set aside");
-            let _ = fs::remove_file(&kept);
+            let _ = disk.remove_file(&kept);
             return Ok(damage);
         }
         damage.set_aside = Some(kept);
     }
-    let file = OpenOptions::new().write(true).open(path).map_err(Error::io("opening", path))?;
-    file.set_len(at).map_err(Error::io("cutting", path))?;
-    file.sync_all().map_err(Error::io("cutting", path))?;
+    let file = disk.open(path).map_err(Error::io("opening", path))?;
+    file.truncate(at).map_err(Error::io("cutting", path))?;
+    file.sync().map_err(Error::io("cutting", path))?;
     if let Some(dir) = path.parent() {
-        sync_dir(dir).map_err(Error::io("flushing", dir))?;
+        disk.sync_dir(dir).map_err(Error::io("flushing", dir))?;
     }
     Ok(damage)
 }
 
-fn copy_from(path: &Path, at: u64, to: &Path) -> std::io::Result<()> {
+fn copy_from(disk: &dyn Disk, path: &Path, at: u64, to: &Path) -> std::io::Result<()> {
     let mut from = File::open(path)?;
     from.seek(SeekFrom::Start(at))?;
-    let mut to = File::create(to)?;
+    let mut to = BufWriter::with_capacity(1 << 18, FileWriter::create(disk, to)?);
     std::io::copy(&mut from, &mut to)?;
-    to.sync_all()
+    to.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync()
 }

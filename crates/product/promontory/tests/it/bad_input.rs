@@ -134,13 +134,6 @@ fn values_of_flags_that_make_no_sense_are_refused_with_the_flag() {
         (&["--retention.size", "much"], &["--retention.size: ", "much"]),
         (&["--webhook-url", "localhost/x"], &["--webhook-url: expected a URL", "\"localhost/x\""]),
         (&["prometheus", "--query.timeout=x"], &["--query.timeout: ", "\"x\""]),
-        (
-            &["prometheus", "--enable-feature=native-histogramms"],
-            &[
-                "--enable-feature: \"native-histogramms\" has no meaning here",
-                "promql-experimental-functions",
-            ],
-        ),
     ] {
         let line = refused(dir.path(), args);
         for text in says {

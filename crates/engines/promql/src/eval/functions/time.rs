@@ -36,27 +36,41 @@ fn days_in(year: i64, month: i64) -> i64 {
     }
 }
 
+/// Go's calendar begins here, in seconds before the epoch; what is earlier comes out 2^64 s later.
+const CALENDAR_START: i128 = -9_223_372_028_741_760_000;
+
+/// Whole seconds since the epoch as Go sees them: a number that no `int64` holds, NaN too, becomes the
+/// least one.
+fn seconds(value: f64) -> i128 {
+    let whole = if value >= -(2f64.powi(63)) && value < 2f64.powi(63) { value as i64 } else { i64::MIN };
+    let seconds = i128::from(whole);
+    if seconds < CALENDAR_START { seconds + (1 << 64) } else { seconds }
+}
+
 /// The function of this name that maps seconds since the epoch to a part of the date.
-pub(crate) fn part(name: &str) -> Option<fn(i64) -> f64> {
-    fn date(seconds: i64) -> Date {
-        date_of_days(seconds.div_euclid(86_400))
+pub(crate) fn part(name: &str) -> Option<fn(f64) -> f64> {
+    fn days(value: f64) -> i64 {
+        seconds(value).div_euclid(86_400) as i64
+    }
+    fn date(value: f64) -> Date {
+        date_of_days(days(value))
     }
     Some(match name {
-        "minute" => |s| (s.rem_euclid(3_600) / 60) as f64,
-        "hour" => |s| (s.rem_euclid(86_400) / 3_600) as f64,
+        "minute" => |v| (seconds(v).rem_euclid(3_600) / 60) as f64,
+        "hour" => |v| (seconds(v).rem_euclid(86_400) / 3_600) as f64,
         // The epoch was a Thursday.
-        "day_of_week" => |s| (s.div_euclid(86_400) + 4).rem_euclid(7) as f64,
-        "day_of_month" => |s| date(s).day as f64,
-        "day_of_year" => |s| {
-            let date = date(s);
+        "day_of_week" => |v| (days(v) + 4).rem_euclid(7) as f64,
+        "day_of_month" => |v| date(v).day as f64,
+        "day_of_year" => |v| {
+            let date = date(v);
             ((1..date.month).map(|month| days_in(date.year, month)).sum::<i64>() + date.day) as f64
         },
-        "days_in_month" => |s| {
-            let date = date(s);
+        "days_in_month" => |v| {
+            let date = date(v);
             days_in(date.year, date.month) as f64
         },
-        "month" => |s| date(s).month as f64,
-        "year" => |s| date(s).year as f64,
+        "month" => |v| date(v).month as f64,
+        "year" => |v| date(v).year as f64,
         _ => return None,
     })
 }
@@ -83,8 +97,17 @@ mod tests {
             assert_eq!(rfc3339(seconds), text);
         }
         let part = |name, seconds| part(name).map(|f| f(seconds));
-        assert_eq!(part("day_of_year", 951_782_400), Some(60.0));
-        assert_eq!(part("days_in_month", 951_782_400), Some(29.0));
-        assert_eq!(part("day_of_week", 0), Some(4.0));
+        assert_eq!(part("day_of_year", 951_782_400.0), Some(60.0));
+        assert_eq!(part("days_in_month", 951_782_400.0), Some(29.0));
+        assert_eq!(part("day_of_week", 0.0), Some(4.0));
+    }
+
+    #[test]
+    fn what_is_no_time_is_the_date_that_prometheus_gives() {
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1e19] {
+            let parts = ["year", "month", "day_of_month", "hour", "minute", "day_of_week", "day_of_year"];
+            let parts = parts.map(|name| part(name).map_or(-1.0, |f| f(value)));
+            assert_eq!(parts, [292_277_026_596.0, 12.0, 4.0, 15.0, 30.0, 0.0, 339.0], "{value}");
+        }
     }
 }

@@ -1,0 +1,91 @@
+//! The names that `--enable-feature` takes: all of Prometheus's, each with what it does here.
+
+use roles::Settings;
+
+/// What a feature's name does.
+enum Effect {
+    /// It switches something on.
+    Switch(fn(&mut Settings)),
+    /// It is so without the name; the text says how.
+    Always(&'static str),
+    /// Nothing acts on it; the text says what is missed.
+    Absent(&'static str),
+}
+
+use Effect::{Absent, Always, Switch};
+
+/// All features of Prometheus 3.14, sorted by name.
+const FEATURES: [(&str, Effect); 26] = [
+    ("auto-reload-config", Absent("send SIGHUP or POST /-/reload after a change")),
+    ("concurrent-rule-eval", Absent("the rules of a group are evaluated one after another")),
+    ("created-timestamp-zero-ingestion", Absent("no zero is written at the start of a counter")),
+    ("delayed-compaction", Absent("blocks are cut as soon as they are due")),
+    ("exemplar-storage", Absent("exemplars are not kept")),
+    ("extra-scrape-metrics", Absent("set extra_scrape_metrics in the configuration instead")),
+    ("fast-startup", Always("queries are answered while the log is read")),
+    ("memory-snapshot-on-shutdown", Always("the log is read in far less time than it took to write")),
+    ("metadata-wal-records", Absent("metadata of metrics is kept in memory")),
+    ("native-histograms", Always("native histograms are always taken")),
+    ("old-ui", Absent("there is one page")),
+    ("ooo-native-histograms", Always("native histograms are always taken")),
+    ("otlp-deltatocumulative", Absent("OTLP is not taken")),
+    ("otlp-native-delta-ingestion", Absent("OTLP is not taken")),
+    ("promql-binop-fill-modifiers", Switch(|settings| settings.features.fill_modifiers = true)),
+    ("promql-delayed-name-removal", Switch(|settings| settings.delayed_name_removal = true)),
+    ("promql-duration-expr", Switch(|settings| settings.features.duration_expressions = true)),
+    ("promql-experimental-functions", Switch(|settings| settings.features.experimental_functions = true)),
+    ("promql-extended-range-selectors", Switch(|settings| settings.features.extended_range_selectors = true)),
+    ("promql-per-step-stats", Always("stats=all counts samples of each step")),
+    ("st-storage", Absent("start timestamps are not kept")),
+    ("st-synthesis", Absent("start timestamps are not kept")),
+    ("type-and-unit-labels", Switch(|settings| settings.type_and_unit_labels = true)),
+    ("use-start-timestamps", Switch(|settings| settings.use_start_timestamps = true)),
+    ("use-uncached-io", Absent("blocks are written through the page cache")),
+    ("xor2-encoding", Absent("chunks are written in XOR encoding")),
+];
+
+/// Switches on what the names say. A name that nobody knows does not keep a server from starting,
+/// since Prometheus goes on after it too; it is named among the notes of the start.
+pub(crate) fn enable(names: &[String], settings: &mut Settings) {
+    for name in names.iter().filter(|name| !name.is_empty()) {
+        let found =
+            FEATURES.binary_search_by(|(known, _)| (*known).cmp(name)).ok().and_then(|at| FEATURES.get(at));
+        match found.map(|(_, effect)| effect) {
+            Some(Switch(switch)) => switch(settings),
+            Some(Always(how)) => settings.notes.push(format!("--enable-feature={name} is not needed: {how}")),
+            Some(Absent(what)) => {
+                settings.notes.push(format!("--enable-feature={name} is not acted on: {what}"));
+            }
+            None => settings.notes.push(format!("--enable-feature={name}: there is no such feature")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use roles::Mode;
+
+    use super::*;
+
+    #[test]
+    fn every_feature_switches_something_or_says_why_not() {
+        assert!(FEATURES.is_sorted_by(|(a, _), (b, _)| a < b));
+        for (name, effect) in &FEATURES {
+            let mut settings = Settings::new(Mode::Prometheus);
+            // Prometheus 3.14 has these on from the start; the switch must turn them on all the same.
+            settings.features.duration_expressions = false;
+            let before = format!("{settings:?}");
+            enable(&[(*name).to_string()], &mut settings);
+            assert_ne!(format!("{settings:?}"), before, "{name}");
+            assert_eq!(settings.notes.is_empty(), matches!(effect, Switch(_)), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_feature_is_named_and_the_others_act() {
+        let mut settings = Settings::new(Mode::Prometheus);
+        enable(&["native-histogramms".into(), "promql-binop-fill-modifiers".into()], &mut settings);
+        assert_eq!(settings.notes, ["--enable-feature=native-histogramms: there is no such feature"]);
+        assert!(settings.features.fill_modifiers);
+    }
+}
