@@ -1,6 +1,6 @@
 //! Asking: Prometheus's HTTP API over the store, and what it shows of the other roles.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -67,6 +67,7 @@ pub(crate) fn router(
 /// What the API shows of scraping.
 pub(crate) struct ScrapedTargets {
     pub(crate) scraper: scrape::Handle,
+    pub(crate) db: Arc<Db>,
     pub(crate) external_url: String,
     pub(crate) listening: SocketAddr,
     pub(crate) shown: Arc<ArcSwap<Shown>>,
@@ -139,6 +140,14 @@ impl Targets for ScrapedTargets {
                 }
             }
         }
+        // What was pushed has no target.
+        let scraped: HashSet<&str> = found.iter().map(|entry| entry.metric.as_str()).collect();
+        let pushed =
+            self.db.metadata(metric).into_iter().filter(|(metric, _)| !scraped.contains(metric.as_str()));
+        let pushed: Vec<_> = pushed
+            .map(|(metric, metadata)| MetricMetadata { target: Labels::empty(), metric, metadata })
+            .collect();
+        found.extend(pushed);
         found
     }
 

@@ -23,6 +23,7 @@ use crate::prometheus_file::PrometheusFile;
 use crate::serve::{self, Command};
 use crate::settings::{Mode, Settings};
 use crate::store::{self, Store};
+use crate::store_settings::StoreSettings;
 
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 512;
@@ -91,6 +92,11 @@ impl Loaded {
         }
     }
 
+    /// What the store is told.
+    fn store_settings(&self, settings: &Settings) -> StoreSettings {
+        settings.store.clone().with_prometheus(self.prometheus.as_ref().map(|file| &file.storage))
+    }
+
     fn yaml(&self) -> String {
         self.prometheus.as_ref().map(PrometheusFile::render).unwrap_or_default()
     }
@@ -125,7 +131,7 @@ async fn start(mut settings: Settings) -> Result<(), StartError> {
     let server =
         Server::bind(&ServerConfig { listen: settings.listen, connections_max: CONNECTIONS_MAX }).await?;
     let listening = server.local_addr();
-    let store = store::open(&settings, &clock)?;
+    let store = store::open(&settings, &loaded.store_settings(&settings), &clock)?;
     let (stop, stopped) = watch::channel(false);
     let (commands, asked) = mpsc::channel(4);
     let running = Running::start(settings, &loaded, store, listening, clock)?;
@@ -258,6 +264,7 @@ impl Running {
         let sources = Sources {
             targets: Arc::new(ScrapedTargets {
                 scraper: self.collect.scraper.clone(),
+                db: self.store.db.clone(),
                 external_url: self.external_url.clone(),
                 listening: self.listening,
                 shown: self.shown.clone(),
@@ -302,6 +309,7 @@ impl Running {
     }
 
     async fn apply(&self, loaded: &Loaded) {
+        self.store.configure(loaded.store_settings(&self.settings));
         self.collect.apply(&self.settings, loaded);
         self.alert.apply(&self.settings, loaded, &self.external_url).await;
     }

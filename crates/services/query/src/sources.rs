@@ -144,6 +144,9 @@ pub struct LabelView {
     pub series: u64,
     /// Bytes of its values over these series.
     pub bytes: u64,
+    /// How many series there would be without it, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series_without: Option<u64>,
     /// Values with most series.
     pub top: Vec<CountView>,
 }
