@@ -38,7 +38,6 @@ const NOT_ACTED_ON: &[&[&str]] = &[
     &["runtime", "gogc"],
     &["storage", "tsdb", "out_of_order_time_window"],
     &["storage", "tsdb", "stale_series_compaction_threshold"],
-    &["storage", "tsdb", "retention", "percentage"],
     &["storage", "exemplars"],
     &["tracing"],
     &["remote_write"],
