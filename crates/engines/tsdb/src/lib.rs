@@ -6,6 +6,7 @@
 
 mod backfill;
 mod block;
+mod budgets;
 mod chunk;
 mod compact;
 mod db;
@@ -18,6 +19,7 @@ mod mapping;
 mod options;
 mod plan;
 mod postings;
+mod prefetch;
 mod selection;
 mod series;
 mod stats;
@@ -26,6 +28,7 @@ mod testing;
 mod wal;
 
 pub use backfill::Backfill;
+pub use budgets::{Budgets, OTHER_GROUPS, Refusal, RefusedSeries};
 pub use chunk::{Chunk, Encoding, encode as encode_chunks};
 pub use db::{Db, MaintenanceReport, Opened, Replayed};
 pub use disk::{Disk, DiskFile, OsDisk};
@@ -33,5 +36,7 @@ pub use error::Error;
 pub use foreign::TakenOver;
 pub use inspect::{BlockAnalysis, analyze_block, list_blocks};
 pub use options::{BLOCK_MAX_MS, BLOCK_RANGE_MS, EXEMPLARS_MAX_DEFAULT, Options, Retention, RetentionRule};
-pub use stats::{BlockStats, Cardinality, Stats};
+pub use stats::{
+    BlockStats, Cardinality, GroupStats, GrowthPoint, LabelCardinality, SelectionCardinality, Stats,
+};
 pub use wal::replay::WalDamage;
