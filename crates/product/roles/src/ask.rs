@@ -278,8 +278,10 @@ impl Status for ProcessStatus {
         let shown = self.shown.load();
         let threads = std::fs::read_dir("/proc/self/task").map_or(0, |entries| entries.count() as u64);
         let mut retention: Vec<String> = Vec::new();
-        retention.extend(self.settings.retention_time_ms.map(units::format_duration_ms));
-        retention.extend(self.settings.retention_size_bytes.map(|bytes| format!("{bytes}B")));
+        let limits = self.db.retention();
+        retention.extend(limits.time_ms.map(units::format_duration_ms));
+        retention.extend(limits.size_bytes.map(|bytes| format!("{bytes}B")));
+        retention.extend(limits.disk_percent.map(|share| format!("{share}%")));
         RuntimeView {
             start_time: self.started_ms,
             cwd: std::env::current_dir().map(|path| path.display().to_string()).unwrap_or_default(),

@@ -10,6 +10,7 @@ pub mod check;
 mod collect;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod directory;
 mod forward;
 pub mod prometheus_file;
 mod run;

@@ -314,7 +314,14 @@ impl Status for World {
         jobs.retain(|job| wanted(&job.job));
         jobs.truncate(limit);
         let top = vec![CountView { name: "up".into(), value: 2 }];
-        let labels = vec![LabelView { name: "__name__".into(), values: 5, series: 8, bytes: 120, series_without: None, top }];
+        let labels = vec![LabelView {
+            name: "__name__".into(),
+            values: 5,
+            series: 8,
+            bytes: 120,
+            series_without: None,
+            top,
+        }];
         Ok(CardinalityView { series: jobs.iter().map(|job| job.series).sum(), jobs, labels })
     }
 }
