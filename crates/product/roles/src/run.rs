@@ -51,7 +51,7 @@ pub enum StartError {
 /// The configuration files as they were read.
 pub(crate) struct Loaded {
     pub(crate) prometheus: Option<PrometheusFile>,
-    /// Our own file; only its retention changes without a restart.
+    /// Our own file; only its retention, window and budgets change without a restart.
     own: Option<Settings>,
     pub(crate) rules: Vec<GroupSpec>,
     pub(crate) alerting: alerting::Config,
