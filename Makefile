@@ -35,8 +35,9 @@ check: ## compiles everything without building it
 conformance: ## the scoreboard against upstream's test data
 	cargo xtask conformance
 
-bench: ## measures the engines
-	cargo bench --workspace
+bench: ## measures Promontory and the peers that are installed, in one run (ARGS=--quick, --only ROW, …)
+	cargo build --release --locked --package promontory --package bench
+	@exec $${CARGO_TARGET_DIR:-target}/release/bench --promontory $${CARGO_TARGET_DIR:-target}/release/promontory $(ARGS)
 
 clean: ## removes what was built
 	cargo clean

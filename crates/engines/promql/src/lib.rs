@@ -13,7 +13,7 @@ mod print;
 
 pub use ast::Expr;
 pub use eval::{
-    Cancel, Engine, EngineOptions, MatrixSeries, QueryError, QueryLimits, QueryResult, QueryStats,
+    Cancel, Engine, EngineOptions, MatrixSeries, Progress, QueryError, QueryLimits, QueryResult, QueryStats,
     SampleValue, Value, VectorSample,
 };
 pub use parse::{

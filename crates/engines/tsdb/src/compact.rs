@@ -1,6 +1,7 @@
 //! Writes blocks from the head or from other blocks: series merged in order of their labels, one at
 //! a time, chunks copied as they are unless they overlap or hold deleted samples.
 
+use std::collections::BTreeSet;
 use std::iter::Peekable;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +9,8 @@ use std::sync::Arc;
 use model::storage::TimeRange;
 use model::{Labels, Samples};
 
-use crate::block::meta::Meta;
+use crate::block::Block;
+use crate::block::meta::{Meta, MetaCompaction, MetaParent, new_ulid};
 use crate::block::writer::{BlockWriter, ChunkOut, FinishedBlock};
 use crate::chunk::{self, Chunk};
 use crate::disk::Disk;
@@ -50,6 +52,81 @@ pub(crate) fn write_block(
         return Ok(None);
     }
     writer.finish(meta).map(Some)
+}
+
+/// Merges blocks that overlap or follow each other into one in the folder `parent`, or writes one
+/// anew without its deleted samples. `None` if no sample is left. The parts stay where they are.
+pub(crate) fn merge_blocks(
+    disk: &Arc<dyn Disk>,
+    parent: &Path,
+    parts: &[Arc<Block>],
+    now_ms: i64,
+) -> Result<Option<Block>, Error> {
+    rewrite(disk, parent, parts, now_ms, &|found| found)
+}
+
+/// Writes a block anew without the samples of each series before the time that is given for it. `None`
+/// if no sample is left. The old one stays where it is.
+pub(crate) fn trim_block(
+    disk: &Arc<dyn Disk>,
+    parent: &Path,
+    block: &Arc<Block>,
+    before_ms: &dyn Fn(&Labels) -> i64,
+    now_ms: i64,
+) -> Result<Option<Block>, Error> {
+    rewrite(disk, parent, std::slice::from_ref(block), now_ms, &|mut found| {
+        let before_ms = before_ms(&found.labels);
+        if before_ms > i64::MIN {
+            found.chunks.retain(|chunk| chunk.max_ms >= before_ms);
+            found.deleted.push(TimeRange { start_ms: i64::MIN, end_ms: before_ms - 1 });
+        }
+        found
+    })
+}
+
+fn rewrite(
+    disk: &Arc<dyn Disk>,
+    parent: &Path,
+    parts: &[Arc<Block>],
+    now_ms: i64,
+    change: &dyn Fn(Found) -> Found,
+) -> Result<Option<Block>, Error> {
+    let metas = || parts.iter().map(|block| block.meta());
+    let mut sources: Vec<String> = metas().flat_map(|m| m.compaction.sources.clone()).collect();
+    sources.sort();
+    sources.dedup();
+    let level = metas().map(|m| m.compaction.level).max().unwrap_or(0) + u32::from(parts.len() > 1);
+    let meta = Meta {
+        ulid: new_ulid(now_ms),
+        min_time: metas().map(|m| m.min_time).min().unwrap_or(0),
+        max_time: metas().map(|m| m.max_time).max().unwrap_or(0),
+        compaction: MetaCompaction {
+            level,
+            sources,
+            parents: metas()
+                .map(|m| MetaParent { ulid: m.ulid.clone(), min_time: m.min_time, max_time: m.max_time })
+                .collect(),
+            ..Default::default()
+        },
+        version: 1,
+        others: parts.first().map(|b| b.meta().others.clone()).unwrap_or_default(),
+        ..Meta::default()
+    };
+    let mut symbols = BTreeSet::new();
+    let mut series: Vec<Source<'_>> = Vec::new();
+    for block in parts {
+        for symbol in block.symbols() {
+            if !symbols.contains(symbol) {
+                symbols.insert(symbol.to_string());
+            }
+        }
+        series.push(Box::new(block.scan()?.map(|found| found.map(change))));
+    }
+    let symbols = symbols.into_iter().collect();
+    match write_block(disk, parent, meta, symbols, series)? {
+        Some(finished) => Ok(Some(Block::open(&finished.publish()?)?)),
+        None => Ok(None),
+    }
 }
 
 fn next_series(sources: &mut [Peekable<Source<'_>>]) -> Result<Option<(Labels, Vec<Found>)>, Error> {

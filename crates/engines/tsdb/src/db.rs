@@ -1,39 +1,33 @@
 //! The store: a head, blocks, and what keeps them in order.
 
+mod admin;
 mod late;
+mod maintenance;
+mod retention;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::storage::{
-    Appended, MetricReader, MetricWriter, Series, SeriesRef, StorageError, Ticket, TimeRange, WriteBatch,
-};
+use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, Ticket, TimeRange, WriteBatch};
 use model::{Exemplar, Labels, Matcher, Metadata};
 use parking_lot::{Mutex, RwLock};
 
-use crate::block::meta::{Meta, MetaCompaction, MetaParent, is_ulid, new_ulid};
+use crate::block::meta::is_ulid;
 use crate::block::{self, Block, TMP_FOR_CREATION, TMP_FOR_DELETION};
-use crate::compact::{self, Source};
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::foreign::{self, TakenOver};
 use crate::head::{Head, HeadReplay};
-use crate::options::Options;
-use crate::plan::{self, BlockInfo};
-use crate::series::{Found, StoredSeries};
+use crate::options::{Options, Retention};
 use crate::stats::{Cardinality, Stats};
 use crate::wal::replay::{self, WalDamage};
 use crate::wal::{WAL_DIR, Wal, WalSync, checkpoint_path, segment_path};
 
 /// The folder for closed chunks of the head; what is in it when the store opens is worthless.
 const SPILL_DIR: &str = "head-chunks";
-/// The folder of Prometheus's own log.
-const PROMETHEUS_WAL_DIR: &str = "wal";
-/// Says that the log of Prometheus has been taken over.
-const TAKEN_OVER_MARK: &str = "wal-of-prometheus-taken-over";
 
 /// A store of metrics in one directory.
 pub struct Db {
@@ -43,6 +37,7 @@ pub struct Db {
     blocks: RwLock<Arc<Vec<Arc<Block>>>>,
     wal_sync: RwLock<Option<Arc<WalSync>>>,
     maintenance: Mutex<Maintenance>,
+    retention: RwLock<Retention>,
     counters: Counters,
     /// Locked as long as the store is open.
     _lock: File,
@@ -57,11 +52,18 @@ struct Maintenance {
     checkpoint_due: bool,
     /// Blocks whose merging failed; tried again after a restart.
     failed: BTreeSet<String>,
+    /// Blocks that came later and could not be read.
+    unreadable: BTreeSet<String>,
+    /// What retention by series has done.
+    trimmed: retention::Trimmed,
 }
 
 #[derive(Default)]
 struct Counters {
     replay_ns: AtomicU64,
+    replay_min: AtomicU64,
+    replay_max: AtomicU64,
+    replay_current: AtomicU64,
     wal_damages: AtomicU64,
     clock_went_back: AtomicU64,
     head_cuts: AtomicU64,
@@ -70,6 +72,8 @@ struct Counters {
     compactions_failed: AtomicU64,
     time_deletions: AtomicU64,
     size_deletions: AtomicU64,
+    retention_rewrites: AtomicU64,
+    retention_samples: AtomicU64,
     set_aside: AtomicU64,
 }
 
@@ -116,8 +120,12 @@ pub struct MaintenanceReport {
     pub cut: Vec<String>,
     /// Names of blocks made by merging others.
     pub merged: Vec<String>,
+    /// Names of blocks that came into the directory from outside.
+    pub picked_up: Vec<String>,
     /// Names of blocks deleted by retention.
     pub deleted: Vec<String>,
+    /// Names of blocks written anew without series that are beyond their own retention.
+    pub trimmed: Vec<String>,
     /// The clock went back since the last run, by so many milliseconds.
     pub clock_went_back_ms: Option<i64>,
     /// What failed; it is tried again in the next run.
@@ -154,8 +162,9 @@ impl Db {
         let mut opened = Opened::default();
         let blocks = open_blocks(&*options.disk, dir, &mut opened)?;
         opened.blocks = blocks.len();
+        opened.removed.extend(admin::remove_unfinished_snapshots(&*options.disk, dir)?);
         // Prometheus's tools read a directory only if this folder is there.
-        options.disk.create_dir_all(&dir.join(PROMETHEUS_WAL_DIR)).map_err(unwritable)?;
+        options.disk.create_dir_all(&dir.join(foreign::WAL_DIR)).map_err(unwritable)?;
         let spill_dir = dir.join(SPILL_DIR);
         fs::create_dir_all(&spill_dir).map_err(unwritable)?;
         for entry in fs::read_dir(&spill_dir).map_err(Error::io("listing", &spill_dir))?.flatten() {
@@ -167,6 +176,7 @@ impl Db {
             blocks: RwLock::new(Arc::new(blocks)),
             wal_sync: RwLock::new(None),
             maintenance: Mutex::default(),
+            retention: RwLock::new(options.retention()),
             counters: Counters::default(),
             _lock: lock,
             options,
@@ -175,6 +185,14 @@ impl Db {
         db.head.exemplars.set_max(db.options.exemplars_max);
         db.counters.set_aside.store(opened.corrupt_blocks.len() as u64, Ordering::Relaxed);
         Ok((db, opened))
+    }
+
+    /// How far reading the log has come: the first and the last file's number, and that of the file being
+    /// read; the last one when all are read.
+    pub fn replay_progress(&self) -> (u64, u64, u64) {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Counters { replay_min, replay_max, replay_current, .. } = &self.counters;
+        (get(replay_min), get(replay_max), get(replay_current))
     }
 
     /// Reads the log; see [`Db::start`].
@@ -190,12 +208,19 @@ impl Db {
         let exists = |ulid: &str| {
             blocks.iter().any(|b| b.meta().compaction.sources.iter().any(|source| source == ulid))
         };
+        let numbers = || listing.checkpoint.iter().chain(&listing.segments).copied().map(u64::from);
+        self.counters.replay_max.store(numbers().max().unwrap_or(0), Ordering::Relaxed);
+        self.counters.replay_min.store(numbers().min().unwrap_or(0), Ordering::Relaxed);
         let mut into = HeadReplay::new(&self.head, &exists);
         let mut replayed = Replayed::default();
         let (mut last, mut size_bytes) = (0, 0);
         let checkpoint = listing.checkpoint.map(|number| checkpoint_path(&dir, number));
         let segments = listing.segments.iter().map(|&number| segment_path(&dir, number));
         for path in checkpoint.iter().cloned().chain(segments) {
+            // A checkpoint is called by the number of the first segment behind it.
+            let name = path.extension().or(path.file_name()).and_then(|name| name.to_str());
+            let number = name.and_then(|name| name.parse().ok()).unwrap_or(0);
+            self.counters.replay_current.store(number, Ordering::Relaxed);
             let file = replay::read_file(&*self.options.disk, &path, &mut into)?;
             size_bytes += file.good_bytes;
             if let Some(damage) = file.damage {
@@ -224,228 +249,55 @@ impl Db {
         Ok(replayed)
     }
 
-    /// Reads the log that Prometheus left in the directory, once. A file beside it says that it was.
+    /// Reads the log that Prometheus left in the directory, if there is something new in it.
     fn take_over_prometheus(&self) -> Result<Option<TakenOver>, Error> {
-        let (wal, mark) = (self.options.dir.join(PROMETHEUS_WAL_DIR), self.options.dir.join(TAKEN_OVER_MARK));
-        if !foreign::is_there(&wal) || mark.exists() {
-            return Ok(None);
-        }
-        let blocks_end_ms = self.blocks().iter().map(|block| block.meta().max_time).max().unwrap_or(i64::MIN);
-        let taken_over = foreign::take_over(self, &wal, blocks_end_ms)?;
-        if let Some(sync) = self.wal_sync.read().clone() {
-            sync.wait(sync.written())?;
-        }
-        let text = b"The folder wal/ was read into the log of this program and is not needed by it.\n";
-        self.options.disk.write_file(&mark, text).map_err(Error::io("writing", &mark))?;
-        self.options.disk.sync_dir(&self.options.dir).map_err(Error::io("flushing", &self.options.dir))?;
-        for damage in &taken_over.damages {
-            tracing::warn!("the write-ahead log of Prometheus cannot be read to its end: {damage}");
-        }
-        tracing::info!(
-            series = taken_over.series,
-            samples = taken_over.samples,
-            records_left = taken_over.records_left,
-            "took over the write-ahead log of Prometheus"
-        );
-        Ok(Some(taken_over))
-    }
-
-    /// Does what is due: cuts the head into blocks, merges blocks, deletes what is beyond retention.
-    /// To be called every minute or so, by one thread; queries and writes go on meanwhile.
-    pub fn maintain(&self, now_ms: i64) -> MaintenanceReport {
-        let mut maintenance = self.maintenance.lock();
-        let mut report = MaintenanceReport::default();
-        if let Some(last_ms) = maintenance.last_ms.replace(now_ms).filter(|&last_ms| now_ms < last_ms) {
-            count(&self.counters.clock_went_back);
-            report.clock_went_back_ms = Some(last_ms - now_ms);
-            tracing::warn!(by_ms = last_ms - now_ms, "the clock went back");
-        }
-        if self.wal_sync.read().as_ref().is_some_and(|sync| sync.is_lost()) {
-            // What the disk may have dropped is in memory still. First of all: cutting waits for the log.
-            let result = self.head.checkpoint(&self.options.dir.join(WAL_DIR));
-            self.note(result, "making up for a failed flush of the log", &mut report);
-        }
-        let result = self.cut_late(&mut maintenance, now_ms, &mut report);
-        self.note(result, "making blocks of late samples", &mut report);
-        let result = self.cut_head(&mut maintenance, now_ms, &mut report);
-        self.note(result, "cutting the head", &mut report);
-        if self.options.compaction {
-            self.merge_blocks(&mut maintenance, now_ms, &mut report);
-        }
-        let result = self.apply_retention(now_ms, &mut report);
-        self.note(result, "deleting old blocks", &mut report);
-        report
-    }
-
-    fn note(&self, result: Result<(), Error>, doing: &str, report: &mut MaintenanceReport) {
-        if let Err(error) = result {
-            count(&self.counters.compactions_failed);
-            tracing::error!(%error, "{doing} failed");
-            report.errors.push(format!("{doing}: {error}"));
-        }
-    }
-
-    fn cut_head(
-        &self,
-        maintenance: &mut Maintenance,
-        now_ms: i64,
-        report: &mut MaintenanceReport,
-    ) -> Result<(), Error> {
-        while let Some((start_ms, end_ms)) = self.head.begin_cut(now_ms) {
-            let ulid = new_ulid(now_ms);
-            let meta = Meta {
-                ulid: ulid.clone(),
-                min_time: start_ms,
-                max_time: end_ms,
-                compaction: MetaCompaction { level: 1, sources: vec![ulid.clone()], ..Default::default() },
-                version: 1,
-                ..Meta::default()
-            };
-            let range = TimeRange { start_ms, end_ms: end_ms - 1 };
-            let ids = self.head.sorted_ids();
-            let series = ids.into_iter().filter_map(|id| {
-                let (labels, chunks, deleted) = self.head.series(id, range)?;
-                Some(Ok(Found { labels, chunks, deleted }))
-            });
-            let sources: Vec<Source<'_>> = vec![Box::new(series)];
-            let finished = compact::write_block(
-                &self.options.disk,
-                &self.options.dir,
-                meta,
-                self.head.symbol_texts(),
-                sources,
-            )?;
-            if let Some(finished) = finished {
-                // Should the process end between the two, the log says which block holds the samples.
-                self.head.log_bound(end_ms, &ulid)?;
-                let block = Block::open(&finished.publish()?)?;
-                self.change_blocks(vec![Arc::new(block)], &[]);
-                count(&self.counters.head_cuts);
-                report.cut.push(ulid);
+        let taken_over = foreign::take_over(self, &self.options.dir)?;
+        if let Some(taken_over) = &taken_over {
+            for damage in &taken_over.damages {
+                tracing::warn!("the log of Prometheus cannot be read to its end: {damage}");
             }
-            self.head.truncate(end_ms);
-            maintenance.checkpoint_due = true;
+            tracing::info!(
+                series = taken_over.series,
+                samples = taken_over.samples,
+                samples_out_of_order = taken_over.samples_out_of_order,
+                exemplars = taken_over.exemplars,
+                records_left = taken_over.records_left,
+                "took over the log of Prometheus"
+            );
         }
-        if maintenance.checkpoint_due {
-            self.head.checkpoint(&self.options.dir.join(WAL_DIR))?;
-            maintenance.checkpoint_due = false;
-        }
-        Ok(())
+        Ok(taken_over)
     }
 
-    fn merge_blocks(&self, maintenance: &mut Maintenance, now_ms: i64, report: &mut MaintenanceReport) {
-        let ranges_ms = self.options.block_ranges_ms();
-        loop {
-            let blocks = self.blocks();
-            let infos = infos(&blocks, &maintenance.failed);
-            let Some(chosen) = plan::to_merge(&infos, &ranges_ms) else { return };
-            let chosen: Vec<_> = chosen.into_iter().map(|at| blocks[at].clone()).collect();
-            match self.merge(&chosen, now_ms) {
-                Ok(merged) => {
-                    count(&self.counters.compactions);
-                    report.merged.extend(merged);
-                }
-                Err(error) => {
-                    // Disk full is not the blocks' fault.
-                    if matches!(error, Error::Corrupt(_)) {
-                        maintenance.failed.extend(chosen.iter().map(|b| b.meta().ulid.clone()));
-                    }
-                    return self.note(Err(error), "merging blocks", report);
-                }
-            }
+    /// Returns when everything written is on disk.
+    pub(crate) fn flush_log(&self) -> Result<(), Error> {
+        match self.wal_sync.read().clone() {
+            Some(sync) => sync.wait(sync.written()),
+            None => Ok(()),
         }
     }
 
-    fn merge(&self, parts: &[Arc<Block>], now_ms: i64) -> Result<Option<String>, Error> {
-        let ulid = new_ulid(now_ms);
-        let metas = || parts.iter().map(|block| block.meta());
-        let mut sources: Vec<String> = metas().flat_map(|m| m.compaction.sources.clone()).collect();
-        sources.sort();
-        sources.dedup();
-        let meta = Meta {
-            ulid: ulid.clone(),
-            min_time: metas().map(|m| m.min_time).min().unwrap_or(0),
-            max_time: metas().map(|m| m.max_time).max().unwrap_or(0),
-            compaction: MetaCompaction {
-                level: metas().map(|m| m.compaction.level).max().unwrap_or(0) + 1,
-                sources,
-                parents: metas()
-                    .map(|m| MetaParent { ulid: m.ulid.clone(), min_time: m.min_time, max_time: m.max_time })
-                    .collect(),
-                ..Default::default()
-            },
-            version: 1,
-            others: parts.first().map(|b| b.meta().others.clone()).unwrap_or_default(),
-            ..Meta::default()
-        };
-        let mut symbols = BTreeSet::new();
-        let mut series: Vec<Source<'_>> = Vec::new();
-        for block in parts {
-            for symbol in block.symbols() {
-                if !symbols.contains(symbol) {
-                    symbols.insert(symbol.to_string());
-                }
-            }
-            series.push(Box::new(block.scan()?));
-        }
-        let symbols = symbols.into_iter().collect();
-        let finished = compact::write_block(&self.options.disk, &self.options.dir, meta, symbols, series)?;
-        let name = finished.is_some().then_some(ulid);
-        let new = match finished {
-            Some(finished) => vec![Arc::new(Block::open(&finished.publish()?)?)],
-            None => Vec::new(),
-        };
-        self.change_blocks(new, parts);
-        for block in parts {
-            block::delete_dir(&*self.options.disk, block.dir())?;
-        }
-        Ok(name)
+    pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.options.disk
     }
 
-    fn apply_retention(&self, now_ms: i64, report: &mut MaintenanceReport) -> Result<(), Error> {
-        if let Some(retention_ms) = self.options.retention_time_ms {
-            let blocks = self.blocks();
-            let head = self.head.time_range().map(|range| range.end_ms);
-            let newest_ms = blocks.iter().map(|b| b.meta().max_time).chain(head).max();
-            // What claims to be from the future must not make the present look old.
-            if let Some(newest_ms) = newest_ms.map(|newest_ms| newest_ms.min(now_ms)) {
-                let before_ms = newest_ms.saturating_sub(retention_ms);
-                let old = plan::beyond_time(&infos(&blocks, &BTreeSet::new()), before_ms);
-                self.delete_blocks(&blocks, &old, &self.counters.time_deletions, report)?;
-            }
-        }
-        if let Some(limit_bytes) = self.options.retention_size_bytes {
-            let blocks = self.blocks();
-            let wal_bytes = self.head.wal_size_bytes();
-            let old = plan::beyond_size(&infos(&blocks, &BTreeSet::new()), wal_bytes, limit_bytes);
-            self.delete_blocks(&blocks, &old, &self.counters.size_deletions, report)?;
-        }
-        Ok(())
+    pub(crate) fn head(&self) -> &Head {
+        &self.head
     }
 
-    fn delete_blocks(
-        &self,
-        blocks: &[Arc<Block>],
-        positions: &[usize],
-        counter: &AtomicU64,
-        report: &mut MaintenanceReport,
-    ) -> Result<(), Error> {
-        for block in positions.iter().filter_map(|&at| blocks.get(at)) {
-            self.change_blocks(Vec::new(), std::slice::from_ref(block));
-            block::delete_dir(&*self.options.disk, block.dir())?;
-            count(counter);
-            tracing::info!(block = block.meta().ulid, "deleted beyond retention");
-            report.deleted.push(block.meta().ulid.clone());
-        }
-        Ok(())
+    pub(crate) fn block_range_ms(&self) -> i64 {
+        self.options.block_range_ms
     }
 
-    fn blocks(&self) -> Arc<Vec<Arc<Block>>> {
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.options.clock.now_ms()
+    }
+
+    pub(crate) fn blocks(&self) -> Arc<Vec<Arc<Block>>> {
         self.blocks.read().clone()
     }
 
     /// Puts new blocks in the place of old ones, in one step.
-    fn change_blocks(&self, new: Vec<Arc<Block>>, old: &[Arc<Block>]) {
+    pub(crate) fn change_blocks(&self, new: Vec<Arc<Block>>, old: &[Arc<Block>]) {
         let mut blocks = self.blocks.write();
         let mut changed: Vec<_> = blocks
             .iter()
@@ -455,22 +307,6 @@ impl Db {
             .collect();
         sort_blocks(&mut changed);
         *blocks = Arc::new(changed);
-    }
-
-    /// Deletes the samples of matching series in a range. They are gone from queries at once, from
-    /// the disk when their blocks are rewritten. Gives how many series were touched, counted per
-    /// place (head, blocks).
-    pub fn delete(&self, range: TimeRange, matchers: &[Matcher]) -> Result<usize, Error> {
-        if matchers.is_empty() {
-            return Err(Error::BadInput("deleting needs a matcher".into()));
-        }
-        // Not while a block is being written from what is deleted.
-        let _maintenance = self.maintenance.lock();
-        let mut touched = self.head.delete(range, matchers)?;
-        for block in self.blocks().iter() {
-            touched += block.delete(&*self.options.disk, range, matchers)?;
-        }
-        Ok(touched)
     }
 
     /// Counts of all kinds.
@@ -517,6 +353,8 @@ impl Db {
             compactions_failed: get(&own.compactions_failed),
             retention_time_deletions: get(&own.time_deletions),
             retention_size_deletions: get(&own.size_deletions),
+            retention_rewrites: get(&own.retention_rewrites),
+            retention_samples_removed: get(&own.retention_samples),
             blocks_set_aside: get(&own.set_aside),
             chunks_corrupt: blocks.iter().map(|b| b.damaged()).sum(),
             blocks: blocks.iter().map(|b| b.stats()).collect(),
@@ -552,23 +390,8 @@ impl Db {
     pub fn close(&self) -> Result<(), Error> {
         let _maintenance = self.maintenance.lock();
         self.head.close();
-        match self.wal_sync.read().clone() {
-            Some(sync) => sync.wait(sync.written()),
-            None => Ok(()),
-        }
+        self.flush_log()
     }
-}
-
-fn infos(blocks: &[Arc<Block>], failed: &BTreeSet<String>) -> Vec<BlockInfo> {
-    let info = |block: &Arc<Block>| BlockInfo {
-        min_ms: block.meta().min_time,
-        max_ms: block.meta().max_time,
-        size_bytes: block.size_bytes(),
-        series: block.meta().stats.num_series,
-        tombstones: block.tombstone_count() as u64,
-        failed: block.meta().compaction.failed || failed.contains(&block.meta().ulid),
-    };
-    blocks.iter().map(info).collect()
 }
 
 fn sort_blocks(blocks: &mut [Arc<Block>]) {
@@ -619,64 +442,6 @@ fn open_blocks(disk: &dyn Disk, dir: &Path, opened: &mut Opened) -> Result<Vec<A
     }
     sort_blocks(&mut blocks);
     Ok(blocks)
-}
-
-impl MetricReader for Db {
-    fn select(&self, range: TimeRange, matchers: &[Matcher]) -> Result<Vec<Arc<dyn Series>>, StorageError> {
-        // The head first: what it drops meanwhile is in a block by then.
-        let mut selected: Vec<StoredSeries> = Vec::new();
-        for found in self.head.select(range, matchers)? {
-            selected.push(StoredSeries::new(range, found));
-        }
-        let mut by_labels: Option<HashMap<Labels, usize, foldhash::fast::RandomState>> = None;
-        for block in self.blocks().iter().filter(|block| block.range().overlaps(range)) {
-            let found = block.select(range, matchers)?;
-            if selected.is_empty() {
-                selected.extend(found.into_iter().map(|found| StoredSeries::new(range, found)));
-                continue;
-            }
-            let by_labels = by_labels.get_or_insert_with(|| {
-                selected.iter().enumerate().map(|(at, series)| (series.labels().clone(), at)).collect()
-            });
-            for found in found {
-                match by_labels.get(&found.labels) {
-                    Some(&at) => selected[at].add(found.chunks, found.deleted),
-                    None => {
-                        by_labels.insert(found.labels.clone(), selected.len());
-                        selected.push(StoredSeries::new(range, found));
-                    }
-                }
-            }
-        }
-        let finish = |mut series: StoredSeries| -> Arc<dyn Series> {
-            series.finish();
-            Arc::new(series)
-        };
-        Ok(selected.into_iter().map(finish).collect())
-    }
-
-    fn label_names(&self, range: TimeRange, matchers: &[Matcher]) -> Result<Vec<String>, StorageError> {
-        let mut names = BTreeSet::new();
-        self.head.label_names(range, matchers, &mut names)?;
-        for block in self.blocks().iter().filter(|block| block.range().overlaps(range)) {
-            block.label_names(matchers, &mut names)?;
-        }
-        Ok(names.into_iter().collect())
-    }
-
-    fn label_values(
-        &self,
-        name: &str,
-        range: TimeRange,
-        matchers: &[Matcher],
-    ) -> Result<Vec<String>, StorageError> {
-        let mut values = BTreeSet::new();
-        self.head.label_values(name, range, matchers, &mut values)?;
-        for block in self.blocks().iter().filter(|block| block.range().overlaps(range)) {
-            block.label_values(name, matchers, &mut values)?;
-        }
-        Ok(values.into_iter().collect())
-    }
 }
 
 impl MetricWriter for Db {

@@ -4,6 +4,7 @@
 //! Must not know PromQL, HTTP, an async runtime or where samples come from. Everything here blocks
 //! its thread; nothing here starts one. Whoever opens a [`Db`] calls [`Db::maintain`] every minute or so.
 
+mod backfill;
 mod block;
 mod chunk;
 mod compact;
@@ -17,16 +18,19 @@ mod options;
 mod plan;
 mod postings;
 mod prefetch;
+mod selection;
 mod series;
 mod stats;
 #[cfg(test)]
 mod testing;
 mod wal;
 
+pub use backfill::Backfill;
+pub use chunk::{Chunk, Encoding, encode as encode_chunks};
 pub use db::{Db, MaintenanceReport, Opened, Replayed};
 pub use disk::{Disk, DiskFile, OsDisk};
 pub use error::Error;
 pub use foreign::TakenOver;
-pub use options::{BLOCK_MAX_MS, BLOCK_RANGE_MS, EXEMPLARS_MAX_DEFAULT, Options};
+pub use options::{BLOCK_MAX_MS, BLOCK_RANGE_MS, EXEMPLARS_MAX_DEFAULT, Options, Retention, RetentionRule};
 pub use stats::{BlockStats, Cardinality, Stats};
 pub use wal::replay::WalDamage;

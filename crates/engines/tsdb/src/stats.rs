@@ -75,6 +75,10 @@ pub struct Stats {
     pub retention_time_deletions: u64,
     /// See `retention_time_deletions`.
     pub retention_size_deletions: u64,
+    /// Blocks rewritten or deleted because series in them are beyond a retention of their own.
+    pub retention_rewrites: u64,
+    /// Samples that went with that.
+    pub retention_samples_removed: u64,
     /// Chunks and parts of an index left out of answers because they are damaged.
     pub chunks_corrupt: u64,
     /// Blocks set aside as corrupt.

@@ -1,12 +1,11 @@
 //! Blocks: written so that Prometheus's own tools read them, read when they or old versions wrote
 //! them, merged, deleted, set aside when damaged.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::Arc;
 
 use base::Clock;
@@ -15,46 +14,6 @@ use model::histogram::Span;
 use model::storage::{MetricReader, MetricWriter, TimeRange, WriteBatch};
 use model::{FloatHistogram, Labels, MatchOp, Samples};
 use tsdb::{Db, Options};
-
-const START_MS: i64 = 1_700_006_400_000; // a multiple of 6 h
-
-/// Writes `hours` of samples of 30 series, a minute apart, calling `maintain` every half hour.
-fn fill(db: &Db, start_ms: i64, hours: i64, expected: &mut Dump) {
-    for minute in 0..hours * 60 {
-        let now_ms = start_ms + minute * MINUTE_MS;
-        let samples: Vec<_> =
-            (0..30).map(|n| (series(n), now_ms, (minute * n as i64) as f64 * 0.25 - n as f64)).collect();
-        append(db, &samples);
-        expect(expected, &samples);
-        if minute % 30 == 29 {
-            let report = db.maintain(now_ms);
-            assert!(report.errors.is_empty(), "{report:?}");
-        }
-    }
-}
-
-fn block_dirs(dir: &Path) -> Vec<PathBuf> {
-    let mut dirs: Vec<_> = fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.file_name().is_some_and(|name| name.len() == 26))
-        .collect();
-    dirs.sort();
-    dirs
-}
-
-fn promtool(args: &[&str]) -> Option<String> {
-    let output = match Command::new("promtool").args(args).output() {
-        Ok(output) => output,
-        Err(_) if std::env::var_os("CI").is_none() => {
-            println!("skipped: promtool is not installed");
-            return None;
-        }
-        Err(error) => panic!("promtool: {error}"),
-    };
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    Some(String::from_utf8(output.stdout).unwrap())
-}
 
 #[test]
 fn the_head_becomes_blocks_and_blocks_become_larger_ones() {
@@ -131,15 +90,7 @@ fn promtool_lists_analyzes_and_dumps_what_we_wrote() {
     assert!(analysis.contains("Series: 30"), "{analysis}");
     assert!(analysis.contains("Label names: 3"), "{analysis}");
     // Our log is not Prometheus's: only what is in blocks is dumped.
-    let dump = promtool(&["tsdb", "dump", path]).unwrap();
-    let mut dumped = Dump::new();
-    for line in dump.lines() {
-        let mut fields = line.rsplitn(3, ' ');
-        let (time_ms, value) = (fields.next().unwrap(), fields.next().unwrap());
-        let labels = fields.next().unwrap();
-        let value: f64 = value.parse().unwrap();
-        dumped.entry(labels.to_string()).or_default().push((time_ms.parse().unwrap(), value.to_bits()));
-    }
+    let dumped = promtool_dump(dir.path()).unwrap();
     for samples in expected.values_mut() {
         samples.retain(|(time_ms, _)| *time_ms < START_MS + 14 * HOUR_MS);
     }
@@ -347,7 +298,7 @@ fn deleted_samples_are_gone_at_once_and_after_restart_and_merging() {
     let (db, _) = open();
     fill(&db, START_MS, 16, &mut expected);
     let range = TimeRange { start_ms: START_MS + HOUR_MS, end_ms: START_MS + 15 * HOUR_MS };
-    db.delete(range, &[matcher(MatchOp::Equal, "job", "job-1")]).unwrap();
+    db.delete_series(range, &[vec![matcher(MatchOp::Equal, "job", "job-1")]]).unwrap();
     let deleted = |labels: &str| labels.contains("job-1");
     for (labels, samples) in &mut expected {
         samples.retain(|(t, _)| !deleted(labels) || *t < range.start_ms || *t > range.end_ms);
@@ -374,7 +325,7 @@ fn deleting_does_not_hide_what_comes_later() {
     // The head reaches far beyond what series 1 has.
     append(&db, &[(series(1), START_MS, 1.0), (series(2), START_MS + 1000 * HOUR_MS, 1.0)]);
     let matchers = [matcher(MatchOp::Equal, "job", "job-1")];
-    db.delete(TimeRange { start_ms: 0, end_ms: i64::MAX }, &matchers).unwrap();
+    db.delete_series(TimeRange { start_ms: 0, end_ms: i64::MAX }, &[matchers.to_vec()]).unwrap();
     assert!(read(&db, TimeRange::ALL, &matchers).is_empty());
     let later = [(series(1), START_MS + 15_000, 2.0), (series(1), START_MS + 30_000, 3.0)];
     append(&db, &later);
@@ -424,7 +375,7 @@ fn histograms_go_into_blocks() {
     }
     assert_eq!(db.maintain(START_MS + 4 * HOUR_MS).cut.len(), 1);
     let mut samples = Samples::default();
-    db.select(TimeRange::ALL, &[]).unwrap()[0].read(&mut samples).unwrap();
+    select_all(&db).samples.read(0, &mut samples).unwrap();
     assert_eq!(samples.len(), 240);
     for minute in 0..240 {
         let histogram = samples.histogram(minute).unwrap();
@@ -435,4 +386,20 @@ fn histograms_go_into_blocks() {
     if let Some(list) = promtool(&["tsdb", "list", dir.path().to_str().unwrap()]) {
         assert_eq!(list.lines().count(), 2, "{list}");
     }
+}
+
+#[test]
+fn a_block_whose_versions_prometheus_mixed_up_is_read() {
+    let Some(source) = testkit::conformance("prometheus/tsdb/testdata/repair_index_version") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let block = dir.path().join("01BZJ9WJQPWHGNC2W4J9TA62KC");
+    copy_dir(&source.join("01BZJ9WJQPWHGNC2W4J9TA62KC"), &block);
+    fs::create_dir(block.join("chunks")).unwrap();
+    let (db, opened) = open(dir.path());
+    assert_eq!((opened.blocks, opened.corrupt_blocks.len()), (1, 0), "{opened:?}");
+    assert_eq!(db.label_values("b", TimeRange::ALL, &[]).unwrap(), ["1"]);
+    // The labels of its series are numbers of symbols, not places in the file.
+    let matchers = [matcher(MatchOp::Equal, "b", "1")];
+    assert_eq!(db.label_names(TimeRange::ALL, &matchers).unwrap(), ["a", "b"]);
+    assert_eq!(db.stats().chunks_corrupt, 0);
 }

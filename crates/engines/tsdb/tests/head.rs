@@ -178,9 +178,9 @@ fn histograms_are_kept_with_floats_beside_them() {
         })
     };
     let check = |db: &Db| {
-        let selected = db.select(TimeRange::ALL, &[]).unwrap();
+        let selected = select_all(db);
         let mut samples = Samples::default();
-        selected[0].read(&mut samples).unwrap();
+        selected.samples.read(0, &mut samples).unwrap();
         assert_eq!(samples.timestamps_ms, [10, 20, 30, 40]);
         assert_eq!(samples.histogram(1).unwrap().positive_buckets, [2.0, 6.0]);
         assert!(samples.histogram(2).is_none() && samples.values[2] == 7.0);

@@ -3,11 +3,11 @@
 //!
 //! Field numbers: `metrics.proto` of Prometheus.
 
-use model::FloatHistogram;
 use model::histogram::CounterResetHint;
+use model::{FloatHistogram, MetricType};
 
 use crate::histogram::{HistogramParts, MAX_BUCKETS, narrow, push_span, timestamp_ms};
-use crate::{DecodeError, Reader};
+use crate::{DecodeError, Reader, Writer};
 
 /// The most quantiles of a summary or buckets of a classic histogram.
 pub const MAX_CLASSIC_BUCKETS: usize = 1 << 16;
@@ -400,5 +400,124 @@ impl<'a> Distribution<'a> {
             h.counter_reset_hint = CounterResetHint::Gauge;
         }
         parts.finish()
+    }
+}
+
+/// Writes one family, metric by metric; see [`FamilyWriter::finish`].
+pub struct FamilyWriter {
+    message: Vec<u8>,
+}
+
+impl FamilyWriter {
+    /// A family without metrics. Unknown types are written as untyped.
+    pub fn new(name: &str, metric_type: MetricType) -> Self {
+        let mut message = Vec::new();
+        let number = match metric_type {
+            MetricType::Counter => 0,
+            MetricType::Gauge => 1,
+            MetricType::Summary => 2,
+            MetricType::Histogram => 4,
+            MetricType::GaugeHistogram => 5,
+            _ => 3,
+        };
+        let mut writer = Writer::new(&mut message);
+        writer.text(1, name);
+        writer.uint(3, number);
+        FamilyWriter { message }
+    }
+
+    fn metric<'l>(
+        &mut self,
+        labels: impl IntoIterator<Item = (&'l str, &'l str)>,
+        timestamp_ms: i64,
+        write: impl FnOnce(&mut Writer<'_>),
+    ) {
+        Writer::new(&mut self.message).message(4, |metric| {
+            for (name, value) in labels {
+                metric.message(1, |label| {
+                    label.text(1, name);
+                    label.text(2, value);
+                });
+            }
+            write(metric);
+            metric.int(6, timestamp_ms);
+        });
+    }
+
+    /// Adds a metric without a type.
+    pub fn untyped<'l>(
+        &mut self,
+        labels: impl IntoIterator<Item = (&'l str, &'l str)>,
+        value: f64,
+        timestamp_ms: i64,
+    ) {
+        self.metric(labels, timestamp_ms, |metric| metric.message(5, |untyped| untyped.double(1, value)));
+    }
+
+    /// Adds a native histogram, as a float histogram.
+    pub fn histogram<'l>(
+        &mut self,
+        labels: impl IntoIterator<Item = (&'l str, &'l str)>,
+        histogram: &FloatHistogram,
+        timestamp_ms: i64,
+    ) {
+        self.metric(labels, timestamp_ms, |metric| {
+            metric.message(7, |h| {
+                h.double(2, histogram.sum);
+                h.double(4, histogram.count);
+                h.sint(5, i64::from(histogram.schema));
+                h.double(6, histogram.zero_threshold);
+                h.double(8, histogram.zero_count);
+                for (field, spans) in [(9, &histogram.negative_spans), (12, &histogram.positive_spans)] {
+                    for span in spans {
+                        h.message(field, |s| {
+                            s.sint(1, i64::from(span.offset));
+                            s.uint(2, u64::from(span.length));
+                        });
+                    }
+                }
+                h.doubles(11, &histogram.negative_buckets);
+                h.doubles(14, &histogram.positive_buckets);
+            });
+        });
+    }
+
+    /// Adds the family, with its length in front, to a page.
+    pub fn finish(self, out: &mut Vec<u8>) {
+        Writer::new(out).varint(self.message.len() as u64);
+        out.extend_from_slice(&self.message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::histogram::Span;
+
+    #[test]
+    fn a_family_reads_back_as_it_was_written() {
+        let histogram = FloatHistogram {
+            schema: 2,
+            count: 4.5,
+            sum: 9.0,
+            zero_threshold: 0.5,
+            zero_count: 0.5,
+            positive_spans: vec![Span { offset: -1, length: 2 }],
+            positive_buckets: vec![1.0, 3.0],
+            ..FloatHistogram::default()
+        };
+        let mut page = Vec::new();
+        let mut family = FamilyWriter::new("a", MetricType::Unknown);
+        family.untyped([("job", "x")], 2.5, 7);
+        family.finish(&mut page);
+        let mut family = FamilyWriter::new("h", MetricType::Histogram);
+        family.histogram([("job", "x")], &histogram, 8);
+        family.finish(&mut page);
+
+        let families: Vec<_> = Families::new(&page).collect::<Result<_, _>>().unwrap();
+        assert_eq!(families.len(), 2);
+        let metric = families[1].metrics().next().unwrap().unwrap();
+        assert_eq!(metric.timestamp_ms, Some(8));
+        assert_eq!(metric.histogram.unwrap().native(false).unwrap(), histogram);
     }
 }

@@ -6,36 +6,34 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use promql::{Cancel, Expr, QueryError, QueryLimits, QueryResult};
+use model::{Exemplar, Matcher};
+use promql::{Cancel, Expr, Progress, QueryError, QueryLimits, QueryResult};
+use serde::Serialize;
 
 use crate::Api;
-use crate::answer::{Answer, ApiError, ErrorType, Shape, query_answer, success};
+use crate::answer::{Answer, ApiError, ErrorType, LabelsJson, blocking, success};
+use crate::json::{self, Shape};
 use crate::params::{Params, parse_duration_ms};
-use crate::tree;
+use crate::running::{Asked, Client, Cost, Phase, Place};
+use crate::{stream, tree};
 
 /// Points of one series in the answer to a range query.
 const POINTS_MAX: i64 = 11_000;
 
-/// Stops the query when the client goes away: the handler's future is dropped, and this with it.
-struct CancelOnDrop(Cancel);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
-}
-
 pub(crate) async fn instant(State(api): State<Arc<Api>>, request: Request) -> Answer {
+    let client = Client::of(&request);
     let params = Params::read(request, api.config.body_size_max_bytes).await?;
     let limit = params.limit()?;
     let at_ms = params.time_ms("time")?.unwrap_or_else(|| api.deps.clock.now_ms());
-    run(&api, &params, limit, (at_ms, 0), move |api, expr, text, limits| {
+    let times = Times { start_ms: at_ms, end_ms: at_ms, step_ms: 0 };
+    run(&api, &params, limit, times, client, move |api, expr, text, limits| {
         api.deps.engine.instant(api.deps.reader.as_ref(), expr, text, at_ms, limits)
     })
     .await
 }
 
 pub(crate) async fn range(State(api): State<Arc<Api>>, request: Request) -> Answer {
+    let client = Client::of(&request);
     let params = Params::read(request, api.config.body_size_max_bytes).await?;
     let limit = params.limit()?;
     let start_ms = params.required_time_ms("start")?;
@@ -58,14 +56,29 @@ pub(crate) async fn range(State(api): State<Arc<Api>>, request: Request) -> Answ
              (?step=XX)",
         ));
     }
-    run(&api, &params, limit, (start_ms, step_ms), move |api, expr, text, limits| {
+    let times = Times { start_ms, end_ms, step_ms };
+    run(&api, &params, limit, times, client, move |api, expr, text, limits| {
         api.deps.engine.range(api.deps.reader.as_ref(), expr, text, start_ms, end_ms, step_ms, limits)
     })
     .await
 }
 
-/// Evaluates a query when its turn comes. `steps` are the first evaluation and the distance to the next.
-async fn run<F>(api: &Arc<Api>, params: &Params, limit: usize, steps: (i64, i64), evaluate: F) -> Answer
+/// The times of a query's evaluations, milliseconds since the epoch; `step_ms` is 0 if there is one.
+struct Times {
+    start_ms: i64,
+    end_ms: i64,
+    step_ms: i64,
+}
+
+/// Evaluates a query when its turn comes.
+async fn run<F>(
+    api: &Arc<Api>,
+    params: &Params,
+    limit: usize,
+    times: Times,
+    client: Client,
+    evaluate: F,
+) -> Answer
 where
     F: FnOnce(&Api, &Expr, &str, &QueryLimits) -> Result<QueryResult, QueryError> + Send + 'static,
 {
@@ -77,47 +90,83 @@ where
     let lookback_ms = lookback_ms
         .map_err(|error| ApiError::bad_data(format!("error parsing lookback delta duration: {error}")))?
         .filter(|lookback_ms| *lookback_ms > 0);
-    let shape = Shape { limit, stats: params.get("stats").map(str::to_string), steps };
+    let shape = Shape {
+        limit,
+        stats: params.get("stats").map(str::to_string),
+        steps: (times.start_ms, times.step_ms),
+    };
     let (text, expr) = expression(api, params)?;
 
+    let cancel = Cancel::default();
+    let progress = Progress::default();
+    let asked = Asked::new(&text, times.start_ms, times.end_ms, times.step_ms, &client);
+    let mut place = api.queries.enter(asked, cancel.clone(), progress.clone())?;
     let queued = api.deps.clock.mark();
-    let slot = match tokio::time::timeout(timeout, api.slots.clone().acquire_owned()).await {
-        Ok(Ok(slot)) => slot,
-        _ => {
-            let message = "query timed out in query queue".to_string();
-            return Err(ApiError { error_type: ErrorType::Timeout, message });
-        }
+    let slot = tokio::select! {
+        slot = tokio::time::timeout(timeout, api.slots.clone().acquire_owned()) => slot,
+        () = place.killed() => return Err(stopped(&place)),
+    };
+    let Ok(Ok(slot)) = slot else {
+        place.end("timeout");
+        return Err(ApiError::new(ErrorType::Timeout, "query timed out in query queue"));
     };
     let (queue_seconds, left) = (queued.elapsed_seconds(), timeout.saturating_sub(queued.elapsed()));
     if left.is_zero() {
-        let message = "query timed out in query execution".to_string();
-        return Err(ApiError { error_type: ErrorType::Timeout, message });
+        place.end("timeout");
+        return Err(ApiError::new(ErrorType::Timeout, "query timed out in query execution"));
     }
     let limits = QueryLimits {
         lookback_ms,
         timeout: Some(left),
+        cancel: cancel.clone(),
+        progress,
         per_step_stats: shape.stats.as_deref() == Some("all"),
         ..QueryLimits::default()
     };
-    let guard = CancelOnDrop(limits.cancel.clone());
+    let (sink, pending) = stream::answer("application/json", cancel);
     let worker = api.clone();
-    let answer = tokio::task::spawn_blocking(move || {
+    tokio::task::spawn_blocking(move || {
         // The slot is free when the work ends, not when the client leaves.
         let _slot = slot;
-        let result = evaluate(&worker, &expr, &text, &limits)?;
-        Ok(query_answer(result, &shape, queue_seconds))
-    })
-    .await;
-    drop(guard);
-    match answer {
-        Ok(answer) => answer,
-        Err(error) => {
-            tracing::error!(%error, "a query panicked");
-            Err(ApiError {
-                error_type: ErrorType::Internal,
-                message: "the evaluation failed unexpectedly".into(),
-            })
+        place.set(Phase::Evaluating);
+        match evaluate(&worker, &expr, &text, &limits) {
+            Ok(result) => {
+                place.set(Phase::Sending);
+                if json::query_answer(result, &shape, queue_seconds, sink).is_ok() {
+                    place.end("success");
+                }
+            }
+            Err(error) => {
+                let error = refusal(&worker, error, &place);
+                place.end(error.error_type.as_str());
+                sink.fail(Err(error));
+            }
         }
+    });
+    pending.begun().await
+}
+
+/// Why a query was not answered; what it cost, if that was the reason.
+fn refusal(api: &Api, error: QueryError, place: &Place) -> ApiError {
+    match error {
+        QueryError::Canceled => stopped(place),
+        QueryError::TooManySamples | QueryError::Timeout => {
+            let options = api.deps.engine.options();
+            let details = serde_json::json!({
+                "cost": Cost::from(&place.cost()),
+                "limits": { "samples": options.max_samples, "bytes": options.max_bytes },
+            });
+            ApiError { details: Some(Box::new(details)), ..error.into() }
+        }
+        other => other.into(),
+    }
+}
+
+/// The answer to a query that was stopped.
+fn stopped(place: &Place) -> ApiError {
+    match place.is_killed() {
+        true => ApiError::new(ErrorType::Canceled, "query was killed by an operator"),
+        false => QueryError::Canceled.into(),
     }
 }
 
@@ -139,7 +188,32 @@ pub(crate) async fn parse(State(api): State<Arc<Api>>, request: Request) -> Answ
     success(tree::expr(&expression(&api, &params)?.1))
 }
 
-/// Exemplars of the series in an expression. None are stored, so there are none to show.
+/// Exemplars of one series.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SeriesExemplars<'a> {
+    series_labels: LabelsJson<'a>,
+    exemplars: Vec<ExemplarJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct ExemplarJson<'a> {
+    labels: LabelsJson<'a>,
+    value: String,
+    timestamp: f64,
+}
+
+impl<'a> From<&'a Exemplar> for ExemplarJson<'a> {
+    fn from(exemplar: &'a Exemplar) -> Self {
+        ExemplarJson {
+            labels: LabelsJson(&exemplar.labels),
+            value: gocompat::float::Buffer::new().sample(exemplar.value).to_string(),
+            timestamp: exemplar.timestamp_ms as f64 / 1000.0,
+        }
+    }
+}
+
+/// Exemplars of the series that an expression selects.
 pub(crate) async fn exemplars(State(api): State<Arc<Api>>, request: Request) -> Answer {
     let params = Params::read(request, api.config.body_size_max_bytes).await?;
     let range = params.range()?;
@@ -149,8 +223,19 @@ pub(crate) async fn exemplars(State(api): State<Arc<Api>>, request: Request) -> 
     let text = params.get("query").unwrap_or("");
     let expr =
         promql::parse(text, &api.deps.features).map_err(|error| ApiError::bad_data(error.to_string()))?;
-    if !tree::selects(&expr) {
+    let mut selectors: Vec<Vec<Matcher>> = Vec::new();
+    tree::selectors(&expr, &mut selectors);
+    if selectors.is_empty() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    success(serde_json::json!([]))
+    let source = api.deps.sources.exemplars.clone();
+    let found = blocking(move || source.exemplars(range, &selectors)).await?;
+    let view: Vec<SeriesExemplars<'_>> = found
+        .iter()
+        .map(|(labels, exemplars)| SeriesExemplars {
+            series_labels: LabelsJson(labels),
+            exemplars: exemplars.iter().map(ExemplarJson::from).collect(),
+        })
+        .collect();
+    success(view)
 }

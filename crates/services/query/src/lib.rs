@@ -9,27 +9,37 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::{any, delete, get, post};
 use base::Clock;
 use model::storage::MetricReader;
 use promql::Engine;
+use tokio::sync::Semaphore;
 
+mod admin;
 mod answer;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod evaluate;
 mod features;
+mod federate;
+mod json;
+mod live;
+mod openapi;
 mod params;
+mod remote_read;
 mod rules;
+mod running;
 mod search;
 mod select;
 mod self_metrics;
 pub mod sources;
 mod status;
+mod stream;
 mod targets;
 mod tree;
 
 pub use answer::{ApiError, ErrorType};
+use running::Queries;
 pub use sources::Sources;
 
 /// Settings of the API.
@@ -37,15 +47,34 @@ pub use sources::Sources;
 pub struct Config {
     /// Queries that run at once; more wait for their turn, within their timeout.
     pub concurrency_max: usize,
+    /// Queries that run or wait; more are refused.
+    pub queries_max: usize,
     /// How long a query may take, waiting included.
     pub timeout: Duration,
+    /// Remote reads at once; more wait.
+    pub read_concurrency_max: usize,
+    /// Samples of one query of a remote read that is not streamed; 0 is no limit.
+    pub read_samples_max: u64,
+    /// Size of a frame of a streamed remote read; a single chunk may be larger.
+    pub read_frame_max_bytes: usize,
+    /// Clients that are told notifications as they come.
+    pub subscribers_max: usize,
     /// Size of a request's body.
     pub body_size_max_bytes: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { concurrency_max: 20, timeout: Duration::from_secs(120), body_size_max_bytes: 1 << 20 }
+        Config {
+            concurrency_max: 20,
+            queries_max: 1_000,
+            timeout: Duration::from_secs(120),
+            read_concurrency_max: 10,
+            read_samples_max: 50_000_000,
+            read_frame_max_bytes: 1 << 20,
+            subscribers_max: 16,
+            body_size_max_bytes: 1 << 20,
+        }
     }
 }
 
@@ -67,13 +96,22 @@ pub struct Deps {
 pub(crate) struct Api {
     config: Config,
     deps: Deps,
-    slots: Arc<tokio::sync::Semaphore>,
+    slots: Arc<Semaphore>,
+    read_slots: Arc<Semaphore>,
+    subscribers: Arc<Semaphore>,
+    queries: Arc<Queries>,
 }
 
 /// The routes, to be mounted at the root: `/api/v1/query` and so on.
 pub fn router(config: Config, deps: Deps) -> Router {
-    let slots = Arc::new(tokio::sync::Semaphore::new(config.concurrency_max));
-    let api = Arc::new(Api { config, deps, slots });
+    let api = Arc::new(Api {
+        slots: Arc::new(Semaphore::new(config.concurrency_max)),
+        read_slots: Arc::new(Semaphore::new(config.read_concurrency_max)),
+        subscribers: Arc::new(Semaphore::new(config.subscribers_max)),
+        queries: Queries::new(config.queries_max.max(config.concurrency_max), deps.clock.clone()),
+        config,
+        deps,
+    });
     Router::new()
         .route("/api/v1/query", get(evaluate::instant).post(evaluate::instant))
         .route("/api/v1/query_range", get(evaluate::range).post(evaluate::range))
@@ -103,8 +141,22 @@ pub fn router(config: Config, deps: Deps) -> Router {
         .route("/api/v1/status/tsdb/blocks", get(status::blocks))
         .route("/api/v1/status/walreplay", get(status::wal_replay))
         .route("/api/v1/status/self_metrics", get(status::own_metrics))
+        .route("/api/v1/status/queries", get(running::list))
+        .route("/api/v1/status/queries/{id}", delete(running::kill))
+        .route("/api/v1/status/queries/{id}/kill", post(running::kill))
+        .route("/api/v1/status/cardinality", get(status::cardinality))
         .route("/api/v1/features", get(features::features))
         .route("/api/v1/notifications", get(status::notifications))
+        .route("/api/v1/notifications/live", get(live::notifications))
+        .route("/api/v1/openapi.yaml", get(openapi::document))
+        .route("/api/v1/admin/tsdb/delete_series", post(admin::delete_series).put(admin::delete_series))
+        .route(
+            "/api/v1/admin/tsdb/clean_tombstones",
+            post(admin::clean_tombstones).put(admin::clean_tombstones),
+        )
+        .route("/api/v1/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))
+        .route("/api/v1/read", post(remote_read::read))
+        .route("/federate", get(federate::federate))
         .method_not_allowed_fallback(wrong_method)
         .route("/api/v1/{*path}", any(unknown))
         .with_state(api)
@@ -125,6 +177,16 @@ async fn unknown(method: Method, uri: Uri) -> Response {
     if method == Method::OPTIONS {
         return StatusCode::NO_CONTENT.into_response();
     }
+    // What is served elsewhere only if a flag says so: senders show this text to their operators.
+    let flag = match uri.path() {
+        "/api/v1/write" => Some(("remote write", "--web.enable-remote-write-receiver")),
+        "/api/v1/otlp/v1/metrics" => Some(("otlp write", "--web.enable-otlp-receiver")),
+        _ => None,
+    };
+    if let Some((what, flag)) = flag {
+        let message = format!("{what} receiver needs to be enabled with {flag}\n");
+        return (StatusCode::NOT_FOUND, message).into_response();
+    }
     let message = format!("there is no {} in this API", uri.path());
-    ApiError { error_type: ErrorType::NotFound, message }.into_response()
+    ApiError::new(ErrorType::NotFound, message).into_response()
 }

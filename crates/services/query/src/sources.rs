@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::relabel::RelabelRule;
-use model::{Labels, Metadata};
+use model::storage::{StorageError, TimeRange};
+use model::{Exemplar, Labels, Matcher, Metadata};
 use serde::{Serialize, Serializer};
 
 /// Everything that is not series.
@@ -17,6 +18,30 @@ pub struct Sources {
     pub rules: Arc<dyn Rules>,
     /// The process and its store.
     pub status: Arc<dyn Status>,
+    /// Exemplars.
+    pub exemplars: Arc<dyn Exemplars>,
+    /// What may change the store; `None` if nobody may.
+    pub admin: Option<Arc<dyn Admin>>,
+}
+
+/// Knows exemplars.
+pub trait Exemplars: Send + Sync {
+    /// Exemplars in the range of the series that match one of the selectors: sorted by labels, then by time.
+    fn exemplars(
+        &self,
+        range: TimeRange,
+        selectors: &[Vec<Matcher>],
+    ) -> Result<Vec<(Labels, Vec<Exemplar>)>, StorageError>;
+}
+
+/// Changes the store. All of it blocks while it works.
+pub trait Admin: Send + Sync {
+    /// Deletes what lies in the range of the series that match one of the selectors.
+    fn delete_series(&self, range: TimeRange, selectors: &[Vec<Matcher>]) -> Result<(), StorageError>;
+    /// Removes deleted samples from disk.
+    fn clean_tombstones(&self) -> Result<(), StorageError>;
+    /// Writes a copy of all blocks, and of the head unless it is to be skipped; gives the copy's name.
+    fn snapshot(&self, skip_head: bool) -> Result<String, StorageError>;
 }
 
 /// Knows the targets.
@@ -71,6 +96,56 @@ pub trait Status: Send + Sync {
     fn own_metrics(&self) -> Vec<u8>;
     /// What an operator should know now.
     fn notifications(&self) -> Vec<NotificationView>;
+    /// Labels that distinguish this server from others.
+    fn external_labels(&self) -> Labels;
+    /// What takes how much in the head: of the series that match, or of all if there are no matchers.
+    fn cardinality(&self, matchers: &[Matcher], limit: usize) -> Result<CardinalityView, StorageError>;
+}
+
+/// What takes how much in the head, and how it grows.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CardinalityView {
+    /// Series that match.
+    pub series: u64,
+    /// Jobs, the one with most series first.
+    pub jobs: Vec<JobView>,
+    /// Labels of the series that match, the one with most values first.
+    pub labels: Vec<LabelView>,
+}
+
+/// What a job has in the head.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobView {
+    /// Its name; "" for series without the label.
+    pub job: String,
+    /// Its series.
+    pub series: u64,
+    /// Its series an hour ago, or when counting began; `None` if that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series_before: Option<u64>,
+    /// How long ago `series_before` was, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds_before: Option<f64>,
+    /// New series refused at its limit since the start.
+    pub refused: u64,
+}
+
+/// What a label costs.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LabelView {
+    /// Its name.
+    pub name: String,
+    /// Distinct values.
+    pub values: u64,
+    /// Series that have it.
+    pub series: u64,
+    /// Bytes of its values over these series.
+    pub bytes: u64,
+    /// Values with most series.
+    pub top: Vec<CountView>,
 }
 
 fn rfc3339<S: Serializer>(time_ms: &i64, serializer: S) -> Result<S::Ok, S::Error> {

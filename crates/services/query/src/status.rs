@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use gocompat::re2::Regex;
+use model::Matcher;
 
 use crate::Api;
-use crate::answer::{Answer, ApiError, ErrorType, success};
+use crate::answer::{Answer, ApiError, ErrorType, blocking, success};
 use crate::params::{Params, atoi};
 use crate::self_metrics;
 
@@ -22,10 +23,7 @@ async fn ask<T: Send + 'static>(
     what: impl FnOnce(&Api) -> T + Send + 'static,
 ) -> Result<T, ApiError> {
     let api = api.clone();
-    tokio::task::spawn_blocking(move || what(&api)).await.map_err(|_| ApiError {
-        error_type: ErrorType::Internal,
-        message: "the request failed unexpectedly".into(),
-    })
+    blocking(move || Ok::<_, ApiError>(what(&api))).await
 }
 
 pub(crate) async fn config(State(api): State<Arc<Api>>) -> Answer {
@@ -44,16 +42,18 @@ pub(crate) async fn build(State(api): State<Arc<Api>>) -> Answer {
     success(api.deps.sources.status.build())
 }
 
+fn tsdb_limit(params: &Params) -> Result<usize, ApiError> {
+    let Some(text) = params.get("limit") else { return Ok(TSDB_LIMIT_DEFAULT) };
+    match atoi(text, "Atoi").map(|limit| usize::try_from(limit).unwrap_or(0)) {
+        Ok(limit) if (1..=TSDB_LIMIT_MAX).contains(&limit) => Ok(limit),
+        Ok(0) | Err(_) => Err(ApiError::bad_data("limit must be a positive number")),
+        Ok(_) => Err(ApiError::bad_data(format!("limit must not exceed {TSDB_LIMIT_MAX}"))),
+    }
+}
+
 pub(crate) async fn tsdb(State(api): State<Arc<Api>>, request: Request) -> Answer {
     let params = Params::read(request, api.config.body_size_max_bytes).await?;
-    let limit = match params.get("limit") {
-        None => TSDB_LIMIT_DEFAULT,
-        Some(text) => match atoi(text, "Atoi").map(|limit| usize::try_from(limit).unwrap_or(0)) {
-            Ok(limit) if (1..=TSDB_LIMIT_MAX).contains(&limit) => limit,
-            Ok(0) | Err(_) => return Err(ApiError::bad_data("limit must be a positive number")),
-            Ok(_) => return Err(ApiError::bad_data(format!("limit must not exceed {TSDB_LIMIT_MAX}"))),
-        },
-    };
+    let limit = tsdb_limit(&params)?;
     success(ask(&api, move |api| api.deps.sources.status.tsdb(limit)).await?)
 }
 
@@ -72,9 +72,8 @@ pub(crate) async fn own_metrics(State(api): State<Arc<Api>>, request: Request) -
     let wanted =
         wanted.map_err(|error| ApiError::bad_data(format!("invalid metric_name_pattern: {error}")))?;
     let page = ask(&api, |api| api.deps.sources.status.own_metrics()).await?;
-    let families = self_metrics::families(&page).map_err(|error| ApiError {
-        error_type: ErrorType::Internal,
-        message: format!("error gathering self metrics: {error}"),
+    let families = self_metrics::families(&page).map_err(|error| {
+        ApiError::new(ErrorType::Internal, format!("error gathering self metrics: {error}"))
     })?;
     let is_wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| wanted.is_match(name));
     success(families.into_iter().filter(|family| is_wanted(&family.name)).collect::<Vec<_>>())
@@ -82,4 +81,18 @@ pub(crate) async fn own_metrics(State(api): State<Arc<Api>>, request: Request) -
 
 pub(crate) async fn notifications(State(api): State<Arc<Api>>) -> Answer {
     success(api.deps.sources.status.notifications())
+}
+
+/// What takes how much in the head: `job`, or `match[]`, narrows it.
+pub(crate) async fn cardinality(State(api): State<Arc<Api>>, request: Request) -> Answer {
+    let params = Params::read(request, api.config.body_size_max_bytes).await?;
+    let limit = tsdb_limit(&params)?;
+    let mut selectors = params.matchers().map_err(|error| ApiError::parameter("match[]", error))?;
+    if selectors.len() > 1 {
+        return Err(ApiError::parameter("match[]", "one selector at most"));
+    }
+    let mut matchers = selectors.pop().unwrap_or_default();
+    matchers.extend(params.get("job").map(|job| Matcher::equal("job", job)));
+    let worker = api.clone();
+    success(blocking(move || worker.deps.sources.status.cardinality(&matchers, limit)).await?)
 }

@@ -75,19 +75,26 @@ pub(crate) fn expr(node: &Expr) -> Value {
     }
 }
 
-/// Whether the expression selects any series.
-pub(crate) fn selects(node: &Expr) -> bool {
+/// The matchers of all selectors in an expression.
+pub(crate) fn selectors(node: &Expr, found: &mut Vec<Vec<Matcher>>) {
     match node {
-        Expr::Number(_) | Expr::String(_) => false,
-        Expr::Selector(_) | Expr::Range(_) => true,
-        Expr::Subquery(subquery) => selects(&subquery.expr),
-        Expr::Call(call) => call.args.iter().any(selects),
+        Expr::Number(_) | Expr::String(_) => {}
+        Expr::Selector(selector) => found.push(selector.matchers.clone()),
+        Expr::Range(range) => found.push(range.selector.matchers.clone()),
+        Expr::Subquery(subquery) => selectors(&subquery.expr, found),
+        Expr::Call(call) => call.args.iter().for_each(|arg| selectors(arg, found)),
         Expr::Aggregate(aggregate) => {
-            selects(&aggregate.expr) || aggregate.param.as_deref().is_some_and(selects)
+            selectors(&aggregate.expr, found);
+            if let Some(param) = &aggregate.param {
+                selectors(param, found);
+            }
         }
-        Expr::Binary(binary) => selects(&binary.left) || selects(&binary.right),
-        Expr::Unary(unary) => selects(&unary.expr),
-        Expr::Paren(paren) => selects(&paren.expr),
+        Expr::Binary(binary) => {
+            selectors(&binary.left, found);
+            selectors(&binary.right, found);
+        }
+        Expr::Unary(unary) => selectors(&unary.expr, found),
+        Expr::Paren(paren) => selectors(&paren.expr, found),
     }
 }
 

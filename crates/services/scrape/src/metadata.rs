@@ -1,7 +1,7 @@
 //! What pages say about their metrics: type, unit, help. The same metric of a thousand targets is
 //! kept once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 
 use exposition::{Entry, Parser};
@@ -92,12 +92,13 @@ impl MetadataCache {
         &self.families
     }
 
-    /// Reads a page's metadata if the digest says that it has changed.
+    /// Reads a page's metadata if the digest says that it has changed; adds what is new to `changed`.
     pub(crate) fn update<'p>(
         &mut self,
         digest: Digest,
         shared: &Families,
         parser: impl FnOnce() -> Parser<'p>,
+        changed: &mut Vec<(String, Metadata)>,
     ) {
         if digest.0 == self.digest {
             return;
@@ -130,6 +131,10 @@ impl MetadataCache {
             }
         }
         let families = found.into_iter().map(|(metric, metadata)| shared.share(Family { metric, metadata }));
-        self.families = families.collect();
+        let before: HashSet<*const Family> = self.families.iter().map(Arc::as_ptr).collect();
+        let families: Arc<[Arc<Family>]> = families.collect();
+        let new = families.iter().filter(|family| !before.contains(&Arc::as_ptr(family)));
+        changed.extend(new.map(|family| (family.metric.clone(), family.metadata.clone())));
+        self.families = families;
     }
 }

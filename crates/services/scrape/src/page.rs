@@ -8,7 +8,7 @@ use std::sync::Arc;
 use base::clock::Mark;
 use exposition::{Entry, Format, LabelBuffer, Options, Parser};
 use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, WriteBatch};
-use model::{FloatHistogram, Labels, LabelsBuilder, METRIC_NAME, relabel, stale_nan};
+use model::{Exemplar, FloatHistogram, Labels, LabelsBuilder, METRIC_NAME, relabel, stale_nan};
 
 use crate::cache::{Cache, Found, WalkMemory};
 use crate::config::{Config, HISTOGRAM_SCHEMA_MIN};
@@ -97,7 +97,46 @@ pub(crate) struct Scratch {
     /// Samples whose series are being resolved: place in the batch, place in `new_labels`.
     pending_samples: Vec<(u32, u32)>,
     pending_histograms: Vec<(u32, u32)>,
+    exemplars: ExemplarScratch,
     ended: Vec<SeriesRef>,
+}
+
+/// Memory for exemplars.
+#[derive(Debug, Default)]
+struct ExemplarScratch {
+    of_sample: Vec<exposition::Exemplar>,
+    /// Those whose series are being resolved: place in the batch, place in `new_labels`.
+    pending: Vec<(u32, u32)>,
+}
+
+impl ExemplarScratch {
+    /// Moves the exemplars of a sample into a batch, in order of time, then value. `place` is that of
+    /// its labels if its series is being resolved.
+    fn take(
+        &mut self,
+        batch: &mut Vec<(SeriesRef, Exemplar)>,
+        series: SeriesRef,
+        place: Option<u32>,
+        sample_ms: i64,
+    ) {
+        let start = batch.len();
+        batch.extend(self.of_sample.drain(..).map(|exemplar| {
+            let exemplar = Exemplar {
+                labels: exemplar.labels,
+                value: exemplar.value,
+                timestamp_ms: exemplar.timestamp_ms.unwrap_or(sample_ms),
+                timestamp_given: exemplar.timestamp_ms.is_some(),
+            };
+            (series, exemplar)
+        }));
+        batch[start..].sort_by(|(_, a), (_, b)| {
+            let by_value = a.timestamp_ms.cmp(&b.timestamp_ms).then_with(|| a.value.total_cmp(&b.value));
+            by_value.then_with(|| a.labels.fingerprint().cmp(&b.labels.fingerprint()))
+        });
+        if let Some(place) = place {
+            self.pending.extend((start..batch.len()).map(|at| (at as u32, place)));
+        }
+    }
 }
 
 /// Everything that the work on one page needs to know.
@@ -107,6 +146,8 @@ pub(crate) struct PageContext<'a> {
     pub(crate) writer: &'a dyn MetricWriter,
     pub(crate) families: &'a Families,
     pub(crate) seed: u64,
+    /// Whether the page is asked since when its counters have been counting.
+    pub(crate) start_timestamps: bool,
     /// The timestamp of the samples.
     pub(crate) at_ms: i64,
     /// When the scrape began.
@@ -239,9 +280,9 @@ impl TargetSeries {
             .map_err(|text| Failure::Scrape(ScrapeError::Page(text)))?;
         outcome.warning = warning;
         let options = Options {
+            created_as_start: context.start_timestamps,
             classic_with_native: target.always_scrape_classic_histograms,
             ignore_native: !target.scrape_native_histograms,
-            ..Options::default()
         };
         let mut parser = Parser::new(format, &page.body, options);
         let mut walk = self.cache.walk(&mut scratch.walk, context.seed);
@@ -325,11 +366,21 @@ impl TargetSeries {
             };
             walk.set_live(own_timestamp_ms.is_none() || config.track_timestamps_staleness);
             let timestamp_ms = own_timestamp_ms.unwrap_or(context.at_ms);
+            series.exemplars(&mut scratch.exemplars.of_sample);
+            if !scratch.exemplars.of_sample.is_empty() {
+                let place = if let Found::Pending(place) = found { Some(place) } else { None };
+                scratch.exemplars.take(&mut scratch.batch.exemplars, series_ref, place, timestamp_ms);
+            }
+            let start_ms = if context.start_timestamps { series.start_ms } else { 0 };
             match histogram {
-                None => scratch.batch.push(series_ref, timestamp_ms, series.value),
+                None => {
+                    scratch.batch.push(series_ref, timestamp_ms, series.value);
+                    scratch.batch.set_last_start(start_ms);
+                }
                 Some(histogram) => {
                     let histogram = within_limits(histogram, config)?;
                     scratch.batch.histograms.push((series_ref, timestamp_ms, histogram));
+                    scratch.batch.set_last_histogram_start(start_ms);
                 }
             }
         }
@@ -342,7 +393,8 @@ impl TargetSeries {
         }
         walk.commit(&scratch.resolved, &mut scratch.ended);
         scratch.fill_in_resolved(outcome);
-        self.metadata.update(digest, context.families, || Parser::new(format, &page.body, options));
+        let parser = || Parser::new(format, &page.body, options);
+        self.metadata.update(digest, context.families, parser, &mut scratch.batch.metadata);
         Ok(())
     }
 
@@ -401,6 +453,8 @@ impl Scratch {
         self.new_labels.clear();
         self.pending_samples.clear();
         self.pending_histograms.clear();
+        self.exemplars.of_sample.clear();
+        self.exemplars.pending.clear();
     }
 
     /// Puts the numbers of new series into the batch, and takes out samples of refused ones.
@@ -417,6 +471,11 @@ impl Scratch {
                 *series = number(place);
             }
         }
+        for (at, place) in self.exemplars.pending.drain(..) {
+            if let Some((series, _)) = self.batch.exemplars.get_mut(at as usize) {
+                *series = number(place);
+            }
+        }
         let refused = resolved.iter().filter(|series| **series == SeriesRef::NONE).count() as u64;
         if refused == 0 {
             return;
@@ -424,19 +483,31 @@ impl Scratch {
         outcome.series_refused += refused;
         outcome.series_added = outcome.series_added.saturating_sub(refused);
         let batch = &mut self.batch;
+        let starts_ms = &mut batch.start_timestamps_ms;
+        if !starts_ms.is_empty() {
+            starts_ms.resize(batch.refs.len(), 0);
+        }
         let mut kept = 0;
         for at in 0..batch.refs.len() {
             if batch.refs[at] != SeriesRef::NONE {
                 batch.refs[kept] = batch.refs[at];
                 batch.timestamps_ms[kept] = batch.timestamps_ms[at];
                 batch.values[kept] = batch.values[at];
+                if let Some(&start_ms) = starts_ms.get(at) {
+                    starts_ms[kept] = start_ms;
+                }
                 kept += 1;
             }
         }
         batch.refs.truncate(kept);
         batch.timestamps_ms.truncate(kept);
         batch.values.truncate(kept);
+        starts_ms.truncate(kept);
+        let mut of_histograms = batch.histograms.iter().map(|(series, _, _)| *series != SeriesRef::NONE);
+        batch.histogram_starts_ms.retain(|_| of_histograms.next().unwrap_or(false));
+        drop(of_histograms);
         batch.histograms.retain(|(series, _, _)| *series != SeriesRef::NONE);
+        batch.exemplars.retain(|(series, _)| *series != SeriesRef::NONE);
     }
 
     fn trim(&mut self) {
@@ -446,6 +517,9 @@ impl Scratch {
         self.batch.timestamps_ms.shrink_to(KEPT_SERIES_MAX);
         self.batch.values.shrink_to(KEPT_SERIES_MAX);
         self.batch.histograms.shrink_to(KEPT_SERIES_MAX / 8);
+        self.batch.start_timestamps_ms.shrink_to(KEPT_SERIES_MAX);
+        self.batch.exemplars.shrink_to(KEPT_SERIES_MAX / 8);
+        self.batch.metadata.shrink_to(KEPT_SERIES_MAX / 8);
         self.new_labels.shrink_to(KEPT_SERIES_MAX / 8);
         self.resolved.shrink_to(KEPT_SERIES_MAX / 8);
         self.ended.shrink_to(KEPT_SERIES_MAX / 8);

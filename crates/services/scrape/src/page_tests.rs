@@ -54,6 +54,7 @@ impl Rig {
             writer: &self.store,
             families: &self.families,
             seed: 7,
+            start_timestamps: true,
             at_ms: self.at_ms,
             began: self.clock.mark(),
         };
@@ -456,6 +457,66 @@ fn native_histograms_are_taken_if_wanted() {
     assert!(seen.contains(&"{\"h_count\"} 3".to_string()), "{seen:?}");
 }
 
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0";
+
+#[test]
+fn exemplars_go_with_their_series_and_without_a_time_have_the_samples() {
+    let mut rig = Rig::new("job_name: web");
+    let page = concat!(
+        "# TYPE a counter\n",
+        "a_total{n=\"1\"} 1 # {trace_id=\"x\"} 0.5\n",
+        "a_total{n=\"2\"} 1 # {trace_id=\"y\"} 0.7 9.5\n",
+        "# EOF\n"
+    );
+    for scrape in 1..3 {
+        assert_eq!(rig.scrape_as(Ok(page.as_bytes()), OPEN_METRICS).error, None);
+        let exemplars = rig.store.take_exemplars();
+        let shown: Vec<_> = exemplars
+            .iter()
+            .map(|(labels, e)| (labels.value("n"), e.value, e.timestamp_ms, e.timestamp_given))
+            .collect();
+        assert_eq!(shown, [("1", 0.5, scrape * 10_000, false), ("2", 0.7, 9_500, true)]);
+    }
+    // A refused series takes its exemplars with it.
+    let mut rig = Rig::new("job_name: web");
+    rig.store.refuse(&["a_total"]);
+    rig.scrape_as(Ok(page.as_bytes()), OPEN_METRICS);
+    assert!(rig.store.take_exemplars().is_empty());
+}
+
+#[test]
+fn starts_of_counters_go_with_their_samples() {
+    let mut rig = Rig::new("job_name: web");
+    let page = concat!(
+        "# TYPE refused counter\n",
+        "refused_total 1\n",
+        "refused_created 1\n",
+        "# TYPE a counter\n",
+        "a_total 1\n",
+        "a_created 3.5\n",
+        "# TYPE g gauge\n",
+        "g 1\n",
+        "# EOF\n"
+    );
+    rig.store.refuse(&["refused_total"]);
+    for _ in 0..2 {
+        assert_eq!(rig.scrape_as(Ok(page.as_bytes()), OPEN_METRICS).error, None);
+        assert_eq!(rig.seen(), ["{\"a_total\"} 1", "{\"g\"} 1"], "no series of their own");
+        assert_eq!(rig.store.take_starts(), [("a_total".to_string(), 3_500)]);
+    }
+}
+
+#[test]
+fn what_is_said_of_metrics_is_stored_when_it_is_new() {
+    let mut rig = Rig::new("job_name: web");
+    rig.scrape("# HELP a one\n# TYPE a gauge\na 1\n# HELP b two\nb 1\n");
+    assert_eq!(rig.store.take_metadata(), ["a gauge one", "b unknown two"]);
+    rig.scrape("# HELP a one\n# TYPE a gauge\na 2\n# HELP b two\nb 2\n");
+    assert!(rig.store.take_metadata().is_empty());
+    rig.scrape("# HELP a one\n# TYPE a gauge\na 2\n# HELP b three\nb 2\n");
+    assert_eq!(rig.store.take_metadata(), ["b unknown three"]);
+}
+
 #[test]
 fn samples_from_the_far_future_are_left_out() {
     let mut rig = Rig::new("job_name: web");
@@ -511,6 +572,7 @@ fn allocations_of_a_known_page(series: usize, rounds: u32) -> usize {
             writer: &Sink,
             families: &rig.families,
             seed: 7,
+            start_timestamps: true,
             at_ms,
             began: rig.clock.mark(),
         };

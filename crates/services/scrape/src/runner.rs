@@ -33,12 +33,20 @@ pub(crate) struct Common {
     pub(crate) schedule_seed: u64,
     /// Keeps pages from being made to collide in the cache.
     pub(crate) hash_seed: u64,
+    /// Whether targets are asked since when their counters have been counting.
+    pub(crate) start_timestamps: bool,
     workers: Semaphore,
     scratches: Mutex<Vec<Scratch>>,
 }
 
 impl Common {
-    pub(crate) fn new(writer: Arc<dyn MetricWriter>, clock: Clock, stats: Stats, schedule_seed: u64) -> Self {
+    pub(crate) fn new(
+        writer: Arc<dyn MetricWriter>,
+        clock: Clock,
+        stats: Stats,
+        schedule_seed: u64,
+        start_timestamps: bool,
+    ) -> Self {
         use std::hash::{BuildHasher, Hasher, RandomState};
         Common {
             writer,
@@ -47,6 +55,7 @@ impl Common {
             families: Families::default(),
             schedule_seed,
             hash_seed: RandomState::new().build_hasher().finish(),
+            start_timestamps,
             workers: Semaphore::new(WORKERS),
             scratches: Mutex::default(),
         }
@@ -158,6 +167,7 @@ pub(crate) async fn run(
                 writer: &*common.writer,
                 families: &common.families,
                 seed: common.hash_seed,
+                start_timestamps: common.start_timestamps,
                 at_ms: turn.at_ms,
                 began,
             };
@@ -240,7 +250,8 @@ fn note(common: &Common, plan: &Plan, outcome: &Outcome) {
     }
     stats.duplicate.add(outcome.repeated + outcome.appended.duplicate);
     stats.out_of_order.add(outcome.appended.out_of_order);
-    stats.out_of_bounds.add(outcome.appended.too_old + outcome.too_new);
+    stats.out_of_bounds.add(outcome.appended.too_old + outcome.appended.outside_window + outcome.too_new);
+    stats.exemplar_out_of_order.add(outcome.appended.exemplars_refused);
     stats.series_refused.add(outcome.series_refused);
     if outcome.storage_error.is_some() {
         stats.storage_failed.inc();

@@ -39,6 +39,8 @@ pub struct Deps {
     /// Differs between instances that scrape the same targets, so that they do so at different
     /// times; the same after a restart. A hash of the host's name and the external labels.
     pub seed: u64,
+    /// Whether targets are asked since when their counters have been counting.
+    pub start_timestamps: bool,
     /// Parts of this process that are scraped like targets, at the global interval.
     pub local: Vec<LocalTarget>,
 }
@@ -71,7 +73,7 @@ impl Scraper {
     pub fn start(deps: Deps) -> Handle {
         let stats = Stats::new(&deps.registry);
         Handle(Arc::new(Inner {
-            common: Arc::new(Common::new(deps.writer, deps.clock, stats, deps.seed)),
+            common: Arc::new(Common::new(deps.writer, deps.clock, stats, deps.seed, deps.start_timestamps)),
             targets: deps.targets,
             connect: deps.connect,
             local: deps.local,

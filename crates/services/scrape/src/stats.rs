@@ -26,6 +26,7 @@ pub(crate) struct Stats {
     pub(crate) duplicate: Counter,
     pub(crate) out_of_order: Counter,
     pub(crate) out_of_bounds: Counter,
+    pub(crate) exemplar_out_of_order: Counter,
     pub(crate) series_refused: Counter,
     pub(crate) storage_failed: Counter,
 }
@@ -99,6 +100,10 @@ impl Stats {
             out_of_bounds: registry.counter(
                 "prometheus_target_scrapes_sample_out_of_bounds_total",
                 "Samples left out because they were older than what the store takes, or too far ahead.",
+            ),
+            exemplar_out_of_order: registry.counter(
+                "prometheus_target_scrapes_exemplar_out_of_order_total",
+                "Exemplars left out because their series had a later one, or because their labels are too long.",
             ),
             series_refused: registry.counter(
                 "promontory_scrape_series_refused_total",

@@ -11,7 +11,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, Ticket, WriteBatch};
-use model::{Labels, is_stale_nan};
+use model::{Exemplar, Labels, Metadata, is_stale_nan};
 use parking_lot::Mutex;
 
 struct Counting;
@@ -55,6 +55,9 @@ struct State {
     refused_metrics: HashSet<String>,
     unavailable: bool,
     resolved: usize,
+    exemplars: Vec<(Labels, Exemplar)>,
+    metadata: Vec<String>,
+    starts: Vec<(String, i64)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -117,6 +120,21 @@ impl MemoryStore {
         self.0.lock().unavailable = unavailable;
     }
 
+    /// The exemplars since the last call.
+    pub(crate) fn take_exemplars(&self) -> Vec<(Labels, Exemplar)> {
+        std::mem::take(&mut self.0.lock().exemplars)
+    }
+
+    /// Metric, type and help of the metadata since the last call.
+    pub(crate) fn take_metadata(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().metadata)
+    }
+
+    /// Metric and start of the samples with one since the last call.
+    pub(crate) fn take_starts(&self) -> Vec<(String, i64)> {
+        std::mem::take(&mut self.0.lock().starts)
+    }
+
     /// How many label sets were ever asked for.
     pub(crate) fn resolved(&self) -> usize {
         self.0.lock().resolved
@@ -155,6 +173,18 @@ impl MetricWriter for MemoryStore {
         assert_eq!(batch.refs.len(), batch.timestamps_ms.len());
         assert_eq!(batch.refs.len(), batch.values.len());
         let mut appended = Appended { ticket: Ticket(1), ..Appended::default() };
+        for (series, exemplar) in &batch.exemplars {
+            let labels = state.labels[series.0 as usize - 1].clone();
+            state.exemplars.push((labels, exemplar.clone()));
+        }
+        let said = |(metric, m): &(String, Metadata)| format!("{metric} {} {}", m.metric_type, m.help);
+        state.metadata.extend(batch.metadata.iter().map(said));
+        for (series, &start_ms) in batch.refs.iter().zip(&batch.start_timestamps_ms) {
+            if start_ms != 0 {
+                let metric = state.labels[series.0 as usize - 1].metric_name().to_string();
+                state.starts.push((metric, start_ms));
+            }
+        }
         let floats =
             batch.refs.iter().zip(&batch.timestamps_ms).zip(&batch.values).map(|((series, at), value)| {
                 let value = if is_stale_nan(*value) { Value::Stale } else { Value::Float(*value) };

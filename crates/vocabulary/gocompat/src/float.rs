@@ -148,6 +148,24 @@ impl Buffer {
     }
 }
 
+/// Adds [`Buffer::sample`]'s text; the fast way for the numbers that samples mostly are.
+pub fn push_sample(out: &mut Vec<u8>, value: f64) {
+    let whole = value as i64;
+    if whole as f64 == value && whole.unsigned_abs() < 1 << 53 && (whole != 0 || value.is_sign_positive()) {
+        out.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes());
+        return;
+    }
+    if (1e-4..1e15).contains(&value.abs()) {
+        let mut buffer = zmij::Buffer::new();
+        let text = buffer.format_finite(value);
+        if !text.contains('e') {
+            out.extend_from_slice(text.as_bytes());
+            return;
+        }
+    }
+    out.extend_from_slice(Buffer::new().sample(value).as_bytes());
+}
+
 fn special(value: f64) -> &'static str {
     if value.is_nan() {
         "NaN"
@@ -158,9 +176,9 @@ fn special(value: f64) -> &'static str {
     }
 }
 
-/// Takes the digits out of the text that `ryu` writes, such as `1.5`, `1e-7`, `120.0`, `1.2e300`.
+/// Takes the digits out of the text that `zmij` writes, such as `1.5`, `1e-7`, `120.0`, `1.2e300`.
 fn shortest_digits(value: f64) -> Digits {
-    let mut buffer = ryu::Buffer::new();
+    let mut buffer = zmij::Buffer::new();
     let text = buffer.format_finite(value).as_bytes();
     let mut digits = Digits { digits: [0; 17], count: 0, point: 0 };
     let mut exponent: i32 = 0;
@@ -174,7 +192,7 @@ fn shortest_digits(value: f64) -> Digits {
                 let rest = bytes.as_slice();
                 let (negative, rest) = match rest.strip_prefix(b"-") {
                     Some(rest) => (true, rest),
-                    None => (false, rest),
+                    None => (false, rest.strip_prefix(b"+").unwrap_or(rest)),
                 };
                 exponent = rest.iter().fold(0, |sum, digit| sum * 10 + i32::from(digit - b'0'));
                 if negative {

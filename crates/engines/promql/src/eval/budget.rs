@@ -1,10 +1,11 @@
 //! What a query may cost: samples, bytes, time; and the way to stop it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use base::clock::{Clock, Mark};
+use model::storage::{Meter, StorageError};
 
 use super::QueryError;
 use super::value::Steps;
@@ -25,6 +26,22 @@ impl Cancel {
     }
 }
 
+/// Watches a query from outside while it runs, and afterwards. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Progress(Arc<OnceLock<Arc<Budget>>>);
+
+impl Progress {
+    /// What the query has cost so far; `None` before it runs.
+    pub fn stats(&self) -> Option<super::QueryStats> {
+        self.0.get().map(|budget| budget.stats())
+    }
+
+    /// Begins to watch a query. The first one stays.
+    pub(crate) fn watch(&self, budget: &Arc<Budget>) {
+        let _ = self.0.set(budget.clone());
+    }
+}
+
 /// Limits of one query that differ from the engine's.
 #[derive(Clone, Debug, Default)]
 pub struct QueryLimits {
@@ -36,6 +53,8 @@ pub struct QueryLimits {
     pub max_samples: Option<u64>,
     /// Stops the query.
     pub cancel: Cancel,
+    /// Watches the query.
+    pub progress: Progress,
     /// Whether samples are counted for every step.
     pub per_step_stats: bool,
 }
@@ -56,6 +75,15 @@ impl Drop for Charge {
             budget.samples.fetch_sub(*samples, Ordering::Relaxed);
             budget.bytes.fetch_sub(*bytes, Ordering::Relaxed);
         }
+    }
+}
+
+/// What selections take is held until the query ends.
+impl Meter for Budget {
+    fn take_bytes(&self, bytes: u64) -> Result<(), StorageError> {
+        let now = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.peak_bytes.fetch_max(now, Ordering::Relaxed);
+        if now > self.max_bytes || self.check().is_err() { Err(StorageError::Refused) } else { Ok(()) }
     }
 }
 
@@ -128,6 +156,11 @@ impl Budget {
             return Err(QueryError::TooManySamples);
         }
         Ok(charge)
+    }
+
+    /// Why a selection was refused: it would take too much, too long, or is not wanted any more.
+    pub(crate) fn refusal(&self) -> QueryError {
+        self.check().err().unwrap_or(QueryError::TooManySamples)
     }
 
     pub(crate) fn count_series(&self, series: u64) {

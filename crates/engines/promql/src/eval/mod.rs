@@ -27,7 +27,7 @@ mod subquery;
 mod value;
 mod window;
 
-pub use budget::{Cancel, QueryLimits};
+pub use budget::{Cancel, Progress, QueryLimits};
 pub use engine::Engine;
 
 /// How the engine works.

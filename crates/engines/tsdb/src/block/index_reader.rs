@@ -1,10 +1,11 @@
 //! Reading a block's `index`, versions 1 to 3. Versions 2 and 3 count symbols and divide series
 //! references by 16; version 1 uses offsets in the file for both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use model::Labels;
+use model::label_table::PairId;
+use model::{LabelTable, Labels};
 
 use super::decode::{Fields, section};
 use crate::error::Error;
@@ -25,6 +26,10 @@ pub(crate) struct ChunkMeta {
     pub(crate) max_ms: i64,
     pub(crate) reference: u64,
 }
+
+/// From the numbers of names and values in an index to pairs in the table of a query.
+#[derive(Default)]
+pub(crate) struct PairNumbers(HashMap<(u64, u64), PairId, foldhash::fast::RandomState>);
 
 /// An opened index.
 pub(crate) struct IndexReader {
@@ -53,9 +58,10 @@ enum Values {
 }
 
 impl IndexReader {
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+    /// Opens an index of the version it says, or of the one that is known better.
+    pub(crate) fn open(path: &Path, version: Option<u8>) -> Result<Self, Error> {
         let file = Mapping::open(path)?;
-        let parsed = parse(&file).map_err(|what| Error::corrupt(path, what))?;
+        let parsed = parse(&file, version).map_err(|what| Error::corrupt(path, what))?;
         let (version, symbols, names) = parsed;
         Ok(IndexReader { path: path.to_path_buf(), file, version, symbols, names })
     }
@@ -105,6 +111,39 @@ impl IndexReader {
         chunks.clear();
         read_chunks(&mut fields, chunks).ok_or_else(malformed)?;
         Ok(Labels::from_sorted(pairs))
+    }
+
+    /// Label pairs and chunks of a series; what was in `into` and `chunks` before is cleared.
+    pub(crate) fn series_pairs(
+        &self,
+        reference: u32,
+        known: &mut PairNumbers,
+        labels: &mut LabelTable,
+        into: &mut Vec<PairId>,
+        chunks: &mut Vec<ChunkMeta>,
+    ) -> Result<(), Error> {
+        let malformed = || self.corrupt("a malformed series");
+        into.clear();
+        chunks.clear();
+        let mut fields = self.series_fields(reference).ok_or_else(malformed)?;
+        let count = fields.uvarint().ok_or_else(malformed)?;
+        for _ in 0..count {
+            let name = fields.uvarint().ok_or_else(malformed)?;
+            let value = fields.uvarint().ok_or_else(malformed)?;
+            let pair = match known.0.get(&(name, value)) {
+                Some(pair) => *pair,
+                None => {
+                    let pair = labels.pair(self.symbol(name)?, self.symbol(value)?);
+                    known.0.insert((name, value), pair);
+                    pair
+                }
+            };
+            into.push(pair);
+        }
+        if !into.is_sorted_by(|a, b| labels.pair_text(*a).0 < labels.pair_text(*b).0) {
+            return Err(malformed());
+        }
+        read_chunks(&mut fields, chunks).ok_or_else(malformed)
     }
 
     fn series_fields(&self, reference: u32) -> Option<Fields<'_>> {
@@ -204,13 +243,13 @@ impl PostingIndex for IndexReader {
 
 type Parsed = (u8, SymbolTable, BTreeMap<String, Values>);
 
-fn parse(file: &[u8]) -> Result<Parsed, &'static str> {
+fn parse(file: &[u8], version: Option<u8>) -> Result<Parsed, &'static str> {
     let mut head = Fields(file);
     if head.u32() != Some(MAGIC) {
         return Err("not an index");
     }
     let version = match head.u8() {
-        Some(version @ 1..=3) => version,
+        Some(said @ 1..=3) => version.unwrap_or(said),
         _ => return Err("an index of an unknown version"),
     };
     let toc =

@@ -25,6 +25,7 @@ pub(crate) struct Meta {
     pub(crate) stats: MetaStats,
     #[serde(default)]
     pub(crate) compaction: MetaCompaction,
+    /// 1. A 2 is a mistake of Prometheus 2.1: such a block's index is of version 2, although it says 1.
     pub(crate) version: u32,
     #[serde(flatten)]
     pub(crate) others: serde_json::Map<String, serde_json::Value>,
@@ -78,6 +79,18 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl Meta {
+    /// Of a block that is made from samples, not from other blocks. `end_ms` is exclusive.
+    pub(crate) fn first(ulid: String, start_ms: i64, end_ms: i64) -> Meta {
+        Meta {
+            ulid: ulid.clone(),
+            min_time: start_ms,
+            max_time: end_ms,
+            compaction: MetaCompaction { level: 1, sources: vec![ulid], ..Default::default() },
+            version: 1,
+            ..Meta::default()
+        }
+    }
+
     pub(crate) fn read(dir: &Path) -> Result<Meta, Error> {
         let path = dir.join(META_FILE);
         let text = match fs::read(&path) {
@@ -89,8 +102,8 @@ impl Meta {
         };
         let meta: Meta = serde_json::from_slice(&text).map_err(|error| Error::corrupt(&path, error))?;
         match meta.version {
-            1 if meta.max_time >= meta.min_time => Ok(meta),
-            1 => Err(Error::corrupt(&path, "it ends before it begins")),
+            1 | 2 if meta.max_time >= meta.min_time => Ok(meta),
+            1 | 2 => Err(Error::corrupt(&path, "it ends before it begins")),
             version => Err(Error::corrupt(&path, format!("unknown version {version}"))),
         }
     }

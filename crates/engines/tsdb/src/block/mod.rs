@@ -1,7 +1,7 @@
 //! Blocks: two hours and more of samples in a folder, in Prometheus's format, never changed once
 //! written (but for the list of deleted spans).
 
-mod decode;
+pub(crate) mod decode;
 mod index_reader;
 pub(crate) mod meta;
 pub(crate) mod tombstones;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::storage::TimeRange;
+use model::storage::{TimeRange, Want};
 use model::{Labels, Matcher};
 use parking_lot::{Mutex, RwLock};
 
@@ -22,10 +22,11 @@ use crate::disk::Disk;
 use crate::error::Error;
 use crate::mapping::Mapping;
 use crate::postings::{self, PostingIndex};
+use crate::selection::SelectionBuilder;
 use crate::series::{ChunkData, ChunkHandle, Found};
 use crate::stats::BlockStats;
 use decode::Fields;
-use index_reader::{INDEX_FILE, IndexReader};
+use index_reader::{INDEX_FILE, IndexReader, PairNumbers};
 use meta::{META_FILE, Meta};
 use tombstones::{TOMBSTONES_FILE, Tombstones};
 
@@ -62,7 +63,7 @@ impl Block {
         if !index_path.exists() {
             return Err(Error::corrupt(&index_path, "is missing"));
         }
-        let index = IndexReader::open(&index_path)?;
+        let index = IndexReader::open(&index_path, (meta.version == 2).then_some(2))?;
         let mut chunks = Vec::new();
         let mut size_bytes = index.size_bytes();
         for path in chunk_files(&dir.join(CHUNKS_DIR))? {
@@ -176,19 +177,44 @@ impl Block {
         self.damaged.load(Ordering::Relaxed)
     }
 
-    /// The series that match and have chunks in the range, in order of their labels.
+    /// Adds the series that match and have chunks in the range, in order of their labels.
     pub(crate) fn select(
         self: &Arc<Self>,
-        range: TimeRange,
         matchers: &[Matcher],
-    ) -> Result<Vec<Found>, Error> {
+        into: &mut SelectionBuilder<'_>,
+    ) -> Result<(), Error> {
         let references = self.unless_damaged(postings::select(&self.index, matchers))?;
-        let tombstones = self.tombstones.read().clone();
-        let mut found = Vec::new();
-        for reference in references {
-            found.extend(self.unless_damaged(self.series(reference, range, &tombstones))?);
+        if references.is_empty() {
+            return Ok(());
         }
-        Ok(found)
+        into.reserve(references.len())?;
+        let tombstones = self.tombstones.read().clone();
+        let range = into.range;
+        let number = into.block(self.clone());
+        let mut pairs = PairNumbers::default();
+        let (mut own_pairs, mut chunks) = (Vec::new(), Vec::new());
+        for (at, reference) in references.into_iter().enumerate() {
+            let read =
+                self.index.series_pairs(reference, &mut pairs, into.labels, &mut own_pairs, &mut chunks);
+            if read.is_err() {
+                self.unless_damaged(read)?;
+                continue;
+            }
+            chunks.retain(|chunk| TimeRange { start_ms: chunk.min_ms, end_ms: chunk.max_ms }.overlaps(range));
+            if chunks.is_empty() {
+                continue;
+            }
+            into.begin(&own_pairs, tombstones.get(&reference).map_or(&[], Vec::as_slice));
+            if into.want != Want::Labels {
+                for chunk in &chunks {
+                    into.push_block(chunk.min_ms, chunk.max_ms, number, chunk.reference);
+                }
+            }
+            if at % 256 == 0 {
+                into.charge()?;
+            }
+        }
+        into.charge()
     }
 
     fn series(
@@ -223,6 +249,19 @@ impl Block {
         Ok(references
             .into_iter()
             .filter_map(move |reference| block.series(reference, TimeRange::ALL, &tombstones).transpose()))
+    }
+
+    /// Whether a series has samples before the time that is given for it; to the chunk, and as far as the
+    /// index can be read.
+    pub(crate) fn has_samples_before(&self, before_ms: impl Fn(&Labels) -> i64) -> Result<bool, Error> {
+        let mut chunks = Vec::new();
+        for reference in self.index.all()? {
+            let labels = self.unless_damaged(self.index.series(reference, &mut chunks))?;
+            if chunks.first().is_some_and(|chunk| chunk.min_ms < before_ms(&labels)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// All names and values of labels.
@@ -312,6 +351,34 @@ fn chunk_files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     }
     files.sort();
     Ok(files)
+}
+
+/// Makes a copy of a block's folder that shares its files, or copies them where the file system
+/// cannot. Files of blocks are replaced but never changed, so the copy stays as it is.
+pub(crate) fn link_dir(disk: &dyn Disk, from: &Path, to: &Path) -> Result<(), Error> {
+    let link = |name: &Path| {
+        let (from, to) = (from.join(name), to.join(name));
+        match disk.hard_link(&from, &to) {
+            Ok(()) => Ok(()),
+            // A block from before tombstones has none.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(_) => fs::read(&from)
+                .and_then(|bytes| disk.write_file(&to, &bytes))
+                .map_err(Error::io("copying", &from)),
+        }
+    };
+    let chunks = to.join(CHUNKS_DIR);
+    disk.create_dir_all(&chunks).map_err(Error::io("creating", &chunks))?;
+    for file in chunk_files(&from.join(CHUNKS_DIR))? {
+        if let Some(name) = file.file_name() {
+            link(&Path::new(CHUNKS_DIR).join(name))?;
+        }
+    }
+    for name in [INDEX_FILE, TOMBSTONES_FILE, META_FILE] {
+        link(Path::new(name))?;
+    }
+    disk.sync_dir(&chunks).map_err(Error::io("flushing", &chunks))?;
+    disk.sync_dir(to).map_err(Error::io("flushing", to))
 }
 
 /// Deletes a block's folder: renamed first, so that a crash leaves nothing half there.

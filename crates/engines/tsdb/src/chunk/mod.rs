@@ -13,7 +13,7 @@ pub(crate) const SAMPLES_PER_CHUNK: u16 = 120;
 /// How a chunk is encoded; the number stands in the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
-pub(crate) enum Encoding {
+pub enum Encoding {
     /// Floats.
     Xor = 1,
     /// Native histograms with integer counts.
@@ -95,15 +95,19 @@ fn sample_count(bytes: &[u8]) -> Result<u16, ChunkError> {
 
 /// A finished chunk.
 #[derive(Clone, Debug)]
-pub(crate) struct Chunk {
-    pub(crate) encoding: Encoding,
-    pub(crate) min_ms: i64,
-    pub(crate) max_ms: i64,
-    pub(crate) bytes: Vec<u8>,
+pub struct Chunk {
+    /// How it is encoded.
+    pub encoding: Encoding,
+    /// Time of its first sample, milliseconds since the epoch.
+    pub min_ms: i64,
+    /// Time of its last sample.
+    pub max_ms: i64,
+    /// The chunk, without length and checksum.
+    pub bytes: Vec<u8>,
 }
 
 /// Encodes samples into chunks of at most [`SAMPLES_PER_CHUNK`].
-pub(crate) fn encode(samples: &Samples) -> Vec<Chunk> {
+pub fn encode(samples: &Samples) -> Vec<Chunk> {
     let mut chunks: Vec<Chunk> = Vec::new();
     let mut state = xor::XorState::default();
     let mut histograms = histogram::FloatHistogramAppender::default();

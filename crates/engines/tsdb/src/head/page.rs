@@ -77,13 +77,13 @@ impl Record {
         !self.open.is_empty()
     }
 
-    /// A copy of the open chunk as it is now.
-    pub(crate) fn open_chunk_bytes(&self) -> Vec<u8> {
-        let mut bytes = self.open.clone();
+    /// Appends the open chunk as it is now.
+    pub(crate) fn copy_open_chunk(&self, into: &mut Vec<u8>) {
+        let start = into.len();
+        into.extend_from_slice(&self.open);
         if !self.open_is_histogram {
-            xor::set_count(&mut bytes, self.state.count);
+            xor::set_count(&mut into[start..], self.state.count);
         }
-        bytes
     }
 
     /// Brings what an append will touch into the cache. Over a batch these loads run side by side,

@@ -18,6 +18,7 @@ pub(crate) struct Symbols {
     free_names: Vec<u32>,
     by_name: HashTable<u32>,
     hasher: foldhash::fast::RandomState,
+    removals: u64,
 }
 
 struct Pair {
@@ -125,8 +126,14 @@ impl Symbols {
         self.pairs.len()
     }
 
+    /// Changes whenever a number may have come to mean another pair.
+    pub(crate) fn removals(&self) -> u64 {
+        self.removals
+    }
+
     /// Takes series out of the lists of these pairs; pairs without series are forgotten.
     pub(crate) fn remove_series(&mut self, pairs: &[u32], keep: impl Fn(u32) -> bool) {
+        self.removals += 1;
         for &id in pairs {
             let pair = &mut self.pairs[id as usize];
             pair.series.retain(&keep);

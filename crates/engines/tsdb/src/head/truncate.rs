@@ -1,6 +1,7 @@
 //! What leaves the head: the range that became a block, deleted spans, and the log before a
 //! checkpoint.
 
+use std::collections::HashMap;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -12,7 +13,7 @@ use super::page::{PAGE_SERIES, PageCursor};
 use super::{Head, add};
 use crate::disk::{Disk, FileWriter};
 use crate::error::Error;
-use crate::series::ChunkHandle;
+use crate::series::{ChunkHandle, Found};
 use crate::wal::record::{self, FILE_HEADER, LoggedChunk, LoggedChunks};
 use crate::wal::{checkpoint_path, replay};
 
@@ -99,12 +100,27 @@ impl Head {
         let pages = self.pages.read();
         let page = pages.get((id / PAGE_SERIES) as usize)?.as_ref()?.read();
         let record = page.record(id)?;
-        let chunks = self.chunks_of(record, range);
+        let mut chunks = self.chunks_of(record, range);
+        self.late.add_chunks(id, range, &mut chunks);
         if chunks.is_empty() {
             return None;
         }
         let deleted = self.tombstones.read().get(&id).cloned().unwrap_or_default();
         Some((index.labels(page.pairs(record)), chunks, deleted))
+    }
+
+    /// What there is of one series in the range, late samples included.
+    pub(crate) fn series_with_late(&self, id: u32, range: TimeRange) -> Option<Found> {
+        let mut chunks = {
+            let pages = self.pages.read();
+            let page = pages.get((id / PAGE_SERIES) as usize)?.as_ref()?.read();
+            self.chunks_of(page.record(id)?, range)
+        };
+        self.late.add_chunks(id, range, &mut chunks);
+        if chunks.is_empty() {
+            return None;
+        }
+        Some(Found { labels: self.labels_of(id)?, chunks, deleted: self.deleted(id) })
     }
 
     /// What was deleted of a series.
@@ -212,6 +228,33 @@ impl Head {
         Ok(deleted.len())
     }
 
+    /// Marks spans of series as deleted, durably.
+    pub(crate) fn delete_spans(&self, spans: HashMap<u32, Vec<TimeRange>>) -> Result<(), Error> {
+        if spans.is_empty() {
+            return Ok(());
+        }
+        let mut writer = self.writer.lock();
+        let wal = writer.wal()?;
+        wal.prepare()?;
+        let mut buffer = Vec::new();
+        for (&id, spans) in &spans {
+            for span in spans {
+                record::write_tombstone(&mut buffer, id, span.start_ms, span.end_ms);
+            }
+        }
+        let ticket = wal.write(&buffer)?;
+        let sync = wal.sync();
+        let mut tombstones = self.tombstones.write();
+        for (id, spans) in spans {
+            let all = tombstones.entry(id).or_default();
+            all.extend(spans);
+            crate::block::tombstones::normalize(all);
+        }
+        drop(tombstones);
+        drop(writer);
+        sync.wait(ticket)
+    }
+
     /// Writes what the head holds as a checkpoint and deletes the log before it. Writers go on
     /// meanwhile: what they write is in the segment after the checkpoint too.
     pub(crate) fn checkpoint(&self, dir: &Path) -> Result<(), Error> {
@@ -300,7 +343,8 @@ impl Head {
                     bytes,
                 })
                 .collect();
-            let open = series.open_chunk_bytes();
+            let mut open = Vec::new();
+            series.copy_open_chunk(&mut open);
             if series.has_open() {
                 chunks.push(LoggedChunk {
                     encoding: series.open_encoding(),

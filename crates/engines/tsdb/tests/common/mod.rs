@@ -1,14 +1,17 @@
 //! What the tests share: a seeded generator, short ways to write and read, copies of directories.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used, clippy::print_stdout)]
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
-use model::storage::{Appended, MetricReader, MetricWriter, SeriesRef, StorageError, TimeRange, WriteBatch};
-use model::{Labels, MatchOp, Matcher, Samples};
+use model::storage::{
+    Appended, MetricReader, MetricWriter, Select, Selection, SeriesRef, StorageError, TimeRange, WriteBatch,
+};
+use model::{LabelTable, Labels, MatchOp, Matcher, Samples};
 use tsdb::{Db, Disk, DiskFile, Opened, Options, OsDisk};
 
 pub(crate) const HOUR_MS: i64 = 3_600_000;
@@ -68,19 +71,26 @@ pub(crate) fn append(db: &Db, samples: &[(Labels, i64, f64)]) {
     assert_eq!(appended.accepted, samples.len() as u64, "{appended:?}");
 }
 
+/// All series.
+pub(crate) fn select_all(db: &Db) -> Selection {
+    db.select(&Select::new(TimeRange::ALL, &[]), &mut LabelTable::new()).unwrap()
+}
+
 pub(crate) fn read(db: &Db, range: TimeRange, matchers: &[Matcher]) -> Dump {
     let mut dump = Dump::new();
-    for series in db.select(range, matchers).unwrap() {
+    let mut labels = LabelTable::new();
+    let selected = db.select(&Select::new(range, matchers), &mut labels).unwrap();
+    for at in 0..selected.len() {
         let mut samples = Samples::default();
-        series.read(&mut samples).unwrap();
-        assert!(samples.len() as u64 <= series.sample_count_max());
+        selected.samples.read(at, &mut samples).unwrap();
+        assert!(samples.len() as u64 <= selected.samples.sample_count_max(at));
         assert!(samples.timestamps_ms.is_sorted_by(|a, b| a < b), "{:?}", samples.timestamps_ms);
         if samples.is_empty() {
             continue;
         }
         let pairs = samples.timestamps_ms.iter().copied().zip(samples.values.iter().map(|v| v.to_bits()));
-        let before = dump.insert(series.labels().to_string(), pairs.collect());
-        assert!(before.is_none(), "{} twice", series.labels());
+        let before = dump.insert(labels.labels(selected.sets[at]).to_string(), pairs.collect());
+        assert!(before.is_none(), "{} twice", labels.labels(selected.sets[at]));
     }
     dump
 }
@@ -159,7 +169,7 @@ impl<F: LogFiles> Disk for LogDisk<F> {
 }
 
 /// The segments of the log, oldest first.
-pub(crate) fn segments(dir: &Path) -> Vec<std::path::PathBuf> {
+pub(crate) fn segments(dir: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<_> = fs::read_dir(dir.join("wal-segments"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -167,4 +177,61 @@ pub(crate) fn segments(dir: &Path) -> Vec<std::path::PathBuf> {
         .collect();
     paths.sort();
     paths
+}
+
+/// A multiple of six hours.
+pub(crate) const START_MS: i64 = 1_700_006_400_000;
+
+/// Writes `hours` of samples of 30 series, a minute apart, calling `maintain` every half hour.
+pub(crate) fn fill(db: &Db, start_ms: i64, hours: i64, expected: &mut Dump) {
+    for minute in 0..hours * 60 {
+        let now_ms = start_ms + minute * MINUTE_MS;
+        let samples: Vec<_> =
+            (0..30).map(|n| (series(n), now_ms, (minute * n as i64) as f64 * 0.25 - n as f64)).collect();
+        append(db, &samples);
+        expect(expected, &samples);
+        if minute % 30 == 29 {
+            let report = db.maintain(now_ms);
+            assert!(report.errors.is_empty(), "{report:?}");
+        }
+    }
+}
+
+/// The folders of blocks, oldest first.
+pub(crate) fn block_dirs(dir: &Path) -> Vec<PathBuf> {
+    let mut dirs: Vec<_> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.file_name().is_some_and(|name| name.len() == 26))
+        .collect();
+    dirs.sort();
+    dirs
+}
+
+/// What promtool prints, or nothing if it is not installed.
+pub(crate) fn promtool(args: &[&str]) -> Option<String> {
+    let output = match Command::new("promtool").args(args).output() {
+        Ok(output) => output,
+        Err(_) if std::env::var_os("CI").is_none() => {
+            println!("skipped: promtool is not installed");
+            return None;
+        }
+        Err(error) => panic!("promtool: {error}"),
+    };
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+/// What promtool reads in a data directory: blocks and Prometheus's own log.
+pub(crate) fn promtool_dump(dir: &Path) -> Option<Dump> {
+    let text = promtool(&["tsdb", "dump", dir.to_str().unwrap()])?;
+    let mut dumped = Dump::new();
+    for line in text.lines() {
+        let mut fields = line.rsplitn(3, ' ');
+        let (time_ms, value) = (fields.next().unwrap(), fields.next().unwrap());
+        let labels = fields.next().unwrap();
+        let value: f64 = value.parse().unwrap();
+        dumped.entry(labels.to_string()).or_default().push((time_ms.parse().unwrap(), value.to_bits()));
+    }
+    Some(dumped)
 }

@@ -7,15 +7,16 @@ use axum::Router;
 use base::Clock;
 use model::histogram::{FloatHistogram, Span};
 use model::relabel::RelabelRule;
-use model::{Labels, Metadata, MetricType};
+use model::storage::{StorageError, TimeRange};
+use model::{Exemplar, Labels, Matcher, Metadata, MetricType};
 use promql::conformance::memory::{Memory, Point};
 use promql::{Engine, EngineOptions};
 
 use crate::sources::{
-    AlertView, AlertingRuleView, AlertmanagersView, BlockStatsView, BlockView, BuildView, CompactionView,
-    CountView, DroppedTargetView, HeadView, MetricMetadata, NotificationView, RecordingRuleView,
-    RuleGroupView, RuleView, Rules, RuntimeView, Status, TargetView, Targets, TargetsView, TsdbView,
-    WalReplayView,
+    Admin, AlertView, AlertingRuleView, AlertmanagersView, BlockStatsView, BlockView, BuildView,
+    CardinalityView, CompactionView, CountView, DroppedTargetView, Exemplars, HeadView, JobView, LabelView,
+    MetricMetadata, NotificationView, RecordingRuleView, RuleGroupView, RuleView, Rules, RuntimeView, Status,
+    TargetView, Targets, TargetsView, TsdbView, WalReplayView,
 };
 use crate::{Config, Deps, Sources, router};
 
@@ -37,7 +38,13 @@ pub fn deps() -> Deps {
         reader: Arc::new(series()),
         engine: Arc::new(engine),
         features: promql::Features::default(),
-        sources: Sources { targets: Arc::new(World), rules: Arc::new(World), status: Arc::new(World) },
+        sources: Sources {
+            targets: Arc::new(World),
+            rules: Arc::new(World),
+            status: Arc::new(World),
+            exemplars: Arc::new(World),
+            admin: Some(Arc::new(World)),
+        },
         clock,
     }
 }
@@ -285,5 +292,67 @@ impl Status for World {
 
     fn notifications(&self) -> Vec<NotificationView> {
         vec![NotificationView { text: "A file is missing.".into(), date: NOW_MS, active: true }]
+    }
+
+    fn external_labels(&self) -> Labels {
+        Labels::from_pairs([("cluster", "test"), ("job", "hidden")])
+    }
+
+    fn cardinality(&self, matchers: &[Matcher], limit: usize) -> Result<CardinalityView, StorageError> {
+        let wanted =
+            |job: &str| matchers.iter().all(|m| m.matches_labels(&Labels::from_pairs([("job", job)])));
+        let mut jobs = vec![
+            JobView {
+                job: "prometheus".into(),
+                series: 7,
+                series_before: Some(5),
+                seconds_before: Some(60.0),
+                refused: 1,
+            },
+            JobView { job: "api".into(), series: 1, ..JobView::default() },
+        ];
+        jobs.retain(|job| wanted(&job.job));
+        jobs.truncate(limit);
+        let top = vec![CountView { name: "up".into(), value: 2 }];
+        let labels = vec![LabelView { name: "__name__".into(), values: 5, series: 8, bytes: 120, top }];
+        Ok(CardinalityView { series: jobs.iter().map(|job| job.series).sum(), jobs, labels })
+    }
+}
+
+impl Exemplars for World {
+    fn exemplars(
+        &self,
+        range: TimeRange,
+        selectors: &[Vec<Matcher>],
+    ) -> Result<Vec<(Labels, Vec<Exemplar>)>, StorageError> {
+        let series = Labels::from_pairs([("__name__", "http_requests_total"), ("job", "api")]);
+        let is_selected =
+            |matchers: &Vec<Matcher>| matchers.iter().all(|matcher| matcher.matches_labels(&series));
+        let exemplar = Exemplar {
+            labels: Labels::from_pairs([("trace_id", "abc")]),
+            value: 1.5,
+            timestamp_ms: NOW_MS - 60_250,
+            timestamp_given: true,
+        };
+        let is_inside =
+            range.overlaps(TimeRange { start_ms: exemplar.timestamp_ms, end_ms: exemplar.timestamp_ms });
+        Ok(match is_inside && selectors.iter().any(is_selected) {
+            true => vec![(series, vec![exemplar])],
+            false => Vec::new(),
+        })
+    }
+}
+
+impl Admin for World {
+    fn delete_series(&self, _: TimeRange, _: &[Vec<Matcher>]) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn clean_tombstones(&self) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn snapshot(&self, skip_head: bool) -> Result<String, StorageError> {
+        Ok(if skip_head { "20260102T133700Z-1" } else { "20260102T133700Z-2" }.into())
     }
 }

@@ -1,5 +1,5 @@
-//! The API held against Prometheus's OpenAPI document: for every path and method, requests with the
-//! document's examples must be answered by its schemas, and wrong ones be refused by that of errors.
+//! The API held against an OpenAPI document, Prometheus's or our own: for every path and method, requests
+//! with right values must be answered by the document's schemas, and wrong ones be refused by that of errors.
 
 pub mod fixture;
 mod schema;
@@ -47,23 +47,114 @@ impl SuiteResult {
     }
 }
 
+/// A request: a path with its query, what its body is and the body.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The method.
+    pub method: Method,
+    /// Path and query, from `/api/v1` on.
+    pub uri: String,
+    /// The body's type and the body; none if the type is empty.
+    pub content_type: &'static str,
+    /// See `content_type`.
+    pub body: Vec<u8>,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// The status.
+    pub status: u16,
+    /// `Content-Type`, or "".
+    pub content_type: String,
+    /// The body; of a stream of events its beginning.
+    pub body: Vec<u8>,
+}
+
+/// Sends a request to a server.
+pub type Ask<'a> = &'a dyn Fn(&Asked) -> Result<Answered, String>;
+
 /// Asks the API of [`fixture`] everything that the document in `dir` describes.
 pub fn api(dir: &Path) -> SuiteResult {
-    with_document(dir, |document| {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(error) => return SuiteResult::broken(error),
-        };
-        let router = fixture::api();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return SuiteResult::broken(error),
+    };
+    let router = fixture::api();
+    with_document(dir, |document| run(document, &|asked| runtime.block_on(ask_router(&router, asked)), true))
+}
+
+/// Asks a server everything that its own description, as it serves it, describes. What the answers hold
+/// depends on the server's data; only their form is looked at.
+pub fn described(ask: Ask<'_>) -> SuiteResult {
+    let uri = "/api/v1/openapi.yaml?openapi_version=3.2".to_string();
+    let asked = Asked { method: Method::GET, uri, content_type: "", body: Vec::new() };
+    let document = match ask(&asked) {
+        Ok(answer) => String::from_utf8_lossy(&answer.body).into_owned(),
+        Err(error) => return SuiteResult::broken(error),
+    };
+    match Node::parse(&document) {
+        Ok(document) => run(&document, ask, false),
+        Err(error) => SuiteResult::broken(error.in_file("openapi.yaml")),
+    }
+}
+
+/// What our own description lacks of the document in `dir`, or says otherwise: paths, methods, parameters with
+/// their types, content types of answers.
+pub fn description(dir: &Path) -> SuiteResult {
+    let ours = match Node::parse(crate::openapi::DOCUMENT) {
+        Ok(ours) => ours,
+        Err(error) => return SuiteResult::broken(error.in_file("openapi.yaml")),
+    };
+    with_document(dir, |theirs| {
         let mut result = SuiteResult::default();
-        for operation in operations(document) {
-            for case in operation.cases() {
-                let name = case.name(&operation);
-                result.add(&name, runtime.block_on(operation.run(&router, &case)));
-            }
+        for operation in operations(theirs) {
+            let name = format!("{} {}", operation.method, operation.path);
+            let same = operations(&ours)
+                .into_iter()
+                .find(|other| other.path == operation.path && other.method == operation.method);
+            result.add(&name, same.ok_or("missing".to_string()).and_then(|same| operation.differs(&same)));
         }
         result
     })
+}
+
+fn run(document: &Node, ask: Ask<'_>, has_examples: bool) -> SuiteResult {
+    let mut result = SuiteResult::default();
+    for operation in operations(document) {
+        for case in operation.cases() {
+            // Examples name a time: what is there then, only the small world knows.
+            if has_examples || case.result_type.is_none() {
+                result.add(&case.name(&operation), operation.run(ask, &case));
+            }
+        }
+    }
+    result
+}
+
+async fn ask_router(router: &Router, asked: &Asked) -> Result<Answered, String> {
+    let request = Request::builder()
+        .method(asked.method.clone())
+        .uri(&asked.uri)
+        .header(header::CONTENT_TYPE, asked.content_type)
+        .body(Body::from(asked.body.clone()))
+        .map_err(|error| error.to_string())?;
+    let Ok(answer) = router.clone().oneshot(request).await;
+    let (head, mut body) = answer.into_parts();
+    let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = content_type.unwrap_or("").to_string();
+    let body = match content_type.starts_with(EVENTS) {
+        // It does not end.
+        true => match body.frame().await {
+            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+            _ => Default::default(),
+        },
+        false => {
+            let body = Limited::new(body, ANSWER_MAX_BYTES).collect().await;
+            body.map_err(|error| error.to_string())?.to_bytes()
+        }
+    };
+    Ok(Answered { status: head.status.as_u16(), content_type, body: body.to_vec() })
 }
 
 /// Holds the document's own examples of answers against its schemas: a test of the validator.
@@ -92,6 +183,9 @@ pub fn examples(dir: &Path) -> SuiteResult {
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 const LINES: &str = "application/x-ndjson";
+const EVENTS: &str = "text/event-stream";
+/// Paths that speak protobuf; the document tells nothing of their bodies.
+const PROTOBUF_PATHS: [&str; 3] = ["/read", "/write", "/otlp/v1/metrics"];
 
 fn with_document(dir: &Path, work: impl FnOnce(&Node) -> SuiteResult) -> SuiteResult {
     let file = dir.join(DOCUMENT);
@@ -166,7 +260,33 @@ impl<'a> Parameter<'a> {
         is_query.then_some(Parameter { name: node.get("name").and_then(text)?, required, node })
     }
 
-    /// The document's examples, or all values if they can be counted.
+    /// Right values, where a document has no examples.
+    fn usual(&self) -> Vec<(String, Vec<String>)> {
+        let values: &[&str] = match self.name {
+            "query" => &["up", "sum by (job) (rate(up[5m]))", "1", "\"text\""],
+            "match[]" | "match_target" => &["up", "{job!=\"\"}"],
+            "time" | "start" | "end" => &["1767361020.5", "2026-01-02T13:37:00Z"],
+            "step" | "timeout" | "lookback_delta" => &["15", "1m30s"],
+            "stats" => &["true", "all"],
+            "labels" => &["{\"job\":\"prometheus\"}"],
+            "label" => &["job"],
+            "scrapePool" => &["prometheus"],
+            "metric_name_pattern" => &[".*build.*"],
+            "search[]" | "rule_name[]" | "rule_group[]" | "file[]" | "metric" | "job" => &["a"],
+            "skip_head" => &["true", "false"],
+            "group_next_token" => &["none"],
+            // The number of a query that runs is not known.
+            "id" => &[],
+            _ => match self.node.get("schema").and_then(|schema| schema.get("type")).and_then(text) {
+                Some("integer") => &["1", "100"],
+                Some("boolean") => &["true", "false"],
+                _ => &[],
+            },
+        };
+        values.iter().map(|value| (format!("{} {value}", self.name), vec![value.to_string()])).collect()
+    }
+
+    /// The document's examples, or all values if they can be counted, or usual ones.
     fn examples(&self) -> Vec<(String, Vec<String>)> {
         let examples: Vec<(String, Vec<String>)> = self
             .node
@@ -183,6 +303,7 @@ impl<'a> Parameter<'a> {
                 .filter_map(text)
                 .map(|value| (format!("{} {value}", self.name), vec![value.to_string()]))
                 .collect(),
+            _ if examples.is_empty() => self.usual(),
             _ => examples,
         }
     }
@@ -254,6 +375,9 @@ impl Operation<'_> {
             }
         }
         let mut cases = vec![Case::right("plain", base.clone())];
+        if PROTOBUF_PATHS.contains(&self.path) {
+            cases.push(Case::wrong("no protobuf", Pairs::new()));
+        }
         for parameter in &parameters {
             for (what, values) in parameter.examples() {
                 let mut pairs = base.clone();
@@ -284,6 +408,15 @@ impl Operation<'_> {
                 set(&mut pairs, field, &texts(value));
             }
             cases.push(Case::right(name, pairs));
+        }
+        if cases.is_empty() {
+            let mut pairs: Pairs = Vec::new();
+            for parameter in Self::parameters(self.shared).iter().filter(|parameter| parameter.required) {
+                if let Some((_, values)) = parameter.examples().first() {
+                    set(&mut pairs, parameter.name, values);
+                }
+            }
+            cases.push(Case::right("plain", pairs));
         }
         let base = cases.first().map(|case| case.pairs.clone()).unwrap_or_default();
         self.wrong_cases(&Self::parameters(self.shared), &base, &mut cases);
@@ -336,38 +469,113 @@ impl Operation<'_> {
 
     fn response(&self, status: StatusCode) -> Option<&Node> {
         let responses = self.node.get("responses")?;
-        responses.get(status.as_str()).or_else(|| responses.get("default"))
+        let response = responses.get(status.as_str()).or_else(|| responses.get("default"))?;
+        match response.get("$ref").and_then(text) {
+            Some(reference) => Schemas::new(self.document).resolve(reference),
+            None => Some(response),
+        }
     }
 
-    async fn run(&self, router: &Router, case: &Case) -> Result<(), String> {
+    /// What another description of the same says otherwise.
+    fn differs(&self, other: &Operation<'_>) -> Result<(), String> {
+        let parameters = |operation: &Operation<'_>| -> Vec<String> {
+            let list = operation.node.get("parameters");
+            let mut all: Vec<String> = list
+                .into_iter()
+                .flat_map(items)
+                .map(|parameter| {
+                    let part = |name| parameter.get(name).and_then(text).unwrap_or("").to_string();
+                    let kind =
+                        parameter.get("schema").map(|schema| operation.kind(schema)).unwrap_or_default();
+                    format!("{} in {}, required {}, {kind}", part("name"), part("in"), part("required"))
+                })
+                .collect();
+            all.sort();
+            all
+        };
+        let form = |operation: &Operation<'_>| -> Vec<String> {
+            let schema = operation.form().and_then(|form| form.get("schema"));
+            let schema = schema.map(|schema| operation.resolved(schema));
+            let properties = schema.and_then(|schema| schema.get("properties"));
+            let mut all: Vec<String> = properties
+                .into_iter()
+                .flat_map(entries)
+                .map(|(name, schema)| format!("{name}: {}", operation.kind(schema)))
+                .collect();
+            all.sort();
+            all
+        };
+        let types = |operation: &Operation<'_>| -> Vec<String> {
+            let content = operation.content(StatusCode::OK, JSON).map(|_| JSON);
+            content.into_iter().map(str::to_string).collect()
+        };
+        for (what, ours, theirs) in [
+            ("parameters", parameters(other), parameters(self)),
+            ("form", form(other), form(self)),
+            ("types", types(other), types(self)),
+        ] {
+            // The same may be answered more exactly than the document says.
+            if ours != theirs && !(what == "types" && PROTOBUF_PATHS.contains(&self.path)) {
+                return Err(format!("{what}: ours {ours:#?}, theirs {theirs:#?}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn resolved<'n>(&'n self, schema: &'n Node) -> &'n Node {
+        let reference = schema.get("$ref").and_then(text);
+        reference.and_then(|reference| Schemas::new(self.document).resolve(reference)).unwrap_or(schema)
+    }
+
+    /// The kind of a schema's values, in a few words.
+    fn kind(&self, schema: &Node) -> String {
+        let schema = self.resolved(schema);
+        let part = |name: &str| schema.get(name).and_then(text).unwrap_or("").to_string();
+        let of = schema.get("items").map(|items| self.kind(items)).unwrap_or_default();
+        let one_of: Vec<String> =
+            schema.get("oneOf").into_iter().flat_map(items).map(|schema| self.kind(schema)).collect();
+        let values: Vec<&str> = schema.get("enum").into_iter().flat_map(items).filter_map(text).collect();
+        format!("{} {} {of} {one_of:?} {values:?}", part("type"), part("format"))
+    }
+
+    fn run(&self, ask: Ask<'_>, case: &Case) -> Result<(), String> {
         let mut form = Serializer::new(String::new());
         form.extend_pairs(&case.pairs);
         let form = form.finish();
-        // The document has no example for the one parameter in a path.
-        let mut uri = format!("/api/v1{}", self.path.replace("{name}", "job"));
-        let mut request = Request::builder().method(self.method.clone());
-        let mut body = Body::empty();
+        // The document has no examples for parameters in a path.
+        let path = self.path.replace("{name}", "job").replace("{id}", "18446744073709551615");
+        let uri = format!("/api/v1{path}");
+        let mut asked = Asked { method: self.method.clone(), uri, content_type: "", body: Vec::new() };
         if self.form().is_some() {
-            request = request.header(header::CONTENT_TYPE, FORM);
-            body = Body::from(form);
+            (asked.content_type, asked.body) = (FORM, form.into_bytes());
         } else if !form.is_empty() {
-            uri = format!("{uri}?{form}");
+            asked.uri = format!("{}?{form}", asked.uri);
         }
-        let request = request.uri(uri).body(body).map_err(|error| error.to_string())?;
-        let Ok(answer) = router.clone().oneshot(request).await;
-        let (head, body) = answer.into_parts();
-        let status = head.status;
+        let is_protobuf = PROTOBUF_PATHS.contains(&self.path);
+        if is_protobuf {
+            asked.content_type = "application/x-protobuf";
+            // An empty message, compressed if the protocol says so; or what is neither.
+            let right: &[u8] = if self.path.starts_with("/otlp") { b"" } else { b"\0" };
+            asked.body = if case.is_right { right } else { b"\xff\xff" }.to_vec();
+        }
+        let answer = ask(&asked)?;
+        let status = StatusCode::from_u16(answer.status).map_err(|error| error.to_string())?;
+        let body = String::from_utf8_lossy(&answer.body).into_owned();
+        if self.path.contains("{id}") && status == StatusCode::NOT_FOUND && body.contains("does not run") {
+            return Ok(());
+        }
         if matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
-            return Err("not implemented".into());
+            return Err(format!("not implemented: {body}"));
         }
-        let body = Limited::new(body, ANSWER_MAX_BYTES).collect().await.map_err(|error| error.to_string())?;
-        let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
         if case.is_right != status.is_success() || !case.is_right && status != StatusCode::BAD_REQUEST {
             let wanted = if case.is_right { "2xx" } else { "400" };
             return Err(format!("status {status}, expected {wanted}: {body}"));
         }
-        let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let media_type = content_type.and_then(|value| value.split(';').next()).unwrap_or("");
+        // How protobuf is answered is the protocol's matter, and no content has no type.
+        if is_protobuf || status == StatusCode::NO_CONTENT && self.response(status).is_some() {
+            return Ok(());
+        }
+        let media_type = answer.content_type.split(';').next().unwrap_or("");
         let Some(content) = self.content(status, media_type) else {
             return Err(format!("status {status} with {media_type:?} is not in the document"));
         };
@@ -380,9 +588,14 @@ impl Operation<'_> {
                 }
                 Json::String(body)
             }
+            EVENTS => {
+                let event = body.split("\n\n").next().and_then(|event| event.strip_prefix("data: "));
+                serde_json::json!({ "data": event })
+            }
             _ => serde_json::from_str(&body).map_err(|error| format!("{error}: {body}"))?,
         };
-        let schema = content.get("schema").ok_or("the document has no schema")?;
+        let schema = content.get("schema").or_else(|| content.get("itemSchema"));
+        let schema = schema.ok_or("the document has no schema")?;
         let errors = Schemas::new(self.document).check(schema, &body);
         if !errors.is_empty() {
             return Err(errors.join("\n"));

@@ -11,8 +11,16 @@ use serde_json::Value as Json;
 const DEPTH_MAX: usize = 64;
 
 /// Keywords that say nothing about what is valid.
-const REMARKS: &[&str] =
-    &["description", "example", "examples", "default", "title", "deprecated", "contentMediaType"];
+const REMARKS: &[&str] = &[
+    "description",
+    "example",
+    "examples",
+    "default",
+    "title",
+    "deprecated",
+    "contentMediaType",
+    "contentSchema",
+];
 
 /// The schemas of a document.
 pub(super) struct Schemas<'a> {
@@ -31,7 +39,7 @@ impl<'a> Schemas<'a> {
         check.errors
     }
 
-    fn resolve(&self, reference: &str) -> Option<&'a Node> {
+    pub(super) fn resolve(&self, reference: &str) -> Option<&'a Node> {
         reference.strip_prefix("#/")?.split('/').try_fold(self.document, |node, key| node.get(key))
     }
 }

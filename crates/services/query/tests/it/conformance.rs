@@ -1,17 +1,9 @@
 //! Prometheus's OpenAPI document.
 
-use query::conformance::{api, examples};
+use query::conformance::{api, description, examples};
 
-/// What this router does not serve, and why: writing and reading of samples belongs to other
-/// routers, administration is not about asking, and nothing pushes notifications.
-const ELSEWHERE: &[&str] = &[
-    "POST /read ",
-    "POST /write ",
-    "POST /otlp/v1/metrics ",
-    "PUT /admin/tsdb/",
-    "POST /admin/tsdb/",
-    "GET /notifications/live ",
-];
+/// What this router does not serve: writing samples belongs to another.
+const ELSEWHERE: &[&str] = &["POST /write ", "POST /otlp/v1/metrics "];
 
 #[test]
 fn every_path_about_asking_answers_by_its_schema() {
@@ -32,4 +24,12 @@ fn the_documents_own_examples_fit_its_schemas() {
     let result = examples(&dir);
     assert!(result.failures.is_empty(), "{} of {}: {:#?}", result.passed, result.total, result.failures);
     assert!(result.total > 50, "only {} examples were found", result.total);
+}
+
+#[test]
+fn our_own_description_says_the_same_of_every_path_and_parameter() {
+    let Some(dir) = testkit::conformance("prometheus/api") else { return };
+    let result = description(&dir);
+    assert!(result.failures.is_empty(), "{} of {}: {:#?}", result.passed, result.total, result.failures);
+    assert!(result.total > 40, "only {} operations were found", result.total);
 }

@@ -7,8 +7,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use base::Clock;
-use model::storage::{MetricReader, Series, StorageError, TimeRange};
-use model::{Labels, Matcher, Samples};
+use model::storage::{MetricReader, Select, SelectedSamples, Selection, StorageError, TimeRange};
+use model::{LabelTable, Labels, Matcher, Samples};
 use query::conformance::fixture::{self, NOW_MS};
 use query::{Config, Deps, router};
 use serde_json::{Value, json};
@@ -252,18 +252,14 @@ mod parking {
     }
 }
 
-struct GatedSeries(Arc<Gate>, Labels);
+struct GatedSamples(Arc<Gate>);
 
-impl Series for GatedSeries {
-    fn labels(&self) -> &Labels {
-        &self.1
-    }
-
-    fn sample_count_max(&self) -> u64 {
+impl SelectedSamples for GatedSamples {
+    fn sample_count_max(&self, _: usize) -> u64 {
         1
     }
 
-    fn read(&self, into: &mut Samples) -> Result<(), StorageError> {
+    fn read(&self, _: usize, into: &mut Samples) -> Result<(), StorageError> {
         self.0.reads.fetch_add(1, Ordering::SeqCst);
         // Only the first one is waited for.
         let _ = self.0.reading.try_send(());
@@ -276,12 +272,11 @@ impl Series for GatedSeries {
 struct Gated(Arc<Gate>);
 
 impl MetricReader for Gated {
-    fn select(&self, _: TimeRange, _: &[Matcher]) -> Result<Vec<Arc<dyn Series>>, StorageError> {
-        let series = |at: usize| {
-            let labels = Labels::from_pairs([("__name__", "a"), ("at", &at.to_string())]);
-            Arc::new(GatedSeries(self.0.clone(), labels)) as Arc<dyn Series>
-        };
-        Ok((0..1_000).map(series).collect())
+    fn select(&self, _: &Select<'_>, labels: &mut LabelTable) -> Result<Selection, StorageError> {
+        let mut series =
+            |at: usize| labels.insert(&Labels::from_pairs([("__name__", "a"), ("at", &at.to_string())]));
+        let sets = (0..1_000).map(&mut series).collect();
+        Ok(Selection { sets, samples: Box::new(GatedSamples(self.0.clone())) })
     }
 
     fn label_names(&self, _: TimeRange, _: &[Matcher]) -> Result<Vec<String>, StorageError> {
