@@ -4,6 +4,7 @@ mod admin;
 mod late;
 mod maintenance;
 mod retention;
+mod side;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -11,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, Ticket, TimeRange, WriteBatch};
-use model::{Exemplar, Labels, Matcher, Metadata};
+use model::Labels;
+use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, Ticket, WriteBatch};
 use parking_lot::{Mutex, RwLock};
 
 use crate::block::meta::is_ulid;
@@ -170,7 +171,7 @@ impl Db {
         for entry in fs::read_dir(&spill_dir).map_err(Error::io("listing", &spill_dir))?.flatten() {
             fs::remove_file(entry.path()).map_err(Error::io("deleting", &entry.path()))?;
         }
-        let head = Head::new(options.block_range_ms, options.series_max, options.clock.clone(), spill_dir);
+        let head = Head::new(options.block_range_ms, options.clock.clone(), spill_dir);
         let db = Db {
             head,
             blocks: RwLock::new(Arc::new(blocks)),
@@ -182,6 +183,7 @@ impl Db {
             options,
         };
         db.head.late.set_window_ms(db.options.out_of_order_window_ms);
+        db.head.admission.set(db.options.budgets.clone());
         db.head.exemplars.set_max(db.options.exemplars_max);
         db.counters.set_aside.store(opened.corrupt_blocks.len() as u64, Ordering::Relaxed);
         Ok((db, opened))
@@ -217,10 +219,11 @@ impl Db {
         let checkpoint = listing.checkpoint.map(|number| checkpoint_path(&dir, number));
         let segments = listing.segments.iter().map(|&number| segment_path(&dir, number));
         for path in checkpoint.iter().cloned().chain(segments) {
-            // A checkpoint is called by the number of the first segment behind it.
-            let name = path.extension().or(path.file_name()).and_then(|name| name.to_str());
-            let number = name.and_then(|name| name.parse().ok()).unwrap_or(0);
-            self.counters.replay_current.store(number, Ordering::Relaxed);
+            let number = match path.extension() {
+                Some(_) => listing.checkpoint.unwrap_or(0),
+                None => path.file_name().and_then(|n| n.to_str()?.parse().ok()).unwrap_or(0),
+            };
+            self.counters.replay_current.store(u64::from(number), Ordering::Relaxed);
             let file = replay::read_file(&*self.options.disk, &path, &mut into)?;
             size_bytes += file.good_bytes;
             if let Some(damage) = file.damage {
@@ -240,6 +243,7 @@ impl Db {
         replayed.series = self.head.series_count();
         let Options { disk, wal_segment_size_bytes, .. } = &self.options;
         let wal = Wal::new(dir, disk.clone(), *wal_segment_size_bytes, last, size_bytes);
+        wal.inherit(&listing.segments)?;
         *self.wal_sync.write() = Some(self.head.set_wal(wal));
         replayed.taken_over = self.take_over_prometheus()?;
         let elapsed = started.elapsed();
@@ -364,26 +368,6 @@ impl Db {
     /// What in the head takes how much; tables of at most `limit` entries.
     pub fn cardinality(&self, limit: usize) -> Cardinality {
         self.head.cardinality(limit)
-    }
-
-    /// The exemplars in a range of the series that match all matchers of any selector, by series in order
-    /// of their labels, each series' in order of time.
-    pub fn exemplars(
-        &self,
-        range: TimeRange,
-        selectors: &[Vec<Matcher>],
-    ) -> Result<Vec<(Labels, Vec<Exemplar>)>, Error> {
-        Ok(self.head.exemplars.select(range, selectors))
-    }
-
-    /// Keeps so many exemplars from now on; 0 for none.
-    pub fn set_exemplars_max(&self, max: usize) {
-        self.head.exemplars.set_max(max);
-    }
-
-    /// What was said of one metric or of all, by whoever wrote last, in order of their names.
-    pub fn metadata(&self, metric: Option<&str>) -> Vec<(String, Metadata)> {
-        self.head.metadata.get(metric)
     }
 
     /// Takes no more writes and returns when everything written is on disk.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base::Clock;
 use model::Matcher;
 
+use crate::budgets::Budgets;
 use crate::disk::{Disk, OsDisk};
 use crate::error::Error;
 
@@ -56,8 +57,8 @@ pub struct Options {
     pub block_range_ms: i64,
     /// A segment of the log is closed when it is this large.
     pub wal_segment_size_bytes: u64,
-    /// Most series that the head holds; more are refused.
-    pub series_max: usize,
+    /// How many series there may be, and what their labels may be like.
+    pub budgets: Budgets,
     /// How far behind the newest sample one may be that is older than the last of its series,
     /// milliseconds; 0 for not at all.
     pub out_of_order_window_ms: i64,
@@ -82,7 +83,7 @@ impl Options {
             retention_rules: Vec::new(),
             block_range_ms: BLOCK_RANGE_MS,
             wal_segment_size_bytes: 64 << 20,
-            series_max: 20_000_000,
+            budgets: Budgets::default(),
             out_of_order_window_ms: 0,
             exemplars_max: EXEMPLARS_MAX_DEFAULT,
             compaction: true,

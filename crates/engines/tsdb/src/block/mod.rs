@@ -381,10 +381,13 @@ pub(crate) fn link_dir(disk: &dyn Disk, from: &Path, to: &Path) -> Result<(), Er
     disk.sync_dir(to).map_err(Error::io("flushing", to))
 }
 
-/// Deletes a block's folder: renamed first, so that a crash leaves nothing half there.
+/// Deletes a block's folder: renamed first, durably, so that a crash leaves nothing half there.
 pub(crate) fn delete_dir(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
     let doomed = with_suffix(dir, TMP_FOR_DELETION);
     disk.rename(dir, &doomed).map_err(Error::io("renaming", dir))?;
+    if let Some(parent) = dir.parent() {
+        disk.sync_dir(parent).map_err(Error::io("flushing", parent))?;
+    }
     disk.remove_dir_all(&doomed).map_err(Error::io("deleting", &doomed))
 }
 

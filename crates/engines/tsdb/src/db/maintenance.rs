@@ -42,6 +42,7 @@ impl Db {
         if self.options.compaction {
             self.merge_blocks(&mut maintenance, now_ms, &mut report);
         }
+        self.head.note_growth(now_ms);
         let result = self.apply_retention(&mut maintenance, now_ms, &mut report);
         self.note(result, "deleting old blocks", &mut report);
         report

@@ -133,6 +133,7 @@ impl Head {
     pub(crate) fn truncate(&self, before_ms: i64) {
         let _writer = self.writer.lock();
         self.bound_ms.fetch_max(before_ms, Ordering::AcqRel);
+        self.in_blocks_ms.fetch_max(before_ms, Ordering::AcqRel);
         let mut freed = Vec::new();
         let mut removed = 0;
         let mut min_ms = i64::MAX;
@@ -290,7 +291,8 @@ impl Head {
         let mut file = BufWriter::with_capacity(1 << 20, file);
         let mut size = FILE_HEADER.len() as u64;
         let mut buffer = FILE_HEADER.to_vec();
-        record::write_bound(&mut buffer, self.bound_ms(), "");
+        // Not what is refused by now: cutting it may have failed.
+        record::write_bound(&mut buffer, self.in_blocks_ms(), "");
         for number in 0..self.pages.read().len() as u32 {
             self.log_page(number, &mut buffer);
             file.write_all(&buffer).map_err(Error::io("writing", path))?;
