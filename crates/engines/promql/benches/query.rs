@@ -8,40 +8,35 @@
 use std::sync::Arc;
 
 use base::clock::Clock;
+use model::label_table::LabelTable;
 use model::labels::Labels;
 use model::matcher::Matcher;
 use model::sample::Samples;
-use model::storage::{MetricReader, Series, StorageError, TimeRange};
+use model::storage::{MetricReader, Select, SelectedSamples, Selection, StorageError, TimeRange};
 use promql::eval::{Engine, EngineOptions, QueryLimits};
 use promql::{Features, parse};
 
-struct Column {
-    labels: Labels,
-    samples: Samples,
-}
+struct Store(Vec<Labels>, Arc<Vec<Samples>>);
 
-impl Series for Column {
-    fn labels(&self) -> &Labels {
-        &self.labels
+/// All samples, shared by all selections; these by position.
+struct Chosen(Arc<Vec<Samples>>, Vec<usize>);
+
+impl SelectedSamples for Chosen {
+    fn sample_count_max(&self, at: usize) -> u64 {
+        self.0[self.1[at]].len() as u64
     }
 
-    fn sample_count_max(&self) -> u64 {
-        self.samples.len() as u64
-    }
-
-    fn read(&self, into: &mut Samples) -> Result<(), StorageError> {
-        into.timestamps_ms.extend_from_slice(&self.samples.timestamps_ms);
-        into.values.extend_from_slice(&self.samples.values);
-        Ok(())
+    fn read(&self, at: usize, into: &mut Samples) -> Result<(), StorageError> {
+        self.0.read(self.1[at], into)
     }
 }
-
-struct Store(Vec<Arc<Column>>);
 
 impl MetricReader for Store {
-    fn select(&self, _: TimeRange, matchers: &[Matcher]) -> Result<Vec<Arc<dyn Series>>, StorageError> {
-        let matching = self.0.iter().filter(|s| matchers.iter().all(|m| m.matches_labels(&s.labels)));
-        Ok(matching.map(|s| s.clone() as Arc<dyn Series>).collect())
+    fn select(&self, request: &Select<'_>, table: &mut LabelTable) -> Result<Selection, StorageError> {
+        let matching = |labels: &Labels| request.matchers.iter().all(|m| m.matches_labels(labels));
+        let chosen: Vec<usize> = (0..self.0.len()).filter(|at| matching(&self.0[*at])).collect();
+        let sets = chosen.iter().map(|at| table.insert(&self.0[*at])).collect();
+        Ok(Selection { sets, samples: Box::new(Chosen(self.1.clone(), chosen)) })
     }
 
     fn label_names(&self, _: TimeRange, _: &[Matcher]) -> Result<Vec<String>, StorageError> {
@@ -63,7 +58,7 @@ fn store(jitter_ms: i64) -> Store {
         random ^= random << 17;
         random
     };
-    let mut series = Vec::new();
+    let (mut series, mut columns) = (Vec::new(), Vec::new());
     for target in 0..343 {
         let times: Vec<i64> = (0..720)
             .map(|at| {
@@ -98,13 +93,13 @@ fn store(jitter_ms: i64) -> Store {
                         value
                     })
                     .collect();
-                let samples = Samples { timestamps_ms: times.clone(), values, ..Samples::default() };
-                series.push(Arc::new(Column { labels, samples }));
+                columns.push(Samples { timestamps_ms: times.clone(), values, ..Samples::default() });
+                series.push(labels);
             }
         }
     }
     series.truncate(9_600);
-    Store(series)
+    Store(series, Arc::new(columns))
 }
 
 /// Nanoseconds this thread has spent on a processor, where the kernel tells: on a busy machine wall

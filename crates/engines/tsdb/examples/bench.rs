@@ -4,8 +4,8 @@
 //! new store. Times are CPU time of the one thread. Half of the values stay as they are, a third are counters, the rest are free floats.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
-use model::storage::{MetricReader, MetricWriter, SeriesRef, TimeRange, WriteBatch};
-use model::{Labels, Matcher, Samples};
+use model::storage::{MetricReader, MetricWriter, Select, SeriesRef, TimeRange, WriteBatch};
+use model::{LabelTable, Labels, Matcher, Samples};
 use tsdb::{Db, Options};
 
 fn rss_bytes() -> u64 {
@@ -91,7 +91,8 @@ fn main() {
     println!("chunks:         {:8.2} B/sample", db.stats().head_chunk_bytes as f64 / samples);
 
     let mark = cpu_ns();
-    let selected = db.select(TimeRange::ALL, &[Matcher::equal("job", "job-1")]).unwrap();
+    let matchers = [Matcher::equal("job", "job-1")];
+    let selected = db.select(&Select::new(TimeRange::ALL, &matchers), &mut LabelTable::new()).unwrap();
     println!(
         "select:         {:8.0} ns/series of {}",
         (cpu_ns() - mark) as f64 / selected.len() as f64,
@@ -99,9 +100,9 @@ fn main() {
     );
     let mark = cpu_ns();
     let (mut into, mut read) = (Samples::default(), 0);
-    for series in &selected {
+    for at in 0..selected.len() {
         into.clear();
-        series.read(&mut into).unwrap();
+        selected.samples.read(at, &mut into).unwrap();
         read += into.len();
     }
     println!("read:           {:8.1} ns/sample", (cpu_ns() - mark) as f64 / read as f64);

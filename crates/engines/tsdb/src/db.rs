@@ -3,17 +3,17 @@
 mod admin;
 mod late;
 mod maintenance;
+mod retention;
+mod side;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::storage::{
-    Appended, MetricReader, MetricWriter, Series, SeriesRef, StorageError, Ticket, TimeRange, WriteBatch,
-};
-use model::{Exemplar, Labels, Matcher, Metadata};
+use model::Labels;
+use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, Ticket, WriteBatch};
 use parking_lot::{Mutex, RwLock};
 
 use crate::block::meta::is_ulid;
@@ -22,14 +22,14 @@ use crate::disk::Disk;
 use crate::error::Error;
 use crate::foreign::{self, TakenOver};
 use crate::head::{Head, HeadReplay};
-use crate::options::Options;
-use crate::series::StoredSeries;
+use crate::options::{Options, Retention};
 use crate::stats::{Cardinality, Stats};
 use crate::wal::replay::{self, WalDamage};
 use crate::wal::{WAL_DIR, Wal, WalSync, checkpoint_path, segment_path};
 
 /// The folder for closed chunks of the head; what is in it when the store opens is worthless.
 const SPILL_DIR: &str = "head-chunks";
+
 /// A store of metrics in one directory.
 pub struct Db {
     options: Options,
@@ -38,6 +38,7 @@ pub struct Db {
     blocks: RwLock<Arc<Vec<Arc<Block>>>>,
     wal_sync: RwLock<Option<Arc<WalSync>>>,
     maintenance: Mutex<Maintenance>,
+    retention: RwLock<Retention>,
     counters: Counters,
     /// Locked as long as the store is open.
     _lock: File,
@@ -54,11 +55,16 @@ struct Maintenance {
     failed: BTreeSet<String>,
     /// Blocks that came later and could not be read.
     unreadable: BTreeSet<String>,
+    /// What retention by series has done.
+    trimmed: retention::Trimmed,
 }
 
 #[derive(Default)]
 struct Counters {
     replay_ns: AtomicU64,
+    replay_min: AtomicU64,
+    replay_max: AtomicU64,
+    replay_current: AtomicU64,
     wal_damages: AtomicU64,
     clock_went_back: AtomicU64,
     head_cuts: AtomicU64,
@@ -67,6 +73,8 @@ struct Counters {
     compactions_failed: AtomicU64,
     time_deletions: AtomicU64,
     size_deletions: AtomicU64,
+    retention_rewrites: AtomicU64,
+    retention_samples: AtomicU64,
     set_aside: AtomicU64,
 }
 
@@ -117,6 +125,8 @@ pub struct MaintenanceReport {
     pub picked_up: Vec<String>,
     /// Names of blocks deleted by retention.
     pub deleted: Vec<String>,
+    /// Names of blocks written anew without series that are beyond their own retention.
+    pub trimmed: Vec<String>,
     /// The clock went back since the last run, by so many milliseconds.
     pub clock_went_back_ms: Option<i64>,
     /// What failed; it is tried again in the next run.
@@ -161,20 +171,30 @@ impl Db {
         for entry in fs::read_dir(&spill_dir).map_err(Error::io("listing", &spill_dir))?.flatten() {
             fs::remove_file(entry.path()).map_err(Error::io("deleting", &entry.path()))?;
         }
-        let head = Head::new(options.block_range_ms, options.series_max, options.clock.clone(), spill_dir);
+        let head = Head::new(options.block_range_ms, options.clock.clone(), spill_dir);
         let db = Db {
             head,
             blocks: RwLock::new(Arc::new(blocks)),
             wal_sync: RwLock::new(None),
             maintenance: Mutex::default(),
+            retention: RwLock::new(options.retention()),
             counters: Counters::default(),
             _lock: lock,
             options,
         };
         db.head.late.set_window_ms(db.options.out_of_order_window_ms);
+        db.head.admission.set(db.options.budgets.clone());
         db.head.exemplars.set_max(db.options.exemplars_max);
         db.counters.set_aside.store(opened.corrupt_blocks.len() as u64, Ordering::Relaxed);
         Ok((db, opened))
+    }
+
+    /// How far reading the log has come: the first and the last file's number, and that of the file being
+    /// read; the last one when all are read.
+    pub fn replay_progress(&self) -> (u64, u64, u64) {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Counters { replay_min, replay_max, replay_current, .. } = &self.counters;
+        (get(replay_min), get(replay_max), get(replay_current))
     }
 
     /// Reads the log; see [`Db::start`].
@@ -190,17 +210,20 @@ impl Db {
         let exists = |ulid: &str| {
             blocks.iter().any(|b| b.meta().compaction.sources.iter().any(|source| source == ulid))
         };
+        let numbers = || listing.checkpoint.iter().chain(&listing.segments).copied().map(u64::from);
+        self.counters.replay_max.store(numbers().max().unwrap_or(0), Ordering::Relaxed);
+        self.counters.replay_min.store(numbers().min().unwrap_or(0), Ordering::Relaxed);
         let mut into = HeadReplay::new(&self.head, &exists);
         let mut replayed = Replayed::default();
         let (mut last, mut size_bytes) = (0, 0);
         let checkpoint = listing.checkpoint.map(|number| checkpoint_path(&dir, number));
         let segments = listing.segments.iter().map(|&number| segment_path(&dir, number));
         for path in checkpoint.iter().cloned().chain(segments) {
-            // The checkpoint comes first, with a number that no segment has.
-            into.segment = match path.extension() {
-                Some(_) => u32::MAX,
+            let number = match path.extension() {
+                Some(_) => listing.checkpoint.unwrap_or(0),
                 None => path.file_name().and_then(|n| n.to_str()?.parse().ok()).unwrap_or(0),
             };
+            self.counters.replay_current.store(u64::from(number), Ordering::Relaxed);
             let file = replay::read_file(&*self.options.disk, &path, &mut into)?;
             size_bytes += file.good_bytes;
             if let Some(damage) = file.damage {
@@ -241,6 +264,7 @@ impl Db {
                 series = taken_over.series,
                 samples = taken_over.samples,
                 samples_out_of_order = taken_over.samples_out_of_order,
+                exemplars = taken_over.exemplars,
                 records_left = taken_over.records_left,
                 "took over the log of Prometheus"
             );
@@ -333,6 +357,8 @@ impl Db {
             compactions_failed: get(&own.compactions_failed),
             retention_time_deletions: get(&own.time_deletions),
             retention_size_deletions: get(&own.size_deletions),
+            retention_rewrites: get(&own.retention_rewrites),
+            retention_samples_removed: get(&own.retention_samples),
             blocks_set_aside: get(&own.set_aside),
             chunks_corrupt: blocks.iter().map(|b| b.damaged()).sum(),
             blocks: blocks.iter().map(|b| b.stats()).collect(),
@@ -342,26 +368,6 @@ impl Db {
     /// What in the head takes how much; tables of at most `limit` entries.
     pub fn cardinality(&self, limit: usize) -> Cardinality {
         self.head.cardinality(limit)
-    }
-
-    /// The exemplars in a range of the series that match all matchers of any selector, by series in order
-    /// of their labels, each series' in order of time.
-    pub fn exemplars(
-        &self,
-        range: TimeRange,
-        selectors: &[Vec<Matcher>],
-    ) -> Result<Vec<(Labels, Vec<Exemplar>)>, Error> {
-        Ok(self.head.exemplars.select(range, selectors))
-    }
-
-    /// Keeps so many exemplars from now on; 0 for none.
-    pub fn set_exemplars_max(&self, max: usize) {
-        self.head.exemplars.set_max(max);
-    }
-
-    /// What was said of one metric or of all, by whoever wrote last, in order of their names.
-    pub fn metadata(&self, metric: Option<&str>) -> Vec<(String, Metadata)> {
-        self.head.metadata.get(metric)
     }
 
     /// Takes no more writes and returns when everything written is on disk.
@@ -420,64 +426,6 @@ fn open_blocks(disk: &dyn Disk, dir: &Path, opened: &mut Opened) -> Result<Vec<A
     }
     sort_blocks(&mut blocks);
     Ok(blocks)
-}
-
-impl MetricReader for Db {
-    fn select(&self, range: TimeRange, matchers: &[Matcher]) -> Result<Vec<Arc<dyn Series>>, StorageError> {
-        // The head first: what it drops meanwhile is in a block by then.
-        let mut selected: Vec<StoredSeries> = Vec::new();
-        for found in self.head.select(range, matchers)? {
-            selected.push(StoredSeries::new(range, found));
-        }
-        let mut by_labels: Option<HashMap<Labels, usize, foldhash::fast::RandomState>> = None;
-        for block in self.blocks().iter().filter(|block| block.range().overlaps(range)) {
-            let found = block.select(range, matchers)?;
-            if selected.is_empty() {
-                selected.extend(found.into_iter().map(|found| StoredSeries::new(range, found)));
-                continue;
-            }
-            let by_labels = by_labels.get_or_insert_with(|| {
-                selected.iter().enumerate().map(|(at, series)| (series.labels().clone(), at)).collect()
-            });
-            for found in found {
-                match by_labels.get(&found.labels) {
-                    Some(&at) => selected[at].add(found.chunks, found.deleted),
-                    None => {
-                        by_labels.insert(found.labels.clone(), selected.len());
-                        selected.push(StoredSeries::new(range, found));
-                    }
-                }
-            }
-        }
-        let finish = |mut series: StoredSeries| -> Arc<dyn Series> {
-            series.finish();
-            Arc::new(series)
-        };
-        Ok(selected.into_iter().map(finish).collect())
-    }
-
-    fn label_names(&self, range: TimeRange, matchers: &[Matcher]) -> Result<Vec<String>, StorageError> {
-        let mut names = BTreeSet::new();
-        self.head.label_names(range, matchers, &mut names)?;
-        for block in self.blocks().iter().filter(|block| block.range().overlaps(range)) {
-            block.label_names(matchers, &mut names)?;
-        }
-        Ok(names.into_iter().collect())
-    }
-
-    fn label_values(
-        &self,
-        name: &str,
-        range: TimeRange,
-        matchers: &[Matcher],
-    ) -> Result<Vec<String>, StorageError> {
-        let mut values = BTreeSet::new();
-        self.head.label_values(name, range, matchers, &mut values)?;
-        for block in self.blocks().iter().filter(|block| block.range().overlaps(range)) {
-            block.label_values(name, matchers, &mut values)?;
-        }
-        Ok(values.into_iter().collect())
-    }
 }
 
 impl MetricWriter for Db {

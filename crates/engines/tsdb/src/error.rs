@@ -29,6 +29,9 @@ pub enum Error {
     /// The store cannot take data now.
     #[error("{0}")]
     Unavailable(String),
+    /// What a selection was for has ended it.
+    #[error(transparent)]
+    Ended(#[from] StorageError),
     /// Reading or writing a file failed.
     #[error("{context}: {source}")]
     Io {
@@ -59,6 +62,7 @@ impl Classify for Error {
             Error::Unwritable { .. } | Error::Unavailable(_) => ErrorClass::Unavailable,
             Error::BadInput(_) => ErrorClass::BadInput,
             Error::Corrupt(_) => ErrorClass::Corrupt,
+            Error::Ended(error) => error.class(),
             Error::Io { .. } => ErrorClass::Internal,
         }
     }
@@ -70,6 +74,7 @@ impl From<Error> for StorageError {
             Error::BadInput(text) => StorageError::BadInput(text),
             Error::Corrupt(text) => StorageError::Corrupt(text),
             Error::Io { context, source } => StorageError::Io { context, source },
+            Error::Ended(error) => error,
             other => StorageError::Unavailable(other.to_string()),
         }
     }

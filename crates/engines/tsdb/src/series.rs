@@ -1,11 +1,12 @@
-//! One series of a selection: its chunks wherever they lie, decoded when asked for.
+//! One series as writing a block takes it: its chunks wherever they lie; and the merging of samples.
+//! What queries take is in `selection`.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 use model::histogram::{CounterResetHint, Span};
 use model::sample::is_stale_nan;
-use model::storage::{Series, StorageError, TimeRange};
+use model::storage::TimeRange;
 use model::{FloatHistogram, Labels, Samples};
 
 use crate::block::Block;
@@ -72,15 +73,6 @@ impl ChunkHandle {
             (result, _) => result,
         }
     }
-
-    fn sample_count(&self) -> u64 {
-        let count = match &self.data {
-            ChunkData::Block(block, reference) => block.chunk_sample_count(*reference).ok(),
-            _ => self.with(|encoding, bytes| chunk::count_samples(encoding, bytes).ok()).ok().flatten(),
-        };
-        // One that cannot be read fails when it is read.
-        count.map_or(0, u64::from)
-    }
 }
 
 /// What the head or one block has of a series.
@@ -89,86 +81,6 @@ pub(crate) struct Found {
     pub(crate) chunks: Vec<ChunkHandle>,
     /// Spans that were deleted.
     pub(crate) deleted: Vec<TimeRange>,
-}
-
-/// A series of a selection.
-pub(crate) struct StoredSeries {
-    labels: Labels,
-    range: TimeRange,
-    chunks: Vec<(ChunkHandle, Option<Arc<[TimeRange]>>)>,
-}
-
-impl StoredSeries {
-    pub(crate) fn new(range: TimeRange, found: Found) -> Self {
-        let mut series =
-            StoredSeries { labels: found.labels, range, chunks: Vec::with_capacity(found.chunks.len()) };
-        series.add(found.chunks, found.deleted);
-        series
-    }
-
-    /// Adds what another place has of the same series.
-    pub(crate) fn add(&mut self, chunks: Vec<ChunkHandle>, deleted: Vec<TimeRange>) {
-        let deleted: Option<Arc<[TimeRange]>> = (!deleted.is_empty()).then(|| deleted.into());
-        self.chunks.extend(chunks.into_iter().map(|chunk| (chunk, deleted.clone())));
-    }
-
-    /// Puts the chunks in order of time; call it when all are there.
-    pub(crate) fn finish(&mut self) {
-        // Stable, so that of two equal timestamps the one of the earlier place counts.
-        if !self.chunks.is_sorted_by_key(|(chunk, _)| chunk.min_ms) {
-            self.chunks.sort_by_key(|(chunk, _)| chunk.min_ms);
-        }
-    }
-
-    fn decode(&self, at: usize, into: &mut Samples) -> Result<(), Error> {
-        let (chunk, deleted) = &self.chunks[at];
-        let start = into.len();
-        chunk.decode_or_skip(self.range, into)?;
-        if let Some(deleted) = deleted {
-            remove_deleted(into, start, deleted);
-        }
-        Ok(())
-    }
-
-    pub(crate) fn read_all(&self, into: &mut Samples) -> Result<(), Error> {
-        let mut at = 0;
-        while at < self.chunks.len() {
-            // Chunks that overlap, directly or through each other, are merged.
-            let mut end = at + 1;
-            let mut max_ms = self.chunks[at].0.max_ms;
-            while end < self.chunks.len() && self.chunks[end].0.min_ms <= max_ms {
-                max_ms = max_ms.max(self.chunks[end].0.max_ms);
-                end += 1;
-            }
-            if end == at + 1 {
-                self.decode(at, into)?;
-            } else {
-                let mut parts = Vec::with_capacity(end - at);
-                for overlapping in at..end {
-                    let mut part = Samples::default();
-                    self.decode(overlapping, &mut part)?;
-                    parts.push(part);
-                }
-                merge(&parts, into);
-            }
-            at = end;
-        }
-        Ok(())
-    }
-}
-
-impl Series for StoredSeries {
-    fn labels(&self) -> &Labels {
-        &self.labels
-    }
-
-    fn sample_count_max(&self) -> u64 {
-        self.chunks.iter().map(|(chunk, _)| chunk.sample_count()).sum()
-    }
-
-    fn read(&self, into: &mut Samples) -> Result<(), StorageError> {
-        Ok(self.read_all(into)?)
-    }
 }
 
 /// Adds the samples of all parts in order of time, of equal times the one that [`outranks`] the others.

@@ -375,7 +375,7 @@ fn histograms_go_into_blocks() {
     }
     assert_eq!(db.maintain(START_MS + 4 * HOUR_MS).cut.len(), 1);
     let mut samples = Samples::default();
-    db.select(TimeRange::ALL, &[]).unwrap()[0].read(&mut samples).unwrap();
+    select_all(&db).samples.read(0, &mut samples).unwrap();
     assert_eq!(samples.len(), 240);
     for minute in 0..240 {
         let histogram = samples.histogram(minute).unwrap();

@@ -10,7 +10,7 @@ use common::*;
 use model::histogram::Span;
 use model::storage::{MetricReader, MetricWriter, SeriesRef, TimeRange, WriteBatch};
 use model::{FloatHistogram, Labels, MatchOp, Samples};
-use tsdb::{Db, Error, Options};
+use tsdb::{Budgets, Db, Error, Options};
 
 #[test]
 fn what_is_appended_is_found_at_once_and_after_a_restart() {
@@ -91,7 +91,9 @@ fn samples_more_than_half_a_block_range_behind_the_newest_are_too_old() {
 #[test]
 fn a_series_twice_in_a_request_is_one_series_and_a_limit_refuses_more() {
     let dir = tempfile::tempdir().unwrap();
-    let (db, _) = Db::open(Options { series_max: 2, ..options(dir.path()) }).unwrap();
+    let (db, _) =
+        Db::open(Options { budgets: Budgets { series_max: 2, ..Budgets::default() }, ..options(dir.path()) })
+            .unwrap();
     let mut refs = Vec::new();
     db.resolve(&[series(1), series(1), series(2), series(3), Labels::empty()], &mut refs).unwrap();
     assert_eq!(refs[0], refs[1]);
@@ -178,9 +180,9 @@ fn histograms_are_kept_with_floats_beside_them() {
         })
     };
     let check = |db: &Db| {
-        let selected = db.select(TimeRange::ALL, &[]).unwrap();
+        let selected = select_all(db);
         let mut samples = Samples::default();
-        selected[0].read(&mut samples).unwrap();
+        selected.samples.read(0, &mut samples).unwrap();
         assert_eq!(samples.timestamps_ms, [10, 20, 30, 40]);
         assert_eq!(samples.histogram(1).unwrap().positive_buckets, [2.0, 6.0]);
         assert!(samples.histogram(2).is_none() && samples.values[2] == 7.0);

@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod server;
+mod stall;
 mod tls;
 
 pub use client::{Client, ClientError, Limits, Request, Response};

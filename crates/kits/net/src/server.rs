@@ -1,16 +1,20 @@
 //! The HTTP server: one listener with the limits and headers that hold for every route.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{ConnectInfo, Request};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
 use base::{Classify, ErrorClass};
+use bytes::Bytes;
+use http_body::Frame;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
@@ -19,12 +23,18 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::timeout::TimeoutBody;
 
+use crate::stall::Stall;
+
 /// Time a client has to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Time a client has between two pieces of a request's body. One that vanished in between would hold its
 /// connection for ever.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Time in which a client must take something of an answer. One that never reads would hold its connection,
+/// and what is still to be sent, for ever.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Settings of the listener.
 #[derive(Clone, Debug)]
@@ -95,7 +105,9 @@ impl Server {
         let compress = CompressionLayer::new()
             .quality(tower_http::CompressionLevel::Fastest)
             .compress_when(SizeAbove::new(1024).and(NotForContentType::SSE).and(NotForContentType::IMAGES));
+        let ends = stop.clone();
         let router = router
+            .layer(middleware::map_response(move |response| end_events(ends.clone(), response)))
             .layer(compress)
             .layer(middleware::from_fn(security_headers))
             .layer(middleware::from_fn(body_in_time))
@@ -111,8 +123,8 @@ impl Server {
                 accepted = self.listener.accept() => accepted,
                 () = stopped(&mut stop) => break,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of file descriptors, for example: existing connections go on.
                     tracing::warn!(%error, "cannot accept a connection");
@@ -121,12 +133,14 @@ impl Server {
                 }
             };
             let _ = stream.set_nodelay(true);
-            let service = TowerToHyperService::new(router.clone());
+            let service = TowerToHyperService::new(router.clone().layer(Extension(ConnectInfo(peer))));
             let mut stop = stop.clone();
             tokio::spawn(async move {
                 let mut http = hyper::server::conn::http1::Builder::new();
                 http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-                let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+                let connection = http
+                    .serve_connection(TokioIo::new(Stall::new(stream, WRITE_TIMEOUT)), service)
+                    .with_upgrades();
                 tokio::pin!(connection);
                 tokio::select! {
                     _ = connection.as_mut() => {}
@@ -159,6 +173,37 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self'; \
     script-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'self'; form-action 'self'";
 
+/// Ends a stream of events with the server: by itself it never ends, and the stop would wait for it.
+async fn end_events(mut stop: watch::Receiver<bool>, response: Response) -> Response {
+    let content_type = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    if !content_type.is_some_and(|value| value.starts_with(b"text/event-stream")) {
+        return response;
+    }
+    let stopped = Box::pin(async move { stopped(&mut stop).await });
+    response.map(|body| Body::new(Until { body, stopped }))
+}
+
+/// A body that ends early if it must.
+struct Until {
+    body: Body,
+    stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl http_body::Body for Until {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.stopped.as_mut().poll(context).is_ready() {
+            return Poll::Ready(None);
+        }
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+}
+
 async fn body_in_time(request: Request, next: Next) -> Response {
     next.run(request.map(|body| Body::new(TimeoutBody::new(BODY_TIMEOUT, body)))).await
 }
@@ -188,6 +233,8 @@ mod tests {
     use super::*;
     use crate::client::{Client, Limits, Request};
     use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
 
     async fn start(router: Router) -> (SocketAddr, watch::Sender<bool>) {
         let config = ServerConfig { listen: ([127, 0, 0, 1], 0).into(), connections_max: 16 };
@@ -238,6 +285,42 @@ mod tests {
             answers.push(String::from_utf8(answer.body.to_vec()).unwrap());
         }
         assert_eq!(answers, ["Bearer t0k", "none"]);
+    }
+
+    #[tokio::test]
+    async fn a_stop_does_not_wait_for_streams_of_events() {
+        /// One event, then nothing for ever.
+        struct Endless(bool);
+        impl http_body::Body for Endless {
+            type Data = Bytes;
+            type Error = std::convert::Infallible;
+            fn poll_frame(
+                mut self: Pin<&mut Self>,
+                _: &mut Context<'_>,
+            ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+                if std::mem::replace(&mut self.0, true) {
+                    return Poll::Pending;
+                }
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"data: 1\n\n")))))
+            }
+        }
+        let events = || async { ([(header::CONTENT_TYPE, "text/event-stream")], Body::new(Endless(false))) };
+        let config = ServerConfig { listen: ([127, 0, 0, 1], 0).into(), connections_max: 16 };
+        let server = Server::bind(&config).await.unwrap();
+        let address = server.local_addr();
+        let (stop, stopped) = watch::channel(false);
+        let router = Router::new().route("/", get(events));
+        let serving = tokio::spawn(server.serve(router, stopped, Duration::from_secs(3_600)));
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let mut seen = String::new();
+        while !seen.contains("data: 1") {
+            let mut part = [0; 1024];
+            let count = stream.read(&mut part).await.unwrap();
+            seen.push_str(&String::from_utf8_lossy(&part[..count]));
+        }
+        stop.send(true).unwrap();
+        serving.await.unwrap();
     }
 
     #[tokio::test]

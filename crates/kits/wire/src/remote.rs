@@ -19,12 +19,12 @@ pub enum Entry<'a> {
 
 /// Walks over the entries of a write request, in their order. Ends after the first error.
 #[derive(Clone, Copy, Debug)]
-pub struct WriteRequest<'a>(Reader<'a>);
+pub struct WriteRequest<'a>(Reader<'a>, bool);
 
 impl<'a> WriteRequest<'a> {
     /// The request in this (decompressed) body.
     pub const fn new(body: &'a [u8]) -> Self {
-        WriteRequest(Reader::new(body))
+        WriteRequest(Reader::new(body), false)
     }
 }
 
@@ -45,7 +45,13 @@ impl<'a> WriteRequest<'a> {
                 }
                 return Some(message);
             }
+            self.1 |= field.number == METADATA_FIELD;
         }
+    }
+
+    /// Whether [`WriteRequest::next_series`] has passed over metadata.
+    pub const fn has_metadata(&self) -> bool {
+        self.1
     }
 }
 
@@ -60,7 +66,7 @@ impl<'a> Iterator for WriteRequest<'a> {
             };
             let entry = match field.number {
                 SERIES_FIELD => field.bytes().and_then(TimeSeries::read).map(Entry::Series),
-                3 => field.message().and_then(MetricMetadata::parse).map(Entry::Metadata),
+                METADATA_FIELD => field.message().and_then(MetricMetadata::parse).map(Entry::Metadata),
                 _ => continue,
             };
             if entry.is_err() {
@@ -80,6 +86,8 @@ pub struct TimeSeries<'a> {
 
 /// The field of a request that holds a series.
 const SERIES_FIELD: u32 = 1;
+/// The one that says what a metric is.
+const METADATA_FIELD: u32 = 3;
 const LABELS_TAG: u8 = 1 << 3 | 2;
 
 impl<'a> TimeSeries<'a> {

@@ -10,6 +10,9 @@ use roles::{Mode, Settings};
 
 use crate::logging::Level;
 
+/// Remote reads at once where the flag says that there is no limit.
+const READS_MAX: usize = 1_000;
+
 /// Flags of a Prometheus server.
 #[derive(Args)]
 pub(crate) struct Prometheus {
@@ -28,6 +31,25 @@ pub(crate) struct Prometheus {
     /// Take samples at /api/v1/write
     #[arg(long = "web.enable-remote-write-receiver")]
     enable_remote_write_receiver: bool,
+    /// Allow /api/v1/admin to delete series and make snapshots
+    #[arg(long = "web.enable-admin-api")]
+    enable_admin_api: bool,
+    /// Clients that are told notifications as they come
+    #[arg(long = "web.max-notifications-subscribers", default_value_t = 16, value_name = "COUNT")]
+    max_notifications_subscribers: usize,
+    /// Samples of a remote read that is not streamed; 0 is no limit
+    #[arg(long = "storage.remote.read-sample-limit", default_value_t = 50_000_000, value_name = "COUNT")]
+    read_sample_limit: u64,
+    /// Remote reads at once; 0 is no limit
+    #[arg(long = "storage.remote.read-concurrent-limit", default_value_t = 10, value_name = "COUNT")]
+    read_concurrent_limit: usize,
+    /// Size of a frame of a streamed remote read, in bytes
+    #[arg(
+        long = "storage.remote.read-max-bytes-in-frame",
+        default_value_t = 1_048_576,
+        value_name = "BYTES"
+    )]
+    read_max_bytes_in_frame: usize,
     /// The data directory
     #[arg(long = "storage.tsdb.path", default_value = "data/", value_name = "DIR")]
     tsdb_path: PathBuf,
@@ -98,6 +120,14 @@ impl Prometheus {
         settings.external_url.clone_from(&self.external_url);
         settings.lifecycle_api = self.enable_lifecycle;
         settings.remote_write_receiver = self.enable_remote_write_receiver;
+        settings.admin_api = self.enable_admin_api;
+        settings.notifications_subscribers_max = self.max_notifications_subscribers;
+        settings.read_samples_max = self.read_sample_limit;
+        settings.read_concurrency_max = match self.read_concurrent_limit {
+            0 => READS_MAX,
+            limit => limit.min(READS_MAX),
+        };
+        settings.read_frame_max_bytes = self.read_max_bytes_in_frame;
         if let Some(text) = &self.retention_time {
             let time_ms = ms("storage.tsdb.retention.time", text)?;
             settings.retention_time_ms = (time_ms > 0).then_some(time_ms);
@@ -127,6 +157,11 @@ impl Prometheus {
             ("web.external-url", self.external_url.clone().unwrap_or_default()),
             ("web.enable-lifecycle", self.enable_lifecycle.to_string()),
             ("web.enable-remote-write-receiver", self.enable_remote_write_receiver.to_string()),
+            ("web.enable-admin-api", self.enable_admin_api.to_string()),
+            ("web.max-notifications-subscribers", self.max_notifications_subscribers.to_string()),
+            ("storage.remote.read-sample-limit", self.read_sample_limit.to_string()),
+            ("storage.remote.read-concurrent-limit", self.read_concurrent_limit.to_string()),
+            ("storage.remote.read-max-bytes-in-frame", self.read_max_bytes_in_frame.to_string()),
             ("storage.tsdb.path", self.tsdb_path.display().to_string()),
             (
                 "storage.tsdb.retention.time",

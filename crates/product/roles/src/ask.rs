@@ -10,18 +10,20 @@ use base::{Clock, units};
 use config::yaml::{Node, Value};
 use exposition::TextWriter;
 use model::relabel::RelabelRule;
-use model::storage::MetricReader;
+use model::storage::{MetricReader, StorageError, TimeRange};
+use model::{Exemplar, Labels, Matcher};
 use promql::{Engine, EngineOptions};
 use query::sources::{
-    AlertView, AlertingRuleView, AlertmanagersView, BlockStatsView, BlockView, BuildView, CompactionView,
-    CountView, DroppedTargetView, HeadView, MetricMetadata, NotificationView, RecordingRuleView,
-    RuleGroupView, RuleView, Rules, RuntimeView, Status, TargetView, Targets, TargetsView, TsdbView,
-    WalReplayView,
+    Admin, AlertView, AlertingRuleView, AlertmanagersView, BlockStatsView, BlockView, BuildView,
+    CardinalityView, CompactionView, CountView, DroppedTargetView, Exemplars, HeadView, MetricMetadata,
+    NotificationView, RecordingRuleView, RuleGroupView, RuleView, Rules, RuntimeView, Status, TargetView,
+    Targets, TargetsView, TsdbView, WalReplayView,
 };
 use query::{Config, Deps, Sources};
 use rules::file::RuleKind;
 use tsdb::Db;
 
+use crate::cardinality;
 use crate::collect::OwnMetrics;
 use crate::settings::{Settings, hostname};
 
@@ -50,7 +52,12 @@ pub(crate) fn router(
 ) -> Router {
     let config = Config {
         concurrency_max: settings.query_concurrency_max,
+        queries_max: settings.queries_max,
         timeout: settings.query_timeout,
+        read_concurrency_max: settings.read_concurrency_max,
+        read_samples_max: settings.read_samples_max,
+        read_frame_max_bytes: settings.read_frame_max_bytes,
+        subscribers_max: settings.notifications_subscribers_max,
         ..Config::default()
     };
     let features = settings.features;
@@ -239,6 +246,8 @@ pub(crate) struct ProcessStatus {
 pub(crate) struct Shown {
     /// The configuration as it may be shown.
     pub(crate) yaml: String,
+    /// Labels that distinguish this server from others.
+    pub(crate) external_labels: Labels,
     /// Whether the last reload succeeded.
     pub(crate) reload_succeeded: bool,
     /// When the configuration in force was read.
@@ -320,7 +329,8 @@ impl Status for ProcessStatus {
     }
 
     fn wal_replay(&self) -> WalReplayView {
-        WalReplayView::default()
+        let (min, max, current) = self.db.replay_progress();
+        WalReplayView { min, max, current }
     }
 
     fn own_metrics(&self) -> Vec<u8> {
@@ -333,5 +343,49 @@ impl Status for ProcessStatus {
         let failed = self.shown.load().failed_at_ms;
         let text = "Configuration reload has failed.".to_string();
         failed.map(|date| NotificationView { text, date, active: true }).into_iter().collect()
+    }
+
+    fn external_labels(&self) -> Labels {
+        self.shown.load().external_labels.clone()
+    }
+
+    fn cardinality(&self, matchers: &[Matcher], limit: usize) -> Result<CardinalityView, StorageError> {
+        cardinality::of(&self.db, matchers, limit)
+    }
+}
+
+/// Exemplars of the store.
+pub(crate) struct StoredExemplars(pub(crate) Arc<Db>);
+
+impl Exemplars for StoredExemplars {
+    fn exemplars(
+        &self,
+        range: TimeRange,
+        selectors: &[Vec<Matcher>],
+    ) -> Result<Vec<(Labels, Vec<Exemplar>)>, StorageError> {
+        Ok(self.0.exemplars(range, selectors)?)
+    }
+}
+
+/// Changes to the store that an operator asks for.
+pub(crate) struct StoreAdmin(pub(crate) Arc<Db>);
+
+impl Admin for StoreAdmin {
+    fn delete_series(&self, range: TimeRange, selectors: &[Vec<Matcher>]) -> Result<(), StorageError> {
+        let touched = self.0.delete_series(range, selectors)?;
+        tracing::info!(touched, "deleted samples of series on request");
+        Ok(())
+    }
+
+    fn clean_tombstones(&self) -> Result<(), StorageError> {
+        let rewritten = self.0.clean_tombstones()?;
+        tracing::info!(rewritten, "removed deleted samples from blocks on request");
+        Ok(())
+    }
+
+    fn snapshot(&self, skip_head: bool) -> Result<String, StorageError> {
+        let name = self.0.snapshot(skip_head)?;
+        tracing::info!(name, "made a snapshot on request");
+        Ok(name)
     }
 }

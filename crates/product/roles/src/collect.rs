@@ -59,6 +59,7 @@ pub(crate) fn start(
         clock: clock.clone(),
         registry: registry.clone(),
         seed: model::Labels::from_pairs([("host", hostname().as_str())]).fingerprint(),
+        start_timestamps: false,
         local,
     });
     Ok(Collect { scraper, discovery, own })

@@ -5,6 +5,7 @@
 
 mod alert;
 mod ask;
+mod cardinality;
 pub mod check;
 mod collect;
 #[cfg(feature = "conformance")]

@@ -17,7 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::alert::{self, Alert};
-use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown};
+use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, StoreAdmin, StoredExemplars};
 use crate::collect::{self, Collect};
 use crate::prometheus_file::PrometheusFile;
 use crate::serve::{self, Command};
@@ -274,6 +274,11 @@ impl Running {
                 shown: self.shown.clone(),
                 own: self.collect.own.clone(),
             }),
+            exemplars: Arc::new(StoredExemplars(self.store.db.clone())),
+            admin: self
+                .settings
+                .admin_api
+                .then(|| Arc::new(StoreAdmin(self.store.db.clone())) as Arc<dyn query::sources::Admin>),
         };
         let mut roles =
             ask::router(&self.settings, self.engine.clone(), self.store.db.clone(), sources, &self.clock);
@@ -307,6 +312,7 @@ impl Running {
         self.reloaded_at.set((now_ms / 1000) as f64);
         self.shown.store(Arc::new(Shown {
             yaml: loaded.yaml(),
+            external_labels: loaded.global().map(|global| global.external_labels.clone()).unwrap_or_default(),
             reload_succeeded: true,
             loaded_at_ms: now_ms,
             failed_at_ms: None,

@@ -50,12 +50,24 @@ pub struct Settings {
     pub remote_write_receiver: bool,
     /// Whether `/-/reload` and `/-/quit` may be asked for.
     pub lifecycle_api: bool,
+    /// Whether `/api/v1/admin` may change the store.
+    pub admin_api: bool,
+    /// Clients of `/api/v1/notifications/live` at once.
+    pub notifications_subscribers_max: usize,
+    /// Remote reads at once.
+    pub read_concurrency_max: usize,
+    /// Samples of a remote read that is not streamed; 0 is no limit.
+    pub read_samples_max: u64,
+    /// Size of a frame of a streamed remote read.
+    pub read_frame_max_bytes: usize,
     /// How far back an instant selector looks.
     pub lookback_ms: i64,
     /// How long a query may take.
     pub query_timeout: Duration,
     /// Queries at once.
     pub query_concurrency_max: usize,
+    /// Queries that run or wait.
+    pub queries_max: usize,
     /// Samples that a query may hold at once.
     pub query_samples_max: u64,
     /// Features of the query language.
@@ -120,9 +132,15 @@ impl Settings {
             machine_interval_ms: 15_000,
             remote_write_receiver: machine,
             lifecycle_api: machine,
+            admin_api: false,
+            notifications_subscribers_max: 16,
+            read_concurrency_max: 10,
+            read_samples_max: 50_000_000,
+            read_frame_max_bytes: 1 << 20,
             lookback_ms: 300_000,
             query_timeout: Duration::from_secs(120),
             query_concurrency_max: 20,
+            queries_max: 1_000,
             query_samples_max: 50_000_000,
             features: promql::Features::default(),
             delayed_name_removal: false,

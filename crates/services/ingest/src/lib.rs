@@ -64,6 +64,8 @@ pub(crate) struct Metrics {
     requests_refused: Counter,
     samples: Counter,
     samples_refused: Counter,
+    exemplars: Counter,
+    exemplars_refused: Counter,
 }
 
 impl Metrics {
@@ -80,6 +82,14 @@ impl Metrics {
             samples_refused: registry.counter(
                 "promontory_ingest_remote_write_samples_refused_total",
                 "Samples of remote write requests that were not stored: out of order, duplicate, too old, too far in the future, over a limit or invalid.",
+            ),
+            exemplars: registry.counter(
+                "promontory_ingest_remote_write_exemplars_total",
+                "Exemplars taken from remote write.",
+            ),
+            exemplars_refused: registry.counter(
+                "promontory_ingest_remote_write_exemplars_refused_total",
+                "Exemplars of remote write requests that were not stored: out of order, or with labels that are too long.",
             ),
         }
     }

@@ -12,9 +12,9 @@ use axum::response::{IntoResponse, Response};
 use base::Classify;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use model::Labels;
 use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, WriteBatch};
-use wire::remote::{Point, TimeSeries, WriteRequest};
+use model::{Exemplar, Labels, Metadata};
+use wire::remote::{Entry, Point, TimeSeries, WriteRequest};
 
 use crate::Receiver;
 
@@ -128,7 +128,9 @@ impl Receiver {
         if decoded.capacity() > KEPT_DECODED_MAX_BYTES {
             *decoded = Vec::new();
         }
-        if batch.refs.capacity() > KEPT_SAMPLES_MAX || batch.histograms.capacity() > 0 {
+        let has_others =
+            batch.histograms.capacity() + batch.exemplars.capacity() + batch.metadata.capacity() > 0;
+        if batch.refs.capacity() > KEPT_SAMPLES_MAX || has_others {
             *batch = WriteBatch::default();
         }
         let mut kept = self.buffers.lock();
@@ -182,6 +184,9 @@ fn store_with(receiver: &Receiver, body: &Bytes, buffers: &mut Buffers) -> Resul
         second.out_of_order += first.out_of_order;
         second.duplicate += first.duplicate;
         second.too_old += first.too_old;
+        second.outside_window += first.outside_window;
+        second.exemplars += first.exemplars;
+        second.exemplars_refused += first.exemplars_refused;
         second.ticket = second.ticket.max(first.ticket);
     }
     receiver.writer.wait_durable(outcome.appended.ticket)?;
@@ -190,10 +195,13 @@ fn store_with(receiver: &Receiver, body: &Bytes, buffers: &mut Buffers) -> Resul
     let refused = appended.out_of_order
         + appended.duplicate
         + appended.too_old
+        + appended.outside_window
         + outcome.too_new
         + outcome.over_limit
         + outcome.invalid;
     receiver.metrics.samples_refused.add(refused);
+    receiver.metrics.exemplars.add(appended.exemplars);
+    receiver.metrics.exemplars_refused.add(appended.exemplars_refused);
     if refused == 0 {
         return Ok(());
     }
@@ -202,6 +210,7 @@ fn store_with(receiver: &Receiver, body: &Bytes, buffers: &mut Buffers) -> Resul
         (appended.out_of_order, "out of order sample"),
         (appended.duplicate, "duplicate sample for timestamp"),
         (appended.too_old, "out of bounds"),
+        (appended.outside_window, "too old sample"),
         (outcome.too_new, "out of bounds: timestamp is too far in the future"),
         (outcome.over_limit, "the limit of series is reached"),
         (outcome.invalid, "invalid labels"),
@@ -256,7 +265,10 @@ fn write_request(
     let mut weight = 0;
     // First all series that are known; then, together, those that are not.
     let mut new_series = Vec::new();
-    read_known(receiver, decoded, only, batch, &mut new_series, &mut weight, outcome)?;
+    let has_metadata = read_known(receiver, decoded, only, batch, &mut new_series, &mut weight, outcome)?;
+    if has_metadata && only.is_none() {
+        read_metadata(decoded, batch, &mut weight)?;
+    }
     if !new_series.is_empty() {
         add_new(receiver, new_series, only.is_some(), batch, &mut weight, outcome)?;
     }
@@ -264,7 +276,24 @@ fn write_request(
     Ok(())
 }
 
-/// Adds the samples of the series that are known, or finds those of `only`, which become new ones.
+/// Adds what the request says of metrics.
+fn read_metadata(decoded: &[u8], batch: &mut WriteBatch, weight: &mut usize) -> Result<(), Refused> {
+    for entry in WriteRequest::new(decoded) {
+        if let Entry::Metadata(said) = entry.map_err(|error| bad_request(error.to_string()))? {
+            weigh(weight, 4)?;
+            let metadata = Metadata {
+                metric_type: said.metric_type,
+                unit: said.unit.to_string(),
+                help: said.help.to_string(),
+            };
+            batch.metadata.push((said.family.to_string(), metadata));
+        }
+    }
+    Ok(())
+}
+
+/// Adds the samples of the series that are known, or finds those of `only`, which become new ones. Says
+/// whether there is metadata too.
 fn read_known<'a>(
     receiver: &Receiver,
     decoded: &'a [u8],
@@ -273,14 +302,16 @@ fn read_known<'a>(
     new_series: &mut Vec<(u128, TimeSeries<'a>)>,
     weight: &mut usize,
     outcome: &mut Outcome,
-) -> Result<(), Refused> {
+) -> Result<bool, Refused> {
     let known = &receiver.known;
     let mut finder = known.finder(outcome.now_ms);
     let mut request = WriteRequest::new(decoded);
     let mut searched = Vec::new();
     let malformed = |error: wire::DecodeError| bad_request(error.to_string());
     loop {
-        let Some(message) = request.next_series().transpose().map_err(malformed)? else { return Ok(()) };
+        let Some(message) = request.next_series().transpose().map_err(malformed)? else {
+            return Ok(request.has_metadata());
+        };
         if only.is_none()
             && let Some((found, series)) = finder.expected(message)
         {
@@ -387,10 +418,26 @@ fn add_points(
                 }
                 batch.histograms.push((found, message.timestamp_ms, Arc::new(histogram)));
             }
-            Point::Exemplar(_) => {}
+            Point::Exemplar(message) => {
+                weigh(weight, 4)?;
+                if message.timestamp_ms <= outcome.latest_ms {
+                    batch.exemplars.push((found, exemplar(&message)?));
+                }
+            }
         }
     }
     Ok(())
+}
+
+fn exemplar(message: &wire::remote::Exemplar<'_>) -> Result<Exemplar, Refused> {
+    let pairs: Vec<(&str, &str)> =
+        message.labels().collect::<Result<_, _>>().map_err(|error| bad_request(error.to_string()))?;
+    Ok(Exemplar {
+        labels: Labels::from_pairs(pairs),
+        value: message.value,
+        timestamp_ms: message.timestamp_ms,
+        timestamp_given: message.timestamp_ms != 0,
+    })
 }
 
 /// The labels of a series, or `None` if they are not valid: a name twice, empty, or no metric name.

@@ -10,11 +10,11 @@ use axum::http::{Request, header};
 use base::Clock;
 use exposition::registry::Registry;
 use ingest::{Config, Deps};
-use model::Labels;
 use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, Ticket, WriteBatch};
+use model::{Exemplar, Labels, Metadata, MetricType};
 use parking_lot::Mutex;
 use tower::ServiceExt;
-use wire::remote::WriteRequestEncoder;
+use wire::remote::{MetricMetadata, WriteRequestEncoder};
 
 const NOW_MS: i64 = 1_700_000_000_000;
 const MINUTE_MS: i64 = 60_000;
@@ -29,6 +29,10 @@ struct State {
     dropped: bool,
     unavailable: bool,
     samples: Vec<(u64, i64)>,
+    exemplars: Vec<(u64, Exemplar)>,
+    metadata: Vec<(String, Metadata)>,
+    /// Samples before this are outside of an out-of-order window.
+    window_from_ms: i64,
 }
 
 impl Store {
@@ -54,9 +58,13 @@ impl MetricWriter for Store {
             return Err(StorageError::Unavailable("no room".into()));
         }
         let mut appended = Appended::default();
+        state.exemplars.extend(batch.exemplars.iter().map(|(series, exemplar)| (series.0, exemplar.clone())));
+        state.metadata.extend(batch.metadata.iter().cloned());
         for (at, (series, &time_ms)) in batch.refs.iter().zip(&batch.timestamps_ms).enumerate() {
             if state.dropped && series.0 == 1 {
                 appended.unknown.push(at as u32);
+            } else if time_ms < state.window_from_ms {
+                appended.outside_window += 1;
             } else if state.samples.iter().any(|(number, later)| *number == series.0 && *later > time_ms) {
                 appended.out_of_order += 1;
             } else {
@@ -139,6 +147,37 @@ async fn samples_out_of_order_are_counted_in_the_answer_and_the_others_are_store
     let (status, text) = send(&app, &samples(&[5, 11])).await;
     assert_eq!((status, text.as_str()), (400, "2 samples were not stored: out of order sample (2)\n"));
     assert_eq!(store.times(1), [10, 11]);
+}
+
+#[tokio::test]
+async fn samples_outside_the_window_are_too_old() {
+    let (app, store) = receiver(Config::default());
+    store.0.lock().window_from_ms = 10;
+    let (status, text) = send(&app, &samples(&[9, 11])).await;
+    assert_eq!((status, text.as_str()), (400, "2 samples were not stored: too old sample (2)\n"));
+    assert_eq!(store.times(1), [11]);
+}
+
+#[tokio::test]
+async fn exemplars_and_metadata_are_stored() {
+    let (app, store) = receiver(Config::default());
+    let mut body = Vec::new();
+    let mut encoder = WriteRequestEncoder::new(&mut body);
+    encoder.series([("__name__", "m"), ("n", "2")], |series| {
+        series.sample(NOW_MS, 1.0);
+        series.exemplar([("trace_id", "a")], NOW_MS - 5, 0.5);
+        series.exemplar([("trace_id", "b")], i64::MAX, 0.5);
+    });
+    let metadata =
+        MetricMetadata { family: "m", metric_type: MetricType::Gauge, help: "Some help.", unit: "seconds" };
+    encoder.metadata(&metadata);
+    assert_eq!(send(&app, &body).await.0, 204);
+    let state = store.0.lock();
+    let labels = Labels::from_pairs([("trace_id", "a")]);
+    let exemplar = Exemplar { labels, value: 0.5, timestamp_ms: NOW_MS - 5, timestamp_given: true };
+    assert_eq!(state.exemplars, [(2, exemplar)], "one from the far future is left out");
+    let said = Metadata { metric_type: MetricType::Gauge, help: "Some help.".into(), unit: "seconds".into() };
+    assert_eq!(state.metadata, [("m".to_string(), said)]);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use model::Matcher;
+use model::{Exemplar, Matcher};
 use promql::{Cancel, Expr, Progress, QueryError, QueryLimits, QueryResult};
 use serde::Serialize;
 
@@ -15,7 +15,6 @@ use crate::answer::{Answer, ApiError, ErrorType, LabelsJson, blocking, success};
 use crate::json::{self, Shape};
 use crate::params::{Params, parse_duration_ms};
 use crate::running::{Asked, Client, Cost, Phase, Place};
-use crate::sources::ExemplarView;
 use crate::{stream, tree};
 
 /// Points of one series in the answer to a range query.
@@ -128,18 +127,21 @@ where
     let worker = api.clone();
     tokio::task::spawn_blocking(move || {
         // The slot is free when the work ends, not when the client leaves.
-        let _slot = slot;
         place.set(Phase::Evaluating);
         match evaluate(&worker, &expr, &text, &limits) {
             Ok(result) => {
                 place.set(Phase::Sending);
-                if json::query_answer(result, &shape, queue_seconds, sink).is_ok() {
+                if let Ok(sink) = json::query_answer(result, &shape, queue_seconds, sink) {
                     place.end("success");
+                    // Who has the whole answer finds the query ended.
+                    drop((place, slot));
+                    let _ = sink.finish();
                 }
             }
             Err(error) => {
                 let error = refusal(&worker, error, &place);
                 place.end(error.error_type.as_str());
+                drop((place, slot));
                 sink.fail(Err(error));
             }
         }
@@ -204,8 +206,8 @@ struct ExemplarJson<'a> {
     timestamp: f64,
 }
 
-impl<'a> From<&'a ExemplarView> for ExemplarJson<'a> {
-    fn from(exemplar: &'a ExemplarView) -> Self {
+impl<'a> From<&'a Exemplar> for ExemplarJson<'a> {
+    fn from(exemplar: &'a Exemplar) -> Self {
         ExemplarJson {
             labels: LabelsJson(&exemplar.labels),
             value: gocompat::float::Buffer::new().sample(exemplar.value).to_string(),

@@ -11,14 +11,15 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use exposition::TextWriter;
-use model::storage::{StorageError, TimeRange};
-use model::{FloatHistogram, Labels, METRIC_NAME, Matcher, MetricType, Samples};
+use model::storage::{ByteLimit, Select, StorageError, TimeRange, Want};
+use model::{FloatHistogram, LabelTable, Labels, METRIC_NAME, Matcher, MetricType, Samples};
 use promql::Cancel;
 use wire::client::FamilyWriter;
 
 use crate::Api;
 use crate::answer::ApiError;
 use crate::params::Params;
+use crate::select::SELECTION_MAX_BYTES;
 use crate::stream::{self, Gone, Sink};
 
 /// Series of a page. More do not make sense in one scrape, and each is held until it is written.
@@ -146,12 +147,16 @@ fn latest(api: &Api, selectors: &[Vec<Matcher>], cancel: &Cancel) -> Result<Vec<
     let mut found: Vec<Found> = Vec::new();
     let mut samples = Samples::default();
     for matchers in selectors {
-        for series in api.deps.reader.select(range, matchers)? {
+        let mut labels = LabelTable::new();
+        let meter = ByteLimit::new(SELECTION_MAX_BYTES);
+        let request = Select { range, matchers, want: Want::Newest, meter: &meter };
+        let selection = api.deps.reader.select(&request, &mut labels)?;
+        for (at, &set) in selection.sets.iter().enumerate() {
             if cancel.is_canceled() {
                 return Err(StorageError::Unavailable("the client went away".into()));
             }
             samples.clear();
-            series.read(&mut samples)?;
+            selection.samples.read(at, &mut samples)?;
             let Some(last) = samples.len().checked_sub(1) else { continue };
             let (Some(&time_ms), Some(&value)) = (samples.timestamps_ms.get(last), samples.values.get(last))
             else {
@@ -169,7 +174,7 @@ fn latest(api: &Api, selectors: &[Vec<Matcher>], cancel: &Cancel) -> Result<Vec<
                 let message = format!("more than {SERIES_MAX} series match; select fewer");
                 return Err(StorageError::BadInput(message));
             }
-            found.push((series.labels().clone(), time_ms, value));
+            found.push((labels.labels(set), time_ms, value));
         }
     }
     found.sort_by(|a, b| (a.0.metric_name(), &a.0).cmp(&(b.0.metric_name(), &b.0)));

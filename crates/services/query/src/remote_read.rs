@@ -13,13 +13,14 @@ use base::Classify;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use model::matcher::MatchOp;
-use model::storage::{Series, StorageError, TimeRange};
-use model::{Labels, Matcher, Samples};
+use model::storage::{ByteLimit, Select, Selection, StorageError, TimeRange, Want};
+use model::{LabelTable, Labels, Matcher, Samples};
 use promql::Cancel;
 use wire::read::{ChunkMessage, ReadQuery, ReadRequest, ResponseType};
 
 use crate::Api;
 use crate::answer::ApiError;
+use crate::select::SELECTION_MAX_BYTES;
 use crate::stream::{self, Sink};
 
 /// Size of a request's body, compressed and not.
@@ -113,9 +114,16 @@ struct Reading<'a> {
     cancel: Cancel,
 }
 
+/// The series of a query.
+struct Selected {
+    labels: LabelTable,
+    selection: Selection,
+    /// Their positions, sorted by labels.
+    order: Vec<u32>,
+}
+
 impl Reading<'_> {
-    /// The series of a query, sorted by labels.
-    fn select(&self, query: &ReadQuery<'_>) -> Result<Vec<Arc<dyn Series>>, Refused> {
+    fn select(&self, query: &ReadQuery<'_>) -> Result<Selected, Refused> {
         let mut matchers = Vec::with_capacity(query.matchers.len());
         for matcher in &query.matchers {
             let op = match matcher.kind {
@@ -130,12 +138,17 @@ impl Reading<'_> {
             matchers.push(Matcher::new(op, matcher.name, value).map_err(bad)?);
         }
         let range = TimeRange { start_ms: query.start_ms, end_ms: query.end_ms };
-        if range.end_ms < range.start_ms {
-            return Ok(Vec::new());
-        }
-        let mut series = self.api.deps.reader.select(range, &matchers)?;
-        series.sort_by(|a, b| a.labels().cmp(b.labels()));
-        Ok(series)
+        let mut labels = LabelTable::new();
+        let selection = match range.end_ms < range.start_ms {
+            true => Selection::empty(),
+            false => {
+                let meter = ByteLimit::new(SELECTION_MAX_BYTES);
+                let request = Select { range, matchers: &matchers, want: Want::Samples, meter: &meter };
+                self.api.deps.reader.select(&request, &mut labels)?
+            }
+        };
+        let order = labels.order(&selection.sets);
+        Ok(Selected { labels, selection, order })
     }
 
     /// A series' labels and, where it has none of the name, those of this server; sorted.
@@ -171,10 +184,11 @@ impl Reading<'_> {
         for query in &request.queries {
             let mut result = Vec::new();
             let mut count = 0;
-            for series in self.select(query)? {
+            let Selected { labels, selection, order } = self.select(query)?;
+            for at in order.into_iter().map(|at| at as usize) {
                 self.is_over()?;
                 samples.clear();
-                series.read(&mut samples)?;
+                selection.samples.read(at, &mut samples)?;
                 count += samples.len() as u64;
                 if limit > 0 && count > limit {
                     return Err(too_many());
@@ -182,16 +196,20 @@ impl Reading<'_> {
                 if samples.is_empty() {
                     continue;
                 }
-                wire::read::result_series(&mut result, self.shown(series.labels()), |out| {
-                    for (at, (time_ms, value)) in
-                        samples.timestamps_ms.iter().zip(&samples.values).enumerate()
-                    {
-                        match samples.histogram(at) {
-                            Some(histogram) => out.histogram(*time_ms, histogram),
-                            None => out.sample(*time_ms, *value),
+                wire::read::result_series(
+                    &mut result,
+                    self.shown(&labels.labels(selection.sets[at])),
+                    |out| {
+                        for (at, (time_ms, value)) in
+                            samples.timestamps_ms.iter().zip(&samples.values).enumerate()
+                        {
+                            match samples.histogram(at) {
+                                Some(histogram) => out.histogram(*time_ms, histogram),
+                                None => out.sample(*time_ms, *value),
+                            }
                         }
-                    }
-                });
+                    },
+                );
                 if size_bytes + result.len() > ANSWER_MAX_BYTES {
                     return Err(too_many());
                 }
@@ -222,10 +240,11 @@ impl Reading<'_> {
         let frame_max_bytes = self.api.config.read_frame_max_bytes;
         let mut samples = Samples::default();
         let mut message = Vec::new();
-        for series in self.select(query)? {
+        let Selected { labels: table, selection, order } = self.select(query)?;
+        for at in order.into_iter().map(|at| at as usize) {
             self.is_over()?;
             samples.clear();
-            series.read(&mut samples).map_err(Refused::from)?;
+            selection.samples.read(at, &mut samples).map_err(Refused::from)?;
             let chunks = tsdb::encode_chunks(&samples);
             let chunks: Vec<ChunkMessage<'_>> = chunks
                 .iter()
@@ -236,7 +255,8 @@ impl Reading<'_> {
                     data: &chunk.bytes,
                 })
                 .collect();
-            let labels = self.shown(series.labels());
+            let own = table.labels(selection.sets[at]);
+            let labels = self.shown(&own);
             let labels_size_bytes: usize = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
             let mut rest = chunks.as_slice();
             while !rest.is_empty() {

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use gocompat::quote::quote;
-use model::storage::{StorageError, TimeRange};
-use model::{Labels, Matcher};
+use model::storage::{ByteLimit, Select, StorageError, TimeRange, Want};
+use model::{LabelTable, Labels, Matcher};
 
 use crate::Api;
 use crate::answer::{Answer, ApiError, LabelsJson, blocking, limited, success_with};
 use crate::params::Params;
+
+/// What the series that a request selects may take in memory.
+pub(crate) const SELECTION_MAX_BYTES: u64 = 512 << 20;
 
 pub(crate) async fn series(State(api): State<Arc<Api>>, request: Request) -> Answer {
     let params = Params::read(request, api.config.body_size_max_bytes).await?;
@@ -21,17 +24,25 @@ pub(crate) async fn series(State(api): State<Arc<Api>>, request: Request) -> Ans
     let (limit, range) = (params.limit()?, params.range()?);
     let selectors = params.matchers().map_err(|error| ApiError::parameter("match[]", error))?;
     let reader = api.deps.reader.clone();
-    let found = blocking(move || {
-        let mut found: BTreeSet<Labels> = BTreeSet::new();
+    let mut found = blocking(move || {
+        let mut table = LabelTable::new();
+        let meter = ByteLimit::new(SELECTION_MAX_BYTES);
         let selectors = if range.end_ms < range.start_ms { Vec::new() } else { selectors };
+        let mut sets = Vec::new();
         for matchers in &selectors {
-            found.extend(reader.select(range, matchers)?.iter().map(|series| series.labels().clone()));
+            let request = Select { range, matchers, want: Want::Labels, meter: &meter };
+            sets.extend(reader.select(&request, &mut table)?.sets);
         }
-        Ok::<_, StorageError>(found)
+        sets.sort_unstable();
+        sets.dedup();
+        // One more than is shown tells that there are more.
+        let shown = if limit == 0 { usize::MAX } else { limit.saturating_add(1) };
+        let sorted = table.order(&sets).into_iter().take(shown);
+        Ok::<_, StorageError>(sorted.map(|at| table.labels(sets[at as usize])).collect::<Vec<Labels>>())
     })
     .await?;
     let mut warnings = Vec::new();
-    let mut found: Vec<Labels> = found.into_iter().collect();
+
     limited(&mut found, limit, &mut warnings);
     success_with(found.iter().map(LabelsJson).collect::<Vec<_>>(), warnings)
 }

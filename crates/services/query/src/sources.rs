@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use model::relabel::RelabelRule;
 use model::storage::{StorageError, TimeRange};
-use model::{Labels, Matcher, Metadata};
+use model::{Exemplar, Labels, Matcher, Metadata};
 use serde::{Serialize, Serializer};
 
 /// Everything that is not series.
@@ -31,18 +31,7 @@ pub trait Exemplars: Send + Sync {
         &self,
         range: TimeRange,
         selectors: &[Vec<Matcher>],
-    ) -> Result<Vec<(Labels, Vec<ExemplarView>)>, StorageError>;
-}
-
-/// An exemplar of a series.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ExemplarView {
-    /// Its own labels, such as a trace's number.
-    pub labels: Labels,
-    /// Its value.
-    pub value: f64,
-    /// Milliseconds since the epoch.
-    pub timestamp_ms: i64,
+    ) -> Result<Vec<(Labels, Vec<Exemplar>)>, StorageError>;
 }
 
 /// Changes the store. All of it blocks while it works.

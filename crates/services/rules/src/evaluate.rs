@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use model::storage::{MetricReader, TimeRange};
-use model::{Labels, Matcher, Samples};
+use model::storage::{MetricReader, Select, TimeRange, Want};
+use model::{LabelTable, Labels, Matcher, Samples};
 use promql::{Engine, Expr, Features, QueryLimits, SampleValue, Value};
 
 /// One series of an answer.
@@ -86,11 +86,14 @@ impl Evaluate for MetricsEvaluator {
     fn last(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<LastSample>, String> {
         let mut found = Vec::new();
         let mut samples = Samples::default();
-        for series in self.reader.select(range, matchers).map_err(|error| error.to_string())? {
+        let mut labels = LabelTable::new();
+        let request = Select { want: Want::Newest, ..Select::new(range, matchers) };
+        let selected = self.reader.select(&request, &mut labels).map_err(|error| error.to_string())?;
+        for (at, set) in selected.sets.iter().enumerate() {
             samples.clear();
-            series.read(&mut samples).map_err(|error| error.to_string())?;
+            selected.samples.read(at, &mut samples).map_err(|error| error.to_string())?;
             if let (Some(at_ms), Some(value)) = (samples.timestamps_ms.last(), samples.values.last()) {
-                found.push(LastSample { labels: series.labels().clone(), at_ms: *at_ms, value: *value });
+                found.push(LastSample { labels: labels.labels(*set), at_ms: *at_ms, value: *value });
             }
         }
         Ok(found)

@@ -6,6 +6,7 @@
 pub mod alert;
 pub mod exemplar;
 pub mod histogram;
+pub mod label_table;
 pub mod labels;
 pub mod matcher;
 pub mod metadata;
@@ -17,6 +18,7 @@ pub mod target;
 pub use alert::Alert;
 pub use exemplar::Exemplar;
 pub use histogram::FloatHistogram;
+pub use label_table::{LabelTable, SetId};
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};
 pub use metadata::{Metadata, MetricType};

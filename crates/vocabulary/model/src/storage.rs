@@ -2,11 +2,13 @@
 //! [`MetricReader`] and [`MetricWriter`]; scraping, rules, queries and the query engine know only these.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use base::{Classify, ErrorClass};
 
 use crate::exemplar::Exemplar;
 use crate::histogram::FloatHistogram;
+use crate::label_table::{LabelTable, SetId};
 use crate::labels::Labels;
 use crate::matcher::Matcher;
 use crate::metadata::Metadata;
@@ -21,6 +23,9 @@ pub enum StorageError {
     /// Stored data cannot be read; the message names the file or block.
     #[error("{0}")]
     Corrupt(String),
+    /// The selection takes more than its [`Meter`] allows.
+    #[error("the selection takes more memory than it may")]
+    Refused,
     /// The store cannot take data now: disk full, closing. Later it may.
     #[error("{0}")]
     Unavailable(String),
@@ -39,6 +44,7 @@ impl Classify for StorageError {
         match self {
             StorageError::BadInput(_) => ErrorClass::BadInput,
             StorageError::Corrupt(_) => ErrorClass::Corrupt,
+            StorageError::Refused => ErrorClass::TooLarge,
             StorageError::Unavailable(_) => ErrorClass::Unavailable,
             StorageError::Io { .. } => ErrorClass::Internal,
         }
@@ -66,9 +72,9 @@ impl TimeRange {
 
 /// Reads series. Cheap to share; every call sees what was appended before it.
 pub trait MetricReader: Send + Sync {
-    /// The series that match all matchers and may have samples in the range, in no particular but
-    /// in a repeatable order, without duplicates. No sample is decoded yet.
-    fn select(&self, range: TimeRange, matchers: &[Matcher]) -> Result<Vec<Arc<dyn Series>>, StorageError>;
+    /// The series that match and may have samples in the range, in no particular but in a repeatable
+    /// order, without duplicates; their labels are added to `labels`. No sample is decoded yet.
+    fn select(&self, request: &Select<'_>, labels: &mut LabelTable) -> Result<Selection, StorageError>;
 
     /// Names of labels of the series that match (all series if there are no matchers), sorted.
     fn label_names(&self, range: TimeRange, matchers: &[Matcher]) -> Result<Vec<String>, StorageError>;
@@ -82,17 +88,135 @@ pub trait MetricReader: Send + Sync {
     ) -> Result<Vec<String>, StorageError>;
 }
 
-/// One series of a selection.
-pub trait Series: Send + Sync {
-    /// Its labels.
-    fn labels(&self) -> &Labels;
+/// What is to be selected.
+#[derive(Clone, Copy)]
+pub struct Select<'a> {
+    /// The times of the samples.
+    pub range: TimeRange,
+    /// All of them must match. Without any, all series do.
+    pub matchers: &'a [Matcher],
+    /// What of the series will be read.
+    pub want: Want,
+    /// Is asked before memory is taken.
+    pub meter: &'a dyn Meter,
+}
 
-    /// An upper bound of how many samples [`Series::read`] will add, known without decoding, so that
-    /// a query's cost can be charged before it is paid.
-    fn sample_count_max(&self) -> u64;
+impl<'a> Select<'a> {
+    /// All samples in a range, with as much memory as it takes.
+    pub fn new(range: TimeRange, matchers: &'a [Matcher]) -> Self {
+        Select { range, matchers, want: Want::Samples, meter: &Unmetered }
+    }
+}
+
+/// What of the series of a selection will be read; knowing it saves a store work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// All samples in the range.
+    Samples,
+    /// The newest sample in the range; those before it may be left out.
+    Newest,
+    /// None, only the labels.
+    Labels,
+}
+
+/// Bounds what a selection takes.
+pub trait Meter: Sync {
+    /// Says that so many more bytes are about to be taken, for as long as the selection lives. An
+    /// error, such as [`StorageError::Refused`], ends the selection.
+    fn take_bytes(&self, bytes: u64) -> Result<(), StorageError>;
+}
+
+/// No bound.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unmetered;
+
+impl Meter for Unmetered {
+    fn take_bytes(&self, _: u64) -> Result<(), StorageError> {
+        Ok(())
+    }
+}
+
+/// A bound in bytes for the selections of one request.
+#[derive(Debug)]
+pub struct ByteLimit {
+    max_bytes: u64,
+    taken: AtomicU64,
+}
+
+impl ByteLimit {
+    /// So many bytes and no more.
+    pub fn new(max_bytes: u64) -> Self {
+        ByteLimit { max_bytes, taken: AtomicU64::new(0) }
+    }
+}
+
+impl Meter for ByteLimit {
+    fn take_bytes(&self, bytes: u64) -> Result<(), StorageError> {
+        match self.taken.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > self.max_bytes {
+            true => Err(StorageError::Refused),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Series that were selected. What it refers to stays readable although the store goes on.
+pub struct Selection {
+    /// Labels by series, numbers of the table that was given to [`MetricReader::select`].
+    pub sets: Vec<SetId>,
+    /// Their samples, in the same order.
+    pub samples: Box<dyn SelectedSamples>,
+}
+
+impl Selection {
+    /// No series.
+    pub fn empty() -> Self {
+        Selection { sets: Vec::new(), samples: Box::new(Vec::new()) }
+    }
+
+    /// How many series there are.
+    pub fn len(&self) -> usize {
+        self.sets.len()
+    }
+
+    /// Whether there is no series.
+    pub fn is_empty(&self) -> bool {
+        self.sets.is_empty()
+    }
+}
+
+/// The samples of selected series, by position. May be read by several threads at once.
+pub trait SelectedSamples: Send + Sync {
+    /// An upper bound of how many samples [`SelectedSamples::read`] will add, known without decoding,
+    /// so that a query's cost can be charged before it is paid.
+    fn sample_count_max(&self, at: usize) -> u64;
 
     /// Adds the samples of the selected range to `into`, in time order, staleness markers included.
-    fn read(&self, into: &mut Samples) -> Result<(), StorageError>;
+    fn read(&self, at: usize, into: &mut Samples) -> Result<(), StorageError>;
+}
+
+/// Samples that are in memory already.
+impl SelectedSamples for Vec<Samples> {
+    fn sample_count_max(&self, at: usize) -> u64 {
+        self[at].len() as u64
+    }
+
+    fn read(&self, at: usize, into: &mut Samples) -> Result<(), StorageError> {
+        let own = &self[at];
+        if into.is_empty() && own.histograms.is_empty() {
+            into.timestamps_ms.extend_from_slice(&own.timestamps_ms);
+            into.values.extend_from_slice(&own.values);
+            into.start_timestamps_ms.extend_from_slice(&own.start_timestamps_ms);
+            return Ok(());
+        }
+        for sample in 0..own.len() {
+            match own.histogram(sample) {
+                Some(histogram) => into.push_histogram(own.timestamps_ms[sample], histogram.clone()),
+                None => into.push(own.timestamps_ms[sample], own.values[sample]),
+            }
+            into.set_last_start(own.start_ms(sample));
+        }
+        Ok(())
+    }
 }
 
 /// A number by which a writer knows a series after [`MetricWriter::resolve`]. It stays valid as

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::histogram::{CounterResetHint, FloatHistogram};
+use model::label_table::LabelTable;
 use model::labels::Labels;
 use model::matcher::Matcher;
 use model::sample::{Samples, is_stale_nan};
-use model::storage::{MetricReader, Series, StorageError, TimeRange};
+use model::storage::{MetricReader, Select, Selection, StorageError, TimeRange};
 
 /// A sample's value.
 #[derive(Clone, Debug)]
@@ -42,40 +43,6 @@ impl Memory {
     /// Removes everything.
     pub fn clear(&mut self) {
         self.series.clear();
-    }
-}
-
-/// A series in memory with the samples of a selection.
-struct MemorySeries {
-    labels: Labels,
-    samples: Samples,
-}
-
-impl Series for MemorySeries {
-    fn labels(&self) -> &Labels {
-        &self.labels
-    }
-
-    fn sample_count_max(&self) -> u64 {
-        self.samples.len() as u64
-    }
-
-    fn read(&self, into: &mut Samples) -> Result<(), StorageError> {
-        if into.is_empty() && self.samples.histograms.is_empty() {
-            into.timestamps_ms.extend_from_slice(&self.samples.timestamps_ms);
-            into.values.extend_from_slice(&self.samples.values);
-            into.start_timestamps_ms.extend_from_slice(&self.samples.start_timestamps_ms);
-            return Ok(());
-        }
-        for at in 0..self.samples.len() {
-            let time_ms = self.samples.timestamps_ms[at];
-            match self.samples.histogram(at) {
-                Some(histogram) => into.push_histogram(time_ms, histogram.clone()),
-                None => into.push(time_ms, self.samples.values[at]),
-            }
-            into.set_last_start(self.samples.start_ms(at));
-        }
-        Ok(())
     }
 }
 
@@ -159,15 +126,16 @@ impl Memory {
 }
 
 impl MetricReader for Memory {
-    fn select(&self, range: TimeRange, matchers: &[Matcher]) -> Result<Vec<Arc<dyn Series>>, StorageError> {
-        Ok(self
-            .matching(matchers)
-            .filter_map(|(labels, points)| {
-                let samples = as_read(points, range);
-                let series = MemorySeries { labels: labels.clone(), samples };
-                (!series.samples.is_empty()).then(|| Arc::new(series) as Arc<dyn Series>)
-            })
-            .collect())
+    fn select(&self, request: &Select<'_>, table: &mut LabelTable) -> Result<Selection, StorageError> {
+        let (mut sets, mut all) = (Vec::new(), Vec::new());
+        for (labels, points) in self.matching(request.matchers) {
+            let samples = as_read(points, request.range);
+            if !samples.is_empty() {
+                sets.push(table.insert(labels));
+                all.push(samples);
+            }
+        }
+        Ok(Selection { sets, samples: Box::new(all) })
     }
 
     fn label_names(&self, _: TimeRange, matchers: &[Matcher]) -> Result<Vec<String>, StorageError> {

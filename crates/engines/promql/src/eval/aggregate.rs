@@ -4,54 +4,49 @@
 use std::sync::Arc;
 
 use model::histogram::{CounterResetHint, FloatHistogram, HistogramSum};
-use model::labels::Labels;
+use model::label_table::{LabelTable, SetId};
 
 use super::QueryError;
 use super::annotations::{Note, Notes, Operation};
 use super::engine::{Env, Evaluator, unparen};
 use super::functions::math::kahan_add;
 use super::functions::over_time::{HistogramMean, Mean};
-use super::rows::{FastMap, Rows, in_batches, label_key, row_bytes};
+use super::rows::{in_batches, row_bytes};
 use super::value::{ABSENT, Cell, Cells, Row, is_absent};
 use crate::ast::{Aggregate, AggregateOp, Span};
 
-/// The labels that a group has.
-pub(crate) fn group_labels(labels: &Labels, names: &[String], without: bool) -> Labels {
-    labels.filter(|name| {
-        let listed = names.iter().any(|n| n == name);
-        if without { !listed && name != model::METRIC_NAME } else { listed }
-    })
-}
-
 /// The groups of a list of rows, known before a sample is read.
 pub(crate) struct Groups {
-    pub(crate) labels: Vec<Labels>,
+    pub(crate) labels: Vec<SetId>,
     /// The group of each row.
     pub(crate) of_row: Vec<u32>,
 }
 
-/// Groups rows by labels.
-pub(crate) fn group(rows: &dyn Rows, names: &[String], without: bool) -> Groups {
-    let mut places: FastMap<String, u32> = FastMap::default();
-    let mut groups = Groups { labels: Vec::new(), of_row: Vec::with_capacity(rows.len()) };
-    let mut key = String::new();
-    for at in 0..rows.len() {
-        let labels = rows.labels(at);
-        if names.is_empty() && !without {
-            key.clear();
-        } else {
-            label_key(labels, names, !without, &mut key);
+/// Groups rows by the listed labels, or by all others but the name.
+pub(crate) fn group(
+    rows: impl Iterator<Item = SetId>,
+    labels: &mut LabelTable,
+    names: &[String],
+    without: bool,
+) -> Groups {
+    let listed = match without {
+        true => labels.names(names.iter().map(String::as_str).chain([model::METRIC_NAME])),
+        false => labels.names(names),
+    };
+    // By number of set: its group, plus one.
+    let mut places: Vec<u32> = Vec::new();
+    let mut groups = Groups { labels: Vec::new(), of_row: Vec::with_capacity(rows.size_hint().0) };
+    for row in rows {
+        let set = labels.filter(row, |name| listed.has(name) != without);
+        if places.len() <= set.index() {
+            places.resize(labels.set_count(), 0);
         }
-        let place = match places.get(&key) {
-            Some(place) => *place,
-            None => {
-                let place = groups.labels.len() as u32;
-                places.insert(key.clone(), place);
-                groups.labels.push(group_labels(labels, names, without));
-                place
-            }
-        };
-        groups.of_row.push(place);
+        let place = &mut places[set.index()];
+        if *place == 0 {
+            groups.labels.push(set);
+            *place = groups.labels.len() as u32;
+        }
+        groups.of_row.push(*place - 1);
     }
     groups
 }
@@ -71,14 +66,17 @@ impl Evaluator<'_> {
             _ => return self.ranking(aggregate, env),
         };
         let rows = self.source(&aggregate.expr, env)?;
-        let groups = group(&*rows, &aggregate.grouping, aggregate.without);
+        let sets = (0..rows.len()).map(|at| rows.labels(at));
+        let groups = group(sets, &mut self.labels, &aggregate.grouping, aggregate.without);
         let steps = env.steps.count;
         let span = unparen(&aggregate.expr).span();
         let table_bytes = groups.labels.len() as u64 * 2 * row_bytes(steps);
         let _table_charge = self.budget.charge(0, table_bytes)?;
         let new_table = || Table::new(op, groups.labels.len(), steps, span);
+        let labels = &self.labels;
         let add = |table: &mut Table, at: usize, cells: &Cells, notes: &mut Notes| {
-            table.add(groups.of_row[at] as usize, cells, rows.labels(at), rows.drop_name(at), notes);
+            let name = || labels.metric_name(rows.labels(at));
+            table.add(groups.of_row[at] as usize, cells, &name, rows.drop_name(at), notes);
         };
         let threads = self.options.threads;
         // Private tables cost memory and a merge: only worth it if each gets many rows.
@@ -98,7 +96,7 @@ impl Evaluator<'_> {
                         if at % 64 == 0 {
                             self.budget.check()?;
                         }
-                        rows.fill(at, scratch, &mut cells, notes)?;
+                        rows.fill(at, labels, scratch, &mut cells, notes)?;
                         add(&mut table, at, &cells, notes);
                     }
                     Ok((table, charge))
@@ -118,7 +116,7 @@ impl Evaluator<'_> {
                 if at % 64 == 0 {
                     self.budget.check()?;
                 }
-                rows.fill(at, &mut scratch, &mut cells, &mut self.notes)?;
+                rows.fill(at, labels, &mut scratch, &mut cells, &mut self.notes)?;
                 add(&mut table, at, &cells, &mut self.notes);
             }
             table
@@ -238,14 +236,22 @@ impl Table {
         }
     }
 
-    fn add(&mut self, group: usize, cells: &Cells, labels: &Labels, drop_name: bool, notes: &mut Notes) {
+    /// Adds a row. `name` gives its metric name, for notes.
+    fn add<'n>(
+        &mut self,
+        group: usize,
+        cells: &Cells,
+        name: &dyn Fn() -> &'n str,
+        drop_name: bool,
+        notes: &mut Notes,
+    ) {
         let at = group * self.steps;
         let range = at..at + self.steps;
         if drop_name && !self.drop_name[group] && cells.any_present() {
             self.drop_name[group] = true;
         }
         if !cells.histograms.is_empty() {
-            self.add_mixed(at, cells, labels, notes);
+            self.add_mixed(at, cells, name, notes);
             return;
         }
         let values = &mut self.value[range.clone()];
@@ -306,7 +312,13 @@ impl Table {
     }
 
     /// Adds a row in which there are histograms.
-    fn add_mixed(&mut self, at: usize, cells: &Cells, labels: &Labels, notes: &mut Notes) {
+    fn add_mixed<'n>(
+        &mut self,
+        at: usize,
+        cells: &Cells,
+        metric_name: &dyn Fn() -> &'n str,
+        notes: &mut Notes,
+    ) {
         if let Some(name) = self.op.ignores_histograms()
             && cells.histograms.iter().any(Option::is_some)
         {
@@ -336,7 +348,7 @@ impl Table {
                     }
                 },
                 Cell::Histogram(histogram) => match self.op {
-                    Op::Sum | Op::Avg => self.add_histogram(cell, &histogram, labels, notes),
+                    Op::Sum | Op::Avg => self.add_histogram(cell, &histogram, metric_name, notes),
                     Op::Count | Op::Group => self.count_one(cell),
                     Op::Min | Op::Max | Op::Stddev | Op::Stdvar => {}
                 },
@@ -349,11 +361,11 @@ impl Table {
         *count = if is_absent(*count) || self.op == Op::Group { 1.0 } else { *count + 1.0 };
     }
 
-    fn add_histogram(
+    fn add_histogram<'n>(
         &mut self,
         cell: usize,
         histogram: &Arc<FloatHistogram>,
-        labels: &Labels,
+        metric_name: &dyn Fn() -> &'n str,
         notes: &mut Notes,
     ) {
         if self.histograms.is_empty() {
@@ -391,7 +403,7 @@ impl Table {
             Ok(true) => notes.add(Note::BoundsReconciled(Operation::Aggregation), self.span),
             Ok(false) => {}
             Err(_) => {
-                notes.add(Note::MixedExponentialCustom(labels.metric_name()), self.span);
+                notes.add(Note::MixedExponentialCustom(metric_name()), self.span);
                 state.incompatible = true;
             }
         }
@@ -454,7 +466,7 @@ impl Table {
         }
     }
 
-    fn finish(mut self, labels: Vec<Labels>, notes: &mut Notes) -> Vec<Row> {
+    fn finish(mut self, labels: Vec<SetId>, notes: &mut Notes) -> Vec<Row> {
         match self.op {
             Op::Sum => {
                 for (sum, lost) in self.value.iter_mut().zip(&self.second) {

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use base::clock::{Clock, Mark};
+use model::storage::{Meter, StorageError};
 
 use super::QueryError;
 use super::value::Steps;
@@ -77,6 +78,15 @@ impl Drop for Charge {
     }
 }
 
+/// What selections take is held until the query ends.
+impl Meter for Budget {
+    fn take_bytes(&self, bytes: u64) -> Result<(), StorageError> {
+        let now = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.peak_bytes.fetch_max(now, Ordering::Relaxed);
+        if now > self.max_bytes || self.check().is_err() { Err(StorageError::Refused) } else { Ok(()) }
+    }
+}
+
 /// The account of a running query.
 #[derive(Debug)]
 pub(crate) struct Budget {
@@ -146,6 +156,11 @@ impl Budget {
             return Err(QueryError::TooManySamples);
         }
         Ok(charge)
+    }
+
+    /// Why a selection was refused: it would take too much, too long, or is not wanted any more.
+    pub(crate) fn refusal(&self) -> QueryError {
+        self.check().err().unwrap_or(QueryError::TooManySamples)
     }
 
     pub(crate) fn count_series(&self, series: u64) {

@@ -1,6 +1,7 @@
 //! Calls of functions, and scalars.
 
-use model::labels::Labels;
+use model::label_table::SetId;
+use model::storage::Want;
 
 use super::QueryError;
 use super::engine::{Env, Evaluator, note_sort_in_range, unexpected, unparen, window_range};
@@ -8,7 +9,7 @@ use super::functions::rate::{self, Kind};
 use super::functions::{extended, math, over_time, regression, time};
 use super::leaf::{Feed, Pick};
 use super::rows::{Ready, Rows, has_equal_labels, same_labelset};
-use super::value::{ABSENT, Cell, Cells, Row, without_metadata};
+use super::value::{ABSENT, Cell, Cells, Row};
 use super::window::{Remarks, WholeRow, Window, WindowRows};
 use crate::ast::{Call, Expr, Extension, Span};
 use model::matcher::MatchOp;
@@ -90,7 +91,7 @@ impl<'q> Evaluator<'q> {
                 let values = (0..env.steps.count)
                     .map(|step| part(env.steps.time_ms(step).div_euclid(1000) as f64))
                     .collect();
-                return ready_vector(Labels::empty(), values);
+                return ready_vector(SetId::EMPTY, values);
             };
             let rows = self.source(vector, env)?;
             return self.without_names(rows, env, move |cells, _| {
@@ -98,12 +99,13 @@ impl<'q> Evaluator<'q> {
             });
         }
         match name {
-            "vector" => ready_vector(Labels::empty(), self.scalar(argument(call, 0)?, env)?),
+            "vector" => ready_vector(SetId::EMPTY, self.scalar(argument(call, 0)?, env)?),
             "timestamp" | "start_timestamp" => self.timestamp(call, env),
             "absent" => {
                 let rows = self.rows(argument(call, 0)?, env)?;
                 let absent = absent_steps(&rows, env.steps.count);
-                ready_vector(absent_labels(argument(call, 0)?), absent)
+                let labels = self.absent_labels(argument(call, 0)?);
+                ready_vector(labels, absent)
             }
             "round" => {
                 let rows = self.source(argument(call, 0)?, env)?;
@@ -202,7 +204,8 @@ impl<'q> Evaluator<'q> {
                 let extension = selector.selector.extension;
                 check_extension(extension, name)?;
                 let windows = self.windows(selector, env)?;
-                let series = self.select(window_range(&windows), &selector.selector.matchers)?;
+                let series =
+                    self.select(window_range(&windows), &selector.selector.matchers, Want::Samples)?;
                 (Feed::Store(series), windows, extension)
             }
             Expr::Subquery(subquery) => {
@@ -288,10 +291,15 @@ impl<'q> Evaluator<'q> {
                 let rows = self.leaf(leaf, None, |w, _, r| over_time::present(w, r))?;
                 let rows = self.collect(rows, env)?;
                 let absent = absent_steps(&rows, env.steps.count);
-                ready_vector(absent_labels(range), absent)
+                let labels = self.absent_labels(range);
+                ready_vector(labels, absent)
             }
             _ => Err(unknown_function(name)),
         }
+    }
+
+    fn absent_labels(&mut self, expr: &Expr) -> SetId {
+        self.labels.insert(&fixed_labels(expr))
     }
 
     fn leaf<F>(
@@ -305,15 +313,16 @@ impl<'q> Evaluator<'q> {
     {
         let LeafCall { feed, windows, with_start, drop_name, span, wants_counter, env } = call;
         let delayed = self.options.delayed_name_removal;
-        let labels: Option<Vec<Labels>> = (!delayed).then(|| {
-            (0..feed.len())
-                .map(|at| match drop_name || feed.drop_name(at) {
-                    true => without_metadata(feed.labels(at)),
-                    false => feed.labels(at).clone(),
-                })
-                .collect()
-        });
-        let has_equal = labels.as_ref().is_some_and(|labels| has_equal_labels(labels.iter()));
+        let mut labels: Option<Vec<SetId>> = None;
+        if !delayed {
+            let mut sets = Vec::with_capacity(feed.len());
+            for at in 0..feed.len() {
+                let set = feed.labels(at);
+                sets.push(if drop_name || feed.drop_name(at) { self.without_metadata(set) } else { set });
+            }
+            labels = Some(sets);
+        }
+        let has_equal = labels.as_ref().is_some_and(|labels| has_equal_labels(labels.iter().copied()));
         let rows = Box::new(WindowRows {
             feed,
             labels,
@@ -331,7 +340,7 @@ impl<'q> Evaluator<'q> {
             return Ok(rows);
         }
         let rows = self.collect(rows, env)?;
-        if has_equal_labels(rows.iter().map(|row| &row.labels)) {
+        if has_equal_labels(rows.iter().map(|row| row.labels)) {
             return Err(same_labelset());
         }
         Ok(Box::new(Ready(rows)))
@@ -384,7 +393,7 @@ fn unknown_function(name: &str) -> QueryError {
 }
 
 /// A vector of one series.
-fn ready_vector<'q>(labels: Labels, values: Vec<f64>) -> Result<Box<dyn Rows + 'q>, QueryError> {
+fn ready_vector<'q>(labels: SetId, values: Vec<f64>) -> Result<Box<dyn Rows + 'q>, QueryError> {
     let cells = Cells { values, histograms: Vec::new() };
     let rows = if cells.any_present() { vec![Row::new(labels, false, cells)] } else { Vec::new() };
     Ok(Box::new(Ready(rows)))
@@ -415,11 +424,11 @@ fn absent_steps(rows: &[Row], steps: usize) -> Vec<f64> {
 }
 
 /// The labels that a selector fixes: what is asked for exactly, and only once.
-fn absent_labels(expr: &Expr) -> Labels {
+fn fixed_labels(expr: &Expr) -> model::Labels {
     let matchers = match unparen(expr) {
         Expr::Selector(selector) => &selector.matchers,
         Expr::Range(range) => &range.selector.matchers,
-        _ => return Labels::empty(),
+        _ => return model::Labels::empty(),
     };
     let mut builder = model::labels::LabelsBuilder::default();
     let mut seen: Vec<&str> = Vec::new();

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use model::histogram::CounterResetHint;
+use model::label_table::{LabelTable, NameSet, SetId};
 use model::labels::Labels;
 use model::matcher::Matcher;
-use model::storage::{MetricReader, Series, TimeRange};
+use model::storage::{MetricReader, Select, Selection, StorageError, TimeRange, Want};
 
 use super::annotations::{Note, Notes};
 use super::budget::Budget;
@@ -13,7 +14,7 @@ use super::durations::QueryTimes;
 use super::functions::extended::{interpolate, interpolate_histogram};
 use super::leaf::{Feed, Instant, Pick};
 use super::rows::{Mapped, Ready, Rows, collect, has_equal_labels, merge_equal, row_bytes};
-use super::value::{Cell, Cells, Row, Steps, without_metadata};
+use super::value::{Cell, Cells, METADATA_LABELS, Row, Steps};
 use super::window::{Remarks, WindowRows, Windows};
 use super::{
     EngineOptions, MatrixSeries, QueryError, QueryLimits, QueryResult, SampleValue, Value, VectorSample,
@@ -98,6 +99,8 @@ impl Engine {
             limits.per_step_stats.then_some(steps),
         ));
         limits.progress.watch(&budget);
+        let mut labels = LabelTable::new();
+        let metadata = labels.names(METADATA_LABELS);
         let mut evaluator = Evaluator {
             reader,
             text,
@@ -107,13 +110,15 @@ impl Engine {
             budget: &budget,
             notes: Notes::default(),
             selections: Vec::new(),
+            labels,
+            metadata,
         };
         let started = options.clock.mark();
         let env = Env { steps, detect_resets: false, blocked: false };
         let raw = with_stack(expr, || evaluator.top(expr, env))?;
         let eval_seconds = started.elapsed_seconds();
         let started = options.clock.mark();
-        let value = shape(raw, steps, is_instant, options)?;
+        let value = shape(raw, steps, is_instant, &mut evaluator)?;
         let sort_seconds = started.elapsed_seconds();
         let (warnings, infos) = evaluator.notes.into_texts(text);
         let stats = super::QueryStats { eval_seconds, sort_seconds, ..budget.stats() };
@@ -127,12 +132,17 @@ enum Raw {
     Text(String),
     /// Rows of a vector.
     Rows(Vec<Row>),
-    /// Samples of a range, with the flag that the name goes.
-    Series(Vec<(MatrixSeries, bool)>),
+    /// Samples of a range.
+    Series(Vec<MatrixSeries>),
 }
 
 /// Removes the names that are to go, and brings the value into the form that was asked for.
-fn shape(raw: Raw, steps: Steps, is_instant: bool, options: &EngineOptions) -> Result<Value, QueryError> {
+fn shape(
+    raw: Raw,
+    steps: Steps,
+    is_instant: bool,
+    evaluator: &mut Evaluator<'_>,
+) -> Result<Value, QueryError> {
     match raw {
         Raw::Text(text) => Ok(Value::String(text, steps.start_ms)),
         Raw::Scalar(values) if is_instant => {
@@ -142,50 +152,27 @@ fn shape(raw: Raw, steps: Steps, is_instant: bool, options: &EngineOptions) -> R
             let points = (0..steps.count).map(|step| (steps.time_ms(step), SampleValue::Float(values[step])));
             Ok(Value::Matrix(vec![MatrixSeries { labels: Labels::empty(), points: points.collect() }]))
         }
-        Raw::Rows(mut rows) => {
-            if options.delayed_name_removal {
-                for row in rows.iter_mut().filter(|row| row.drop_name) {
-                    row.labels = without_metadata(&row.labels);
-                    row.drop_name = false;
-                }
-            }
-            let rows = if has_equal_labels(rows.iter().map(|row| &row.labels)) {
-                for row in &mut rows {
-                    row.drop_name = false;
-                }
-                merge_equal(rows)?
-            } else {
-                rows
-            };
+        Raw::Rows(rows) => {
+            let rows = evaluator.final_rows(rows)?;
+            let labels = &evaluator.labels;
             if is_instant {
                 let samples = rows.into_iter().filter_map(|row| {
                     let value = sample_value(row.cells.get(0))?;
-                    Some(VectorSample { labels: row.labels, time_ms: steps.start_ms, value })
+                    Some(VectorSample { labels: labels.labels(row.labels), time_ms: steps.start_ms, value })
                 });
                 return Ok(Value::Vector(samples.collect()));
             }
-            let mut series: Vec<MatrixSeries> = rows
-                .into_iter()
-                .map(|row| row_points(row, steps).0)
-                .filter(|s| !s.points.is_empty())
-                .collect();
-            series.sort_by(|a, b| a.labels.cmp(&b.labels));
-            Ok(Value::Matrix(series))
+            let mut series: Vec<Option<Row>> = rows.into_iter().map(Some).collect();
+            let sets: Vec<SetId> = series.iter().flatten().map(|row| row.labels).collect();
+            let sorted = labels.order(&sets).into_iter().filter_map(|at| series[at as usize].take());
+            let sorted = sorted.map(|row| row_points(row, steps, labels)).filter(|s| !s.points.is_empty());
+            Ok(Value::Matrix(sorted.collect()))
         }
-        Raw::Series(list) => {
-            let mut series: Vec<MatrixSeries> = list
-                .into_iter()
-                .map(|(mut series, drop_name)| {
-                    if drop_name {
-                        series.labels = without_metadata(&series.labels);
-                    }
-                    series
-                })
-                .collect();
-            if has_equal_labels(series.iter().map(|s| &s.labels)) {
+        Raw::Series(mut series) => {
+            series.sort_by(|a, b| a.labels.cmp(&b.labels));
+            if series.windows(2).any(|pair| pair[0].labels == pair[1].labels) {
                 return Err(super::rows::same_labelset());
             }
-            series.sort_by(|a, b| a.labels.cmp(&b.labels));
             Ok(Value::Matrix(series))
         }
     }
@@ -199,11 +186,11 @@ fn sample_value(cell: Cell) -> Option<SampleValue> {
     }
 }
 
-fn row_points(row: Row, steps: Steps) -> (MatrixSeries, bool) {
+fn row_points(row: Row, steps: Steps, labels: &LabelTable) -> MatrixSeries {
     let points = (0..steps.count)
         .filter_map(|step| Some((steps.time_ms(step), sample_value(row.cells.get(step))?)))
         .collect();
-    (MatrixSeries { labels: row.labels, points }, row.drop_name)
+    MatrixSeries { labels: labels.labels(row.labels), points }
 }
 
 /// Trees deeper than this are evaluated on a stack of their own.
@@ -259,6 +246,14 @@ pub(crate) struct Env {
     pub(crate) blocked: bool,
 }
 
+/// What was selected, for parts of a query that select the same.
+pub(crate) struct Selected {
+    range: TimeRange,
+    matchers: Vec<Matcher>,
+    want: Want,
+    selection: Arc<Selection>,
+}
+
 /// Walks the syntax tree of one query.
 pub(crate) struct Evaluator<'q> {
     pub(crate) reader: &'q dyn MetricReader,
@@ -270,7 +265,11 @@ pub(crate) struct Evaluator<'q> {
     pub(crate) budget: &'q Arc<Budget>,
     pub(crate) notes: Notes,
     /// Selections made so far: what two parts of a query select alike is looked up once.
-    pub(crate) selections: Vec<(TimeRange, Vec<Matcher>, Vec<Arc<dyn Series>>)>,
+    pub(crate) selections: Vec<Selected>,
+    /// The labels of all series that the query meets.
+    pub(crate) labels: LabelTable,
+    /// Name, type and unit, which operations remove.
+    pub(crate) metadata: NameSet,
 }
 
 /// An expression without the parentheses around it.
@@ -293,13 +292,31 @@ impl<'q> Evaluator<'q> {
             ValueType::Matrix => match unparen(expr) {
                 Expr::Range(selector) => self.raw_range(selector, env).map(Raw::Series),
                 Expr::Subquery(subquery) => {
-                    let (rows, steps) = self.subquery_rows(subquery, env)?;
-                    Ok(Raw::Series(rows.into_iter().map(|row| row_points(row, steps)).collect()))
+                    let (mut rows, steps) = self.subquery_rows(subquery, env)?;
+                    self.drop_names(&mut rows);
+                    let series = rows.into_iter().map(|row| row_points(row, steps, &self.labels));
+                    Ok(Raw::Series(series.collect()))
                 }
                 _ => Err(unexpected("range vector")),
             },
             ValueType::None => Err(unexpected("no value")),
         }
+    }
+
+    /// Removes the names that are to go at the end.
+    fn drop_names(&mut self, rows: &mut [Row]) {
+        for row in rows.iter_mut().filter(|row| row.drop_name) {
+            row.labels = self.without_metadata(row.labels);
+            row.drop_name = false;
+        }
+    }
+
+    /// Rows as the result shows them: without the names that are to go, equal labels joined.
+    fn final_rows(&mut self, mut rows: Vec<Row>) -> Result<Vec<Row>, QueryError> {
+        if self.options.delayed_name_removal {
+            self.drop_names(&mut rows);
+        }
+        if has_equal_labels(rows.iter().map(|row| row.labels)) { merge_equal(rows) } else { Ok(rows) }
     }
 
     /// The rows of a vector expression.
@@ -310,7 +327,7 @@ impl<'q> Evaluator<'q> {
 
     /// Computes all rows of a source.
     pub(crate) fn collect(&mut self, source: Box<dyn Rows + '_>, env: Env) -> Result<Vec<Row>, QueryError> {
-        collect(source, env.steps.count, self.options.threads, self.budget, &mut self.notes)
+        collect(source, &self.labels, env.steps.count, self.options.threads, self.budget, &mut self.notes)
     }
 
     /// Takes rows that an operator made from the budget.
@@ -358,6 +375,11 @@ impl<'q> Evaluator<'q> {
         }
     }
 
+    /// The labels without name, type and unit.
+    pub(crate) fn without_metadata(&mut self, set: SetId) -> SetId {
+        self.labels.without(set, &self.metadata)
+    }
+
     /// Applies a change to every row and removes the names, at once or at the end of the query.
     pub(crate) fn without_names(
         &mut self,
@@ -368,8 +390,8 @@ impl<'q> Evaluator<'q> {
         if self.options.delayed_name_removal {
             return Ok(Box::new(Mapped { rows, labels: None, drop_name: true, map }));
         }
-        let labels: Vec<Labels> = (0..rows.len()).map(|at| without_metadata(rows.labels(at))).collect();
-        let has_equal = has_equal_labels(labels.iter());
+        let labels: Vec<SetId> = (0..rows.len()).map(|at| self.without_metadata(rows.labels(at))).collect();
+        let has_equal = has_equal_labels(labels.iter().copied());
         let mapped = Box::new(Mapped { rows, labels: Some(labels), drop_name: false, map });
         if !has_equal {
             return Ok(mapped);
@@ -382,14 +404,26 @@ impl<'q> Evaluator<'q> {
         &mut self,
         range: TimeRange,
         matchers: &[Matcher],
-    ) -> Result<Vec<Arc<dyn Series>>, QueryError> {
-        if let Some((_, _, series)) = self.selections.iter().find(|(r, m, _)| *r == range && m == matchers) {
-            return Ok(series.clone());
+        want: Want,
+    ) -> Result<Arc<Selection>, QueryError> {
+        let same = |known: &&Selected| {
+            known.range == range
+                && known.matchers == matchers
+                && (known.want == want || known.want == Want::Samples)
+        };
+        if let Some(known) = self.selections.iter().find(same) {
+            return Ok(known.selection.clone());
         }
-        let series = self.reader.select(range, matchers)?;
-        self.budget.count_series(series.len() as u64);
-        self.selections.push((range, matchers.to_vec(), series.clone()));
-        Ok(series)
+        let request = Select { range, matchers, want, meter: self.budget.as_ref() };
+        let selected = self.reader.select(&request, &mut self.labels);
+        let selection = Arc::new(selected.map_err(|error| match error {
+            StorageError::Refused => self.budget.refusal(),
+            error => error.into(),
+        })?);
+        self.budget.count_series(selection.len() as u64);
+        let matchers = matchers.to_vec();
+        self.selections.push(Selected { range, matchers, want, selection: selection.clone() });
+        Ok(selection)
     }
 
     /// The times that an instant selector looks at.
@@ -412,8 +446,10 @@ impl<'q> Evaluator<'q> {
             return self.smoothed_selector(selector, env, offset_ms, fixed_ms);
         }
         let range = self.lookback_range(env, fixed_ms, offset_ms);
+        let is_once = env.steps.count == 1 || fixed_ms.is_some();
+        let want = if is_once && !env.detect_resets { Want::Newest } else { Want::Samples };
         Ok(Box::new(Instant {
-            feed: Feed::Store(self.select(range, &selector.matchers)?),
+            feed: Feed::Store(self.select(range, &selector.matchers, want)?),
             steps: env.steps,
             offset_ms,
             fixed_ms,
@@ -441,7 +477,7 @@ impl<'q> Evaluator<'q> {
             before_ms: 0,
             after_ms: self.lookback_ms,
         };
-        let series = self.select(window_range(&windows), &selector.matchers)?;
+        let series = self.select(window_range(&windows), &selector.matchers, Want::Samples)?;
         let function = |window: &super::window::Window<'_>, _: usize, remarks: &mut Remarks| {
             let now = window.end_ms;
             if window.is_mixed() {
@@ -502,13 +538,9 @@ impl<'q> Evaluator<'q> {
     }
 
     /// The samples of a range selector that is the whole query.
-    fn raw_range(
-        &mut self,
-        selector: &MatrixSelector,
-        env: Env,
-    ) -> Result<Vec<(MatrixSeries, bool)>, QueryError> {
+    fn raw_range(&mut self, selector: &MatrixSelector, env: Env) -> Result<Vec<MatrixSeries>, QueryError> {
         let windows = self.windows(selector, env)?;
-        let series = self.select(window_range(&windows), &selector.selector.matchers)?;
+        let series = self.select(window_range(&windows), &selector.selector.matchers, Want::Samples)?;
         let (start_ms, end_ms) = windows.bounds_ms(0);
         let from_ms = start_ms.saturating_sub(windows.before_ms);
         let to_ms = end_ms.saturating_add(windows.after_ms);
@@ -557,7 +589,7 @@ impl<'q> Evaluator<'q> {
             let bytes = points.len() as u64 * size_of::<(i64, SampleValue)>() as u64;
             charges.push(self.budget.charge(points.iter().map(weight).sum(), bytes)?);
             if !points.is_empty() {
-                out.push((MatrixSeries { labels: feed.labels(at).clone(), points }, false));
+                out.push(MatrixSeries { labels: self.labels.labels(feed.labels(at)), points });
             }
         }
         Ok(out)

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use model::histogram::{CounterResetHint, FloatHistogram};
-use model::labels::Labels;
+use model::label_table::{LabelTable, SetId};
 use model::sample::{Samples, is_stale_nan};
-use model::storage::Series;
+use model::storage::Selection;
 
 use super::QueryError;
 use super::annotations::Notes;
@@ -16,7 +16,7 @@ use super::value::{Cell, Cells, Row, Steps};
 /// Where the samples of a leaf come from.
 pub(crate) enum Feed {
     /// The store.
-    Store(Vec<Arc<dyn Series>>),
+    Store(Arc<Selection>),
     /// A subquery: its rows are samples at its steps.
     Subquery(Vec<Row>, Steps),
 }
@@ -29,10 +29,10 @@ impl Feed {
         }
     }
 
-    pub(crate) fn labels(&self, at: usize) -> &Labels {
+    pub(crate) fn labels(&self, at: usize) -> SetId {
         match self {
-            Feed::Store(series) => series[at].labels(),
-            Feed::Subquery(rows, _) => &rows[at].labels,
+            Feed::Store(series) => series.sets[at],
+            Feed::Subquery(rows, _) => rows[at].labels,
         }
     }
 
@@ -53,9 +53,9 @@ impl Feed {
         into.clear();
         match self {
             Feed::Store(series) => {
-                let cost = series[at].sample_count_max();
+                let cost = series.samples.sample_count_max(at);
                 let charge = budget.charge(cost, 0)?;
-                series[at].read(into)?;
+                series.samples.read(at, into)?;
                 budget.count_read(into.len() as u64);
                 Ok(charge)
             }
@@ -196,7 +196,7 @@ impl Rows for Instant<'_> {
         self.feed.len()
     }
 
-    fn labels(&self, at: usize) -> &Labels {
+    fn labels(&self, at: usize) -> SetId {
         self.feed.labels(at)
     }
 
@@ -207,6 +207,7 @@ impl Rows for Instant<'_> {
     fn fill(
         &self,
         at: usize,
+        labels: &LabelTable,
         scratch: &mut Scratch,
         cells: &mut Cells,
         _: &mut Notes,
@@ -246,7 +247,7 @@ impl Rows for Instant<'_> {
                 (Pick::TimeMs, Some(_)) => {
                     return Err(QueryError::Execution(format!(
                         "this should be an info metric, with float samples: {}",
-                        self.labels(at)
+                        labels.labels(self.labels(at))
                     )));
                 }
                 (Pick::StartTime, _) => cells.values[step] = samples.start_ms(found) as f64 / 1000.0,

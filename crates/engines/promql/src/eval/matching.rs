@@ -2,23 +2,44 @@
 
 use std::sync::Arc;
 
-use model::labels::Labels;
+use model::label_table::{LabelTable, NameId, NameSet, SetId};
 
 use super::QueryError;
 use super::annotations::Notes;
 use super::binary::{Operand, Outcome, changes_meaning, operation, scalar_operation};
 use super::budget::Budget;
 use super::engine::{Env, Evaluator};
-use super::rows::{FastMap, Ready, Rows, has_equal_labels, label_key, merge_equal, row_bytes};
-use super::value::{Cell, Cells, Row, is_absent, is_metadata_label};
+use super::rows::{FastMap, Ready, Rows, has_equal_labels, merge_equal, row_bytes};
+use super::value::{Cell, Cells, METADATA_LABELS, Row, is_absent};
 use crate::ast::{Binary, BinaryOp, Cardinality, VectorMatching};
 
-/// The labels that two series are matched by, as messages show them.
-fn match_labels(labels: &Labels, matching: &VectorMatching) -> Labels {
-    labels.filter(|name| {
-        let listed = matching.labels.iter().any(|n| n == name);
-        if matching.on { listed } else { !listed && name != model::METRIC_NAME }
-    })
+/// Which labels say what matches what, as numbers of the query's table.
+struct Names {
+    /// Those of `on` or `ignoring`.
+    listed: NameSet,
+    metric_name: NameId,
+    metadata: NameSet,
+    /// Those that `group_left` or `group_right` takes over.
+    include: Vec<NameId>,
+}
+
+impl Names {
+    fn new(matching: &VectorMatching, labels: &mut LabelTable) -> Self {
+        Names {
+            listed: labels.names(&matching.labels),
+            metric_name: labels.name(model::METRIC_NAME),
+            metadata: labels.names(METADATA_LABELS),
+            include: matching.include.iter().map(|name| labels.name(name)).collect(),
+        }
+    }
+
+    /// The labels that a series is matched by.
+    fn signature(&self, set: SetId, on: bool, labels: &mut LabelTable) -> SetId {
+        labels.filter(set, |name| match on {
+            true => self.listed.has(name),
+            false => !self.listed.has(name) && name != self.metric_name,
+        })
+    }
 }
 
 /// The rows of both sides that match each other.
@@ -28,22 +49,22 @@ struct Group {
     right: Vec<usize>,
 }
 
-fn groups(left: &[Row], right: &[Row], matching: &VectorMatching) -> Vec<Group> {
-    let mut places: FastMap<String, usize> = FastMap::default();
+fn groups(left: &[Row], right: &[Row], on: bool, names: &Names, labels: &mut LabelTable) -> Vec<Group> {
+    // By number of set: its group, plus one.
+    let mut places: Vec<u32> = Vec::new();
     let mut groups: Vec<Group> = Vec::new();
-    let mut key = String::new();
     for (rows, is_left) in [(left, true), (right, false)] {
         for (at, row) in rows.iter().enumerate() {
-            label_key(&row.labels, &matching.labels, matching.on, &mut key);
-            let place = match places.get(&key) {
-                Some(place) => *place,
-                None => {
-                    places.insert(key.clone(), groups.len());
-                    groups.push(Group::default());
-                    groups.len() - 1
-                }
-            };
-            let group = &mut groups[place];
+            let signature = names.signature(row.labels, on, labels);
+            if places.len() <= signature.index() {
+                places.resize(labels.set_count(), 0);
+            }
+            let place = &mut places[signature.index()];
+            if *place == 0 {
+                groups.push(Group::default());
+                *place = groups.len() as u32;
+            }
+            let group = &mut groups[*place as usize - 1];
             if is_left { group.left.push(at) } else { group.right.push(at) }
         }
     }
@@ -73,15 +94,18 @@ impl<'q> Evaluator<'q> {
         let default = VectorMatching::default();
         let matching = binary.matching.as_ref().unwrap_or(&default);
         let steps = env.steps.count;
+        let names = Names::new(matching, &mut self.labels);
+        let labels = &mut self.labels;
         let out = match binary.op {
             BinaryOp::And | BinaryOp::Or | BinaryOp::Unless => {
-                let out = set_operation(binary.op, left, right, matching, steps);
+                let groups = groups(&left, &right, matching.on, &names, labels);
+                let out = set_operation(binary.op, left, right, groups, steps);
                 merge_equal(out)?
             }
             _ => {
                 let delayed = self.options.delayed_name_removal;
                 let (notes, budget) = (&mut self.notes, self.budget);
-                let mut matcher = Matcher { binary, matching, steps, delayed, notes, budget };
+                let mut matcher = Matcher { binary, matching, names, labels, steps, delayed, notes, budget };
                 let mut out = matcher.run(&left, &right)?;
                 self.charge(&mut out)?;
                 out
@@ -95,10 +119,10 @@ fn set_operation(
     op: BinaryOp,
     mut left: Vec<Row>,
     mut right: Vec<Row>,
-    matching: &VectorMatching,
+    groups: Vec<Group>,
     steps: usize,
 ) -> Vec<Row> {
-    for group in groups(&left, &right, matching) {
+    for group in groups {
         let (masked, mask, keep_if) = match op {
             BinaryOp::Or => {
                 let mask = any_present(group.left.iter().map(|at| &left[*at]), steps);
@@ -130,6 +154,8 @@ fn set_operation(
 struct Matcher<'a> {
     binary: &'a Binary,
     matching: &'a VectorMatching,
+    names: Names,
+    labels: &'a mut LabelTable,
     steps: usize,
     delayed: bool,
     notes: &'a mut Notes,
@@ -155,8 +181,8 @@ impl Matcher<'_> {
             many.iter().zip(&one).map(|(a, b)| (*a && *b) || (fills && (*a || *b))).collect()
         };
         let mut results: Vec<Out> = Vec::new();
-        let mut places: FastMap<Labels, usize> = FastMap::default();
-        for group in groups(many, one, self.matching) {
+        let mut places: FastMap<SetId, usize> = FastMap::default();
+        for group in groups(many, one, self.matching.on, &self.names, self.labels) {
             let first_of_group = results.len();
             places.clear();
             let (many_rows, one_rows) = (&group.left, &group.right);
@@ -195,16 +221,11 @@ impl Matcher<'_> {
                     let place = match target {
                         Some((at, place)) if at == partner => place,
                         _ => {
-                            let filled;
                             let one_labels = match partner {
-                                NONE => {
-                                    filled = match_labels(&many_row.labels, self.matching);
-                                    &filled
-                                }
-                                at => &one[at as usize].labels,
+                                NONE => self.signature(many_row.labels),
+                                at => one[at as usize].labels,
                             };
-                            let place =
-                                self.place(&many_row.labels, one_labels, &mut places, &mut results)?;
+                            let place = self.place(many_row.labels, one_labels, &mut places, &mut results)?;
                             target = Some((partner, place));
                             place
                         }
@@ -220,7 +241,7 @@ impl Matcher<'_> {
                     .collect();
                 for one_at in one_rows {
                     let one_row = &one[*one_at];
-                    let labels = match_labels(&one_row.labels, self.matching);
+                    let labels = self.signature(one_row.labels);
                     let mut target = None;
                     for step in 0..self.steps {
                         let (true, Some(value)) = (active[step], one_row.cells.operand(step)) else {
@@ -232,7 +253,7 @@ impl Matcher<'_> {
                         let Some(cell) = self.apply(Operand::Float(fill), value, swapped) else { continue };
                         let place = match target {
                             Some(place) => place,
-                            None => self.place(&labels, &one_row.labels, &mut places, &mut results)?,
+                            None => self.place(labels, one_row.labels, &mut places, &mut results)?,
                         };
                         target = Some(place);
                         self.store(&mut results[place], step, cell, &mut matched)?;
@@ -242,11 +263,11 @@ impl Matcher<'_> {
         }
         let rows: Vec<Row> =
             results.into_iter().map(|out| out.row).filter(|row| row.cells.any_present()).collect();
-        if has_equal_labels(rows.iter().map(|row| &row.labels)) { merge_equal(rows) } else { Ok(rows) }
+        if has_equal_labels(rows.iter().map(|row| row.labels)) { merge_equal(rows) } else { Ok(rows) }
     }
 
     /// Arithmetic on the floats of the only two rows of a group: nothing can go wrong there.
-    fn pair(&self, many: &Row, one: &Row, swapped: bool) -> Option<Out> {
+    fn pair(&mut self, many: &Row, one: &Row, swapped: bool) -> Option<Out> {
         let op = self.binary.op;
         if !changes_meaning(op) || !many.cells.histograms.is_empty() || !one.cells.histograms.is_empty() {
             return None;
@@ -259,13 +280,13 @@ impl Matcher<'_> {
                 *out = scalar_operation(op, left, right);
             }
         }
-        let labels = self.result_labels(&many.labels, &one.labels);
+        let labels = self.result_labels(many.labels, one.labels);
         Some(Out { row: Row::new(labels, false, cells), matched: Vec::new() })
     }
 
     /// Which row of the one side has a sample at each step. Two are one too many.
     fn choose(
-        &self,
+        &mut self,
         one: &[Row],
         rows: &[usize],
         active: &[bool],
@@ -278,12 +299,14 @@ impl Matcher<'_> {
                     continue;
                 }
                 if chosen[step] != NONE {
-                    let (a, b) = (one[chosen[step] as usize].labels.to_string(), one[*at].labels.to_string());
+                    let signature = self.signature(one[*at].labels);
+                    let text = |set| self.labels.labels(set).to_string();
+                    let (a, b) = (text(one[chosen[step] as usize].labels), text(one[*at].labels));
                     let (a, b) = if a <= b { (a, b) } else { (b, a) };
                     let side = if swapped { "left" } else { "right" };
                     return Err(QueryError::Execution(format!(
                         "found duplicate series for the match group {} on the {side} hand-side of the operation: [{a}, {b}];many-to-many matching not allowed: matching labels must be unique on one side",
-                        match_labels(&one[*at].labels, self.matching)
+                        text(signature)
                     )));
                 }
                 chosen[step] = *at as u32;
@@ -329,10 +352,10 @@ impl Matcher<'_> {
 
     /// The place of the result row for two series.
     fn place(
-        &self,
-        many: &Labels,
-        one: &Labels,
-        places: &mut FastMap<Labels, usize>,
+        &mut self,
+        many: SetId,
+        one: SetId,
+        places: &mut FastMap<SetId, usize>,
         results: &mut Vec<Out>,
     ) -> Result<usize, QueryError> {
         let labels = self.result_labels(many, one);
@@ -343,27 +366,29 @@ impl Matcher<'_> {
         self.budget.check()?;
         let charge = self.budget.charge(0, row_bytes(self.steps) + self.steps as u64)?;
         let drop_name = self.delayed && self.binary.return_bool;
-        let row = Row { charge, ..Row::new(labels.clone(), drop_name, Cells::absent(self.steps)) };
+        let row = Row { charge, ..Row::new(labels, drop_name, Cells::absent(self.steps)) };
         places.insert(labels, results.len());
         results.push(Out { row, matched: vec![false; self.steps] });
         Ok(results.len() - 1)
     }
 
-    fn result_labels(&self, many: &Labels, one: &Labels) -> Labels {
+    fn signature(&mut self, set: SetId) -> SetId {
+        self.names.signature(set, self.matching.on, self.labels)
+    }
+
+    fn result_labels(&mut self, many: SetId, one: SetId) -> SetId {
         let drops_metadata = changes_meaning(self.binary.op) || (self.binary.return_bool && !self.delayed);
         let one_to_one = self.matching.cardinality == Cardinality::OneToOne;
-        let kept = many.filter(|name| {
-            let listed = || self.matching.labels.iter().any(|n| n == name);
-            !(drops_metadata && is_metadata_label(name)) && (!one_to_one || listed() == self.matching.on)
+        let mut set = self.labels.filter(many, |name| {
+            let is_listed = || self.names.listed.has(name);
+            !(drops_metadata && self.names.metadata.has(name))
+                && (!one_to_one || is_listed() == self.matching.on)
         });
-        if self.matching.include.is_empty() {
-            return kept;
+        for name in &self.names.include {
+            let pair = self.labels.pair_in(one, *name);
+            set = self.labels.with_pair(set, *name, pair);
         }
-        let mut builder = kept.to_builder();
-        for name in &self.matching.include {
-            builder.set(name, one.value(name));
-        }
-        builder.build()
+        set
     }
 }
 

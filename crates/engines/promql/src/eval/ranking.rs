@@ -1,15 +1,15 @@
 //! Aggregations that look at all rows of a group at once: `topk`, `bottomk`, `limitk`,
 //! `limit_ratio`, `quantile`, `count_values`.
 
-use model::labels::Labels;
+use model::label_table::{LabelTable, SetId};
 
 use super::QueryError;
-use super::aggregate::{group, group_labels};
+use super::aggregate::group;
 use super::annotations::Note;
 
 use super::engine::{Env, Evaluator, unexpected, unparen};
 use super::functions::quantile::quantile_of;
-use super::rows::{FastMap, Ready, row_bytes};
+use super::rows::row_bytes;
 use super::value::{Cell, Cells, Row};
 use crate::ast::{Aggregate, AggregateOp, Expr};
 
@@ -50,7 +50,7 @@ impl Evaluator<'_> {
         if smallest < 0.0 {
             self.notes.add(Note::InvalidQuantile(smallest), span);
         }
-        let groups = by_group(rows, aggregate);
+        let groups = by_group(rows, aggregate, &mut self.labels);
         let mut out = Vec::with_capacity(groups.len());
         for (labels, members) in groups {
             let mut row = Row::new(labels, false, Cells::absent(params.len()));
@@ -101,7 +101,7 @@ impl Evaluator<'_> {
         if let Some(k) = params.iter().find(|k| **k >= limit) {
             return Err(QueryError::Execution(format!("Scalar value {} overflows int64", format_float(*k))));
         }
-        let groups = by_group(rows, aggregate);
+        let groups = by_group(rows, aggregate, &mut self.labels);
         let mut kept: Vec<Cells> = rows.iter().map(|_| Cells::absent(params.len())).collect();
         let mut order = Vec::new();
         for (step, k) in params.iter().enumerate() {
@@ -126,8 +126,7 @@ impl Evaluator<'_> {
         if env.steps.count > 1 {
             order = (0..rows.len()).filter(|at| kept[*at].any_present()).collect();
         }
-        let row =
-            |at: usize| Row::new(rows[at].labels.clone(), rows[at].drop_name, std::mem::take(&mut kept[at]));
+        let row = |at: usize| Row::new(rows[at].labels, rows[at].drop_name, std::mem::take(&mut kept[at]));
         Ok(order.into_iter().map(row).collect())
     }
 
@@ -195,7 +194,7 @@ impl Evaluator<'_> {
         let _ = aggregate;
         let mut out = Vec::new();
         for row in rows {
-            let offset = sample_offset(&row.labels);
+            let offset = sample_offset(&self.labels, row.labels);
             let mut kept = row.clone();
             for (step, ratio) in params.iter().enumerate() {
                 let ratio = ratio.clamp(-1.0, 1.0);
@@ -229,10 +228,12 @@ impl Evaluator<'_> {
         if !aggregate.without {
             names.push(label.to_string());
         }
-        let mut places: FastMap<Labels, usize> = FastMap::default();
+        let listed = self.labels.names(&names);
+        let metric_name = self.labels.name(model::METRIC_NAME);
+        // By number of set: its row, plus one.
+        let mut places: Vec<u32> = Vec::new();
         let mut out: Vec<Row> = Vec::new();
         for row in &rows {
-            let mut builder = row.labels.to_builder();
             let mut last: Option<(u64, usize)> = None;
             for step in 0..env.steps.count {
                 let (text, bits) = match row.cells.get(step) {
@@ -248,16 +249,20 @@ impl Evaluator<'_> {
                     }
                     Cell::Histogram(histogram) => (histogram.to_string(), None),
                 };
-                builder.set(label, &text);
-                let labels = group_labels(&builder.build(), &names, aggregate.without);
-                let place = match places.get(&labels) {
-                    Some(place) => *place,
+                let with_value = self.labels.with(row.labels, label, &text);
+                let labels = self.labels.filter(with_value, |name| match aggregate.without {
+                    true => !listed.has(name) && name != metric_name,
+                    false => listed.has(name),
+                });
+                places.resize(self.labels.set_count(), 0);
+                let place = match places[labels.index()].checked_sub(1) {
+                    Some(place) => place as usize,
                     None => {
                         self.budget.check()?;
                         let charge = self.budget.charge(0, row_bytes(env.steps.count))?;
                         let cells = Cells::absent(env.steps.count);
-                        out.push(Row { charge, ..Row::new(labels.clone(), false, cells) });
-                        places.insert(labels, out.len() - 1);
+                        out.push(Row { charge, ..Row::new(labels, false, cells) });
+                        places[labels.index()] = out.len() as u32;
                         out.len() - 1
                     }
                 };
@@ -281,12 +286,10 @@ fn count_up(cells: &mut Cells, step: usize) {
 }
 
 /// Groups of rows: labels and positions.
-fn by_group(rows: &[Row], aggregate: &Aggregate) -> Vec<(Labels, Vec<usize>)> {
-    // Only labels are looked at.
-    let bare: Vec<Row> =
-        rows.iter().map(|row| Row::new(row.labels.clone(), false, Cells::default())).collect();
-    let groups = group(&Ready(bare), &aggregate.grouping, aggregate.without);
-    let mut out: Vec<(Labels, Vec<usize>)> =
+fn by_group(rows: &[Row], aggregate: &Aggregate, labels: &mut LabelTable) -> Vec<(SetId, Vec<usize>)> {
+    let sets = rows.iter().map(|row| row.labels);
+    let groups = group(sets, labels, &aggregate.grouping, aggregate.without);
+    let mut out: Vec<(SetId, Vec<usize>)> =
         groups.labels.into_iter().map(|labels| (labels, Vec::new())).collect();
     for (at, group) in groups.of_row.iter().enumerate() {
         out[*group as usize].1.push(at);
@@ -328,9 +331,9 @@ fn sift_down(heap: &mut [(f64, usize)], is_worse: impl Fn(f64, f64) -> bool) {
 
 /// Where in 0 to 1 `limit_ratio` sees a series: XXH64 over Prometheus's packed labels, in which each
 /// text follows its length, one byte, or 255 and three bytes, lowest first.
-fn sample_offset(labels: &Labels) -> f64 {
-    let mut packed = Vec::with_capacity(labels.size_bytes());
-    for (name, value) in labels {
+fn sample_offset(labels: &LabelTable, set: SetId) -> f64 {
+    let mut packed = Vec::new();
+    for (name, value) in labels.iter(set) {
         for part in [name, value] {
             match u8::try_from(part.len()) {
                 Ok(length) if length < 255 => packed.push(length),

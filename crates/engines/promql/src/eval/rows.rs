@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use foldhash::fast::RandomState;
-use model::labels::Labels;
+use model::label_table::{LabelTable, SetId};
 use model::sample::Samples;
 
 use super::QueryError;
@@ -32,15 +32,16 @@ pub(crate) trait Rows: Sync {
     fn len(&self) -> usize;
 
     /// The labels of a row.
-    fn labels(&self, at: usize) -> &Labels;
+    fn labels(&self, at: usize) -> SetId;
 
     /// Whether the row's name is to be removed at the end.
     fn drop_name(&self, at: usize) -> bool;
 
-    /// Computes a row into `cells`, which may hold anything before.
+    /// Computes a row into `cells`, which may hold anything before. `labels` is the table of the query.
     fn fill(
         &self,
         at: usize,
+        labels: &LabelTable,
         scratch: &mut Scratch,
         cells: &mut Cells,
         notes: &mut Notes,
@@ -60,15 +61,22 @@ impl Rows for Ready {
         self.0.len()
     }
 
-    fn labels(&self, at: usize) -> &Labels {
-        &self.0[at].labels
+    fn labels(&self, at: usize) -> SetId {
+        self.0[at].labels
     }
 
     fn drop_name(&self, at: usize) -> bool {
         self.0[at].drop_name
     }
 
-    fn fill(&self, at: usize, _: &mut Scratch, cells: &mut Cells, _: &mut Notes) -> Result<(), QueryError> {
+    fn fill(
+        &self,
+        at: usize,
+        _: &LabelTable,
+        _: &mut Scratch,
+        cells: &mut Cells,
+        _: &mut Notes,
+    ) -> Result<(), QueryError> {
         cells.values.clone_from(&self.0[at].cells.values);
         cells.histograms.clone_from(&self.0[at].cells.histograms);
         Ok(())
@@ -83,7 +91,7 @@ impl Rows for Ready {
 pub(crate) struct Mapped<'q, F> {
     pub(crate) rows: Box<dyn Rows + 'q>,
     /// New labels, if they change.
-    pub(crate) labels: Option<Vec<Labels>>,
+    pub(crate) labels: Option<Vec<SetId>>,
     pub(crate) drop_name: bool,
     pub(crate) map: F,
 }
@@ -96,9 +104,9 @@ where
         self.rows.len()
     }
 
-    fn labels(&self, at: usize) -> &Labels {
+    fn labels(&self, at: usize) -> SetId {
         match &self.labels {
-            Some(labels) => &labels[at],
+            Some(labels) => labels[at],
             None => self.rows.labels(at),
         }
     }
@@ -110,11 +118,12 @@ where
     fn fill(
         &self,
         at: usize,
+        labels: &LabelTable,
         scratch: &mut Scratch,
         cells: &mut Cells,
         notes: &mut Notes,
     ) -> Result<(), QueryError> {
-        self.rows.fill(at, scratch, cells, notes)?;
+        self.rows.fill(at, labels, scratch, cells, notes)?;
         (self.map)(cells, notes);
         Ok(())
     }
@@ -193,6 +202,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 /// Computes all rows and keeps those that have a sample.
 pub(crate) fn collect(
     mut rows: Box<dyn Rows + '_>,
+    labels: &LabelTable,
     steps: usize,
     threads: usize,
     budget: &Arc<Budget>,
@@ -206,9 +216,9 @@ pub(crate) fn collect(
         let mut out = Vec::with_capacity(range.len());
         for at in range {
             let mut cells = Cells::absent(0);
-            rows.fill(at, scratch, &mut cells, notes)?;
+            rows.fill(at, labels, scratch, &mut cells, notes)?;
             if cells.any_present() {
-                let mut row = Row::new(rows.labels(at).clone(), rows.drop_name(at), cells);
+                let mut row = Row::new(rows.labels(at), rows.drop_name(at), cells);
                 row.charge = budget.charge(row.cells.weight(), row_bytes(steps))?;
                 out.push(row);
             }
@@ -218,26 +228,6 @@ pub(crate) fn collect(
     Ok(batches.into_iter().flatten().collect())
 }
 
-/// The labels that are listed, or those that are not and not the name either, as a map key.
-pub(crate) fn label_key(labels: &Labels, names: &[String], listed: bool, key: &mut String) {
-    key.clear();
-    for (name, value) in labels {
-        let is_listed = names.iter().any(|n| n == name);
-        if if listed { is_listed } else { !is_listed && name != model::METRIC_NAME } {
-            for part in [name, value] {
-                // Lengths keep apart what runs together otherwise.
-                let mut length = part.len();
-                while length >= 0x40 {
-                    key.push(char::from((length & 0x3f) as u8 | 0x40));
-                    length >>= 6;
-                }
-                key.push(char::from(length as u8));
-                key.push_str(part);
-            }
-        }
-    }
-}
-
 /// What the floats of a row take in memory.
 pub(crate) fn row_bytes(steps: usize) -> u64 {
     (steps as u64).saturating_mul(8).saturating_add(64)
@@ -245,11 +235,11 @@ pub(crate) fn row_bytes(steps: usize) -> u64 {
 
 /// Joins rows with equal labels into one. Fails if two of them have a sample at the same step.
 pub(crate) fn merge_equal(rows: Vec<Row>) -> Result<Vec<Row>, QueryError> {
-    let mut places: FastMap<(Labels, bool), usize> =
+    let mut places: FastMap<(SetId, bool), usize> =
         FastMap::with_capacity_and_hasher(rows.len(), RandomState::default());
     let mut merged: Vec<Row> = Vec::with_capacity(rows.len());
     for row in rows {
-        match places.entry((row.labels.clone(), row.drop_name)) {
+        match places.entry((row.labels, row.drop_name)) {
             std::collections::hash_map::Entry::Vacant(vacant) => {
                 vacant.insert(merged.len());
                 merged.push(row);
@@ -277,8 +267,17 @@ pub(crate) fn same_labelset() -> QueryError {
 }
 
 /// Whether two rows have the same labels.
-pub(crate) fn has_equal_labels<'a>(labels: impl Iterator<Item = &'a Labels>) -> bool {
-    let mut seen: std::collections::HashSet<&Labels, RandomState> = std::collections::HashSet::default();
-    let mut labels = labels;
-    labels.any(|labels| !seen.insert(labels))
+pub(crate) fn has_equal_labels(labels: impl Iterator<Item = SetId>) -> bool {
+    let mut seen: Vec<u64> = Vec::new();
+    for set in labels {
+        let (word, bit) = (set.index() / 64, 1u64 << (set.index() % 64));
+        if seen.len() <= word {
+            seen.resize(word + 1, 0);
+        }
+        if seen[word] & bit != 0 {
+            return true;
+        }
+        seen[word] |= bit;
+    }
+    false
 }

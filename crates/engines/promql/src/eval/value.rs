@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::budget::Charge;
 use model::histogram::FloatHistogram;
-use model::labels::Labels;
+use model::label_table::SetId;
 use model::sample::{STALE_NAN_BITS, stale_nan};
 
 /// The times at which an expression is evaluated.
@@ -168,7 +168,7 @@ impl Cells {
 /// A series of a vector result.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
-    pub(crate) labels: Labels,
+    pub(crate) labels: SetId,
     /// With delayed name removal: whether the name goes at the end.
     pub(crate) drop_name: bool,
     pub(crate) cells: Cells,
@@ -178,21 +178,10 @@ pub(crate) struct Row {
 
 impl Row {
     /// A row that has not been charged yet.
-    pub(crate) fn new(labels: Labels, drop_name: bool, cells: Cells) -> Self {
+    pub(crate) fn new(labels: SetId, drop_name: bool, cells: Cells) -> Self {
         Row { labels, drop_name, cells, charge: Charge::default() }
     }
 }
 
-/// Whether a label is the name or tells the type or unit, all of which an operation removes.
-pub(crate) fn is_metadata_label(name: &str) -> bool {
-    matches!(name, "__name__" | "__type__" | "__unit__")
-}
-
-/// The labels without name, type and unit.
-pub(crate) fn without_metadata(labels: &Labels) -> Labels {
-    if labels.iter().any(|(name, _)| is_metadata_label(name)) {
-        labels.filter(|name| !is_metadata_label(name))
-    } else {
-        labels.clone()
-    }
-}
+/// The labels that tell the name, the type and the unit, all of which an operation removes.
+pub(crate) const METADATA_LABELS: [&str; 3] = [model::METRIC_NAME, "__type__", "__unit__"];

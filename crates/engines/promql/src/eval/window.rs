@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::histogram::FloatHistogram;
-use model::labels::Labels;
+use model::label_table::{LabelTable, SetId};
 
 use super::QueryError;
 use super::annotations::{Note, Notes, Operation};
@@ -66,7 +66,7 @@ impl Window<'_> {
 }
 
 /// What the windows of one series gave reason to say, collected without making texts.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Remarks {
     pub(crate) mixed_floats_histograms: bool,
     pub(crate) mixed_exponential_custom: bool,
@@ -82,8 +82,11 @@ pub(crate) struct Remarks {
 }
 
 impl Remarks {
-    fn add_to(self, notes: &mut Notes, labels: &Labels, span: Span) {
-        let name = labels.metric_name();
+    fn any(&self) -> bool {
+        *self != Remarks::default()
+    }
+
+    fn add_to(self, notes: &mut Notes, name: &str, span: Span) {
         let all = [
             (self.mixed_floats_histograms, Note::MixedFloatsHistograms(name)),
             (self.mixed_exponential_custom, Note::MixedExponentialCustom(name)),
@@ -111,7 +114,7 @@ impl Remarks {
 pub(crate) struct WindowRows<'q, F> {
     pub(crate) feed: Feed,
     /// The labels of the rows, if they differ from those of the series.
-    pub(crate) labels: Option<Vec<Labels>>,
+    pub(crate) labels: Option<Vec<SetId>>,
     pub(crate) windows: Windows,
     pub(crate) with_start: bool,
     pub(crate) detect_resets: bool,
@@ -151,9 +154,9 @@ where
         self.feed.len()
     }
 
-    fn labels(&self, at: usize) -> &Labels {
+    fn labels(&self, at: usize) -> SetId {
         match &self.labels {
-            Some(labels) => &labels[at],
+            Some(labels) => labels[at],
             None => self.feed.labels(at),
         }
     }
@@ -165,6 +168,7 @@ where
     fn fill(
         &self,
         at: usize,
+        labels: &LabelTable,
         scratch: &mut Scratch,
         cells: &mut Cells,
         notes: &mut Notes,
@@ -185,9 +189,11 @@ where
             _ => self.slide(split, cells, &mut remarks),
         };
         self.budget.count_looked_at(looked_at);
-        remarks.add_to(notes, self.feed.labels(at), self.span);
+        if remarks.any() {
+            remarks.add_to(notes, labels.metric_name(self.feed.labels(at)), self.span);
+        }
         if let Some(by_type) = self.wants_counter {
-            self.remark_non_counter(self.feed.labels(at), cells, by_type, notes);
+            self.remark_non_counter(labels, self.feed.labels(at), cells, by_type, notes);
         }
         Ok(())
     }
@@ -235,10 +241,17 @@ where
         looked_at
     }
 
-    fn remark_non_counter(&self, labels: &Labels, cells: &Cells, by_type: bool, notes: &mut Notes) {
-        let name = labels.metric_name();
+    fn remark_non_counter(
+        &self,
+        labels: &LabelTable,
+        set: SetId,
+        cells: &Cells,
+        by_type: bool,
+        notes: &mut Notes,
+    ) {
+        let name = labels.metric_name(set);
         let looks_fine = if by_type {
-            matches!(labels.value("__type__"), "counter" | "histogram")
+            matches!(labels.value(set, "__type__"), "counter" | "histogram")
         } else {
             ["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix))
         };
@@ -247,7 +260,7 @@ where
         }
         if (0..cells.values.len()).any(|step| cells.float(step).is_some()) {
             let note = if by_type {
-                Note::PossibleNonCounterLabel { name, type_label: labels.value("__type__") }
+                Note::PossibleNonCounterLabel { name, type_label: labels.value(set, "__type__") }
             } else {
                 Note::PossibleNonCounter(name)
             };

@@ -1,12 +1,12 @@
 //! What the engine promises beside values: budgets, deadlines, statistics, names.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use base::clock::Clock;
+use model::label_table::LabelTable;
 use model::labels::Labels;
 use model::matcher::Matcher;
-use model::storage::{MetricReader, Series, StorageError, TimeRange};
+use model::storage::{MetricReader, Select, Selection, StorageError, TimeRange};
 use promql::conformance::memory::{Memory, Point};
 use promql::eval::{Cancel, Engine, EngineOptions, QueryError, QueryLimits, QueryResult, SampleValue, Value};
 use promql::{Features, parse};
@@ -111,9 +111,9 @@ fn one_value_for_every_step_counts_against_the_budget() {
 struct Slow(Memory, Clock);
 
 impl MetricReader for Slow {
-    fn select(&self, range: TimeRange, matchers: &[Matcher]) -> Result<Vec<Arc<dyn Series>>, StorageError> {
+    fn select(&self, request: &Select<'_>, labels: &mut LabelTable) -> Result<Selection, StorageError> {
         self.1.advance(Duration::from_secs(3));
-        self.0.select(range, matchers)
+        self.0.select(request, labels)
     }
 
     fn label_names(&self, range: TimeRange, matchers: &[Matcher]) -> Result<Vec<String>, StorageError> {

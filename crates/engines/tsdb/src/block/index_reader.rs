@@ -1,10 +1,11 @@
 //! Reading a block's `index`, versions 1 to 3. Versions 2 and 3 count symbols and divide series
 //! references by 16; version 1 uses offsets in the file for both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use model::Labels;
+use model::label_table::PairId;
+use model::{LabelTable, Labels};
 
 use super::decode::{Fields, section};
 use crate::error::Error;
@@ -25,6 +26,10 @@ pub(crate) struct ChunkMeta {
     pub(crate) max_ms: i64,
     pub(crate) reference: u64,
 }
+
+/// From the numbers of names and values in an index to pairs in the table of a query.
+#[derive(Default)]
+pub(crate) struct PairNumbers(HashMap<(u64, u64), PairId, foldhash::fast::RandomState>);
 
 /// An opened index.
 pub(crate) struct IndexReader {
@@ -106,6 +111,39 @@ impl IndexReader {
         chunks.clear();
         read_chunks(&mut fields, chunks).ok_or_else(malformed)?;
         Ok(Labels::from_sorted(pairs))
+    }
+
+    /// Label pairs and chunks of a series; what was in `into` and `chunks` before is cleared.
+    pub(crate) fn series_pairs(
+        &self,
+        reference: u32,
+        known: &mut PairNumbers,
+        labels: &mut LabelTable,
+        into: &mut Vec<PairId>,
+        chunks: &mut Vec<ChunkMeta>,
+    ) -> Result<(), Error> {
+        let malformed = || self.corrupt("a malformed series");
+        into.clear();
+        chunks.clear();
+        let mut fields = self.series_fields(reference).ok_or_else(malformed)?;
+        let count = fields.uvarint().ok_or_else(malformed)?;
+        for _ in 0..count {
+            let name = fields.uvarint().ok_or_else(malformed)?;
+            let value = fields.uvarint().ok_or_else(malformed)?;
+            let pair = match known.0.get(&(name, value)) {
+                Some(pair) => *pair,
+                None => {
+                    let pair = labels.pair(self.symbol(name)?, self.symbol(value)?);
+                    known.0.insert((name, value), pair);
+                    pair
+                }
+            };
+            into.push(pair);
+        }
+        if !into.is_sorted_by(|a, b| labels.pair_text(*a).0 < labels.pair_text(*b).0) {
+            return Err(malformed());
+        }
+        read_chunks(&mut fields, chunks).ok_or_else(malformed)
     }
 
     fn series_fields(&self, reference: u32) -> Option<Fields<'_>> {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::storage::TimeRange;
+use model::storage::{TimeRange, Want};
 use model::{Labels, Matcher};
 use parking_lot::{Mutex, RwLock};
 
@@ -22,10 +22,11 @@ use crate::disk::Disk;
 use crate::error::Error;
 use crate::mapping::Mapping;
 use crate::postings::{self, PostingIndex};
+use crate::selection::SelectionBuilder;
 use crate::series::{ChunkData, ChunkHandle, Found};
 use crate::stats::BlockStats;
 use decode::Fields;
-use index_reader::{INDEX_FILE, IndexReader};
+use index_reader::{INDEX_FILE, IndexReader, PairNumbers};
 use meta::{META_FILE, Meta};
 use tombstones::{TOMBSTONES_FILE, Tombstones};
 
@@ -180,19 +181,44 @@ impl Block {
         self.damaged.load(Ordering::Relaxed)
     }
 
-    /// The series that match and have chunks in the range, in order of their labels.
+    /// Adds the series that match and have chunks in the range, in order of their labels.
     pub(crate) fn select(
         self: &Arc<Self>,
-        range: TimeRange,
         matchers: &[Matcher],
-    ) -> Result<Vec<Found>, Error> {
+        into: &mut SelectionBuilder<'_>,
+    ) -> Result<(), Error> {
         let references = self.unless_damaged(postings::select(&self.index, matchers))?;
-        let tombstones = self.tombstones.read().clone();
-        let mut found = Vec::new();
-        for reference in references {
-            found.extend(self.unless_damaged(self.series(reference, range, &tombstones))?);
+        if references.is_empty() {
+            return Ok(());
         }
-        Ok(found)
+        into.reserve(references.len())?;
+        let tombstones = self.tombstones.read().clone();
+        let range = into.range;
+        let number = into.block(self.clone());
+        let mut pairs = PairNumbers::default();
+        let (mut own_pairs, mut chunks) = (Vec::new(), Vec::new());
+        for (at, reference) in references.into_iter().enumerate() {
+            let read =
+                self.index.series_pairs(reference, &mut pairs, into.labels, &mut own_pairs, &mut chunks);
+            if read.is_err() {
+                self.unless_damaged(read)?;
+                continue;
+            }
+            chunks.retain(|chunk| TimeRange { start_ms: chunk.min_ms, end_ms: chunk.max_ms }.overlaps(range));
+            if chunks.is_empty() {
+                continue;
+            }
+            into.begin(&own_pairs, tombstones.get(&reference).map_or(&[], Vec::as_slice));
+            if into.want != Want::Labels {
+                for chunk in &chunks {
+                    into.push_block(chunk.min_ms, chunk.max_ms, number, chunk.reference);
+                }
+            }
+            if at % 256 == 0 {
+                into.charge()?;
+            }
+        }
+        into.charge()
     }
 
     fn series(
@@ -227,6 +253,19 @@ impl Block {
         Ok(references
             .into_iter()
             .filter_map(move |reference| block.series(reference, TimeRange::ALL, &tombstones).transpose()))
+    }
+
+    /// Whether a series has samples before the time that is given for it; to the chunk, and as far as the
+    /// index can be read.
+    pub(crate) fn has_samples_before(&self, before_ms: impl Fn(&Labels) -> i64) -> Result<bool, Error> {
+        let mut chunks = Vec::new();
+        for reference in self.index.all()? {
+            let labels = self.unless_damaged(self.index.series(reference, &mut chunks))?;
+            if chunks.first().is_some_and(|chunk| chunk.min_ms < before_ms(&labels)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// All names and values of labels.

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::foreign;
 
 /// Blocks that the head is made into at most; it spans few ranges unless samples came from the future.
-const HEAD_BLOCKS_MAX: usize = 8;
+const HEAD_BLOCKS_MAX: usize = 48;
 /// The folder of snapshots in a data directory.
 pub(super) const SNAPSHOTS_DIR: &str = "snapshots";
 
@@ -101,7 +101,7 @@ impl Db {
         let disk = &*self.options.disk;
         disk.create_dir_all(&wal).map_err(Error::io("creating", &wal))?;
         let blocks = self.blocks();
-        let head = self.head.time_range().filter(|_| !skip_head);
+        let head = self.head.whole_range().filter(|_| !skip_head);
         let ranges = head.map_or_else(Vec::new, |range| self.block_ranges_of(range));
         let of = blocks.len() + ranges.len();
         for (at, block) in blocks.iter().enumerate() {
@@ -110,7 +110,7 @@ impl Db {
         }
         for (at, (start_ms, end_ms)) in ranges.into_iter().enumerate() {
             // The head is not cut meanwhile, so what is there stays.
-            if let Some(block) = self.write_head_block(dir, &new_ulid(now_ms), start_ms, end_ms)? {
+            if let Some(block) = self.write_head_block(dir, &new_ulid(now_ms), start_ms, end_ms, true)? {
                 block.publish()?;
             }
             progress(blocks.len() + at + 1, of);

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use foldhash::fast::RandomState;
 use model::histogram::CounterResetHint;
@@ -94,6 +94,8 @@ impl Bounds {
 pub(crate) struct LateSamples {
     window_ms: AtomicI64,
     state: RwLock<State>,
+    /// Whether there may be any: most often there are none, and nobody need look.
+    some: AtomicBool,
     /// Closed chunks; the number of a generation stands for a block range.
     segments: Segments,
     /// Samples taken since the start.
@@ -165,6 +167,7 @@ impl LateSamples {
         LateSamples {
             window_ms: AtomicI64::new(0),
             state: RwLock::default(),
+            some: AtomicBool::new(false),
             segments,
             taken: AtomicU64::new(0),
         }
@@ -189,6 +192,7 @@ impl LateSamples {
             return;
         }
         let mut state = self.state.write();
+        self.some.store(true, Ordering::Release);
         for float in floats {
             let point = Point { time_ms: float.time_ms, value: float.value, histogram: None };
             state.active.insert(&self.segments, float.id, point, now_ms);
@@ -210,7 +214,10 @@ impl LateSamples {
             Arc::make_mut(&mut histogram).counter_reset_hint = CounterResetHint::Unknown;
         }
         let point = Point { time_ms, value: histogram.sum.to_bits(), histogram: Some(histogram) };
-        self.state.write().active.insert(&self.segments, id, point, now_ms);
+        let mut state = self.state.write();
+        self.some.store(true, Ordering::Release);
+        state.active.insert(&self.segments, id, point, now_ms);
+        drop(state);
         self.taken.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -218,6 +225,7 @@ impl LateSamples {
     pub(crate) fn restore(&self, id: u32, chunk: &LoggedChunk<'_>, now_ms: i64) -> u64 {
         let count = u64::from(chunk::count_samples(chunk.encoding, chunk.bytes).unwrap_or(0));
         let mut state = self.state.write();
+        self.some.store(true, Ordering::Release);
         let active = &mut state.active;
         active.cover(chunk.min_ms, chunk.max_ms, count, now_ms);
         let place =
@@ -230,19 +238,34 @@ impl LateSamples {
 
     /// Oldest and newest, if there are any.
     pub(crate) fn time_range(&self) -> Option<TimeRange> {
+        if self.is_empty() {
+            return None;
+        }
         let state = self.state.read();
         let start_ms = state.generations().map(|g| g.min_ms).min()?;
         let end_ms = state.generations().map(|g| g.max_ms).max()?;
         (start_ms <= end_ms).then_some(TimeRange { start_ms, end_ms })
     }
 
+    /// Whether there are none.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.some.load(Ordering::Acquire)
+    }
+
     /// Whether this series has any.
     pub(crate) fn has(&self, id: u32) -> bool {
+        if self.is_empty() {
+            return false;
+        }
         self.state.read().generations().any(|generation| generation.series.contains_key(&id))
     }
 
     /// Newest of a series.
     pub(crate) fn last_ms(&self, id: u32) -> Option<i64> {
+        if self.is_empty() {
+            return None;
+        }
         let state = self.state.read();
         let all = state.generations().filter_map(|generation| generation.series.get(&id)?.max_ms());
         all.max()
@@ -250,6 +273,9 @@ impl LateSamples {
 
     /// Adds the chunks of a series that overlap a range.
     pub(crate) fn add_chunks(&self, id: u32, range: TimeRange, into: &mut Vec<ChunkHandle>) {
+        if self.is_empty() {
+            return;
+        }
         let state = self.state.read();
         for generation in state.generations() {
             if let Some(series) = generation.series.get(&id) {
@@ -310,6 +336,7 @@ impl LateSamples {
     pub(crate) fn end_cut(&self) {
         let mut state = self.state.write();
         state.cutting = None;
+        self.some.store(!state.active.series.is_empty(), Ordering::Release);
         self.segments.free_before(state.active.number);
     }
 

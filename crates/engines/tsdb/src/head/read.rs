@@ -1,45 +1,154 @@
 //! Reading the head.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
-use model::Matcher;
-use model::storage::TimeRange;
+use model::label_table::PairId;
+use model::storage::{TimeRange, Want};
+use model::{LabelTable, Matcher};
 
 use super::Head;
 use super::page::{PAGE_SERIES, Page, Record};
+use super::segments::Segment;
+use super::symbols::Symbols;
 use crate::error::Error;
 use crate::postings;
-use crate::series::{ChunkData, ChunkHandle, Found};
+use crate::selection::SelectionBuilder;
+use crate::series::{ChunkData, ChunkHandle};
 use crate::stats::Cardinality;
 
 /// Series looked at under one hold of the index lock, so that new series never wait long.
 const BATCH: usize = 1024;
 
+/// A chunk of the head.
+enum HeadChunk {
+    /// In a segment.
+    Closed { min_ms: i64, max_ms: i64, segment: Arc<Segment>, offset: u32 },
+    /// The one that is being written to.
+    Open { min_ms: i64, max_ms: i64 },
+}
+
+/// From numbers of label pairs in the head to those in the table of a query.
+#[derive(Default)]
+struct PairNumbers {
+    /// By number in the head, plus one; 0 for not asked yet. Empty for a small selection.
+    dense: Vec<u32>,
+    few: HashMap<u32, PairId, foldhash::fast::RandomState>,
+    known: Vec<PairId>,
+    removals: Option<u64>,
+}
+
+impl PairNumbers {
+    /// To be called whenever the index was locked anew: numbers may mean other pairs then.
+    fn prepare(&mut self, symbols: &Symbols, series: usize) {
+        if self.removals != Some(symbols.removals()) {
+            self.removals = Some(symbols.removals());
+            self.dense.clear();
+            self.few.clear();
+            self.known.clear();
+        }
+        // Worth its memory where most of it is going to be used.
+        if symbols.id_end() / 16 < series {
+            self.dense.resize(symbols.id_end(), 0);
+        }
+    }
+
+    #[inline]
+    fn get(&mut self, pair: u32, symbols: &Symbols, labels: &mut LabelTable) -> PairId {
+        match self.dense.get_mut(pair as usize) {
+            Some(0) => {
+                let (name, value) = symbols.pair(pair);
+                let id = labels.pair(name, value);
+                self.known.push(id);
+                self.dense[pair as usize] = self.known.len() as u32;
+                id
+            }
+            Some(at) => self.known[*at as usize - 1],
+            None => *self.few.entry(pair).or_insert_with(|| {
+                let (name, value) = symbols.pair(pair);
+                labels.pair(name, value)
+            }),
+        }
+    }
+}
+
 impl Head {
-    /// The series that match and may have samples in the range, as they are at this moment.
-    pub(crate) fn select(&self, range: TimeRange, matchers: &[Matcher]) -> Result<Vec<Found>, Error> {
+    /// Adds the series that match and may have samples in the range, as they are at this moment.
+    pub(crate) fn select(&self, matchers: &[Matcher], into: &mut SelectionBuilder<'_>) -> Result<(), Error> {
+        let range = into.range;
         if !self.whole_range().is_some_and(|own| own.overlaps(range)) {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let ids = postings::select(&*self.index.read(), matchers)?;
-        let mut found = Vec::with_capacity(ids.len());
+        into.reserve(ids.len())?;
+        let mut pairs = PairNumbers::default();
+        let mut own_pairs = Vec::new();
+        let mut late = Vec::new();
         for batch in ids.chunks(BATCH) {
             let index = self.index.read();
             let tombstones = self.tombstones.read();
+            pairs.prepare(&index.symbols, ids.len());
             self.visit(batch, |id, page, record| {
-                let mut chunks = self.chunks_of(record, range);
-                self.late.add_chunks(id, range, &mut chunks);
-                if !chunks.is_empty() {
-                    let deleted = tombstones.get(&id).cloned().unwrap_or_default();
-                    found.push(Found { labels: index.labels(page.pairs(record)), chunks, deleted });
+                let newest = TimeRange { start_ms: record.last_ms, end_ms: record.last_ms };
+                let deleted = tombstones.get(&id).map_or(&[][..], Vec::as_slice);
+                let is_known = into.want == Want::Newest
+                    && range.start_ms <= newest.start_ms
+                    && newest.end_ms <= range.end_ms
+                    && !record.last_is_histogram
+                    && deleted.is_empty()
+                    && self.late.last_ms(id).is_none_or(|late_ms| late_ms <= record.last_ms);
+                let mut is_there = is_known;
+                late.clear();
+                if !is_known {
+                    self.visit_chunks(record, range, |_| is_there = true);
+                    self.late.add_chunks(id, range, &mut late);
+                    is_there |= !late.is_empty();
+                }
+                if !is_there {
+                    return;
+                }
+                own_pairs.clear();
+                for &pair in page.pairs(record) {
+                    own_pairs.push(pairs.get(pair, &index.symbols, into.labels));
+                }
+                into.begin(&own_pairs, deleted);
+                if into.want == Want::Labels {
+                    return;
+                }
+                if is_known {
+                    return into.push_sample(record.last_ms, record.last_value);
+                }
+                self.visit_chunks(record, range, |chunk| match chunk {
+                    HeadChunk::Closed { min_ms, max_ms, segment, offset } => {
+                        into.push_segment(min_ms, max_ms, segment, offset);
+                    }
+                    HeadChunk::Open { min_ms, max_ms } => {
+                        into.push_copy(min_ms, max_ms, record.open_encoding(), |bytes| {
+                            record.copy_open_chunk(bytes);
+                        });
+                    }
+                });
+                for ChunkHandle { min_ms, max_ms, data } in late.drain(..) {
+                    match data {
+                        ChunkData::Segment(segment, offset) => {
+                            into.push_segment(min_ms, max_ms, segment, offset)
+                        }
+                        ChunkData::Memory(encoding, copy) => {
+                            into.push_copy(min_ms, max_ms, encoding, |bytes| bytes.extend_from_slice(&copy));
+                        }
+                        ChunkData::Block(..) => {}
+                    }
                 }
             });
+            drop(tombstones);
+            drop(index);
+            into.charge()?;
         }
-        Ok(found)
+        Ok(())
     }
 
     /// Calls with each of these series that is alive. The caller holds the index lock.
-    fn visit(&self, ids: &[u32], mut with: impl FnMut(u32, &Page, &Record)) {
+    pub(super) fn visit(&self, ids: &[u32], mut with: impl FnMut(u32, &Page, &Record)) {
         let pages = self.pages.read();
         for run in ids.chunk_by(|a, b| a / PAGE_SERIES == b / PAGE_SERIES) {
             let Some(Some(page)) = run.first().and_then(|id| pages.get((id / PAGE_SERIES) as usize)) else {
@@ -57,27 +166,36 @@ impl Head {
     /// The chunks of a series that overlap a range; the open one is copied.
     pub(super) fn chunks_of(&self, record: &Record, range: TimeRange) -> Vec<ChunkHandle> {
         let mut chunks = Vec::new();
+        self.visit_chunks(record, range, |chunk| {
+            let (min_ms, max_ms, data) = match chunk {
+                HeadChunk::Closed { min_ms, max_ms, segment, offset } => {
+                    (min_ms, max_ms, ChunkData::Segment(segment, offset))
+                }
+                HeadChunk::Open { min_ms, max_ms } => {
+                    let mut bytes = Vec::new();
+                    record.copy_open_chunk(&mut bytes);
+                    (min_ms, max_ms, ChunkData::Memory(record.open_encoding(), bytes.into()))
+                }
+            };
+            chunks.push(ChunkHandle { min_ms, max_ms, data });
+        });
+        chunks
+    }
+
+    /// Calls with the chunks of a series that overlap a range.
+    fn visit_chunks(&self, record: &Record, range: TimeRange, mut with: impl FnMut(HeadChunk)) {
         for chunk in &record.chunks {
-            let span = TimeRange { start_ms: chunk.min_ms, end_ms: chunk.max_ms() };
-            if span.overlaps(range)
+            let (min_ms, max_ms) = (chunk.min_ms, chunk.max_ms());
+            if (TimeRange { start_ms: min_ms, end_ms: max_ms }).overlaps(range)
                 && let Some((segment, offset)) = self.segments.locate(chunk)
             {
-                chunks.push(ChunkHandle {
-                    min_ms: span.start_ms,
-                    max_ms: span.end_ms,
-                    data: ChunkData::Segment(segment, offset),
-                });
+                with(HeadChunk::Closed { min_ms, max_ms, segment, offset });
             }
         }
-        let span = TimeRange { start_ms: record.open_min_ms, end_ms: record.last_ms };
-        if record.has_open() && span.overlaps(range) {
-            chunks.push(ChunkHandle {
-                min_ms: span.start_ms,
-                max_ms: span.end_ms,
-                data: ChunkData::Memory(record.open_encoding(), record.open_chunk_bytes().into()),
-            });
+        let (min_ms, max_ms) = (record.open_min_ms, record.last_ms);
+        if record.has_open() && (TimeRange { start_ms: min_ms, end_ms: max_ms }).overlaps(range) {
+            with(HeadChunk::Open { min_ms, max_ms });
         }
-        chunks
     }
 
     /// Adds the label names of matching series.

@@ -18,6 +18,7 @@ pub(crate) struct Symbols {
     free_names: Vec<u32>,
     by_name: HashTable<u32>,
     hasher: foldhash::fast::RandomState,
+    removals: u64,
 }
 
 struct Pair {
@@ -95,6 +96,12 @@ impl Symbols {
         (&self.names[pair.name as usize].text, &pair.value)
     }
 
+    /// The text of a pair, if it is in use.
+    pub(crate) fn get(&self, id: u32) -> Option<(&str, &str)> {
+        let pair = self.pairs.get(id as usize).filter(|pair| !pair.series.is_empty())?;
+        Some((&self.names.get(pair.name as usize)?.text, &pair.value))
+    }
+
     /// The series that have a pair.
     pub(crate) fn series(&self, id: u32) -> &Postings {
         &self.pairs[id as usize].series
@@ -125,8 +132,14 @@ impl Symbols {
         self.pairs.len()
     }
 
+    /// Changes whenever a number may have come to mean another pair.
+    pub(crate) fn removals(&self) -> u64 {
+        self.removals
+    }
+
     /// Takes series out of the lists of these pairs; pairs without series are forgotten.
     pub(crate) fn remove_series(&mut self, pairs: &[u32], keep: impl Fn(u32) -> bool) {
+        self.removals += 1;
         for &id in pairs {
             let pair = &mut self.pairs[id as usize];
             pair.series.retain(&keep);

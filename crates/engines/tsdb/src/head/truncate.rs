@@ -13,7 +13,7 @@ use super::page::{PAGE_SERIES, PageCursor};
 use super::{Head, add};
 use crate::disk::{Disk, FileWriter};
 use crate::error::Error;
-use crate::series::ChunkHandle;
+use crate::series::{ChunkHandle, Found};
 use crate::wal::record::{self, FILE_HEADER, LoggedChunk, LoggedChunks};
 use crate::wal::{checkpoint_path, replay};
 
@@ -100,7 +100,8 @@ impl Head {
         let pages = self.pages.read();
         let page = pages.get((id / PAGE_SERIES) as usize)?.as_ref()?.read();
         let record = page.record(id)?;
-        let chunks = self.chunks_of(record, range);
+        let mut chunks = self.chunks_of(record, range);
+        self.late.add_chunks(id, range, &mut chunks);
         if chunks.is_empty() {
             return None;
         }
@@ -108,18 +109,23 @@ impl Head {
         Some((index.labels(page.pairs(record)), chunks, deleted))
     }
 
+    /// What there is of one series in the range, late samples included.
+    pub(crate) fn series_with_late(&self, id: u32, range: TimeRange) -> Option<Found> {
+        let mut chunks = {
+            let pages = self.pages.read();
+            let page = pages.get((id / PAGE_SERIES) as usize)?.as_ref()?.read();
+            self.chunks_of(page.record(id)?, range)
+        };
+        self.late.add_chunks(id, range, &mut chunks);
+        if chunks.is_empty() {
+            return None;
+        }
+        Some(Found { labels: self.labels_of(id)?, chunks, deleted: self.deleted(id) })
+    }
+
     /// What was deleted of a series.
     pub(crate) fn deleted(&self, id: u32) -> Vec<TimeRange> {
         self.tombstones.read().get(&id).cloned().unwrap_or_default()
-    }
-
-    /// The labels of a series.
-    pub(crate) fn labels(&self, id: u32) -> Option<Labels> {
-        let index = self.index.read();
-        let pages = self.pages.read();
-        let page = pages.get((id / PAGE_SERIES) as usize)?.as_ref()?.read();
-        let record = page.record(id)?;
-        Some(index.labels(page.pairs(record)))
     }
 
     /// Drops everything before a time at which a block range begins, and the series that have
@@ -339,7 +345,8 @@ impl Head {
                     bytes,
                 })
                 .collect();
-            let open = series.open_chunk_bytes();
+            let mut open = Vec::new();
+            series.copy_open_chunk(&mut open);
             if series.has_open() {
                 chunks.push(LoggedChunk {
                     encoding: series.open_encoding(),

@@ -7,6 +7,7 @@
 
 pub(crate) mod record;
 pub(crate) mod replay;
+pub(crate) mod samples;
 pub(crate) mod side;
 
 use std::io;

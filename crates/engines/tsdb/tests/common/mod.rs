@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use model::storage::{Appended, MetricReader, MetricWriter, SeriesRef, StorageError, TimeRange, WriteBatch};
-use model::{Labels, MatchOp, Matcher, Samples};
+use model::storage::{
+    Appended, MetricReader, MetricWriter, Select, Selection, SeriesRef, StorageError, TimeRange, WriteBatch,
+};
+use model::{LabelTable, Labels, MatchOp, Matcher, Samples};
 use tsdb::{Db, Disk, DiskFile, Opened, Options, OsDisk};
 
 pub(crate) const HOUR_MS: i64 = 3_600_000;
@@ -69,19 +71,26 @@ pub(crate) fn append(db: &Db, samples: &[(Labels, i64, f64)]) {
     assert_eq!(appended.accepted, samples.len() as u64, "{appended:?}");
 }
 
+/// All series.
+pub(crate) fn select_all(db: &Db) -> Selection {
+    db.select(&Select::new(TimeRange::ALL, &[]), &mut LabelTable::new()).unwrap()
+}
+
 pub(crate) fn read(db: &Db, range: TimeRange, matchers: &[Matcher]) -> Dump {
     let mut dump = Dump::new();
-    for series in db.select(range, matchers).unwrap() {
+    let mut labels = LabelTable::new();
+    let selected = db.select(&Select::new(range, matchers), &mut labels).unwrap();
+    for at in 0..selected.len() {
         let mut samples = Samples::default();
-        series.read(&mut samples).unwrap();
-        assert!(samples.len() as u64 <= series.sample_count_max());
+        selected.samples.read(at, &mut samples).unwrap();
+        assert!(samples.len() as u64 <= selected.samples.sample_count_max(at));
         assert!(samples.timestamps_ms.is_sorted_by(|a, b| a < b), "{:?}", samples.timestamps_ms);
         if samples.is_empty() {
             continue;
         }
         let pairs = samples.timestamps_ms.iter().copied().zip(samples.values.iter().map(|v| v.to_bits()));
-        let before = dump.insert(series.labels().to_string(), pairs.collect());
-        assert!(before.is_none(), "{} twice", series.labels());
+        let before = dump.insert(labels.labels(selected.sets[at]).to_string(), pairs.collect());
+        assert!(before.is_none(), "{} twice", labels.labels(selected.sets[at]));
     }
     dump
 }

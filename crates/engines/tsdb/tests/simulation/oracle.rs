@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::histogram::Span;
-use model::storage::{MetricReader, StorageError, TimeRange};
-use model::{FloatHistogram, Matcher, Samples};
+use model::storage::{MetricReader, Select, StorageError, TimeRange};
+use model::{FloatHistogram, LabelTable, Matcher, Samples};
 use tsdb::Db;
 
 /// A sample's value: bits of a float, or a histogram in words.
@@ -47,17 +47,16 @@ pub(crate) type Found = BTreeMap<String, BTreeMap<i64, Value>>;
 /// What a store answers; no sample may be there twice or out of order.
 pub(crate) fn read(db: &Db, range: TimeRange, matchers: &[Matcher]) -> Result<Found, StorageError> {
     let mut found = Found::new();
-    for series in db.select(range, matchers)? {
+    let mut table = LabelTable::new();
+    let selection = db.select(&Select::new(range, matchers), &mut table)?;
+    for (at, &set) in selection.sets.iter().enumerate() {
+        let labels = table.labels(set);
         let mut samples = Samples::default();
-        series.read(&mut samples)?;
-        let count = samples.len() as u64;
-        assert!(
-            count <= series.sample_count_max(),
-            "{count} samples of at most {}",
-            series.sample_count_max()
-        );
+        selection.samples.read(at, &mut samples)?;
+        let (count, count_max) = (samples.len() as u64, selection.samples.sample_count_max(at));
+        assert!(count <= count_max, "{count} samples of at most {count_max}");
         let times = &samples.timestamps_ms;
-        assert!(times.is_sorted_by(|a, b| a < b), "{}: not in order: {times:?}", series.labels());
+        assert!(times.is_sorted_by(|a, b| a < b), "{}: not in order: {times:?}", labels);
         let value = |at: usize| match samples.histogram(at) {
             Some(histogram) => Value::of(histogram),
             None => Value::Float(samples.values[at].to_bits()),
@@ -69,8 +68,8 @@ pub(crate) fn read(db: &Db, range: TimeRange, matchers: &[Matcher]) -> Result<Fo
                 times[0] >= range.start_ms && times[times.len() - 1] <= range.end_ms,
                 "outside of the range"
             );
-            let before = found.insert(series.labels().to_string(), pairs);
-            assert!(before.is_none(), "{} is there twice", series.labels());
+            let before = found.insert(labels.to_string(), pairs);
+            assert!(before.is_none(), "{} is there twice", labels);
         }
     }
     Ok(found)

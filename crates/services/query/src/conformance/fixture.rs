@@ -8,15 +8,15 @@ use base::Clock;
 use model::histogram::{FloatHistogram, Span};
 use model::relabel::RelabelRule;
 use model::storage::{StorageError, TimeRange};
-use model::{Labels, Matcher, Metadata, MetricType};
+use model::{Exemplar, Labels, Matcher, Metadata, MetricType};
 use promql::conformance::memory::{Memory, Point};
 use promql::{Engine, EngineOptions};
 
 use crate::sources::{
     Admin, AlertView, AlertingRuleView, AlertmanagersView, BlockStatsView, BlockView, BuildView,
-    CardinalityView, CompactionView, CountView, DroppedTargetView, ExemplarView, Exemplars, HeadView,
-    JobView, LabelView, MetricMetadata, NotificationView, RecordingRuleView, RuleGroupView, RuleView, Rules,
-    RuntimeView, Status, TargetView, Targets, TargetsView, TsdbView, WalReplayView,
+    CardinalityView, CompactionView, CountView, DroppedTargetView, Exemplars, HeadView, JobView, LabelView,
+    MetricMetadata, NotificationView, RecordingRuleView, RuleGroupView, RuleView, Rules, RuntimeView, Status,
+    TargetView, Targets, TargetsView, TsdbView, WalReplayView,
 };
 use crate::{Config, Deps, Sources, router};
 
@@ -324,14 +324,15 @@ impl Exemplars for World {
         &self,
         range: TimeRange,
         selectors: &[Vec<Matcher>],
-    ) -> Result<Vec<(Labels, Vec<ExemplarView>)>, StorageError> {
+    ) -> Result<Vec<(Labels, Vec<Exemplar>)>, StorageError> {
         let series = Labels::from_pairs([("__name__", "http_requests_total"), ("job", "api")]);
         let is_selected =
             |matchers: &Vec<Matcher>| matchers.iter().all(|matcher| matcher.matches_labels(&series));
-        let exemplar = ExemplarView {
+        let exemplar = Exemplar {
             labels: Labels::from_pairs([("trace_id", "abc")]),
             value: 1.5,
             timestamp_ms: NOW_MS - 60_250,
+            timestamp_given: true,
         };
         let is_inside =
             range.overlaps(TimeRange { start_ms: exemplar.timestamp_ms, end_ms: exemplar.timestamp_ms });

@@ -7,8 +7,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use base::Clock;
-use model::storage::{MetricReader, Series, StorageError, TimeRange};
-use model::{Labels, Matcher, Samples};
+use model::storage::{MetricReader, Select, SelectedSamples, Selection, StorageError, TimeRange};
+use model::{LabelTable, Labels, Matcher, Samples};
 use query::conformance::fixture::{self, NOW_MS};
 use query::{Config, Deps, router};
 use serde_json::{Value, json};
@@ -219,17 +219,22 @@ async fn calculated_durations_are_taken_apart() {
 }
 
 #[tokio::test]
-async fn there_are_no_exemplars() {
-    assert_eq!(get("query_exemplars?query=up").await.data(), json!([]));
-    // An expression without series has nothing to tell.
+async fn an_expression_without_series_has_no_exemplars_to_tell() {
     assert_eq!(get("query_exemplars?query=1").await.status, 204);
 }
 
 /// A store whose series are read only when the test allows it.
-struct Gate {
+pub(crate) struct Gate {
     reading: mpsc::SyncSender<()>,
     go_on: parking::Gate,
     reads: AtomicUsize,
+}
+
+impl Gate {
+    /// Lets all readers go on.
+    pub(crate) fn open(&self) {
+        self.go_on.open();
+    }
 }
 
 /// A door that a thread waits at.
@@ -252,18 +257,14 @@ mod parking {
     }
 }
 
-struct GatedSeries(Arc<Gate>, Labels);
+struct GatedSamples(Arc<Gate>);
 
-impl Series for GatedSeries {
-    fn labels(&self) -> &Labels {
-        &self.1
-    }
-
-    fn sample_count_max(&self) -> u64 {
+impl SelectedSamples for GatedSamples {
+    fn sample_count_max(&self, _: usize) -> u64 {
         1
     }
 
-    fn read(&self, into: &mut Samples) -> Result<(), StorageError> {
+    fn read(&self, _: usize, into: &mut Samples) -> Result<(), StorageError> {
         self.0.reads.fetch_add(1, Ordering::SeqCst);
         // Only the first one is waited for.
         let _ = self.0.reading.try_send(());
@@ -276,12 +277,11 @@ impl Series for GatedSeries {
 struct Gated(Arc<Gate>);
 
 impl MetricReader for Gated {
-    fn select(&self, _: TimeRange, _: &[Matcher]) -> Result<Vec<Arc<dyn Series>>, StorageError> {
-        let series = |at: usize| {
-            let labels = Labels::from_pairs([("__name__", "a"), ("at", &at.to_string())]);
-            Arc::new(GatedSeries(self.0.clone(), labels)) as Arc<dyn Series>
-        };
-        Ok((0..1_000).map(series).collect())
+    fn select(&self, _: &Select<'_>, labels: &mut LabelTable) -> Result<Selection, StorageError> {
+        let mut series =
+            |at: usize| labels.insert(&Labels::from_pairs([("__name__", "a"), ("at", &at.to_string())]));
+        let sets = (0..1_000).map(&mut series).collect();
+        Ok(Selection { sets, samples: Box::new(GatedSamples(self.0.clone())) })
     }
 
     fn label_names(&self, _: TimeRange, _: &[Matcher]) -> Result<Vec<String>, StorageError> {
@@ -294,7 +294,7 @@ impl MetricReader for Gated {
 }
 
 /// The API over a gated store, with room for one query.
-fn gated() -> (Router, Arc<Gate>, mpsc::Receiver<()>) {
+pub(crate) fn gated() -> (Router, Arc<Gate>, mpsc::Receiver<()>) {
     let (reading, is_reading) = mpsc::sync_channel(1);
     let gate = Arc::new(Gate { reading, go_on: parking::Gate::default(), reads: AtomicUsize::new(0) });
     let reader = Arc::new(Gated(gate.clone()));
@@ -304,7 +304,7 @@ fn gated() -> (Router, Arc<Gate>, mpsc::Receiver<()>) {
 }
 
 /// Waits until the first series is being read.
-async fn reads(is_reading: mpsc::Receiver<()>) -> mpsc::Receiver<()> {
+pub(crate) async fn reads(is_reading: mpsc::Receiver<()>) -> mpsc::Receiver<()> {
     let wait = move || {
         is_reading.recv().unwrap();
         is_reading
@@ -312,7 +312,7 @@ async fn reads(is_reading: mpsc::Receiver<()>) -> mpsc::Receiver<()> {
     tokio::task::spawn_blocking(wait).await.unwrap()
 }
 
-fn query(text: &str) -> Request<Body> {
+pub(crate) fn query(text: &str) -> Request<Body> {
     Request::get(format!("/api/v1/query?query={text}")).body(Body::empty()).unwrap()
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::Request;
-use model::Matcher;
-use model::storage::{MetricReader, Series, StorageError, TimeRange};
+use model::storage::{MetricReader, Select, Selection, StorageError, TimeRange};
+use model::{LabelTable, Matcher};
 
 use crate::ask::{get, send};
 
@@ -130,7 +130,7 @@ async fn wrong_parameters_are_named() {
 struct Failing(fn() -> StorageError);
 
 impl MetricReader for Failing {
-    fn select(&self, _: TimeRange, _: &[Matcher]) -> Result<Vec<Arc<dyn Series>>, StorageError> {
+    fn select(&self, _: &Select<'_>, _: &mut LabelTable) -> Result<Selection, StorageError> {
         Err(self.0())
     }
 

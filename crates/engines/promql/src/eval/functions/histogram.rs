@@ -1,14 +1,14 @@
 //! Functions of histograms, native and classic.
 
 use model::histogram::FloatHistogram;
-use model::labels::Labels;
+use model::label_table::{PairId, SetId};
 
 use super::super::QueryError;
 use super::super::annotations::{Note, Notes};
 use super::super::call::{argument, text_argument};
 use super::super::engine::{Env, Evaluator, unparen};
 use super::super::rows::{FastMap, Ready, Rows, merge_equal};
-use super::super::value::{Cell, Cells, Row, without_metadata};
+use super::super::value::{Cell, Cells, Row};
 use super::math::kahan_add;
 use super::quantile::{ClassicBucket, classic_fraction, classic_quantile, native_fraction, native_quantile};
 use crate::ast::{Call, Span};
@@ -51,7 +51,7 @@ impl<'q> Evaluator<'q> {
         let histograms = self.histograms(argument(call, 1)?, env)?;
         self.note_odd_quantiles(&q, q_span);
         let mut out = Vec::new();
-        self.quantiles(&histograms, &q, span, env, &|labels| labels.clone(), &mut out);
+        self.quantiles(&histograms, &q, span, env, &mut out);
         self.named(histograms, out)
     }
 
@@ -77,14 +77,10 @@ impl<'q> Evaluator<'q> {
             }
             for value in distinct {
                 let text = openmetrics_float(value);
-                let labelled = |labels: &Labels| {
-                    let mut builder = labels.to_builder();
-                    builder.set(&label, &text);
-                    builder.build()
-                };
                 let mut rows = Vec::new();
-                self.quantiles(&histograms, &vec![value; q.len()], span, env, &labelled, &mut rows);
+                self.quantiles(&histograms, &vec![value; q.len()], span, env, &mut rows);
                 for row in &mut rows {
+                    row.labels = self.labels.with(row.labels, &label, &text);
                     for (step, own) in q.iter().enumerate() {
                         if own.to_bits() != value.to_bits() {
                             row.cells.clear(step);
@@ -109,14 +105,13 @@ impl<'q> Evaluator<'q> {
         let span = unparen(argument(call, 2)?).span();
         let histograms = self.histograms(argument(call, 2)?, env)?;
         let mut out = Vec::new();
-        let notes = &mut self.notes;
+        let (notes, labels) = (&mut self.notes, &self.labels);
         histograms.each(
             env.steps.count,
-            |step, labels, histogram| {
-                native_fraction(lower[step], upper[step], histogram, labels.metric_name(), span, notes)
+            |step, set, histogram| {
+                native_fraction(lower[step], upper[step], histogram, labels.metric_name(set), span, notes)
             },
             |step, _, buckets| classic_fraction(lower[step], upper[step], buckets),
-            &|labels| labels.clone(),
             &mut out,
         );
         self.named(histograms, out)
@@ -133,27 +128,19 @@ impl<'q> Evaluator<'q> {
         }
     }
 
-    fn quantiles(
-        &mut self,
-        histograms: &Histograms,
-        q: &[f64],
-        span: Span,
-        env: Env,
-        labels_of: &dyn Fn(&Labels) -> Labels,
-        out: &mut Vec<Row>,
-    ) {
+    fn quantiles(&mut self, histograms: &Histograms, q: &[f64], span: Span, env: Env, out: &mut Vec<Row>) {
         let delayed = self.options.delayed_name_removal;
         let mut forced_notes = Notes::default();
-        let notes = &mut self.notes;
+        let (notes, labels) = (&mut self.notes, &self.labels);
         histograms.each(
             env.steps.count,
-            |step, labels, histogram| native_quantile(q[step], histogram, labels.metric_name(), span, notes),
-            |step, labels, buckets| {
+            |step, set, histogram| native_quantile(q[step], histogram, labels.metric_name(set), span, notes),
+            |step, set, buckets| {
                 let (value, forced) = classic_quantile(q[step], buckets);
                 if let Some(forced) = forced {
                     forced_notes.add(
                         Note::ForcedMonotonicity {
-                            name: if delayed { labels.metric_name() } else { "" },
+                            name: if delayed { labels.metric_name(set) } else { "" },
                             time_ms: env.steps.time_ms(step),
                             min_bucket: forced.min_bucket,
                             max_bucket: forced.max_bucket,
@@ -164,7 +151,6 @@ impl<'q> Evaluator<'q> {
                 }
                 value
             },
-            labels_of,
             out,
         );
         self.notes.merge(forced_notes);
@@ -177,7 +163,7 @@ impl<'q> Evaluator<'q> {
         for row in &mut out {
             row.drop_name = delayed;
             if !delayed {
-                row.labels = without_metadata(&row.labels);
+                row.labels = self.without_metadata(row.labels);
             }
         }
         self.charge(&mut out)?;
@@ -190,10 +176,12 @@ impl<'q> Evaluator<'q> {
         let rows = self.rows(vector, inner)?;
         let span = unparen(vector).span();
         let delayed = self.options.delayed_name_removal;
-        let mut places: FastMap<Labels, usize> = FastMap::default();
+        let le_name = self.labels.name("le");
+        let mut bounds: FastMap<PairId, Option<f64>> = FastMap::default();
+        let mut places: FastMap<SetId, usize> = FastMap::default();
         let mut groups: Vec<Group> = Vec::new();
-        let mut place = |labels: Labels, groups: &mut Vec<Group>| {
-            *places.entry(labels.clone()).or_insert_with(|| {
+        let mut place = |labels: SetId, groups: &mut Vec<Group>| {
+            *places.entry(labels).or_insert_with(|| {
                 groups.push(Group { labels, native: Vec::new(), buckets: Vec::new() });
                 groups.len() - 1
             })
@@ -201,21 +189,27 @@ impl<'q> Evaluator<'q> {
         for (at, row) in rows.iter().enumerate() {
             let has_floats = (0..env.steps.count).any(|step| row.cells.float(step).is_some());
             if !row.cells.histograms.is_empty() {
-                let place = place(row.labels.clone(), &mut groups);
+                let place = place(row.labels, &mut groups);
                 groups[place].native.push(at);
             }
             if !has_floats {
                 continue;
             }
-            let le = row.labels.value("le");
-            match gocompat::float::parse(le) {
-                Ok(upper_bound) => {
-                    let place = place(row.labels.filter(|name| name != "le"), &mut groups);
+            let le = self.labels.pair_in(row.labels, le_name);
+            let text = |le: Option<PairId>| le.map_or("", |pair| self.labels.pair_text(pair).1);
+            let upper_bound = match le {
+                Some(pair) => *bounds.entry(pair).or_insert_with(|| gocompat::float::parse(text(le)).ok()),
+                None => gocompat::float::parse("").ok(),
+            };
+            match upper_bound {
+                Some(upper_bound) => {
+                    let others = self.labels.with_pair(row.labels, le_name, None);
+                    let place = place(others, &mut groups);
                     groups[place].buckets.push((upper_bound, at));
                 }
-                Err(_) => {
-                    let name = if delayed { row.labels.metric_name() } else { "" };
-                    self.notes.add(Note::BadBucketLabel { name, le }, span);
+                None => {
+                    let name = if delayed { self.labels.metric_name(row.labels) } else { "" };
+                    self.notes.add(Note::BadBucketLabel { name, le: text(le) }, span);
                 }
             }
         }
@@ -232,7 +226,7 @@ impl<'q> Evaluator<'q> {
                 let native = group.native.iter().any(|row| rows[*row].cells.histogram(step).is_some());
                 let classic = group.buckets.iter().any(|(_, row)| rows[*row].cells.float(step).is_some());
                 if native && classic {
-                    let name = if delayed { group.labels.metric_name() } else { "" };
+                    let name = if delayed { self.labels.metric_name(group.labels) } else { "" };
                     self.notes.add(Note::MixedClassicNative(name), span);
                     conflicts.insert((at, step), ());
                 }
@@ -253,7 +247,7 @@ struct Histograms {
 /// The series of one histogram.
 struct Group {
     /// Without `le`.
-    labels: Labels,
+    labels: SetId,
     /// Rows with native histograms.
     native: Vec<usize>,
     /// Rows with cumulative counts, by their upper bounds.
@@ -265,9 +259,8 @@ impl Histograms {
     fn each(
         &self,
         steps: usize,
-        mut native: impl FnMut(usize, &Labels, &FloatHistogram) -> f64,
-        mut classic: impl FnMut(usize, &Labels, &mut Vec<ClassicBucket>) -> f64,
-        labels_of: &dyn Fn(&Labels) -> Labels,
+        mut native: impl FnMut(usize, SetId, &FloatHistogram) -> f64,
+        mut classic: impl FnMut(usize, SetId, &mut Vec<ClassicBucket>) -> f64,
         out: &mut Vec<Row>,
     ) {
         let mut buckets: Vec<ClassicBucket> = Vec::new();
@@ -280,7 +273,7 @@ impl Histograms {
                 if let Some(histogram) =
                     group.native.iter().find_map(|row| self.rows[*row].cells.histogram(step))
                 {
-                    cells.set(step, Cell::Float(native(step, &group.labels, histogram)));
+                    cells.set(step, Cell::Float(native(step, group.labels, histogram)));
                     continue;
                 }
                 buckets.clear();
@@ -290,11 +283,11 @@ impl Histograms {
                     }
                 }
                 if !buckets.is_empty() {
-                    cells.set(step, Cell::Float(classic(step, &group.labels, &mut buckets)));
+                    cells.set(step, Cell::Float(classic(step, group.labels, &mut buckets)));
                 }
             }
             if cells.any_present() {
-                out.push(Row::new(labels_of(&group.labels), false, cells));
+                out.push(Row::new(group.labels, false, cells));
             }
         }
     }

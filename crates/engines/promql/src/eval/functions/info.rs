@@ -2,8 +2,9 @@
 //! same `instance` and `job`.
 
 use model::METRIC_NAME;
-use model::labels::{Labels, LabelsBuilder};
+use model::label_table::{LabelTable, NameId, SetId};
 use model::matcher::{MatchOp, Matcher};
+use model::storage::Want;
 
 use super::super::QueryError;
 use super::super::call::argument;
@@ -34,41 +35,43 @@ impl Evaluator<'_> {
             matchers.iter().cloned().partition(|matcher| matcher.name == METRIC_NAME);
         let names = effective_names(names)?;
         // What is an info series itself gets no labels.
-        let is_info = |row: &Row| names.iter().all(|m| m.matches(row.labels.value(METRIC_NAME)));
+        let is_info: Vec<bool> = base
+            .iter()
+            .map(|row| names.iter().all(|m| m.matches(self.labels.metric_name(row.labels))))
+            .collect();
         let info = self.info_rows(&base, &is_info, &names, &data, fixed_ms, offset_ms, env)?;
 
-        let mut by_identity: FastMap<(String, String), FastMap<String, Vec<usize>>> = FastMap::default();
+        let identifying = self.labels.names(IDENTIFYING);
+        let only_name = self.labels.names([METRIC_NAME]);
+        let mut by_identity: FastMap<SetId, FastMap<SetId, Vec<usize>>> = FastMap::default();
         for (at, row) in info.iter().enumerate() {
-            by_identity
-                .entry(identity(&row.labels))
-                .or_default()
-                .entry(row.labels.metric_name().to_string())
-                .or_default()
-                .push(at);
+            let identity = self.labels.only(row.labels, &identifying);
+            let name = self.labels.only(row.labels, &only_name);
+            by_identity.entry(identity).or_default().entry(name).or_default().push(at);
         }
         let wants_match = data.iter().any(|matcher| !matcher.matches_empty());
         let mut out: Vec<Row> = Vec::new();
-        for row in &base {
-            if is_info(row) {
+        for (at, row) in base.iter().enumerate() {
+            if is_info[at] {
                 out.push(row.clone());
                 continue;
             }
-            let metrics = by_identity.get(&identity(&row.labels));
-            let mut variants: FastMap<Labels, Cells> = FastMap::default();
+            let metrics = by_identity.get(&self.labels.only(row.labels, &identifying));
+            let mut variants: FastMap<SetId, Cells> = FastMap::default();
             for step in 0..env.steps.count {
                 if !row.cells.is_present(step) {
                     continue;
                 }
-                let mut chosen: Vec<&Labels> = Vec::new();
+                let mut chosen: Vec<SetId> = Vec::new();
                 for members in metrics.into_iter().flat_map(|metrics| metrics.values()) {
-                    if let Some(at) = newest(&info, members, step)? {
-                        chosen.push(&info[at].labels);
+                    if let Some(at) = newest(&info, members, step, &self.labels)? {
+                        chosen.push(info[at].labels);
                     }
                 }
                 if chosen.is_empty() && wants_match {
                     continue;
                 }
-                let labels = enrich(&row.labels, &chosen, &data)?;
+                let labels = enrich(row.labels, &chosen, &data, &mut self.labels)?;
                 variants
                     .entry(labels)
                     .or_insert_with(|| Cells::absent(env.steps.count))
@@ -87,7 +90,7 @@ impl Evaluator<'_> {
     fn info_rows(
         &mut self,
         base: &[Row],
-        is_info: &dyn Fn(&Row) -> bool,
+        is_info: &[bool],
         names: &[Matcher],
         data: &[Matcher],
         fixed_ms: Option<i64>,
@@ -98,8 +101,9 @@ impl Evaluator<'_> {
         for label in IDENTIFYING {
             let mut values: Vec<&str> = base
                 .iter()
-                .filter(|row| !is_info(row))
-                .map(|row| row.labels.value(label))
+                .zip(is_info)
+                .filter(|(_, is_info)| !**is_info)
+                .map(|(row, _)| self.labels.value(row.labels, label))
                 .filter(|value| !value.is_empty())
                 .collect();
             values.sort_unstable();
@@ -115,7 +119,7 @@ impl Evaluator<'_> {
         matchers.extend(data.iter().chain(names).cloned());
         let range = self.lookback_range(env, fixed_ms, offset_ms);
         let rows = Instant {
-            feed: Feed::Store(self.select(range, &matchers)?),
+            feed: Feed::Store(self.select(range, &matchers, Want::Samples)?),
             steps: env.steps,
             offset_ms,
             fixed_ms,
@@ -177,19 +181,19 @@ fn effective_names(mut names: Vec<Matcher>) -> Result<Vec<Matcher>, QueryError> 
     Ok(names)
 }
 
-fn identity(labels: &Labels) -> (String, String) {
-    let [instance, job] = IDENTIFYING.map(|name| labels.value(name).to_string());
-    (instance, job)
-}
-
 /// Of the series of one info metric, the one with the newest sample at a step.
-fn newest(info: &[Row], members: &[usize], step: usize) -> Result<Option<usize>, QueryError> {
+fn newest(
+    info: &[Row],
+    members: &[usize],
+    step: usize,
+    labels: &LabelTable,
+) -> Result<Option<usize>, QueryError> {
     let mut best: Option<(f64, usize)> = None;
     for at in members {
         let Some(time) = info[*at].cells.float(step) else { continue };
         match best {
             Some((newest, other)) if newest == time => {
-                let (a, b) = (&info[other].labels, &info[*at].labels);
+                let (a, b) = (labels.labels(info[other].labels), labels.labels(info[*at].labels));
                 return Err(QueryError::Execution(format!(
                     "found duplicate series for info metric: existing {a} @ {time}, new {b} @ {time}"
                 )));
@@ -203,26 +207,34 @@ fn newest(info: &[Row], members: &[usize], step: usize) -> Result<Option<usize>,
 
 /// The labels of a series with those of info series added: all that are asked for and that it does
 /// not have.
-fn enrich(base: &Labels, info: &[&Labels], data: &[Matcher]) -> Result<Labels, QueryError> {
-    let mut added = LabelsBuilder::default();
-    for labels in info {
-        for (name, value) in *labels {
+fn enrich(
+    base: SetId,
+    info: &[SetId],
+    data: &[Matcher],
+    labels: &mut LabelTable,
+) -> Result<SetId, QueryError> {
+    let mut added: FastMap<NameId, SetId> = FastMap::default();
+    let mut set = base;
+    for info_set in info {
+        let pairs = labels.pairs(*info_set).to_vec();
+        for pair in pairs {
+            let (name, value) = labels.pair_text(pair);
             let wanted = data.is_empty() || data.iter().any(|matcher| matcher.name == name);
-            if name == METRIC_NAME || !wanted {
+            if name == METRIC_NAME || !wanted || value.is_empty() {
                 continue;
             }
-            let before = added.get(name);
-            if !before.is_empty() && before != value {
+            let name_id = labels.name_of(pair);
+            if labels.pair_in(base, name_id).is_some() {
+                continue;
+            }
+            if let Some(before) = added.get(&name_id)
+                && labels.pair_in(*before, name_id) != Some(pair)
+            {
                 return Err(QueryError::Execution(format!("conflicting label: {name}")));
             }
-            if base.get(name).is_none() {
-                added.set(name, value);
-            }
+            added.insert(name_id, *info_set);
+            set = labels.with_pair(set, name_id, Some(pair));
         }
     }
-    let mut builder = base.to_builder();
-    for (name, value) in added.iter() {
-        builder.set(name, value);
-    }
-    Ok(builder.build())
+    Ok(set)
 }

@@ -28,15 +28,13 @@ impl Evaluator<'_> {
         let mut rows = self.rows(argument(call, 0)?, env)?;
         let mut text = String::new();
         for row in &mut rows {
-            let mut builder = {
-                let value = row.labels.value(source);
+            {
+                let value = self.labels.value(row.labels, source);
                 let Some(captures) = regex.captures(value) else { continue };
                 text.clear();
                 regex.expand(template, &captures, &mut text);
-                row.labels.to_builder()
-            };
-            builder.set(target, &text);
-            row.labels = builder.build();
+            }
+            row.labels = self.labels.with(row.labels, target, &text);
             row.drop_name &= target != METRIC_NAME;
         }
         merge_if_needed(rows)
@@ -62,11 +60,10 @@ impl Evaluator<'_> {
         }
         let mut rows = self.rows(argument(call, 0)?, env)?;
         for row in &mut rows {
-            let values: Vec<&str> = sources.iter().map(|source| row.labels.value(source)).collect();
+            let values: Vec<&str> =
+                sources.iter().map(|source| self.labels.value(row.labels, source)).collect();
             let joined = values.join(separator);
-            let mut builder = row.labels.to_builder();
-            builder.set(target, &joined);
-            row.labels = builder.build();
+            row.labels = self.labels.with(row.labels, target, &joined);
             row.drop_name &= target != METRIC_NAME;
         }
         merge_if_needed(rows)
@@ -90,12 +87,13 @@ impl Evaluator<'_> {
             for at in 1..call.args.len() {
                 names.push(text_argument(call, at)?);
             }
+            let labels = &self.labels;
             rows.sort_by(|a, b| {
                 let order = names
                     .iter()
-                    .map(|name| natural(a.labels.value(name), b.labels.value(name)))
+                    .map(|name| natural(labels.value(a.labels, name), labels.value(b.labels, name)))
                     .find(|order| order.is_ne())
-                    .unwrap_or_else(|| a.labels.cmp(&b.labels));
+                    .unwrap_or_else(|| labels.compare(a.labels, b.labels));
                 if descending { order.reverse() } else { order }
             });
             return Ok(rows);
@@ -112,7 +110,7 @@ impl Evaluator<'_> {
 }
 
 fn merge_if_needed(rows: Vec<Row>) -> Result<Vec<Row>, QueryError> {
-    if has_equal_labels(rows.iter().map(|row| &row.labels)) { merge_equal(rows) } else { Ok(rows) }
+    if has_equal_labels(rows.iter().map(|row| row.labels)) { merge_equal(rows) } else { Ok(rows) }
 }
 
 /// Compares texts with the numbers in them taken as numbers.
