@@ -15,9 +15,8 @@ use promql::{Engine, EngineOptions};
 use crate::sources::{
     Admin, AlertView, AlertingRuleView, AlertmanagersView, BlockStatsView, BlockView, BuildView,
     CardinalityOf, CardinalityView, CompactionView, CountView, DroppedTargetView, Exemplars, GroupView,
-    GrowthView, HeadView, JobView, LabelView, MetricMetadata, NotificationView, RecordingRuleView,
-    RuleGroupView, RuleView, Rules, RuntimeView, Status, TargetView, Targets, TargetsView, TsdbView,
-    WalReplayView,
+    GrowthView, HeadView, LabelView, MetricMetadata, NotificationView, RecordingRuleView, RuleGroupView,
+    RuleView, Rules, RuntimeView, Status, TargetView, Targets, TargetsView, TsdbView, WalReplayView,
 };
 use crate::{Config, Deps, Sources, router};
 
