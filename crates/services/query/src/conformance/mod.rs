@@ -76,7 +76,7 @@ pub type Ask<'a> = &'a dyn Fn(&Asked) -> Result<Answered, String>;
 
 /// Asks the API of [`fixture`] everything that the document in `dir` describes.
 pub fn api(dir: &Path) -> SuiteResult {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return SuiteResult::broken(error),
     };
