@@ -5,7 +5,6 @@
 
 mod alert;
 mod ask;
-mod cardinality;
 pub mod check;
 mod collect;
 #[cfg(feature = "conformance")]
