@@ -10,7 +10,7 @@ use std::time::Duration;
 use base::Clock;
 use common::*;
 use model::histogram::CounterResetHint;
-use model::storage::{MetricReader, MetricWriter, TimeRange, WriteBatch};
+use model::storage::{MetricWriter, TimeRange, WriteBatch};
 use model::{FloatHistogram, Samples};
 use tsdb::{Db, Options};
 
@@ -215,7 +215,7 @@ fn late_histograms_are_taken_and_know_nothing_of_resets() {
     }
     let check = |db: &Db| {
         let mut samples = Samples::default();
-        db.select(TimeRange::ALL, &[]).unwrap()[0].read(&mut samples).unwrap();
+        select_all(db).samples.read(0, &mut samples).unwrap();
         let counts: Vec<_> = samples.histograms.iter().flatten().map(|h| h.count).collect();
         assert_eq!(counts, [80.0, 85.0, 90.0, 95.0, 100.0]);
         let first = samples.histogram(0).unwrap().counter_reset_hint;

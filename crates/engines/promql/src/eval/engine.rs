@@ -9,7 +9,7 @@ use model::matcher::Matcher;
 use model::storage::{MetricReader, Select, Selection, StorageError, TimeRange, Want};
 
 use super::annotations::{Note, Notes};
-use super::budget::Budget;
+use super::budget::{Budget, Tally};
 use super::durations::QueryTimes;
 use super::functions::extended::{interpolate, interpolate_histogram};
 use super::leaf::{Feed, Instant, Pick};
@@ -551,7 +551,10 @@ impl<'q> Evaluator<'q> {
         let feed = Feed::Store(series);
         for at in 0..feed.len() {
             self.budget.check()?;
-            feed.read(at, &mut samples, self.budget)?;
+            let mut tally = Tally::default();
+            feed.read(at, &mut samples, &mut tally, self.budget)?;
+            self.budget.settle(&mut tally);
+            drop(tally);
             split.load(&mut samples, false);
             let inside = |t: &&i64| **t > from_ms && **t <= to_ms;
             let mut points: Vec<(i64, SampleValue)> = split

@@ -26,6 +26,7 @@ mod rows;
 mod subquery;
 mod value;
 mod window;
+mod work;
 
 pub use budget::{Cancel, Progress, QueryLimits};
 pub use engine::Engine;

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use base::Clock;
-use model::storage::MetricReader;
+use model::LabelTable;
+use model::storage::{MetricReader, Select};
 
 use super::log::testing::segment;
 use super::record::testing::{histogram, samples, series, tombstone};
@@ -30,11 +31,13 @@ fn open(dir: &Path) -> (Db, Option<TakenOver>) {
 /// Times and values (of a histogram its sum) by series.
 fn everything(db: &Db) -> Vec<(String, Vec<(i64, f64)>)> {
     let mut all = Vec::new();
-    for series in db.select(TimeRange::ALL, &[]).unwrap() {
+    let mut labels = LabelTable::new();
+    let selected = db.select(&Select::new(TimeRange::ALL, &[]), &mut labels).unwrap();
+    for (at, set) in selected.sets.iter().enumerate() {
         let mut samples = Samples::default();
-        series.read(&mut samples).unwrap();
+        selected.samples.read(at, &mut samples).unwrap();
         let pairs = samples.timestamps_ms.iter().map(|t| t - START_MS).zip(samples.values.iter().copied());
-        all.push((series.labels().to_string(), pairs.collect()));
+        all.push((labels.labels(*set).to_string(), pairs.collect()));
     }
     all.sort_by(|a, b| a.0.cmp(&b.0));
     all
