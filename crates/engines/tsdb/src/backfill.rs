@@ -2,7 +2,6 @@
 //! over the past, from what another program left.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -42,16 +41,9 @@ impl Backfill {
         if !(1..=BLOCK_MAX_MS).contains(&range_ms) {
             return Err(Error::BadInput("the block range must lie between 1 ms and 31 d".into()));
         }
-        fs::create_dir_all(&dir).map_err(Error::io("creating", &dir))?;
-        Ok(Backfill {
-            disk: Arc::new(OsDisk),
-            dir,
-            range_ms,
-            clock,
-            series: HashMap::new(),
-            count: 0,
-            blocks: Vec::new(),
-        })
+        let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+        disk.create_dir_all(&dir).map_err(Error::io("creating", &dir))?;
+        Ok(Backfill { disk, dir, range_ms, clock, series: HashMap::new(), count: 0, blocks: Vec::new() })
     }
 
     /// Adds a float sample.

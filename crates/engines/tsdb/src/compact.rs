@@ -62,6 +62,35 @@ pub(crate) fn merge_blocks(
     parts: &[Arc<Block>],
     now_ms: i64,
 ) -> Result<Option<Block>, Error> {
+    rewrite(disk, parent, parts, now_ms, &|found| found)
+}
+
+/// Writes a block anew without the samples of each series before the time that is given for it. `None`
+/// if no sample is left. The old one stays where it is.
+pub(crate) fn trim_block(
+    disk: &Arc<dyn Disk>,
+    parent: &Path,
+    block: &Arc<Block>,
+    before_ms: &dyn Fn(&Labels) -> i64,
+    now_ms: i64,
+) -> Result<Option<Block>, Error> {
+    rewrite(disk, parent, std::slice::from_ref(block), now_ms, &|mut found| {
+        let before_ms = before_ms(&found.labels);
+        if before_ms > i64::MIN {
+            found.chunks.retain(|chunk| chunk.max_ms >= before_ms);
+            found.deleted.push(TimeRange { start_ms: i64::MIN, end_ms: before_ms - 1 });
+        }
+        found
+    })
+}
+
+fn rewrite(
+    disk: &Arc<dyn Disk>,
+    parent: &Path,
+    parts: &[Arc<Block>],
+    now_ms: i64,
+    change: &dyn Fn(Found) -> Found,
+) -> Result<Option<Block>, Error> {
     let metas = || parts.iter().map(|block| block.meta());
     let mut sources: Vec<String> = metas().flat_map(|m| m.compaction.sources.clone()).collect();
     sources.sort();
@@ -91,7 +120,7 @@ pub(crate) fn merge_blocks(
                 symbols.insert(symbol.to_string());
             }
         }
-        series.push(Box::new(block.scan()?));
+        series.push(Box::new(block.scan()?.map(|found| found.map(change))));
     }
     let symbols = symbols.into_iter().collect();
     match write_block(disk, parent, meta, symbols, series)? {

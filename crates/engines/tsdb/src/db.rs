@@ -3,6 +3,8 @@
 mod admin;
 mod late;
 mod maintenance;
+mod retention;
+mod side;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -10,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, Ticket, TimeRange, WriteBatch};
-use model::{Exemplar, Labels, Matcher, Metadata};
+use model::Labels;
+use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, Ticket, WriteBatch};
 use parking_lot::{Mutex, RwLock};
 
 use crate::block::meta::is_ulid;
@@ -20,13 +22,14 @@ use crate::disk::Disk;
 use crate::error::Error;
 use crate::foreign::{self, TakenOver};
 use crate::head::{Head, HeadReplay};
-use crate::options::Options;
+use crate::options::{Options, Retention};
 use crate::stats::{Cardinality, Stats};
 use crate::wal::replay::{self, WalDamage};
 use crate::wal::{WAL_DIR, Wal, WalSync, checkpoint_path, segment_path};
 
 /// The folder for closed chunks of the head; what is in it when the store opens is worthless.
 const SPILL_DIR: &str = "head-chunks";
+
 /// A store of metrics in one directory.
 pub struct Db {
     options: Options,
@@ -35,6 +38,7 @@ pub struct Db {
     blocks: RwLock<Arc<Vec<Arc<Block>>>>,
     wal_sync: RwLock<Option<Arc<WalSync>>>,
     maintenance: Mutex<Maintenance>,
+    retention: RwLock<Retention>,
     counters: Counters,
     /// Locked as long as the store is open.
     _lock: File,
@@ -51,6 +55,8 @@ struct Maintenance {
     failed: BTreeSet<String>,
     /// Blocks that came later and could not be read.
     unreadable: BTreeSet<String>,
+    /// What retention by series has done.
+    trimmed: retention::Trimmed,
 }
 
 #[derive(Default)]
@@ -67,6 +73,8 @@ struct Counters {
     compactions_failed: AtomicU64,
     time_deletions: AtomicU64,
     size_deletions: AtomicU64,
+    retention_rewrites: AtomicU64,
+    retention_samples: AtomicU64,
     set_aside: AtomicU64,
 }
 
@@ -117,6 +125,8 @@ pub struct MaintenanceReport {
     pub picked_up: Vec<String>,
     /// Names of blocks deleted by retention.
     pub deleted: Vec<String>,
+    /// Names of blocks written anew without series that are beyond their own retention.
+    pub trimmed: Vec<String>,
     /// The clock went back since the last run, by so many milliseconds.
     pub clock_went_back_ms: Option<i64>,
     /// What failed; it is tried again in the next run.
@@ -161,17 +171,19 @@ impl Db {
         for entry in fs::read_dir(&spill_dir).map_err(Error::io("listing", &spill_dir))?.flatten() {
             fs::remove_file(entry.path()).map_err(Error::io("deleting", &entry.path()))?;
         }
-        let head = Head::new(options.block_range_ms, options.series_max, options.clock.clone(), spill_dir);
+        let head = Head::new(options.block_range_ms, options.clock.clone(), spill_dir);
         let db = Db {
             head,
             blocks: RwLock::new(Arc::new(blocks)),
             wal_sync: RwLock::new(None),
             maintenance: Mutex::default(),
+            retention: RwLock::new(options.retention()),
             counters: Counters::default(),
             _lock: lock,
             options,
         };
         db.head.late.set_window_ms(db.options.out_of_order_window_ms);
+        db.head.admission.set(db.options.budgets.clone());
         db.head.exemplars.set_max(db.options.exemplars_max);
         db.counters.set_aside.store(opened.corrupt_blocks.len() as u64, Ordering::Relaxed);
         Ok((db, opened))
@@ -207,13 +219,10 @@ impl Db {
         let checkpoint = listing.checkpoint.map(|number| checkpoint_path(&dir, number));
         let segments = listing.segments.iter().map(|&number| segment_path(&dir, number));
         for path in checkpoint.iter().cloned().chain(segments) {
-            // The checkpoint comes first, with a number that no segment has.
-            into.segment = match path.extension() {
-                Some(_) => u32::MAX,
+            let number = match path.extension() {
+                Some(_) => listing.checkpoint.unwrap_or(0),
                 None => path.file_name().and_then(|n| n.to_str()?.parse().ok()).unwrap_or(0),
             };
-            let number =
-                if into.segment == u32::MAX { listing.checkpoint.unwrap_or(0) } else { into.segment };
             self.counters.replay_current.store(u64::from(number), Ordering::Relaxed);
             let file = replay::read_file(&*self.options.disk, &path, &mut into)?;
             size_bytes += file.good_bytes;
@@ -234,6 +243,7 @@ impl Db {
         replayed.series = self.head.series_count();
         let Options { disk, wal_segment_size_bytes, .. } = &self.options;
         let wal = Wal::new(dir, disk.clone(), *wal_segment_size_bytes, last, size_bytes);
+        wal.inherit(&listing.segments)?;
         *self.wal_sync.write() = Some(self.head.set_wal(wal));
         replayed.taken_over = self.take_over_prometheus()?;
         let elapsed = started.elapsed();
@@ -254,6 +264,7 @@ impl Db {
                 series = taken_over.series,
                 samples = taken_over.samples,
                 samples_out_of_order = taken_over.samples_out_of_order,
+                exemplars = taken_over.exemplars,
                 records_left = taken_over.records_left,
                 "took over the log of Prometheus"
             );
@@ -346,6 +357,8 @@ impl Db {
             compactions_failed: get(&own.compactions_failed),
             retention_time_deletions: get(&own.time_deletions),
             retention_size_deletions: get(&own.size_deletions),
+            retention_rewrites: get(&own.retention_rewrites),
+            retention_samples_removed: get(&own.retention_samples),
             blocks_set_aside: get(&own.set_aside),
             chunks_corrupt: blocks.iter().map(|b| b.damaged()).sum(),
             blocks: blocks.iter().map(|b| b.stats()).collect(),
@@ -355,26 +368,6 @@ impl Db {
     /// What in the head takes how much; tables of at most `limit` entries.
     pub fn cardinality(&self, limit: usize) -> Cardinality {
         self.head.cardinality(limit)
-    }
-
-    /// The exemplars in a range of the series that match all matchers of any selector, by series in order
-    /// of their labels, each series' in order of time.
-    pub fn exemplars(
-        &self,
-        range: TimeRange,
-        selectors: &[Vec<Matcher>],
-    ) -> Result<Vec<(Labels, Vec<Exemplar>)>, Error> {
-        Ok(self.head.exemplars.select(range, selectors))
-    }
-
-    /// Keeps so many exemplars from now on; 0 for none.
-    pub fn set_exemplars_max(&self, max: usize) {
-        self.head.exemplars.set_max(max);
-    }
-
-    /// What was said of one metric or of all, by whoever wrote last, in order of their names.
-    pub fn metadata(&self, metric: Option<&str>) -> Vec<(String, Metadata)> {
-        self.head.metadata.get(metric)
     }
 
     /// Takes no more writes and returns when everything written is on disk.

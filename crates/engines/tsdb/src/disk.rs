@@ -67,6 +67,12 @@ pub trait Disk: Send + Sync {
         self.remove_dir(dir)
     }
 
+    /// How large the file system of a folder is.
+    fn capacity_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(dir)?;
+        Ok(stat.f_blocks.saturating_mul(stat.f_frsize))
+    }
+
     /// Writes a whole file and makes its contents durable, but not its name.
     fn write_file(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let file = self.create(path)?;

@@ -6,6 +6,7 @@
 
 mod backfill;
 mod block;
+mod budgets;
 mod chunk;
 mod compact;
 mod db;
@@ -17,6 +18,7 @@ mod mapping;
 mod options;
 mod plan;
 mod postings;
+mod prefetch;
 mod selection;
 mod series;
 mod stats;
@@ -25,11 +27,14 @@ mod testing;
 mod wal;
 
 pub use backfill::Backfill;
+pub use budgets::{Budgets, OTHER_GROUPS, Refusal, RefusedSeries};
 pub use chunk::{Chunk, Encoding, encode as encode_chunks};
 pub use db::{Db, MaintenanceReport, Opened, Replayed};
 pub use disk::{Disk, DiskFile, OsDisk};
 pub use error::Error;
 pub use foreign::TakenOver;
-pub use options::{BLOCK_MAX_MS, BLOCK_RANGE_MS, EXEMPLARS_MAX_DEFAULT, Options};
-pub use stats::{BlockStats, Cardinality, Stats};
+pub use options::{BLOCK_MAX_MS, BLOCK_RANGE_MS, EXEMPLARS_MAX_DEFAULT, Options, Retention, RetentionRule};
+pub use stats::{
+    BlockStats, Cardinality, GroupStats, GrowthPoint, LabelCardinality, SelectionCardinality, Stats,
+};
 pub use wal::replay::WalDamage;

@@ -1,4 +1,4 @@
-//! Files as memory. The one place of this crate with `unsafe`.
+//! Files as memory. With `prefetch` the one place of this crate with `unsafe`.
 //!
 //! A mapping is sound as long as nobody changes or cuts the file while it is mapped. Chunks that the
 //! head moves to disk are in files without a name that nobody else can open. Files of blocks

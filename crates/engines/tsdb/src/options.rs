@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use base::Clock;
+use model::Matcher;
 
+use crate::budgets::Budgets;
 use crate::disk::{Disk, OsDisk};
 use crate::error::Error;
 
@@ -16,6 +18,28 @@ pub const BLOCK_MAX_MS: i64 = 31 * 24 * 3_600_000;
 /// Exemplars that are kept unless said otherwise, as in Prometheus.
 pub const EXEMPLARS_MAX_DEFAULT: usize = 100_000;
 
+/// How long samples are kept. The limit that is reached first counts.
+#[derive(Clone, Debug, Default)]
+pub struct Retention {
+    /// Blocks older than this, counted back from the newest sample, are deleted. `None` keeps them.
+    pub time_ms: Option<i64>,
+    /// When blocks and log take more than this, the oldest blocks are deleted. `None` for no limit.
+    pub size_bytes: Option<u64>,
+    /// The same as a share of the whole file system, 0 to 100.
+    pub disk_percent: Option<f64>,
+    /// Other times for some series; the first rule whose matchers all match counts.
+    pub rules: Vec<RetentionRule>,
+}
+
+/// How long some series are kept, longer or shorter than the others.
+#[derive(Clone, Debug)]
+pub struct RetentionRule {
+    /// Which series; all must match.
+    pub matchers: Vec<Matcher>,
+    /// Their samples older than this, counted back from the newest sample, are deleted.
+    pub time_ms: i64,
+}
+
 /// Settings of a store.
 #[derive(Clone)]
 pub struct Options {
@@ -25,12 +49,16 @@ pub struct Options {
     pub retention_time_ms: Option<i64>,
     /// When blocks and log take more than this, the oldest blocks are deleted. `None` for no limit.
     pub retention_size_bytes: Option<u64>,
+    /// The same as a share of the whole file system, 0 to 100.
+    pub retention_disk_percent: Option<f64>,
+    /// Other times for some series.
+    pub retention_rules: Vec<RetentionRule>,
     /// The range of the first blocks. Other than two hours only in tests.
     pub block_range_ms: i64,
     /// A segment of the log is closed when it is this large.
     pub wal_segment_size_bytes: u64,
-    /// Most series that the head holds; more are refused.
-    pub series_max: usize,
+    /// How many series there may be, and what their labels may be like.
+    pub budgets: Budgets,
     /// How far behind the newest sample one may be that is older than the last of its series,
     /// milliseconds; 0 for not at all.
     pub out_of_order_window_ms: i64,
@@ -51,9 +79,11 @@ impl Options {
             dir: dir.into(),
             retention_time_ms: Some(15 * 24 * 3_600_000),
             retention_size_bytes: None,
+            retention_disk_percent: None,
+            retention_rules: Vec::new(),
             block_range_ms: BLOCK_RANGE_MS,
             wal_segment_size_bytes: 64 << 20,
-            series_max: 20_000_000,
+            budgets: Budgets::default(),
             out_of_order_window_ms: 0,
             exemplars_max: EXEMPLARS_MAX_DEFAULT,
             compaction: true,
@@ -69,10 +99,19 @@ impl Options {
         Ok(())
     }
 
+    pub(crate) fn retention(&self) -> Retention {
+        Retention {
+            time_ms: self.retention_time_ms,
+            size_bytes: self.retention_size_bytes,
+            disk_percent: self.retention_disk_percent,
+            rules: self.retention_rules.clone(),
+        }
+    }
+
     /// Ranges of blocks, ascending: each three times the one before, up to a tenth of the retention
     /// time and to 31 days.
-    pub(crate) fn block_ranges_ms(&self) -> Vec<i64> {
-        let max_ms = self.retention_time_ms.map_or(BLOCK_MAX_MS, |ms| (ms / 10).min(BLOCK_MAX_MS));
+    pub(crate) fn block_ranges_ms(&self, retention_time_ms: Option<i64>) -> Vec<i64> {
+        let max_ms = retention_time_ms.map_or(BLOCK_MAX_MS, |ms| (ms / 10).min(BLOCK_MAX_MS));
         std::iter::successors(Some(self.block_range_ms), |range_ms| range_ms.checked_mul(3))
             .enumerate()
             .take_while(|&(at, range_ms)| at == 0 || range_ms <= max_ms)

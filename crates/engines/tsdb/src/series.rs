@@ -1,11 +1,13 @@
 //! One series as writing a block takes it: its chunks wherever they lie; and the merging of samples.
 //! What queries take is in `selection`.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
-use model::histogram::CounterResetHint;
+use model::histogram::{CounterResetHint, Span};
+use model::sample::is_stale_nan;
 use model::storage::TimeRange;
-use model::{Labels, Samples};
+use model::{FloatHistogram, Labels, Samples};
 
 use crate::block::Block;
 use crate::chunk::{self, Encoding};
@@ -81,7 +83,7 @@ pub(crate) struct Found {
     pub(crate) deleted: Vec<TimeRange>,
 }
 
-/// Adds the samples of all parts in order of time, of equal times the first part's.
+/// Adds the samples of all parts in order of time, of equal times the one that [`outranks`] the others.
 pub(crate) fn merge(parts: &[Samples], into: &mut Samples) {
     let mut order: Vec<(i64, u32, u32)> = Vec::with_capacity(parts.iter().map(Samples::len).sum());
     for (part, samples) in parts.iter().enumerate() {
@@ -89,10 +91,51 @@ pub(crate) fn merge(parts: &[Samples], into: &mut Samples) {
         order.extend(samples.timestamps_ms.iter().enumerate().map(|(at, &t)| (t, part, at as u32)));
     }
     order.sort();
-    order.dedup_by_key(|(time_ms, _, _)| *time_ms);
+    order.dedup_by(|later, kept| {
+        if later.0 != kept.0 {
+            return false;
+        }
+        let sample = |&(_, part, at): &(i64, u32, u32)| {
+            let (samples, at) = (&parts[part as usize], at as usize);
+            (samples.values[at], samples.histogram(at).map(Arc::as_ref))
+        };
+        if outranks(sample(later), sample(kept)) {
+            *kept = *later;
+        }
+        true
+    });
     for (_, part, at) in order {
         push_from(into, &parts[part as usize], at as usize, true);
     }
+}
+
+/// Which of two samples of one series at one time counts: the same wherever they lie, so that no merging
+/// changes an answer. A histogram before a float, a number before the mark of an end, then the larger bits.
+pub(crate) fn outranks(a: (f64, Option<&FloatHistogram>), b: (f64, Option<&FloatHistogram>)) -> bool {
+    let rank = |(value, histogram): (f64, Option<&FloatHistogram>)| {
+        let value = histogram.map_or(value, |histogram| histogram.sum);
+        (histogram.is_some(), !is_stale_nan(value), value.to_bits())
+    };
+    match rank(a).cmp(&rank(b)) {
+        Ordering::Equal => match (a.1, b.1) {
+            (Some(a), Some(b)) => bits(a).gt(bits(b)),
+            _ => false,
+        },
+        order => order.is_gt(),
+    }
+}
+
+fn bits(histogram: &FloatHistogram) -> impl Iterator<Item = u64> {
+    let spans = |spans: &[Span]| -> Vec<u64> {
+        spans.iter().map(|span| u64::from(span.offset as u32) << 32 | u64::from(span.length)).collect()
+    };
+    let numbers = [histogram.count, histogram.zero_count, histogram.zero_threshold];
+    let buckets = histogram.positive_buckets.iter().chain(&histogram.negative_buckets);
+    std::iter::once(histogram.schema as u64)
+        .chain(numbers.into_iter().map(f64::to_bits))
+        .chain(buckets.chain(histogram.custom_values.iter()).map(|number| number.to_bits()))
+        .chain(spans(&histogram.positive_spans))
+        .chain(spans(&histogram.negative_spans))
 }
 
 /// Adds one sample of another column set. A merged histogram does not know what was before it.

@@ -1,6 +1,7 @@
 //! What a store says about itself.
 
 use model::storage::TimeRange;
+use serde::Serialize;
 
 /// A store's counts, from which self-metrics and the status page are made.
 #[derive(Clone, Debug, Default)]
@@ -75,6 +76,10 @@ pub struct Stats {
     pub retention_time_deletions: u64,
     /// See `retention_time_deletions`.
     pub retention_size_deletions: u64,
+    /// Blocks rewritten or deleted because series in them are beyond a retention of their own.
+    pub retention_rewrites: u64,
+    /// Samples that went with that.
+    pub retention_samples_removed: u64,
     /// Chunks and parts of an index left out of answers because they are damaged.
     pub chunks_corrupt: u64,
     /// Blocks set aside as corrupt.
@@ -119,6 +124,68 @@ pub struct Cardinality {
     pub series_by_label_pair: Vec<(String, u64)>,
     /// Label names by the bytes that their values take over all series.
     pub bytes_by_label_name: Vec<(String, u64)>,
+}
+
+/// A group of series: a job, a tenant; see [`crate::Budgets::group_label`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct GroupStats {
+    /// The value of its label, "" for the series without.
+    pub name: String,
+    /// Series in the head.
+    pub series: u64,
+    /// Series made in the last hour (or since the start), those that were there before and came back
+    /// included.
+    pub created_last_hour: u64,
+    /// Series it had an hour ago, or at the first count since the start: how long ago in milliseconds,
+    /// and how many. `None` before the first count.
+    pub before: Option<(i64, u64)>,
+    /// How often new series were refused since the start.
+    pub refused: u64,
+}
+
+/// What the series of a group or of a selection are made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SelectionCardinality {
+    /// Series.
+    pub series: u64,
+    /// Distinct label pairs.
+    pub label_pairs: u64,
+    /// Bytes that their labels take in memory, estimated.
+    pub size_bytes: u64,
+    /// Metric names by number of series, the largest first.
+    pub series_by_metric_name: Vec<(String, u64)>,
+    /// The labels, the one with the most values first.
+    pub labels: Vec<LabelCardinality>,
+    /// One point a minute over the last hour, the oldest first; of a group only.
+    pub growth: Vec<GrowthPoint>,
+}
+
+/// One label of a selection.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LabelCardinality {
+    /// Its name.
+    pub name: String,
+    /// Distinct values.
+    pub values: u64,
+    /// Series that have it.
+    pub series: u64,
+    /// Bytes that it takes in memory over all these series, estimated.
+    pub size_bytes: u64,
+    /// How many series there would be without it; `None` if there are too many to find out.
+    pub series_without: Option<u64>,
+    /// Its values by number of series, the largest first.
+    pub top_values: Vec<(String, u64)>,
+}
+
+/// A group at one time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct GrowthPoint {
+    /// Milliseconds since the epoch.
+    pub at_ms: i64,
+    /// Series in the head.
+    pub series: u64,
+    /// Series made since the start.
+    pub created: u64,
 }
 
 impl Cardinality {

@@ -130,3 +130,26 @@ fn a_head_with_samples_from_the_future_is_exported_whole() {
     drop(db);
     assert_eq!(everything(&open(&out).0), expected);
 }
+
+#[test]
+fn late_samples_are_in_a_snapshot() {
+    let dir = tempfile::tempdir().unwrap();
+    let (db, _) = open(dir.path());
+    db.set_out_of_order_window(6 * HOUR_MS);
+    let samples = [
+        (series(1), START_MS, 1.0),
+        (series(1), START_MS - 5 * HOUR_MS, 2.0),
+        (series(1), START_MS - 1, 3.0),
+    ];
+    append(&db, &samples);
+    let mut expected = Dump::new();
+    expect(&mut expected, &samples);
+    expected.values_mut().for_each(|samples| samples.sort_unstable());
+    assert_eq!(everything(&db), expected);
+    let snapshot = dir.path().join("snapshots").join(db.snapshot(false).unwrap());
+    drop(db);
+    if let Some(dumped) = promtool_dump(&snapshot) {
+        assert_eq!(dumped, expected);
+    }
+    assert_eq!(everything(&open(&snapshot).0), expected);
+}

@@ -10,7 +10,7 @@ use common::*;
 use model::histogram::Span;
 use model::storage::{MetricReader, MetricWriter, SeriesRef, TimeRange, WriteBatch};
 use model::{FloatHistogram, Labels, MatchOp, Samples};
-use tsdb::{Db, Error, Options};
+use tsdb::{Budgets, Db, Error, Options};
 
 #[test]
 fn what_is_appended_is_found_at_once_and_after_a_restart() {
@@ -91,7 +91,9 @@ fn samples_more_than_half_a_block_range_behind_the_newest_are_too_old() {
 #[test]
 fn a_series_twice_in_a_request_is_one_series_and_a_limit_refuses_more() {
     let dir = tempfile::tempdir().unwrap();
-    let (db, _) = Db::open(Options { series_max: 2, ..options(dir.path()) }).unwrap();
+    let (db, _) =
+        Db::open(Options { budgets: Budgets { series_max: 2, ..Budgets::default() }, ..options(dir.path()) })
+            .unwrap();
     let mut refs = Vec::new();
     db.resolve(&[series(1), series(1), series(2), series(3), Labels::empty()], &mut refs).unwrap();
     assert_eq!(refs[0], refs[1]);

@@ -10,8 +10,8 @@ use std::time::Duration;
 use base::Clock;
 use common::*;
 use model::histogram::CounterResetHint;
-use model::storage::{MetricWriter, TimeRange, WriteBatch};
-use model::{FloatHistogram, Samples};
+use model::storage::{MetricReader, MetricWriter, Select, TimeRange, Want, WriteBatch};
+use model::{FloatHistogram, LabelTable, Samples};
 use tsdb::{Db, Options};
 
 const NOW_MS: i64 = 1_700_000_000_000;
@@ -185,6 +185,25 @@ fn late_samples_can_be_deleted() {
 }
 
 #[test]
+fn the_newest_sample_may_be_a_late_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::manual(NOW_MS);
+    let db = windowed(dir.path(), &clock, 6 * HOUR_MS);
+    append(&db, &[(series(1), NOW_MS - 90 * MINUTE_MS, 1.0)]);
+    append(&db, &[(series(2), NOW_MS, 1.0)]);
+    // Later than all of its series, but before what the head takes in order.
+    append(&db, &[(series(1), NOW_MS - 70 * MINUTE_MS, 2.0)]);
+    assert_eq!(db.stats().late_samples, 1);
+    let job = [matcher(model::MatchOp::Equal, "job", "job-1")];
+    let range = TimeRange { start_ms: NOW_MS - 100 * MINUTE_MS, end_ms: NOW_MS };
+    let newest = Select { want: Want::Newest, ..Select::new(range, &job) };
+    let mut samples = Samples::default();
+    let selected = db.select(&newest, &mut LabelTable::new()).unwrap();
+    selected.samples.read(0, &mut samples).unwrap();
+    assert_eq!(samples.values.last(), Some(&2.0));
+}
+
+#[test]
 fn a_snapshot_has_them_too() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::manual(NOW_MS);
@@ -215,7 +234,9 @@ fn late_histograms_are_taken_and_know_nothing_of_resets() {
     }
     let check = |db: &Db| {
         let mut samples = Samples::default();
-        select_all(db).samples.read(0, &mut samples).unwrap();
+        let everything = Select::new(TimeRange::ALL, &[]);
+        let selected = db.select(&everything, &mut LabelTable::new()).unwrap();
+        selected.samples.read(0, &mut samples).unwrap();
         let counts: Vec<_> = samples.histograms.iter().flatten().map(|h| h.count).collect();
         assert_eq!(counts, [80.0, 85.0, 90.0, 95.0, 100.0]);
         let first = samples.histogram(0).unwrap().counter_reset_hint;

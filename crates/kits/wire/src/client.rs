@@ -517,7 +517,8 @@ mod tests {
         let families: Vec<_> = Families::new(&page).collect::<Result<_, _>>().unwrap();
         assert_eq!(families.len(), 2);
         let metric = families[1].metrics().next().unwrap().unwrap();
-        assert_eq!(metric.timestamp_ms, Some(8));
-        assert_eq!(metric.histogram.unwrap().native(false).unwrap(), histogram);
+        assert_eq!(metric.timestamp_ms, 8);
+        let Some(Content::Histogram(read)) = metric.content else { panic!("{metric:?}") };
+        assert_eq!(read.native(false).unwrap(), histogram);
     }
 }

@@ -127,18 +127,21 @@ where
     let worker = api.clone();
     tokio::task::spawn_blocking(move || {
         // The slot is free when the work ends, not when the client leaves.
-        let _slot = slot;
         place.set(Phase::Evaluating);
         match evaluate(&worker, &expr, &text, &limits) {
             Ok(result) => {
                 place.set(Phase::Sending);
-                if json::query_answer(result, &shape, queue_seconds, sink).is_ok() {
+                if let Ok(sink) = json::query_answer(result, &shape, queue_seconds, sink) {
                     place.end("success");
+                    // Who has the whole answer finds the query ended.
+                    drop((place, slot));
+                    let _ = sink.finish();
                 }
             }
             Err(error) => {
                 let error = refusal(&worker, error, &place);
                 place.end(error.error_type.as_str());
+                drop((place, slot));
                 sink.fail(Err(error));
             }
         }

@@ -31,13 +31,13 @@ fn cut_annotations(texts: &mut Vec<String>, kind: &str) {
     }
 }
 
-/// Writes the answer to a query.
+/// Writes the answer to a query; what is left is to finish it.
 pub(crate) fn query_answer(
     mut result: QueryResult,
     shape: &Shape,
     queue_seconds: f64,
     mut sink: Sink,
-) -> Result<(), Gone> {
+) -> Result<Sink, Gone> {
     cut_annotations(&mut result.warnings, "warning");
     cut_annotations(&mut result.infos, "info");
     match &mut result.value {
@@ -122,7 +122,7 @@ pub(crate) fn query_answer(
         }
     }
     out.push(b'}');
-    sink.finish()
+    Ok(sink)
 }
 
 /// The texts of a range query's steps: each is written once, for all series.

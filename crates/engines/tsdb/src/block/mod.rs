@@ -251,6 +251,19 @@ impl Block {
             .filter_map(move |reference| block.series(reference, TimeRange::ALL, &tombstones).transpose()))
     }
 
+    /// Whether a series has samples before the time that is given for it; to the chunk, and as far as the
+    /// index can be read.
+    pub(crate) fn has_samples_before(&self, before_ms: impl Fn(&Labels) -> i64) -> Result<bool, Error> {
+        let mut chunks = Vec::new();
+        for reference in self.index.all()? {
+            let labels = self.unless_damaged(self.index.series(reference, &mut chunks))?;
+            if chunks.first().is_some_and(|chunk| chunk.min_ms < before_ms(&labels)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// All names and values of labels.
     pub(crate) fn symbols(&self) -> impl Iterator<Item = &str> {
         self.index.symbols()
@@ -368,10 +381,13 @@ pub(crate) fn link_dir(disk: &dyn Disk, from: &Path, to: &Path) -> Result<(), Er
     disk.sync_dir(to).map_err(Error::io("flushing", to))
 }
 
-/// Deletes a block's folder: renamed first, so that a crash leaves nothing half there.
+/// Deletes a block's folder: renamed first, durably, so that a crash leaves nothing half there.
 pub(crate) fn delete_dir(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
     let doomed = with_suffix(dir, TMP_FOR_DELETION);
     disk.rename(dir, &doomed).map_err(Error::io("renaming", dir))?;
+    if let Some(parent) = dir.parent() {
+        disk.sync_dir(parent).map_err(Error::io("flushing", parent))?;
+    }
     disk.remove_dir_all(&doomed).map_err(Error::io("deleting", &doomed))
 }
 

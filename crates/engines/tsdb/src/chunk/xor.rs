@@ -120,24 +120,64 @@ pub(crate) fn append(bytes: &mut Vec<u8>, state: &mut XorState, last: (i64, u64)
             out.uvarint(state.delta);
             state.window.write(&mut out, last.1, value);
         }
-        _ => {
-            let delta = time_ms.wrapping_sub(last.0) as u64;
-            let dod = delta.wrapping_sub(state.delta) as i64;
-            match dod {
-                0 => out.bits(0, 1),
-                -8191..=8192 => out.bits(0b10 << 14 | dod as u64 & 0x3fff, 16),
-                -65535..=65536 => out.bits(0b110 << 17 | dod as u64 & 0x1_ffff, 20),
-                -524287..=524288 => out.bits(0b1110 << 20 | dod as u64 & 0xf_ffff, 24),
-                _ => {
-                    out.bits(0b1111, 4);
-                    out.bits(dod as u64, 64);
-                }
-            }
-            state.delta = delta;
-            state.window.write(&mut out, last.1, value);
-        }
+        _ => return append_further(bytes, state, last, time_ms, value),
     }
     state.count += 1;
+}
+
+/// Appends the third or a later sample. All its bits are put together first, as no sample but one after a
+/// gap of days has more than 108 with what the last byte holds, and stored at once.
+#[inline]
+fn append_further(bytes: &mut Vec<u8>, state: &mut XorState, last: (i64, u64), time_ms: i64, value: u64) {
+    let delta = time_ms.wrapping_sub(last.0) as u64;
+    let dod = delta.wrapping_sub(state.delta) as i64;
+    state.delta = delta;
+    state.count += 1;
+    let (mut word, mut count) = match dod {
+        0 => (0u64, 1),
+        -8191..=8192 => (0b10 << 14 | dod as u64 & 0x3fff, 16),
+        -65535..=65536 => (0b110 << 17 | dod as u64 & 0x1_ffff, 20),
+        -524287..=524288 => (0b1110 << 20 | dod as u64 & 0xf_ffff, 24),
+        _ => {
+            let mut out = BitWriter { bytes, free: &mut state.free };
+            out.bits(0b1111, 4);
+            out.bits(dod as u64, 64);
+            (0, 0)
+        }
+    };
+    let xor = last.1 ^ value;
+    let (significant, width);
+    if xor == 0 {
+        (word, count) = (word << 1, count + 1);
+        (significant, width) = (0, 0);
+    } else {
+        let window = &mut state.window;
+        let leading = (xor.leading_zeros() as u8).min(31);
+        let trailing = xor.trailing_zeros() as u8;
+        if window.leading != 0xff && leading >= window.leading && trailing >= window.trailing {
+            (word, count) = (word << 2 | 0b10, count + 2);
+        } else {
+            let width = 64 - u64::from(leading) - u64::from(trailing);
+            (window.leading, window.trailing) = (leading, trailing);
+            // 64 does not fit six bits and is written as 0.
+            (word, count) = (word << 13 | 0b11 << 11 | u64::from(leading) << 6 | width & 0x3f, count + 13);
+        }
+        width = 64 - u32::from(window.leading) - u32::from(window.trailing);
+        significant = xor >> window.trailing;
+    }
+    let held = (8 - u32::from(state.free)) & 7;
+    let partial = if held > 0 { bytes.pop().unwrap_or(0) } else { 0 };
+    // From the top: what the last byte held, the prefixes, the value.
+    let mut all = u128::from(partial) << 120;
+    all |= u128::from(word) << (128 - held - count) as u8 % 128;
+    if width > 0 {
+        all |= u128::from(significant) << (128 - held - count - width) as u8 % 128;
+    }
+    let used = held + count + width;
+    let end = bytes.len() + used.div_ceil(8) as usize;
+    bytes.extend_from_slice(&all.to_be_bytes());
+    bytes.truncate(end);
+    state.free = (used.wrapping_neg() & 7) as u8;
 }
 
 /// Writes the number of samples into the header.

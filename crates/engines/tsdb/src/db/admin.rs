@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::foreign;
 
 /// Blocks that the head is made into at most; it spans few ranges unless samples came from the future.
-const HEAD_BLOCKS_MAX: usize = 8;
+const HEAD_BLOCKS_MAX: usize = 48;
 /// The folder of snapshots in a data directory.
 pub(super) const SNAPSHOTS_DIR: &str = "snapshots";
 
@@ -110,7 +110,7 @@ impl Db {
         }
         for (at, (start_ms, end_ms)) in ranges.into_iter().enumerate() {
             // The head is not cut meanwhile, so what is there stays.
-            if let Some(block) = self.write_head_block(dir, &new_ulid(now_ms), start_ms, end_ms)? {
+            if let Some(block) = self.write_head_block(dir, &new_ulid(now_ms), start_ms, end_ms, true)? {
                 block.publish()?;
             }
             progress(blocks.len() + at + 1, of);

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use model::storage::TimeRange;
 
@@ -43,12 +42,13 @@ impl Db {
         if self.options.compaction {
             self.merge_blocks(&mut maintenance, now_ms, &mut report);
         }
-        let result = self.apply_retention(now_ms, &mut report);
+        self.head.note_growth(now_ms);
+        let result = self.apply_retention(&mut maintenance, now_ms, &mut report);
         self.note(result, "deleting old blocks", &mut report);
         report
     }
 
-    fn note(&self, result: Result<(), Error>, doing: &str, report: &mut MaintenanceReport) {
+    pub(super) fn note(&self, result: Result<(), Error>, doing: &str, report: &mut MaintenanceReport) {
         if let Err(error) = result {
             count(&self.counters.compactions_failed);
             tracing::error!(%error, "{doing} failed");
@@ -65,7 +65,7 @@ impl Db {
     ) -> Result<(), Error> {
         while let Some((start_ms, end_ms)) = self.head.begin_cut(now_ms) {
             let ulid = new_ulid(now_ms);
-            let finished = self.write_head_block(&self.options.dir, &ulid, start_ms, end_ms)?;
+            let finished = self.write_head_block(&self.options.dir, &ulid, start_ms, end_ms, false)?;
             if let Some(finished) = finished {
                 // Should the process end between the two, the log says which block holds the samples.
                 self.head.log_bound(end_ms, &ulid)?;
@@ -84,18 +84,23 @@ impl Db {
         Ok(())
     }
 
-    /// Writes what the head has of a time (end exclusive) as a block named `ulid` into a folder.
+    /// Writes what the head has of a time (end exclusive), late samples included or not, as a block named
+    /// `ulid` into a folder.
     pub(super) fn write_head_block(
         &self,
         into: &Path,
         ulid: &str,
         start_ms: i64,
         end_ms: i64,
+        with_late: bool,
     ) -> Result<Option<FinishedBlock>, Error> {
         let meta = Meta::first(ulid.to_string(), start_ms, end_ms);
         let range = TimeRange { start_ms, end_ms: end_ms - 1 };
         let ids = self.head.sorted_ids();
         let series = ids.into_iter().filter_map(|id| {
+            if with_late {
+                return self.head.series_with_late(id, range).map(Ok);
+            }
             let (labels, chunks, deleted) = self.head.series(id, range)?;
             Some(Ok(Found { labels, chunks, deleted }))
         });
@@ -135,7 +140,7 @@ impl Db {
     }
 
     fn merge_blocks(&self, maintenance: &mut Maintenance, now_ms: i64, report: &mut MaintenanceReport) {
-        let ranges_ms = self.options.block_ranges_ms();
+        let ranges_ms = self.options.block_ranges_ms(self.retention.read().time_ms);
         loop {
             let blocks = self.blocks();
             let infos = infos(&blocks, &maintenance.failed);
@@ -168,47 +173,9 @@ impl Db {
         }
         Ok(name)
     }
-
-    fn apply_retention(&self, now_ms: i64, report: &mut MaintenanceReport) -> Result<(), Error> {
-        if let Some(retention_ms) = self.options.retention_time_ms {
-            let blocks = self.blocks();
-            let head = self.head.time_range().map(|range| range.end_ms);
-            let newest_ms = blocks.iter().map(|b| b.meta().max_time).chain(head).max();
-            // What claims to be from the future must not make the present look old.
-            if let Some(newest_ms) = newest_ms.map(|newest_ms| newest_ms.min(now_ms)) {
-                let before_ms = newest_ms.saturating_sub(retention_ms);
-                let old = plan::beyond_time(&infos(&blocks, &BTreeSet::new()), before_ms);
-                self.delete_blocks(&blocks, &old, &self.counters.time_deletions, report)?;
-            }
-        }
-        if let Some(limit_bytes) = self.options.retention_size_bytes {
-            let blocks = self.blocks();
-            let wal_bytes = self.head.wal_size_bytes();
-            let old = plan::beyond_size(&infos(&blocks, &BTreeSet::new()), wal_bytes, limit_bytes);
-            self.delete_blocks(&blocks, &old, &self.counters.size_deletions, report)?;
-        }
-        Ok(())
-    }
-
-    fn delete_blocks(
-        &self,
-        blocks: &[Arc<Block>],
-        positions: &[usize],
-        counter: &AtomicU64,
-        report: &mut MaintenanceReport,
-    ) -> Result<(), Error> {
-        for block in positions.iter().filter_map(|&at| blocks.get(at)) {
-            self.change_blocks(Vec::new(), std::slice::from_ref(block));
-            block::delete_dir(&*self.options.disk, block.dir())?;
-            count(counter);
-            tracing::info!(block = block.meta().ulid, "deleted beyond retention");
-            report.deleted.push(block.meta().ulid.clone());
-        }
-        Ok(())
-    }
 }
 
-fn infos(blocks: &[Arc<Block>], failed: &BTreeSet<String>) -> Vec<BlockInfo> {
+pub(super) fn infos(blocks: &[Arc<Block>], failed: &BTreeSet<String>) -> Vec<BlockInfo> {
     let info = |block: &Arc<Block>| BlockInfo {
         min_ms: block.meta().min_time,
         max_ms: block.meta().max_time,

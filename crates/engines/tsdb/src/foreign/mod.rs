@@ -15,8 +15,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use model::Samples;
+use model::metadata::{Metadata, MetricType};
 use model::storage::{MetricWriter, SeriesRef, TimeRange, WriteBatch};
+use model::{Exemplar, Samples};
 
 use crate::chunk;
 use crate::db::Db;
@@ -44,11 +45,13 @@ pub struct TakenOver {
     pub samples: u64,
     /// Samples that came out of order and are in blocks of their own now.
     pub samples_out_of_order: u64,
+    /// Exemplars that are kept now: as many as the store remembers.
+    pub exemplars: u64,
     /// Spans of series that were deleted.
     pub tombstones: u64,
     /// Samples, exemplars and deleted spans of series whose record was lost.
     pub orphans: u64,
-    /// Records of kinds that are left behind: exemplars, metadata, unknown ones.
+    /// Records of kinds that are not known.
     pub records_left: u64,
     /// Where the log could not be read any further, file by file.
     pub damages: Vec<String>,
@@ -179,7 +182,10 @@ impl Reader<'_> {
             Record::Samples(samples) => {
                 for sample in samples {
                     match self.way(sample.series, sample.time_ms, false)? {
-                        Way::Head(series) => self.batch.push(series, sample.time_ms, sample.value),
+                        Way::Head(series) => {
+                            self.batch.push(series, sample.time_ms, sample.value);
+                            self.batch.set_last_start(sample.start_ms);
+                        }
                         Way::Aside(id) => {
                             let samples = self.aside.samples(id);
                             samples.push(sample.time_ms, sample.value);
@@ -194,6 +200,7 @@ impl Reader<'_> {
                     match self.way(sample.series, sample.time_ms, true)? {
                         Way::Head(series) => {
                             self.batch.histograms.push((series, sample.time_ms, Arc::new(sample.value)));
+                            self.batch.set_last_histogram_start(sample.start_ms);
                         }
                         Way::Aside(id) => {
                             let samples = self.aside.samples(id);
@@ -217,9 +224,36 @@ impl Reader<'_> {
             }
             Record::MinValidTime(time_ms) => self.from_ms = self.from_ms.max(time_ms),
             Record::Markers => {}
-            Record::Exemplars(_) | Record::Metadata(_) | Record::Unknown(_) => self.found.records_left += 1,
+            Record::Exemplars(exemplars) => {
+                for entry in exemplars {
+                    let Some(known) = self.series.get(&entry.series) else {
+                        self.found.orphans += 1;
+                        continue;
+                    };
+                    let (value, labels) = entry.value;
+                    let timestamp_ms = entry.time_ms;
+                    let exemplar = Exemplar { labels, value, timestamp_ms, timestamp_given: true };
+                    self.batch.exemplars.push((known.series, exemplar));
+                }
+            }
+            Record::Metadata(metadata) => {
+                for entry in metadata {
+                    let labels =
+                        self.series.get(&entry.series).and_then(|k| self.db.head().labels_of(id(k.series)));
+                    if let Some(labels) = labels {
+                        let metadata = Metadata {
+                            metric_type: metric_type(entry.kind),
+                            unit: entry.unit,
+                            help: entry.help,
+                        };
+                        self.batch.metadata.push((labels.metric_name().to_string(), metadata));
+                    }
+                }
+            }
+            Record::Unknown(_) => self.found.records_left += 1,
         }
-        if self.batch.len() >= BATCH_SAMPLES {
+        let size = self.batch.len() + self.batch.exemplars.len() + self.batch.metadata.len();
+        if size >= BATCH_SAMPLES {
             self.append()?;
         }
         if self.aside.is_full() {
@@ -273,6 +307,7 @@ impl Reader<'_> {
         if !self.batch.is_empty() {
             let appended = self.db.append(&self.batch).map_err(unavailable)?;
             self.found.samples += appended.accepted;
+            self.found.exemplars += appended.exemplars;
             self.batch.clear();
         }
         Ok(())
@@ -326,10 +361,24 @@ fn write_aside(
     aside: &mut Aside,
     tombstones: &HashMap<u32, Vec<TimeRange>>,
 ) -> Result<(), Error> {
-    let labels = |id| db.head().labels(id);
+    let labels = |id| db.head().labels_of(id);
     let blocks = aside.write(db.disk(), dir, db.block_range_ms(), db.now_ms(), labels, tombstones)?;
     db.change_blocks(blocks, &[]);
     Ok(())
+}
+
+/// The number that stands for a type in the log.
+fn metric_type(number: u8) -> MetricType {
+    match number {
+        1 => MetricType::Counter,
+        2 => MetricType::Gauge,
+        3 => MetricType::Histogram,
+        4 => MetricType::GaugeHistogram,
+        5 => MetricType::Summary,
+        6 => MetricType::Info,
+        7 => MetricType::StateSet,
+        _ => MetricType::Unknown,
+    }
 }
 
 fn id(series: SeriesRef) -> u32 {

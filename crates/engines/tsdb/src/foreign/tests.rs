@@ -33,11 +33,11 @@ fn everything(db: &Db) -> Vec<(String, Vec<(i64, f64)>)> {
     let mut all = Vec::new();
     let mut labels = LabelTable::new();
     let selected = db.select(&Select::new(TimeRange::ALL, &[]), &mut labels).unwrap();
-    for (at, set) in selected.sets.iter().enumerate() {
+    for (at, &set) in selected.sets.iter().enumerate() {
         let mut samples = Samples::default();
         selected.samples.read(at, &mut samples).unwrap();
         let pairs = samples.timestamps_ms.iter().map(|t| t - START_MS).zip(samples.values.iter().copied());
-        all.push((labels.labels(*set).to_string(), pairs.collect()));
+        all.push((labels.labels(set).to_string(), pairs.collect()));
     }
     all.sort_by(|a, b| a.0.cmp(&b.0));
     all

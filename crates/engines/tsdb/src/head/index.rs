@@ -64,6 +64,16 @@ impl Index {
         self.by_labels.len()
     }
 
+    /// How many series have this value of a label; "" for not having it.
+    pub(crate) fn series_with(&self, label: &str, value: &str) -> usize {
+        if value.is_empty() {
+            let with: usize =
+                self.symbols.pairs_of(label).iter().map(|&pair| self.symbols.series(pair).len()).sum();
+            return self.len().saturating_sub(with);
+        }
+        self.symbols.find(label, value).map_or(0, |pair| self.symbols.series(pair).len())
+    }
+
     /// Adds a series whose number is not below [`Index::next_id`]; gives its label pairs.
     pub(crate) fn insert(&mut self, id: u32, hash: u128, labels: &Labels) -> Vec<u32> {
         self.next_id = id.saturating_add(1);

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use foldhash::fast::RandomState;
 use model::histogram::CounterResetHint;
@@ -17,7 +17,7 @@ use parking_lot::RwLock;
 
 use super::segments::{ChunkRef, Segments};
 use crate::chunk::{self, Chunk, Encoding};
-use crate::series::{ChunkData, ChunkHandle, merge};
+use crate::series::{ChunkData, ChunkHandle, merge, outranks};
 use crate::wal::record::LoggedChunk;
 use crate::wal::side::LateFloat;
 
@@ -94,6 +94,8 @@ impl Bounds {
 pub(crate) struct LateSamples {
     window_ms: AtomicI64,
     state: RwLock<State>,
+    /// Whether there may be any: most often there are none, and nobody need look.
+    some: AtomicBool,
     /// Closed chunks; the number of a generation stands for a block range.
     segments: Segments,
     /// Samples taken since the start.
@@ -146,6 +148,12 @@ struct Point {
     histogram: Option<Arc<FloatHistogram>>,
 }
 
+impl Point {
+    fn sample(&self) -> (f64, Option<&FloatHistogram>) {
+        (f64::from_bits(self.value), self.histogram.as_deref())
+    }
+}
+
 #[derive(Clone, Copy)]
 struct LateChunk {
     min_ms: i64,
@@ -159,6 +167,7 @@ impl LateSamples {
         LateSamples {
             window_ms: AtomicI64::new(0),
             state: RwLock::default(),
+            some: AtomicBool::new(false),
             segments,
             taken: AtomicU64::new(0),
         }
@@ -177,12 +186,13 @@ impl LateSamples {
         Bounds { in_order_ms, late_ms: (window_ms > 0).then_some(oldest_ms) }
     }
 
-    /// Takes a float; what is at that time already stays.
+    /// Takes a float. If there is a sample at that time already, see [`outranks`].
     pub(crate) fn insert(&self, floats: &[LateFloat], now_ms: i64) {
         if floats.is_empty() {
             return;
         }
         let mut state = self.state.write();
+        self.some.store(true, Ordering::Release);
         for float in floats {
             let point = Point { time_ms: float.time_ms, value: float.value, histogram: None };
             state.active.insert(&self.segments, float.id, point, now_ms);
@@ -204,7 +214,10 @@ impl LateSamples {
             Arc::make_mut(&mut histogram).counter_reset_hint = CounterResetHint::Unknown;
         }
         let point = Point { time_ms, value: histogram.sum.to_bits(), histogram: Some(histogram) };
-        self.state.write().active.insert(&self.segments, id, point, now_ms);
+        let mut state = self.state.write();
+        self.some.store(true, Ordering::Release);
+        state.active.insert(&self.segments, id, point, now_ms);
+        drop(state);
         self.taken.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -212,6 +225,7 @@ impl LateSamples {
     pub(crate) fn restore(&self, id: u32, chunk: &LoggedChunk<'_>, now_ms: i64) -> u64 {
         let count = u64::from(chunk::count_samples(chunk.encoding, chunk.bytes).unwrap_or(0));
         let mut state = self.state.write();
+        self.some.store(true, Ordering::Release);
         let active = &mut state.active;
         active.cover(chunk.min_ms, chunk.max_ms, count, now_ms);
         let place =
@@ -224,19 +238,34 @@ impl LateSamples {
 
     /// Oldest and newest, if there are any.
     pub(crate) fn time_range(&self) -> Option<TimeRange> {
+        if self.is_empty() {
+            return None;
+        }
         let state = self.state.read();
         let start_ms = state.generations().map(|g| g.min_ms).min()?;
         let end_ms = state.generations().map(|g| g.max_ms).max()?;
         (start_ms <= end_ms).then_some(TimeRange { start_ms, end_ms })
     }
 
+    /// Whether there are none.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.some.load(Ordering::Acquire)
+    }
+
     /// Whether this series has any.
     pub(crate) fn has(&self, id: u32) -> bool {
+        if self.is_empty() {
+            return false;
+        }
         self.state.read().generations().any(|generation| generation.series.contains_key(&id))
     }
 
     /// Newest of a series.
     pub(crate) fn last_ms(&self, id: u32) -> Option<i64> {
+        if self.is_empty() {
+            return None;
+        }
         let state = self.state.read();
         let all = state.generations().filter_map(|generation| generation.series.get(&id)?.max_ms());
         all.max()
@@ -244,6 +273,9 @@ impl LateSamples {
 
     /// Adds the chunks of a series that overlap a range.
     pub(crate) fn add_chunks(&self, id: u32, range: TimeRange, into: &mut Vec<ChunkHandle>) {
+        if self.is_empty() {
+            return;
+        }
         let state = self.state.read();
         for generation in state.generations() {
             if let Some(series) = generation.series.get(&id) {
@@ -304,6 +336,7 @@ impl LateSamples {
     pub(crate) fn end_cut(&self) {
         let mut state = self.state.write();
         state.cutting = None;
+        self.some.store(!state.active.series.is_empty(), Ordering::Release);
         self.segments.free_before(state.active.number);
     }
 
@@ -381,7 +414,15 @@ impl Generation {
     fn insert(&mut self, segments: &Segments, id: u32, point: Point, now_ms: i64) {
         let time_ms = point.time_ms;
         let series = self.series.entry(id).or_default();
-        let Err(mut at) = series.open.binary_search_by_key(&time_ms, |point| point.time_ms) else { return };
+        let mut at = match series.open.binary_search_by_key(&time_ms, |point| point.time_ms) {
+            Err(at) => at,
+            Ok(at) => {
+                if outranks(point.sample(), series.open[at].sample()) {
+                    series.open[at] = point;
+                }
+                return;
+            }
+        };
         if series.open.len() >= SAMPLES_PER_CHUNK {
             for chunk in encode(&series.open) {
                 let Chunk { encoding, min_ms, max_ms, bytes } = chunk;

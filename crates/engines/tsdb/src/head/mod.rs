@@ -4,6 +4,7 @@
 //! of single pages and decode outside of them. Locks are taken in this order: writer, index, list of
 //! pages, one page, segments.
 
+mod cardinality;
 mod exemplars;
 mod index;
 mod late;
@@ -13,6 +14,7 @@ mod read;
 mod replay;
 pub(crate) mod segments;
 mod side;
+mod staged;
 mod symbols;
 mod truncate;
 
@@ -27,11 +29,14 @@ use model::storage::{Appended, SeriesRef, Ticket, TimeRange, WriteBatch};
 use model::{FloatHistogram, Labels};
 use parking_lot::{Mutex, RwLock};
 
+use crate::budgets::Admission;
 use crate::chunk::histogram::{FloatHistogramAppender, ResetFlag, is_consistent};
 use crate::error::Error;
-use crate::wal::record::{self, LoggedSample};
+use crate::wal::record;
+use crate::wal::samples::{SAMPLES_PER_RECORD, SampleWriter};
 use crate::wal::side::LateFloat;
 use crate::wal::{Wal, WalSync};
+use cardinality::Growth;
 use exemplars::Exemplars;
 use index::Index;
 use late::{Bounds, LateBatch, LateSamples};
@@ -68,7 +73,6 @@ fn add(counter: &AtomicU64, by: u64) {
 /// The head of a store.
 pub(crate) struct Head {
     range_ms: i64,
-    series_max: usize,
     clock: Clock,
     hash_seed: u64,
     index: RwLock<Index>,
@@ -79,13 +83,17 @@ pub(crate) struct Head {
     min_ms: AtomicI64,
     /// Time of the newest sample, `i64::MIN` if there is none.
     max_ms: AtomicI64,
-    /// Samples before this are in blocks; later ones of that time are refused.
+    /// Samples before this are in blocks or about to be; later ones of that time are refused.
     bound_ms: AtomicI64,
+    /// Samples before this are in blocks on disk.
+    in_blocks_ms: AtomicI64,
     /// Deleted spans by series.
     tombstones: RwLock<HashMap<u32, Vec<TimeRange>>>,
     pub(crate) late: LateSamples,
     pub(crate) exemplars: Exemplars,
     pub(crate) metadata: MetadataStore,
+    pub(crate) admission: Admission,
+    growth: Growth,
     pub(crate) counters: HeadCounters,
 }
 
@@ -97,7 +105,7 @@ struct Writer {
     /// Why there is no log.
     closed: bool,
     buffer: Vec<u8>,
-    logged: Vec<LoggedSample>,
+    logged: SampleWriter,
     floats: Vec<PendingFloat>,
     histograms: Vec<PendingHistogram>,
     late: LateBatch,
@@ -137,11 +145,10 @@ impl Writer {
 
 impl Head {
     /// An empty head. `spill_dir` exists; closed chunks are kept there, in files without names.
-    pub(crate) fn new(range_ms: i64, series_max: usize, clock: Clock, spill_dir: PathBuf) -> Self {
+    pub(crate) fn new(range_ms: i64, clock: Clock, spill_dir: PathBuf) -> Self {
         let late = LateSamples::new(Segments::new(spill_dir.clone()));
         Head {
             range_ms,
-            series_max,
             clock,
             // Seeded anew in each process, so that nobody can prepare labels that collide.
             hash_seed: std::hash::RandomState::new().build_hasher().finish(),
@@ -152,10 +159,13 @@ impl Head {
             min_ms: AtomicI64::new(i64::MAX),
             max_ms: AtomicI64::new(i64::MIN),
             bound_ms: AtomicI64::new(i64::MIN),
+            in_blocks_ms: AtomicI64::new(i64::MIN),
             tombstones: RwLock::default(),
             late,
             exemplars: Exemplars::default(),
             metadata: MetadataStore::default(),
+            admission: Admission::default(),
+            growth: Growth::default(),
             counters: HeadCounters::default(),
         }
     }
@@ -224,13 +234,13 @@ impl Head {
         {
             let index = self.index.read();
             let mut fresh: HashMap<u128, u32> = HashMap::new();
+            let mut gate = self.admission.gate(index.len(), |label, group| index.series_with(label, group));
             for &(at, hash) in missing {
                 let labels = &series[at];
                 let known = index.get(hash).or_else(|| fresh.get(&hash).copied());
                 let id = known.or_else(|| {
                     let next = index.next_id().checked_add(new.len() as u32)?;
-                    let room = index.len() + new.len() < self.series_max;
-                    if !room || labels.is_empty() || labels.len() > usize::from(u16::MAX) {
+                    if !gate.admits(labels) {
                         refused += 1;
                         return None;
                     }
@@ -240,6 +250,7 @@ impl Head {
                 });
                 refs[at] = id.map_or(SeriesRef::NONE, |id| SeriesRef(u64::from(id)));
             }
+            gate.finish();
         }
         add(&self.counters.series_refused, refused);
         if new.is_empty() {
@@ -346,7 +357,10 @@ impl Head {
             }
             record.prefetch();
             let before = if record.wal_segment == segment { record.last_value } else { 0 };
-            logged.push(LoggedSample { id, time_ms, xor: before ^ value });
+            if logged.len() == SAMPLES_PER_RECORD {
+                logged.write(buffer);
+            }
+            logged.push(id, time_ms, before, value);
             floats.push(PendingFloat {
                 id,
                 time_ms,
@@ -359,9 +373,7 @@ impl Head {
             (record.last_ms, record.last_value) = (time_ms, value);
             (record.wal_segment, record.last_is_histogram) = (segment, false);
         }
-        if !logged.is_empty() {
-            record::write_samples(buffer, logged);
-        }
+        logged.write(buffer);
         let mut chunk = Vec::new();
         for (at, (series, time_ms, histogram)) in batch.histograms.iter().enumerate() {
             let (id, time_ms) = (u32::try_from(series.0).unwrap_or(0), *time_ms);
@@ -452,9 +464,9 @@ impl Head {
         self.index.read().len()
     }
 
-    /// Samples before this time are not taken any more.
-    pub(crate) fn bound_ms(&self) -> i64 {
-        self.bound_ms.load(Ordering::Acquire)
+    /// Samples before this time are in blocks on disk.
+    pub(crate) fn in_blocks_ms(&self) -> i64 {
+        self.in_blocks_ms.load(Ordering::Acquire)
     }
 }
 

@@ -8,10 +8,17 @@ use super::segments::{ChunkRef, Segments};
 use crate::chunk::histogram::FloatHistogramAppender;
 use crate::chunk::xor::XorState;
 use crate::chunk::{Encoding, SAMPLES_PER_CHUNK, sample_count_or_zero, xor};
+use crate::prefetch;
 
 pub(crate) const PAGE_SERIES: u32 = 256;
-/// An open chunk grows in steps of this, instead of doubling: half the waste.
-const OPEN_STEP_BYTES: usize = 64;
+/// What an open chunk takes at first, and at least when it grows. Then it grows to what it will take if it goes
+/// on like this: as memory that is moved is mostly far from the cache, that is worth a division.
+const OPEN_STEP_BYTES: usize = 72;
+const OPEN_STEP_MAX_BYTES: usize = 640;
+/// Header, time and value.
+const FIRST_SAMPLE_BYTES: usize = 16;
+/// How many series ahead of the one that is written memory is fetched.
+const RECORDS_AHEAD: usize = 4;
 /// More than any float sample takes.
 const FLOAT_SAMPLE_MAX_BYTES: usize = 24;
 
@@ -83,7 +90,7 @@ impl Record {
     /// where those of the appends would wait for each other.
     #[inline]
     pub(crate) fn prefetch(&self) {
-        std::hint::black_box(self.open.last());
+        prefetch::element(&self.open, self.open.len().wrapping_sub(1));
     }
 
     /// The end (exclusive) of the block range that the open chunk lies in.
@@ -123,10 +130,24 @@ impl Record {
             self.open_chunk(time_ms, range_ms, false);
         }
         if self.open.capacity() - self.open.len() < FLOAT_SAMPLE_MAX_BYTES {
-            let whole = if self.open.is_empty() { usize::from(self.closed_bytes) } else { 0 };
-            self.open.reserve_exact(whole.max(OPEN_STEP_BYTES));
+            self.grow();
         }
         xor::append(&mut self.open, &mut self.state, last, time_ms, value);
+    }
+
+    /// Makes room in the open chunk of floats.
+    #[cold]
+    fn grow(&mut self) {
+        let expected_bytes = match usize::from(self.state.count) {
+            _ if self.open.is_empty() => usize::from(self.closed_bytes),
+            // The first sample is as long as several others.
+            0..8 => 0,
+            count => {
+                let left = usize::from(SAMPLES_PER_CHUNK.saturating_sub(self.state.count));
+                self.open.len().saturating_sub(FIRST_SAMPLE_BYTES) * left / count
+            }
+        };
+        self.open.reserve_exact(expected_bytes.clamp(OPEN_STEP_BYTES, OPEN_STEP_MAX_BYTES));
     }
 
     /// Appends a histogram; `last_ms` is the time of the sample before it.
@@ -207,6 +228,13 @@ pub(crate) struct Page {
 impl Page {
     #[inline]
     fn rank(&self, slot: u32) -> Option<usize> {
+        if self.records.len() == PAGE_SERIES as usize {
+            return Some(slot as usize);
+        }
+        self.rank_among_gaps(slot)
+    }
+
+    fn rank_among_gaps(&self, slot: u32) -> Option<usize> {
         let (word, bit) = ((slot >> 6) as usize, slot & 63);
         if self.alive[word] >> bit & 1 == 0 {
             return None;
@@ -222,7 +250,10 @@ impl Page {
 
     #[inline]
     pub(crate) fn record_mut(&mut self, id: u32) -> Option<&mut Record> {
-        self.rank(id % PAGE_SERIES).and_then(|rank| self.records.get_mut(rank))
+        let rank = self.rank(id % PAGE_SERIES)?;
+        // Mostly its neighbours come next.
+        prefetch::element(&self.records, rank + RECORDS_AHEAD);
+        self.records.get_mut(rank)
     }
 
     /// The label pairs of a series, in order of their names.

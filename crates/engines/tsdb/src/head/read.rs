@@ -95,7 +95,8 @@ impl Head {
                     && range.start_ms <= newest.start_ms
                     && newest.end_ms <= range.end_ms
                     && !record.last_is_histogram
-                    && deleted.is_empty();
+                    && deleted.is_empty()
+                    && self.late.last_ms(id).is_none_or(|late_ms| late_ms <= record.last_ms);
                 let mut is_there = is_known;
                 late.clear();
                 if !is_known {
@@ -147,7 +148,7 @@ impl Head {
     }
 
     /// Calls with each of these series that is alive. The caller holds the index lock.
-    fn visit(&self, ids: &[u32], mut with: impl FnMut(u32, &Page, &Record)) {
+    pub(super) fn visit(&self, ids: &[u32], mut with: impl FnMut(u32, &Page, &Record)) {
         let pages = self.pages.read();
         for run in ids.chunk_by(|a, b| a / PAGE_SERIES == b / PAGE_SERIES) {
             let Some(Some(page)) = run.first().and_then(|id| pages.get((id / PAGE_SERIES) as usize)) else {

@@ -8,18 +8,18 @@ use model::histogram::CounterResetHint;
 use model::storage::TimeRange;
 use model::{FloatHistogram, Labels, Samples};
 
-use super::page::PageCursor;
+use super::page::{PAGE_SERIES, PageCursor};
+use super::staged::Staged;
 use super::{Head, insert_series};
 use crate::chunk::{self, Encoding};
 use crate::error::Error;
 use crate::wal::record::{LoggedChunks, LoggedSample, Replay};
+use crate::wal::samples::LoggedColumns;
 use crate::wal::side::Side;
 
 /// Reads a log into a head. Queries may run meanwhile.
 pub(crate) struct HeadReplay<'a> {
     pub(super) head: &'a Head,
-    /// Number of the segment being read.
-    pub(crate) segment: u32,
     /// A series that was dropped and made anew had two numbers.
     aliases: HashMap<u32, u32>,
     block_exists: &'a dyn Fn(&str) -> bool,
@@ -28,19 +28,20 @@ pub(crate) struct HeadReplay<'a> {
     /// Samples whose series is not in the log: its record was lost.
     pub(crate) orphans: u64,
     scratch: Samples,
+    staged: Staged,
 }
 
 impl<'a> HeadReplay<'a> {
     pub(crate) fn new(head: &'a Head, block_exists: &'a dyn Fn(&str) -> bool) -> Self {
         HeadReplay {
             head,
-            segment: 0,
             aliases: HashMap::new(),
             block_exists,
             bound_ms: i64::MIN,
             samples: 0,
             orphans: 0,
             scratch: Samples::default(),
+            staged: Staged::default(),
         }
     }
 
@@ -53,6 +54,86 @@ impl<'a> HeadReplay<'a> {
         self.aliases.get(&id).copied().unwrap_or(id)
     }
 
+    /// Puts the samples that were staged into the chunks.
+    fn place_staged(&mut self) {
+        if self.staged.is_empty() {
+            return;
+        }
+        let mut staged = std::mem::take(&mut self.staged);
+        if self.aliases.is_empty() {
+            for page in staged.pages() {
+                self.place_page(&mut staged, page);
+            }
+        } else {
+            staged.for_each(|id, time_ms, value| self.place(id, time_ms, value));
+        }
+        staged.clear();
+        self.staged = staged;
+    }
+
+    /// Puts the staged samples of a series and its neighbours into the chunks.
+    fn place_staged_of(&mut self, id: u32) {
+        if self.staged.has(id / PAGE_SERIES) {
+            let mut staged = std::mem::take(&mut self.staged);
+            self.place_page(&mut staged, id / PAGE_SERIES);
+            self.staged = staged;
+        }
+    }
+
+    /// Puts the staged samples of one page into the chunks.
+    fn place_page(&mut self, staged: &mut Staged, number: u32) {
+        let head = self.head;
+        let pages = head.pages.read();
+        let Some(Some(page)) = pages.get(number as usize) else {
+            self.orphans += staged.forget(number);
+            return;
+        };
+        let bound_ms = self.bound_ms;
+        let (mut min_ms, mut max_ms, mut placed, mut orphans) = (i64::MAX, i64::MIN, 0, 0);
+        staged.by_series(number, |slot, samples| {
+            // Readers wait for one series at most.
+            let mut page = page.write();
+            let Some(record) = page.record_mut(slot) else {
+                orphans += samples.len() as u64;
+                return;
+            };
+            for &(time_ms, value) in samples {
+                if time_ms <= record.last_ms || time_ms < bound_ms {
+                    continue;
+                }
+                let last = (record.last_ms, record.last_value);
+                record.append(&head.segments, head.range_ms, last, time_ms, value);
+                (record.last_ms, record.last_value, record.last_is_histogram) = (time_ms, value, false);
+                min_ms = min_ms.min(time_ms);
+                max_ms = max_ms.max(time_ms);
+                placed += 1;
+            }
+        });
+        self.samples += placed;
+        self.orphans += orphans;
+        self.cover(min_ms, max_ms);
+    }
+
+    /// Puts one sample into its chunk.
+    fn place(&mut self, id: u32, time_ms: i64, value: u64) {
+        let head = self.head;
+        let pages = head.pages.read();
+        let mut cursor = PageCursor::new(&pages);
+        let Some(record) = cursor.record(self.id(id)) else {
+            self.orphans += 1;
+            return;
+        };
+        if time_ms <= record.last_ms || time_ms < self.bound_ms {
+            return;
+        }
+        let last = (record.last_ms, record.last_value);
+        record.append(&head.segments, head.range_ms, last, time_ms, value);
+        (record.last_ms, record.last_value, record.last_is_histogram) = (time_ms, value, false);
+        drop(cursor);
+        self.cover(time_ms, time_ms);
+        self.samples += 1;
+    }
+
     fn cover(&self, min_ms: i64, max_ms: i64) {
         self.head.min_ms.fetch_min(min_ms, Ordering::AcqRel);
         self.head.max_ms.fetch_max(max_ms, Ordering::AcqRel);
@@ -60,6 +141,15 @@ impl<'a> HeadReplay<'a> {
 }
 
 impl Replay for HeadReplay<'_> {
+    fn begin_file(&mut self) {
+        self.staged.begin_file();
+    }
+
+    fn end_file(&mut self) -> Result<(), Error> {
+        self.place_staged();
+        Ok(())
+    }
+
     fn series(&mut self, id: u32, labels: Labels) -> Result<(), Error> {
         let head = self.head;
         let hash = head.hash(&labels);
@@ -67,12 +157,10 @@ impl Replay for HeadReplay<'_> {
         match index.get(hash) {
             Some(known) if known == id => {}
             Some(known) => {
+                drop(index);
+                // Samples of the old number come before those of the new one.
+                self.place_staged();
                 self.aliases.insert(id, known);
-                // The differences of its values begin anew.
-                let pages = head.pages.read();
-                if let Some(record) = PageCursor::new(&pages).record(known) {
-                    record.wal_segment = 0;
-                }
             }
             // Numbers ascend in a whole log.
             None if id >= index.next_id() && id != u32::MAX => {
@@ -86,32 +174,24 @@ impl Replay for HeadReplay<'_> {
     }
 
     fn samples(&mut self, samples: &[LoggedSample]) -> Result<(), Error> {
-        let head = self.head;
-        let pages = head.pages.read();
-        let mut cursor = PageCursor::new(&pages);
-        let (mut min_ms, mut max_ms) = (i64::MAX, i64::MIN);
+        self.place_staged();
         for sample in samples {
-            let id = if self.aliases.is_empty() { sample.id } else { self.id(sample.id) };
-            let Some(record) = cursor.record(id) else {
-                self.orphans += 1;
-                continue;
-            };
-            let before = if record.wal_segment == self.segment { record.last_value } else { 0 };
-            let value = before ^ sample.xor;
-            let last = (record.last_ms, record.last_value);
-            (record.wal_segment, record.last_value) = (self.segment, value);
-            if sample.time_ms <= record.last_ms || sample.time_ms < self.bound_ms {
-                // The next one must not be written as a difference to this.
-                record.seal(&head.segments, head.range_ms, record.last_ms);
-                continue;
-            }
-            record.append(&head.segments, head.range_ms, last, sample.time_ms, value);
-            (record.last_ms, record.last_is_histogram) = (sample.time_ms, false);
-            min_ms = min_ms.min(sample.time_ms);
-            max_ms = max_ms.max(sample.time_ms);
-            self.samples += 1;
+            let before = self.staged.before(sample.id);
+            *before ^= sample.xor;
+            let value = *before;
+            self.place(sample.id, sample.time_ms, value);
         }
-        self.cover(min_ms, max_ms);
+        Ok(())
+    }
+
+    fn columns(&mut self, columns: LoggedColumns<'_>) -> Result<(), Error> {
+        let malformed = || Error::Corrupt("a record of samples does not parse".into());
+        let pages = self.head.pages.read().len();
+        let orphans = self.staged.add(&columns, pages).ok_or_else(malformed)?;
+        self.orphans += orphans;
+        if !self.aliases.is_empty() || self.staged.is_full() {
+            self.place_staged();
+        }
         Ok(())
     }
 
@@ -119,6 +199,8 @@ impl Replay for HeadReplay<'_> {
         self.scratch.clear();
         chunk::decode(Encoding::FloatHistogram, chunk, TimeRange::ALL, &mut self.scratch)
             .map_err(|error| Error::Corrupt(format!("a logged histogram: {error}")))?;
+        // Floats of the series that came before.
+        self.place_staged_of(self.id(id));
         let Some(histogram) = self.scratch.histogram(0).cloned() else { return Ok(()) };
         let time_ms = self.scratch.timestamps_ms[0];
         let head = self.head;

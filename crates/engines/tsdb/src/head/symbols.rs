@@ -96,6 +96,12 @@ impl Symbols {
         (&self.names[pair.name as usize].text, &pair.value)
     }
 
+    /// The text of a pair, if it is in use.
+    pub(crate) fn get(&self, id: u32) -> Option<(&str, &str)> {
+        let pair = self.pairs.get(id as usize).filter(|pair| !pair.series.is_empty())?;
+        Some((&self.names.get(pair.name as usize)?.text, &pair.value))
+    }
+
     /// The series that have a pair.
     pub(crate) fn series(&self, id: u32) -> &Postings {
         &self.pairs[id as usize].series

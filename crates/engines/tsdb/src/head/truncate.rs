@@ -13,7 +13,7 @@ use super::page::{PAGE_SERIES, PageCursor};
 use super::{Head, add};
 use crate::disk::{Disk, FileWriter};
 use crate::error::Error;
-use crate::series::ChunkHandle;
+use crate::series::{ChunkHandle, Found};
 use crate::wal::record::{self, FILE_HEADER, LoggedChunk, LoggedChunks};
 use crate::wal::{checkpoint_path, replay};
 
@@ -109,18 +109,23 @@ impl Head {
         Some((index.labels(page.pairs(record)), chunks, deleted))
     }
 
+    /// What there is of one series in the range, late samples included.
+    pub(crate) fn series_with_late(&self, id: u32, range: TimeRange) -> Option<Found> {
+        let mut chunks = {
+            let pages = self.pages.read();
+            let page = pages.get((id / PAGE_SERIES) as usize)?.as_ref()?.read();
+            self.chunks_of(page.record(id)?, range)
+        };
+        self.late.add_chunks(id, range, &mut chunks);
+        if chunks.is_empty() {
+            return None;
+        }
+        Some(Found { labels: self.labels_of(id)?, chunks, deleted: self.deleted(id) })
+    }
+
     /// What was deleted of a series.
     pub(crate) fn deleted(&self, id: u32) -> Vec<TimeRange> {
         self.tombstones.read().get(&id).cloned().unwrap_or_default()
-    }
-
-    /// The labels of a series.
-    pub(crate) fn labels(&self, id: u32) -> Option<Labels> {
-        let index = self.index.read();
-        let pages = self.pages.read();
-        let page = pages.get((id / PAGE_SERIES) as usize)?.as_ref()?.read();
-        let record = page.record(id)?;
-        Some(index.labels(page.pairs(record)))
     }
 
     /// Drops everything before a time at which a block range begins, and the series that have
@@ -128,6 +133,7 @@ impl Head {
     pub(crate) fn truncate(&self, before_ms: i64) {
         let _writer = self.writer.lock();
         self.bound_ms.fetch_max(before_ms, Ordering::AcqRel);
+        self.in_blocks_ms.fetch_max(before_ms, Ordering::AcqRel);
         let mut freed = Vec::new();
         let mut removed = 0;
         let mut min_ms = i64::MAX;
@@ -285,7 +291,8 @@ impl Head {
         let mut file = BufWriter::with_capacity(1 << 20, file);
         let mut size = FILE_HEADER.len() as u64;
         let mut buffer = FILE_HEADER.to_vec();
-        record::write_bound(&mut buffer, self.bound_ms(), "");
+        // Not what is refused by now: cutting it may have failed.
+        record::write_bound(&mut buffer, self.in_blocks_ms(), "");
         for number in 0..self.pages.read().len() as u32 {
             self.log_page(number, &mut buffer);
             file.write_all(&buffer).map_err(Error::io("writing", path))?;

@@ -7,6 +7,7 @@
 
 pub(crate) mod record;
 pub(crate) mod replay;
+pub(crate) mod samples;
 pub(crate) mod side;
 
 use std::io;
@@ -66,6 +67,18 @@ impl Wal {
     /// Where the log is written.
     pub(crate) fn disk(&self) -> Arc<dyn Disk> {
         self.disk.clone()
+    }
+
+    /// Takes over segments that an earlier process wrote, oldest first: it may have died before it flushed
+    /// them, and what is written from now on refers to what is in them.
+    pub(crate) fn inherit(&self, segments: &[u32]) -> Result<(), Error> {
+        for &number in segments {
+            let path = segment_path(&self.dir, number);
+            self.sync.begin_file(self.disk.open(&path).map_err(Error::io("opening", &path))?);
+        }
+        // So that there is something to wait for, even for who writes only what is there already.
+        self.sync.written.fetch_add(u64::from(!segments.is_empty()), Ordering::AcqRel);
+        Ok(())
     }
 
     /// What waiters share.

@@ -4,19 +4,21 @@
 
 use model::Labels;
 
+use super::samples::{self, LoggedColumns, SAMPLES_PER_RECORD};
 use super::side::{self, FIRST, Side};
 use crate::chunk::Encoding;
 use crate::chunk::bits::{unzigzag, zigzag};
 use crate::error::Error;
 
 /// First bytes of every file of the log: magic and version.
-pub(crate) const FILE_HEADER: &[u8; 8] = b"PMTWAL\0\x01";
+pub(crate) const FILE_HEADER: &[u8; 8] = b"PMTWAL\0\x02";
+/// The version before wrote samples as records of kind [`SAMPLES`] and is read still.
+pub(crate) const FILE_HEADER_1: &[u8; 8] = b"PMTWAL\0\x01";
 /// Length and checksum.
 pub(crate) const FRAME_BYTES: usize = 8;
 /// A record that claims to be longer is damaged.
 pub(crate) const RECORD_MAX_BYTES: usize = 256 << 20;
-/// Samples or bytes of labels after which a batch is continued in another record.
-const SAMPLES_PER_RECORD: usize = 1 << 18;
+/// Bytes of labels after which a batch is continued in another record.
 const LABEL_BYTES_PER_RECORD: usize = 4 << 20;
 /// Bytes of chunks after which a series is continued in another record; a single chunk may be larger.
 const CHUNK_BYTES_PER_RECORD: usize = 16 << 20;
@@ -28,7 +30,7 @@ const CHUNKS: u8 = 4;
 const TOMBSTONES: u8 = 5;
 const BOUND: u8 = 6;
 
-/// A float sample as it is logged.
+/// A float sample as version 1 logged it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct LoggedSample {
     pub(crate) id: u32,
@@ -56,8 +58,14 @@ pub(crate) struct LoggedChunk<'a> {
 
 /// Takes what a log is read into.
 pub(crate) trait Replay {
+    /// Values in what follows are differences to others in it.
+    fn begin_file(&mut self);
+    /// The file has been read.
+    fn end_file(&mut self) -> Result<(), Error>;
     fn series(&mut self, id: u32, labels: Labels) -> Result<(), Error>;
+    /// Samples of a log of version 1.
     fn samples(&mut self, samples: &[LoggedSample]) -> Result<(), Error>;
+    fn columns(&mut self, columns: LoggedColumns<'_>) -> Result<(), Error>;
     /// A histogram, as a chunk of one sample.
     fn histogram(&mut self, id: u32, chunk: &[u8]) -> Result<(), Error>;
     fn chunks(&mut self, chunks: LoggedChunks<'_>) -> Result<(), Error>;
@@ -126,53 +134,6 @@ pub(crate) fn write_series<'a>(
                 before = labels;
             }
         });
-    }
-}
-
-/// Logs float samples by column: count; runs of numbers (difference to the last number, length and
-/// whether it ascends by one or repeats); times (one for all, or differences); a bitmap of changed
-/// values; for each changed one a byte that says how many zero bytes its XOR has at both ends, and
-/// the bytes between.
-pub(crate) fn write_samples(out: &mut Vec<u8>, samples: &[LoggedSample]) {
-    for samples in samples.chunks(SAMPLES_PER_RECORD) {
-        frame(out, SAMPLES, |out| sample_columns(out, samples));
-    }
-}
-
-fn sample_columns(out: &mut Vec<u8>, samples: &[LoggedSample]) {
-    put(out, samples.len() as u64);
-    let (mut at, mut last) = (0, 0u32);
-    while at < samples.len() {
-        let first = samples[at].id;
-        let step = samples.get(at + 1).map_or(1, |next| u32::from(next.id == first.wrapping_add(1)));
-        let mut length = 1;
-        while samples.get(at + length).is_some_and(|s| s.id == samples[at + length - 1].id.wrapping_add(step))
-        {
-            length += 1;
-        }
-        put(out, zigzag(i64::from(first) - i64::from(last)));
-        put(out, (length as u64) << 1 | u64::from(step));
-        last = samples[at + length - 1].id;
-        at += length;
-    }
-    let Some(first) = samples.first() else { return };
-    let constant = samples.iter().all(|s| s.time_ms == first.time_ms);
-    out.push(u8::from(!constant));
-    put(out, zigzag(first.time_ms));
-    if !constant {
-        for pair in samples.windows(2) {
-            put(out, zigzag(pair[1].time_ms.wrapping_sub(pair[0].time_ms)));
-        }
-    }
-    for eight in samples.chunks(8) {
-        out.push(eight.iter().enumerate().fold(0, |bits, (at, s)| bits | u8::from(s.xor != 0) << at));
-    }
-    out.reserve(samples.len() * 9);
-    for sample in samples.iter().filter(|s| s.xor != 0) {
-        let (high, low) = (sample.xor.leading_zeros() / 8, sample.xor.trailing_zeros() / 8);
-        out.push((high << 4 | low) as u8);
-        let bytes = (sample.xor >> (low * 8)).to_le_bytes();
-        out.extend_from_slice(&bytes[..(8 - high - low) as usize]);
     }
 }
 
@@ -248,6 +209,9 @@ pub(crate) fn read(body: &[u8], into: &mut dyn Replay, samples: &mut Vec<LoggedS
         SAMPLES => {
             samples.clear();
             read_samples(&mut reader, samples).ok_or_else(malformed).and_then(|()| into.samples(samples))
+        }
+        samples::KIND => {
+            LoggedColumns::read(&mut reader).ok_or_else(malformed).and_then(|columns| into.columns(columns))
         }
         HISTOGRAMS => {
             let id = reader.id().ok_or_else(malformed)?;
@@ -336,6 +300,9 @@ fn read_series(reader: &mut Reader<'_>, into: &mut dyn Replay) -> Result<(), Err
     Ok(())
 }
 
+/// Reads what version 1 wrote: count; runs of numbers (difference to the last number, length and whether it
+/// ascends by one or repeats); times (one for all, or differences); a bitmap of changed values; for each
+/// changed one a byte that says how many zero bytes its XOR has at both ends, and the bytes between.
 fn read_samples(reader: &mut Reader<'_>, into: &mut Vec<LoggedSample>) -> Option<()> {
     let count = usize::try_from(reader.number()?).ok().filter(|&c| c <= SAMPLES_PER_RECORD)?;
     into.reserve(count);
@@ -391,43 +358,4 @@ pub(super) fn read_chunks<'a>(reader: &mut Reader<'a>) -> Option<LoggedChunks<'a
         read.chunks.push(LoggedChunk { encoding, min_ms, max_ms, bytes: reader.bytes(length)? });
     }
     Some(read)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::Random;
-
-    #[test]
-    fn samples_of_every_shape_come_back() {
-        for seed in 1..200 {
-            let random = &mut Random::new(seed);
-            let shape = random.below(4);
-            let mut id = random.below(1 << 31) as u32;
-            let samples: Vec<_> = (0..random.below(500))
-                .map(|at| {
-                    id = match shape {
-                        0 => id + 1,
-                        1 => id + u32::from(at % 60 == 0),
-                        _ => random.below(1 << 32) as u32,
-                    };
-                    let xor = match random.below(4) {
-                        0 => 0,
-                        1 => random.next(),
-                        _ => random.next() >> random.below(64) << random.below(64),
-                    };
-                    let time_ms = if shape.is_multiple_of(2) { -5 } else { random.next() as i64 };
-                    LoggedSample { id, time_ms, xor }
-                })
-                .collect();
-            let mut bytes = Vec::new();
-            sample_columns(&mut bytes, &samples);
-            let mut back = Vec::new();
-            read_samples(&mut Reader(&bytes), &mut back).unwrap();
-            assert_eq!(back, samples, "seed {seed}");
-            for length in (0..bytes.len()).step_by(1 + bytes.len() / 20) {
-                let _ = read_samples(&mut Reader(&bytes[..length]), &mut Vec::new());
-            }
-        }
-    }
 }

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::record::{self, FILE_HEADER, FRAME_BYTES, LoggedSample, RECORD_MAX_BYTES, Replay};
+use super::record::{self, FILE_HEADER, FILE_HEADER_1, FRAME_BYTES, LoggedSample, RECORD_MAX_BYTES, Replay};
 use super::{checkpoint_path, segment_path};
 use crate::disk::{Disk, FileWriter};
 use crate::error::Error;
@@ -79,13 +79,14 @@ pub(crate) fn read_file(disk: &dyn Disk, path: &Path, into: &mut dyn Replay) -> 
     let mut torn = size < header.len() as u64;
     if !torn {
         reader.read_exact(&mut header).map_err(Error::io("reading", path))?;
-        if header == *FILE_HEADER {
+        if header == *FILE_HEADER || header == *FILE_HEADER_1 {
             at = header.len() as u64;
         } else {
             // A crash between making a file and writing it leaves zeros.
             torn = header == [0; FILE_HEADER.len()];
         }
     }
+    into.begin_file();
     let mut body = Vec::new();
     let mut samples: Vec<LoggedSample> = Vec::new();
     while at >= FILE_HEADER.len() as u64 && at < size {
@@ -119,6 +120,7 @@ pub(crate) fn read_file(disk: &dyn Disk, path: &Path, into: &mut dyn Replay) -> 
             Err(error) => return Err(error),
         }
     }
+    into.end_file()?;
     let mut replay = FileReplay { good_bytes: at, damage: None };
     if at < size || size < FILE_HEADER.len() as u64 {
         replay.damage = Some(repair(disk, path, at, size, torn)?);

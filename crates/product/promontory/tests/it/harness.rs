@@ -351,6 +351,7 @@ fn write_request(series: &[Series]) -> Vec<u8> {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    pub(crate) content_type: String,
     pub(crate) body: Vec<u8>,
 }
 
@@ -400,14 +401,20 @@ fn request(
 fn parse_answer(received: &[u8], is_end: bool) -> Option<Answer> {
     let (head, rest) = split_head(received)?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
+    let content_type = header(&head, "content-type").unwrap_or("").to_string();
     let body = match (header(&head, "content-length"), header(&head, "transfer-encoding")) {
         _ if status == 204 => Vec::new(),
+        // It does not end: the first event counts.
+        (None, Some(_)) if content_type == "text/event-stream" => {
+            let (length, rest) = std::str::from_utf8(rest).ok()?.split_once("\r\n")?;
+            rest.get(..usize::from_str_radix(length.trim(), 16).ok()?)?.as_bytes().to_vec()
+        }
         (Some(length), _) => rest.get(..length.parse().ok()?)?.to_vec(),
         (None, Some(_)) => dechunk(rest)?,
         (None, None) if is_end => rest.to_vec(),
         (None, None) => return None,
     };
-    Some(Answer { status, body })
+    Some(Answer { status, content_type, body })
 }
 
 /// The head of a message, and what follows it.

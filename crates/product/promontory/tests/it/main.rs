@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)] // A test may stop where it stands.
 
 mod alerts;
+mod api;
 mod bad_input;
 mod broken;
 mod damage;

@@ -7,6 +7,8 @@ mod conformance;
 mod methods;
 mod queries;
 mod refusals;
+mod remote;
+mod running;
 mod search;
 mod select;
 mod sources;

@@ -1,0 +1,173 @@
+//! Samples of the log on their way into the head. The log has them step by step, the head series by series:
+//! placed one by one, each would wait for memory that the last step has pushed out of the cache. So many steps
+//! are kept as they were read, and then placed page by page and series by series.
+
+use std::collections::HashMap;
+
+use super::page::PAGE_SERIES;
+use crate::wal::samples::{LoggedColumns, LoggedValues, Span};
+
+/// Bytes of forms and values that are kept until they are placed.
+const VALUES_MAX_BYTES: usize = 48 << 20;
+/// Spans that are kept; each takes 40 bytes.
+const SPANS_MAX: usize = 1 << 20;
+/// Samples that are put in order together: what the cache close to the core holds.
+const SORTED_MAX: usize = 1 << 13;
+
+/// Last values of the series of a page, as the log counts them.
+type Befores = Box<[u64; PAGE_SERIES as usize]>;
+
+/// Samples of one file of the log.
+#[derive(Default)]
+pub(super) struct Staged {
+    forms: Vec<u8>,
+    values: Vec<u8>,
+    /// By page. Places in a span are those in `forms` and `values`.
+    spans: Vec<Vec<Span>>,
+    span_count: usize,
+    /// By page.
+    befores: HashMap<u32, Befores, foldhash::fast::RandomState>,
+    sort: Sort,
+}
+
+/// Memory for putting samples in order.
+#[derive(Default)]
+struct Sort {
+    read: Vec<(u8, i64, u64)>,
+    sorted: Vec<(i64, u64)>,
+}
+
+impl Staged {
+    /// Values begin anew.
+    pub(super) fn begin_file(&mut self) {
+        self.befores.values_mut().for_each(|befores| befores.fill(0));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.span_count == 0
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.values.len() + self.forms.len() >= VALUES_MAX_BYTES || self.span_count >= SPANS_MAX
+    }
+
+    /// Adds a record; series beyond so many pages are not there. Gives how many samples these had.
+    pub(super) fn add(&mut self, columns: &LoggedColumns<'_>, pages: usize) -> Option<u64> {
+        let (forms_at, values_at) = (self.forms.len() as u32, self.values.len() as u32);
+        self.forms.extend_from_slice(columns.values.forms);
+        self.values.extend_from_slice(columns.values.values);
+        if self.spans.len() < pages {
+            self.spans.resize_with(pages, Vec::new);
+        }
+        let mut orphans = 0;
+        let Staged { spans, span_count, .. } = self;
+        columns.spans(PAGE_SERIES, |mut span| {
+            span.first += forms_at * 2;
+            span.values_at += values_at;
+            match spans.get_mut((span.id / PAGE_SERIES) as usize) {
+                Some(page) => {
+                    page.push(span);
+                    *span_count += 1;
+                }
+                None => orphans += u64::from(span.count),
+            }
+        })?;
+        Some(orphans)
+    }
+
+    /// The last value of a series in this file.
+    pub(super) fn before(&mut self, id: u32) -> &mut u64 {
+        &mut befores_of(&mut self.befores, id / PAGE_SERIES)[(id % PAGE_SERIES) as usize]
+    }
+
+    /// Whether a page has samples.
+    pub(super) fn has(&self, page: u32) -> bool {
+        self.spans.get(page as usize).is_some_and(|spans| !spans.is_empty())
+    }
+
+    /// The pages that have samples.
+    pub(super) fn pages(&self) -> Vec<u32> {
+        (0..self.spans.len() as u32).filter(|&page| self.has(page)).collect()
+    }
+
+    /// Forgets the samples of a page; gives how many there were.
+    pub(super) fn forget(&mut self, page: u32) -> u64 {
+        let Some(spans) = self.spans.get_mut(page as usize) else { return 0 };
+        spans.drain(..).map(|span| u64::from(span.count)).sum()
+    }
+
+    /// Calls with the samples of each series of a page, in their order, and forgets them. A series may come
+    /// several times.
+    pub(super) fn by_series(&mut self, page: u32, mut with: impl FnMut(u32, &[(i64, u64)])) {
+        let Staged { forms, values, spans, befores, sort, .. } = self;
+        let Some(spans) = spans.get_mut(page as usize) else { return };
+        let logged = LoggedValues { forms, values };
+        let befores = befores_of(befores, page);
+        let Sort { read, sorted } = sort;
+        read.clear();
+        for span in spans.drain(..) {
+            let slot = (span.id % PAGE_SERIES) as usize;
+            logged.read(&span, &mut befores[slot..], |offset, time_ms, value| {
+                read.push(((slot as u32 + offset) as u8, time_ms, value));
+            });
+            if read.len() >= SORTED_MAX {
+                sort_by_series(read, sorted, &mut with);
+            }
+        }
+        sort_by_series(read, sorted, &mut with);
+    }
+
+    /// Calls with all samples page by page, those of one page in their order.
+    pub(super) fn for_each(&mut self, mut with: impl FnMut(u32, i64, u64)) {
+        let Staged { forms, values, spans, befores, .. } = self;
+        let logged = LoggedValues { forms, values };
+        for (page, spans) in spans.iter_mut().enumerate().filter(|(_, spans)| !spans.is_empty()) {
+            let befores = befores_of(befores, page as u32);
+            for span in spans.drain(..) {
+                let slot = (span.id % PAGE_SERIES) as usize;
+                logged.read(&span, &mut befores[slot..], |offset, time_ms, value| {
+                    with(span.id + offset, time_ms, value);
+                });
+            }
+        }
+    }
+
+    /// Forgets what was placed, but for the last values.
+    pub(super) fn clear(&mut self) {
+        self.forms.clear();
+        self.values.clear();
+        self.span_count = 0;
+    }
+}
+
+fn befores_of(befores: &mut HashMap<u32, Befores, foldhash::fast::RandomState>, page: u32) -> &mut Befores {
+    befores.entry(page).or_insert_with(|| Box::new([0; PAGE_SERIES as usize]))
+}
+
+/// Puts samples in order of their series, by counting, and forgets them.
+fn sort_by_series(
+    read: &mut Vec<(u8, i64, u64)>,
+    sorted: &mut Vec<(i64, u64)>,
+    with: &mut impl FnMut(u32, &[(i64, u64)]),
+) {
+    let mut ends = [0u32; PAGE_SERIES as usize];
+    read.iter().for_each(|(slot, _, _)| ends[usize::from(*slot)] += 1);
+    let mut start = 0;
+    for end in &mut ends {
+        start += std::mem::replace(end, start);
+    }
+    sorted.resize(sorted.len().max(read.len()), (0, 0));
+    for &(slot, time_ms, value) in read.iter() {
+        let place = &mut ends[usize::from(slot)];
+        sorted[*place as usize] = (time_ms, value);
+        *place += 1;
+    }
+    let mut start = 0;
+    for (slot, &end) in ends.iter().enumerate() {
+        if end as usize > start {
+            with(slot as u32, &sorted[start..end as usize]);
+            start = end as usize;
+        }
+    }
+    read.clear();
+}
