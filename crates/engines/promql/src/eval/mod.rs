@@ -21,6 +21,7 @@ mod engine;
 mod functions;
 mod leaf;
 mod matching;
+mod points;
 mod ranking;
 mod rows;
 mod subquery;
@@ -30,6 +31,7 @@ mod work;
 
 pub use budget::{Cancel, Progress, QueryLimits};
 pub use engine::Engine;
+pub use points::{Points, PointsIter};
 
 /// How the engine works.
 #[derive(Clone, Debug)]
@@ -134,7 +136,7 @@ pub struct MatrixSeries {
     /// Its labels.
     pub labels: Labels,
     /// Time in milliseconds since the epoch, and value.
-    pub points: Vec<(i64, SampleValue)>,
+    pub points: Points,
 }
 
 /// What a query yields.
