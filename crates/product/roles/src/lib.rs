@@ -5,11 +5,11 @@
 
 mod alert;
 mod ask;
-mod cardinality;
 pub mod check;
 mod collect;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod directory;
 mod forward;
 pub mod prometheus_file;
 mod run;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use base::Clock;
 use exposition::Registry;
 use tokio::sync::watch;
-use tsdb::{Db, Options, Stats};
+use tsdb::{Db, Options, Retention, Stats};
 
 use crate::run::StartError;
 use crate::settings::Settings;
@@ -24,10 +24,17 @@ pub(crate) struct Store {
 }
 
 /// Opens the store; blocks can be asked at once, the log is read by [`Store::replay`].
-pub(crate) fn open(settings: &Settings, store: &StoreSettings, clock: &Clock) -> Result<Store, StartError> {
+pub(crate) fn open(
+    settings: &Settings,
+    store: &StoreSettings,
+    retention: Retention,
+    clock: &Clock,
+) -> Result<Store, StartError> {
     let options = Options {
-        retention_time_ms: settings.retention_time_ms,
-        retention_size_bytes: settings.retention_size_bytes,
+        retention_time_ms: retention.time_ms,
+        retention_size_bytes: retention.size_bytes,
+        retention_disk_percent: retention.disk_percent,
+        retention_rules: retention.rules,
         out_of_order_window_ms: store.out_of_order_window_ms,
         exemplars_max: store.exemplars_max,
         start_timestamps: settings.start_timestamps,
@@ -89,6 +96,9 @@ impl Store {
                         for block in &report.merged {
                             tracing::info!(block, "merged blocks");
                         }
+                        for block in &report.picked_up {
+                            tracing::info!(block, "found a new block in the directory");
+                        }
                         for block in &report.deleted {
                             tracing::info!(block, "deleted a block beyond the retention");
                         }
@@ -109,7 +119,7 @@ impl Store {
 /// Counts what the store does.
 pub(crate) fn register(registry: &Registry, store: &Store) {
     type Get = fn(&Stats) -> f64;
-    let counters: [(&'static str, &'static str, Get); 22] = [
+    let counters: [(&'static str, &'static str, Get); 25] = [
         (
             "promontory_tsdb_late_samples_total",
             "Samples taken although their series had later ones: inside the out-of-order window.",
@@ -178,6 +188,21 @@ pub(crate) fn register(registry: &Registry, store: &Store) {
         ("promontory_tsdb_compactions_failed_total", "Maintenance runs that failed.", |s| {
             s.compactions_failed as f64
         }),
+        (
+            "promontory_tsdb_retention_deletions_total",
+            "Blocks deleted because they are too old or take too much room.",
+            |s| (s.retention_time_deletions + s.retention_size_deletions) as f64,
+        ),
+        (
+            "promontory_tsdb_retention_rewrites_total",
+            "Blocks written anew because series in them are beyond a retention of their own.",
+            |s| s.retention_rewrites as f64,
+        ),
+        (
+            "promontory_tsdb_retention_samples_removed_total",
+            "Samples removed because their series are beyond a retention of their own.",
+            |s| s.retention_samples_removed as f64,
+        ),
         ("promontory_tsdb_blocks_set_aside_total", "Blocks set aside because they are damaged.", |s| {
             s.blocks_set_aside as f64
         }),

@@ -8,6 +8,7 @@ mod bad_input;
 mod bounds;
 mod broken;
 mod damage;
+mod directories;
 mod disk_full;
 mod harness;
 mod kills;

@@ -37,7 +37,6 @@ const NOT_ACTED_ON: &[&[&str]] = &[
     &["global", "query_log_file"],
     &["runtime", "gogc"],
     &["storage", "tsdb", "stale_series_compaction_threshold"],
-    &["storage", "tsdb", "retention", "percentage"],
     &["tracing"],
     &["remote_write"],
     &["remote_read"],
