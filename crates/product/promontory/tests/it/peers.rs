@@ -444,7 +444,6 @@ fn prometheus_reads_the_native_histograms_that_are_in_our_blocks() {
         "histogram_sum(h)",
         // At the bound of a bucket: versions differ in what they assume within one.
         "histogram_fraction(0, 2, h)",
-        "histogram_count(rate(h[3m10s]))",
         "histogram_sum(sum(h))",
     ] {
         let mut parameters = vec![("query", query)];
