@@ -110,9 +110,13 @@ pub struct Chunk {
 /// Encodes samples into chunks of at most [`SAMPLES_PER_CHUNK`]. If start timestamps are known, they are
 /// in them: floats are encoded as XOR2 then.
 pub fn encode(samples: &Samples) -> Vec<Chunk> {
+    encode_as(samples, samples.start_timestamps_ms.iter().any(|&start_ms| start_ms != 0))
+}
+
+/// The same, with start timestamps whether they are known or not: floats as XOR2.
+pub(crate) fn encode_as(samples: &Samples, with_starts: bool) -> Vec<Chunk> {
     let mut chunks: Vec<Chunk> = Vec::new();
     let mut state = xor::XorState::default();
-    let with_starts = samples.start_timestamps_ms.iter().any(|&start_ms| start_ms != 0);
     let mut floats = starts::Xor2Appender::default();
     let mut histograms = histogram::HistogramAppender::new(with_starts);
     let (mut last, mut count) = ((0, 0), 0);
