@@ -13,6 +13,8 @@ mod db;
 mod disk;
 mod error;
 mod foreign;
+#[cfg(test)]
+mod fuzz;
 mod head;
 mod inspect;
 mod mapping;

@@ -5,7 +5,6 @@
 
 mod alert;
 mod ask;
-mod cardinality;
 pub mod check;
 mod collect;
 #[cfg(feature = "conformance")]
@@ -17,6 +16,7 @@ mod run;
 mod serve;
 pub mod settings;
 mod store;
+pub mod store_settings;
 
 pub use prometheus_file::PrometheusFile;
 pub use run::{StartError, run};

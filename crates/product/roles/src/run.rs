@@ -24,6 +24,7 @@ use crate::prometheus_file::PrometheusFile;
 use crate::serve::{self, Command};
 use crate::settings::{Mode, Settings};
 use crate::store::{self, Store};
+use crate::store_settings::StoreSettings;
 
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 512;
@@ -50,7 +51,7 @@ pub enum StartError {
 /// The configuration files as they were read.
 pub(crate) struct Loaded {
     pub(crate) prometheus: Option<PrometheusFile>,
-    /// Our own file; only its retention changes without a restart.
+    /// Our own file; only its retention, window and budgets change without a restart.
     own: Option<Settings>,
     pub(crate) rules: Vec<GroupSpec>,
     pub(crate) alerting: alerting::Config,
@@ -119,6 +120,12 @@ impl Loaded {
         retention
     }
 
+    /// What the store is told.
+    fn store_settings(&self, settings: &Settings) -> StoreSettings {
+        let store = self.own.as_ref().map_or(&settings.store, |own| &own.store).clone();
+        store.with_prometheus(self.prometheus.as_ref().map(|file| &file.storage))
+    }
+
     fn yaml(&self) -> String {
         self.prometheus.as_ref().map(PrometheusFile::render).unwrap_or_default()
     }
@@ -152,7 +159,8 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     let server =
         Server::bind(&ServerConfig { listen: settings.listen, connections_max: CONNECTIONS_MAX }).await?;
     let listening = server.local_addr();
-    let store = store::open(&settings, loaded.retention(&settings), &clock)?;
+    let store =
+        store::open(&settings, &loaded.store_settings(&settings), loaded.retention(&settings), &clock)?;
     let (stop, stopped) = watch::channel(false);
     let (commands, asked) = mpsc::channel(4);
     let running = Running::start(settings, &loaded, store, listening, clock)?;
@@ -285,6 +293,7 @@ impl Running {
         let sources = Sources {
             targets: Arc::new(ScrapedTargets {
                 scraper: self.collect.scraper.clone(),
+                db: self.store.db.clone(),
                 external_url: self.external_url.clone(),
                 listening: self.listening,
                 shown: self.shown.clone(),
@@ -329,6 +338,7 @@ impl Running {
     }
 
     async fn apply(&self, loaded: &Loaded) {
+        self.store.configure(loaded.store_settings(&self.settings));
         self.store.db.set_retention(loaded.retention(&self.settings));
         self.collect.apply(&self.settings, loaded);
         self.alert.apply(&self.settings, loaded, &self.external_url).await;

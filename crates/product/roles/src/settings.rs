@@ -8,6 +8,8 @@ use std::time::Duration;
 use config::http_client::{PathBase, check_http_url};
 use config::{Error, Node};
 
+use crate::store_settings::StoreSettings;
+
 /// What the process is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -32,6 +34,8 @@ pub struct Settings {
     pub retention_time_ms: Option<i64>,
     /// How much room blocks and log may take; `None` for as much as there is.
     pub retention_size_bytes: Option<u64>,
+    /// What else the store is told.
+    pub store: StoreSettings,
     /// The same as a share of the file system, 0 to 100.
     pub retention_percentage: Option<f64>,
     /// Other times for some series.
@@ -109,7 +113,7 @@ pub const RETENTION_DEFAULT_MS: i64 = 15 * 24 * 3_600_000;
 
 impl Settings {
     /// The keys of a `promontory.yml`; none of them is one of another kind of file.
-    pub const FILE_KEYS: [&str; 9] = [
+    pub const FILE_KEYS: [&str; 12] = [
         "listen",
         "allow_unauthenticated",
         "data_dir",
@@ -118,6 +122,9 @@ impl Settings {
         "prometheus_config",
         "alertmanager_config",
         "retention",
+        StoreSettings::FILE_KEYS[0],
+        StoreSettings::FILE_KEYS[1],
+        StoreSettings::FILE_KEYS[2],
         "machine",
     ];
 
@@ -131,6 +138,7 @@ impl Settings {
             data_dir: PathBuf::from(if machine { "promontory-data" } else { "data" }),
             retention_time_ms: Some(RETENTION_DEFAULT_MS),
             retention_size_bytes: None,
+            store: StoreSettings::default(),
             retention_percentage: None,
             retention_rules: Vec::new(),
             retention_by_flag: false,
@@ -216,6 +224,7 @@ impl Settings {
             self.retention_rules = retention.or("rules", Vec::new(), |node| node.list(retention_rule))?;
             retention.finish()?;
         }
+        self.store.decode(&mut fields)?;
         if let Some(node) = fields.take("machine") {
             let mut machine = node.fields("machine")?;
             self.watch_machine = machine.or("watch", self.watch_machine, Node::boolean)?;

@@ -5,6 +5,7 @@
 mod alerts;
 mod api;
 mod bad_input;
+mod bounds;
 mod broken;
 mod damage;
 mod directories;
