@@ -365,7 +365,7 @@ retention:
         let times: Vec<_> = settings.retention_rules.iter().map(|rule| rule.time_ms / 86_400_000).collect();
         assert_eq!(times, [3, 5 * 365]);
         for (wrong, what) in [
-            ("retention: {percentage: 101}", "1:25: expected a percentage"),
+            ("retention: {percentage: 101}", "column 25: expected a percentage"),
             ("retention: {rules: [{matchers: '{', time: 1d}]}", "expected a selector"),
             ("retention: {rules: [{matchers: up, time: 0s}]}", "expected a time above 0"),
             ("retention: {rules: [{matchers: up}]}", "time"),
