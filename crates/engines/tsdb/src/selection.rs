@@ -331,6 +331,14 @@ impl SelectedSamples for Stored {
         self.chunks_of(at).iter().map(|chunk| self.sample_count(chunk)).sum()
     }
 
+    fn sample_count_estimate(&self) -> u64 {
+        let samples = |chunk: &Chunk| match chunk.place {
+            Place::Sample { .. } => 1,
+            _ => u64::from(chunk::SAMPLES_PER_CHUNK),
+        };
+        self.chunks.iter().map(samples).sum()
+    }
+
     fn read(&self, at: usize, into: &mut Samples) -> Result<(), StorageError> {
         Ok(self.read_all(self.chunks_of(at), into)?)
     }
