@@ -154,8 +154,7 @@ impl Program {
             90..94 => self.change_faults(),
             94..95 => self.works_again(),
             95 => self.clean_tombstones(),
-            // Late samples come into snapshots with the next merge.
-            96 if self.settings.out_of_order_window_ms == 0 => self.snapshot(),
+            96 => self.snapshot(),
             _ => self.clock.advance(Duration::from_millis(self.random.below(4 * RANGE_MS as u64))),
         }
     }
