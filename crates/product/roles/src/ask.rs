@@ -1,6 +1,6 @@
 //! Asking: Prometheus's HTTP API over the store, and what it shows of the other roles.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -66,6 +66,7 @@ pub(crate) fn router(
 /// What the API shows of scraping.
 pub(crate) struct ScrapedTargets {
     pub(crate) scraper: scrape::Handle,
+    pub(crate) db: Arc<Db>,
     pub(crate) external_url: String,
     pub(crate) listening: SocketAddr,
     pub(crate) shown: Arc<ArcSwap<Shown>>,
@@ -138,6 +139,14 @@ impl Targets for ScrapedTargets {
                 }
             }
         }
+        // What was pushed has no target.
+        let scraped: HashSet<&str> = found.iter().map(|entry| entry.metric.as_str()).collect();
+        let pushed =
+            self.db.metadata(metric).into_iter().filter(|(metric, _)| !scraped.contains(metric.as_str()));
+        let pushed: Vec<_> = pushed
+            .map(|(metric, metadata)| MetricMetadata { target: Labels::empty(), metric, metadata })
+            .collect();
+        found.extend(pushed);
         found
     }
 
@@ -268,8 +277,10 @@ impl Status for ProcessStatus {
         let shown = self.shown.load();
         let threads = std::fs::read_dir("/proc/self/task").map_or(0, |entries| entries.count() as u64);
         let mut retention: Vec<String> = Vec::new();
-        retention.extend(self.settings.retention_time_ms.map(units::format_duration_ms));
-        retention.extend(self.settings.retention_size_bytes.map(|bytes| format!("{bytes}B")));
+        let limits = self.db.retention();
+        retention.extend(limits.time_ms.map(units::format_duration_ms));
+        retention.extend(limits.size_bytes.map(|bytes| format!("{bytes}B")));
+        retention.extend(limits.disk_percent.map(|share| format!("{share}%")));
         RuntimeView {
             start_time: self.started_ms,
             cwd: std::env::current_dir().map(|path| path.display().to_string()).unwrap_or_default(),

@@ -169,9 +169,9 @@ fn append_further(bytes: &mut Vec<u8>, state: &mut XorState, last: (i64, u64), t
     let partial = if held > 0 { bytes.pop().unwrap_or(0) } else { 0 };
     // From the top: what the last byte held, the prefixes, the value.
     let mut all = u128::from(partial) << 120;
-    all |= u128::from(word) << (128 - held - count) as u8 % 128;
+    all |= u128::from(word) << ((128 - held - count) % 128);
     if width > 0 {
-        all |= u128::from(significant) << (128 - held - count - width) as u8 % 128;
+        all |= u128::from(significant) << ((128 - held - count - width) % 128);
     }
     let used = held + count + width;
     let end = bytes.len() + used.div_ceil(8) as usize;
@@ -189,61 +189,124 @@ pub(crate) fn set_count(bytes: &mut [u8], count: u16) {
 
 /// Adds the samples of an XOR chunk that lie in the range.
 pub(crate) fn decode(bytes: &[u8], range: TimeRange, into: &mut Samples) -> Result<(), ChunkError> {
-    let count = sample_count(bytes)?;
+    let count = usize::from(sample_count(bytes)?);
     if count == 0 {
         return Ok(());
     }
-    let mut bits = BitReader::new(&bytes[2..]);
+    let start = into.timestamps_ms.len();
+    into.timestamps_ms.resize(start + count, 0);
+    into.values.resize(start + count, 0.0);
+    let (times, values) = (&mut into.timestamps_ms[start..], &mut into.values[start..]);
+    let decoded = decode_floats(&bytes[2..], range.end_ms, times, values);
+    let kept = match &decoded {
+        // What lies before the range goes too.
+        Ok(count) => {
+            let early = times[..*count].partition_point(|time_ms| *time_ms < range.start_ms);
+            times.copy_within(early..*count, 0);
+            values.copy_within(early..*count, 0);
+            count - early
+        }
+        Err(_) => 0,
+    };
+    into.timestamps_ms.truncate(start + kept);
+    into.values.truncate(start + kept);
+    if !into.histograms.is_empty() {
+        into.histograms.resize(start + kept, None);
+    }
+    if !into.start_timestamps_ms.is_empty() {
+        into.start_timestamps_ms.resize(start + kept, 0);
+    }
+    decoded.map(|_| ())
+}
+
+/// Decodes as many samples as there is room for, or until one lies beyond `end_ms`; gives how many.
+/// Mostly a sample's bits are all in the word that its first bits were looked up in: then that word is
+/// loaded once.
+fn decode_floats(
+    bytes: &[u8],
+    end_ms: i64,
+    times: &mut [i64],
+    values: &mut [f64],
+) -> Result<usize, ChunkError> {
+    let count = times.len();
+    let mut bits = BitReader::new(bytes);
     let mut time_ms = bits.varint()?;
     let mut value = bits.bits(64);
-    let mut window = XorWindow::default();
     let mut delta = 0u64;
-    bits.check()?;
-    let plain = into.histograms.is_empty() && into.start_timestamps_ms.is_empty();
-    into.timestamps_ms.reserve(usize::from(count));
-    into.values.reserve(usize::from(count));
-    for at in 0..count {
+    // The significant bits of the last value that differed: how many, and how many zeros follow. No
+    // bits means that there was none yet.
+    let (mut width, mut trailing) = (0u32, 0u32);
+    for (at, (time_slot, value_slot)) in times.iter_mut().zip(values).enumerate() {
         if at > 0 {
+            let mut word = bits.peek();
+            // Bits of the word that are used up; 57 are certain.
+            let mut used = 1;
             if at == 1 {
                 delta = bits.uvarint()?;
-            } else {
-                let word = bits.peek();
-                let dod = if word >> 63 == 0 {
-                    bits.skip(1);
-                    0
-                } else if word >> 62 == 0b10 {
-                    bits.skip(16);
+                word = bits.peek();
+                used = 0;
+            } else if word >> 63 != 0 {
+                let dod = if word >> 62 == 0b10 {
+                    used = 16;
                     signed(word >> 48 & 0x3fff, 14)
                 } else if word >> 61 == 0b110 {
-                    bits.skip(20);
+                    used = 20;
                     signed(word >> 44 & 0x1_ffff, 17)
                 } else if word >> 60 == 0b1110 {
-                    bits.skip(24);
+                    used = 24;
                     signed(word >> 40 & 0xf_ffff, 20)
                 } else {
                     bits.skip(4);
-                    bits.bits(64) as i64
+                    let dod = bits.bits(64) as i64;
+                    word = bits.peek();
+                    used = 0;
+                    dod
                 };
                 delta = delta.wrapping_add(dod as u64);
             }
             time_ms = time_ms.wrapping_add(delta as i64);
-            value = window.read(&mut bits, value)?;
+            let rest = word << used;
+            if rest >> 63 == 0 {
+                bits.skip(used + 1);
+            } else {
+                if rest >> 62 == 0b10 {
+                    used += 2;
+                    if width == 0 {
+                        return Err(ChunkError::Malformed("a value window is reused before one was set"));
+                    }
+                } else {
+                    let leading = (rest >> 57 & 0x1f) as u32;
+                    width = match (rest >> 51 & 0x3f) as u32 {
+                        0 => 64,
+                        width => width,
+                    };
+                    if leading + width > 64 {
+                        return Err(ChunkError::Malformed("a value window wider than 64 bits"));
+                    }
+                    trailing = 64 - leading - width;
+                    used += 13;
+                }
+                let xor = if used + width <= 57 {
+                    bits.skip(used + width);
+                    word << used >> (64 - width)
+                } else {
+                    bits.skip(used);
+                    bits.bits(width)
+                };
+                value ^= xor << trailing;
+            }
+        }
+        if time_ms > end_ms {
+            // What is beyond is not looked at, whatever it is.
             bits.check()?;
+            return Ok(at);
         }
-        if time_ms < range.start_ms {
-            continue;
-        }
-        if time_ms > range.end_ms {
-            break;
-        }
-        if plain {
-            into.timestamps_ms.push(time_ms);
-            into.values.push(f64::from_bits(value));
-        } else {
-            into.push(time_ms, f64::from_bits(value));
-        }
+        *time_slot = time_ms;
+        *value_slot = f64::from_bits(value);
     }
-    Ok(())
+    // Zeros are read beyond the end; one look at the end suffices.
+    bits.check()?;
+    Ok(count)
 }
 
 /// Adds the samples of an XOR2 chunk that lie in the range, start timestamps included.

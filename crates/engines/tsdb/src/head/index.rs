@@ -123,6 +123,10 @@ impl PostingIndex for Index {
         Ok(())
     }
 
+    fn count(&self, list: ListRef) -> Result<usize, Error> {
+        Ok(self.symbols.series(list as u32).len())
+    }
+
     fn read(&self, list: ListRef, into: &mut Vec<u32>) -> Result<(), Error> {
         self.symbols.series(list as u32).read(into);
         Ok(())
