@@ -34,6 +34,8 @@ pub struct Settings {
     pub retention_time_ms: Option<i64>,
     /// How much room blocks and log may take; `None` for as much as there is.
     pub retention_size_bytes: Option<u64>,
+    /// What is done with start timestamps of counters; both are off unless asked for.
+    pub start_timestamps: tsdb::StartTimestamps,
     /// What else the store is told.
     pub store: StoreSettings,
     /// The same as a share of the file system, 0 to 100.
@@ -139,6 +141,7 @@ impl Settings {
             data_dir: PathBuf::from(if machine { "promontory-data" } else { "data" }),
             retention_time_ms: Some(RETENTION_DEFAULT_MS),
             retention_size_bytes: None,
+            start_timestamps: tsdb::StartTimestamps::default(),
             store: StoreSettings::default(),
             retention_percentage: None,
             retention_rules: Vec::new(),

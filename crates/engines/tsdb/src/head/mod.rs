@@ -15,6 +15,7 @@ mod replay;
 pub(crate) mod segments;
 mod side;
 mod staged;
+pub(crate) mod starts;
 mod symbols;
 mod truncate;
 
@@ -43,6 +44,7 @@ use late::{Bounds, LateBatch, LateSamples};
 use metadata::MetadataStore;
 use page::{PAGE_SERIES, Page, PageCursor, Pages};
 use segments::Segments;
+use starts::Starts;
 
 pub(crate) use replay::HeadReplay;
 
@@ -94,6 +96,7 @@ pub(crate) struct Head {
     pub(crate) metadata: MetadataStore,
     pub(crate) admission: Admission,
     growth: Growth,
+    pub(crate) starts: Starts,
     pub(crate) counters: HeadCounters,
 }
 
@@ -168,6 +171,7 @@ impl Head {
             metadata: MetadataStore::default(),
             admission: Admission::default(),
             growth: Growth::default(),
+            starts: Starts::default(),
             counters: HeadCounters::default(),
         }
     }
@@ -282,7 +286,14 @@ impl Head {
             return Err(Error::BadInput("a histogram whose spans and buckets disagree".into()));
         }
         let mut writer = self.writer.lock();
-        let writer = &mut *writer;
+        let zeros = self.zeros(batch);
+        if !zeros.is_empty() {
+            self.append_locked(&mut writer, &zeros)?;
+        }
+        self.append_locked(&mut writer, batch)
+    }
+
+    fn append_locked(&self, writer: &mut Writer, batch: &WriteBatch) -> Result<Appended, Error> {
         let segment = match writer.wal().and_then(Wal::prepare) {
             Ok(segment) => segment,
             Err(error) => {
