@@ -15,7 +15,7 @@ use crate::chunk::{self, Encoding};
 use crate::db::Db;
 use crate::error::Error;
 use crate::head::segments::Segment;
-use crate::series::{merge, remove_deleted};
+use crate::series::{check_times, merge, remove_deleted};
 
 /// Bytes between two questions to the meter.
 const METER_STEP_BYTES: u64 = 256 << 10;
@@ -277,11 +277,11 @@ impl Stored {
         } else {
             let decoded =
                 self.with(chunk, |encoding, bytes| chunk::decode(encoding, bytes, self.range, into));
-            let decoded = decoded.and_then(|decoded| {
-                decoded.map_err(|error| match chunk.place {
-                    Place::Block { block, .. } => Error::corrupt(self.blocks[block as usize].dir(), error),
-                    _ => Error::Corrupt(format!("a chunk of the head: {error}")),
-                })
+            let decoded = decoded.and_then(|decoded| match chunk.place {
+                Place::Block { block, .. } => decoded
+                    .and_then(|()| check_times(into, start, chunk.min_ms, chunk.max_ms))
+                    .map_err(|error| Error::corrupt(self.blocks[block as usize].dir(), error)),
+                _ => decoded.map_err(|error| Error::Corrupt(format!("a chunk of the head: {error}"))),
             });
             match (decoded, chunk.place) {
                 (Err(error @ Error::Corrupt(_)), Place::Block { block, .. }) => {

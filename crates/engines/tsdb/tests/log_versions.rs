@@ -1,12 +1,15 @@
 //! Logs that earlier versions of the program wrote are read in full.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::fs;
 use std::path::Path;
 
-use model::storage::{MetricReader, MetricWriter, Select, Selection, TimeRange, WriteBatch};
-use model::{LabelTable, Labels, Matcher, Samples};
-use tsdb::{Db, Options};
+use common::{everything, open};
+use model::Labels;
+use model::storage::{MetricWriter, WriteBatch};
+use tsdb::Db;
 
 const START_MS: i64 = 1_700_006_400_000;
 const STEPS: i64 = 40;
@@ -26,22 +29,15 @@ fn sample(n: i64, step: i64) -> Option<(i64, f64)> {
     Some((START_MS + step * 15_000 + if n % 50 == 7 { n } else { 0 }, value))
 }
 
-fn open(dir: &Path) -> (Db, tsdb::Opened) {
-    Db::open(Options { retention_time_ms: None, ..Options::new(dir) }).unwrap()
-}
-
-fn select(db: &Db) -> (Vec<Labels>, Selection) {
-    let mut table = LabelTable::new();
-    let matchers = [Matcher::equal("job", "fixture")];
-    let all = db.select(&Select::new(TimeRange::ALL, &matchers), &mut table).unwrap();
-    (all.sets.iter().map(|&set| table.labels(set)).collect(), all)
+fn labels(n: i64) -> Labels {
+    let (name, number) = (format!("series_{}", n % 7), n.to_string());
+    Labels::from_pairs([("__name__", name.as_str()), ("n", &number), ("job", "fixture")])
 }
 
 fn check(db: &Db) {
-    let (labels, all) = select(db);
+    let all = everything(db);
     assert_eq!(all.len(), 300);
-    for (at, labels) in labels.iter().enumerate() {
-        let n: i64 = labels.value("n").parse().unwrap();
+    for n in 0..300 {
         let mut expected: Vec<(i64, u64)> = (0..STEPS)
             .filter_map(|step| sample(n, step))
             .filter(|(time_ms, _)| n != 5 || *time_ms > START_MS + 60_000)
@@ -51,15 +47,8 @@ fn check(db: &Db) {
             expected.push((START_MS + 20 * 15_000 + 5_000, model::STALE_NAN_BITS));
             expected.sort_unstable();
         }
-        let mut samples = Samples::default();
-        all.samples.read(at, &mut samples).unwrap();
-        let found: Vec<_> = samples
-            .timestamps_ms
-            .iter()
-            .copied()
-            .zip(samples.values.iter().map(|value| value.to_bits()))
-            .filter(|&(time_ms, _)| time_ms < START_MS + STEPS * 15_000)
-            .collect();
+        let mut found = all[&labels(n).to_string()].clone();
+        found.retain(|(time_ms, _)| *time_ms < START_MS + STEPS * 15_000);
         assert_eq!(found, expected, "series {n}");
     }
 }
@@ -74,7 +63,7 @@ fn a_log_of_version_1_is_read_and_gone_on_with() {
     let (db, opened) = open(dir.path());
     assert!(opened.replay.damages.is_empty() && opened.replay.orphans == 0, "{opened:?}");
     check(&db);
-    let (labels, _) = select(&db);
+    let labels: Vec<_> = (0..300).map(labels).collect();
     let (mut refs, mut batch) = (Vec::new(), WriteBatch::default());
     db.resolve(&labels, &mut refs).unwrap();
     refs.iter().for_each(|series| batch.push(*series, START_MS + STEPS * 15_000, 1.5));

@@ -110,12 +110,13 @@ pub struct Chunk {
 pub fn encode(samples: &Samples) -> Vec<Chunk> {
     let mut chunks: Vec<Chunk> = Vec::new();
     let mut state = xor::XorState::default();
-    let mut histograms = histogram::FloatHistogramAppender::default();
+    let mut histograms = histogram::HistogramAppender::default();
     let (mut last, mut count) = ((0, 0), 0);
     for at in 0..samples.len() {
         let time_ms = samples.timestamps_ms[at];
-        let wanted = if samples.histogram(at).is_some() { Encoding::FloatHistogram } else { Encoding::Xor };
-        let appendable = count < SAMPLES_PER_CHUNK && chunks.last().is_some_and(|c| c.encoding == wanted);
+        let is_histogram = samples.histogram(at).is_some();
+        let fits = |chunk: &Chunk| chunk.encoding.is_histogram() == is_histogram;
+        let appendable = count < SAMPLES_PER_CHUNK && chunks.last().is_some_and(fits);
         let cut = match samples.histogram(at) {
             Some(histogram) => match appendable {
                 true => histograms.needs_cut(histogram),
@@ -124,13 +125,21 @@ pub fn encode(samples: &Samples) -> Vec<Chunk> {
             None => (!appendable).then_some(histogram::ResetFlag::Unknown),
         };
         if let Some(flag) = cut {
-            chunks.push(Chunk { encoding: wanted, min_ms: time_ms, max_ms: time_ms, bytes: Vec::new() });
+            chunks.push(Chunk {
+                encoding: Encoding::Xor,
+                min_ms: time_ms,
+                max_ms: time_ms,
+                bytes: Vec::new(),
+            });
             histograms.begin(flag);
             count = 0;
         }
         let Some(chunk) = chunks.last_mut() else { continue };
         match samples.histogram(at) {
-            Some(histogram) => histograms.append(&mut chunk.bytes, time_ms, histogram),
+            Some(histogram) => {
+                histograms.append(&mut chunk.bytes, time_ms, histogram);
+                chunk.encoding = histograms.encoding();
+            }
             None => {
                 let value = samples.values[at].to_bits();
                 xor::append(&mut chunk.bytes, &mut state, last, time_ms, value);

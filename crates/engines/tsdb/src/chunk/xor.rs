@@ -169,9 +169,9 @@ fn append_further(bytes: &mut Vec<u8>, state: &mut XorState, last: (i64, u64), t
     let partial = if held > 0 { bytes.pop().unwrap_or(0) } else { 0 };
     // From the top: what the last byte held, the prefixes, the value.
     let mut all = u128::from(partial) << 120;
-    all |= u128::from(word) << (128 - held - count) as u8 % 128;
+    all |= u128::from(word) << ((128 - held - count) % 128);
     if width > 0 {
-        all |= u128::from(significant) << (128 - held - count - width) as u8 % 128;
+        all |= u128::from(significant) << ((128 - held - count - width) % 128);
     }
     let used = held + count + width;
     let end = bytes.len() + used.div_ceil(8) as usize;

@@ -146,15 +146,19 @@ async fn exemplars_come_with_the_series_they_belong_to() {
 }
 
 #[tokio::test]
-async fn cardinality_is_told_by_job() {
-    let data = get("status/cardinality?job=prometheus").await.data();
+async fn cardinality_is_told_by_group_and_by_label() {
+    let data = get("status/cardinality?job=prometheus&limit=1").await.data();
     assert_eq!(
-        data["jobs"],
-        json!([
-            { "job": "prometheus", "series": 7, "seriesBefore": 5, "secondsBefore": 60.0, "refused": 1 },
-        ])
+        data["groups"],
+        json!([{
+            "name": "prometheus", "series": 7, "createdLastHour": 3, "seriesBefore": 5, "secondsBefore": 60.0,
+            "refused": 1,
+        }])
     );
     assert_eq!(data["labels"][0]["top"], json!([{ "name": "up", "value": 2 }]));
+    assert_eq!(data["growth"][0]["created"], 9);
+    // Only a group's growth is known.
+    assert_eq!(get("status/cardinality?match[]=up").await.data()["growth"], json!([]));
     assert_eq!(get("status/cardinality?limit=0").await.status, 400);
     assert_eq!(get("status/cardinality?match[]=up&match[]=a").await.status, 400);
 }

@@ -1,5 +1,5 @@
 //! Measures the way of a remote write request from its bytes to the log and the chunks:
-//! `cargo run --release -p promontory-ingest --example bench [series] [steps] [packed]`.
+//! `cargo run --release -p promontory-ingest --example remote_write [series] [steps] [packed]`.
 //!
 //! Sends requests of 2,000 series of about 300 bytes of labels to the router, without a socket, first with
 //! one sample a series for `steps` steps, then packed. CPU time is that of all threads of the process, without the
