@@ -426,3 +426,19 @@ fn floats_are_written_as_xor2_when_asked_for_and_take_less() {
     });
     assert!(sizes[1] < sizes[0], "{sizes:?}");
 }
+
+#[test]
+fn a_store_reopened_with_another_block_range_keeps_everything() {
+    let ranges = [2 * HOUR_MS, HOUR_MS, 4 * HOUR_MS, 50 * MINUTE_MS, 3 * HOUR_MS];
+    for compaction in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut expected = Dump::new();
+        for (run, block_range_ms) in ranges.into_iter().enumerate() {
+            let options = Options { block_range_ms, compaction, ..options(dir.path()) };
+            let (db, _) = Db::open(options.clone()).unwrap();
+            assert_eq!(everything(&db), expected, "opened with {block_range_ms}");
+            fill(&db, START_MS + run as i64 * 7 * HOUR_MS, 7, &mut expected);
+            assert_eq!(everything(&db), expected, "filled with {block_range_ms}");
+        }
+    }
+}
