@@ -76,6 +76,27 @@ impl XorWindow {
         out.bits(xor >> self.trailing, width);
     }
 
+    /// Writes a value as XOR2 does where its prefix says nothing about the value.
+    pub(super) fn write_xor2(&mut self, out: &mut BitWriter<'_>, baseline: u64, value: u64) {
+        match value {
+            STALE_NAN_BITS => out.bits(0b111, 3),
+            value if value == baseline => out.bits(0, 1),
+            value => {
+                out.bits(1, 1);
+                self.write_changed(out, baseline ^ value, (0b10, 2));
+            }
+        }
+    }
+
+    /// The rest of a changed value in XOR2: a 0 if it goes on with the window, or the mark of a new one,
+    /// which differs by what stands before; then its bits.
+    pub(super) fn write_changed(&mut self, out: &mut BitWriter<'_>, xor: u64, new_window: (u64, u32)) {
+        let reused = self.fits(xor);
+        let (mark, width) = if reused { (0, 1) } else { new_window };
+        out.bits(mark, width);
+        self.write_bits(out, xor, reused);
+    }
+
     /// Reads a value written by [`XorWindow::write`].
     #[inline(always)]
     pub(crate) fn read(&mut self, bits: &mut BitReader<'_>, previous: u64) -> Result<u64, ChunkError> {

@@ -173,6 +173,9 @@ impl Replay for HeadReplay<'_> {
         match index.get(hash) {
             Some(known) if known == id => {}
             Some(known) => {
+                // Were the number given out again and the record of that damaged, samples of the one would
+                // be taken for the other's.
+                index.pass_over(id);
                 drop(index);
                 // Samples of the old number come before those of the new one.
                 self.place_staged();

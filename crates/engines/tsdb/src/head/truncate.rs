@@ -102,6 +102,7 @@ impl Head {
         let record = page.record(id)?;
         let mut chunks = self.chunks_of(record, range);
         self.late.add_chunks(id, range, &mut chunks);
+        let chunks = self.starts.stamp(id, chunks);
         if chunks.is_empty() {
             return None;
         }
@@ -117,6 +118,7 @@ impl Head {
             self.chunks_of(page.record(id)?, range)
         };
         self.late.add_chunks(id, range, &mut chunks);
+        let chunks = self.starts.stamp(id, chunks);
         if chunks.is_empty() {
             return None;
         }
@@ -173,6 +175,7 @@ impl Head {
             deleted.retain(|span| span.end_ms >= before_ms || self.late.has(id));
             !deleted.is_empty() && is_alive(id)
         });
+        self.starts.truncate(before_ms, is_alive);
         if removed == 0 {
             return;
         }
@@ -362,6 +365,7 @@ impl Head {
                 record::write_chunks(buffer, &LoggedChunks { id, last_ms, last_value, chunks });
             }
         }
-        self.log_late(page.iter(number).map(|(id, _)| id), buffer);
+        let ids: Vec<u32> = page.iter(number).map(|(id, _)| id).collect();
+        self.log_late(ids.into_iter(), buffer);
     }
 }
