@@ -23,6 +23,9 @@ use rustls::pki_types::ServerName;
 
 use crate::tls;
 
+/// Memory taken at once for a body because its sender announced it; a larger one has to come first.
+const ANNOUNCED_MAX_BYTES: u64 = 16 << 20;
+
 /// Redirects that are followed.
 const REDIRECTS_MAX: usize = 10;
 /// How often files of certificates are looked at.
@@ -259,7 +262,9 @@ impl Client {
         let pool = self.pool()?;
         let answer = pool.request(outgoing).await.map_err(network_error)?;
         let (parts, mut body) = answer.into_parts();
-        let mut bytes = BytesMut::new();
+        // Growing step by step would copy a large page several times.
+        let announced = body.size_hint().lower().min(limits.body_size_max_bytes).min(ANNOUNCED_MAX_BYTES);
+        let mut bytes = BytesMut::with_capacity(announced as usize);
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| ClientError::Network(innermost(&error)))?;
             if let Some(data) = frame.data_ref() {
