@@ -86,7 +86,8 @@ pub(crate) fn run(args: &ExplodeArgs) -> Result<(), String> {
     let whole = up as usize == args.targets && series as usize >= args.targets * 1_000;
     if whole && scrapes as u64 >= WINDOW_S * 8 / 10 {
         println!("the other targets went on");
-        Ok(())
+        drop(server);
+        fs::remove_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))
     } else {
         Err("the other targets did not go on".to_string())
     }

@@ -33,6 +33,8 @@ pub(crate) struct Plan {
     /// Series, steps of 15 seconds.
     memory: (u64, u64),
     restart: (u64, u64),
+    /// When the history ends, the same for every server and round.
+    history_end_ms: i64,
     pub(crate) base_port: u16,
     pub(crate) dir: PathBuf,
 }
@@ -43,6 +45,8 @@ const HISTORY_STEP_MS: i64 = 30_000;
 /// whether its left end belongs to it (Prometheus 2) or not (Prometheus 3).
 const PHASE_MS: i64 = 7_000;
 const SENDERS: usize = 2;
+/// A server whose count has not moved for so long after a restart has no more.
+const GIVEN_UP: Duration = Duration::from_secs(15);
 /// Each pod has one.
 const ONE_A_POD: &str = "kube_pod_info";
 
@@ -60,6 +64,7 @@ impl Plan {
             scrape_window_s: 30,
             memory: (500_000, 480),
             restart: (1_000_000, 120),
+            history_end_ms: CLOCK.now_ms() / HISTORY_STEP_MS * HISTORY_STEP_MS,
             base_port,
             dir,
         }
@@ -169,12 +174,19 @@ pub(crate) struct Report {
 
 impl Report {
     fn put(&mut self, id: &str, round: usize, kind: Kind, value: f64) {
-        let Some(row) = self.rows.iter_mut().find(|row| row.id == id) else { return };
+        if let Some(unit) = self.keep(id, round, kind, value) {
+            println!("  {:16} {id:18} {:>10} {unit}", kind.name(), figure(value));
+        }
+    }
+
+    /// Like [`Report::put`], without saying it. Gives the row's unit.
+    fn keep(&mut self, id: &str, round: usize, kind: Kind, value: f64) -> Option<&'static str> {
+        let row = self.rows.iter_mut().find(|row| row.id == id)?;
         while row.rounds.len() <= round {
             row.rounds.push(Round::new());
         }
         row.rounds[round].insert(kind, value);
-        println!("  {:16} {:18} {:>10} {}", kind.name(), id, figure(value), row.unit);
+        Some(row.unit)
     }
 
     fn note(&mut self, text: String) {
@@ -309,7 +321,9 @@ impl Place<'_> {
         self.put(new, cpu_s * 1e6 / samples as f64);
         // The second sample finds caches that the first one filled; it counts to neither.
         self.load(&server, &mut writer, 1, Shape::SINGLE)?;
-        let log = |server: &Server| size_bytes(&server.data.join("wal"));
+        let log = |server: &Server| -> u64 {
+            ["wal", "wal-segments"].iter().map(|folder| size_bytes(&server.data.join(folder))).sum()
+        };
         let log_before = log(&server);
         let (cpu_s, samples) = self.load(&server, &mut writer, steps, Shape::SINGLE)?;
         self.put(write, cpu_s * 1e6 / samples as f64);
@@ -323,7 +337,7 @@ impl Place<'_> {
     fn history(&mut self) -> Result<Server, String> {
         let (series, steps) = self.plan.history;
         let server = self.start()?;
-        let first_ms = ending_now(steps + 1, HISTORY_STEP_MS) + PHASE_MS - HISTORY_STEP_MS;
+        let first_ms = self.plan.history_end_ms - (steps as i64 + 1) * HISTORY_STEP_MS + PHASE_MS;
         let mut writer = Writer::new(series, first_ms, HISTORY_STEP_MS, SENDERS);
         let (_, registered) = self.load(&server, &mut writer, 1, Shape::SINGLE)?;
         let (cpu_s, samples) = self.load(&server, &mut writer, steps, Shape::PACKED)?;
@@ -396,16 +410,25 @@ impl Place<'_> {
         let started = CLOCK.mark();
         let mut server = self.program.spawn(self.dir, None, &[])?;
         let (mut first_s, mut whole_s) = (None, None);
+        // What it last counted, and since when it has counted that.
+        let mut last = (None, CLOCK.mark());
         let count = format!("count({ONE_A_POD})");
-        while whole_s.is_none() && started.elapsed() < Duration::from_secs(600) {
+        while whole_s.is_none() && last.1.elapsed() < GIVEN_UP {
             if !server.runs() {
                 return Err("ended while it started".to_string());
             }
-            if let Ok(found) = ask::number(&server.address, &count, writer.last_ms()) {
-                first_s.get_or_insert(started.elapsed_seconds());
-                if found == Some(expected) {
-                    whole_s = Some(started.elapsed_seconds());
+            match ask::number(&server.address, &count, writer.last_ms()) {
+                Ok(found) => {
+                    first_s.get_or_insert(started.elapsed_seconds());
+                    if found == Some(expected) {
+                        whole_s = Some(started.elapsed_seconds());
+                    } else if found != last.0 {
+                        last = (found, CLOCK.mark());
+                    }
                 }
+                // It does not answer yet.
+                Err(_) if started.elapsed() < Duration::from_secs(600) => last.1 = CLOCK.mark(),
+                Err(error) => return Err(error),
             }
             thread::sleep(Duration::from_millis(10));
         }
@@ -420,8 +443,9 @@ impl Place<'_> {
         match whole_s {
             Some(whole_s) => self.put("restart-whole", whole_s),
             None => self.report.note(format!(
-                "{} did not have all {expected} pods ten minutes after kill -9",
-                self.program.title()
+                "{} has {} of {expected} pods after kill -9",
+                self.program.title(),
+                last.0.unwrap_or(0.0)
             )),
         }
         let all = format!("sum(count_over_time({ONE_A_POD}[{}s]))", steps as i64 * STEP_MS / 1_000);
@@ -486,11 +510,11 @@ fn queries(plan: &Plan, servers: &[Server], report: &mut Report) -> Result<(), S
     for server in servers {
         server.settle(plan.settle_s)?;
     }
-    let end_ms = CLOCK.now_ms() / HISTORY_STEP_MS * HISTORY_STEP_MS - 2 * HISTORY_STEP_MS;
+    // The last sample is a little older; no sample is on the grid.
     let mut clients: Vec<Client> = servers.iter().map(|server| Client::new(&server.address)).collect();
     // By question, then by server: wall and CPU of each pass.
     let mut took: Vec<BTreeMap<Kind, Vec<(f64, f64)>>> = Vec::new();
-    for question in ask::questions(end_ms) {
+    for question in ask::questions(plan.history_end_ms) {
         let first = first_answers(servers, &mut clients, &question, report);
         let mut by_server: BTreeMap<Kind, Vec<(f64, f64)>> = BTreeMap::new();
         for _ in 0..passes {
@@ -521,7 +545,7 @@ fn queries(plan: &Plan, servers: &[Server], report: &mut Report) -> Result<(), S
             };
             for (id, value) in [("queries", one(true)), ("queries-cpu", one(false))] {
                 if let Some(value) = value {
-                    report.put(id, pass, server.kind, value);
+                    report.keep(id, pass, server.kind, value);
                 }
             }
         }

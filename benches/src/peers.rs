@@ -60,7 +60,14 @@ impl Program {
             )
         };
         let version = text.iter().find_map(number).filter(|version| version.contains('.'));
-        Ok(Program { kind, path: path.to_path_buf(), version: version.unwrap_or_default(), base_port })
+        // Debian's VictoriaMetrics does not know its own version; Debian does.
+        let packaged = || {
+            let query =
+                Command::new("dpkg-query").args(["-W", "-f", "${Version}"]).arg(path).output().ok()?;
+            number(&String::from_utf8(query.stdout).ok()?)
+        };
+        let version = version.or_else(packaged).unwrap_or_default();
+        Ok(Program { kind, path: path.to_path_buf(), version, base_port })
     }
 
     /// As the table's head names it.

@@ -195,7 +195,8 @@ pub(crate) fn run(args: &SoakArgs) -> Result<(), String> {
         return Err(format!("{missing} counts were wrong before the kill and {missing_after} after it"));
     }
     println!("everything that was acknowledged is there");
-    Ok(())
+    drop(server);
+    fs::remove_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))
 }
 
 fn report(

@@ -37,12 +37,13 @@ export interface PageProps {
   refresh: () => void;
 }
 
-const TITLES: Record<Page, string> = { overview: 'Overview', explore: 'Explore', alerts: 'Alerts', targets: 'Targets' };
+const TITLES: Record<Page, string> = { overview: 'Overview', explore: 'Explore', alerts: 'Alerts', targets: 'Targets', status: 'Status' };
 const Explore = later(async () => (await import('./pages/explore/page.tsx')).Explore);
 const Alerts = later(async () => (await import('./pages/alerts/page.tsx')).Alerts);
 const Targets = later(async () => (await import('./pages/targets/page.tsx')).Targets);
+const Status = later(async () => (await import('./pages/status/page.tsx')).Status);
 
-const REFRESH: Record<Page, string> = { overview: '10s', explore: 'off', alerts: '10s', targets: '10s' };
+const REFRESH: Record<Page, string> = { overview: '10s', explore: 'off', alerts: '10s', targets: '10s', status: '5s' };
 /** The header's own look at alerts and targets on a page that does not refresh itself. */
 const SITUATION_SECONDS = 15;
 
@@ -163,6 +164,7 @@ export function App(): JSX.Element {
           {page === 'explore' && <Explore {...props} />}
           {page === 'alerts' && <Alerts {...props} />}
           {page === 'targets' && <Targets {...props} />}
+          {page === 'status' && <Status {...props} />}
           {!page && (
             <main class="page">
               <div class="empty">

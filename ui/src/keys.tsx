@@ -21,6 +21,7 @@ const HELP: readonly { title: string; keys: readonly (readonly [string, string])
       ['g e', 'Explore'],
       ['g a', 'Alerts'],
       ['g t', 'Targets'],
+      ['g s', 'Status'],
       ['/', 'Search, or the editor in Explore'],
       ['r', 'Refresh now'],
       ['t', 'Theme: auto, dark, light'],
@@ -56,7 +57,7 @@ const HELP: readonly { title: string; keys: readonly (readonly [string, string])
   },
 ];
 
-const GO: Record<string, Page> = { o: 'overview', e: 'explore', a: 'alerts', t: 'targets' };
+const GO: Record<string, Page> = { o: 'overview', e: 'explore', a: 'alerts', t: 'targets', s: 'status' };
 /** How long `g` waits for its second key. */
 const CHORD_MS = 1500;
 

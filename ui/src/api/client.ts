@@ -2,7 +2,7 @@
  * The one way to the server: Prometheus's HTTP API, relative to the document's base, so that it works
  * under any prefix and never leaves the origin.
  */
-import type { Alert, Answer, BuildInfo, QueryResult, RangeSeries, RuleGroup, RuntimeInfo, Targets, TsdbStatus } from './types.ts';
+import type { Alert, Answer, Block, BuildInfo, Cardinality, Explained, Queries, QueryResult, QueryStats, RangeSeries, RuleGroup, RuntimeInfo, Targets, TsdbStatus, WalReplay } from './types.ts';
 
 /** What the server, or the way to it, had to say. `kind` is Prometheus's errorType, or `unreachable`. */
 export class ApiError extends Error {
@@ -44,7 +44,7 @@ function learnClock(date: string | null): void {
 
 type Params = Record<string, string | string[] | undefined>;
 
-async function call<T>(path: string, params: Params = {}, signal?: AbortSignal): Promise<Answer<T>> {
+async function call<T>(path: string, params: Params = {}, signal?: AbortSignal, method?: 'POST'): Promise<Answer<T>> {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(params)) {
     for (const item of Array.isArray(value) ? value : value === undefined ? [] : [value]) query.append(name, item);
@@ -54,7 +54,7 @@ async function call<T>(path: string, params: Params = {}, signal?: AbortSignal):
   if (!long) address.search = query.toString();
   let response: Response;
   try {
-    response = await fetch(address, { signal: signal ?? null, ...(long ? { method: 'POST', body: query } : {}) });
+    response = await fetch(address, { signal: signal ?? null, ...(long ? { method: 'POST', body: query } : method ? { method } : {}) });
   } catch (error) {
     if (signal?.aborted) throw error;
     tellReachability(false);
@@ -95,6 +95,13 @@ export const api = {
   queryRange: (query: string, grid: Grid, signal?: AbortSignal): Promise<Answer<{ resultType: 'matrix'; result: RangeSeries[] }>> =>
     call('query_range', { query, start: String(grid.start), end: String(grid.end), step: String(grid.step) }, signal),
 
+  explain: async (query: string, grid: Grid, signal?: AbortSignal): Promise<Explained> =>
+    (await call<Explained>('explain', { query, start: String(grid.start), end: String(grid.end), step: String(grid.step) }, signal)).data,
+
+  /** Runs a query for what it costs: of its result the server sends one series. */
+  queryCost: async (query: string, grid: Grid, signal?: AbortSignal): Promise<QueryStats> =>
+    (await call<{ stats: QueryStats }>('query_range', { query, start: String(grid.start), end: String(grid.end), step: String(grid.step), stats: 'true', limit: '1' }, signal)).data.stats,
+
   alerts: async (signal?: AbortSignal): Promise<Alert[]> => (await call<{ alerts?: Alert[] }>('alerts', {}, signal)).data.alerts ?? [],
 
   rules: async (signal?: AbortSignal): Promise<RuleGroup[]> => (await call<{ groups?: RuleGroup[] }>('rules', {}, signal)).data.groups ?? [],
@@ -104,6 +111,27 @@ export const api = {
   buildInfo: async (signal?: AbortSignal): Promise<BuildInfo> => (await call<BuildInfo>('status/buildinfo', {}, signal)).data,
 
   runtimeInfo: async (signal?: AbortSignal): Promise<RuntimeInfo> => (await call<RuntimeInfo>('status/runtimeinfo', {}, signal)).data,
+
+  blocks: async (signal?: AbortSignal): Promise<Block[]> => (await call<{ blocks?: Block[] }>('status/tsdb/blocks', {}, signal)).data.blocks ?? [],
+
+  walReplay: async (signal?: AbortSignal): Promise<WalReplay> => (await call<WalReplay>('status/walreplay', {}, signal)).data,
+
+  /** Whether the log has been read. */
+  isReady: async (signal?: AbortSignal): Promise<boolean> => {
+    try {
+      return (await fetch(new URL('-/ready', document.baseURI), { signal: signal ?? null })).ok;
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      throw new ApiError('The server does not answer.', 'unreachable', 0);
+    }
+  },
+
+  queries: async (signal?: AbortSignal): Promise<Queries> => (await call<Queries>('status/queries', {}, signal)).data,
+
+  killQuery: async (id: number): Promise<void> => void (await call(`status/queries/${id}/kill`, {}, undefined, 'POST')),
+
+  cardinality: async (job: string | undefined, signal?: AbortSignal): Promise<Cardinality> =>
+    (await call<Cardinality>('status/cardinality', { job, limit: '20' }, signal)).data,
 
   tsdbStatus: async (signal?: AbortSignal): Promise<TsdbStatus> => (await call<TsdbStatus>('status/tsdb', { limit: '1' }, signal)).data,
 };

@@ -112,5 +112,118 @@ export interface RuntimeInfo {
 }
 
 export interface TsdbStatus {
-  headStats?: { numSeries?: number; minTime?: number; maxTime?: number };
+  headStats?: { numSeries?: number; numLabelPairs?: number; chunkCount?: number; minTime?: number; maxTime?: number };
+}
+
+export interface Block {
+  ulid: string;
+  minTime: number;
+  maxTime: number;
+  stats: { numSamples: number; numSeries: number; numChunks: number };
+  compaction: { level: number };
+}
+
+/** Numbers of the files of the write-ahead log. */
+export interface WalReplay {
+  min: number;
+  max: number;
+  current: number;
+}
+
+/** What a query cost, as `stats=true` tells it. */
+export interface QueryStats {
+  timings: { execTotalTime: number };
+  samples: { samplesRead?: number; peakSamples: number };
+  seriesSelected?: number;
+  peakBytes?: number;
+}
+
+/** A part of an expression and what it would read. */
+export interface PlanNode {
+  kind: 'selector' | 'range' | 'subquery' | 'call' | 'aggregation' | 'binary' | 'unary' | 'literal';
+  expr: string;
+  series: number;
+  samplesMax: number;
+  steps: number;
+  children: PlanNode[];
+}
+
+export interface Explained {
+  tree: PlanNode;
+  limits: { samples: number; bytes: number };
+}
+
+export interface QueryCost {
+  seriesSelected: number;
+  samplesRead: number;
+  samplesLookedAt: number;
+  peakSamples: number;
+  peakBytes: number;
+}
+
+/** What was asked, in seconds; `step` is 0 for one time. */
+interface AskedQuery {
+  query: string;
+  start: number;
+  end: number;
+  step: number;
+  client: string;
+  userAgent: string;
+  startedAt: string;
+  elapsedSeconds: number;
+  cost: QueryCost;
+}
+
+export interface RunningQuery extends AskedQuery {
+  id: number;
+  state: 'queued' | 'evaluating' | 'sending' | 'stopping';
+}
+
+export interface FinishedQuery extends AskedQuery {
+  outcome: string;
+}
+
+export interface Queries {
+  running: RunningQuery[];
+  slowest: FinishedQuery[];
+  limits: { concurrency: number; runningAndWaiting: number; timeoutSeconds: number; samples: number; bytes: number };
+}
+
+export interface SeriesGroup {
+  name: string;
+  series: number;
+  createdLastHour: number;
+  seriesBefore?: number;
+  secondsBefore?: number;
+  refused: number;
+}
+
+interface Count {
+  name: string;
+  value: number;
+}
+
+export interface LabelCost {
+  name: string;
+  values: number;
+  series: number;
+  sizeBytes: number;
+  seriesWithout?: number;
+  top: Count[];
+}
+
+export interface Growth {
+  time: number;
+  series: number;
+  created: number;
+}
+
+export interface Cardinality {
+  groups: SeriesGroup[];
+  series: number;
+  labelPairs: number;
+  sizeBytes: number;
+  seriesCountByMetricName: Count[];
+  labels: LabelCost[];
+  growth: Growth[];
 }

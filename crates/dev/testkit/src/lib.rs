@@ -1,7 +1,10 @@
-//! Owns what tests of several crates share: where the conformance data is.
+//! Owns what tests of several crates share: where the conformance data is, a fuzzer, a count of memory.
 //!
 //! Must not know any crate of the product; nothing but tests may use it.
 #![allow(clippy::print_stdout)]
+
+pub mod allocation;
+pub mod fuzz;
 
 use std::path::{Path, PathBuf};
 

@@ -26,6 +26,10 @@ impl SelectedSamples for Chosen {
         self.0[self.1[at]].len() as u64
     }
 
+    fn sample_count_estimate(&self) -> u64 {
+        self.1.len() as u64 * 720
+    }
+
     fn read(&self, at: usize, into: &mut Samples) -> Result<(), StorageError> {
         self.0.read(self.1[at], into)
     }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use model::Labels;
 use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, Ticket, WriteBatch};
@@ -39,6 +39,7 @@ pub struct Db {
     wal_sync: RwLock<Option<Arc<WalSync>>>,
     maintenance: Mutex<Maintenance>,
     retention: RwLock<Retention>,
+    retention_changed: AtomicBool,
     counters: Counters,
     /// Locked as long as the store is open.
     _lock: File,
@@ -178,6 +179,7 @@ impl Db {
             wal_sync: RwLock::new(None),
             maintenance: Mutex::default(),
             retention: RwLock::new(options.retention()),
+            retention_changed: AtomicBool::new(false),
             counters: Counters::default(),
             _lock: lock,
             options,

@@ -20,6 +20,9 @@ pub(crate) trait PostingIndex {
     /// Calls with every value of a label and its list; the order is the index's own.
     fn visit_values(&self, name: &str, visit: &mut dyn FnMut(&str, ListRef)) -> Result<(), Error>;
 
+    /// How many series a list has.
+    fn count(&self, list: ListRef) -> Result<usize, Error>;
+
     /// Adds the series of a list.
     fn read(&self, list: ListRef, into: &mut Vec<u32>) -> Result<(), Error>;
 }
@@ -27,18 +30,36 @@ pub(crate) trait PostingIndex {
 /// The series that match all matchers, ascending. An absent label counts as empty: a matcher that
 /// accepts the empty value only takes away, any other only lets through what has the label.
 pub(crate) fn select(index: &dyn PostingIndex, matchers: &[Matcher]) -> Result<Vec<u32>, Error> {
-    let mut selected: Option<Vec<u32>> = None;
-    // The plainest matchers first: they make the set small for the others.
-    let (removing, mut requiring): (Vec<_>, Vec<_>) = matchers.iter().partition(|m| m.matches_empty());
-    requiring.sort_by_key(|m| m.op != MatchOp::Equal);
+    let (removing, requiring): (Vec<_>, Vec<_>) = matchers.iter().partition(|m| m.matches_empty());
+    // What is looked up first, the shortest before the others: it makes the set small for the rest.
+    let mut looked_up: Vec<(usize, Vec<ListRef>)> = Vec::new();
+    let mut searched: Vec<&Matcher> = Vec::new();
     for matcher in requiring {
-        let lists = lists_of_values(index, matcher, true)?;
-        let series = union(index, &lists)?;
-        selected = Some(match selected {
-            None => series,
-            Some(before) => intersect(&before, &series),
-        });
-        if selected.as_ref().is_some_and(Vec::is_empty) {
+        match lists_by_name(index, matcher, true)? {
+            Some(lists) if lists.is_empty() => return Ok(Vec::new()),
+            Some(lists) => {
+                let series: Result<Vec<usize>, Error> = lists.iter().map(|list| index.count(*list)).collect();
+                looked_up.push((series?.into_iter().sum(), lists));
+            }
+            None => searched.push(matcher),
+        }
+    }
+    looked_up.sort_by_key(|(series, _)| *series);
+    let mut selected: Option<Vec<u32>> = None;
+    let mut narrow = |lists: &[ListRef]| -> Result<bool, Error> {
+        match &mut selected {
+            None => selected = Some(union(index, lists)?),
+            Some(selected) => keep_listed(index, selected, lists, true)?,
+        }
+        Ok(selected.as_ref().is_some_and(|selected| !selected.is_empty()))
+    };
+    for (_, lists) in &looked_up {
+        if !narrow(lists)? {
+            return Ok(Vec::new());
+        }
+    }
+    for matcher in searched {
+        if !narrow(&lists_by_search(index, matcher, true)?)? {
             return Ok(Vec::new());
         }
     }
@@ -50,24 +71,46 @@ pub(crate) fn select(index: &dyn PostingIndex, matchers: &[Matcher]) -> Result<V
         if selected.is_empty() {
             break;
         }
-        let lists = lists_of_values(index, matcher, false)?;
-        if !lists.is_empty() {
-            subtract(&mut selected, &union(index, &lists)?);
-        }
+        let lists = match lists_by_name(index, matcher, false)? {
+            Some(lists) => lists,
+            None => lists_by_search(index, matcher, false)?,
+        };
+        keep_listed(index, &mut selected, &lists, false)?;
     }
     Ok(selected)
 }
 
-/// The lists of the values that match (`wanted`) or do not (`!wanted`). Here is where an expression
-/// that names its values outright can be answered without looking at all of them.
-fn lists_of_values(index: &dyn PostingIndex, matcher: &Matcher, wanted: bool) -> Result<Vec<ListRef>, Error> {
-    let only = match (matcher.op, wanted) {
-        (MatchOp::Equal, true) | (MatchOp::NotEqual, false) => Some(&matcher.value),
-        _ => None,
+/// The lists of the values that match (`wanted`) or do not (`!wanted`), if the matcher names these
+/// values outright, so that the others need not be looked at.
+fn lists_by_name(
+    index: &dyn PostingIndex,
+    matcher: &Matcher,
+    wanted: bool,
+) -> Result<Option<Vec<ListRef>>, Error> {
+    let mut lists = Vec::new();
+    let mut find = |value: &str| -> Result<(), Error> {
+        if !value.is_empty() {
+            lists.extend(index.find(&matcher.name, value)?);
+        }
+        Ok(())
     };
-    if let Some(value) = only {
-        return Ok(index.find(&matcher.name, value)?.into_iter().collect());
+    match (matcher.op, wanted) {
+        (MatchOp::Equal, true) | (MatchOp::NotEqual, false) => find(&matcher.value)?,
+        (MatchOp::Regex, true) | (MatchOp::NotRegex, false) => {
+            let Some(values) = matcher.regex().and_then(|regex| regex.set_matches()) else {
+                return Ok(None);
+            };
+            for value in values {
+                find(value)?;
+            }
+        }
+        _ => return Ok(None),
     }
+    Ok(Some(lists))
+}
+
+/// The same, for any matcher: all values of the label are put to it.
+fn lists_by_search(index: &dyn PostingIndex, matcher: &Matcher, wanted: bool) -> Result<Vec<ListRef>, Error> {
     let mut lists = Vec::new();
     index.visit_values(&matcher.name, &mut |value, list| {
         if matcher.matches(value) == wanted {
@@ -83,11 +126,88 @@ fn union(index: &dyn PostingIndex, lists: &[ListRef]) -> Result<Vec<u32>, Error>
     for &list in lists {
         index.read(list, &mut series)?;
     }
-    if lists.len() > 1 {
-        // Stable: this sort makes use of the ascending runs.
-        series.sort();
+    if lists.len() > 1 && !series.is_sorted() {
+        match Bits::over(&series, series.len()) {
+            Some(mut bits) => {
+                series.iter().for_each(|series| bits.set(*series));
+                series.clear();
+                bits.read(&mut series);
+            }
+            // Stable: this sort makes use of the ascending runs.
+            None => series.sort(),
+        }
     }
     Ok(series)
+}
+
+/// Keeps of ascending series those that are in one of these lists (`listed`) or in none of them.
+fn keep_listed(
+    index: &dyn PostingIndex,
+    selected: &mut Vec<u32>,
+    lists: &[ListRef],
+    listed: bool,
+) -> Result<(), Error> {
+    let mut other = Vec::new();
+    if let [list] = lists {
+        index.read(*list, &mut other)?;
+    } else {
+        match Bits::over(selected, selected.len()) {
+            // Nothing is put in order that is only asked for.
+            Some(mut bits) => {
+                for &list in lists {
+                    other.clear();
+                    index.read(list, &mut other)?;
+                    other.iter().for_each(|series| bits.set(*series));
+                }
+                selected.retain(|series| bits.has(*series) == listed);
+                return Ok(());
+            }
+            None => other = union(index, lists)?,
+        }
+    }
+    match listed {
+        true => *selected = intersect(selected, &other),
+        false => subtract(selected, &other),
+    }
+    Ok(())
+}
+
+/// A set of series within a span, a bit each.
+struct Bits {
+    first: u32,
+    words: Vec<u64>,
+}
+
+impl Bits {
+    /// For all numbers between the least and the greatest of these, if they are dense enough for
+    /// `count` of them to pay.
+    fn over(series: &[u32], count: usize) -> Option<Bits> {
+        let (first, last) = (*series.iter().min()?, *series.iter().max()?);
+        let words = (last - first) as usize / 64 + 1;
+        (words <= 4 * count + 64).then(|| Bits { first, words: vec![0; words] })
+    }
+
+    fn set(&mut self, series: u32) {
+        let at = series.wrapping_sub(self.first);
+        if let Some(word) = self.words.get_mut((at / 64) as usize) {
+            *word |= 1 << (at % 64);
+        }
+    }
+
+    fn has(&self, series: u32) -> bool {
+        let at = series.wrapping_sub(self.first);
+        self.words.get((at / 64) as usize).is_some_and(|word| word >> (at % 64) & 1 == 1)
+    }
+
+    fn read(&self, into: &mut Vec<u32>) {
+        for (at, &word) in self.words.iter().enumerate() {
+            let mut left = word;
+            while left != 0 {
+                into.push(self.first + at as u32 * 64 + left.trailing_zeros());
+                left &= left - 1;
+            }
+        }
+    }
 }
 
 /// Adds the values of a label among the series that match.
@@ -285,6 +405,94 @@ mod tests {
             read.clear();
             list.read(&mut read);
             assert!(read.iter().all(|s| s % 3 != 0) && read.len() == list.len());
+        }
+    }
+
+    /// Two labels by number of series, spread so far that bits do not pay if `sparse`.
+    struct Numbers {
+        lists: Vec<((&'static str, String), Vec<u32>)>,
+        all: Vec<u32>,
+    }
+
+    impl PostingIndex for Numbers {
+        fn all(&self) -> Result<Vec<u32>, Error> {
+            Ok(self.all.clone())
+        }
+
+        fn find(&self, name: &str, value: &str) -> Result<Option<ListRef>, Error> {
+            let at = self.lists.iter().position(|((n, v), _)| *n == name && v == value);
+            Ok(at.map(|at| at as u64))
+        }
+
+        fn visit_values(&self, name: &str, visit: &mut dyn FnMut(&str, ListRef)) -> Result<(), Error> {
+            for (at, ((n, value), _)) in self.lists.iter().enumerate() {
+                if *n == name {
+                    visit(value, at as u64);
+                }
+            }
+            Ok(())
+        }
+
+        fn count(&self, list: ListRef) -> Result<usize, Error> {
+            Ok(self.lists[list as usize].1.len())
+        }
+
+        fn read(&self, list: ListRef, into: &mut Vec<u32>) -> Result<(), Error> {
+            into.extend_from_slice(&self.lists[list as usize].1);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_selection_is_what_the_matchers_say_of_each_series() {
+        use MatchOp::*;
+        let ops = [
+            (Equal, "a1"),
+            (NotEqual, "a1"),
+            (Equal, ""),
+            (NotEqual, ""),
+            (Regex, "a1|b2|a0"),
+            (NotRegex, "a1|b2"),
+            (Regex, "a.*"),
+            (NotRegex, "a.*"),
+            (Regex, ".*2"),
+            (Regex, "|a1"),
+            (Regex, ".+"),
+        ];
+        for seed in 1..60 {
+            let random = &mut Random::new(seed);
+            let gap = if seed % 2 == 0 { 1 } else { 5_000 };
+            let mut labels: Vec<(u32, String, String)> = Vec::new();
+            for at in 0..1 + random.below(150) as u32 {
+                let mut value = |letters: u64| match random.below(5) {
+                    0 => String::new(),
+                    number => format!("{}{number}", if random.below(letters) == 0 { 'a' } else { 'b' }),
+                };
+                let (x, y) = (value(2), value(3));
+                labels.push((at * gap + 1, x, y));
+            }
+            let mut index = Numbers { lists: Vec::new(), all: labels.iter().map(|l| l.0).collect() };
+            for (series, x, y) in &labels {
+                for (name, value) in [("x", x), ("y", y)].into_iter().filter(|(_, value)| !value.is_empty()) {
+                    match index.lists.iter_mut().find(|((n, v), _)| *n == name && v == value) {
+                        Some((_, list)) => list.push(*series),
+                        None => index.lists.push(((name, value.clone()), vec![*series])),
+                    }
+                }
+            }
+            for _ in 0..30 {
+                let matchers: Vec<Matcher> = (0..1 + random.below(3))
+                    .map(|_| {
+                        let (op, value) = ops[random.below(ops.len() as u64) as usize];
+                        Matcher::new(op, if random.below(2) == 0 { "x" } else { "y" }, value).unwrap()
+                    })
+                    .collect();
+                let matches = |(_, x, y): &&(u32, String, String)| {
+                    matchers.iter().all(|m| m.matches(if m.name == "x" { x } else { y }))
+                };
+                let expected: Vec<u32> = labels.iter().filter(matches).map(|l| l.0).collect();
+                assert_eq!(select(&index, &matchers).unwrap(), expected, "seed {seed}: {matchers:?}");
+            }
         }
     }
 

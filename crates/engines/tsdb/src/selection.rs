@@ -15,7 +15,7 @@ use crate::chunk::{self, Encoding};
 use crate::db::Db;
 use crate::error::Error;
 use crate::head::segments::Segment;
-use crate::series::{merge, remove_deleted};
+use crate::series::{check_times, merge, remove_deleted};
 
 /// Bytes between two questions to the meter.
 const METER_STEP_BYTES: u64 = 256 << 10;
@@ -277,11 +277,11 @@ impl Stored {
         } else {
             let decoded =
                 self.with(chunk, |encoding, bytes| chunk::decode(encoding, bytes, self.range, into));
-            let decoded = decoded.and_then(|decoded| {
-                decoded.map_err(|error| match chunk.place {
-                    Place::Block { block, .. } => Error::corrupt(self.blocks[block as usize].dir(), error),
-                    _ => Error::Corrupt(format!("a chunk of the head: {error}")),
-                })
+            let decoded = decoded.and_then(|decoded| match chunk.place {
+                Place::Block { block, .. } => decoded
+                    .and_then(|()| check_times(into, start, chunk.min_ms, chunk.max_ms))
+                    .map_err(|error| Error::corrupt(self.blocks[block as usize].dir(), error)),
+                _ => decoded.map_err(|error| Error::Corrupt(format!("a chunk of the head: {error}"))),
             });
             match (decoded, chunk.place) {
                 (Err(error @ Error::Corrupt(_)), Place::Block { block, .. }) => {
@@ -329,6 +329,14 @@ impl Stored {
 impl SelectedSamples for Stored {
     fn sample_count_max(&self, at: usize) -> u64 {
         self.chunks_of(at).iter().map(|chunk| self.sample_count(chunk)).sum()
+    }
+
+    fn sample_count_estimate(&self) -> u64 {
+        let samples = |chunk: &Chunk| match chunk.place {
+            Place::Sample { .. } => 1,
+            _ => u64::from(chunk::SAMPLES_PER_CHUNK),
+        };
+        self.chunks.iter().map(samples).sum()
     }
 
     fn read(&self, at: usize, into: &mut Samples) -> Result<(), StorageError> {

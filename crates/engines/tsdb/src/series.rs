@@ -49,12 +49,14 @@ impl ChunkHandle {
 
     /// Adds the samples in the range.
     pub(crate) fn decode(&self, range: TimeRange, into: &mut Samples) -> Result<(), Error> {
-        self.with(|encoding, bytes| chunk::decode(encoding, bytes, range, into))?.map_err(|error| match &self
-            .data
-        {
-            ChunkData::Block(block, _) => Error::corrupt(block.dir(), error),
-            _ => Error::Corrupt(format!("a chunk of the head: {error}")),
-        })
+        let start = into.len();
+        let decoded = self.with(|encoding, bytes| chunk::decode(encoding, bytes, range, into))?;
+        match &self.data {
+            ChunkData::Block(block, _) => decoded
+                .and_then(|()| check_times(into, start, self.min_ms, self.max_ms))
+                .map_err(|error| Error::corrupt(block.dir(), error)),
+            _ => decoded.map_err(|error| Error::Corrupt(format!("a chunk of the head: {error}"))),
+        }
     }
 
     /// Like [`ChunkHandle::decode`], but a corrupt chunk of a block is left out and noted there, so
@@ -72,6 +74,25 @@ impl ChunkHandle {
             }
             (result, _) => result,
         }
+    }
+}
+
+/// Whether the samples from `start` on lie where the index says that their chunk does: a checksum does not
+/// tell a chunk from another one.
+pub(crate) fn check_times(
+    samples: &Samples,
+    start: usize,
+    min_ms: i64,
+    max_ms: i64,
+) -> Result<(), chunk::ChunkError> {
+    match samples.timestamps_ms.get(start..) {
+        Some([first, .., last]) if *first < min_ms || *last > max_ms => {
+            Err(chunk::ChunkError::Malformed("samples outside of its time"))
+        }
+        Some([only]) if !(min_ms..=max_ms).contains(only) => {
+            Err(chunk::ChunkError::Malformed("a sample outside of its time"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -89,7 +89,7 @@ pub struct Stats {
 }
 
 /// One block.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BlockStats {
     /// Its name.
     pub ulid: String,

@@ -32,7 +32,11 @@ enum Metric {
     Gauges(Labelled<Gauge>),
     Histograms(Labelled<Histogram>),
     Computed(Box<dyn Fn() -> f64 + Send + Sync>),
+    ComputedLabelled(&'static [&'static str], ComputeLabelled),
 }
+
+/// Values of labels, and the value.
+type ComputeLabelled = Box<dyn Fn() -> Vec<(Vec<String>, f64)> + Send + Sync>;
 
 /// A handle that a registry gives out.
 trait Handle: Clone {
@@ -313,6 +317,20 @@ impl Registry {
         self.computed(name, help, MetricType::Counter, Box::new(compute));
     }
 
+    /// Counters with labels computed at every collection; `compute` gives for each as many values as
+    /// there are labels, and bounds how many there are. Registered again, the later one counts.
+    pub fn counters_fn(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        labels: &'static [&'static str],
+        compute: impl Fn() -> Vec<(Vec<String>, f64)> + Send + Sync + 'static,
+    ) {
+        let metric = Metric::ComputedLabelled(labels, Box::new(compute));
+        let metric_type = MetricType::Counter;
+        self.families.write().insert(name, Family { help, metric_type, metric });
+    }
+
     fn computed(
         &self,
         name: &'static str,
@@ -366,6 +384,13 @@ impl Registry {
                 Metric::Gauges(labelled) => write_labelled(labelled, name, out),
                 Metric::Histograms(labelled) => write_labelled(labelled, name, out),
                 Metric::Computed(compute) => out.sample(name, &[], compute()),
+                Metric::ComputedLabelled(names, compute) => {
+                    for (values, value) in compute() {
+                        let values = values.iter().map(String::as_str);
+                        let labels: Vec<(&str, &str)> = names.iter().copied().zip(values).collect();
+                        out.sample(name, &labels, value);
+                    }
+                }
             }
         }
     }

@@ -12,6 +12,7 @@ use roles::{Mode, Settings};
 
 use crate::drop_in::Prometheus;
 use crate::logging::{self, Level};
+use crate::storage_tools::{Export, Tsdb};
 
 /// Monitoring in one program: metrics, alerts and their delivery, on one port.
 ///
@@ -38,6 +39,8 @@ enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Make a data directory that Prometheus starts on from one of ours
+    Export(Export),
     /// Stand in for promtool
     Promtool {
         #[command(subcommand)]
@@ -51,6 +54,11 @@ enum Promtool {
     Check {
         #[command(subcommand)]
         what: PromtoolCheck,
+    },
+    /// Look at a data directory, or make blocks from samples of the past
+    Tsdb {
+        #[command(subcommand)]
+        what: Tsdb,
     },
 }
 
@@ -117,6 +125,7 @@ impl Run {
         if let Some(text) = &self.listen {
             settings.listen = parse_listen(text).map_err(|error| format!("--listen: {error}"))?;
         }
+        settings.retention_by_flag = self.retention_time.is_some() || self.retention_size.is_some();
         if let Some(text) = &self.retention_time {
             let time_ms =
                 base::units::parse_duration_ms(text).map_err(|error| format!("--retention.time: {error}"))?;
@@ -180,6 +189,8 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Run(flags)) => run(flags.settings(), flags.log_level),
         Some(Command::Prometheus(flags)) => run(flags.settings(), flags.log_level),
         Some(Command::Check { files }) => report(&check_files(&files, None, &Features::default())),
+        Some(Command::Export(export)) => end(export.run()),
+        Some(Command::Promtool { command: Promtool::Tsdb { what } }) => end(what.run()),
         Some(Command::Promtool { command: Promtool::Check { what } }) => match what {
             PromtoolCheck::Config { files } => {
                 report(&check_files(&files, Some(Kind::Prometheus), &Features::default()))
@@ -193,7 +204,10 @@ pub(crate) fn main() -> ExitCode {
 
 fn run(settings: Result<Settings, String>, level: Level) -> ExitCode {
     logging::init(level);
-    let result = settings.and_then(|settings| roles::run(settings).map_err(|error| error.to_string()));
+    end(settings.and_then(|settings| roles::run(settings).map_err(|error| error.to_string())))
+}
+
+fn end(result: Result<(), String>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {

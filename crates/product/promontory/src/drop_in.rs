@@ -59,6 +59,9 @@ pub(crate) struct Prometheus {
     /// How much room samples may take
     #[arg(long = "storage.tsdb.retention.size", value_name = "SIZE")]
     retention_size: Option<String>,
+    /// How much room samples may take, as a share of the disk, 0 to 100
+    #[arg(long = "storage.tsdb.retention.percentage", value_name = "PERCENT")]
+    retention_percentage: Option<f64>,
     /// How far back a query looks for a sample
     #[arg(long = "query.lookback-delta", default_value = "5m", value_name = "DURATION")]
     lookback_delta: String,
@@ -140,6 +143,17 @@ impl Prometheus {
                 settings.retention_time_ms = None;
             }
         }
+        if let Some(percentage) = self.retention_percentage {
+            if !(0.0..=100.0).contains(&percentage) {
+                return Err(format!(
+                    "--storage.tsdb.retention.percentage: expected a share from 0 to 100, found {percentage}"
+                ));
+            }
+            settings.retention_percentage = (percentage > 0.0).then_some(percentage);
+            if self.retention_time.is_none() && percentage > 0.0 {
+                settings.retention_time_ms = None;
+            }
+        }
         settings.lookback_ms = ms("query.lookback-delta", &self.lookback_delta)?;
         settings.query_timeout = Duration::from_millis(ms("query.timeout", &self.timeout)?.unsigned_abs());
         settings.query_concurrency_max = self.max_concurrency.max(1);
@@ -170,6 +184,10 @@ impl Prometheus {
             (
                 "storage.tsdb.retention.size",
                 settings.retention_size_bytes.map(|b| format!("{b}B")).unwrap_or_default(),
+            ),
+            (
+                "storage.tsdb.retention.percentage",
+                settings.retention_percentage.map(|share| share.to_string()).unwrap_or_default(),
             ),
             ("query.lookback-delta", self.lookback_delta.clone()),
             ("query.timeout", self.timeout.clone()),

@@ -1,6 +1,6 @@
 //! Asking: Prometheus's HTTP API over the store, and what it shows of the other roles.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -15,15 +15,14 @@ use model::{Exemplar, Labels, Matcher};
 use promql::{Engine, EngineOptions};
 use query::sources::{
     Admin, AlertView, AlertingRuleView, AlertmanagersView, BlockStatsView, BlockView, BuildView,
-    CardinalityView, CompactionView, CountView, DroppedTargetView, Exemplars, HeadView, MetricMetadata,
-    NotificationView, RecordingRuleView, RuleGroupView, RuleView, Rules, RuntimeView, Status, TargetView,
-    Targets, TargetsView, TsdbView, WalReplayView,
+    CardinalityOf, CardinalityView, CompactionView, CountView, DroppedTargetView, Exemplars, GroupView,
+    GrowthView, HeadView, LabelView, MetricMetadata, NotificationView, RecordingRuleView, RuleGroupView,
+    RuleView, Rules, RuntimeView, Status, TargetView, Targets, TargetsView, TsdbView, WalReplayView,
 };
 use query::{Config, Deps, Sources};
 use rules::file::RuleKind;
 use tsdb::Db;
 
-use crate::cardinality;
 use crate::collect::OwnMetrics;
 use crate::settings::{Settings, hostname};
 
@@ -67,6 +66,7 @@ pub(crate) fn router(
 /// What the API shows of scraping.
 pub(crate) struct ScrapedTargets {
     pub(crate) scraper: scrape::Handle,
+    pub(crate) db: Arc<Db>,
     pub(crate) external_url: String,
     pub(crate) listening: SocketAddr,
     pub(crate) shown: Arc<ArcSwap<Shown>>,
@@ -139,6 +139,14 @@ impl Targets for ScrapedTargets {
                 }
             }
         }
+        // What was pushed has no target.
+        let scraped: HashSet<&str> = found.iter().map(|entry| entry.metric.as_str()).collect();
+        let pushed =
+            self.db.metadata(metric).into_iter().filter(|(metric, _)| !scraped.contains(metric.as_str()));
+        let pushed: Vec<_> = pushed
+            .map(|(metric, metadata)| MetricMetadata { target: Labels::empty(), metric, metadata })
+            .collect();
+        found.extend(pushed);
         found
     }
 
@@ -269,8 +277,10 @@ impl Status for ProcessStatus {
         let shown = self.shown.load();
         let threads = std::fs::read_dir("/proc/self/task").map_or(0, |entries| entries.count() as u64);
         let mut retention: Vec<String> = Vec::new();
-        retention.extend(self.settings.retention_time_ms.map(units::format_duration_ms));
-        retention.extend(self.settings.retention_size_bytes.map(|bytes| format!("{bytes}B")));
+        let limits = self.db.retention();
+        retention.extend(limits.time_ms.map(units::format_duration_ms));
+        retention.extend(limits.size_bytes.map(|bytes| format!("{bytes}B")));
+        retention.extend(limits.disk_percent.map(|share| format!("{share}%")));
         RuntimeView {
             start_time: self.started_ms,
             cwd: std::env::current_dir().map(|path| path.display().to_string()).unwrap_or_default(),
@@ -294,9 +304,6 @@ impl Status for ProcessStatus {
 
     fn tsdb(&self, limit: usize) -> TsdbView {
         let (stats, cardinality) = (self.db.stats(), self.db.cardinality(limit));
-        let list = |entries: Vec<(String, u64)>| {
-            entries.into_iter().map(|(name, value)| CountView { name, value }).collect::<Vec<_>>()
-        };
         TsdbView {
             head_stats: HeadView {
                 num_series: stats.head_series,
@@ -305,10 +312,10 @@ impl Status for ProcessStatus {
                 min_time: stats.head_range.map_or(i64::MAX, |range| range.start_ms),
                 max_time: stats.head_range.map_or(i64::MIN, |range| range.end_ms),
             },
-            series_count_by_metric_name: list(cardinality.series_by_metric_name),
-            label_value_count_by_label_name: list(cardinality.values_by_label_name),
-            memory_in_bytes_by_label_name: list(cardinality.bytes_by_label_name),
-            series_count_by_label_value_pair: list(cardinality.series_by_label_pair),
+            series_count_by_metric_name: counts(cardinality.series_by_metric_name),
+            label_value_count_by_label_name: counts(cardinality.values_by_label_name),
+            memory_in_bytes_by_label_name: counts(cardinality.bytes_by_label_name),
+            series_count_by_label_value_pair: counts(cardinality.series_by_label_pair),
         }
     }
 
@@ -349,9 +356,46 @@ impl Status for ProcessStatus {
         self.shown.load().external_labels.clone()
     }
 
-    fn cardinality(&self, matchers: &[Matcher], limit: usize) -> Result<CardinalityView, StorageError> {
-        cardinality::of(&self.db, matchers, limit)
+    fn cardinality(&self, of: CardinalityOf<'_>, limit: usize) -> Result<CardinalityView, StorageError> {
+        let found = match of {
+            CardinalityOf::Group(group) => self.db.cardinality_of_group(group, limit)?,
+            CardinalityOf::Series(matchers) => self.db.cardinality_of(matchers, limit)?,
+        };
+        let group = |group: tsdb::GroupStats| GroupView {
+            name: group.name,
+            series: group.series,
+            created_last_hour: group.created_last_hour,
+            series_before: group.before.map(|(_, series)| series),
+            seconds_before: group.before.map(|(ago_ms, _)| ago_ms as f64 / 1000.0),
+            refused: group.refused,
+        };
+        let label = |label: tsdb::LabelCardinality| LabelView {
+            name: label.name,
+            values: label.values,
+            series: label.series,
+            size_bytes: label.size_bytes,
+            series_without: label.series_without,
+            top: counts(label.top_values),
+        };
+        let growth = |point: tsdb::GrowthPoint| GrowthView {
+            time: point.at_ms as f64 / 1000.0,
+            series: point.series,
+            created: point.created,
+        };
+        Ok(CardinalityView {
+            groups: self.db.groups(limit).into_iter().map(group).collect(),
+            series: found.series,
+            label_pairs: found.label_pairs,
+            size_bytes: found.size_bytes,
+            series_count_by_metric_name: counts(found.series_by_metric_name),
+            labels: found.labels.into_iter().map(label).collect(),
+            growth: found.growth.into_iter().map(growth).collect(),
+        })
     }
+}
+
+fn counts(entries: Vec<(String, u64)>) -> Vec<CountView> {
+    entries.into_iter().map(|(name, value)| CountView { name, value }).collect()
 }
 
 /// Exemplars of the store.

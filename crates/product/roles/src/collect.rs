@@ -58,8 +58,8 @@ pub(crate) fn start(
         connect: scrape::http(),
         clock: clock.clone(),
         registry: registry.clone(),
-        seed: model::Labels::from_pairs([("host", hostname().as_str())]).fingerprint(),
         start_timestamps: false,
+        seed: model::Labels::from_pairs([("host", hostname().as_str())]).fingerprint(),
         local,
     });
     Ok(Collect { scraper, discovery, own })

@@ -5,17 +5,18 @@
 
 mod alert;
 mod ask;
-mod cardinality;
 pub mod check;
 mod collect;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod directory;
 mod forward;
 pub mod prometheus_file;
 mod run;
 mod serve;
 pub mod settings;
 mod store;
+pub mod store_settings;
 
 pub use prometheus_file::PrometheusFile;
 pub use run::{StartError, run};

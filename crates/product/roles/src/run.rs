@@ -15,6 +15,7 @@ use query::Sources;
 use rules::GroupSpec;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tsdb::Retention;
 
 use crate::alert::{self, Alert};
 use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, StoreAdmin, StoredExemplars};
@@ -23,6 +24,7 @@ use crate::prometheus_file::PrometheusFile;
 use crate::serve::{self, Command};
 use crate::settings::{Mode, Settings};
 use crate::store::{self, Store};
+use crate::store_settings::StoreSettings;
 
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 512;
@@ -49,6 +51,8 @@ pub enum StartError {
 /// The configuration files as they were read.
 pub(crate) struct Loaded {
     pub(crate) prometheus: Option<PrometheusFile>,
+    /// Our own file; only its retention, window and budgets change without a restart.
+    own: Option<Settings>,
     pub(crate) rules: Vec<GroupSpec>,
     pub(crate) alerting: alerting::Config,
 }
@@ -63,7 +67,15 @@ impl Loaded {
         if let Some(file) = &prometheus {
             rules.extend(file.rules.iter().cloned());
         }
-        Ok(Loaded { prometheus, rules, alerting: alert::load(settings)? })
+        let own = match &settings.own_config {
+            Some(path) => {
+                let mut own = Settings::new(settings.mode);
+                own.read_file(path).map_err(|error| vec![error])?;
+                Some(own)
+            }
+            None => None,
+        };
+        Ok(Loaded { prometheus, own, rules, alerting: alert::load(settings)? })
     }
 
     /// The `global` section, if there is a `prometheus.yml`.
@@ -79,16 +91,39 @@ impl Loaded {
         }
     }
 
-    /// A retention in `prometheus.yml` goes before the one of the command line.
-    fn set_retention(&self, settings: &mut Settings) {
-        let Some(file) = &self.prometheus else { return };
-        let retention = &file.storage.retention;
-        if retention.time_ms > 0 {
-            settings.retention_time_ms = Some(retention.time_ms);
+    /// How long samples are kept. What `prometheus.yml` says goes before the command line.
+    pub(crate) fn retention(&self, settings: &Settings) -> Retention {
+        let mut retention = Retention {
+            time_ms: settings.retention_time_ms,
+            size_bytes: settings.retention_size_bytes,
+            disk_percent: settings.retention_percentage,
+            rules: settings.retention_rules.clone(),
+        };
+        if let Some(own) = &self.own {
+            retention.rules.clone_from(&own.retention_rules);
+            retention.disk_percent = own.retention_percentage;
+            if !settings.retention_by_flag {
+                (retention.time_ms, retention.size_bytes) = (own.retention_time_ms, own.retention_size_bytes);
+            }
         }
-        if retention.size_bytes > 0 {
-            settings.retention_size_bytes = Some(retention.size_bytes);
+        if let Some(file) = self.prometheus.as_ref().map(|file| &file.storage.retention) {
+            if file.time_ms > 0 {
+                retention.time_ms = Some(file.time_ms);
+            }
+            if file.size_bytes > 0 {
+                retention.size_bytes = Some(file.size_bytes);
+            }
+            if file.percentage > 0.0 {
+                retention.disk_percent = Some(file.percentage);
+            }
         }
+        retention
+    }
+
+    /// What the store is told.
+    fn store_settings(&self, settings: &Settings) -> StoreSettings {
+        let store = self.own.as_ref().map_or(&settings.store, |own| &own.store).clone();
+        store.with_prometheus(self.prometheus.as_ref().map(|file| &file.storage))
     }
 
     fn yaml(&self) -> String {
@@ -109,7 +144,7 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     result
 }
 
-async fn start(mut settings: Settings) -> Result<(), StartError> {
+async fn start(settings: Settings) -> Result<(), StartError> {
     let clock = Clock::system();
     let started = clock.mark();
     if let Some(problem) = settings.exposure_problem() {
@@ -121,11 +156,11 @@ async fn start(mut settings: Settings) -> Result<(), StartError> {
         tracing::warn!("{note}");
     }
     loaded.warn();
-    loaded.set_retention(&mut settings);
     let server =
         Server::bind(&ServerConfig { listen: settings.listen, connections_max: CONNECTIONS_MAX }).await?;
     let listening = server.local_addr();
-    let store = store::open(&settings, &clock)?;
+    let store =
+        store::open(&settings, &loaded.store_settings(&settings), loaded.retention(&settings), &clock)?;
     let (stop, stopped) = watch::channel(false);
     let (commands, asked) = mpsc::channel(4);
     let running = Running::start(settings, &loaded, store, listening, clock)?;
@@ -258,6 +293,7 @@ impl Running {
         let sources = Sources {
             targets: Arc::new(ScrapedTargets {
                 scraper: self.collect.scraper.clone(),
+                db: self.store.db.clone(),
                 external_url: self.external_url.clone(),
                 listening: self.listening,
                 shown: self.shown.clone(),
@@ -302,6 +338,8 @@ impl Running {
     }
 
     async fn apply(&self, loaded: &Loaded) {
+        self.store.configure(loaded.store_settings(&self.settings));
+        self.store.db.set_retention(loaded.retention(&self.settings));
         self.collect.apply(&self.settings, loaded);
         self.alert.apply(&self.settings, loaded, &self.external_url).await;
     }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use config::http_client::{PathBase, check_http_url};
 use config::{Error, Node};
 
+use crate::store_settings::StoreSettings;
+
 /// What the process is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -32,6 +34,16 @@ pub struct Settings {
     pub retention_time_ms: Option<i64>,
     /// How much room blocks and log may take; `None` for as much as there is.
     pub retention_size_bytes: Option<u64>,
+    /// What else the store is told.
+    pub store: StoreSettings,
+    /// The same as a share of the file system, 0 to 100.
+    pub retention_percentage: Option<f64>,
+    /// Other times for some series.
+    pub retention_rules: Vec<tsdb::RetentionRule>,
+    /// Whether a flag set the time or the size, so that a file does not.
+    pub retention_by_flag: bool,
+    /// Our own configuration file, whose retention is read again at a reload.
+    pub own_config: Option<PathBuf>,
     /// Where people reach this server; derived from `listen` if `None`.
     pub external_url: Option<String>,
     /// A `prometheus.yml`.
@@ -101,15 +113,19 @@ pub const RETENTION_DEFAULT_MS: i64 = 15 * 24 * 3_600_000;
 
 impl Settings {
     /// The keys of a `promontory.yml`; none of them is one of another kind of file.
-    pub const FILE_KEYS: [&str; 9] = [
+    pub const FILE_KEYS: [&str; 13] = [
         "listen",
         "allow_unauthenticated",
+        "admin_api",
         "data_dir",
         "external_url",
         "webhook_url",
         "prometheus_config",
         "alertmanager_config",
         "retention",
+        StoreSettings::FILE_KEYS[0],
+        StoreSettings::FILE_KEYS[1],
+        StoreSettings::FILE_KEYS[2],
         "machine",
     ];
 
@@ -123,6 +139,11 @@ impl Settings {
             data_dir: PathBuf::from(if machine { "promontory-data" } else { "data" }),
             retention_time_ms: Some(RETENTION_DEFAULT_MS),
             retention_size_bytes: None,
+            store: StoreSettings::default(),
+            retention_percentage: None,
+            retention_rules: Vec::new(),
+            retention_by_flag: false,
+            own_config: None,
             external_url: None,
             prometheus_config: None,
             alertmanager_config: None,
@@ -162,6 +183,7 @@ impl Settings {
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(path)
             .map_err(|error| Error::new(format!("cannot be read: {error}")).in_file(&shown))?;
+        self.own_config = Some(path.to_path_buf());
         self.decode(&text, &PathBase::of_file(path)).map_err(|error| error.in_file(&shown))
     }
 
@@ -174,6 +196,7 @@ impl Settings {
         }
         self.allow_unauthenticated =
             fields.or("allow_unauthenticated", self.allow_unauthenticated, Node::boolean)?;
+        self.admin_api = fields.or("admin_api", self.admin_api, Node::boolean)?;
         if let Some(data_dir) = fields.optional("data_dir", path)? {
             self.data_dir = data_dir;
         }
@@ -197,8 +220,13 @@ impl Settings {
             if let Some(size_bytes) = retention.optional("size", Node::bytes)? {
                 self.retention_size_bytes = (size_bytes > 0).then_some(size_bytes);
             }
+            if let Some(percentage) = retention.optional("percentage", percentage)? {
+                self.retention_percentage = (percentage > 0.0).then_some(percentage);
+            }
+            self.retention_rules = retention.or("rules", Vec::new(), |node| node.list(retention_rule))?;
             retention.finish()?;
         }
+        self.store.decode(&mut fields)?;
         if let Some(node) = fields.take("machine") {
             let mut machine = node.fields("machine")?;
             self.watch_machine = machine.or("watch", self.watch_machine, Node::boolean)?;
@@ -275,6 +303,34 @@ pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
+/// A share of the disk, 0 to 100.
+fn percentage(node: &Node) -> config::Result<f64> {
+    let percentage = node.float()?;
+    if (0.0..=100.0).contains(&percentage) {
+        return Ok(percentage);
+    }
+    Err(node.error(format!("expected a percentage from 0 to 100, found {}", node.shown())))
+}
+
+fn retention_rule(node: &Node) -> config::Result<tsdb::RetentionRule> {
+    let mut fields = node.fields("retention rule")?;
+    let missing = |name: &str| node.error(format!("a retention rule needs {name}"));
+    let matchers = fields.optional("matchers", |node| {
+        let text = node.string()?;
+        promql::parse_selector(&text)
+            .map_err(|error| node.error(format!("expected a selector such as {{job=\"batch\"}}: {error}")))
+    })?;
+    let time_ms = fields.optional("time", |node| match node.duration_ms()? {
+        time_ms if time_ms > 0 => Ok(time_ms),
+        _ => Err(node.error(format!("expected a time above 0, found {}", node.shown()))),
+    })?;
+    fields.finish()?;
+    Ok(tsdb::RetentionRule {
+        matchers: matchers.ok_or_else(|| missing("matchers"))?,
+        time_ms: time_ms.ok_or_else(|| missing("a time"))?,
+    })
+}
+
 fn http_url(node: &Node) -> config::Result<String> {
     let text = node.string()?;
     check_http_url(node, &text)?;
@@ -293,6 +349,32 @@ mod tests {
         assert_eq!(settings.listen.port(), 9999);
         assert_eq!(settings.retention_size_bytes, Some(5 << 30));
         assert_eq!((settings.machine_interval_ms, settings.machine_alerts), (5_000, true));
+    }
+
+    #[test]
+    fn some_series_can_be_kept_longer_or_shorter() {
+        let mut settings = Settings::new(Mode::Machine);
+        let base = PathBase::new(Path::new("/etc"));
+        let text = r#"
+retention:
+  percentage: 80
+  rules:
+    - {matchers: '{__name__=~"go_.*"}', time: 3d}
+    - {matchers: 'up', time: 5y}
+"#;
+        settings.decode(text, &base).unwrap();
+        assert_eq!(settings.retention_percentage, Some(80.0));
+        let times: Vec<_> = settings.retention_rules.iter().map(|rule| rule.time_ms / 86_400_000).collect();
+        assert_eq!(times, [3, 5 * 365]);
+        for (wrong, what) in [
+            ("retention: {percentage: 101}", "column 25: expected a percentage"),
+            ("retention: {rules: [{matchers: '{', time: 1d}]}", "expected a selector"),
+            ("retention: {rules: [{matchers: up, time: 0s}]}", "expected a time above 0"),
+            ("retention: {rules: [{matchers: up}]}", "time"),
+        ] {
+            let error = settings.decode(wrong, &base).unwrap_err().to_string();
+            assert!(error.contains(what), "{wrong}: {error}");
+        }
     }
 
     #[test]

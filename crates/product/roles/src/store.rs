@@ -7,10 +7,11 @@ use std::time::Duration;
 use base::Clock;
 use exposition::Registry;
 use tokio::sync::watch;
-use tsdb::{Db, Options, Stats};
+use tsdb::{Db, Options, Retention, Stats};
 
 use crate::run::StartError;
 use crate::settings::Settings;
+use crate::store_settings::StoreSettings;
 
 /// How often blocks are cut, merged and deleted.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
@@ -23,10 +24,20 @@ pub(crate) struct Store {
 }
 
 /// Opens the store; blocks can be asked at once, the log is read by [`Store::replay`].
-pub(crate) fn open(settings: &Settings, clock: &Clock) -> Result<Store, StartError> {
+pub(crate) fn open(
+    settings: &Settings,
+    store: &StoreSettings,
+    retention: Retention,
+    clock: &Clock,
+) -> Result<Store, StartError> {
     let options = Options {
-        retention_time_ms: settings.retention_time_ms,
-        retention_size_bytes: settings.retention_size_bytes,
+        retention_time_ms: retention.time_ms,
+        retention_size_bytes: retention.size_bytes,
+        retention_disk_percent: retention.disk_percent,
+        retention_rules: retention.rules,
+        out_of_order_window_ms: store.out_of_order_window_ms,
+        exemplars_max: store.exemplars_max,
+        budgets: store.budgets.clone(),
         clock: clock.clone(),
         ..Options::new(&settings.data_dir)
     };
@@ -54,6 +65,13 @@ impl Store {
         Ok(())
     }
 
+    /// Makes these the settings in force.
+    pub(crate) fn configure(&self, settings: StoreSettings) {
+        self.db.set_out_of_order_window(settings.out_of_order_window_ms);
+        self.db.set_exemplars_max(settings.exemplars_max);
+        self.db.set_budgets(settings.budgets);
+    }
+
     /// Keeps the store in order until `stop`.
     pub(crate) fn maintain(
         &self,
@@ -77,6 +95,9 @@ impl Store {
                         for block in &report.merged {
                             tracing::info!(block, "merged blocks");
                         }
+                        for block in &report.picked_up {
+                            tracing::info!(block, "found a new block in the directory");
+                        }
                         for block in &report.deleted {
                             tracing::info!(block, "deleted a block beyond the retention");
                         }
@@ -97,7 +118,26 @@ impl Store {
 /// Counts what the store does.
 pub(crate) fn register(registry: &Registry, store: &Store) {
     type Get = fn(&Stats) -> f64;
-    let counters: [(&'static str, &'static str, Get); 17] = [
+    let counters: [(&'static str, &'static str, Get); 25] = [
+        (
+            "promontory_tsdb_late_samples_total",
+            "Samples taken although their series had later ones: inside the out-of-order window.",
+            |s| s.late_samples_appended as f64,
+        ),
+        (
+            "promontory_tsdb_samples_outside_window_total",
+            "Samples refused because they are older than the out-of-order window.",
+            |s| s.samples_outside_window as f64,
+        ),
+        ("promontory_tsdb_late_cuts_total", "Blocks made of late samples.", |s| s.late_cuts as f64),
+        ("promontory_tsdb_exemplars_appended_total", "Exemplars taken since the start.", |s| {
+            s.exemplars_appended as f64
+        }),
+        (
+            "promontory_tsdb_exemplars_refused_total",
+            "Exemplars refused: older than the last one of their series, or with labels that are too long.",
+            |s| s.exemplars_refused as f64,
+        ),
         ("promontory_tsdb_samples_appended_total", "Samples taken since the start.", |s| {
             s.samples_appended as f64
         }),
@@ -147,6 +187,21 @@ pub(crate) fn register(registry: &Registry, store: &Store) {
         ("promontory_tsdb_compactions_failed_total", "Maintenance runs that failed.", |s| {
             s.compactions_failed as f64
         }),
+        (
+            "promontory_tsdb_retention_deletions_total",
+            "Blocks deleted because they are too old or take too much room.",
+            |s| (s.retention_time_deletions + s.retention_size_deletions) as f64,
+        ),
+        (
+            "promontory_tsdb_retention_rewrites_total",
+            "Blocks written anew because series in them are beyond a retention of their own.",
+            |s| s.retention_rewrites as f64,
+        ),
+        (
+            "promontory_tsdb_retention_samples_removed_total",
+            "Samples removed because their series are beyond a retention of their own.",
+            |s| s.retention_samples_removed as f64,
+        ),
         ("promontory_tsdb_blocks_set_aside_total", "Blocks set aside because they are damaged.", |s| {
             s.blocks_set_aside as f64
         }),
@@ -160,7 +215,16 @@ pub(crate) fn register(registry: &Registry, store: &Store) {
         let db = store.db.clone();
         registry.counter_fn(name, help, move || get(&db.stats()));
     }
-    let gauges: [(&'static str, &'static str, Get); 7] = [
+    let gauges: [(&'static str, &'static str, Get); 12] = [
+        ("promontory_tsdb_late_samples", "Late samples in the head.", |s| s.late_samples as f64),
+        ("promontory_tsdb_late_chunks_bytes", "Bytes of closed chunks of late samples in the head.", |s| {
+            s.late_chunk_bytes as f64
+        }),
+        ("promontory_tsdb_exemplars", "Exemplars that are kept.", |s| s.exemplars as f64),
+        ("promontory_tsdb_exemplar_series", "Series with exemplars.", |s| s.exemplar_series as f64),
+        ("promontory_tsdb_metrics_with_metadata", "Metrics of which type, unit or help is kept.", |s| {
+            s.metrics_with_metadata as f64
+        }),
         ("promontory_tsdb_head_series", "Series in the head.", |s| s.head_series as f64),
         ("promontory_tsdb_head_chunks", "Chunks in the head.", |s| s.head_chunks as f64),
         ("promontory_tsdb_head_chunks_bytes", "Bytes of closed chunks in the head.", |s| {
@@ -179,4 +243,19 @@ pub(crate) fn register(registry: &Registry, store: &Store) {
         let db = store.db.clone();
         registry.gauge_fn(name, help, move || get(&db.stats()));
     }
+    let db = store.db.clone();
+    let names = &["group", "reason"];
+    registry.counters_fn(
+        "promontory_tsdb_group_series_refused_total",
+        "New series refused by a budget, by the group (job) that they belong to.",
+        names,
+        move || {
+            let refused = db.refused_series().into_iter();
+            refused.map(|r| (vec![r.group, r.reason.as_str().to_string()], r.count as f64)).collect()
+        },
+    );
+    let db = store.db.clone();
+    registry.gauge_fn("promontory_tsdb_series_max", "Series that the head may hold.", move || {
+        db.budgets().series_max as f64
+    });
 }

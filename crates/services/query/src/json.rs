@@ -190,7 +190,7 @@ fn write_series(out: &mut Vec<u8>, times: &mut Times, series: &MatrixSeries) {
             SampleValue::Float(value) => {
                 out.extend_from_slice(if first { b",\"values\":[" } else { b"," });
                 first = false;
-                write_point(out, times, *at, *value);
+                write_point(out, times, at, value);
             }
             SampleValue::Histogram(_) => histograms += 1,
         }
@@ -204,7 +204,7 @@ fn write_series(out: &mut Vec<u8>, times: &mut Times, series: &MatrixSeries) {
             let SampleValue::Histogram(histogram) = value else { continue };
             out.extend_from_slice(if first { b",\"histograms\":[" } else { b"," });
             first = false;
-            write_histogram_point(out, *at, histogram);
+            write_histogram_point(out, at, &histogram);
         }
         out.push(b']');
     }

@@ -98,37 +98,57 @@ pub trait Status: Send + Sync {
     fn notifications(&self) -> Vec<NotificationView>;
     /// Labels that distinguish this server from others.
     fn external_labels(&self) -> Labels;
-    /// What takes how much in the head: of the series that match, or of all if there are no matchers.
-    fn cardinality(&self, matchers: &[Matcher], limit: usize) -> Result<CardinalityView, StorageError>;
+    /// What takes how much in the head, at most `limit` entries a list: of a group, of the series that match,
+    /// or of all.
+    fn cardinality(&self, of: CardinalityOf<'_>, limit: usize) -> Result<CardinalityView, StorageError>;
+}
+
+/// Whose cardinality is asked for.
+#[derive(Clone, Copy, Debug)]
+pub enum CardinalityOf<'a> {
+    /// A group.
+    Group(&'a str),
+    /// Series that match; all if there are no matchers.
+    Series(&'a [Matcher]),
 }
 
 /// What takes how much in the head, and how it grows.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CardinalityView {
-    /// Series that match.
+    /// Groups of series, the largest first: jobs, unless the operator groups by another label.
+    pub groups: Vec<GroupView>,
+    /// Series that were asked for.
     pub series: u64,
-    /// Jobs, the one with most series first.
-    pub jobs: Vec<JobView>,
-    /// Labels of the series that match, the one with most values first.
+    /// Their distinct pairs of name and value.
+    pub label_pairs: u64,
+    /// Bytes that their labels take, estimated.
+    pub size_bytes: u64,
+    /// Their metrics by number of series.
+    pub series_count_by_metric_name: Vec<CountView>,
+    /// Their labels, the one with most values first.
     pub labels: Vec<LabelView>,
+    /// The last hour, a point a minute; of one group only.
+    pub growth: Vec<GrowthView>,
 }
 
-/// What a job has in the head.
+/// A group of series.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct JobView {
-    /// Its name; "" for series without the label.
-    pub job: String,
+pub struct GroupView {
+    /// The value of its label; "" for series without.
+    pub name: String,
     /// Its series.
     pub series: u64,
-    /// Its series an hour ago, or when counting began; `None` if that is not known.
+    /// Series made in the last hour.
+    pub created_last_hour: u64,
+    /// Its series an hour ago, or when counting began; `None` if that is not known yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub series_before: Option<u64>,
     /// How long ago `series_before` was, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds_before: Option<f64>,
-    /// New series refused at its limit since the start.
+    /// How often new series were refused since the start.
     pub refused: u64,
 }
 
@@ -142,10 +162,25 @@ pub struct LabelView {
     pub values: u64,
     /// Series that have it.
     pub series: u64,
-    /// Bytes of its values over these series.
-    pub bytes: u64,
+    /// Bytes that it takes over these series, estimated.
+    pub size_bytes: u64,
+    /// Series that there would be without it; `None` if there are too many to find out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series_without: Option<u64>,
     /// Values with most series.
     pub top: Vec<CountView>,
+}
+
+/// A group at one time.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GrowthView {
+    /// Seconds since the epoch.
+    pub time: f64,
+    /// Series in the head.
+    pub series: u64,
+    /// Series made since the start.
+    pub created: u64,
 }
 
 fn rfc3339<S: Serializer>(time_ms: &i64, serializer: S) -> Result<S::Ok, S::Error> {

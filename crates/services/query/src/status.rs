@@ -10,6 +10,7 @@ use crate::Api;
 use crate::answer::{Answer, ApiError, ErrorType, blocking, success};
 use crate::params::{Params, atoi};
 use crate::self_metrics;
+use crate::sources::CardinalityOf;
 
 /// Entries of a list of cardinalities, unless asked otherwise.
 const TSDB_LIMIT_DEFAULT: usize = 10;
@@ -83,7 +84,7 @@ pub(crate) async fn notifications(State(api): State<Arc<Api>>) -> Answer {
     success(api.deps.sources.status.notifications())
 }
 
-/// What takes how much in the head: `job`, or `match[]`, narrows it.
+/// What takes how much in the head: all of it, one group (`job`), or what `match[]` selects.
 pub(crate) async fn cardinality(State(api): State<Arc<Api>>, request: Request) -> Answer {
     let params = Params::read(request, api.config.body_size_max_bytes).await?;
     let limit = tsdb_limit(&params)?;
@@ -91,8 +92,18 @@ pub(crate) async fn cardinality(State(api): State<Arc<Api>>, request: Request) -
     if selectors.len() > 1 {
         return Err(ApiError::parameter("match[]", "one selector at most"));
     }
-    let mut matchers = selectors.pop().unwrap_or_default();
-    matchers.extend(params.get("job").map(|job| Matcher::equal("job", job)));
+    let group = params.get("job").map(str::to_string);
     let worker = api.clone();
-    success(blocking(move || worker.deps.sources.status.cardinality(&matchers, limit)).await?)
+    let view = blocking(move || {
+        let status = &worker.deps.sources.status;
+        match (selectors.pop(), group) {
+            (None, Some(group)) => status.cardinality(CardinalityOf::Group(&group), limit),
+            (matchers, group) => {
+                let mut matchers = matchers.unwrap_or_default();
+                matchers.extend(group.map(|group| Matcher::equal("job", group)));
+                status.cardinality(CardinalityOf::Series(&matchers), limit)
+            }
+        }
+    });
+    success(view.await?)
 }

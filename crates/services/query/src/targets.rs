@@ -158,7 +158,9 @@ pub(crate) async fn targets_metadata(State(api): State<Arc<Api>>, request: Reque
         }
         None => Vec::new(),
     };
-    let entries = api.deps.sources.targets.metadata(metric);
+    let mut entries = api.deps.sources.targets.metadata(metric);
+    // What was pushed has no target.
+    entries.retain(|entry| !entry.target.is_empty());
     let mut found: Vec<Entry<'_>> = Vec::new();
     let mut target: Option<&Labels> = None;
     for entry in &entries {

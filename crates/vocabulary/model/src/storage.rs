@@ -190,6 +190,9 @@ pub trait SelectedSamples: Send + Sync {
     /// so that a query's cost can be charged before it is paid.
     fn sample_count_max(&self, at: usize) -> u64;
 
+    /// About how many samples all series have together, from what is at hand without looking at each.
+    fn sample_count_estimate(&self) -> u64;
+
     /// Adds the samples of the selected range to `into`, in time order, staleness markers included.
     fn read(&self, at: usize, into: &mut Samples) -> Result<(), StorageError>;
 }
@@ -198,6 +201,10 @@ pub trait SelectedSamples: Send + Sync {
 impl SelectedSamples for Vec<Samples> {
     fn sample_count_max(&self, at: usize) -> u64 {
         self[at].len() as u64
+    }
+
+    fn sample_count_estimate(&self) -> u64 {
+        self.iter().map(|samples| samples.len() as u64).sum()
     }
 
     fn read(&self, at: usize, into: &mut Samples) -> Result<(), StorageError> {

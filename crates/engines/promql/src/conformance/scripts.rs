@@ -246,7 +246,7 @@ fn instant(engine: &Engine, store: &Memory, eval: &Eval, expr: &Expr, time_ms: i
     let Value::Matrix(matrix) = ranged.value else { return Err("a range query yielded no matrix".into()) };
     check_sorted(&matrix.iter().map(|s| &s.labels).collect::<Vec<_>>())?;
     let samples = matrix.into_iter().filter_map(|series| {
-        let (_, value) = series.points.into_iter().find(|(time, _)| *time == time_ms)?;
+        let (_, value) = series.points.iter().find(|(time, _)| *time == time_ms)?;
         Some(crate::eval::VectorSample { labels: series.labels, time_ms, value })
     });
     let vector: Vec<_> = samples.collect();
@@ -387,7 +387,7 @@ fn check_value(
                         return Err(format!("{labels} has more values than the range has steps"));
                     }
                     match points.next() {
-                        Some((time, found)) if *time == time_ms => check_sample(labels, wanted, found)
+                        Some((time, found)) if time == time_ms => check_sample(labels, wanted, &found)
                             .map_err(|error| format!("{error} at {time_ms} ms"))?,
                         other => {
                             return Err(format!("{labels}: expected a value at {time_ms} ms, got {other:?}"));

@@ -11,8 +11,9 @@ use super::annotations::{Note, Notes, Operation};
 use super::engine::{Env, Evaluator, unparen};
 use super::functions::math::kahan_add;
 use super::functions::over_time::{HistogramMean, Mean};
-use super::rows::{in_batches, row_bytes};
+use super::rows::row_bytes;
 use super::value::{ABSENT, Cell, Cells, Row, is_absent};
+use super::work::Work;
 use crate::ast::{Aggregate, AggregateOp, Span};
 
 /// The groups of a list of rows, known before a sample is read.
@@ -70,66 +71,39 @@ impl Evaluator<'_> {
         let groups = group(sets, &mut self.labels, &aggregate.grouping, aggregate.without);
         let steps = env.steps.count;
         let span = unparen(&aggregate.expr).span();
-        let table_bytes = groups.labels.len() as u64 * 2 * row_bytes(steps);
+        let table_bytes = groups.labels.len() as u64 * 3 * row_bytes(steps);
         let _table_charge = self.budget.charge(0, table_bytes)?;
-        let new_table = || Table::new(op, groups.labels.len(), steps, span);
         let labels = &self.labels;
-        let add = |table: &mut Table, at: usize, cells: &Cells, notes: &mut Notes| {
-            let name = || labels.metric_name(rows.labels(at));
-            table.add(groups.of_row[at] as usize, cells, &name, rows.drop_name(at), notes);
+        let mut table = Table::new(op, groups.labels.len(), steps, span);
+        let work = Work {
+            count: rows.len(),
+            steps,
+            cost: rows.cost(),
+            threads: self.options.threads,
+            budget: self.budget,
         };
-        let threads = self.options.threads;
-        // Private tables cost memory and a merge: only worth it if each gets many rows.
-        let batch_rows = rows.len().div_ceil(PARTS).max(MIN_PART_ROWS);
-        let table = if threads > 1 && rows.len() > MIN_PART_ROWS {
-            let parts = in_batches(
-                rows.len(),
-                batch_rows,
-                threads,
-                self.budget,
-                &mut self.notes,
-                |range, scratch, notes| {
-                    let charge = self.budget.charge(0, table_bytes)?;
-                    let mut table = new_table();
-                    let mut cells = Cells::default();
-                    for at in range {
-                        if at % 64 == 0 {
-                            self.budget.check()?;
-                        }
-                        rows.fill(at, labels, scratch, &mut cells, notes)?;
-                        add(&mut table, at, &cells, notes);
-                    }
-                    Ok((table, charge))
-                },
-            )?;
-            let mut parts = parts.into_iter();
-            let mut table = parts.next().map_or_else(new_table, |(table, _)| table);
-            for (part, _charge) in parts {
-                table.merge(part, &mut self.notes);
-            }
-            table
-        } else {
-            let mut table = new_table();
-            let mut scratch = super::rows::Scratch::default();
-            let mut cells = Cells::default();
-            for at in 0..rows.len() {
-                if at % 64 == 0 {
-                    self.budget.check()?;
+        work.in_order(
+            &mut self.notes,
+            |range, batch: &mut Vec<Cells>, scratch, notes| {
+                batch.resize_with(range.len().max(batch.len()), Cells::default);
+                for (at, cells) in range.zip(batch) {
+                    rows.fill(at, labels, scratch, cells, notes)?;
                 }
-                rows.fill(at, labels, &mut scratch, &mut cells, &mut self.notes)?;
-                add(&mut table, at, &cells, &mut self.notes);
-            }
-            table
-        };
+                Ok(())
+            },
+            |range, batch, notes| {
+                for (at, cells) in range.zip(batch) {
+                    let name = || labels.metric_name(rows.labels(at));
+                    table.add(groups.of_row[at] as usize, cells, &name, rows.drop_name(at), notes);
+                }
+                Ok(())
+            },
+        )?;
         let mut out = table.finish(groups.labels, &mut self.notes);
         self.charge(&mut out)?;
         Ok(out)
     }
 }
-
-/// Into how many parts rows are split for threads: more than there are threads, so that none waits.
-const PARTS: usize = 16;
-const MIN_PART_ROWS: usize = 256;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Op {
@@ -164,34 +138,6 @@ struct HistogramCell {
     has_not_reset: bool,
     /// Exponential and custom buckets met: no result.
     incompatible: bool,
-}
-
-impl HistogramCell {
-    /// Adds what another part of the rows came to.
-    fn merge(&mut self, other: HistogramCell, span: Span, notes: &mut Notes) {
-        self.has_reset |= other.has_reset;
-        self.has_not_reset |= other.has_not_reset;
-        self.incompatible |= other.incompatible;
-        if self.incompatible {
-            return;
-        }
-        let reconciled = match (&mut self.value, &other.value) {
-            (HistogramValue::Sum(sum), HistogramValue::Sum(other)) => {
-                sum.add(&other.total()).map(|combined| combined.bounds_reconciled)
-            }
-            (HistogramValue::Mean(mean), HistogramValue::Mean(other)) => mean.merge(other),
-            // One of them met a float first, so that nothing will come of both.
-            _ => return,
-        };
-        match reconciled {
-            Ok(true) => notes.add(Note::BoundsReconciled(Operation::Aggregation), span),
-            Ok(false) => {}
-            Err(_) => {
-                notes.add(Note::MixedExponentialCustom(""), span);
-                self.incompatible = true;
-            }
-        }
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -406,63 +352,6 @@ impl Table {
                 notes.add(Note::MixedExponentialCustom(metric_name()), self.span);
                 state.incompatible = true;
             }
-        }
-    }
-
-    /// Adds what another part of the rows came to.
-    fn merge(&mut self, other: Table, notes: &mut Notes) {
-        for (drop_name, other) in self.drop_name.iter_mut().zip(&other.drop_name) {
-            *drop_name |= other;
-        }
-        for cell in 0..self.value.len() {
-            if !is_absent(other.value[cell]) {
-                self.merge_floats(cell, &other);
-            }
-        }
-        if self.histograms.is_empty() {
-            self.histograms = other.histograms;
-            return;
-        }
-        for (own, other) in self.histograms.iter_mut().zip(other.histograms) {
-            match (&mut *own, other) {
-                (_, None) => {}
-                (None, other) => *own = other,
-                (Some(own), Some(other)) => own.merge(*other, self.span, notes),
-            }
-        }
-    }
-
-    fn merge_floats(&mut self, cell: usize, other: &Table) {
-        let value = other.value[cell];
-        let is_first = is_absent(self.value[cell]);
-        let into = &mut self.value[cell];
-        match self.op {
-            Op::Sum if is_first => (*into, self.second[cell]) = (value, other.second[cell]),
-            Op::Sum => {
-                let (sum, lost) = kahan_add(value, *into, self.second[cell]);
-                (*into, self.second[cell]) = kahan_add(other.second[cell], sum, lost);
-            }
-            Op::Avg => {
-                *into = value;
-                match (&mut self.means[cell], &other.means[cell]) {
-                    (Some(mean), Some(other)) => mean.merge(other),
-                    (mean, other) => *mean = mean.or(*other),
-                }
-            }
-            Op::Stddev | Op::Stdvar if is_first => {
-                *into = value;
-                (self.second[cell], self.count[cell]) = (other.second[cell], other.count[cell]);
-            }
-            Op::Stddev | Op::Stdvar => {
-                let (own, others) = (f64::from(self.count[cell]), f64::from(other.count[cell]));
-                let delta = other.second[cell] - self.second[cell];
-                *into += value + delta * delta * own * others / (own + others);
-                self.second[cell] += delta * others / (own + others);
-                self.count[cell] += other.count[cell];
-            }
-            Op::Count if !is_first => *into += value,
-            Op::Count | Op::Group => *into = value,
-            Op::Min | Op::Max => extreme(value, into, self.op == Op::Max),
         }
     }
 

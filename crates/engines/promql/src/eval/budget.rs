@@ -87,6 +87,17 @@ impl Meter for Budget {
     }
 }
 
+/// What one thread takes and counts, told to the [`Budget`] now and then: threads that count together
+/// for every series wait for each other.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// For the largest series so far, whose memory is used again for the next.
+    held: Charge,
+    held_samples: u64,
+    pub(crate) samples_read: u64,
+    pub(crate) looked_at: u64,
+}
+
 /// The account of a running query.
 #[derive(Debug)]
 pub(crate) struct Budget {
@@ -163,12 +174,24 @@ impl Budget {
         self.check().err().unwrap_or(QueryError::TooManySamples)
     }
 
-    pub(crate) fn count_series(&self, series: u64) {
-        self.series.fetch_add(series, Ordering::Relaxed);
+    /// Charges the samples of one series that is about to be read into memory that is used again.
+    pub(crate) fn hold(self: &Arc<Self>, samples: u64, tally: &mut Tally) -> Result<(), QueryError> {
+        if samples > tally.held_samples {
+            tally.held = Charge::default();
+            tally.held = self.charge(samples, 0)?;
+            tally.held_samples = samples;
+        }
+        Ok(())
     }
 
-    pub(crate) fn count_read(&self, samples: u64) {
-        self.samples_read.fetch_add(samples, Ordering::Relaxed);
+    /// Takes over what a thread counted.
+    pub(crate) fn settle(&self, tally: &mut Tally) {
+        self.samples_read.fetch_add(std::mem::take(&mut tally.samples_read), Ordering::Relaxed);
+        self.count_looked_at(std::mem::take(&mut tally.looked_at));
+    }
+
+    pub(crate) fn count_series(&self, series: u64) {
+        self.series.fetch_add(series, Ordering::Relaxed);
     }
 
     /// Counts samples that were looked at, as Prometheus counts its queryable samples.

@@ -9,10 +9,11 @@ use model::matcher::Matcher;
 use model::storage::{MetricReader, Select, Selection, StorageError, TimeRange, Want};
 
 use super::annotations::{Note, Notes};
-use super::budget::Budget;
+use super::budget::{Budget, Tally};
 use super::durations::QueryTimes;
 use super::functions::extended::{interpolate, interpolate_histogram};
 use super::leaf::{Feed, Instant, Pick};
+use super::points::Points;
 use super::rows::{Mapped, Ready, Rows, collect, has_equal_labels, merge_equal, row_bytes};
 use super::value::{Cell, Cells, METADATA_LABELS, Row, Steps};
 use super::window::{Remarks, WindowRows, Windows};
@@ -149,8 +150,10 @@ fn shape(
             Ok(Value::Scalar(values.first().copied().unwrap_or(f64::NAN), steps.start_ms))
         }
         Raw::Scalar(values) => {
+            // A scalar has a value at every step, whatever its bits.
             let points = (0..steps.count).map(|step| (steps.time_ms(step), SampleValue::Float(values[step])));
-            Ok(Value::Matrix(vec![MatrixSeries { labels: Labels::empty(), points: points.collect() }]))
+            let points = points.collect::<Vec<_>>().into();
+            Ok(Value::Matrix(vec![MatrixSeries { labels: Labels::empty(), points }]))
         }
         Raw::Rows(rows) => {
             let rows = evaluator.final_rows(rows)?;
@@ -187,9 +190,7 @@ fn sample_value(cell: Cell) -> Option<SampleValue> {
 }
 
 fn row_points(row: Row, steps: Steps, labels: &LabelTable) -> MatrixSeries {
-    let points = (0..steps.count)
-        .filter_map(|step| Some((steps.time_ms(step), sample_value(row.cells.get(step))?)))
-        .collect();
+    let points = Points::at_steps(steps, row.cells);
     MatrixSeries { labels: labels.labels(row.labels), points }
 }
 
@@ -551,7 +552,10 @@ impl<'q> Evaluator<'q> {
         let feed = Feed::Store(series);
         for at in 0..feed.len() {
             self.budget.check()?;
-            feed.read(at, &mut samples, self.budget)?;
+            let mut tally = Tally::default();
+            feed.read(at, &mut samples, &mut tally, self.budget)?;
+            self.budget.settle(&mut tally);
+            drop(tally);
             split.load(&mut samples, false);
             let inside = |t: &&i64| **t > from_ms && **t <= to_ms;
             let mut points: Vec<(i64, SampleValue)> = split
@@ -589,7 +593,8 @@ impl<'q> Evaluator<'q> {
             let bytes = points.len() as u64 * size_of::<(i64, SampleValue)>() as u64;
             charges.push(self.budget.charge(points.iter().map(weight).sum(), bytes)?);
             if !points.is_empty() {
-                out.push(MatrixSeries { labels: self.labels.labels(feed.labels(at)), points });
+                let labels = self.labels.labels(feed.labels(at));
+                out.push(MatrixSeries { labels, points: points.into() });
             }
         }
         Ok(out)

@@ -9,7 +9,7 @@ use model::storage::Selection;
 
 use super::QueryError;
 use super::annotations::Notes;
-use super::budget::{Budget, Charge};
+use super::budget::{Budget, Tally};
 use super::rows::{Rows, Scratch};
 use super::value::{Cell, Cells, Row, Steps};
 
@@ -43,21 +43,29 @@ impl Feed {
         }
     }
 
-    /// Decodes a series. The result holds what that took from the budget.
+    /// About how many samples all series have.
+    pub(crate) fn cost(&self) -> u64 {
+        match self {
+            Feed::Store(series) => series.samples.sample_count_estimate(),
+            Feed::Subquery(rows, steps) => (rows.len() * steps.count) as u64,
+        }
+    }
+
+    /// Decodes a series.
     pub(crate) fn read(
         &self,
         at: usize,
         into: &mut Samples,
+        tally: &mut Tally,
         budget: &Arc<Budget>,
-    ) -> Result<Charge, QueryError> {
+    ) -> Result<(), QueryError> {
         into.clear();
         match self {
             Feed::Store(series) => {
                 let cost = series.samples.sample_count_max(at);
-                let charge = budget.charge(cost, 0)?;
+                budget.hold(cost, tally)?;
                 series.samples.read(at, into)?;
-                budget.count_read(into.len() as u64);
-                Ok(charge)
+                tally.samples_read += into.len() as u64;
             }
             Feed::Subquery(rows, steps) => {
                 let cells = &rows[at].cells;
@@ -70,9 +78,9 @@ impl Feed {
                         }
                     }
                 }
-                Ok(Charge::default())
             }
         }
+        Ok(())
     }
 }
 
@@ -213,7 +221,7 @@ impl Rows for Instant<'_> {
         _: &mut Notes,
     ) -> Result<(), QueryError> {
         cells.reset(self.steps.count);
-        let _charge = self.feed.read(at, &mut scratch.samples, self.budget)?;
+        self.feed.read(at, &mut scratch.samples, &mut scratch.tally, self.budget)?;
         if self.detect_resets {
             detect_resets(&mut scratch.samples);
         }
@@ -253,7 +261,11 @@ impl Rows for Instant<'_> {
                 (Pick::StartTime, _) => cells.values[step] = samples.start_ms(found) as f64 / 1000.0,
             }
         }
-        self.budget.count_looked_at(looked_at);
+        scratch.tally.looked_at += looked_at;
         Ok(())
+    }
+
+    fn cost(&self) -> u64 {
+        self.feed.cost()
     }
 }

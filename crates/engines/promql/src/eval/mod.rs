@@ -21,14 +21,17 @@ mod engine;
 mod functions;
 mod leaf;
 mod matching;
+mod points;
 mod ranking;
 mod rows;
 mod subquery;
 mod value;
 mod window;
+mod work;
 
 pub use budget::{Cancel, Progress, QueryLimits};
 pub use engine::Engine;
+pub use points::{Points, PointsIter};
 
 /// How the engine works.
 #[derive(Clone, Debug)]
@@ -133,7 +136,7 @@ pub struct MatrixSeries {
     /// Its labels.
     pub labels: Labels,
     /// Time in milliseconds since the epoch, and value.
-    pub points: Vec<(i64, SampleValue)>,
+    pub points: Points,
 }
 
 /// What a query yields.

@@ -2,8 +2,7 @@
 //! aggregations consume without holding it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use model::label_table::{LabelTable, SetId};
@@ -11,8 +10,9 @@ use model::sample::Samples;
 
 use super::QueryError;
 use super::annotations::Notes;
-use super::budget::Budget;
+use super::budget::{Budget, Tally};
 use super::value::{Cells, Row};
+use super::work::Work;
 
 /// A map with a fast hash; keys come from labels a store has already taken.
 pub(crate) type FastMap<K, V> = HashMap<K, V, RandomState>;
@@ -23,6 +23,7 @@ pub(crate) struct Scratch {
     pub(crate) samples: Samples,
     pub(crate) split: super::leaf::Split,
     pub(crate) plan: super::window::Plan,
+    pub(crate) tally: Tally,
 }
 
 /// A list of rows whose labels are known and whose cells are computed when asked for, in any order
@@ -46,6 +47,9 @@ pub(crate) trait Rows: Sync {
         cells: &mut Cells,
         notes: &mut Notes,
     ) -> Result<(), QueryError>;
+
+    /// About how much work all rows are, in samples.
+    fn cost(&self) -> u64;
 
     /// All rows, if they are there already.
     fn take(&mut self) -> Option<Vec<Row>> {
@@ -80,6 +84,10 @@ impl Rows for Ready {
         cells.values.clone_from(&self.0[at].cells.values);
         cells.histograms.clone_from(&self.0[at].cells.histograms);
         Ok(())
+    }
+
+    fn cost(&self) -> u64 {
+        self.0.iter().map(|row| row.cells.values.len() as u64).sum()
     }
 
     fn take(&mut self) -> Option<Vec<Row>> {
@@ -127,76 +135,10 @@ where
         (self.map)(cells, notes);
         Ok(())
     }
-}
 
-/// Rows handled by one thread before it looks for more, and between two looks at the deadline.
-const BATCH_ROWS: usize = 64;
-
-/// Runs `work` over batches of rows with up to `threads` threads; the results come in the order of
-/// the batches. Which rows make a batch does not depend on the number of threads.
-pub(crate) fn in_batches<R: Send>(
-    count: usize,
-    batch_rows: usize,
-    threads: usize,
-    budget: &Budget,
-    notes: &mut Notes,
-    work: impl Fn(std::ops::Range<usize>, &mut Scratch, &mut Notes) -> Result<R, QueryError> + Sync,
-) -> Result<Vec<R>, QueryError> {
-    let batches = count.div_ceil(batch_rows.max(1));
-    let range = |batch: usize| batch * batch_rows..((batch + 1) * batch_rows).min(count);
-    let threads = threads.min(batches).max(1);
-    if threads == 1 {
-        let mut scratch = Scratch::default();
-        return (0..batches)
-            .map(|batch| {
-                budget.check()?;
-                work(range(batch), &mut scratch, notes)
-            })
-            .collect();
+    fn cost(&self) -> u64 {
+        self.rows.cost()
     }
-    let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, R, Notes)>> = Mutex::new(Vec::with_capacity(batches));
-    let failed: Mutex<Option<QueryError>> = Mutex::new(None);
-    let run = || {
-        let mut scratch = Scratch::default();
-        loop {
-            let batch = next.fetch_add(1, Ordering::Relaxed);
-            if batch >= batches {
-                return;
-            }
-            let mut own = Notes::default();
-            match budget.check().and_then(|()| work(range(batch), &mut scratch, &mut own)) {
-                Ok(result) => lock(&done).push((batch, result, own)),
-                Err(error) => {
-                    lock(&failed).get_or_insert(error);
-                    next.store(batches, Ordering::Relaxed);
-                    return;
-                }
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..threads {
-            scope.spawn(run);
-        }
-        run();
-    });
-    if let Some(error) = lock(&failed).take() {
-        return Err(error);
-    }
-    let mut done = std::mem::take(&mut *lock(&done));
-    done.sort_by_key(|(batch, _, _)| *batch);
-    Ok(done
-        .into_iter()
-        .map(|(_, result, own)| {
-            notes.merge(own);
-            result
-        })
-        .collect())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Computes all rows and keeps those that have a sample.
@@ -212,20 +154,28 @@ pub(crate) fn collect(
         return Ok(ready);
     }
     let rows = &*rows;
-    let batches = in_batches(rows.len(), BATCH_ROWS, threads, budget, notes, |range, scratch, notes| {
-        let mut out = Vec::with_capacity(range.len());
-        for at in range {
-            let mut cells = Cells::absent(0);
-            rows.fill(at, labels, scratch, &mut cells, notes)?;
-            if cells.any_present() {
-                let mut row = Row::new(rows.labels(at), rows.drop_name(at), cells);
-                row.charge = budget.charge(row.cells.weight(), row_bytes(steps))?;
-                out.push(row);
+    let mut all = Vec::new();
+    let work = Work { count: rows.len(), steps, cost: rows.cost(), threads, budget };
+    work.in_order(
+        notes,
+        |range, out: &mut Vec<Row>, scratch, notes| {
+            for at in range {
+                let mut cells = Cells::absent(0);
+                rows.fill(at, labels, scratch, &mut cells, notes)?;
+                if cells.any_present() {
+                    let mut row = Row::new(rows.labels(at), rows.drop_name(at), cells);
+                    row.charge = budget.charge(row.cells.weight(), row_bytes(steps))?;
+                    out.push(row);
+                }
             }
-        }
-        Ok(out)
-    })?;
-    Ok(batches.into_iter().flatten().collect())
+            Ok(())
+        },
+        |_, out, _| {
+            all.append(out);
+            Ok(())
+        },
+    )?;
+    Ok(all)
 }
 
 /// What the floats of a row take in memory.

@@ -174,7 +174,7 @@ where
         notes: &mut Notes,
     ) -> Result<(), QueryError> {
         cells.reset(self.windows.steps.count);
-        let _charge = self.feed.read(at, &mut scratch.samples, self.budget)?;
+        self.feed.read(at, &mut scratch.samples, &mut scratch.tally, self.budget)?;
         if self.detect_resets {
             detect_resets(&mut scratch.samples);
         }
@@ -188,7 +188,7 @@ where
             }
             _ => self.slide(split, cells, &mut remarks),
         };
-        self.budget.count_looked_at(looked_at);
+        scratch.tally.looked_at += looked_at;
         if remarks.any() {
             remarks.add_to(notes, labels.metric_name(self.feed.labels(at)), self.span);
         }
@@ -196,6 +196,10 @@ where
             self.remark_non_counter(labels, self.feed.labels(at), cells, by_type, notes);
         }
         Ok(())
+    }
+
+    fn cost(&self) -> u64 {
+        self.feed.cost()
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr)] // A suite that is skipped says so.
 
 mod engine;
+mod fuzz;
 mod steps;
 
 use std::path::PathBuf;

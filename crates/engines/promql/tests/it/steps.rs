@@ -241,13 +241,13 @@ fn every_step_of_a_range_equals_an_instant() {
                     let Value::Vector(vector) = instant else { panic!("{query}: no vector") };
                     let at_step = matrix
                         .iter()
-                        .filter_map(|s| Some((&s.labels, &s.points.iter().find(|(t, _)| *t == time_ms)?.1)));
+                        .filter_map(|s| Some((&s.labels, s.points.iter().find(|(t, _)| *t == time_ms)?.1)));
                     let mut count = 0;
                     for (labels, value) in at_step {
                         count += 1;
                         let found = vector.iter().find(|sample| sample.labels == *labels);
                         assert!(
-                            found.is_some_and(|sample| same(&sample.value, value)),
+                            found.is_some_and(|sample| same(&sample.value, &value)),
                             "seed {seed}: {query} at {time_ms}: {labels} is {value:?} in the range, {found:?} alone"
                         );
                     }

@@ -231,6 +231,13 @@ impl PostingIndex for IndexReader {
         Ok(())
     }
 
+    fn count(&self, list: ListRef) -> Result<usize, Error> {
+        let malformed = || self.corrupt("a malformed postings list");
+        let at = usize::try_from(list).ok().and_then(|at| at.checked_add(4)).ok_or_else(malformed)?;
+        let count = self.file.get(at..).and_then(|rest| Fields(rest).u32()).ok_or_else(malformed)?;
+        Ok(count as usize)
+    }
+
     fn read(&self, list: ListRef, into: &mut Vec<u32>) -> Result<(), Error> {
         let malformed = || self.corrupt("a malformed postings list");
         let mut fields = section(&self.file, list).ok_or_else(malformed)?;

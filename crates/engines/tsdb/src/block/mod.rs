@@ -2,7 +2,7 @@
 //! written (but for the list of deleted spans).
 
 pub(crate) mod decode;
-mod index_reader;
+pub(crate) mod index_reader;
 pub(crate) mod meta;
 pub(crate) mod tombstones;
 pub(crate) mod writer;
@@ -58,7 +58,12 @@ pub(crate) struct Block {
 
 impl Block {
     pub(crate) fn open(dir: &Path) -> Result<Block, Error> {
-        let meta = Meta::read(dir)?;
+        let mut meta = Meta::read(dir)?;
+        // The folder's name is the block's: `meta.json` has no checksum.
+        if let Some(name) = dir.file_name().and_then(|name| name.to_str()).filter(|name| meta::is_ulid(name))
+        {
+            meta.ulid = name.to_string();
+        }
         let index_path = dir.join(INDEX_FILE);
         if !index_path.exists() {
             return Err(Error::corrupt(&index_path, "is missing"));

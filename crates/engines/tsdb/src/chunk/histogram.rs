@@ -1,5 +1,5 @@
-//! Chunks of native histograms: integer (encodings 2 and 5) and float (3 and 6) are read, float (3)
-//! is written.
+//! Chunks of native histograms: integer (encodings 2 and 5) and float (3 and 6) are read; those without
+//! start timestamps (2 and 3) are written here.
 //!
 //! A chunk has one layout (schema, spans, bounds) in its header; a histogram with another layout, or
 //! one whose counts fell, begins a new chunk, whose flags say whether the counter was reset.
@@ -29,20 +29,37 @@ pub(crate) enum ResetFlag {
     Gauge = 0b11,
 }
 
-/// Appends float histograms to chunks.
+/// Appends histograms to chunks: those whose counts are all whole numbers to integer chunks, others
+/// to float chunks. A series that had one of the latter goes on with float chunks.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct FloatHistogramAppender {
+pub(crate) struct HistogramAppender {
     flag: ResetFlag,
     free: u8,
+    /// How the open chunk is encoded.
+    is_integer: bool,
+    /// No more integer chunks.
+    floats_only: bool,
     last_ms: i64,
     delta_ms: i64,
     last: FloatHistogram,
-    /// Count, zero count, sum, then the buckets.
+    /// Count, zero count, sum, then the buckets; of an integer chunk the sum alone.
     windows: Vec<XorWindow>,
+    /// Of an integer chunk: the last steps of count, zero count and buckets.
+    deltas: Vec<i64>,
     last_stale: bool,
 }
 
-impl FloatHistogramAppender {
+impl HistogramAppender {
+    /// One that makes float chunks only.
+    pub(crate) fn floats_only() -> Self {
+        HistogramAppender { floats_only: true, ..HistogramAppender::default() }
+    }
+
+    /// How the chunk is encoded that was appended to last.
+    pub(crate) fn encoding(&self) -> Encoding {
+        if self.is_integer { Encoding::Histogram } else { Encoding::FloatHistogram }
+    }
+
     /// Starts a chunk with this flag; the next append goes to an empty buffer.
     pub(crate) fn begin(&mut self, flag: ResetFlag) {
         self.flag = flag;
@@ -57,6 +74,10 @@ impl FloatHistogramAppender {
         } else if self.last_stale || gauge != (self.flag == ResetFlag::Gauge) {
             false
         } else {
+            if self.is_integer && !has_whole_counts(next) {
+                // Of a histogram of another kind nothing is known.
+                return Some(if gauge { ResetFlag::Gauge } else { ResetFlag::Unknown });
+            }
             same_layout(&self.last, next) && (gauge || self.reset_flag(next, true) == ResetFlag::NotReset)
         };
         (!fits).then(|| self.reset_flag(next, true))
@@ -98,7 +119,7 @@ impl FloatHistogramAppender {
             && bits(&self.last.negative_buckets, &other.negative_buckets)
     }
 
-    /// Appends to the open chunk; [`FloatHistogramAppender::needs_cut`] was asked before.
+    /// Appends to the open chunk; [`HistogramAppender::needs_cut`] was asked before.
     pub(crate) fn append(&mut self, bytes: &mut Vec<u8>, time_ms: i64, histogram: &FloatHistogram) {
         let stale = is_stale_nan(histogram.sum);
         let empty = FloatHistogram { sum: histogram.sum, ..FloatHistogram::default() };
@@ -107,12 +128,16 @@ impl FloatHistogramAppender {
         if first {
             self.free = 0;
             bytes.extend_from_slice(&[0, 0, (self.flag as u8) << 6]);
+            self.floats_only |= !has_whole_counts(histogram);
+            self.is_integer = !self.floats_only;
             let mut out = BitWriter { bytes, free: &mut self.free };
             write_layout(&mut out, histogram);
             self.delta_ms = 0;
-            self.windows.clear();
             let buckets = histogram.positive_buckets.len() + histogram.negative_buckets.len();
-            self.windows.resize(3 + buckets, XorWindow::default());
+            self.windows.clear();
+            self.windows.resize(if self.is_integer { 1 } else { 3 + buckets }, XorWindow::default());
+            self.deltas.clear();
+            self.deltas.resize(if self.is_integer { 2 + buckets } else { 0 }, 0);
         }
         let count = u16::from_be_bytes([bytes[0], bytes[1]]);
         let mut out = BitWriter { bytes, free: &mut self.free };
@@ -128,14 +153,24 @@ impl FloatHistogramAppender {
                 self.delta_ms = delta_ms;
             }
         }
-        let buckets = |h: &FloatHistogram| -> Vec<f64> {
-            [h.count, h.zero_count, h.sum]
-                .into_iter()
-                .chain(h.positive_buckets.iter().copied())
-                .chain(h.negative_buckets.iter().copied())
-                .collect()
+        match self.is_integer {
+            true => self.append_integers(bytes, count, histogram, stale),
+            false => self.append_floats(bytes, first, histogram),
+        }
+        bytes[..2].copy_from_slice(&(count + 1).to_be_bytes());
+        self.last_ms = time_ms;
+        self.last_stale = stale;
+        self.last.clone_from(histogram);
+    }
+
+    /// Count, zero count, sum, then the buckets, each XORed with the one before.
+    fn append_floats(&mut self, bytes: &mut Vec<u8>, first: bool, histogram: &FloatHistogram) {
+        let mut out = BitWriter { bytes, free: &mut self.free };
+        let fields = |h: &FloatHistogram| -> Vec<f64> {
+            let buckets = h.positive_buckets.iter().chain(&h.negative_buckets).copied();
+            [h.count, h.zero_count, h.sum].into_iter().chain(buckets).collect()
         };
-        let (previous, now) = (buckets(&self.last), buckets(histogram));
+        let (previous, now) = (fields(&self.last), fields(histogram));
         for (at, value) in now.iter().enumerate() {
             if first {
                 out.bits(value.to_bits(), 64);
@@ -144,11 +179,67 @@ impl FloatHistogramAppender {
                 self.windows[at].write(&mut out, before, value.to_bits());
             }
         }
-        bytes[..2].copy_from_slice(&(count + 1).to_be_bytes());
-        self.last_ms = time_ms;
-        self.last_stale = stale;
-        self.last.clone_from(histogram);
     }
+
+    /// Count and zero count, the sum XORed, then the buckets as differences to the bucket before; the
+    /// first sample as it is, the second as steps, further ones as steps of steps.
+    fn append_integers(&mut self, bytes: &mut Vec<u8>, at: u16, histogram: &FloatHistogram, stale: bool) {
+        let mut out = BitWriter { bytes, free: &mut self.free };
+        let previous = integer_fields(&self.last);
+        let now = integer_fields(histogram);
+        let deltas = &mut self.deltas;
+        let mut put = |out: &mut BitWriter<'_>, field: usize| {
+            let before = previous.get(field).copied().unwrap_or(0);
+            let delta = now[field].wrapping_sub(before);
+            match at {
+                // A marker's counts mean nothing: it says that they go on as before.
+                1.. if stale => out.varbit_int(0),
+                0 if field < 2 => out.varbit_uint(now[field] as u64),
+                0 => out.varbit_int(now[field]),
+                1 => out.varbit_int(delta),
+                _ => out.varbit_int(delta.wrapping_sub(deltas[field])),
+            }
+            if at > 0
+                && !stale
+                && let Some(last) = deltas.get_mut(field)
+            {
+                *last = delta;
+            }
+        };
+        put(&mut out, 0);
+        put(&mut out, 1);
+        match at {
+            0 => out.bits(histogram.sum.to_bits(), 64),
+            _ => self.windows[0].write(&mut out, self.last.sum.to_bits(), histogram.sum.to_bits()),
+        }
+        for field in 2..now.len() {
+            put(&mut out, field);
+        }
+    }
+}
+
+/// Count, zero count, then the buckets, each as the difference to the one before it on its side.
+fn integer_fields(histogram: &FloatHistogram) -> Vec<i64> {
+    let mut fields = vec![histogram.count as i64, histogram.zero_count as i64];
+    for buckets in [&histogram.positive_buckets, &histogram.negative_buckets] {
+        let mut before = 0;
+        for &count in buckets {
+            let count = count as i64;
+            fields.push(count - before);
+            before = count;
+        }
+    }
+    fields
+}
+
+/// Whether all counts are whole and so small that a float holds them exactly.
+fn has_whole_counts(histogram: &FloatHistogram) -> bool {
+    let is_whole = |count: &f64| (0.0..=9_007_199_254_740_992.0).contains(count) && count.fract() == 0.0;
+    is_stale_nan(histogram.sum)
+        || (is_whole(&histogram.count)
+            && is_whole(&histogram.zero_count)
+            && histogram.positive_buckets.iter().all(is_whole)
+            && histogram.negative_buckets.iter().all(is_whole))
 }
 
 fn same_layout(a: &FloatHistogram, b: &FloatHistogram) -> bool {
@@ -186,7 +277,8 @@ fn write_layout(out: &mut BitWriter<'_>, histogram: &FloatHistogram) {
         out.varbit_uint(histogram.custom_values.len() as u64);
         for &bound in histogram.custom_values.iter() {
             let thousandths = bound * 1000.0;
-            if (0.0..=33_554_430.0).contains(&thousandths) && thousandths.fract() == 0.0 {
+            let fits = (0.0..=33_554_430.0).contains(&thousandths) && thousandths.fract() == 0.0;
+            if fits && thousandths / 1000.0 == bound {
                 out.varbit_uint(thousandths as u64 + 1);
             } else {
                 out.bits(0, 1);
@@ -485,13 +577,13 @@ mod tests {
         samples.push_histogram(100_000, Arc::new(custom.clone()));
         samples.push(110_000, 7.0);
         let chunks = chunk::encode(&samples);
-        assert_eq!(chunks.len(), 4, "a reset, a new layout, a float");
+        assert_eq!(chunks.len(), 5, "a fraction, a reset, a new layout, a float");
         let back = read(&chunks);
         assert_eq!(back.timestamps_ms, samples.timestamps_ms);
         let hints: Vec<_> = back.histograms.iter().flatten().map(|h| h.counter_reset_hint).collect();
         assert_eq!(hints[..4].to_vec(), {
             use CounterResetHint::*;
-            [Unknown, NotReset, NotReset, Unknown]
+            [Unknown, NotReset, Unknown, Unknown]
         });
         for at in 0..5 {
             let mut one = FloatHistogram::clone(back.histogram(at).unwrap());
@@ -501,6 +593,51 @@ mod tests {
         assert!(is_stale_nan(back.values[5]));
         assert_eq!(back.histogram(6).unwrap().custom_values, custom.custom_values);
         assert!(back.histogram(7).is_none() && back.values[7] == 7.0);
+    }
+
+    #[test]
+    fn whole_counts_make_integer_chunks_and_others_float_chunks() {
+        use crate::testing::Random;
+        let random = &mut Random::new(5);
+        let mut samples = Samples::default();
+        let mut counts = [0u64; 4];
+        for at in 0..300 {
+            for count in &mut counts {
+                let width = random.below(40);
+                *count += random.below(1 << width);
+            }
+            let [zero, a, b, c] = counts.map(|count| count as f64);
+            let mut one = histogram(1.0);
+            (one.zero_count, one.count) = (zero, zero + a + b + c);
+            (one.positive_buckets, one.negative_buckets) = (vec![a, b, c], vec![c]);
+            one.sum = f64::from_bits(random.next() >> 2);
+            samples.push_histogram(at * 15_000 + random.below(50) as i64, Arc::new(one));
+        }
+        samples.push_histogram(
+            4_600_000,
+            Arc::new(FloatHistogram { sum: model::stale_nan(), ..Default::default() }),
+        );
+        let chunks = chunk::encode(&samples);
+        assert!(chunks.iter().all(|chunk| chunk.encoding == Encoding::Histogram));
+        let back = read(&chunks);
+        assert_eq!(back.timestamps_ms, samples.timestamps_ms);
+        for at in 0..300 {
+            let mut one = FloatHistogram::clone(back.histogram(at).unwrap());
+            one.counter_reset_hint = CounterResetHint::Unknown;
+            assert_eq!(one, **samples.histogram(at).unwrap(), "{at}");
+        }
+        assert!(is_stale_nan(back.values[300]));
+
+        // One half, and it goes on as floats.
+        let mut mixed = Samples::default();
+        for (at, scale) in [1.0, 2.0, 2.5, 3.0, 4.0].into_iter().enumerate() {
+            mixed.push_histogram(at as i64, Arc::new(histogram(scale)));
+        }
+        let chunks = chunk::encode(&mixed);
+        let encodings: Vec<_> = chunks.iter().map(|chunk| chunk.encoding).collect();
+        assert_eq!(encodings, [Encoding::Histogram, Encoding::FloatHistogram]);
+        assert_eq!(read(&chunks).histogram(2).unwrap().counter_reset_hint, CounterResetHint::Unknown);
+        assert_eq!(read(&chunks).histogram(4).unwrap().positive_buckets, [4.0, 8.0, 12.0]);
     }
 
     #[test]

@@ -58,6 +58,24 @@ impl XorWindow {
         }
     }
 
+    /// Whether a difference fits the window that was set last.
+    fn fits(&self, xor: u64) -> bool {
+        let leading = (xor.leading_zeros() as u8).min(31);
+        self.leading != 0xff && leading >= self.leading && xor.trailing_zeros() as u8 >= self.trailing
+    }
+
+    /// Writes a difference that is not 0, in the window that was set last or in a new one.
+    fn write_bits(&mut self, out: &mut BitWriter<'_>, xor: u64, reused: bool) {
+        if !reused {
+            (self.leading, self.trailing) = ((xor.leading_zeros() as u8).min(31), xor.trailing_zeros() as u8);
+        }
+        let width = 64 - u32::from(self.leading) - u32::from(self.trailing);
+        if !reused {
+            out.bits(u64::from(self.leading) << 6 | u64::from(width & 0x3f), 11);
+        }
+        out.bits(xor >> self.trailing, width);
+    }
+
     /// Reads a value written by [`XorWindow::write`].
     #[inline(always)]
     pub(crate) fn read(&mut self, bits: &mut BitReader<'_>, previous: u64) -> Result<u64, ChunkError> {
@@ -189,61 +207,124 @@ pub(crate) fn set_count(bytes: &mut [u8], count: u16) {
 
 /// Adds the samples of an XOR chunk that lie in the range.
 pub(crate) fn decode(bytes: &[u8], range: TimeRange, into: &mut Samples) -> Result<(), ChunkError> {
-    let count = sample_count(bytes)?;
+    let count = usize::from(sample_count(bytes)?);
     if count == 0 {
         return Ok(());
     }
-    let mut bits = BitReader::new(&bytes[2..]);
+    let start = into.timestamps_ms.len();
+    into.timestamps_ms.resize(start + count, 0);
+    into.values.resize(start + count, 0.0);
+    let (times, values) = (&mut into.timestamps_ms[start..], &mut into.values[start..]);
+    let decoded = decode_floats(&bytes[2..], range.end_ms, times, values);
+    let kept = match &decoded {
+        // What lies before the range goes too.
+        Ok(count) => {
+            let early = times[..*count].partition_point(|time_ms| *time_ms < range.start_ms);
+            times.copy_within(early..*count, 0);
+            values.copy_within(early..*count, 0);
+            count - early
+        }
+        Err(_) => 0,
+    };
+    into.timestamps_ms.truncate(start + kept);
+    into.values.truncate(start + kept);
+    if !into.histograms.is_empty() {
+        into.histograms.resize(start + kept, None);
+    }
+    if !into.start_timestamps_ms.is_empty() {
+        into.start_timestamps_ms.resize(start + kept, 0);
+    }
+    decoded.map(|_| ())
+}
+
+/// Decodes as many samples as there is room for, or until one lies beyond `end_ms`; gives how many.
+/// Mostly a sample's bits are all in the word that its first bits were looked up in: then that word is
+/// loaded once.
+fn decode_floats(
+    bytes: &[u8],
+    end_ms: i64,
+    times: &mut [i64],
+    values: &mut [f64],
+) -> Result<usize, ChunkError> {
+    let count = times.len();
+    let mut bits = BitReader::new(bytes);
     let mut time_ms = bits.varint()?;
     let mut value = bits.bits(64);
-    let mut window = XorWindow::default();
     let mut delta = 0u64;
-    bits.check()?;
-    let plain = into.histograms.is_empty() && into.start_timestamps_ms.is_empty();
-    into.timestamps_ms.reserve(usize::from(count));
-    into.values.reserve(usize::from(count));
-    for at in 0..count {
+    // The significant bits of the last value that differed: how many, and how many zeros follow. No
+    // bits means that there was none yet.
+    let (mut width, mut trailing) = (0u32, 0u32);
+    for (at, (time_slot, value_slot)) in times.iter_mut().zip(values).enumerate() {
         if at > 0 {
+            let mut word = bits.peek();
+            // Bits of the word that are used up; 57 are certain.
+            let mut used = 1;
             if at == 1 {
                 delta = bits.uvarint()?;
-            } else {
-                let word = bits.peek();
-                let dod = if word >> 63 == 0 {
-                    bits.skip(1);
-                    0
-                } else if word >> 62 == 0b10 {
-                    bits.skip(16);
+                word = bits.peek();
+                used = 0;
+            } else if word >> 63 != 0 {
+                let dod = if word >> 62 == 0b10 {
+                    used = 16;
                     signed(word >> 48 & 0x3fff, 14)
                 } else if word >> 61 == 0b110 {
-                    bits.skip(20);
+                    used = 20;
                     signed(word >> 44 & 0x1_ffff, 17)
                 } else if word >> 60 == 0b1110 {
-                    bits.skip(24);
+                    used = 24;
                     signed(word >> 40 & 0xf_ffff, 20)
                 } else {
                     bits.skip(4);
-                    bits.bits(64) as i64
+                    let dod = bits.bits(64) as i64;
+                    word = bits.peek();
+                    used = 0;
+                    dod
                 };
                 delta = delta.wrapping_add(dod as u64);
             }
             time_ms = time_ms.wrapping_add(delta as i64);
-            value = window.read(&mut bits, value)?;
+            let rest = word << used;
+            if rest >> 63 == 0 {
+                bits.skip(used + 1);
+            } else {
+                if rest >> 62 == 0b10 {
+                    used += 2;
+                    if width == 0 {
+                        return Err(ChunkError::Malformed("a value window is reused before one was set"));
+                    }
+                } else {
+                    let leading = (rest >> 57 & 0x1f) as u32;
+                    width = match (rest >> 51 & 0x3f) as u32 {
+                        0 => 64,
+                        width => width,
+                    };
+                    if leading + width > 64 {
+                        return Err(ChunkError::Malformed("a value window wider than 64 bits"));
+                    }
+                    trailing = 64 - leading - width;
+                    used += 13;
+                }
+                let xor = if used + width <= 57 {
+                    bits.skip(used + width);
+                    word << used >> (64 - width)
+                } else {
+                    bits.skip(used);
+                    bits.bits(width)
+                };
+                value ^= xor << trailing;
+            }
+        }
+        if time_ms > end_ms {
+            // What is beyond is not looked at, whatever it is.
             bits.check()?;
+            return Ok(at);
         }
-        if time_ms < range.start_ms {
-            continue;
-        }
-        if time_ms > range.end_ms {
-            break;
-        }
-        if plain {
-            into.timestamps_ms.push(time_ms);
-            into.values.push(f64::from_bits(value));
-        } else {
-            into.push(time_ms, f64::from_bits(value));
-        }
+        *time_slot = time_ms;
+        *value_slot = f64::from_bits(value);
     }
-    Ok(())
+    // Zeros are read beyond the end; one look at the end suffices.
+    bits.check()?;
+    Ok(count)
 }
 
 /// Adds the samples of an XOR2 chunk that lie in the range, start timestamps included.
@@ -316,6 +397,81 @@ pub(crate) fn decode_xor2(bytes: &[u8], range: TimeRange, into: &mut Samples) ->
         }
     }
     Ok(())
+}
+
+/// Encodes float samples and since when they have been counting as an XOR2 chunk; at most
+/// [`super::SAMPLES_PER_CHUNK`] samples, so that the place of the first change fits the header.
+pub(crate) fn encode_xor2(timestamps_ms: &[i64], values: &[f64], starts_ms: &[i64]) -> Vec<u8> {
+    let start_of = |at: usize| starts_ms.get(at).copied().unwrap_or(0);
+    let change_at = (1..values.len()).find(|&at| start_of(at) != start_of(at - 1));
+    let first_known = start_of(0) != 0;
+    let header = if first_known { 0x80 } else { 0 } | change_at.map_or(0, |at| at as u8 & 0x7f);
+    let mut bytes = vec![0, 0, header];
+    let mut free = 0;
+    let mut out = BitWriter { bytes: &mut bytes, free: &mut free };
+    let mut window = XorWindow::default();
+    let (mut delta, mut baseline, mut distance) = (0i64, 0u64, 0i64);
+    for (at, (&time_ms, value)) in timestamps_ms.iter().zip(values).enumerate() {
+        let value = value.to_bits();
+        let previous_ms = if at == 0 { 0 } else { timestamps_ms[at - 1] };
+        if at == 0 {
+            out.varint(time_ms);
+            out.bits(value, 64);
+        } else {
+            let step = time_ms.wrapping_sub(previous_ms);
+            let dod = step.wrapping_sub(std::mem::replace(&mut delta, step));
+            match (at, dod) {
+                (1, _) => {
+                    out.uvarint(step as u64);
+                    write_xor2(&mut window, &mut out, baseline, value);
+                }
+                (_, 0) if value == STALE_NAN_BITS => out.bits(0b11111, 5),
+                (_, 0) if value == baseline => out.bits(0, 1),
+                (_, 0) => {
+                    let reused = window.fits(baseline ^ value);
+                    out.bits(if reused { 0b100 } else { 0b101 }, 3);
+                    window.write_bits(&mut out, baseline ^ value, reused);
+                }
+                _ => {
+                    match dod {
+                        -4096..=4095 => out.bits(0b110 << 13 | dod as u64 & 0x1fff, 16),
+                        -524_288..=524_287 => out.bits(0b1110 << 20 | dod as u64 & 0xf_ffff, 24),
+                        _ => {
+                            out.bits(0b11110, 5);
+                            out.bits(dod as u64, 64);
+                        }
+                    }
+                    write_xor2(&mut window, &mut out, baseline, value);
+                }
+            }
+        }
+        if at == 0 && first_known {
+            out.varint(time_ms.wrapping_sub(start_of(0)));
+        } else if change_at.is_some_and(|change_at| at >= change_at) {
+            let now = previous_ms.wrapping_sub(start_of(at));
+            out.varbit_int(now.wrapping_sub(std::mem::replace(&mut distance, now)));
+        }
+        if value != STALE_NAN_BITS {
+            baseline = value;
+        }
+    }
+    set_count(&mut bytes, timestamps_ms.len() as u16);
+    bytes
+}
+
+fn write_xor2(window: &mut XorWindow, out: &mut BitWriter<'_>, baseline: u64, value: u64) {
+    if value == STALE_NAN_BITS {
+        return out.bits(0b111, 3);
+    }
+    if value == baseline {
+        return out.bits(0, 1);
+    }
+    let reused = window.fits(baseline ^ value);
+    match reused {
+        true => out.bits(0b10, 2),
+        false => out.bits(0b110, 3),
+    }
+    window.write_bits(out, baseline ^ value, reused);
 }
 
 fn read_xor2(window: &mut XorWindow, bits: &mut BitReader<'_>, baseline: u64) -> Result<u64, ChunkError> {
@@ -472,6 +628,45 @@ mod tests {
         let bits: Vec<_> = into.values.iter().map(|v| v.to_bits()).collect();
         let four = 4.0f64.to_bits();
         assert_eq!(bits, [four, four, four, STALE_NAN_BITS, four]);
+    }
+
+    #[test]
+    fn any_samples_with_start_timestamps_come_back() {
+        for seed in 1..300 {
+            let mut random = Random::new(seed);
+            let (mut times, mut values, mut starts) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut time_ms, mut value, mut start_ms) = (random.below(1 << 41) as i64, 0.0f64, 0);
+            for _ in 0..1 + random.below(120) {
+                time_ms += 1 + match random.below(5) {
+                    0 => random.below(1 << 13),
+                    1 => random.below(1 << 21),
+                    2 => random.below(1 << 44),
+                    _ => 14_999,
+                } as i64;
+                value = match random.below(6) {
+                    0 => f64::from_bits(random.next()),
+                    1 => model::stale_nan(),
+                    2 => value + 1.0,
+                    _ => value,
+                };
+                if random.below(10) == 0 {
+                    start_ms = random.below(2) as i64 * (time_ms - random.below(1 << 30) as i64);
+                }
+                times.push(time_ms);
+                values.push(value);
+                starts.push(start_ms);
+            }
+            let bytes = encode_xor2(&times, &values, &starts);
+            let mut into = Samples::default();
+            decode_xor2(&bytes, TimeRange::ALL, &mut into).unwrap();
+            let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+            assert_eq!(
+                (into.timestamps_ms.as_slice(), bits(&into.values)),
+                (times.as_slice(), bits(&values))
+            );
+            into.start_timestamps_ms.resize(times.len(), 0);
+            assert_eq!(into.start_timestamps_ms, starts, "seed {seed}");
+        }
     }
 
     #[test]

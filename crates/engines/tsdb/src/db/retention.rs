@@ -44,7 +44,12 @@ impl Db {
     /// Changes how long samples are kept, from the next run of maintenance on.
     pub fn set_retention(&self, retention: Retention) {
         *self.retention.write() = retention;
-        self.maintenance.lock().trimmed.clear();
+        self.retention_changed.store(true, Ordering::Release);
+    }
+
+    /// How long samples are kept.
+    pub fn retention(&self) -> Retention {
+        self.retention.read().clone()
     }
 
     pub(super) fn apply_retention(
@@ -112,6 +117,9 @@ impl Db {
         now_ms: i64,
         report: &mut MaintenanceReport,
     ) -> Result<(), Error> {
+        if self.retention_changed.swap(false, Ordering::AcqRel) {
+            maintenance.trimmed.clear();
+        }
         let blocks = self.blocks();
         maintenance.trimmed.retain(|ulid, _| blocks.iter().any(|block| block.meta().ulid == *ulid));
         let mut rewritten_bytes = 0;

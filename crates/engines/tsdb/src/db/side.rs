@@ -34,6 +34,11 @@ impl Db {
         self.head.admission.set(budgets);
     }
 
+    /// The budgets in force.
+    pub fn budgets(&self) -> Budgets {
+        Budgets::clone(&self.head.admission.budgets())
+    }
+
     /// How often series of which groups were refused, and why.
     pub fn refused_series(&self) -> Vec<RefusedSeries> {
         self.head.admission.refused()
@@ -53,5 +58,11 @@ impl Db {
     /// What the matching series of the head are made of; at most `limit` entries in each list.
     pub fn cardinality_of(&self, matchers: &[Matcher], limit: usize) -> Result<SelectionCardinality, Error> {
         self.head.selection_cardinality(matchers, limit)
+    }
+
+    /// The groups with the most series among those that match, as far as they are in the head; their
+    /// growth and what was refused of them is that of the whole group.
+    pub fn groups_among(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<GroupStats>, Error> {
+        self.head.groups_among(matchers, limit)
     }
 }

@@ -14,6 +14,8 @@ pub(super) const PAGE_SIZE_BYTES: usize = 32 << 10;
 const HEADER_SIZE_BYTES: usize = 7;
 /// A record of Prometheus holds what one scrape or one request wrote.
 const RECORD_MAX_BYTES: usize = 256 << 20;
+/// Snappy copies at most 64 bytes for three.
+const SNAPPY_GROWTH_MAX: usize = 22;
 
 const FULL: u8 = 1;
 const FIRST: u8 = 2;
@@ -123,7 +125,8 @@ fn decompress(kind: u8, record: &[u8], plain: &mut Vec<u8>) -> Result<(), Halt> 
     plain.clear();
     if kind & SNAPPY != 0 {
         let size = snap::raw::decompress_len(record).map_err(damage)?;
-        if size > RECORD_MAX_BYTES {
+        // No input grows by more; one that claims so is not given the memory.
+        if size > RECORD_MAX_BYTES || size / SNAPPY_GROWTH_MAX > record.len() {
             return Err(damage("a record is too long"));
         }
         plain.resize(size, 0);

@@ -390,4 +390,6 @@ fn unavailable(error: model::storage::StorageError) -> Error {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

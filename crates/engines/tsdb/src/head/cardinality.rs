@@ -103,12 +103,39 @@ impl Head {
 
     /// The groups with the most series.
     pub(crate) fn groups(&self, limit: usize) -> Vec<GroupStats> {
+        self.with_history(self.group_sizes(limit))
+    }
+
+    /// The groups with the most series among those that match.
+    pub(crate) fn groups_among(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<GroupStats>, Error> {
+        if matchers.is_empty() {
+            return Ok(self.groups(limit));
+        }
+        let label = self.admission.budgets().group_label.clone();
+        let mut sizes: HashMap<String, u64> = HashMap::new();
+        for batch in self.matching(matchers)?.chunks(BATCH) {
+            let index = self.index.read();
+            self.visit(batch, |_, page, record| {
+                let pairs = page.pairs(record).iter().filter_map(|&pair| index.symbols.get(pair));
+                let group = pairs.into_iter().find(|(name, _)| *name == label).map_or("", |(_, value)| value);
+                match sizes.get_mut(group) {
+                    Some(count) => *count += 1,
+                    None => drop(sizes.insert(group.to_string(), 1)),
+                }
+            });
+        }
+        let mut sizes: Vec<_> = sizes.into_iter().collect();
+        sort_and_cut(&mut sizes, limit);
+        Ok(self.with_history(sizes))
+    }
+
+    fn with_history(&self, sizes: Vec<(String, u64)>) -> Vec<GroupStats> {
         let mut refused: HashMap<String, u64> = HashMap::new();
         for entry in self.admission.refused() {
             *refused.entry(entry.group).or_default() += entry.count;
         }
         let now_ms = self.clock.now_ms();
-        let each = self.group_sizes(limit).into_iter().map(|(name, series)| {
+        let each = sizes.into_iter().map(|(name, series)| {
             let oldest = self.growth.oldest(&name);
             let created = self.admission.created(&name);
             GroupStats {

@@ -30,7 +30,7 @@ use model::{FloatHistogram, Labels};
 use parking_lot::{Mutex, RwLock};
 
 use crate::budgets::Admission;
-use crate::chunk::histogram::{FloatHistogramAppender, ResetFlag, is_consistent};
+use crate::chunk::histogram::{HistogramAppender, ResetFlag, is_consistent};
 use crate::error::Error;
 use crate::wal::record;
 use crate::wal::samples::{SAMPLES_PER_RECORD, SampleWriter};
@@ -507,7 +507,7 @@ fn undo(writer: &mut Writer, pages: &Pages) {
 /// A chunk of one histogram, as the log holds it.
 fn histogram_chunk(chunk: &mut Vec<u8>, time_ms: i64, histogram: &FloatHistogram) {
     chunk.clear();
-    let mut appender = FloatHistogramAppender::default();
+    let mut appender = HistogramAppender::floats_only();
     use model::histogram::CounterResetHint;
     appender.begin(match histogram.counter_reset_hint {
         CounterResetHint::Unknown => ResetFlag::Unknown,

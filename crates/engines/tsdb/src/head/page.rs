@@ -5,7 +5,7 @@
 use parking_lot::{RwLock, RwLockWriteGuard};
 
 use super::segments::{ChunkRef, Segments};
-use crate::chunk::histogram::FloatHistogramAppender;
+use crate::chunk::histogram::HistogramAppender;
 use crate::chunk::xor::XorState;
 use crate::chunk::{Encoding, SAMPLES_PER_CHUNK, sample_count_or_zero, xor};
 use crate::prefetch;
@@ -35,7 +35,7 @@ pub(crate) struct Record {
     open: Vec<u8>,
     pub(crate) chunks: Vec<ChunkRef>,
     /// Set once the series had a histogram.
-    pub(crate) histograms: Option<Box<FloatHistogramAppender>>,
+    pub(crate) histograms: Option<Box<HistogramAppender>>,
     /// From the start of the open chunk to the end of its block range.
     open_room_ms: u32,
     /// The log segment that has a float of this series: its values are written as differences there.
@@ -69,7 +69,8 @@ impl Record {
     }
 
     pub(crate) fn open_encoding(&self) -> Encoding {
-        if self.open_is_histogram { Encoding::FloatHistogram } else { Encoding::Xor }
+        let histograms = self.histograms.as_ref().filter(|_| self.open_is_histogram);
+        histograms.map_or(Encoding::Xor, |histograms| histograms.encoding())
     }
 
     /// Whether there is an open chunk.
@@ -206,7 +207,8 @@ impl Record {
     /// Drops what lies before a time at which block ranges begin. Says whether the series has
     /// nothing left.
     fn truncate(&mut self, before_ms: i64) -> bool {
-        self.chunks.retain(|chunk| chunk.min_ms >= before_ms);
+        // A chunk lies on both sides if the store had another block range before.
+        self.chunks.retain(|chunk| chunk.max_ms() >= before_ms);
         if !self.open.is_empty() && self.open_range_end_ms() <= before_ms {
             self.open = Vec::new();
         }

@@ -295,6 +295,9 @@ fn read_series(reader: &mut Reader<'_>, into: &mut dyn Replay) -> Result<(), Err
             }
         }
         before.truncate(count);
+        if !before.is_sorted_by(|a, b| a.0 < b.0) {
+            return Err(malformed());
+        }
         into.series(id, Labels::from_sorted(before.iter().copied()))?;
     }
     Ok(())

@@ -5,8 +5,10 @@
 mod alerts;
 mod api;
 mod bad_input;
+mod bounds;
 mod broken;
 mod damage;
+mod directories;
 mod disk_full;
 mod harness;
 mod kills;

@@ -36,10 +36,7 @@ const FILE_SIZE_MAX_BYTES: u64 = 64 << 20;
 const NOT_ACTED_ON: &[&[&str]] = &[
     &["global", "query_log_file"],
     &["runtime", "gogc"],
-    &["storage", "tsdb", "out_of_order_time_window"],
     &["storage", "tsdb", "stale_series_compaction_threshold"],
-    &["storage", "tsdb", "retention", "percentage"],
-    &["storage", "exemplars"],
     &["tracing"],
     &["remote_write"],
     &["remote_read"],

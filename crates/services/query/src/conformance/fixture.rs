@@ -14,9 +14,9 @@ use promql::{Engine, EngineOptions};
 
 use crate::sources::{
     Admin, AlertView, AlertingRuleView, AlertmanagersView, BlockStatsView, BlockView, BuildView,
-    CardinalityView, CompactionView, CountView, DroppedTargetView, Exemplars, HeadView, JobView, LabelView,
-    MetricMetadata, NotificationView, RecordingRuleView, RuleGroupView, RuleView, Rules, RuntimeView, Status,
-    TargetView, Targets, TargetsView, TsdbView, WalReplayView,
+    CardinalityOf, CardinalityView, CompactionView, CountView, DroppedTargetView, Exemplars, GroupView,
+    GrowthView, HeadView, LabelView, MetricMetadata, NotificationView, RecordingRuleView, RuleGroupView,
+    RuleView, Rules, RuntimeView, Status, TargetView, Targets, TargetsView, TsdbView, WalReplayView,
 };
 use crate::{Config, Deps, Sources, router};
 
@@ -298,24 +298,37 @@ impl Status for World {
         Labels::from_pairs([("cluster", "test"), ("job", "hidden")])
     }
 
-    fn cardinality(&self, matchers: &[Matcher], limit: usize) -> Result<CardinalityView, StorageError> {
-        let wanted =
-            |job: &str| matchers.iter().all(|m| m.matches_labels(&Labels::from_pairs([("job", job)])));
-        let mut jobs = vec![
-            JobView {
-                job: "prometheus".into(),
-                series: 7,
-                series_before: Some(5),
-                seconds_before: Some(60.0),
-                refused: 1,
-            },
-            JobView { job: "api".into(), series: 1, ..JobView::default() },
-        ];
-        jobs.retain(|job| wanted(&job.job));
-        jobs.truncate(limit);
+    fn cardinality(&self, of: CardinalityOf<'_>, limit: usize) -> Result<CardinalityView, StorageError> {
+        let group = GroupView {
+            name: "prometheus".into(),
+            series: 7,
+            created_last_hour: 3,
+            series_before: Some(5),
+            seconds_before: Some(60.0),
+            refused: 1,
+        };
+        let mut groups = vec![group, GroupView { name: "api".into(), series: 1, ..GroupView::default() }];
+        groups.truncate(limit);
         let top = vec![CountView { name: "up".into(), value: 2 }];
-        let labels = vec![LabelView { name: "__name__".into(), values: 5, series: 8, bytes: 120, top }];
-        Ok(CardinalityView { series: jobs.iter().map(|job| job.series).sum(), jobs, labels })
+        let name = || "__name__".into();
+        let label =
+            LabelView { name: name(), values: 5, series: 8, size_bytes: 120, series_without: Some(4), top };
+        let growth = match of {
+            CardinalityOf::Group(_) => {
+                vec![GrowthView { time: NOW_MS as f64 / 1000.0, series: 7, created: 9 }]
+            }
+            CardinalityOf::Series(_) => Vec::new(),
+        };
+        let series_count_by_metric_name = vec![CountView { name: "up".into(), value: 2 }];
+        Ok(CardinalityView {
+            groups,
+            series: 8,
+            label_pairs: 12,
+            size_bytes: 500,
+            series_count_by_metric_name,
+            labels: vec![label],
+            growth,
+        })
     }
 }
 

@@ -76,7 +76,7 @@ pub type Ask<'a> = &'a dyn Fn(&Asked) -> Result<Answered, String>;
 
 /// Asks the API of [`fixture`] everything that the document in `dir` describes.
 pub fn api(dir: &Path) -> SuiteResult {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return SuiteResult::broken(error),
     };
@@ -261,12 +261,16 @@ impl<'a> Parameter<'a> {
     }
 
     /// Right values, where a document has no examples.
-    fn usual(&self) -> Vec<(String, Vec<String>)> {
+    fn usual(&self, path: &str) -> Vec<(String, Vec<String>)> {
         let values: &[&str] = match self.name {
+            "query" if path == "/query_range" => &["up", "sum by (job) (rate(up[5m]))", "1"],
             "query" => &["up", "sum by (job) (rate(up[5m]))", "1", "\"text\""],
             "match[]" | "match_target" => &["up", "{job!=\"\"}"],
-            "time" | "start" | "end" => &["1767361020.5", "2026-01-02T13:37:00Z"],
-            "step" | "timeout" | "lookback_delta" => &["15", "1m30s"],
+            // Later than any start: 2100-01-01.
+            "end" => &["4102444800.5", "2100-01-01T00:00:00Z"],
+            "time" | "start" => &["1767361020.5", "2026-01-02T13:37:00Z"],
+            "step" => &["604800", "1w"],
+            "timeout" | "lookback_delta" => &["15", "1m30s"],
             "stats" => &["true", "all"],
             "labels" => &["{\"job\":\"prometheus\"}"],
             "label" => &["job"],
@@ -287,7 +291,7 @@ impl<'a> Parameter<'a> {
     }
 
     /// The document's examples, or all values if they can be counted, or usual ones.
-    fn examples(&self) -> Vec<(String, Vec<String>)> {
+    fn examples(&self, path: &str) -> Vec<(String, Vec<String>)> {
         let examples: Vec<(String, Vec<String>)> = self
             .node
             .get("examples")
@@ -303,7 +307,7 @@ impl<'a> Parameter<'a> {
                 .filter_map(text)
                 .map(|value| (format!("{} {value}", self.name), vec![value.to_string()]))
                 .collect(),
-            _ if examples.is_empty() => self.usual(),
+            _ if examples.is_empty() => self.usual(path),
             _ => examples,
         }
     }
@@ -370,7 +374,7 @@ impl Operation<'_> {
         let parameters = Self::parameters(self.node.get("parameters"));
         let mut base: Pairs = Vec::new();
         for parameter in parameters.iter().filter(|parameter| parameter.required) {
-            if let Some((_, values)) = parameter.examples().first() {
+            if let Some((_, values)) = parameter.examples(self.path).first() {
                 set(&mut base, parameter.name, values);
             }
         }
@@ -379,12 +383,16 @@ impl Operation<'_> {
             cases.push(Case::wrong("no protobuf", Pairs::new()));
         }
         for parameter in &parameters {
-            for (what, values) in parameter.examples() {
+            for (what, values) in parameter.examples(self.path) {
                 let mut pairs = base.clone();
                 // What is valid only together with something else.
                 match (parameter.name, values.first().map(String::as_str)) {
                     ("sort_dir", _) => set(&mut pairs, "sort_by", &["alpha".into()]),
                     ("sort_by", Some("score")) => set(&mut pairs, "search[]", &["a".into()]),
+                    ("step", _) if self.path == "/explain" => {
+                        set(&mut pairs, "start", &["1767361020".into()]);
+                        set(&mut pairs, "end", &["1767361080".into()]);
+                    }
                     _ => {}
                 }
                 set(&mut pairs, parameter.name, &values);
@@ -412,7 +420,7 @@ impl Operation<'_> {
         if cases.is_empty() {
             let mut pairs: Pairs = Vec::new();
             for parameter in Self::parameters(self.shared).iter().filter(|parameter| parameter.required) {
-                if let Some((_, values)) = parameter.examples().first() {
+                if let Some((_, values)) = parameter.examples(self.path).first() {
                     set(&mut pairs, parameter.name, values);
                 }
             }

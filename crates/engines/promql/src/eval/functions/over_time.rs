@@ -96,21 +96,6 @@ impl Mean {
         (self.value, self.lost) = kahan_add(value / self.count, keep * self.value, keep * self.lost);
     }
 
-    /// Adds the values that another mean is of.
-    pub(crate) fn merge(&mut self, other: &Mean) {
-        let count = self.count + other.count;
-        if !self.incremental && !other.incremental {
-            let (sum, lost) = kahan_add(other.value, self.value, self.lost);
-            let (sum, lost) = kahan_add(other.lost, sum, lost);
-            if !sum.is_infinite() {
-                *self = Mean { value: sum, lost, count, incremental: false };
-                return;
-            }
-        }
-        let value = self.mean() * (self.count / count) + other.mean() * (other.count / count);
-        *self = Mean { value, lost: 0.0, count, incremental: true };
-    }
-
     pub(crate) fn mean(&self) -> f64 {
         if self.incremental {
             self.value + self.lost
@@ -150,25 +135,6 @@ impl HistogramMean {
         let mut part = histogram.clone();
         part.divide(self.count);
         Ok(self.sum.add(&part)?.bounds_reconciled)
-    }
-
-    /// Adds the histograms that another mean is of; true if custom bounds had to be reconciled.
-    pub(crate) fn merge(&mut self, other: &HistogramMean) -> Result<bool, IncompatibleSchemas> {
-        let count = self.count + other.count;
-        let reconciled = if !self.incremental && !other.incremental {
-            self.sum.add(&other.sum.total())?.bounds_reconciled
-        } else {
-            let mut part = other.mean();
-            part.scale(other.count / count);
-            if !self.incremental {
-                self.sum.scale(1.0 / self.count);
-                self.incremental = true;
-            }
-            self.sum.scale(self.count / count);
-            self.sum.add(&part)?.bounds_reconciled
-        };
-        self.count = count;
-        Ok(reconciled)
     }
 
     pub(crate) fn mean(&self) -> FloatHistogram {

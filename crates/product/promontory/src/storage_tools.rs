@@ -1,0 +1,231 @@
+//! `promontory export` and `promontory promtool tsdb`: what is done with a data directory.
+#![allow(clippy::print_stderr)]
+
+use std::io::{BufWriter, IsTerminal, Write};
+use std::path::PathBuf;
+
+use base::Clock;
+use base::units::parse_duration_ms;
+use clap::{Args, Subcommand};
+use model::storage::TimeRange;
+use roles::directory::{self, Create, Dump, Output, RuleBackfill};
+
+/// Rules are backfilled up to three hours ago: what is newer is still in the head.
+const RULES_END_BEFORE_NOW_MS: i64 = 3 * 3_600_000;
+
+/// Arguments of `promontory export`.
+#[derive(Args)]
+pub(crate) struct Export {
+    /// The data directory; no server may run on it
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    /// Where the directory for Prometheus is made; empty or not there
+    #[arg(value_name = "OUT")]
+    out: PathBuf,
+}
+
+/// `promtool tsdb`.
+#[derive(Subcommand)]
+pub(crate) enum Tsdb {
+    /// List the blocks of a directory
+    List {
+        /// Print sizes and times for people
+        #[arg(short = 'r', long)]
+        human_readable: bool,
+        /// The data directory
+        #[arg(default_value = "data/")]
+        dir: PathBuf,
+    },
+    /// Tell what a block consists of: label names and pairs, and which cost most
+    Analyze {
+        /// Entries in each list
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+        /// The data directory
+        #[arg(default_value = "data/")]
+        dir: PathBuf,
+        /// The block [default: the newest]
+        block: Option<String>,
+    },
+    /// Print all samples, a line each
+    Dump(DumpArgs),
+    /// Print all samples in the OpenMetrics format
+    DumpOpenmetrics(DumpArgs),
+    /// Make blocks from samples of the past
+    CreateBlocksFrom {
+        #[command(subcommand)]
+        from: From,
+    },
+}
+
+/// What to print.
+#[derive(Args)]
+pub(crate) struct DumpArgs {
+    /// First time, milliseconds since the epoch
+    #[arg(long, default_value_t = i64::MIN, hide_default_value = true, allow_hyphen_values = true)]
+    min_time: i64,
+    /// Last time, milliseconds since the epoch
+    #[arg(long, default_value_t = i64::MAX, hide_default_value = true, allow_hyphen_values = true)]
+    max_time: i64,
+    /// Only series that match one of these selectors
+    #[arg(long = "match", value_name = "SELECTOR")]
+    selectors: Vec<String>,
+    /// The data directory; no server may run on it
+    #[arg(default_value = "data/")]
+    dir: PathBuf,
+}
+
+/// Where samples come from.
+#[derive(Subcommand)]
+pub(crate) enum From {
+    /// A file in the OpenMetrics format whose samples have times
+    Openmetrics {
+        #[command(flatten)]
+        common: Common,
+        /// A label for every series, such as region=eu
+        #[arg(long = "label", value_name = "NAME=VALUE")]
+        labels: Vec<String>,
+        /// The file
+        file: PathBuf,
+        /// Where the blocks go; a running server on that directory finds them within a minute
+        #[arg(default_value = "data/")]
+        out: PathBuf,
+    },
+    /// Recording rules, evaluated over the past by a server
+    Rules {
+        #[command(flatten)]
+        common: Common,
+        /// The server that evaluates
+        #[arg(long, default_value = "http://localhost:9090")]
+        url: String,
+        /// First time: RFC 3339 or seconds since the epoch
+        #[arg(long)]
+        start: String,
+        /// Last time [default: three hours ago]
+        #[arg(long)]
+        end: Option<String>,
+        /// Where the blocks go; a running server on that directory finds them within a minute
+        #[arg(long, default_value = "data/")]
+        output_dir: PathBuf,
+        /// Time between evaluations where a group does not say
+        #[arg(long, default_value = "60s")]
+        eval_interval: String,
+        /// The rule files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+/// Flags of all ways to make blocks.
+#[derive(Args)]
+pub(crate) struct Common {
+    /// Print sizes and times for people
+    #[arg(short = 'r', long)]
+    human_readable: bool,
+    /// Do not list the blocks
+    #[arg(short = 'q', long)]
+    quiet: bool,
+    /// Time that a block covers
+    #[arg(long, default_value = "2h", value_name = "DURATION")]
+    max_block_duration: String,
+}
+
+impl Common {
+    fn create(&self, into: PathBuf, labels: Vec<(String, String)>) -> Result<Create, String> {
+        let block_range_ms = duration("--max-block-duration", &self.max_block_duration)?;
+        Ok(Create { into, labels, block_range_ms, human_readable: self.human_readable, quiet: self.quiet })
+    }
+}
+
+fn duration(flag: &str, text: &str) -> Result<i64, String> {
+    parse_duration_ms(text).map_err(|error| format!("{flag}: {error}"))
+}
+
+/// Milliseconds of an RFC 3339 time or of seconds since the epoch.
+fn time(flag: &str, text: &str) -> Result<i64, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite());
+    seconds
+        .map(|seconds| (seconds * 1000.0) as i64)
+        .or_else(|| roles::directory::parse_time_ms(text))
+        .ok_or_else(|| {
+            format!("{flag}: expected a time such as 2026-01-31T12:00:00Z or 1769860800, found {text:?}")
+        })
+}
+
+fn with_output(run: impl FnOnce(&mut Output<'_>) -> Result<(), String>) -> Result<(), String> {
+    let terminal = std::io::stderr().is_terminal();
+    let mut shown = String::new();
+    let mut progress = |text: &str| {
+        if text == shown {
+            return;
+        }
+        match terminal {
+            true => eprint!("\r\x1b[K{text}"),
+            false => eprintln!("{text}"),
+        }
+        shown = text.to_string();
+    };
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let result = run(&mut Output { out: &mut out, progress: &mut progress });
+    if terminal && !shown.is_empty() {
+        eprint!("\r\x1b[K");
+    }
+    let flushed = out.flush().map_err(|error| format!("cannot write: {error}"));
+    result.and(flushed)
+}
+
+impl Export {
+    pub(crate) fn run(&self) -> Result<(), String> {
+        with_output(|output| directory::export(&self.dir, &self.out, output))
+    }
+}
+
+impl Tsdb {
+    pub(crate) fn run(&self) -> Result<(), String> {
+        with_output(|output| match self {
+            Tsdb::List { human_readable, dir } => directory::list(dir, *human_readable, output),
+            Tsdb::Analyze { limit, dir, block } => directory::analyze(dir, block.as_deref(), *limit, output),
+            Tsdb::Dump(args) => args.run(false, output),
+            Tsdb::DumpOpenmetrics(args) => args.run(true, output),
+            Tsdb::CreateBlocksFrom { from } => from.run(output),
+        })
+    }
+}
+
+impl DumpArgs {
+    fn run(&self, openmetrics: bool, output: &mut Output<'_>) -> Result<(), String> {
+        let range = TimeRange { start_ms: self.min_time, end_ms: self.max_time };
+        directory::dump(&self.dir, &Dump { range, selectors: self.selectors.clone(), openmetrics }, output)
+    }
+}
+
+impl From {
+    fn run(&self, output: &mut Output<'_>) -> Result<(), String> {
+        match self {
+            From::Openmetrics { common, labels, file, out } => {
+                let mut pairs = Vec::new();
+                for label in labels {
+                    let (name, value) = label
+                        .split_once('=')
+                        .filter(|(name, _)| !name.is_empty())
+                        .ok_or_else(|| format!("--label: expected NAME=VALUE, found {label:?}"))?;
+                    pairs.push((name.to_string(), value.trim_matches('"').to_string()));
+                }
+                directory::blocks_from_openmetrics(file, &common.create(out.clone(), pairs)?, output)
+            }
+            From::Rules { common, url, start, end, output_dir, eval_interval, files } => {
+                let how = RuleBackfill {
+                    url: url.clone(),
+                    start_ms: time("--start", start)?,
+                    end_ms: match end {
+                        Some(end) => time("--end", end)?,
+                        None => Clock::system().now_ms() - RULES_END_BEFORE_NOW_MS,
+                    },
+                    interval_ms: duration("--eval-interval", eval_interval)?.max(1),
+                };
+                let create = common.create(output_dir.clone(), Vec::new())?;
+                directory::blocks_from_rules(files, &how, &create, output)
+            }
+        }
+    }
+}

@@ -1,0 +1,29 @@
+/** The server itself: its queries, what its series cost, its store. */
+import type { JSX } from 'preact';
+import type { PageProps } from '../../app.tsx';
+import { Chips } from '../../parts/parts.tsx';
+import { setParams } from '../../router.ts';
+import { Cardinality } from './cardinality.tsx';
+import { readView, VIEWS } from './model.ts';
+import { Queries } from './queries.tsx';
+import { Store } from './store.tsx';
+
+export function Status({ place, tick, refresh }: PageProps): JSX.Element {
+  const view = readView(place.params);
+  return (
+    <main class="page">
+      <h1 class="hidden">Status</h1>
+      <div class="toolbar">
+        <Chips
+          label="View"
+          value={view}
+          onChange={(value) => setParams({ view: value === 'queries' ? undefined : value, job: undefined })}
+          options={VIEWS.map((value) => ({ value, text: value[0]!.toUpperCase() + value.slice(1) }))}
+        />
+      </div>
+      {view === 'queries' && <Queries tick={tick} refresh={refresh} />}
+      {view === 'cardinality' && <Cardinality tick={tick} job={place.params.get('job') ?? undefined} />}
+      {view === 'store' && <Store tick={tick} />}
+    </main>
+  );
+}
