@@ -130,6 +130,29 @@ export interface WalReplay {
   current: number;
 }
 
+/** What a query cost, as `stats=true` tells it. */
+export interface QueryStats {
+  timings: { execTotalTime: number };
+  samples: { samplesRead?: number; peakSamples: number };
+  seriesSelected?: number;
+  peakBytes?: number;
+}
+
+/** A part of an expression and what it would read. */
+export interface PlanNode {
+  kind: 'selector' | 'range' | 'subquery' | 'call' | 'aggregation' | 'binary' | 'unary' | 'literal';
+  expr: string;
+  series: number;
+  samplesMax: number;
+  steps: number;
+  children: PlanNode[];
+}
+
+export interface Explained {
+  tree: PlanNode;
+  limits: { samples: number; bytes: number };
+}
+
 export interface QueryCost {
   seriesSelected: number;
   samplesRead: number;

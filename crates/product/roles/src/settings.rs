@@ -113,9 +113,10 @@ pub const RETENTION_DEFAULT_MS: i64 = 15 * 24 * 3_600_000;
 
 impl Settings {
     /// The keys of a `promontory.yml`; none of them is one of another kind of file.
-    pub const FILE_KEYS: [&str; 12] = [
+    pub const FILE_KEYS: [&str; 13] = [
         "listen",
         "allow_unauthenticated",
+        "admin_api",
         "data_dir",
         "external_url",
         "webhook_url",
@@ -195,6 +196,7 @@ impl Settings {
         }
         self.allow_unauthenticated =
             fields.or("allow_unauthenticated", self.allow_unauthenticated, Node::boolean)?;
+        self.admin_api = fields.or("admin_api", self.admin_api, Node::boolean)?;
         if let Some(data_dir) = fields.optional("data_dir", path)? {
             self.data_dir = data_dir;
         }
@@ -365,7 +367,7 @@ retention:
         let times: Vec<_> = settings.retention_rules.iter().map(|rule| rule.time_ms / 86_400_000).collect();
         assert_eq!(times, [3, 5 * 365]);
         for (wrong, what) in [
-            ("retention: {percentage: 101}", "1:25: expected a percentage"),
+            ("retention: {percentage: 101}", "column 25: expected a percentage"),
             ("retention: {rules: [{matchers: '{', time: 1d}]}", "expected a selector"),
             ("retention: {rules: [{matchers: up, time: 0s}]}", "expected a time above 0"),
             ("retention: {rules: [{matchers: up}]}", "time"),

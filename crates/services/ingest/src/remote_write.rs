@@ -406,7 +406,17 @@ fn add_points(
     weight: &mut usize,
     outcome: &mut Outcome,
 ) -> Result<(), Refused> {
-    for point in series.points() {
+    let mut points = series.points();
+    let before = batch.refs.len() as u64 + outcome.too_new;
+    while let Some((timestamp_ms, value)) = points.plain_sample() {
+        if timestamp_ms > outcome.latest_ms {
+            outcome.too_new += 1;
+        } else {
+            batch.push(found, timestamp_ms, value);
+        }
+    }
+    weigh(weight, (batch.refs.len() as u64 + outcome.too_new - before) as usize)?;
+    for point in points {
         match point.map_err(|error| bad_request(error.to_string()))? {
             Point::Sample { timestamp_ms, value } => {
                 weigh(weight, 1)?;

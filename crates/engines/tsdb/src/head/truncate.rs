@@ -158,10 +158,12 @@ impl Head {
                 alive.push(page.alive());
             }
         }
-        self.segments.free_before(before_ms);
+        // Only ranges that end by then: with another block range the time may lie inside one.
+        self.segments.free_before(before_ms.saturating_sub(self.range_ms - 1));
         if min_ms == i64::MAX {
             self.max_ms.store(i64::MIN, Ordering::Release);
         }
+        min_ms = min_ms.max(before_ms);
         self.min_ms.store(min_ms, Ordering::Release);
         let is_alive = |id: u32| {
             let (page, slot) = ((id / PAGE_SERIES) as usize, id % PAGE_SERIES);

@@ -162,3 +162,29 @@ async fn cardinality_is_told_by_group_and_by_label() {
     assert_eq!(get("status/cardinality?limit=0").await.status, 400);
     assert_eq!(get("status/cardinality?match[]=up&match[]=a").await.status, 400);
 }
+
+#[tokio::test]
+async fn a_query_is_explained_before_it_runs() {
+    let data = get("explain?query=sum(rate(up[5m]))%20/%20(1%2Bhttp_requests_total)").await.data();
+    let tree = &data["tree"];
+    assert_eq!((&tree["kind"], &tree["series"]), (&json!("binary"), &json!(3)));
+    let range = &tree["children"][0]["children"][0]["children"][0];
+    assert_eq!(
+        (&range["kind"], &range["expr"], &range["series"]),
+        (&json!("range"), &json!("up[5m]"), &json!(2))
+    );
+    // The memory store counts exactly: two series, a sample every 15 seconds.
+    assert_eq!(range["samplesMax"], 2 * 5 * 60 / 15);
+    // Parentheses are left out.
+    assert_eq!(tree["children"][1]["kind"], "binary");
+    let over =
+        get("explain?query=max_over_time(up[1h:1m])&start=1767361000&end=1767361020&step=10").await.data();
+    assert_eq!(over["tree"]["steps"], 3);
+    assert_eq!(over["tree"]["children"][0]["children"][0]["steps"], 61);
+    assert_eq!(get("explain?query=sum(").await.status, 400);
+    // The longest row of operands and the deepest nesting that the parser takes.
+    let row = ["1"; 1_000].join("%2B");
+    assert_eq!(get(&format!("explain?query={row}")).await.data()["tree"]["kind"], "binary");
+    let nested = format!("{}up{}", "sum(".repeat(200), ")".repeat(200));
+    assert_eq!(get(&format!("explain?query={nested}")).await.status, 200);
+}
