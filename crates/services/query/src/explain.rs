@@ -137,7 +137,7 @@ impl Planner<'_> {
             steps: times.steps(),
             children: Vec::new(),
         };
-        let mut below = |node: &mut Node, kind: &'static str, children: &[&Expr], times: Times| {
+        let below = |node: &mut Node, kind: &'static str, children: &[&Expr], times: Times| {
             node.kind = kind;
             for child in children {
                 let child = self.node(child, times)?;
