@@ -13,8 +13,8 @@ mod print;
 
 pub use ast::Expr;
 pub use eval::{
-    Cancel, Engine, EngineOptions, MatrixSeries, Points, Progress, QueryError, QueryLimits, QueryResult,
-    QueryStats, SampleValue, Value, VectorSample,
+    Cancel, Engine, EngineOptions, Explain, ExplainNode, MatrixSeries, Points, Progress, QueryError,
+    QueryLimits, QueryResult, QueryStats, SampleValue, Value, VectorSample,
 };
 pub use parse::{
     Features, HistogramStep, MAX_DEPTH, MAX_NESTING, ParseError, ParseErrors, Position, SequenceValue, parse,

@@ -186,6 +186,7 @@ impl Db {
         };
         db.head.late.set_window_ms(db.options.out_of_order_window_ms);
         db.head.admission.set(db.options.budgets.clone());
+        db.head.starts.set(db.options.start_timestamps);
         db.head.exemplars.set_max(db.options.exemplars_max);
         db.counters.set_aside.store(opened.corrupt_blocks.len() as u64, Ordering::Relaxed);
         Ok((db, opened))

@@ -403,3 +403,19 @@ fn a_block_whose_versions_prometheus_mixed_up_is_read() {
     assert_eq!(db.label_names(TimeRange::ALL, &matchers).unwrap(), ["a", "b"]);
     assert_eq!(db.stats().chunks_corrupt, 0);
 }
+
+#[test]
+fn a_store_reopened_with_another_block_range_keeps_everything() {
+    let ranges = [2 * HOUR_MS, HOUR_MS, 4 * HOUR_MS, 50 * MINUTE_MS, 3 * HOUR_MS];
+    for compaction in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut expected = Dump::new();
+        for (run, block_range_ms) in ranges.into_iter().enumerate() {
+            let options = Options { block_range_ms, compaction, ..options(dir.path()) };
+            let (db, _) = Db::open(options.clone()).unwrap();
+            assert_eq!(everything(&db), expected, "opened with {block_range_ms}");
+            fill(&db, START_MS + run as i64 * 7 * HOUR_MS, 7, &mut expected);
+            assert_eq!(everything(&db), expected, "filled with {block_range_ms}");
+        }
+    }
+}

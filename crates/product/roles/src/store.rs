@@ -37,6 +37,7 @@ pub(crate) fn open(
         retention_rules: retention.rules,
         out_of_order_window_ms: store.out_of_order_window_ms,
         exemplars_max: store.exemplars_max,
+        start_timestamps: settings.start_timestamps,
         budgets: store.budgets.clone(),
         clock: clock.clone(),
         ..Options::new(&settings.data_dir)

@@ -8,6 +8,7 @@ use model::label_table::{LabelTable, SetId};
 
 use super::QueryError;
 use super::annotations::{Note, Notes, Operation};
+use super::budget::{Budget, Charge};
 use super::engine::{Env, Evaluator, unparen};
 use super::functions::math::kahan_add;
 use super::functions::over_time::{HistogramMean, Mean};
@@ -95,6 +96,7 @@ impl Evaluator<'_> {
                 for (at, cells) in range.zip(batch) {
                     let name = || labels.metric_name(rows.labels(at));
                     table.add(groups.of_row[at] as usize, cells, &name, rows.drop_name(at), notes);
+                    table.charge_histograms(self.budget, HISTOGRAM_CHARGE_BYTES)?;
                 }
                 Ok(())
             },
@@ -163,9 +165,23 @@ struct Table {
     /// Empty until a histogram comes.
     histograms: Vec<Option<Box<HistogramCell>>>,
     drop_name: Vec<bool>,
+    /// What of the histograms is charged, and bytes that are not yet.
+    charges: Vec<Charge>,
+    uncharged_bytes: u64,
 }
 
+/// Histograms are charged in steps of this.
+const HISTOGRAM_CHARGE_BYTES: u64 = 64 << 10;
+
 impl Table {
+    /// Takes what new histograms hold from the budget once it is as much as `step_bytes`.
+    fn charge_histograms(&mut self, budget: &Arc<Budget>, step_bytes: u64) -> Result<(), QueryError> {
+        if self.uncharged_bytes > step_bytes {
+            self.charges.push(budget.charge(0, std::mem::take(&mut self.uncharged_bytes))?);
+        }
+        Ok(())
+    }
+
     fn new(op: Op, groups: usize, steps: usize, span: Span) -> Self {
         let cells = groups * steps;
         let when = |used: bool| if used { cells } else { 0 };
@@ -179,6 +195,8 @@ impl Table {
             means: vec![None; when(op == Op::Avg)],
             histograms: Vec::new(),
             drop_name: vec![false; groups],
+            charges: Vec::new(),
+            uncharged_bytes: 0,
         }
     }
 
@@ -316,6 +334,7 @@ impl Table {
     ) {
         if self.histograms.is_empty() {
             self.histograms = (0..self.value.len()).map(|_| None).collect();
+            self.uncharged_bytes += self.value.len() as u64 * 8;
         }
         let has_float = !is_absent(self.value[cell]);
         let is_sum = self.op == Op::Sum;
@@ -338,6 +357,8 @@ impl Table {
             CounterResetHint::Unknown | CounterResetHint::Gauge => {}
         }
         if is_new {
+            // A sum is kept with what it lost: two histograms.
+            self.uncharged_bytes += 2 * 16 * histogram.sample_weight() as u64;
             return;
         }
         let reconciled = match &mut state.value {

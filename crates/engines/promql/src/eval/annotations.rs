@@ -185,6 +185,11 @@ pub(crate) struct Notes {
 }
 
 impl Notes {
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     pub(crate) fn add(&mut self, note: Note<'_>, span: Span) {
         if let Note::IncompatibleTypes { left, op, right } = note {
             let key = Some(([left, op, right], span));

@@ -8,6 +8,7 @@ use base::clock::{Clock, Mark};
 use model::storage::{Meter, StorageError};
 
 use super::QueryError;
+use super::explain::Explain;
 use super::value::Steps;
 
 /// Stops a query from outside. Cheap to clone.
@@ -57,6 +58,8 @@ pub struct QueryLimits {
     pub progress: Progress,
     /// Whether samples are counted for every step.
     pub per_step_stats: bool,
+    /// Whether the query says what its parts cost.
+    pub explain: Explain,
 }
 
 /// A part of a query's budget, given back when dropped. A clone holds nothing.
@@ -112,6 +115,8 @@ pub(crate) struct Budget {
     started: Mark,
     timeout: Duration,
     cancel: Cancel,
+    /// Nothing is read: only what it would cost is asked.
+    pub(crate) is_dry: bool,
     /// Samples looked at, a step of the query each; empty if not asked for.
     per_step: Vec<AtomicU64>,
     steps: Steps,
@@ -139,6 +144,7 @@ impl Budget {
             started: clock.mark(),
             timeout,
             cancel,
+            is_dry: false,
             per_step: (0..per_step.map_or(0, |steps| steps.count)).map(|_| AtomicU64::new(0)).collect(),
             steps: per_step.unwrap_or(Steps::instant(0)),
             total: AtomicU64::new(0),

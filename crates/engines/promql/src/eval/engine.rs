@@ -1,5 +1,6 @@
 //! The engine: runs a query, and the evaluator that walks its syntax tree.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use model::histogram::CounterResetHint;
@@ -11,6 +12,7 @@ use model::storage::{MetricReader, Select, Selection, StorageError, TimeRange, W
 use super::annotations::{Note, Notes};
 use super::budget::{Budget, Tally};
 use super::durations::QueryTimes;
+use super::explain::{Explain, Tracer};
 use super::functions::extended::{interpolate, interpolate_histogram};
 use super::leaf::{Feed, Instant, Pick};
 use super::points::Points;
@@ -20,7 +22,7 @@ use super::window::{Remarks, WindowRows, Windows};
 use super::{
     EngineOptions, MatrixSeries, QueryError, QueryLimits, QueryResult, SampleValue, Value, VectorSample,
 };
-use crate::ast::{Expr, Extension, MatrixSelector, ValueType, VectorSelector};
+use crate::ast::{Aggregate, Expr, Extension, MatrixSelector, ValueType, VectorSelector};
 
 /// Evaluates PromQL.
 #[derive(Clone, Debug, Default)]
@@ -91,14 +93,16 @@ impl Engine {
         if steps.count as u64 > options.max_samples || row_bytes(steps.count) > options.max_bytes {
             return Err(QueryError::TooManySamples);
         }
-        let budget = Arc::new(Budget::new(
+        let mut budget = Budget::new(
             limits.max_samples.map_or(options.max_samples, |max| max.min(options.max_samples)),
             options.max_bytes,
             limits.timeout.map_or(options.timeout, |timeout| timeout.min(options.timeout)),
             &options.clock,
             limits.cancel.clone(),
             limits.per_step_stats.then_some(steps),
-        ));
+        );
+        budget.is_dry = limits.explain == Explain::Estimate;
+        let budget = Arc::new(budget);
         limits.progress.watch(&budget);
         let mut labels = LabelTable::new();
         let metadata = labels.names(METADATA_LABELS);
@@ -113,6 +117,9 @@ impl Engine {
             selections: Vec::new(),
             labels,
             metadata,
+            tracer: (limits.explain != Explain::Off).then(|| Tracer::new(&options.clock)),
+            repeated: repeated(expr),
+            shared: Vec::new(),
         };
         let started = options.clock.mark();
         let env = Env { steps, detect_resets: false, blocked: false };
@@ -121,9 +128,10 @@ impl Engine {
         let started = options.clock.mark();
         let value = shape(raw, steps, is_instant, &mut evaluator)?;
         let sort_seconds = started.elapsed_seconds();
+        let explain = evaluator.tracer.take().map(|tracer| tracer.finish(expr));
         let (warnings, infos) = evaluator.notes.into_texts(text);
         let stats = super::QueryStats { eval_seconds, sort_seconds, ..budget.stats() };
-        Ok(QueryResult { value, warnings, infos, stats })
+        Ok(QueryResult { value, warnings, infos, stats, explain })
     }
 }
 
@@ -215,12 +223,11 @@ fn with_stack<R: Send>(
     })
 }
 
-/// How deep a tree is; found without recursion.
-fn depth(expr: &Expr) -> usize {
-    let mut deepest = 0;
+/// Calls with every part of an expression and how deep it lies; without recursion.
+fn visit_parts<'e>(expr: &'e Expr, mut with: impl FnMut(&'e Expr, usize)) {
     let mut left = vec![(expr, 1)];
     while let Some((expr, depth)) = left.pop() {
-        deepest = deepest.max(depth);
+        with(expr, depth);
         match expr {
             Expr::Number(_) | Expr::String(_) | Expr::Selector(_) | Expr::Range(_) => {}
             Expr::Subquery(e) => left.push((&e.expr, depth + 1)),
@@ -234,11 +241,41 @@ fn depth(expr: &Expr) -> usize {
             Expr::Paren(e) => left.push((&e.expr, depth + 1)),
         }
     }
+}
+
+fn depth(expr: &Expr) -> usize {
+    let mut deepest = 0;
+    visit_parts(expr, |_, depth| deepest = deepest.max(depth));
     deepest
 }
 
+/// A query with more parts than this is not searched for equal ones.
+const PARTS_COMPARED_MAX: usize = 256;
+
+/// The aggregations that stand in an expression more than once, printed.
+fn repeated(expr: &Expr) -> HashSet<String> {
+    let (mut parts, mut aggregations) = (0, Vec::new());
+    visit_parts(expr, |part, _| {
+        parts += 1;
+        if matches!(part, Expr::Aggregate(_)) {
+            aggregations.push(part);
+        }
+    });
+    let mut repeated = HashSet::new();
+    if aggregations.len() > 1 && parts <= PARTS_COMPARED_MAX {
+        let mut seen = HashSet::new();
+        for aggregation in aggregations {
+            let text = aggregation.to_string();
+            if !seen.insert(text.clone()) {
+                repeated.insert(text);
+            }
+        }
+    }
+    repeated
+}
+
 /// In what surroundings an expression is evaluated.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Env {
     pub(crate) steps: Steps,
     /// Below `histogram_count` and its like: selectors say whether counters were reset.
@@ -271,6 +308,11 @@ pub(crate) struct Evaluator<'q> {
     pub(crate) labels: LabelTable,
     /// Name, type and unit, which operations remove.
     pub(crate) metadata: NameSet,
+    tracer: Option<Tracer>,
+    /// Aggregations that stand in the query several times.
+    repeated: HashSet<String>,
+    /// Their rows, once they have been computed: text, surroundings, rows.
+    shared: Vec<(String, Env, Vec<Row>)>,
 }
 
 /// An expression without the parentheses around it.
@@ -343,6 +385,51 @@ impl<'q> Evaluator<'q> {
     pub(crate) fn source(&mut self, expr: &Expr, env: Env) -> Result<Box<dyn Rows + 'q>, QueryError> {
         self.budget.check()?;
         let expr = unparen(expr);
+        let Some(tracer) = &mut self.tracer else { return self.source_of(expr, env) };
+        let node = tracer.enter(expr);
+        let started = self.options.clock.mark();
+        let rows = self.source_of(expr, env)?;
+        let seconds = started.elapsed_seconds();
+        Ok(match &mut self.tracer {
+            Some(tracer) => tracer.leave(node, rows, seconds),
+            None => rows,
+        })
+    }
+
+    /// The rows of an aggregation; of one that stands in the query several times, those computed first.
+    fn aggregate_once(
+        &mut self,
+        expr: &Expr,
+        aggregate: &Aggregate,
+        env: Env,
+    ) -> Result<Vec<Row>, QueryError> {
+        if self.repeated.is_empty() {
+            return self.aggregate(aggregate, env);
+        }
+        let text = expr.to_string();
+        if !self.repeated.contains(&text) {
+            return self.aggregate(aggregate, env);
+        }
+        if let Some((_, _, rows)) = self.shared.iter().find(|(t, e, _)| *t == text && *e == env) {
+            let mut rows = rows.clone();
+            self.charge(&mut rows)?;
+            return Ok(rows);
+        }
+        let notes = std::mem::take(&mut self.notes);
+        let rows = self.aggregate(aggregate, env)?;
+        let own = std::mem::replace(&mut self.notes, notes);
+        // A note names its place: of the other places the same is to be said.
+        let is_quiet = own.is_empty();
+        self.notes.merge(own);
+        if is_quiet {
+            let mut copy = rows.clone();
+            self.charge(&mut copy)?;
+            self.shared.push((text, env, copy));
+        }
+        Ok(rows)
+    }
+
+    fn source_of(&mut self, expr: &Expr, env: Env) -> Result<Box<dyn Rows + 'q>, QueryError> {
         if env.steps.count == 0 {
             return Ok(Box::new(Ready(Vec::new())));
         }
@@ -361,7 +448,7 @@ impl<'q> Evaluator<'q> {
         match expr {
             Expr::Selector(selector) => self.instant_selector(selector, env, Pick::Value),
             Expr::Call(call) => self.call(call, env),
-            Expr::Aggregate(aggregate) => Ok(Box::new(Ready(self.aggregate(aggregate, env)?))),
+            Expr::Aggregate(aggregate) => Ok(Box::new(Ready(self.aggregate_once(expr, aggregate, env)?))),
             Expr::Binary(binary) => self.binary(binary, env),
             Expr::Unary(unary) => {
                 let rows = self.source(&unary.expr, env)?;

@@ -60,6 +60,9 @@ impl Feed {
         budget: &Arc<Budget>,
     ) -> Result<(), QueryError> {
         into.clear();
+        if budget.is_dry {
+            return Ok(());
+        }
         match self {
             Feed::Store(series) => {
                 let cost = series.samples.sample_count_max(at);

@@ -18,6 +18,7 @@ mod budget;
 mod call;
 mod durations;
 mod engine;
+mod explain;
 mod functions;
 mod leaf;
 mod matching;
@@ -31,6 +32,7 @@ mod work;
 
 pub use budget::{Cancel, Progress, QueryLimits};
 pub use engine::Engine;
+pub use explain::{Explain, ExplainNode};
 pub use points::{Points, PointsIter};
 
 /// How the engine works.
@@ -186,4 +188,6 @@ pub struct QueryResult {
     pub infos: Vec<String>,
     /// The cost.
     pub stats: QueryStats,
+    /// What each part costs, if [`QueryLimits::explain`] asks for it.
+    pub explain: Option<ExplainNode>,
 }

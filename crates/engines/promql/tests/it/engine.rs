@@ -1,14 +1,16 @@
 //! What the engine promises beside values: budgets, deadlines, statistics, names.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base::clock::Clock;
+use model::histogram::{FloatHistogram, Span};
 use model::label_table::LabelTable;
 use model::labels::Labels;
 use model::matcher::Matcher;
 use model::storage::{MetricReader, Select, Selection, StorageError, TimeRange};
 use promql::conformance::memory::{Memory, Point};
-use promql::eval::{Cancel, Engine, EngineOptions, QueryError, QueryLimits, QueryResult, SampleValue, Value};
+use promql::eval::{Cancel, Engine, EngineOptions, Explain, QueryError, QueryLimits, QueryResult, Value};
 use promql::{Features, parse};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -213,4 +215,64 @@ fn without_delay_names_vanish_in_each_operation() {
     let by_name = format!(r#"label_replace(rate({both}[5m]), "name", "$1", "__name__", "(.*)")"#);
     assert!(run(&by_name, false).is_err());
     assert!(matches!(run(&by_name, true), Ok(Value::Matrix(series)) if series.len() == 2));
+}
+
+#[test]
+fn a_query_says_what_its_parts_will_cost_and_did_cost() {
+    let store = counters(10);
+    let query = "sum by (job) (rate(requests_total[5m])) / 2";
+    let explain = |explain| {
+        let limits = QueryLimits { explain, ..QueryLimits::default() };
+        let result = range(EngineOptions::default(), &store, query, &limits).expect("the query succeeds");
+        (result.explain.expect("a tree"), result.stats.samples_read, result.value)
+    };
+    let (estimate, samples_read, value) = explain(Explain::Estimate);
+    assert_eq!((samples_read, value), (0, Value::Matrix(Vec::new())));
+    let sum = &estimate.children[0];
+    let rate = &sum.children[0];
+    assert_eq!((estimate.text.as_str(), rate.text.as_str()), (query, "rate(requests_total[5m])"));
+    assert_eq!(&query[rate.start..rate.end], rate.text);
+    assert_eq!((rate.series, rate.rows), (10, 0));
+    assert!(rate.samples_estimate >= 10 * 100, "{rate:?}");
+
+    let (measured, samples_read, _) = explain(Explain::Measure);
+    let sum = &measured.children[0];
+    let rate = &sum.children[0];
+    assert_eq!((sum.rows, rate.rows, rate.samples_read), (7, 10, samples_read));
+    assert!(rate.bytes >= 10 * 51 * 8 && sum.bytes >= 7 * 51 * 8, "{measured:?}");
+}
+
+#[test]
+fn what_stands_in_a_query_twice_is_computed_once() {
+    let store = counters(10);
+    let samples_read = |query: &str| {
+        let result = range(EngineOptions::default(), &store, query, &QueryLimits::default());
+        result.expect("the query succeeds").stats.samples_read
+    };
+    let one = "sum by (job) (rate(requests_total[5m]))";
+    assert_eq!(samples_read(&format!("{one} / ({one} + 1)")), samples_read(one));
+}
+
+#[test]
+fn histograms_of_an_aggregation_count_against_the_budget_of_bytes() {
+    let mut store = Memory::new();
+    for at in 0..100 {
+        let histogram = FloatHistogram {
+            count: 1_000.0,
+            positive_spans: vec![Span { offset: 0, length: 1_000 }],
+            positive_buckets: vec![1.0; 1_000],
+            ..FloatHistogram::default()
+        };
+        let labels = Labels::from_pairs([("__name__", "h"), ("at", &at.to_string())]);
+        let histogram = Arc::new(histogram);
+        for sample in 0..=120 {
+            store.append(&labels, sample * 30_000, 0, Point::Histogram(histogram.clone()));
+        }
+    }
+    let run = |max_bytes| {
+        let options = EngineOptions { max_bytes, ..EngineOptions::default() };
+        range(options, &store, "histogram_count(sum by (at) (h))", &QueryLimits::default())
+    };
+    assert!(matches!(run(16 << 20), Err(QueryError::TooManySamples)));
+    run(1 << 30).expect("with more room they fit");
 }

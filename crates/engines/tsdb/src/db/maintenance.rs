@@ -33,6 +33,10 @@ impl Db {
             let result = self.head.checkpoint(&self.options.dir.join(WAL_DIR));
             self.note(result, "making up for a failed flush of the log", &mut report);
         }
+        if self.wal_sync.read().as_ref().is_some_and(|sync| sync.holds_closed_files()) {
+            let result = self.flush_log();
+            self.note(result, "flushing the log", &mut report);
+        }
         let result = self.cut_late(&mut maintenance, now_ms, &mut report);
         self.note(result, "making blocks of late samples", &mut report);
         let result = self.cut_head(&mut maintenance, now_ms, &mut report);
