@@ -5,7 +5,7 @@ use std::io::Write;
 
 use model::Labels;
 use model::histogram::FloatHistogram;
-use promql::{MatrixSeries, QueryResult, QueryStats, SampleValue, Value};
+use promql::{ExplainNode, MatrixSeries, QueryResult, QueryStats, SampleValue, Value};
 
 use crate::answer::limited;
 use crate::stream::{Gone, Sink};
@@ -239,6 +239,36 @@ fn write_stats(out: &mut Vec<u8>, stats: &QueryStats, steps: (i64, i64), queue_s
          \"peakBytes\":{}}}",
         stats.total_samples, stats.samples_read, stats.peak_samples, stats.series, stats.peak_bytes
     );
+}
+
+/// How much of a part's text is shown.
+const PART_MAX_BYTES: usize = 1024;
+
+/// A part of a query, what it was expected to cost and what it did cost.
+pub(crate) fn write_explain(out: &mut Vec<u8>, node: &ExplainNode) {
+    out.extend_from_slice(b"{\"expr\":");
+    let text = node.text.get(..node.text.floor_char_boundary(PART_MAX_BYTES)).unwrap_or_default();
+    write_string(out, text);
+    let _ = write!(
+        out,
+        ",\"start\":{},\"end\":{},\"series\":{},\"samplesEstimate\":{},\"rows\":{},\"samplesRead\":{},\
+         \"bytes\":{},\"seconds\":{},\"children\":[",
+        node.start,
+        node.end,
+        node.series,
+        node.samples_estimate,
+        node.rows,
+        node.samples_read,
+        node.bytes,
+        node.seconds
+    );
+    for (at, child) in node.children.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write_explain(out, child);
+    }
+    out.extend_from_slice(b"]}");
 }
 
 fn write_labels(out: &mut Vec<u8>, labels: &Labels) {
