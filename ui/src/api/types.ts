@@ -130,26 +130,23 @@ export interface WalReplay {
   current: number;
 }
 
-/** What a query cost, as `stats=true` tells it. */
-export interface QueryStats {
-  timings: { execTotalTime: number };
-  samples: { samplesRead?: number; peakSamples: number };
-  seriesSelected?: number;
-  peakBytes?: number;
-}
-
-/** A part of an expression and what it would read. */
+/** A part of an expression: what it would cost and, if it ran, what it did cost. */
 export interface PlanNode {
-  kind: 'selector' | 'range' | 'subquery' | 'call' | 'aggregation' | 'binary' | 'unary' | 'literal';
   expr: string;
   series: number;
-  samplesMax: number;
-  steps: number;
+  samplesEstimate: number;
+  rows: number;
+  samplesRead: number;
+  bytes: number;
+  seconds: number;
   children: PlanNode[];
 }
 
 export interface Explained {
   tree: PlanNode;
+  analyzed: boolean;
+  seconds: number;
+  peakBytes: number;
   limits: { samples: number; bytes: number };
 }
 

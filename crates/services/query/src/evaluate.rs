@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use model::{Exemplar, Matcher};
-use promql::{Cancel, Expr, Progress, QueryError, QueryLimits, QueryResult};
+use promql::{Cancel, Explain, Expr, Progress, QueryError, QueryLimits, QueryResult};
 use serde::Serialize;
 
 use crate::Api;
@@ -121,6 +121,10 @@ where
         cancel: cancel.clone(),
         progress,
         per_step_stats: shape.stats.as_deref() == Some("all"),
+        explain: match shape.stats.as_deref() {
+            Some("all") => Explain::Measure,
+            _ => Explain::Off,
+        },
         ..QueryLimits::default()
     };
     let (sink, pending) = stream::answer("application/json", cancel);

@@ -1,7 +1,7 @@
 /** What an expression would cost, part by part, before it runs; and what it did cost. */
 import type { JSX } from 'preact';
 import { api, ApiError, type Grid } from '../../api/client.ts';
-import type { Explained, PlanNode, QueryStats } from '../../api/types.ts';
+import type { Explained, PlanNode } from '../../api/types.ts';
 import { duration } from '../../format/time.ts';
 import { text } from '../../format/units.ts';
 import { Failure, Mark } from '../../parts/parts.tsx';
@@ -12,18 +12,17 @@ const number = (value: number): string => text(value, 'number');
 
 interface Outcome {
   expression: string;
-  plan?: Explained;
-  /** `undefined` when it was not run, because it would not fit. */
-  stats?: QueryStats;
+  before?: Explained;
+  after?: Explained;
   error?: ApiError;
 }
 
-/** Asks for the plan, then runs the query for its cost alone, unless the plan says that it would be refused. */
+/** Asks what it would cost, then what it does. */
 async function ask(expression: string, grid: Grid, signal: AbortSignal): Promise<Outcome> {
   const outcome: Outcome = { expression };
   try {
-    outcome.plan = await api.explain(expression, grid, signal);
-    outcome.stats = await api.queryCost(expression, grid, signal);
+    outcome.before = await api.explain(expression, grid, false, signal);
+    outcome.after = await api.explain(expression, grid, true, signal);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     outcome.error = error;
@@ -38,48 +37,56 @@ export function ExplainView({ expressions, grid, asked, version }: { expressions
   if (!data) return <div class="skeleton skeleton-result" />;
   return (
     <div class="plans">
-      {data.map(({ expression, plan, stats, error: refused }, index) => (
-        <section key={expression} aria-label={`Plan of expression ${letter(index)}`}>
-          {plan && <Summary plan={plan} stats={stats} />}
-          {refused && <Failure compact error={refused} />}
-          {plan && (
-            <div class="table-scroll">
-              <table class="rows plan">
-                <thead>
-                  <tr>
-                    <th class="wide">Part</th>
-                    <th class="number" title="Series that would be selected">
-                      Series
-                    </th>
-                    <th class="number" title="Samples that would be read, at most">
-                      Samples, up to
-                    </th>
-                    <th class="number" title="Times at which it is evaluated">
-                      Steps
-                    </th>
-                  </tr>
-                </thead>
-                <tbody>{rows(plan.tree, 0, Math.max(1, plan.tree.samplesMax), '0')}</tbody>
-              </table>
-            </div>
-          )}
-        </section>
-      ))}
+      {data.map(({ expression, before, after, error: refused }, index) => {
+        const plan = after ?? before;
+        return (
+          <section key={expression} aria-label={`Plan of expression ${letter(index)}`}>
+            {before && <Summary before={before} after={after} />}
+            {refused && <Failure compact error={refused} />}
+            {plan && (
+              <div class="table-scroll">
+                <table class="rows plan">
+                  <thead>
+                    <tr>
+                      <th class="wide">Part</th>
+                      <th class="number" title="Series that it may yield, known before">
+                        Series
+                      </th>
+                      <th class="number" title="Samples that will be read for it, estimated before">
+                        Samples, about
+                      </th>
+                      <th class="number" title="Samples that were read for it and what is below it">
+                        Read
+                      </th>
+                      <th class="number" title="Rows that it yielded">
+                        Rows
+                      </th>
+                      <th class="number" title="Time of all threads together, its parts included">
+                        Time
+                      </th>
+                    </tr>
+                  </thead>
+                  <tbody>{rows(plan.tree, 0, plan, '0')}</tbody>
+                </table>
+              </div>
+            )}
+          </section>
+        );
+      })}
     </div>
   );
 }
 
-function Summary({ plan, stats }: { plan: Explained; stats: QueryStats | undefined }): JSX.Element {
-  const { tree, limits } = plan;
+function Summary({ before, after }: { before: Explained; after: Explained | undefined }): JSX.Element {
+  const { tree, limits } = before;
   return (
     <p class="plan-summary">
       <span>
-        <span class="muted">Before</span> {number(tree.series)} series, up to {number(tree.samplesMax)} samples
+        <span class="muted">Before</span> about {number(total(tree, 'samplesEstimate'))} samples to read
       </span>
-      {stats && (
+      {after && (
         <span>
-          <span class="muted">After</span> {number(stats.seriesSelected ?? 0)} series, {number(stats.samples.samplesRead ?? 0)} samples read, {text(stats.peakBytes ?? 0, 'bytes')} held at most, in{' '}
-          {duration(stats.timings.execTotalTime)}
+          <span class="muted">After</span> {number(total(after.tree, 'samplesRead'))} samples read, {text(after.peakBytes, 'bytes')} held at most, in {duration(after.seconds)}
         </span>
       )}
       <span class="muted">
@@ -89,44 +96,36 @@ function Summary({ plan, stats }: { plan: Explained; stats: QueryStats | undefin
   );
 }
 
-const KINDS: Record<PlanNode['kind'], string> = {
-  selector: 'select',
-  range: 'select range',
-  subquery: 'subquery',
-  call: 'function',
-  aggregation: 'aggregate',
-  binary: 'combine',
-  unary: 'sign',
-  literal: 'constant',
-};
+/** Of a part, or of what it is made of if that says more. */
+const total = (node: PlanNode, what: 'samplesEstimate' | 'samplesRead'): number => Math.max(node[what], node.children.reduce((sum, child) => sum + total(child, what), 0));
 
-/** Parts that read at least this share of all are marked. */
+/** A part that takes at least this share of the time is marked. */
 const HEAVY = 0.5;
 
-function rows(node: PlanNode, depth: number, most: number, key: string): JSX.Element[] {
-  const reads = node.kind === 'selector' || node.kind === 'range';
-  const heavy = reads && most > 10_000 && node.samplesMax >= most * HEAVY;
+function rows(node: PlanNode, depth: number, plan: Explained, key: string): JSX.Element[] {
+  const own = node.seconds - node.children.reduce((sum, child) => sum + child.seconds, 0);
+  const heavy = plan.analyzed && plan.tree.seconds > 0.05 && own >= plan.tree.seconds * HEAVY;
+  const measured = (value: string): string => (plan.analyzed ? value : '–');
   return [
     <tr key={key}>
       <td class="wide">
-        <span class="plan-part" ref={(part) => part?.style.setProperty('padding-left', `${Math.min(depth, 24) * 18}px`)}>
-          <span class="plan-kind">{KINDS[node.kind]}</span>
-          <span class="mono plan-text" title={node.expr}>
-            {node.expr}
-          </span>
+        <span class="mono plan-text" title={node.expr} ref={(part) => part?.style.setProperty('margin-left', `${Math.min(depth, 24) * 18}px`)}>
+          {node.expr}
         </span>
       </td>
       <td class="number">{number(node.series)}</td>
-      <td class="number">
+      <td class="number">{number(node.samplesEstimate)}</td>
+      <td class="number">{measured(number(node.samplesRead))}</td>
+      <td class="number">{measured(number(node.rows))}</td>
+      <td class="number nowrap">
         {heavy && (
-          <span title="Most of what is read is read here">
+          <span title="Most of the time is spent here">
             <Mark tone="warning" />{' '}
           </span>
         )}
-        {number(node.samplesMax)}
+        {measured(duration(node.seconds))}
       </td>
-      <td class="number">{number(node.steps)}</td>
     </tr>,
-    ...node.children.flatMap((child, at) => rows(child, depth + 1, most, `${key}.${at}`)),
+    ...node.children.flatMap((child, at) => rows(child, depth + 1, plan, `${key}.${at}`)),
   ];
 }

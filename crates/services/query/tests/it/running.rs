@@ -164,27 +164,29 @@ async fn cardinality_is_told_by_group_and_by_label() {
 }
 
 #[tokio::test]
-async fn a_query_is_explained_before_it_runs() {
-    let data = get("explain?query=sum(rate(up[5m]))%20/%20(1%2Bhttp_requests_total)").await.data();
-    let tree = &data["tree"];
-    assert_eq!((&tree["kind"], &tree["series"]), (&json!("binary"), &json!(3)));
-    let range = &tree["children"][0]["children"][0]["children"][0];
+async fn a_query_is_explained_before_it_runs_and_measured_if_it_may_run() {
+    let path = "explain?query=sum(rate(up[5m]))%20/%20count(http_requests_total)";
+    let data = get(path).await.data();
     assert_eq!(
-        (&range["kind"], &range["expr"], &range["series"]),
-        (&json!("range"), &json!("up[5m]"), &json!(2))
+        (&data["analyzed"], &data["tree"]["children"][1]["expr"]),
+        (&json!(false), &json!("count(http_requests_total)"))
     );
-    // The memory store counts exactly: two series, a sample every 15 seconds.
-    assert_eq!(range["samplesMax"], 2 * 5 * 60 / 15);
-    // Parentheses are left out.
-    assert_eq!(tree["children"][1]["kind"], "binary");
-    let over =
-        get("explain?query=max_over_time(up[1h:1m])&start=1767361000&end=1767361020&step=10").await.data();
-    assert_eq!(over["tree"]["steps"], 3);
-    assert_eq!(over["tree"]["children"][0]["children"][0]["steps"], 61);
+    let rate = &data["tree"]["children"][0]["children"][0];
+    assert_eq!(
+        (&rate["expr"], &rate["series"], &rate["samplesRead"]),
+        (&json!("rate(up[5m])"), &json!(2), &json!(0))
+    );
+    assert!(rate["samplesEstimate"].as_u64().unwrap() >= 40, "{rate}");
+    let data = get(&format!("{path}&analyze=true")).await.data();
+    let rate = &data["tree"]["children"][0]["children"][0];
+    assert_eq!(
+        (&data["analyzed"], &rate["rows"], &rate["samplesRead"]),
+        (&json!(true), &json!(2), &json!(40))
+    );
     assert_eq!(get("explain?query=sum(").await.status, 400);
-    // The longest row of operands and the deepest nesting that the parser takes.
+    // The longest row of operands and a deep nesting.
     let row = ["1"; 1_000].join("%2B");
-    assert_eq!(get(&format!("explain?query={row}")).await.data()["tree"]["kind"], "binary");
+    assert_eq!(get(&format!("explain?query={row}")).await.status, 200);
     let nested = format!("{}up{}", "sum(".repeat(200), ")".repeat(200));
-    assert_eq!(get(&format!("explain?query={nested}")).await.status, 200);
+    assert_eq!(get(&format!("explain?query={nested}&analyze=true")).await.status, 200);
 }
