@@ -8,7 +8,7 @@ use tempfile::tempdir;
 use crate::harness::{SOON, Series, Server, file, now_ms, peer, seconds, until};
 
 /// Debian's Prometheus on a free port.
-fn prometheus(dir: &std::path::Path, config: &str) -> Option<Server> {
+pub(crate) fn prometheus(dir: &std::path::Path, config: &str) -> Option<Server> {
     let program = peer("prometheus")?;
     let mut command = Command::new(program);
     command.current_dir(dir).args([
