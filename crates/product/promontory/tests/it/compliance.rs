@@ -55,7 +55,7 @@ fn demo(start_ms: i64) -> Vec<Series> {
         }
         for (m, mode) in ["idle", "system", "user"].into_iter().enumerate() {
             let slope = 0.7 + 0.31 * m as f64 + 0.05 * phase;
-            let reset = 150.0 + 60.0 * phase + 10.0 * m as f64;
+            let reset = 340.0 + 20.0 * phase + 5.0 * m as f64;
             add("demo_cpu_usage_seconds_total", &[("mode", mode)], &|at| {
                 Some(slope * (if at < reset { at + 700.0 } else { at - reset }))
             });
