@@ -41,6 +41,7 @@ pub struct Db {
     retention: RwLock<Retention>,
     retention_changed: AtomicBool,
     counters: Counters,
+    xor2: AtomicBool,
     /// Locked as long as the store is open.
     _lock: File,
 }
@@ -181,6 +182,7 @@ impl Db {
             retention: RwLock::new(options.retention()),
             retention_changed: AtomicBool::new(false),
             counters: Counters::default(),
+            xor2: AtomicBool::new(false),
             _lock: lock,
             options,
         };

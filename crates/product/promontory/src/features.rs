@@ -41,7 +41,7 @@ const FEATURES: [(&str, Effect); 26] = [
     ("type-and-unit-labels", Switch(|settings| settings.type_and_unit_labels = true)),
     ("use-start-timestamps", Switch(|settings| settings.use_start_timestamps = true)),
     ("use-uncached-io", Absent("blocks are written through the page cache")),
-    ("xor2-encoding", Absent("chunks are written in XOR encoding")),
+    ("xor2-encoding", Switch(|settings| settings.store.xor2 = true)),
 ];
 
 /// Switches on what the names say. A name that nobody knows does not keep a server from starting,

@@ -110,12 +110,13 @@ pub struct Chunk {
 /// Encodes samples into chunks of at most [`SAMPLES_PER_CHUNK`]. If start timestamps are known, they are
 /// in them: floats are encoded as XOR2 then.
 pub fn encode(samples: &Samples) -> Vec<Chunk> {
-    if samples.start_timestamps_ms.iter().any(|&start_ms| start_ms != 0) {
-        return encode_with_starts(samples);
-    }
+    encode_as(samples, samples.start_timestamps_ms.iter().any(|&start_ms| start_ms != 0))
+}
+
+/// The same, with start timestamps whether they are known or not: floats as XOR2.
+pub(crate) fn encode_as(samples: &Samples, with_starts: bool) -> Vec<Chunk> {
     let mut chunks: Vec<Chunk> = Vec::new();
     let mut state = xor::XorState::default();
-    let with_starts = samples.start_timestamps_ms.iter().any(|&start_ms| start_ms != 0);
     let mut floats = starts::Xor2Appender::default();
     let mut histograms = histogram::HistogramAppender::new(with_starts);
     let (mut last, mut count) = ((0, 0), 0);
@@ -161,34 +162,6 @@ pub fn encode(samples: &Samples) -> Vec<Chunk> {
         }
         chunk.max_ms = time_ms;
         count += 1;
-    }
-    chunks
-}
-
-/// The same where start timestamps are known: floats as XOR2. Those of histograms are not kept.
-fn encode_with_starts(samples: &Samples) -> Vec<Chunk> {
-    let mut chunks = Vec::new();
-    let mut at = 0;
-    while at < samples.len() {
-        let is_histogram = samples.histogram(at).is_some();
-        let same = (at..samples.len()).take_while(|&next| samples.histogram(next).is_some() == is_histogram);
-        let limit = if is_histogram { usize::MAX } else { usize::from(SAMPLES_PER_CHUNK) };
-        let end = at + same.take(limit).count();
-        let (times_ms, starts_ms) =
-            (&samples.timestamps_ms[at..end], samples.start_timestamps_ms.get(at..end).unwrap_or_default());
-        if is_histogram || starts_ms.iter().all(|&start_ms| start_ms == 0) {
-            let mut part = Samples::default();
-            (at..end).for_each(|at| match samples.histogram(at) {
-                Some(histogram) => part.push_histogram(samples.timestamps_ms[at], histogram.clone()),
-                None => part.push(samples.timestamps_ms[at], samples.values[at]),
-            });
-            chunks.extend(encode(&part));
-        } else {
-            let bytes = xor::encode_xor2(times_ms, &samples.values[at..end], starts_ms);
-            let (min_ms, max_ms) = (times_ms[0], times_ms[times_ms.len() - 1]);
-            chunks.push(Chunk { encoding: Encoding::Xor2, min_ms, max_ms, bytes });
-        }
-        at = end;
     }
     chunks
 }

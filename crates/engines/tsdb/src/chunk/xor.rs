@@ -92,8 +92,10 @@ impl XorWindow {
     /// which differs by what stands before; then its bits.
     pub(super) fn write_changed(&mut self, out: &mut BitWriter<'_>, xor: u64, new_window: (u64, u32)) {
         let reused = self.fits(xor);
-        let (mark, width) = if reused { (0, 1) } else { new_window };
-        out.bits(mark, width);
+        match reused {
+            true => out.bits(0, 1),
+            false => out.bits(new_window.0, new_window.1),
+        }
         self.write_bits(out, xor, reused);
     }
 
@@ -420,81 +422,6 @@ pub(crate) fn decode_xor2(bytes: &[u8], range: TimeRange, into: &mut Samples) ->
     Ok(())
 }
 
-/// Encodes float samples and since when they have been counting as an XOR2 chunk; at most
-/// [`super::SAMPLES_PER_CHUNK`] samples, so that the place of the first change fits the header.
-pub(crate) fn encode_xor2(timestamps_ms: &[i64], values: &[f64], starts_ms: &[i64]) -> Vec<u8> {
-    let start_of = |at: usize| starts_ms.get(at).copied().unwrap_or(0);
-    let change_at = (1..values.len()).find(|&at| start_of(at) != start_of(at - 1));
-    let first_known = start_of(0) != 0;
-    let header = if first_known { 0x80 } else { 0 } | change_at.map_or(0, |at| at as u8 & 0x7f);
-    let mut bytes = vec![0, 0, header];
-    let mut free = 0;
-    let mut out = BitWriter { bytes: &mut bytes, free: &mut free };
-    let mut window = XorWindow::default();
-    let (mut delta, mut baseline, mut distance) = (0i64, 0u64, 0i64);
-    for (at, (&time_ms, value)) in timestamps_ms.iter().zip(values).enumerate() {
-        let value = value.to_bits();
-        let previous_ms = if at == 0 { 0 } else { timestamps_ms[at - 1] };
-        if at == 0 {
-            out.varint(time_ms);
-            out.bits(value, 64);
-        } else {
-            let step = time_ms.wrapping_sub(previous_ms);
-            let dod = step.wrapping_sub(std::mem::replace(&mut delta, step));
-            match (at, dod) {
-                (1, _) => {
-                    out.uvarint(step as u64);
-                    write_xor2(&mut window, &mut out, baseline, value);
-                }
-                (_, 0) if value == STALE_NAN_BITS => out.bits(0b11111, 5),
-                (_, 0) if value == baseline => out.bits(0, 1),
-                (_, 0) => {
-                    let reused = window.fits(baseline ^ value);
-                    out.bits(if reused { 0b100 } else { 0b101 }, 3);
-                    window.write_bits(&mut out, baseline ^ value, reused);
-                }
-                _ => {
-                    match dod {
-                        -4096..=4095 => out.bits(0b110 << 13 | dod as u64 & 0x1fff, 16),
-                        -524_288..=524_287 => out.bits(0b1110 << 20 | dod as u64 & 0xf_ffff, 24),
-                        _ => {
-                            out.bits(0b11110, 5);
-                            out.bits(dod as u64, 64);
-                        }
-                    }
-                    write_xor2(&mut window, &mut out, baseline, value);
-                }
-            }
-        }
-        if at == 0 && first_known {
-            out.varint(time_ms.wrapping_sub(start_of(0)));
-        } else if change_at.is_some_and(|change_at| at >= change_at) {
-            let now = previous_ms.wrapping_sub(start_of(at));
-            out.varbit_int(now.wrapping_sub(std::mem::replace(&mut distance, now)));
-        }
-        if value != STALE_NAN_BITS {
-            baseline = value;
-        }
-    }
-    set_count(&mut bytes, timestamps_ms.len() as u16);
-    bytes
-}
-
-fn write_xor2(window: &mut XorWindow, out: &mut BitWriter<'_>, baseline: u64, value: u64) {
-    if value == STALE_NAN_BITS {
-        return out.bits(0b111, 3);
-    }
-    if value == baseline {
-        return out.bits(0, 1);
-    }
-    let reused = window.fits(baseline ^ value);
-    match reused {
-        true => out.bits(0b10, 2),
-        false => out.bits(0b110, 3),
-    }
-    window.write_bits(out, baseline ^ value, reused);
-}
-
 fn read_xor2(window: &mut XorWindow, bits: &mut BitReader<'_>, baseline: u64) -> Result<u64, ChunkError> {
     match bits.peek().leading_ones() {
         0 => {
@@ -649,45 +576,6 @@ mod tests {
         let bits: Vec<_> = into.values.iter().map(|v| v.to_bits()).collect();
         let four = 4.0f64.to_bits();
         assert_eq!(bits, [four, four, four, STALE_NAN_BITS, four]);
-    }
-
-    #[test]
-    fn any_samples_with_start_timestamps_come_back() {
-        for seed in 1..300 {
-            let mut random = Random::new(seed);
-            let (mut times, mut values, mut starts) = (Vec::new(), Vec::new(), Vec::new());
-            let (mut time_ms, mut value, mut start_ms) = (random.below(1 << 41) as i64, 0.0f64, 0);
-            for _ in 0..1 + random.below(120) {
-                time_ms += 1 + match random.below(5) {
-                    0 => random.below(1 << 13),
-                    1 => random.below(1 << 21),
-                    2 => random.below(1 << 44),
-                    _ => 14_999,
-                } as i64;
-                value = match random.below(6) {
-                    0 => f64::from_bits(random.next()),
-                    1 => model::stale_nan(),
-                    2 => value + 1.0,
-                    _ => value,
-                };
-                if random.below(10) == 0 {
-                    start_ms = random.below(2) as i64 * (time_ms - random.below(1 << 30) as i64);
-                }
-                times.push(time_ms);
-                values.push(value);
-                starts.push(start_ms);
-            }
-            let bytes = encode_xor2(&times, &values, &starts);
-            let mut into = Samples::default();
-            decode_xor2(&bytes, TimeRange::ALL, &mut into).unwrap();
-            let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
-            assert_eq!(
-                (into.timestamps_ms.as_slice(), bits(&into.values)),
-                (times.as_slice(), bits(&values))
-            );
-            into.start_timestamps_ms.resize(times.len(), 0);
-            assert_eq!(into.start_timestamps_ms, starts, "seed {seed}");
-        }
     }
 
     #[test]

@@ -102,11 +102,14 @@ impl Db {
         let range = TimeRange { start_ms, end_ms: end_ms - 1 };
         let ids = self.head.sorted_ids();
         let series = ids.into_iter().filter_map(|id| {
-            if with_late {
-                return self.head.series_with_late(id, range).map(Ok);
-            }
-            let (labels, chunks, deleted) = self.head.series(id, range)?;
-            Some(Ok(Found { labels, chunks, deleted }))
+            let found = match with_late {
+                true => self.head.series_with_late(id, range)?,
+                false => {
+                    let (labels, chunks, deleted) = self.head.series(id, range)?;
+                    Found { labels, chunks, deleted }
+                }
+            };
+            Some(self.encoded(found.chunks).map(|chunks| Found { chunks, ..found }))
         });
         let sources: Vec<Source<'_>> = vec![Box::new(series)];
         compact::write_block(&self.options.disk, into, meta, self.head.symbol_texts(), sources)

@@ -100,9 +100,7 @@ impl Head {
         let pages = self.pages.read();
         let page = pages.get((id / PAGE_SERIES) as usize)?.as_ref()?.read();
         let record = page.record(id)?;
-        let mut chunks = self.chunks_of(record, range);
-        self.late.add_chunks(id, range, &mut chunks);
-        let chunks = self.starts.stamp(id, chunks);
+        let chunks = self.starts.stamp(id, self.chunks_of(record, range));
         if chunks.is_empty() {
             return None;
         }

@@ -275,16 +275,16 @@ impl Oracle {
 pub(crate) fn histogram(number: u64) -> Arc<FloatHistogram> {
     let n = number as f64;
     let mut histogram = FloatHistogram {
-        schema: if number % 11 == 0 { -53 } else { (number % 3) as i32 },
+        schema: if number.is_multiple_of(11) { -53 } else { (number % 3) as i32 },
         count: 7.0 * n,
         sum: 3.5 * n,
         positive_spans: vec![Span { offset: (number % 2) as i32, length: 2 }],
         positive_buckets: vec![3.0 * n, 4.0 * n],
         ..FloatHistogram::default()
     };
-    if number % 11 == 0 {
+    if number.is_multiple_of(11) {
         histogram.custom_values = Arc::from([0.5, 1.0, 2.5]);
-    } else if number % 5 == 0 {
+    } else if number.is_multiple_of(5) {
         histogram.positive_spans.push(Span { offset: 3, length: 1 });
         histogram.positive_buckets.push(n + 0.25);
         histogram.zero_threshold = 0.001;

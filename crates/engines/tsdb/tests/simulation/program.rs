@@ -578,7 +578,7 @@ impl Program {
 }
 
 /// A new folder, in memory where there is such a place: nothing here depends on a real disk.
-fn folder() -> TempDir {
+pub(crate) fn folder() -> TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }

@@ -7,6 +7,7 @@ mod api;
 mod bad_input;
 mod bounds;
 mod broken;
+mod compliance;
 mod damage;
 mod directories;
 mod disk_full;

@@ -11,8 +11,8 @@ use tempfile::tempdir;
 
 use crate::harness::{SOON, Series, Server, file, now_ms, peer, seconds, until};
 
-/// Debian's Prometheus on a free port, with its data in `prometheus-data`.
-fn prometheus(dir: &std::path::Path, config: &str) -> Option<Server> {
+/// Debian's Prometheus on a free port.
+pub(crate) fn prometheus(dir: &std::path::Path, config: &str) -> Option<Server> {
     let program = peer("prometheus")?;
     let mut command = Command::new(program);
     command.current_dir(dir).args([
