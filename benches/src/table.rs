@@ -108,14 +108,29 @@ impl Row {
             Goal::OfBest(share) => format!("{} of the best", fraction(share)),
             Goal::AtMost(bound) => format!("≤ {} {}", figure(bound), self.unit),
             Goal::OfEach(shares) => {
-                let each: Vec<String> = shares
-                    .iter()
-                    .map(|(kind, share)| format!("{} of {}", fraction(*share), kind.name()))
-                    .collect();
-                each.join(", ")
+                let one = |(kind, share): &(Kind, f64)| {
+                    if *share >= 1.0 {
+                        format!("no more than {}", kind.name())
+                    } else {
+                        format!("{} of {}", fraction(*share), kind.name())
+                    }
+                };
+                shares.iter().map(one).collect::<Vec<String>>().join(", ")
             }
             Goal::Open => "–".to_string(),
         }
+    }
+
+    /// Ours as a share of what the goal speaks of: each of some peers, else the best.
+    fn ratio_text(&self) -> Option<String> {
+        let Goal::OfEach(shares) = self.goal else {
+            return Some(with_spread(self.ratio_to(self.best_peer()?.0)?));
+        };
+        let one = |(kind, _): &(Kind, f64)| {
+            Some(format!("{} of {}", with_spread(self.ratio_to(*kind)?), kind.name()))
+        };
+        let each: Vec<String> = shares.iter().filter_map(one).collect();
+        (!each.is_empty()).then(|| each.join(", "))
     }
 
     fn cells(&self, kinds: &[Kind]) -> Vec<String> {
@@ -123,8 +138,7 @@ impl Row {
         for kind in kinds {
             cells.push(self.of(*kind).map_or("–".to_string(), with_spread));
         }
-        let ratio = self.best_peer().and_then(|(peer, _)| self.ratio_to(peer));
-        cells.push(ratio.map_or("–".to_string(), with_spread));
+        cells.push(self.ratio_text().unwrap_or_else(|| "–".to_string()));
         cells.push(self.goal_text());
         cells.push(match self.reached() {
             Some(true) => "yes".to_string(),
@@ -168,7 +182,7 @@ fn grid(rows: &[Row], titles: &[(Kind, String)]) -> Vec<Vec<String>> {
     let kinds: Vec<Kind> = titles.iter().map(|(kind, _)| *kind).collect();
     let mut head = vec!["work".to_string(), "unit".to_string()];
     head.extend(titles.iter().map(|(_, title)| title.clone()));
-    head.extend(["of the best peer", "goal", "reached"].map(String::from));
+    head.extend(["share of the best peer", "goal", "reached"].map(String::from));
     let mut grid = vec![head];
     grid.extend(rows.iter().map(|row| row.cells(&kinds)));
     grid
@@ -272,11 +286,19 @@ mod tests {
     }
 
     #[test]
+    fn a_goal_that_names_peers_shows_the_ratio_to_each_of_them() {
+        let rounds: &[&[(Kind, f64)]] = &[&[(Promontory, 1.0), (Prometheus, 8.0), (VictoriaMetrics, 4.0)]];
+        let ratio = |goal| row(goal, rounds).ratio_text().unwrap();
+        assert_eq!(ratio(Goal::OfEach(&[(Prometheus, 0.1)])), "0.125 of prometheus");
+        assert_eq!(ratio(Goal::OfBest(0.1)), "0.250");
+    }
+
+    #[test]
     fn the_table_names_what_was_not_measured_with_a_dash() {
         let rows = [row(Goal::AtMost(2.0), &[&[(Promontory, 1.0)], &[(Promontory, 1.5)]])];
         let titles = [(Promontory, "Promontory".to_string()), (Prometheus, "Prometheus 2.42".to_string())];
         let expected = "\
-| work | unit | Promontory | Prometheus 2.42 | of the best peer | goal | reached |
+| work | unit | Promontory | Prometheus 2.42 | share of the best peer | goal | reached |
 |---|---|---|---|---|---|---|
 | work | µs | 1.25 (1.00..1.50) | – | – | ≤ 2.00 µs | yes |
 ";

@@ -389,10 +389,61 @@ await test('targets are listed by pool with their health, and the last error is 
   assert.equal(await again.locator('.target-row').count(), seen);
 });
 
+await test('a slow query is listed with its cost and leads to Explore', async (page) => {
+  const answer = answered(page, 'status/queries');
+  await open(page, 'status?refresh=off');
+  const [slowest] = (await answer).slowest;
+  const first = page.locator('.query-text').first();
+  await first.waitFor();
+  assert.equal(await first.innerText(), slowest.query);
+  await first.click();
+  await page.waitForURL(/explore\?expr=/);
+  assert.equal(param(page, 'expr'), slowest.query);
+});
+
+await test('a query that runs can be killed', async (page) => {
+  const hanging = { id: 7, query: 'slow', start: 0, end: 0, step: 0, client: '127.0.0.1:5', userAgent: 'curl/8', startedAt: '2026-11-21T00:00:00Z', elapsedSeconds: 12, state: 'evaluating', cost: { seriesSelected: 1, samplesRead: 2, samplesLookedAt: 3, peakSamples: 4, peakBytes: 5 } };
+  let killed = false;
+  await page.route('**/api/v1/status/queries', (route) => route.fulfill({ json: { status: 'success', data: { running: killed ? [] : [hanging], slowest: [], limits: { concurrency: 20, runningAndWaiting: 1000, timeoutSeconds: 120, samples: 50e6, bytes: 2 ** 31 } } } }));
+  await page.route('**/api/v1/status/queries/7/kill', (route) => ((killed = route.request().method() === 'POST'), route.fulfill({ json: { status: 'success', data: { id: 7 } } })));
+  await open(page, 'status');
+  await page.getByRole('button', { name: 'Kill query 7' }).click();
+  await page.getByText('No query runs right now').waitFor();
+});
+
+await test('cardinality is shown by job, then by label', async (page) => {
+  const { groups } = await api('status/cardinality?limit=20');
+  await open(page, 'status?view=cardinality');
+  await page.locator('.cost-row').first().waitFor();
+  const jobs = page.getByRole('region', { name: 'Jobs' });
+  assert.equal(await jobs.locator('.cost-row').count(), groups.length);
+  await jobs.locator('.cost-row').first().click();
+  await page.waitForURL(/job=/);
+  await page.getByRole('heading', { name: `Labels of ${groups[0].name}` }).waitFor();
+  await page.getByRole('region', { name: 'Labels' }).locator('a.cost-row').first().click();
+  await page.waitForURL(/explore\?expr=sort_desc/);
+  await page.locator('.result-table tbody tr').first().waitFor();
+});
+
+await test('the store shows its head and its blocks', async (page) => {
+  await open(page, 'status?view=store');
+  await page.getByRole('region', { name: 'Head' }).getByText('label pairs').waitFor();
+  await page.getByRole('region', { name: 'Blocks' }).waitFor();
+});
+
+await test('an expression is explained part by part, with its cost before and after', async (page) => {
+  await open(page, `explore?${new URLSearchParams({ expr: 'sum(rate(node_cpu_seconds_total[1m])) / count(up)', tab: 'explain' })}`);
+  await page.locator('.plan tbody tr').nth(3).waitFor();
+  assert.match(await page.locator('.plan tbody tr').nth(2).innerText(), /^rate\(node_cpu/);
+  const summary = await page.locator('.plan-summary').innerText();
+  assert.match(summary, /Before about [\d.]+/);
+  assert.match(summary, /After [\d.]+.* samples read/);
+});
+
 await test('keys lead from page to page, to the search and to the help', async (page) => {
   await open(page);
   await page.locator('.verdict-headline:not(.muted)').waitFor();
-  for (const [key, path] of [['e', 'explore'], ['a', 'alerts'], ['t', 'targets'], ['o', '']]) {
+  for (const [key, path] of [['e', 'explore'], ['a', 'alerts'], ['t', 'targets'], ['s', 'status'], ['o', '']]) {
     await page.keyboard.press('g');
     await page.keyboard.press(key);
     await page.waitForURL(new URL(path, base).href);
@@ -488,7 +539,7 @@ for (const width of [360, 800, 1920]) {
   await test(
     `no page is wider than a window of ${width}`,
     async (page) => {
-      for (const path of ['', 'explore?expr=up', 'explore?expr=up&tab=table', 'alerts', 'targets']) {
+      for (const path of ['', 'explore?expr=up', 'explore?expr=up&tab=table', 'explore?expr=up&tab=explain', 'alerts', 'targets', 'status', 'status?view=cardinality', 'status?view=store']) {
         await open(page, path);
         await page.locator('main.page > *:nth-child(2)').waitFor();
         const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);

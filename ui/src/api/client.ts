@@ -2,7 +2,7 @@
  * The one way to the server: Prometheus's HTTP API, relative to the document's base, so that it works
  * under any prefix and never leaves the origin.
  */
-import type { Alert, Answer, Block, BuildInfo, Cardinality, Queries, QueryResult, RangeSeries, RuleGroup, RuntimeInfo, Targets, TsdbStatus, WalReplay } from './types.ts';
+import type { Alert, Answer, Block, BuildInfo, Cardinality, Explained, Queries, QueryResult, RangeSeries, RuleGroup, RuntimeInfo, Targets, TsdbStatus, WalReplay } from './types.ts';
 
 /** What the server, or the way to it, had to say. `kind` is Prometheus's errorType, or `unreachable`. */
 export class ApiError extends Error {
@@ -94,6 +94,10 @@ export const api = {
 
   queryRange: (query: string, grid: Grid, signal?: AbortSignal): Promise<Answer<{ resultType: 'matrix'; result: RangeSeries[] }>> =>
     call('query_range', { query, start: String(grid.start), end: String(grid.end), step: String(grid.step) }, signal),
+
+  /** What a query would cost; with `analyze` it runs, and tells what it did cost. */
+  explain: async (query: string, grid: Grid, analyze: boolean, signal?: AbortSignal): Promise<Explained> =>
+    (await call<Explained>('explain', { query, start: String(grid.start), end: String(grid.end), step: String(grid.step), analyze: analyze ? 'true' : undefined }, signal)).data,
 
   alerts: async (signal?: AbortSignal): Promise<Alert[]> => (await call<{ alerts?: Alert[] }>('alerts', {}, signal)).data.alerts ?? [],
 

@@ -130,6 +130,26 @@ export interface WalReplay {
   current: number;
 }
 
+/** A part of an expression: what it would cost and, if it ran, what it did cost. */
+export interface PlanNode {
+  expr: string;
+  series: number;
+  samplesEstimate: number;
+  rows: number;
+  samplesRead: number;
+  bytes: number;
+  seconds: number;
+  children: PlanNode[];
+}
+
+export interface Explained {
+  tree: PlanNode;
+  analyzed: boolean;
+  seconds: number;
+  peakBytes: number;
+  limits: { samples: number; bytes: number };
+}
+
 export interface QueryCost {
   seriesSelected: number;
   samplesRead: number;

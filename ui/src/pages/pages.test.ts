@@ -4,6 +4,7 @@ import { shownGroups, countByFilter } from './alerts/model.ts';
 import { sortRows, toGraph, toRows } from './explore/results.ts';
 import { factsExpression, readFacts, readFilesystems, toneOf } from './overview/facts.ts';
 import { firing, judge } from './overview/verdict.ts';
+import { growthOf, replayed, sparkline, worstLabel } from './status/model.ts';
 import { pools } from './targets/model.ts';
 
 const alert = (labels: Record<string, string>, state: Alert['state'] = 'firing', activeAt = '2026-11-21T00:00:00Z'): Alert => ({ labels, annotations: {}, state, activeAt, value: '1' });
@@ -124,5 +125,31 @@ describe('results of Explore', () => {
     expect(sortRows(rows, 'down').map(({ values }) => values[0]!.value)).toEqual(['7', '6', '5', 'NaN']);
     expect(sortRows(rows, 'up').map(({ values }) => values[0]!.value)).toEqual(['5', '6', '7', 'NaN']);
     expect(toRows([answer({ resultType: 'matrix' as const, result: [{ metric: {}, values: [[1, '2'], [3, '4']] as [number, string][] }] })])[0]!.values).toHaveLength(2);
+  });
+});
+
+describe('the status page', () => {
+  const group = (series: number, seriesBefore?: number) => ({ name: 'a', series, createdLastHour: 0, refused: 0, ...(seriesBefore === undefined ? {} : { seriesBefore, secondsBefore: 3600 }) });
+  test('says how much a job grew, and marks what grew a lot', () => {
+    expect(growthOf(group(100))).toBeUndefined();
+    expect(growthOf(group(150, 100))).toEqual({ text: '+50 in 1h', grows: true });
+    expect(growthOf(group(105, 100))).toMatchObject({ grows: false });
+    expect(growthOf(group(90, 100))).toEqual({ text: '−10 in 1h', grows: false });
+    expect(growthOf(group(100, 100))).toEqual({ text: 'unchanged in 1h', grows: false });
+  });
+  test('names the label that most series would go without', () => {
+    const label = (name: string, seriesWithout?: number) => ({ name, values: 1, series: 1, sizeBytes: 1, top: [], ...(seriesWithout === undefined ? {} : { seriesWithout }) });
+    const data = { groups: [], series: 1000, labelPairs: 1, sizeBytes: 1, seriesCountByMetricName: [], growth: [], labels: [label('__name__', 10), label('pod', 400), label('id', 100), label('x')] };
+    expect(worstLabel(data)).toEqual({ name: 'id', without: 100 });
+    expect(worstLabel({ ...data, labels: [label('pod', 900)] })).toBeUndefined();
+  });
+  test('draws growth from the left to the right, from nothing to the most', () => {
+    const growth = [{ time: 10, series: 5, created: 5 }, { time: 20, series: 10, created: 10 }];
+    expect(sparkline(growth)).toEqual([{ x: 0, y: 0.5 }, { x: 1, y: 1 }]);
+    expect(sparkline(growth.slice(1))).toEqual([]);
+  });
+  test('shows the reading of the log until it is done', () => {
+    expect(replayed({ min: 2, max: 6, current: 3 }, false)).toBe(0.25);
+    expect(replayed({ min: 2, max: 6, current: 6 }, true)).toBeUndefined();
   });
 });

@@ -49,7 +49,7 @@ pub struct Fuzz<'a> {
     name: &'a str,
     corpus: Vec<Vec<u8>>,
     tokens: Vec<Vec<u8>>,
-    mend: Option<&'a dyn Fn(&mut Vec<u8>)>,
+    mend: Option<&'a dyn Fn(&mut [u8])>,
     cases: u64,
     memory_max_bytes: usize,
 }
@@ -69,7 +69,7 @@ impl<'a> Fuzz<'a> {
 
     /// Makes checksums right again after an input was broken, in nine of ten inputs, so that what lies
     /// behind the checksum is tried too.
-    pub fn mend(mut self, mend: &'a dyn Fn(&mut Vec<u8>)) -> Self {
+    pub fn mend(mut self, mend: &'a dyn Fn(&mut [u8])) -> Self {
         self.mend = Some(mend);
         self
     }
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn an_input_that_panics_behind_a_checksum_is_found() {
         let sum = |bytes: &[u8]| bytes.iter().fold(0u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(*byte));
-        let mend = |input: &mut Vec<u8>| {
+        let mend = |input: &mut [u8]| {
             if let Some((last, rest)) = input.split_last_mut() {
                 *last = sum(rest);
             }

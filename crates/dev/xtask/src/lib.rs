@@ -1,10 +1,12 @@
 //! Owns the project's automation: [`tidy`] keeps the rules of the house, [`dependencies`] looks at
-//! what comes from outside, [`conformance`] is the scoreboard against upstream's test data.
+//! what comes from outside, [`conformance`] is the scoreboard against upstream's test data, [`fuzz`] runs
+//! fuzz targets.
 //!
 //! Must not know how the product works inside: it reads the tree and calls the suites.
 
 pub mod conformance;
 pub mod dependencies;
+pub mod fuzz;
 pub mod tidy;
 
 use std::path::PathBuf;

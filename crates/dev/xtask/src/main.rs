@@ -12,6 +12,9 @@ cargo xtask COMMAND
       --list-failures               prints every case that fails
       --record                      raises the levels in conformance.toml to what passes now
       --list                        prints the names of the suites
+  fuzz TARGET|all                   runs a fuzz target with fresh inputs
+      --seconds N                   for so long (60)
+      --seed N                      from this seed
 ";
 
 fn main() -> ExitCode {
@@ -36,6 +39,14 @@ fn main() -> ExitCode {
             Ok(false) => ExitCode::FAILURE,
             Err(message) => {
                 eprintln!("conformance: {message}");
+                ExitCode::from(2)
+            }
+        },
+        Some("fuzz") => match xtask::fuzz::run(&args[1..]) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(message) => {
+                eprintln!("fuzz: {message}");
                 ExitCode::from(2)
             }
         },

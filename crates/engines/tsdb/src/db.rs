@@ -41,6 +41,7 @@ pub struct Db {
     retention: RwLock<Retention>,
     retention_changed: AtomicBool,
     counters: Counters,
+    xor2: AtomicBool,
     /// Locked as long as the store is open.
     _lock: File,
 }
@@ -181,11 +182,13 @@ impl Db {
             retention: RwLock::new(options.retention()),
             retention_changed: AtomicBool::new(false),
             counters: Counters::default(),
+            xor2: AtomicBool::new(false),
             _lock: lock,
             options,
         };
         db.head.late.set_window_ms(db.options.out_of_order_window_ms);
         db.head.admission.set(db.options.budgets.clone());
+        db.head.starts.set(db.options.start_timestamps);
         db.head.exemplars.set_max(db.options.exemplars_max);
         db.counters.set_aside.store(opened.corrupt_blocks.len() as u64, Ordering::Relaxed);
         Ok((db, opened))

@@ -123,7 +123,7 @@ fn logs() -> Vec<Vec<u8>> {
 }
 
 /// Makes the checksums of a log's records right.
-fn mend_log(bytes: &mut Vec<u8>) {
+fn mend_log(bytes: &mut [u8]) {
     let mut at = 8;
     while let Some([a, b, c, d]) = bytes.get(at..).and_then(|rest| rest.first_chunk().copied()) {
         let left = bytes.len().saturating_sub(at + 8);
@@ -173,7 +173,7 @@ fn blocks() -> (TempDir, Vec<std::path::PathBuf>) {
 }
 
 /// Makes the checksums of an index right: table of contents, sections, series, lists of postings.
-fn mend_index(bytes: &mut Vec<u8>) {
+fn mend_index(bytes: &mut [u8]) {
     let Some(toc_at) = bytes.len().checked_sub(TOC_BYTES).filter(|&at| at > 5) else { return };
     let mut toc = Fields(&bytes[toc_at..]);
     let places: Vec<usize> = (0..6).map(|_| toc.u64().unwrap_or(0) as usize).collect();
@@ -304,7 +304,7 @@ fn fuzz_tombstones() {
     tombstones::write(&OsDisk, dir.path(), &stones).unwrap();
     let path = dir.path().join(TOMBSTONES_FILE);
     let corpus = vec![fs::read(&path).unwrap()];
-    let mend = |bytes: &mut Vec<u8>| {
+    let mend = |bytes: &mut [u8]| {
         if let Some(end) = bytes.len().checked_sub(4).filter(|&end| end >= 5) {
             let checksum = crc32c::crc32c(&bytes[5..end]);
             bytes[end..].copy_from_slice(&checksum.to_be_bytes());

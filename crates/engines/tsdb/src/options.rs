@@ -9,6 +9,7 @@ use model::Matcher;
 use crate::budgets::Budgets;
 use crate::disk::{Disk, OsDisk};
 use crate::error::Error;
+use crate::head::starts::StartTimestamps;
 
 /// Prometheus's block range.
 pub const BLOCK_RANGE_MS: i64 = 2 * 3_600_000;
@@ -62,6 +63,8 @@ pub struct Options {
     /// How far behind the newest sample one may be that is older than the last of its series,
     /// milliseconds; 0 for not at all.
     pub out_of_order_window_ms: i64,
+    /// What is done with start timestamps of counters.
+    pub start_timestamps: StartTimestamps,
     /// Exemplars that are kept; 0 for none.
     pub exemplars_max: usize,
     /// Whether blocks are merged into larger ones.
@@ -85,6 +88,7 @@ impl Options {
             wal_segment_size_bytes: 64 << 20,
             budgets: Budgets::default(),
             out_of_order_window_ms: 0,
+            start_timestamps: StartTimestamps::default(),
             exemplars_max: EXEMPLARS_MAX_DEFAULT,
             compaction: true,
             clock: Clock::system(),

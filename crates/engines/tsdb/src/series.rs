@@ -47,6 +47,21 @@ impl ChunkHandle {
         }
     }
 
+    /// The same samples as XOR2 if these are floats in XOR.
+    pub(crate) fn into_xor2(self) -> Result<Vec<ChunkHandle>, Error> {
+        if self.with(|encoding, _| encoding)? != Encoding::Xor {
+            return Ok(vec![self]);
+        }
+        let mut samples = Samples::default();
+        self.decode(TimeRange::ALL, &mut samples)?;
+        let encoded = chunk::encode_as(&samples, true).into_iter().map(|chunk| ChunkHandle {
+            min_ms: chunk.min_ms,
+            max_ms: chunk.max_ms,
+            data: ChunkData::Memory(chunk.encoding, chunk.bytes.into()),
+        });
+        Ok(encoded.collect())
+    }
+
     /// Adds the samples in the range.
     pub(crate) fn decode(&self, range: TimeRange, into: &mut Samples) -> Result<(), Error> {
         let start = into.len();

@@ -403,3 +403,42 @@ fn a_block_whose_versions_prometheus_mixed_up_is_read() {
     assert_eq!(db.label_names(TimeRange::ALL, &matchers).unwrap(), ["a", "b"]);
     assert_eq!(db.stats().chunks_corrupt, 0);
 }
+
+#[test]
+fn floats_are_written_as_xor2_when_asked_for_and_take_less() {
+    let sizes = [false, true].map(|xor2| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut expected = Dump::new();
+        let (db, _) = open(dir.path());
+        db.set_xor2(xor2);
+        for step in 0..5 * 240 {
+            // Most gauges stay as they are most of the time.
+            let time_ms = START_MS + step * 15_000;
+            let samples: Vec<_> = (0..20).map(|n| (series(n), time_ms, (step / 100) as f64)).collect();
+            append(&db, &samples);
+            expect(&mut expected, &samples);
+        }
+        db.maintain(START_MS + 5 * HOUR_MS);
+        assert_eq!(everything(&db), expected);
+        let stats = db.stats();
+        assert!(stats.head_cuts >= 1);
+        stats.blocks.iter().map(|block| block.size_bytes).sum::<u64>()
+    });
+    assert!(sizes[1] < sizes[0], "{sizes:?}");
+}
+
+#[test]
+fn a_store_reopened_with_another_block_range_keeps_everything() {
+    let ranges = [2 * HOUR_MS, HOUR_MS, 4 * HOUR_MS, 50 * MINUTE_MS, 3 * HOUR_MS];
+    for compaction in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut expected = Dump::new();
+        for (run, block_range_ms) in ranges.into_iter().enumerate() {
+            let options = Options { block_range_ms, compaction, ..options(dir.path()) };
+            let (db, _) = Db::open(options.clone()).unwrap();
+            assert_eq!(everything(&db), expected, "opened with {block_range_ms}");
+            fill(&db, START_MS + run as i64 * 7 * HOUR_MS, 7, &mut expected);
+            assert_eq!(everything(&db), expected, "filled with {block_range_ms}");
+        }
+    }
+}

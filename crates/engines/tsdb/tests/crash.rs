@@ -366,6 +366,71 @@ fn a_number_that_a_series_had_once_is_free_for_another() {
     assert_eq!(found[&gone.to_string()], [(at(0), 1f64.to_bits()), (at(40), 5f64.to_bits())]);
 }
 
+#[test]
+fn a_damaged_record_of_a_series_gives_its_samples_to_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |minute: i64| START_MS + minute * MINUTE_MS;
+    let (gone, kept, new) = (series(1), series(2), series(3));
+    // Every record has a segment of its own.
+    let small = || Options { wal_segment_size_bytes: 1, ..small_blocks(dir.path()) };
+    let (db, _) = Db::open(small()).unwrap();
+    append(&db, &[(gone.clone(), at(0), 1.0), (kept.clone(), at(0), 1.0)]);
+    for minute in 1..40 {
+        append(&db, &[(kept.clone(), at(minute), 1.0)]);
+    }
+    // The block is written but not the checkpoint: the log has the series that ended under two numbers.
+    let blocked: Vec<_> =
+        (2..99).map(|n| dir.path().join(format!("wal-segments/checkpoint.{n:08}.tmp"))).collect();
+    for path in &blocked {
+        fs::create_dir(path).unwrap();
+    }
+    let report = db.maintain(at(39));
+    assert!(!report.errors.is_empty() && !report.cut.is_empty(), "{report:?}");
+    append(&db, &[(gone.clone(), at(40), 5.0)]);
+    drop(db);
+    for path in &blocked {
+        fs::remove_dir(path).unwrap();
+    }
+    let (db, _) = Db::open(small()).unwrap();
+    append(&db, &[(new.clone(), at(41), 7.0)]);
+    drop(db);
+    // The record of the new series is damaged, its samples stand in the segment behind.
+    let all = segments(dir.path());
+    let of_the_series = &all[all.len() - 2];
+    let mut bytes = fs::read(of_the_series).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(of_the_series, bytes).unwrap();
+    let (db, opened) = Db::open(small()).unwrap();
+    assert_eq!((opened.replay.damages.len(), opened.replay.orphans), (1, 1), "{opened:?}");
+    let found = everything(&db);
+    assert!(!found.contains_key(&new.to_string()));
+    assert_eq!(found[&gone.to_string()], [(at(0), 1f64.to_bits()), (at(40), 5f64.to_bits())]);
+}
+
+/// Two values for one time, the second one late: which of them counts does not change by maintenance.
+#[test]
+fn merging_changes_no_answer_where_there_are_two_values_for_one_time() {
+    for values in [[1.0, 2.0], [2.0, 1.0]] {
+        let dir = tempfile::tempdir().unwrap();
+        let options = || Options { out_of_order_window_ms: 60 * MINUTE_MS, ..small_blocks(dir.path()) };
+        let (db, _) = Db::open(options()).unwrap();
+        let at = |minute: i64| START_MS + minute * MINUTE_MS;
+        for (minute, value) in [(0, values[0]), (30, 9.0), (0, values[1])] {
+            append(&db, &[(series(1), at(minute), value)]);
+        }
+        let found = everything(&db);
+        let larger = (at(0), 2f64.to_bits());
+        assert_eq!(found[&series(1).to_string()][0], larger);
+        for minute in [31, 90] {
+            let report = db.maintain(at(minute));
+            assert!(report.errors.is_empty(), "{report:?}");
+            assert_eq!(everything(&db), found);
+        }
+        drop(db);
+        assert_eq!(everything(&Db::open(options()).unwrap().0), found);
+    }
+}
+
 /// Files whose next flush fails, if so wished.
 #[derive(Clone, Default)]
 struct UnsureFiles(Arc<AtomicBool>);

@@ -248,3 +248,21 @@ fn cardinality_names_the_largest() {
     assert_eq!(cardinality.series_by_metric_name, [("requests_total".into(), 30)]);
     assert_eq!(cardinality.series_by_label_pair[0], ("__name__=requests_total".into(), 30));
 }
+
+#[test]
+fn full_segments_of_the_log_are_closed_by_maintenance_although_nobody_waits() {
+    let dir = tempfile::tempdir().unwrap();
+    let (db, _) = Db::open(Options { wal_segment_size_bytes: 4 << 10, ..options(dir.path()) }).unwrap();
+    let open_segments = || {
+        let links = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+        let segments = links.filter_map(|link| std::fs::read_link(link.path()).ok());
+        segments.filter(|path| path.starts_with(dir.path().join("wal-segments"))).count()
+    };
+    for minute in 0..60 {
+        let samples: Vec<_> = (0..300).map(|n| (series(n), minute * MINUTE_MS, (n * 7) as f64)).collect();
+        append(&db, &samples);
+    }
+    assert!(open_segments() > 3, "{}", open_segments());
+    db.maintain(60 * MINUTE_MS);
+    assert_eq!(open_segments(), 1);
+}

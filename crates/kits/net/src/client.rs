@@ -15,6 +15,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Body as _;
 use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client as Pool, Error as PoolError};
@@ -22,6 +23,9 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::ServerName;
 
 use crate::tls;
+
+/// Memory taken at once for a body because its sender announced it; a larger one has to come first.
+const ANNOUNCED_MAX_BYTES: u64 = 16 << 20;
 
 /// Redirects that are followed.
 const REDIRECTS_MAX: usize = 10;
@@ -259,7 +263,9 @@ impl Client {
         let pool = self.pool()?;
         let answer = pool.request(outgoing).await.map_err(network_error)?;
         let (parts, mut body) = answer.into_parts();
-        let mut bytes = BytesMut::new();
+        // Growing step by step would copy a large page several times.
+        let announced = body.size_hint().lower().min(limits.body_size_max_bytes).min(ANNOUNCED_MAX_BYTES);
+        let mut bytes = BytesMut::with_capacity(announced as usize);
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| ClientError::Network(innermost(&error)))?;
             if let Some(data) = frame.data_ref() {

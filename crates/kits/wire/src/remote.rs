@@ -160,9 +160,10 @@ pub enum Point<'a> {
 pub struct Points<'a>(Reader<'a>);
 
 impl<'a> Points<'a> {
-    /// A float as every sender writes it: value, then a time of this century or the next few.
+    /// The next point's time and value, if it is a float as every sender writes it: value, then a time of this
+    /// century or the next few. Everything else is left for [`Points::next`].
     #[inline]
-    fn plain_sample(&mut self) -> Option<Point<'a>> {
+    pub fn plain_sample(&mut self) -> Option<(i64, f64)> {
         /// Tag and length of the sample, tag of the value, value, tag of the time, time.
         const SIZE_BYTES: usize = 18;
         const CONTINUED: u64 = 0x80_8080_8080;
@@ -176,8 +177,7 @@ impl<'a> Points<'a> {
         let part = |at: u32| (word >> (8 * at) & 0x7f) << (7 * at);
         let time_ms = part(0) | part(1) | part(2) | part(3) | part(4) | part(5);
         self.0 = Reader::new(rest);
-        let value = f64::from_le_bytes([a, b, c, d, e, f, g, h]);
-        Some(Point::Sample { timestamp_ms: time_ms as i64, value })
+        Some((time_ms as i64, f64::from_le_bytes([a, b, c, d, e, f, g, h])))
     }
 
     #[inline]
@@ -200,8 +200,8 @@ impl<'a> Iterator for Points<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(point) = self.plain_sample() {
-            return Some(Ok(point));
+        if let Some((timestamp_ms, value)) = self.plain_sample() {
+            return Some(Ok(Point::Sample { timestamp_ms, value }));
         }
         let point = self.step().transpose();
         if matches!(point, Some(Err(_))) {

@@ -18,7 +18,7 @@ use Effect::{Absent, Always, Switch};
 const FEATURES: [(&str, Effect); 26] = [
     ("auto-reload-config", Absent("send SIGHUP or POST /-/reload after a change")),
     ("concurrent-rule-eval", Absent("the rules of a group are evaluated one after another")),
-    ("created-timestamp-zero-ingestion", Absent("no zero is written at the start of a counter")),
+    ("created-timestamp-zero-ingestion", Switch(|settings| settings.start_timestamps.write_zero = true)),
     ("delayed-compaction", Absent("blocks are cut as soon as they are due")),
     ("exemplar-storage", Always("exemplars are kept")),
     ("extra-scrape-metrics", Absent("set extra_scrape_metrics in the configuration instead")),
@@ -36,12 +36,12 @@ const FEATURES: [(&str, Effect); 26] = [
     ("promql-experimental-functions", Switch(|settings| settings.features.experimental_functions = true)),
     ("promql-extended-range-selectors", Switch(|settings| settings.features.extended_range_selectors = true)),
     ("promql-per-step-stats", Always("stats=all counts samples of each step")),
-    ("st-storage", Absent("start timestamps are not kept")),
-    ("st-synthesis", Absent("start timestamps are not kept")),
+    ("st-storage", Switch(|settings| settings.start_timestamps.store = true)),
+    ("st-synthesis", Absent("start timestamps are kept only where targets tell them")),
     ("type-and-unit-labels", Switch(|settings| settings.type_and_unit_labels = true)),
     ("use-start-timestamps", Switch(|settings| settings.use_start_timestamps = true)),
     ("use-uncached-io", Absent("blocks are written through the page cache")),
-    ("xor2-encoding", Absent("chunks are written in XOR encoding")),
+    ("xor2-encoding", Switch(|settings| settings.store.xor2 = true)),
 ];
 
 /// Switches on what the names say. A name that nobody knows does not keep a server from starting,

@@ -58,7 +58,7 @@ pub(crate) fn start(
         connect: scrape::http(),
         clock: clock.clone(),
         registry: registry.clone(),
-        start_timestamps: false,
+        start_timestamps: settings.start_timestamps.store || settings.start_timestamps.write_zero,
         seed: model::Labels::from_pairs([("host", hostname().as_str())]).fingerprint(),
         local,
     });

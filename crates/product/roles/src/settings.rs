@@ -34,6 +34,8 @@ pub struct Settings {
     pub retention_time_ms: Option<i64>,
     /// How much room blocks and log may take; `None` for as much as there is.
     pub retention_size_bytes: Option<u64>,
+    /// What is done with start timestamps of counters; both are off unless asked for.
+    pub start_timestamps: tsdb::StartTimestamps,
     /// What else the store is told.
     pub store: StoreSettings,
     /// The same as a share of the file system, 0 to 100.
@@ -113,9 +115,10 @@ pub const RETENTION_DEFAULT_MS: i64 = 15 * 24 * 3_600_000;
 
 impl Settings {
     /// The keys of a `promontory.yml`; none of them is one of another kind of file.
-    pub const FILE_KEYS: [&str; 12] = [
+    pub const FILE_KEYS: [&str; 13] = [
         "listen",
         "allow_unauthenticated",
+        "admin_api",
         "data_dir",
         "external_url",
         "webhook_url",
@@ -138,6 +141,7 @@ impl Settings {
             data_dir: PathBuf::from(if machine { "promontory-data" } else { "data" }),
             retention_time_ms: Some(RETENTION_DEFAULT_MS),
             retention_size_bytes: None,
+            start_timestamps: tsdb::StartTimestamps::default(),
             store: StoreSettings::default(),
             retention_percentage: None,
             retention_rules: Vec::new(),
@@ -195,6 +199,7 @@ impl Settings {
         }
         self.allow_unauthenticated =
             fields.or("allow_unauthenticated", self.allow_unauthenticated, Node::boolean)?;
+        self.admin_api = fields.or("admin_api", self.admin_api, Node::boolean)?;
         if let Some(data_dir) = fields.optional("data_dir", path)? {
             self.data_dir = data_dir;
         }
@@ -365,7 +370,7 @@ retention:
         let times: Vec<_> = settings.retention_rules.iter().map(|rule| rule.time_ms / 86_400_000).collect();
         assert_eq!(times, [3, 5 * 365]);
         for (wrong, what) in [
-            ("retention: {percentage: 101}", "1:25: expected a percentage"),
+            ("retention: {percentage: 101}", "column 25: expected a percentage"),
             ("retention: {rules: [{matchers: '{', time: 1d}]}", "expected a selector"),
             ("retention: {rules: [{matchers: up, time: 0s}]}", "expected a time above 0"),
             ("retention: {rules: [{matchers: up}]}", "time"),

@@ -37,6 +37,7 @@ pub(crate) fn open(
         retention_rules: retention.rules,
         out_of_order_window_ms: store.out_of_order_window_ms,
         exemplars_max: store.exemplars_max,
+        start_timestamps: settings.start_timestamps,
         budgets: store.budgets.clone(),
         clock: clock.clone(),
         ..Options::new(&settings.data_dir)
@@ -69,6 +70,7 @@ impl Store {
     pub(crate) fn configure(&self, settings: StoreSettings) {
         self.db.set_out_of_order_window(settings.out_of_order_window_ms);
         self.db.set_exemplars_max(settings.exemplars_max);
+        self.db.set_xor2(settings.xor2);
         self.db.set_budgets(settings.budgets);
     }
 

@@ -20,6 +20,8 @@ pub struct StoreSettings {
     pub out_of_order_window_ms: i64,
     /// Exemplars that are kept; 0 for none.
     pub exemplars_max: usize,
+    /// Whether floats in new blocks are encoded as XOR2, which Prometheus reads from 3.11 on.
+    pub xor2: bool,
     /// How many series there may be and what their labels may be like.
     pub budgets: Budgets,
 }
@@ -28,7 +30,12 @@ impl Default for StoreSettings {
     fn default() -> Self {
         let mut budgets = Budgets { series_max: series_max_of_memory(memory_bytes()), ..Budgets::default() };
         budgets.group_series_max = budgets.series_max / 100 * GROUP_SHARE_PERCENT;
-        StoreSettings { out_of_order_window_ms: 0, exemplars_max: EXEMPLARS_MAX_DEFAULT, budgets }
+        StoreSettings {
+            out_of_order_window_ms: 0,
+            exemplars_max: EXEMPLARS_MAX_DEFAULT,
+            xor2: false,
+            budgets,
+        }
     }
 }
 
@@ -76,6 +83,7 @@ impl StoreSettings {
                 // Less than none is none.
                 self.exemplars_max = usize::try_from(max).unwrap_or(0);
             }
+            self.xor2 = storage.xor2.unwrap_or(self.xor2);
         }
         self
     }
@@ -131,10 +139,14 @@ mod tests {
 
     #[test]
     fn a_prometheus_yml_goes_first() {
-        let storage =
-            Storage { out_of_order_time_window_ms: 5, exemplars_max: Some(-1), ..Storage::default() };
+        let storage = Storage {
+            out_of_order_time_window_ms: 5,
+            exemplars_max: Some(-1),
+            xor2: Some(true),
+            ..Storage::default()
+        };
         let settings = StoreSettings::default().with_prometheus(Some(&storage));
-        assert_eq!((settings.out_of_order_window_ms, settings.exemplars_max), (5, 0));
+        assert_eq!((settings.out_of_order_window_ms, settings.exemplars_max, settings.xor2), (5, 0, true));
         assert_eq!(StoreSettings::default().with_prometheus(None), StoreSettings::default());
     }
 

@@ -89,7 +89,7 @@ impl Reader for HttpReader {
                         changed
                     }
                     Err(error) => {
-                        let message = format!("{}: {error}", self.config.url);
+                        let message = format!("{}: {error}", without_password(&self.config.url));
                         tracing::warn!(problem = message, "HTTP discovery: the last good targets stay");
                         let changed = problem.as_ref() != Some(&message);
                         problem = Some(message);
@@ -112,11 +112,35 @@ impl Reader for HttpReader {
     }
 }
 
+/// A URL as it may be logged: with `xxxxx` for a password.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_string() };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    match authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':')) {
+        Some((user, password)) => {
+            let after = rest.get(user.len() + 1 + password.len()..).unwrap_or_default();
+            format!("{scheme}://{user}:xxxxx{after}")
+        }
+        None => url.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+
+    #[test]
+    fn a_password_is_not_logged() {
+        for (url, shown) in [
+            ("http://user:p@ss:word@host:1/a@b:c", "http://user:xxxxx@host:1/a@b:c"),
+            ("https://user@host/x?a=b:c@d", "https://user@host/x?a=b:c@d"),
+            ("http://host:9090/targets", "http://host:9090/targets"),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
+    }
 
     /// A server that gives these answers in turn.
     async fn reader(answers: Vec<(&'static str, &'static str, &'static str)>) -> HttpReader {

@@ -3,6 +3,8 @@
 //! Must not know who stores it: samples go to a [`MetricWriter`], and a request is answered when
 //! they are on disk.
 
+#[cfg(test)]
+mod fuzz;
 mod known;
 mod remote_write;
 
@@ -59,6 +61,20 @@ pub(crate) struct Receiver {
     metrics: Metrics,
 }
 
+impl Receiver {
+    fn new(config: Config, deps: Deps) -> Self {
+        Receiver {
+            known: known::KnownSeries::new(config.known_series_max),
+            buffers: parking_lot::Mutex::default(),
+            slots: Arc::new(tokio::sync::Semaphore::new(config.concurrency_max.max(1))),
+            metrics: Metrics::new(&deps.registry),
+            writer: deps.writer,
+            clock: deps.clock,
+            config,
+        }
+    }
+}
+
 pub(crate) struct Metrics {
     requests: Counter,
     requests_refused: Counter,
@@ -97,14 +113,6 @@ impl Metrics {
 
 /// The routes, to be mounted at the root: `/api/v1/write`.
 pub fn router(config: Config, deps: Deps) -> Router {
-    let receiver = Receiver {
-        known: known::KnownSeries::new(config.known_series_max),
-        buffers: parking_lot::Mutex::default(),
-        slots: Arc::new(tokio::sync::Semaphore::new(config.concurrency_max.max(1))),
-        metrics: Metrics::new(&deps.registry),
-        writer: deps.writer,
-        clock: deps.clock,
-        config,
-    };
+    let receiver = Receiver::new(config, deps);
     Router::new().route("/api/v1/write", post(remote_write::write)).with_state(Arc::new(receiver))
 }

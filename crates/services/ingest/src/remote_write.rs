@@ -19,7 +19,7 @@ use wire::remote::{Entry, Point, TimeSeries, WriteRequest};
 use crate::Receiver;
 
 /// Why a request was refused, with its status.
-struct Refused(StatusCode, String);
+pub(crate) struct Refused(pub(crate) StatusCode, pub(crate) String);
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
@@ -140,12 +140,15 @@ impl Receiver {
     }
 }
 
-fn store(receiver: &Receiver, body: &Bytes) -> Result<(), Refused> {
+pub(crate) fn store(receiver: &Receiver, body: &Bytes) -> Result<(), Refused> {
     let mut buffers = receiver.take_buffers();
     let result = store_with(receiver, body, &mut buffers);
     receiver.give_back(buffers);
     result
 }
+
+/// Snappy copies at most 64 bytes for three.
+const SNAPPY_GROWTH_MAX: usize = 22;
 
 fn store_with(receiver: &Receiver, body: &Bytes, buffers: &mut Buffers) -> Result<(), Refused> {
     let invalid = |error| bad_request(format!("not valid snappy: {error}"));
@@ -154,6 +157,10 @@ fn store_with(receiver: &Receiver, body: &Bytes, buffers: &mut Buffers) -> Resul
     if size > limit {
         let message = format!("the request is larger than {limit} bytes after decompression");
         return Err(Refused(StatusCode::PAYLOAD_TOO_LARGE, message));
+    }
+    // No input grows by more; one that claims so is not given the memory.
+    if size / SNAPPY_GROWTH_MAX > body.len() {
+        return Err(bad_request("not valid snappy: it claims to be longer than it can be"));
     }
     let Buffers { decoded, batch } = buffers;
     if decoded.len() < size {
@@ -399,7 +406,17 @@ fn add_points(
     weight: &mut usize,
     outcome: &mut Outcome,
 ) -> Result<(), Refused> {
-    for point in series.points() {
+    let mut points = series.points();
+    let before = batch.refs.len() as u64 + outcome.too_new;
+    while let Some((timestamp_ms, value)) = points.plain_sample() {
+        if timestamp_ms > outcome.latest_ms {
+            outcome.too_new += 1;
+        } else {
+            batch.push(found, timestamp_ms, value);
+        }
+    }
+    weigh(weight, (batch.refs.len() as u64 + outcome.too_new - before) as usize)?;
+    for point in points {
         match point.map_err(|error| bad_request(error.to_string()))? {
             Point::Sample { timestamp_ms, value } => {
                 weigh(weight, 1)?;

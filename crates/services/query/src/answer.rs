@@ -1,7 +1,7 @@
 //! The envelope of every answer.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base::{Classify, ErrorClass};
 use model::Labels;
@@ -158,6 +158,27 @@ pub(crate) async fn blocking<T: Send + 'static, E: Into<ApiError> + Send + 'stat
             Err(ApiError::new(ErrorType::Internal, "the request failed unexpectedly"))
         }
     }
+}
+
+/// A stack for the deepest expression that the parser takes.
+const DEEP_STACK_BYTES: usize = 64 << 20;
+
+/// Runs what descends into an expression, and may go deeper than an ordinary stack.
+pub(crate) async fn deep<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    blocking(move || {
+        let thread = std::thread::Builder::new().stack_size(DEEP_STACK_BYTES).spawn(work);
+        let joined = thread.ok().and_then(|thread| thread.join().ok());
+        joined.unwrap_or_else(|| Err(ApiError::new(ErrorType::Internal, "the request failed unexpectedly")))
+    })
+    .await
+}
+
+/// A successful answer whose data is JSON already.
+pub(crate) fn success_json(data: &str) -> Answer {
+    let body = format!("{{\"status\":\"success\",\"data\":{data}}}");
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
 /// Cuts a list to a limit (0 is none) and says so.

@@ -7,11 +7,11 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use model::{Exemplar, Matcher};
-use promql::{Cancel, Expr, Progress, QueryError, QueryLimits, QueryResult};
+use promql::{Cancel, Explain, Expr, Progress, QueryError, QueryLimits, QueryResult};
 use serde::Serialize;
 
 use crate::Api;
-use crate::answer::{Answer, ApiError, ErrorType, LabelsJson, blocking, success};
+use crate::answer::{Answer, ApiError, ErrorType, LabelsJson, blocking, deep, success, success_json};
 use crate::json::{self, Shape};
 use crate::params::{Params, parse_duration_ms};
 use crate::running::{Asked, Client, Cost, Phase, Place};
@@ -121,6 +121,10 @@ where
         cancel: cancel.clone(),
         progress,
         per_step_stats: shape.stats.as_deref() == Some("all"),
+        explain: match shape.stats.as_deref() {
+            Some("all") => Explain::Measure,
+            _ => Explain::Off,
+        },
         ..QueryLimits::default()
     };
     let (sink, pending) = stream::answer("application/json", cancel);
@@ -183,12 +187,13 @@ fn expression(api: &Api, params: &Params) -> Result<(String, Expr), ApiError> {
 
 pub(crate) async fn format(State(api): State<Arc<Api>>, request: Request) -> Answer {
     let params = Params::read(request, api.config.body_size_max_bytes).await?;
-    success(promql::pretty(&expression(&api, &params)?.1))
+    success(deep(move || Ok(promql::pretty(&expression(&api, &params)?.1))).await?)
 }
 
 pub(crate) async fn parse(State(api): State<Arc<Api>>, request: Request) -> Answer {
     let params = Params::read(request, api.config.body_size_max_bytes).await?;
-    success(tree::expr(&expression(&api, &params)?.1))
+    let tree = deep(move || Ok(tree::expr(&expression(&api, &params)?.1).to_string()));
+    success_json(&tree.await?)
 }
 
 /// Exemplars of one series.

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use model::Labels;
 use model::histogram::FloatHistogram;
-use promql::{MatrixSeries, QueryResult, QueryStats, SampleValue, Value};
+use promql::{ExplainNode, MatrixSeries, QueryResult, QueryStats, SampleValue, Value};
 
 use crate::answer::limited;
 use crate::stream::{Gone, Sink};
@@ -106,7 +106,7 @@ pub(crate) fn query_answer(
     }
     let out = sink.out();
     if shape.stats.is_some() {
-        write_stats(out, &result.stats, shape.steps, queue_seconds);
+        write_stats(out, &result.stats, shape.steps, queue_seconds, result.explain.as_ref());
     }
     out.push(b'}');
     for (name, texts) in [("warnings", &result.warnings), ("infos", &result.infos)] {
@@ -211,7 +211,13 @@ fn write_series(out: &mut Vec<u8>, times: &mut Times, series: &MatrixSeries) {
     out.push(b'}');
 }
 
-fn write_stats(out: &mut Vec<u8>, stats: &QueryStats, steps: (i64, i64), queue_seconds: f64) {
+fn write_stats(
+    out: &mut Vec<u8>,
+    stats: &QueryStats,
+    steps: (i64, i64),
+    queue_seconds: f64,
+    explain: Option<&ExplainNode>,
+) {
     let _ = write!(
         out,
         ",\"stats\":{{\"timings\":{{\"evalTotalTime\":{},\"resultSortTime\":{},\"queryPreparationTime\":{},\
@@ -236,9 +242,57 @@ fn write_stats(out: &mut Vec<u8>, stats: &QueryStats, steps: (i64, i64), queue_s
     let _ = write!(
         out,
         "\"totalQueryableSamples\":{},\"samplesRead\":{},\"peakSamples\":{}}},\"seriesSelected\":{},\
-         \"peakBytes\":{}}}",
+         \"peakBytes\":{}",
         stats.total_samples, stats.samples_read, stats.peak_samples, stats.series, stats.peak_bytes
     );
+    if let Some(explain) = explain.filter(|explain| depth(explain) <= EXPLAIN_DEPTH_MAX) {
+        out.extend_from_slice(b",\"explain\":");
+        write_explain(out, explain);
+    }
+    out.push(b'}');
+}
+
+/// Parts inside parts that an answer tells the cost of; `/api/v1/explain` has the stack for more.
+const EXPLAIN_DEPTH_MAX: usize = 100;
+
+/// How deep the parts are nested. Without recursion: a row of operands is nested too.
+fn depth(node: &ExplainNode) -> usize {
+    let (mut level, mut depth) = (vec![node], 0);
+    while !level.is_empty() {
+        depth += 1;
+        level = level.into_iter().flat_map(|node| &node.children).collect();
+    }
+    depth
+}
+
+/// How much of a part's text is shown.
+const PART_MAX_BYTES: usize = 1024;
+
+/// A part of a query, what it was expected to cost and what it did cost.
+pub(crate) fn write_explain(out: &mut Vec<u8>, node: &ExplainNode) {
+    out.extend_from_slice(b"{\"expr\":");
+    let text = node.text.get(..node.text.floor_char_boundary(PART_MAX_BYTES)).unwrap_or_default();
+    write_string(out, text);
+    let _ = write!(
+        out,
+        ",\"start\":{},\"end\":{},\"series\":{},\"samplesEstimate\":{},\"rows\":{},\"samplesRead\":{},\
+         \"bytes\":{},\"seconds\":{},\"children\":[",
+        node.start,
+        node.end,
+        node.series,
+        node.samples_estimate,
+        node.rows,
+        node.samples_read,
+        node.bytes,
+        node.seconds
+    );
+    for (at, child) in node.children.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write_explain(out, child);
+    }
+    out.extend_from_slice(b"]}");
 }
 
 fn write_labels(out: &mut Vec<u8>, labels: &Labels) {

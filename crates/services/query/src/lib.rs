@@ -20,6 +20,7 @@ mod answer;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod evaluate;
+mod explain;
 mod features;
 mod federate;
 mod json;
@@ -118,6 +119,7 @@ pub fn router(config: Config, deps: Deps) -> Router {
         .route("/api/v1/query_exemplars", get(evaluate::exemplars).post(evaluate::exemplars))
         .route("/api/v1/format_query", get(evaluate::format).post(evaluate::format))
         .route("/api/v1/parse_query", get(evaluate::parse).post(evaluate::parse))
+        .route("/api/v1/explain", get(explain::explain).post(explain::explain))
         .route("/api/v1/series", get(select::series).post(select::series))
         .route("/api/v1/labels", get(select::labels).post(select::labels))
         .route("/api/v1/label/{name}/values", get(select::label_values))

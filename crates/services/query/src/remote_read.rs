@@ -226,10 +226,10 @@ impl Reading<'_> {
     fn chunks(&self, request: &ReadRequest<'_>, mut sink: Sink) {
         for (index, query) in request.queries.iter().enumerate() {
             if let Err(refused) = self.stream(index, query, &mut sink) {
-                return match refused {
-                    Some(refused) => sink.fail(Ok(refused.into_response())),
-                    None => {}
-                };
+                if let Some(refused) = refused {
+                    sink.fail(Ok(refused.into_response()));
+                }
+                return;
             }
         }
         let _ = sink.finish();

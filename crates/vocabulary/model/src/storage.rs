@@ -262,6 +262,7 @@ pub struct WriteBatch {
 
 impl WriteBatch {
     /// Adds a float sample.
+    #[inline]
     pub fn push(&mut self, series: SeriesRef, timestamp_ms: i64, value: f64) {
         self.refs.push(series);
         self.timestamps_ms.push(timestamp_ms);

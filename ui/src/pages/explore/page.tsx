@@ -15,8 +15,10 @@ import { readHistory, remember, writeHistory } from '../../state/history.ts';
 import { useLoad } from '../../state/load.ts';
 import { align } from '../../state/range.ts';
 import { ExpressionField } from './editor.tsx';
+import { ExplainView } from './explain.tsx';
 import { askInstant, askRange, letter, LINES_DRAWN, ROWS_SHOWN, sortRows, toGraph, toRows, type Order, type Outcome } from './results.ts';
 
+const TABS = ['graph', 'table', 'explain'] as const;
 const GRAPH_HEIGHT_PX = 360;
 /** The server refuses more points per series than this. */
 const MOST_POINTS = 11_000;
@@ -56,7 +58,7 @@ export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }:
       typed.current.version,
     );
 
-  const tab = params.get('tab') === 'table' ? 'table' : 'graph';
+  const tab = TABS.find((name) => name === params.get('tab')) ?? 'graph';
   const askedStep = parseDuration(params.get('step') ?? '');
   const length = span.to - span.from;
   const step = Math.max(askedStep ?? chooseStep(length), length / MOST_POINTS);
@@ -154,13 +156,13 @@ export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }:
       <section class="panel result">
         <header class="panel-head">
           <div class="tabs" role="tablist" aria-label="Result">
-            {(['graph', 'table'] as const).map((name) => (
+            {TABS.map((name) => (
               <button type="button" role="tab" key={name} aria-selected={tab === name} onClick={() => setParams({ tab: name === 'graph' ? undefined : name })}>
-                {name === 'graph' ? 'Graph' : 'Table'}
+                {name[0]!.toUpperCase() + name.slice(1)}
               </button>
             ))}
           </div>
-          {tab === 'graph' ? <StepField step={step} asked={params.get('step') ?? ''} /> : <AtField at={at} fixed={params.has('at')} />}
+          {tab !== 'table' ? <StepField step={step} asked={params.get('step') ?? ''} /> : <AtField at={at} fixed={params.has('at')} />}
         </header>
         <div class="result-body">
           {expressions.length === 0 ? (
@@ -182,6 +184,8 @@ export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }:
                 ))}
               </span>
             </Empty>
+          ) : tab === 'explain' ? (
+            ready && <ExplainView expressions={expressions} grid={grid} asked={asked} version={`${rangeKey} ${askedStep ?? 'auto'}`} />
           ) : current.error && !current.data ? (
             <Failure error={current.error} />
           ) : current.waiting || !current.data ? (

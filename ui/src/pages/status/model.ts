@@ -14,7 +14,7 @@ export function growthOf(group: SeriesGroup): { text: string; grows: boolean } |
   const change = group.series - group.seriesBefore;
   const since = `in ${duration(Math.max(60, Math.round(group.secondsBefore / 60) * 60))}`;
   const grows = change > 0 && change >= group.seriesBefore * 0.1;
-  return { text: change === 0 ? `as many ${since} ago`.replace('in ', '') : `${change > 0 ? '+' : '−'}${text(Math.abs(change), 'number')} ${since}`, grows };
+  return { text: change === 0 ? `unchanged ${since}` : `${change > 0 ? '+' : '−'}${text(Math.abs(change), 'number')} ${since}`, grows };
 }
 
 /** The points of a small line, 0 to 1 from left to right and from below to above. */

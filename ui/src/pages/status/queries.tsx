@@ -44,14 +44,17 @@ export function Queries({ tick, refresh }: { tick: Tick; refresh: () => void }):
         {data.slowest.length === 0 ? (
           <Empty compact title="No query has ended yet" />
         ) : (
-          <Table queries={data.slowest} state={(query) => query.outcome} last={(query) => clock(Date.parse(query.startedAt) / 1000)} lastTitle="Asked" />
+          <Table queries={data.slowest} state={(query) => OUTCOMES[query.outcome] ?? query.outcome} last={(query) => clock(Date.parse(query.startedAt) / 1000)} lastTitle="Asked" />
         )}
       </section>
     </>
   );
 }
 
-const TONES: Record<string, Tone> = { success: 'ok', evaluating: 'info', sending: 'info', queued: 'quiet', stopping: 'warning', canceled: 'quiet', killed: 'warning' };
+/** How a query ended, in other words than the API's where those say little. */
+const OUTCOMES: Record<string, string> = { success: 'done', execution: 'failed', bad_data: 'refused' };
+
+const TONES: Record<string, Tone> = { done: 'ok', evaluating: 'info', sending: 'info', queued: 'quiet', stopping: 'warning', canceled: 'quiet', killed: 'warning' };
 
 function Table<Q extends RunningQuery | FinishedQuery>(props: { queries: readonly Q[]; state: (query: Q) => string; last: (query: Q) => JSX.Element | string; lastTitle: string }): JSX.Element {
   return (

@@ -69,6 +69,15 @@ struct Node {
     counters: Arc<Counters>,
 }
 
+/// How much of a part's text is kept: the texts of all parts of a long expression would be its square.
+const TEXT_MAX_BYTES: usize = 1024;
+
+fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(TEXT_MAX_BYTES));
+    text.shrink_to_fit();
+    text
+}
+
 /// The tree while it grows.
 #[derive(Debug)]
 pub(crate) struct Tracer {
@@ -86,7 +95,7 @@ impl Tracer {
     pub(crate) fn enter(&mut self, expr: &Expr) -> usize {
         let span = expr.span();
         let known = ExplainNode {
-            text: expr.to_string(),
+            text: cut(expr.to_string()),
             start: span.start,
             end: span.end,
             ..ExplainNode::default()

@@ -13,6 +13,7 @@ use model::is_stale_nan;
 use model::storage::TimeRange;
 
 use super::bits::{BitReader, BitWriter};
+use super::starts::StartWriter;
 use super::xor::{StartTimes, XorWindow};
 use super::{ChunkError, Encoding, count_samples, sample_count};
 
@@ -39,6 +40,9 @@ pub(crate) struct HistogramAppender {
     is_integer: bool,
     /// No more integer chunks.
     floats_only: bool,
+    /// Start timestamps are written.
+    with_starts: bool,
+    starts: StartWriter,
     last_ms: i64,
     delta_ms: i64,
     last: FloatHistogram,
@@ -50,6 +54,11 @@ pub(crate) struct HistogramAppender {
 }
 
 impl HistogramAppender {
+    /// One that makes chunks with start timestamps, or without.
+    pub(crate) fn new(with_starts: bool) -> Self {
+        HistogramAppender { with_starts, ..HistogramAppender::default() }
+    }
+
     /// One that makes float chunks only.
     pub(crate) fn floats_only() -> Self {
         HistogramAppender { floats_only: true, ..HistogramAppender::default() }
@@ -57,7 +66,12 @@ impl HistogramAppender {
 
     /// How the chunk is encoded that was appended to last.
     pub(crate) fn encoding(&self) -> Encoding {
-        if self.is_integer { Encoding::Histogram } else { Encoding::FloatHistogram }
+        match (self.is_integer, self.with_starts) {
+            (true, false) => Encoding::Histogram,
+            (false, false) => Encoding::FloatHistogram,
+            (true, true) => Encoding::HistogramSt,
+            (false, true) => Encoding::FloatHistogramSt,
+        }
     }
 
     /// Starts a chunk with this flag; the next append goes to an empty buffer.
@@ -121,13 +135,26 @@ impl HistogramAppender {
 
     /// Appends to the open chunk; [`HistogramAppender::needs_cut`] was asked before.
     pub(crate) fn append(&mut self, bytes: &mut Vec<u8>, time_ms: i64, histogram: &FloatHistogram) {
+        self.append_started(bytes, time_ms, histogram, 0);
+    }
+
+    /// The same with a start timestamp, which is written if they are at all.
+    pub(crate) fn append_started(
+        &mut self,
+        bytes: &mut Vec<u8>,
+        time_ms: i64,
+        histogram: &FloatHistogram,
+        start_ms: i64,
+    ) {
         let stale = is_stale_nan(histogram.sum);
         let empty = FloatHistogram { sum: histogram.sum, ..FloatHistogram::default() };
         let histogram = if stale { &empty } else { histogram };
         let first = bytes.is_empty();
         if first {
             self.free = 0;
-            bytes.extend_from_slice(&[0, 0, (self.flag as u8) << 6]);
+            let flag = (self.flag as u8) << 6;
+            // With start timestamps the flag stands above the count.
+            bytes.extend_from_slice(&if self.with_starts { [flag, 0, 0] } else { [0, 0, flag] });
             self.floats_only |= !has_whole_counts(histogram);
             self.is_integer = !self.floats_only;
             let mut out = BitWriter { bytes, free: &mut self.free };
@@ -139,7 +166,8 @@ impl HistogramAppender {
             self.deltas.clear();
             self.deltas.resize(if self.is_integer { 2 + buckets } else { 0 }, 0);
         }
-        let count = u16::from_be_bytes([bytes[0], bytes[1]]);
+        let header = u16::from_be_bytes([bytes[0], bytes[1]]);
+        let count = if self.with_starts { header & 0x3fff } else { header };
         let mut out = BitWriter { bytes, free: &mut self.free };
         match count {
             0 => out.varbit_int(time_ms),
@@ -157,7 +185,10 @@ impl HistogramAppender {
             true => self.append_integers(bytes, count, histogram, stale),
             false => self.append_floats(bytes, first, histogram),
         }
-        bytes[..2].copy_from_slice(&(count + 1).to_be_bytes());
+        if self.with_starts {
+            self.starts.write(bytes, &mut self.free, count, (time_ms, self.last_ms), start_ms);
+        }
+        bytes[..2].copy_from_slice(&(header + 1).to_be_bytes());
         self.last_ms = time_ms;
         self.last_stale = stale;
         self.last.clone_from(histogram);

@@ -2,6 +2,7 @@
 
 pub(crate) mod bits;
 pub(crate) mod histogram;
+mod starts;
 pub(crate) mod xor;
 
 use model::Samples;
@@ -106,11 +107,18 @@ pub struct Chunk {
     pub bytes: Vec<u8>,
 }
 
-/// Encodes samples into chunks of at most [`SAMPLES_PER_CHUNK`].
+/// Encodes samples into chunks of at most [`SAMPLES_PER_CHUNK`]. If start timestamps are known, they are
+/// in them: floats are encoded as XOR2 then.
 pub fn encode(samples: &Samples) -> Vec<Chunk> {
+    encode_as(samples, samples.start_timestamps_ms.iter().any(|&start_ms| start_ms != 0))
+}
+
+/// The same, with start timestamps whether they are known or not: floats as XOR2.
+pub(crate) fn encode_as(samples: &Samples, with_starts: bool) -> Vec<Chunk> {
     let mut chunks: Vec<Chunk> = Vec::new();
     let mut state = xor::XorState::default();
-    let mut histograms = histogram::HistogramAppender::default();
+    let mut floats = starts::Xor2Appender::default();
+    let mut histograms = histogram::HistogramAppender::new(with_starts);
     let (mut last, mut count) = ((0, 0), 0);
     for at in 0..samples.len() {
         let time_ms = samples.timestamps_ms[at];
@@ -137,8 +145,13 @@ pub fn encode(samples: &Samples) -> Vec<Chunk> {
         let Some(chunk) = chunks.last_mut() else { continue };
         match samples.histogram(at) {
             Some(histogram) => {
-                histograms.append(&mut chunk.bytes, time_ms, histogram);
+                histograms.append_started(&mut chunk.bytes, time_ms, histogram, samples.start_ms(at));
                 chunk.encoding = histograms.encoding();
+            }
+            None if with_starts => {
+                let value = samples.values[at].to_bits();
+                floats.append(&mut chunk.bytes, time_ms, value, samples.start_ms(at));
+                chunk.encoding = Encoding::Xor2;
             }
             None => {
                 let value = samples.values[at].to_bits();

@@ -58,6 +58,47 @@ impl XorWindow {
         }
     }
 
+    /// Whether a difference fits the window that was set last.
+    fn fits(&self, xor: u64) -> bool {
+        let leading = (xor.leading_zeros() as u8).min(31);
+        self.leading != 0xff && leading >= self.leading && xor.trailing_zeros() as u8 >= self.trailing
+    }
+
+    /// Writes a difference that is not 0, in the window that was set last or in a new one.
+    fn write_bits(&mut self, out: &mut BitWriter<'_>, xor: u64, reused: bool) {
+        if !reused {
+            (self.leading, self.trailing) = ((xor.leading_zeros() as u8).min(31), xor.trailing_zeros() as u8);
+        }
+        let width = 64 - u32::from(self.leading) - u32::from(self.trailing);
+        if !reused {
+            out.bits(u64::from(self.leading) << 6 | u64::from(width & 0x3f), 11);
+        }
+        out.bits(xor >> self.trailing, width);
+    }
+
+    /// Writes a value as XOR2 does where its prefix says nothing about the value.
+    pub(super) fn write_xor2(&mut self, out: &mut BitWriter<'_>, baseline: u64, value: u64) {
+        match value {
+            STALE_NAN_BITS => out.bits(0b111, 3),
+            value if value == baseline => out.bits(0, 1),
+            value => {
+                out.bits(1, 1);
+                self.write_changed(out, baseline ^ value, (0b10, 2));
+            }
+        }
+    }
+
+    /// The rest of a changed value in XOR2: a 0 if it goes on with the window, or the mark of a new one,
+    /// which differs by what stands before; then its bits.
+    pub(super) fn write_changed(&mut self, out: &mut BitWriter<'_>, xor: u64, new_window: (u64, u32)) {
+        let reused = self.fits(xor);
+        match reused {
+            true => out.bits(0, 1),
+            false => out.bits(new_window.0, new_window.1),
+        }
+        self.write_bits(out, xor, reused);
+    }
+
     /// Reads a value written by [`XorWindow::write`].
     #[inline(always)]
     pub(crate) fn read(&mut self, bits: &mut BitReader<'_>, previous: u64) -> Result<u64, ChunkError> {

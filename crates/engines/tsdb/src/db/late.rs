@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use model::Labels;
 use model::storage::TimeRange;
@@ -12,7 +13,7 @@ use crate::block::Block;
 use crate::block::meta::{Meta, MetaCompaction, new_ulid};
 use crate::compact::{self, Source};
 use crate::error::Error;
-use crate::series::Found;
+use crate::series::{ChunkHandle, Found};
 
 /// How Prometheus marks such blocks.
 const HINT: &str = "from-out-of-order";
@@ -65,7 +66,7 @@ impl Db {
                     ..Meta::default()
                 };
                 let found = inside.into_iter().map(|(labels, id)| {
-                    let chunks = late.merged_chunks(&generation, *id, range)?;
+                    let chunks = self.encoded(late.merged_chunks(&generation, *id, range)?)?;
                     let deleted = self.head.deleted(*id);
                     Ok(Found { labels: labels.clone(), chunks, deleted })
                 });
@@ -98,5 +99,23 @@ impl Db {
     /// not at all.
     pub fn set_out_of_order_window(&self, window_ms: i64) {
         self.head.late.set_window_ms(window_ms);
+    }
+
+    /// The floats of blocks made from now on are encoded as XOR2, which Prometheus reads from 3.11 on, or
+    /// as XOR.
+    pub fn set_xor2(&self, xor2: bool) {
+        self.xor2.store(xor2, Ordering::Relaxed);
+    }
+
+    /// Chunks of the head as they are to stand in a block.
+    pub(super) fn encoded(&self, chunks: Vec<ChunkHandle>) -> Result<Vec<ChunkHandle>, Error> {
+        if !self.xor2.load(Ordering::Relaxed) {
+            return Ok(chunks);
+        }
+        let mut encoded = Vec::with_capacity(chunks.len());
+        for chunk in chunks {
+            encoded.extend(chunk.into_xor2()?);
+        }
+        Ok(encoded)
     }
 }

@@ -33,6 +33,10 @@ impl Db {
             let result = self.head.checkpoint(&self.options.dir.join(WAL_DIR));
             self.note(result, "making up for a failed flush of the log", &mut report);
         }
+        if self.wal_sync.read().as_ref().is_some_and(|sync| sync.holds_closed_files()) {
+            let result = self.flush_log();
+            self.note(result, "flushing the log", &mut report);
+        }
         let result = self.cut_late(&mut maintenance, now_ms, &mut report);
         self.note(result, "making blocks of late samples", &mut report);
         let result = self.cut_head(&mut maintenance, now_ms, &mut report);
@@ -98,11 +102,14 @@ impl Db {
         let range = TimeRange { start_ms, end_ms: end_ms - 1 };
         let ids = self.head.sorted_ids();
         let series = ids.into_iter().filter_map(|id| {
-            if with_late {
-                return self.head.series_with_late(id, range).map(Ok);
-            }
-            let (labels, chunks, deleted) = self.head.series(id, range)?;
-            Some(Ok(Found { labels, chunks, deleted }))
+            let found = match with_late {
+                true => self.head.series_with_late(id, range)?,
+                false => {
+                    let (labels, chunks, deleted) = self.head.series(id, range)?;
+                    Found { labels, chunks, deleted }
+                }
+            };
+            Some(self.encoded(found.chunks).map(|chunks| Found { chunks, ..found }))
         });
         let sources: Vec<Source<'_>> = vec![Box::new(series)];
         compact::write_block(&self.options.disk, into, meta, self.head.symbol_texts(), sources)

@@ -30,7 +30,7 @@ fn corpus() -> Vec<Vec<u8>> {
 }
 
 /// Makes the checksums of a log's fragments right.
-fn mend(input: &mut Vec<u8>) {
+fn mend(input: &mut [u8]) {
     let mut at = 1;
     while at + 7 <= input.len() && input[at] & 7 != 0 {
         let left = input.len() - at - 7;

@@ -59,6 +59,11 @@ impl Index {
         self.next_id
     }
 
+    /// Gives no new series this number or a lower one: the log uses it.
+    pub(crate) fn pass_over(&mut self, id: u32) {
+        self.next_id = self.next_id.max(id.saturating_add(1));
+    }
+
     /// How many series there are.
     pub(crate) fn len(&self) -> usize {
         self.by_labels.len()

@@ -15,6 +15,7 @@ mod replay;
 pub(crate) mod segments;
 mod side;
 mod staged;
+pub(crate) mod starts;
 mod symbols;
 mod truncate;
 
@@ -43,6 +44,7 @@ use late::{Bounds, LateBatch, LateSamples};
 use metadata::MetadataStore;
 use page::{PAGE_SERIES, Page, PageCursor, Pages};
 use segments::Segments;
+use starts::Starts;
 
 pub(crate) use replay::HeadReplay;
 
@@ -94,6 +96,7 @@ pub(crate) struct Head {
     pub(crate) metadata: MetadataStore,
     pub(crate) admission: Admission,
     growth: Growth,
+    pub(crate) starts: Starts,
     pub(crate) counters: HeadCounters,
 }
 
@@ -106,21 +109,23 @@ struct Writer {
     closed: bool,
     buffer: Vec<u8>,
     logged: SampleWriter,
-    floats: Vec<PendingFloat>,
+    floats: Vec<PendingFloats>,
     histograms: Vec<PendingHistogram>,
     late: LateBatch,
     /// Records of what stands beside the samples.
     side: Vec<u8>,
 }
 
-/// A float that was accepted but is not in its chunk yet, and what its series' last sample was.
-struct PendingFloat {
+/// Floats of one series, one behind the other in the batch, that were accepted but are not in their chunk
+/// yet, and what the series' last sample was.
+struct PendingFloats {
     id: u32,
-    time_ms: i64,
-    value: u64,
+    /// Where in the batch they begin.
+    first: u32,
+    count: u32,
+    last_wal_segment: u32,
     last_ms: i64,
     last_value: u64,
-    last_wal_segment: u32,
     last_is_histogram: bool,
 }
 
@@ -166,6 +171,7 @@ impl Head {
             metadata: MetadataStore::default(),
             admission: Admission::default(),
             growth: Growth::default(),
+            starts: Starts::default(),
             counters: HeadCounters::default(),
         }
     }
@@ -280,7 +286,14 @@ impl Head {
             return Err(Error::BadInput("a histogram whose spans and buckets disagree".into()));
         }
         let mut writer = self.writer.lock();
-        let writer = &mut *writer;
+        let zeros = self.zeros(batch);
+        if !zeros.is_empty() {
+            self.append_locked(&mut writer, &zeros)?;
+        }
+        self.append_locked(&mut writer, batch)
+    }
+
+    fn append_locked(&self, writer: &mut Writer, batch: &WriteBatch) -> Result<Appended, Error> {
         let segment = match writer.wal().and_then(Wal::prepare) {
             Ok(segment) => segment,
             Err(error) => {
@@ -340,38 +353,48 @@ impl Head {
         late.clear();
         let bounds = self.bounds();
         let mut cursor = PageCursor::new(pages);
-        let samples = batch.refs.iter().zip(&batch.timestamps_ms).zip(&batch.values);
-        for (at, ((series, &time_ms), value)) in samples.enumerate() {
+        let (mut end, mut taken) = (0, 0);
+        while let Some(&series) = batch.refs.get(end) {
+            let start = end;
+            end += batch.refs[start..].iter().take_while(|other| **other == series).count();
             let id = u32::try_from(series.0).unwrap_or(0);
             let Some(record) = cursor.record(id) else {
-                appended.unknown.push(at as u32);
+                appended.unknown.extend(start as u32..end as u32);
                 continue;
             };
-            let value = value.to_bits();
-            if time_ms <= record.last_ms || time_ms < bounds.in_order_ms {
-                let is_last = || !record.last_is_histogram && record.last_value == value;
-                if bounds.takes_late(time_ms, record.last_ms, is_last, appended) {
-                    late.floats.push(LateFloat { id, time_ms, value });
-                }
-                continue;
-            }
             record.prefetch();
-            let before = if record.wal_segment == segment { record.last_value } else { 0 };
-            if logged.len() == SAMPLES_PER_RECORD {
-                logged.write(buffer);
+            let mut pending: Option<PendingFloats> = None;
+            let samples = batch.timestamps_ms[start..end].iter().zip(&batch.values[start..end]);
+            for (at, (&time_ms, value)) in (start..end).zip(samples) {
+                let value = value.to_bits();
+                if time_ms <= record.last_ms || time_ms < bounds.in_order_ms {
+                    let is_last = || !record.last_is_histogram && record.last_value == value;
+                    if bounds.takes_late(time_ms, record.last_ms, is_last, appended) {
+                        late.floats.push(LateFloat { id, time_ms, value });
+                    }
+                    floats.extend(pending.take());
+                    continue;
+                }
+                let run = pending.get_or_insert_with(|| PendingFloats {
+                    id,
+                    first: at as u32,
+                    count: 0,
+                    last_wal_segment: record.wal_segment,
+                    last_ms: record.last_ms,
+                    last_value: record.last_value,
+                    last_is_histogram: record.last_is_histogram,
+                });
+                run.count += 1;
+                taken += 1;
+                let before = if record.wal_segment == segment { record.last_value } else { 0 };
+                if logged.len() == SAMPLES_PER_RECORD {
+                    logged.write(buffer);
+                }
+                logged.push(id, time_ms, before, value);
+                (record.last_ms, record.last_value) = (time_ms, value);
+                (record.wal_segment, record.last_is_histogram) = (segment, false);
             }
-            logged.push(id, time_ms, before, value);
-            floats.push(PendingFloat {
-                id,
-                time_ms,
-                value,
-                last_ms: record.last_ms,
-                last_value: record.last_value,
-                last_wal_segment: record.wal_segment,
-                last_is_histogram: record.last_is_histogram,
-            });
-            (record.last_ms, record.last_value) = (time_ms, value);
-            (record.wal_segment, record.last_is_histogram) = (segment, false);
+            floats.extend(pending);
         }
         logged.write(buffer);
         let mut chunk = Vec::new();
@@ -402,7 +425,7 @@ impl Head {
             (record.last_ms, record.last_is_histogram) = (time_ms, true);
         }
         appended.late = late.len() as u64;
-        appended.accepted += (floats.len() + histograms.len() + late.len()) as u64;
+        appended.accepted += (taken + histograms.len() + late.len()) as u64;
     }
 
     /// The time before which a batch's samples are not taken in order: what is in blocks, and what lies
@@ -423,13 +446,17 @@ impl Head {
     fn store(&self, writer: &Writer, pages: &Pages, batch: &WriteBatch) {
         let mut cursor = PageCursor::new(pages);
         let (mut min_ms, mut max_ms) = (i64::MAX, i64::MIN);
-        for float in &writer.floats {
-            if let Some(record) = cursor.record(float.id) {
-                let last = (float.last_ms, float.last_value);
-                record.append(&self.segments, self.range_ms, last, float.time_ms, float.value);
+        for pending in &writer.floats {
+            let Some(record) = cursor.record(pending.id) else { continue };
+            let run = pending.first as usize..(pending.first + pending.count) as usize;
+            let mut last = (pending.last_ms, pending.last_value);
+            for (&time_ms, value) in batch.timestamps_ms[run.clone()].iter().zip(&batch.values[run]) {
+                let value = value.to_bits();
+                record.append(&self.segments, self.range_ms, last, time_ms, value);
+                last = (time_ms, value);
+                min_ms = min_ms.min(time_ms);
+                max_ms = max_ms.max(time_ms);
             }
-            min_ms = min_ms.min(float.time_ms);
-            max_ms = max_ms.max(float.time_ms);
         }
         for pending in &writer.histograms {
             let (_, time_ms, histogram) = &batch.histograms[pending.at];

@@ -207,7 +207,8 @@ impl Record {
     /// Drops what lies before a time at which block ranges begin. Says whether the series has
     /// nothing left.
     fn truncate(&mut self, before_ms: i64) -> bool {
-        self.chunks.retain(|chunk| chunk.min_ms >= before_ms);
+        // A chunk lies on both sides if the store had another block range before.
+        self.chunks.retain(|chunk| chunk.max_ms() >= before_ms);
         if !self.open.is_empty() && self.open_range_end_ms() <= before_ms {
             self.open = Vec::new();
         }

@@ -96,10 +96,17 @@ impl Head {
                     && newest.end_ms <= range.end_ms
                     && !record.last_is_histogram
                     && deleted.is_empty()
-                    && self.late.last_ms(id).is_none_or(|late_ms| late_ms <= record.last_ms);
+                    && self.late.last_ms(id).is_none_or(|late_ms| late_ms <= record.last_ms)
+                    && !self.starts.has(id);
                 let mut is_there = is_known;
                 late.clear();
-                if !is_known {
+                let has_starts = !is_known && self.starts.has(id);
+                if has_starts {
+                    late = self.chunks_of(record, range);
+                    self.late.add_chunks(id, range, &mut late);
+                    late = self.starts.stamp(id, std::mem::take(&mut late));
+                    is_there = !late.is_empty();
+                } else if !is_known {
                     self.visit_chunks(record, range, |_| is_there = true);
                     self.late.add_chunks(id, range, &mut late);
                     is_there |= !late.is_empty();
@@ -118,7 +125,9 @@ impl Head {
                 if is_known {
                     return into.push_sample(record.last_ms, record.last_value);
                 }
-                self.visit_chunks(record, range, |chunk| match chunk {
+                // Those with starts are in the other list.
+                let own = if has_starts { TimeRange { start_ms: 1, end_ms: 0 } } else { range };
+                self.visit_chunks(record, own, |chunk| match chunk {
                     HeadChunk::Closed { min_ms, max_ms, segment, offset } => {
                         into.push_segment(min_ms, max_ms, segment, offset);
                     }

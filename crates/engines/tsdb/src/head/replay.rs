@@ -11,9 +11,9 @@ use model::{FloatHistogram, Labels, Samples};
 use super::page::{PAGE_SERIES, PageCursor};
 use super::staged::Staged;
 use super::{Head, insert_series};
-use crate::chunk::{self, Encoding};
+use crate::chunk::{self, Chunk, Encoding};
 use crate::error::Error;
-use crate::wal::record::{LoggedChunks, LoggedSample, Replay};
+use crate::wal::record::{LoggedChunk, LoggedChunks, LoggedSample, Replay};
 use crate::wal::samples::LoggedColumns;
 use crate::wal::side::Side;
 
@@ -29,6 +29,22 @@ pub(crate) struct HeadReplay<'a> {
     pub(crate) orphans: u64,
     scratch: Samples,
     staged: Staged,
+}
+
+/// The samples of a chunk in chunks that lie in one block range each.
+fn split(chunk: &LoggedChunk<'_>, range_ms: i64) -> Result<Vec<Chunk>, Error> {
+    let malformed = |error| Error::Corrupt(format!("a logged chunk: {error}"));
+    let mut parts = Vec::new();
+    let mut start_ms = chunk.min_ms - chunk.min_ms.rem_euclid(range_ms);
+    while start_ms <= chunk.max_ms {
+        let end_ms = start_ms.saturating_add(range_ms);
+        let mut samples = Samples::default();
+        let range = TimeRange { start_ms, end_ms: end_ms - 1 };
+        chunk::decode(chunk.encoding, chunk.bytes, range, &mut samples).map_err(malformed)?;
+        parts.extend(chunk::encode(&samples));
+        start_ms = end_ms;
+    }
+    Ok(parts)
 }
 
 impl<'a> HeadReplay<'a> {
@@ -157,6 +173,9 @@ impl Replay for HeadReplay<'_> {
         match index.get(hash) {
             Some(known) if known == id => {}
             Some(known) => {
+                // Were the number given out again and the record of that damaged, samples of the one would
+                // be taken for the other's.
+                index.pass_over(id);
                 drop(index);
                 // Samples of the old number come before those of the new one.
                 self.place_staged();
@@ -233,12 +252,21 @@ impl Replay for HeadReplay<'_> {
             if chunk.min_ms < self.bound_ms || chunk.max_ms < chunk.min_ms {
                 continue;
             }
+            self.samples += u64::from(chunk::count_samples(chunk.encoding, chunk.bytes).unwrap_or(0));
+            self.cover(chunk.min_ms, chunk.max_ms);
             let range_start_ms = chunk.min_ms - chunk.min_ms.rem_euclid(head.range_ms);
+            if chunk.max_ms >= range_start_ms.saturating_add(head.range_ms) {
+                // The store had a larger block range before.
+                for part in split(chunk, head.range_ms)? {
+                    let start_ms = part.min_ms - part.min_ms.rem_euclid(head.range_ms);
+                    let Chunk { encoding, min_ms, max_ms, bytes } = part;
+                    record.push_chunk(head.segments.push(start_ms, encoding, min_ms, max_ms, &bytes));
+                }
+                continue;
+            }
             let stored =
                 head.segments.push(range_start_ms, chunk.encoding, chunk.min_ms, chunk.max_ms, chunk.bytes);
             record.push_chunk(stored);
-            self.samples += u64::from(chunk::count_samples(chunk.encoding, chunk.bytes).unwrap_or(0));
-            self.cover(chunk.min_ms, chunk.max_ms);
         }
         (record.last_ms, record.last_value) = (logged.last_ms, logged.last_value);
         record.last_is_histogram = logged.chunks.last().is_some_and(|chunk| chunk.encoding.is_histogram());

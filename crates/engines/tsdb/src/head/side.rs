@@ -10,13 +10,13 @@ use super::{Head, HeadReplay, Writer};
 use crate::chunk;
 use crate::error::Error;
 use crate::head::exemplars::Judged;
-use crate::wal::side::{self, Owner, Side};
+use crate::wal::side::{self, LoggedStart, Owner, Side};
 
 /// Exemplars that a checkpoint writes at once.
 const EXEMPLARS_PER_WRITE: usize = 1 << 12;
 
 impl Head {
-    /// Takes the exemplars and the metadata of a batch and encodes their log records. An exemplar that
+    /// Takes the exemplars, the starts and the metadata of a batch and encodes their log records. An exemplar that
     /// cannot be logged after all is there until the next start.
     pub(super) fn take_side(&self, writer: &mut Writer, batch: &WriteBatch, appended: &mut Appended) {
         let buffer = &mut writer.side;
@@ -32,6 +32,7 @@ impl Head {
         }
         appended.exemplars = taken.len() as u64;
         side::write_exemplars(buffer, &taken);
+        side::write_starts(buffer, &self.note_starts(batch));
         for (metric, metadata) in &batch.metadata {
             if self.metadata.set(metric, metadata) {
                 side::write_metadata(buffer, metric, metadata);
@@ -74,8 +75,11 @@ impl Head {
         Some(index.labels(page.pairs(page.record(id)?)))
     }
 
-    /// Adds the late samples of these series to a checkpoint.
-    pub(super) fn log_late(&self, ids: impl Iterator<Item = u32>, buffer: &mut Vec<u8>) {
+    /// Adds the late samples and the starts of these series to a checkpoint.
+    pub(super) fn log_late(&self, ids: impl Iterator<Item = u32> + Clone, buffer: &mut Vec<u8>) {
+        let mut starts = Vec::new();
+        self.starts.log(ids.clone(), &mut starts);
+        side::write_starts(buffer, &starts);
         self.late.log(ids, |id, chunks| side::write_late_chunks(buffer, id, chunks));
     }
 
@@ -149,7 +153,11 @@ impl HeadReplay<'_> {
             Side::Metadata(metric, metadata) => {
                 head.metadata.set(metric, &metadata);
             }
-            Side::Starts(_) => {}
+            Side::Starts(starts) => {
+                for start in starts {
+                    head.starts.note(LoggedStart { id: self.id(start.id), ..start });
+                }
+            }
         }
         Ok(())
     }

@@ -100,8 +100,7 @@ impl Head {
         let pages = self.pages.read();
         let page = pages.get((id / PAGE_SERIES) as usize)?.as_ref()?.read();
         let record = page.record(id)?;
-        let mut chunks = self.chunks_of(record, range);
-        self.late.add_chunks(id, range, &mut chunks);
+        let chunks = self.starts.stamp(id, self.chunks_of(record, range));
         if chunks.is_empty() {
             return None;
         }
@@ -117,6 +116,7 @@ impl Head {
             self.chunks_of(page.record(id)?, range)
         };
         self.late.add_chunks(id, range, &mut chunks);
+        let chunks = self.starts.stamp(id, chunks);
         if chunks.is_empty() {
             return None;
         }
@@ -158,10 +158,12 @@ impl Head {
                 alive.push(page.alive());
             }
         }
-        self.segments.free_before(before_ms);
+        // Only ranges that end by then: with another block range the time may lie inside one.
+        self.segments.free_before(before_ms.saturating_sub(self.range_ms - 1));
         if min_ms == i64::MAX {
             self.max_ms.store(i64::MIN, Ordering::Release);
         }
+        min_ms = min_ms.max(before_ms);
         self.min_ms.store(min_ms, Ordering::Release);
         let is_alive = |id: u32| {
             let (page, slot) = ((id / PAGE_SERIES) as usize, id % PAGE_SERIES);
@@ -171,6 +173,7 @@ impl Head {
             deleted.retain(|span| span.end_ms >= before_ms || self.late.has(id));
             !deleted.is_empty() && is_alive(id)
         });
+        self.starts.truncate(before_ms, is_alive);
         if removed == 0 {
             return;
         }
@@ -360,6 +363,7 @@ impl Head {
                 record::write_chunks(buffer, &LoggedChunks { id, last_ms, last_value, chunks });
             }
         }
-        self.log_late(page.iter(number).map(|(id, _)| id), buffer);
+        let ids: Vec<u32> = page.iter(number).map(|(id, _)| id).collect();
+        self.log_late(ids.into_iter(), buffer);
     }
 }

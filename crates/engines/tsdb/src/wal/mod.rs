@@ -180,6 +180,11 @@ struct SyncState {
 }
 
 impl WalSync {
+    /// Whether segments that are full are open still, because nobody waited for a flush.
+    pub(crate) fn holds_closed_files(&self) -> bool {
+        self.state.lock().files.len() > 1
+    }
+
     fn begin_file(&self, file: Arc<dyn DiskFile>) {
         self.state.lock().files.push(file);
     }

@@ -10,6 +10,7 @@ mod common;
 mod disk;
 mod oracle;
 mod program;
+mod regressions;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -154,8 +154,7 @@ impl Program {
             90..94 => self.change_faults(),
             94..95 => self.works_again(),
             95 => self.clean_tombstones(),
-            // Late samples come into snapshots with the next merge.
-            96 if self.settings.out_of_order_window_ms == 0 => self.snapshot(),
+            96 => self.snapshot(),
             _ => self.clock.advance(Duration::from_millis(self.random.below(4 * RANGE_MS as u64))),
         }
     }
@@ -423,8 +422,11 @@ impl Program {
             copy_dir(&self.root.path().join("snapshots").join(name), copy.path());
             let options = Options { clock: self.clock.clone(), ..Options::new(copy.path()) };
             let (db, _) = Db::open(options).unwrap();
+            let forgiving = self.forgiving || self.flipped;
             let found = read(&db, TimeRange::ALL, &[]).unwrap();
-            self.oracle.check(&found, TimeRange::ALL, "").unwrap_or_else(|error| panic!("{error}"));
+            self.oracle
+                .check(&found, TimeRange::ALL, "", forgiving)
+                .unwrap_or_else(|error| panic!("{error}"));
         }
         self.check_all();
     }
@@ -455,14 +457,16 @@ impl Program {
     }
 
     fn check_all(&mut self) {
+        let forgiving = self.forgiving || self.flipped;
         let found = read(self.db(), TimeRange::ALL, &[]).unwrap();
-        self.oracle.check(&found, TimeRange::ALL, "").unwrap_or_else(|error| panic!("{error}"));
+        self.oracle.check(&found, TimeRange::ALL, "", forgiving).unwrap_or_else(|error| panic!("{error}"));
     }
 
     fn check(&mut self, range: TimeRange, job: &str) {
         let found = read(self.db(), range, &[matcher(MatchOp::Equal, "job", job)]).unwrap();
         let part = format!("job=\"{job}\"");
-        self.oracle.check(&found, range, &part).unwrap_or_else(|error| panic!("{error}"));
+        let forgiving = self.forgiving || self.flipped;
+        self.oracle.check(&found, range, &part, forgiving).unwrap_or_else(|error| panic!("{error}"));
     }
 
     // -- ending and beginning
@@ -574,7 +578,7 @@ impl Program {
 }
 
 /// A new folder, in memory where there is such a place: nothing here depends on a real disk.
-fn folder() -> TempDir {
+pub(crate) fn folder() -> TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }

@@ -323,13 +323,6 @@ impl Reader<'_> {
             }
         }
         self.note_signed_tokens(root);
-        let floats = ["storage", "tsdb", "chunk_encoding", "floats"];
-        let floats = floats.iter().try_fold(root, |node, key| node.get(key));
-        if let Some(node) = floats
-            && node.string().is_ok_and(|encoding| encoding == "xor2")
-        {
-            self.not_acted_on.push(not_yet(node.position, "storage.tsdb.chunk_encoding.floats: xor2"));
-        }
     }
 
     /// Notes clients, wherever they are set, that shall sign tokens themselves.

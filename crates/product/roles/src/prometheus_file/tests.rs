@@ -234,7 +234,6 @@ fn everything_nothing_acts_on_is_named_with_its_place() {
         (4, "remote_read"),
         (5, "tracing"),
         (6, "otlp"),
-        (7, "storage.tsdb.chunk_encoding.floats: xor2"),
         (8, "alerting.alertmanagers.sigv4"),
         (8, "alertmanagers: dns_sd_configs: this service discovery is not available yet"),
         (9, "job \"a\": scrape_failure_log_file"),

@@ -389,6 +389,10 @@ impl Operation<'_> {
                 match (parameter.name, values.first().map(String::as_str)) {
                     ("sort_dir", _) => set(&mut pairs, "sort_by", &["alpha".into()]),
                     ("sort_by", Some("score")) => set(&mut pairs, "search[]", &["a".into()]),
+                    ("step", _) if self.path == "/explain" => {
+                        set(&mut pairs, "start", &["1767361020".into()]);
+                        set(&mut pairs, "end", &["1767361080".into()]);
+                    }
                     _ => {}
                 }
                 set(&mut pairs, parameter.name, &values);

@@ -9,6 +9,7 @@ const ELSEWHERE: &[&str] = &["POST /write ", "POST /otlp/v1/metrics "];
 fn every_path_about_asking_answers_by_its_schema() {
     let Some(dir) = testkit::conformance("prometheus/api") else { return };
     let result = api(&dir);
+    println!("{} of {}", result.passed, result.total);
     let unexpected: Vec<&String> = result
         .failures
         .iter()

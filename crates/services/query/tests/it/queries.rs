@@ -219,6 +219,13 @@ async fn calculated_durations_are_taken_apart() {
 }
 
 #[tokio::test]
+async fn the_longest_expressions_are_taken_apart() {
+    let row = ["1"; 1_000].join("%2B");
+    assert_eq!(get(&format!("parse_query?query={row}")).await.status, 200);
+    assert_eq!(get(&format!("format_query?query={row}")).await.status, 200);
+}
+
+#[tokio::test]
 async fn an_expression_without_series_has_no_exemplars_to_tell() {
     assert_eq!(get("query_exemplars?query=1").await.status, 204);
 }

@@ -162,3 +162,31 @@ async fn cardinality_is_told_by_group_and_by_label() {
     assert_eq!(get("status/cardinality?limit=0").await.status, 400);
     assert_eq!(get("status/cardinality?match[]=up&match[]=a").await.status, 400);
 }
+
+#[tokio::test]
+async fn a_query_is_explained_before_it_runs_and_measured_if_it_may_run() {
+    let path = "explain?query=sum(rate(up[5m]))%20/%20count(http_requests_total)";
+    let data = get(path).await.data();
+    assert_eq!(
+        (&data["analyzed"], &data["tree"]["children"][1]["expr"]),
+        (&json!(false), &json!("count(http_requests_total)"))
+    );
+    let rate = &data["tree"]["children"][0]["children"][0];
+    assert_eq!(
+        (&rate["expr"], &rate["series"], &rate["samplesRead"]),
+        (&json!("rate(up[5m])"), &json!(2), &json!(0))
+    );
+    assert!(rate["samplesEstimate"].as_u64().unwrap() >= 40, "{rate}");
+    let data = get(&format!("{path}&analyze=true")).await.data();
+    let rate = &data["tree"]["children"][0]["children"][0];
+    assert_eq!(
+        (&data["analyzed"], &rate["rows"], &rate["samplesRead"]),
+        (&json!(true), &json!(2), &json!(40))
+    );
+    assert_eq!(get("explain?query=sum(").await.status, 400);
+    // The longest row of operands and a deep nesting.
+    let row = ["1"; 1_000].join("%2B");
+    assert_eq!(get(&format!("explain?query={row}")).await.status, 200);
+    let nested = format!("{}up{}", "sum(".repeat(200), ")".repeat(200));
+    assert_eq!(get(&format!("explain?query={nested}&analyze=true")).await.status, 200);
+}

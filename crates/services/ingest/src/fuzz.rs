@@ -1,0 +1,97 @@
+//! The fuzz target of remote write's bodies; see [`testkit::fuzz`].
+
+use std::sync::Arc;
+
+use base::Clock;
+use bytes::Bytes;
+use exposition::registry::Registry;
+use model::Labels;
+use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, Ticket, WriteBatch};
+use parking_lot::Mutex;
+use testkit::allocation::Counting;
+use testkit::fuzz::Fuzz;
+use wire::remote::WriteRequestEncoder;
+
+use crate::{Config, Deps, Receiver, remote_write};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const NOW_MS: i64 = 1_700_000_000_000;
+
+/// Takes everything, and sees that it is well formed.
+#[derive(Default)]
+struct Store {
+    series: Mutex<Vec<Labels>>,
+}
+
+impl MetricWriter for Store {
+    fn resolve(&self, series: &[Labels], refs: &mut Vec<SeriesRef>) -> Result<(), StorageError> {
+        let mut known = self.series.lock();
+        for labels in series {
+            let at = known.iter().position(|other| other == labels).unwrap_or_else(|| {
+                known.push(labels.clone());
+                known.len() - 1
+            });
+            refs.push(SeriesRef(at as u64 + 1));
+        }
+        Ok(())
+    }
+
+    fn append(&self, batch: &WriteBatch) -> Result<Appended, StorageError> {
+        assert_eq!((batch.refs.len(), batch.refs.len()), (batch.values.len(), batch.timestamps_ms.len()));
+        let known = self.series.lock().len() as u64;
+        let histograms = batch.histograms.iter().map(|(series, _, _)| series);
+        assert!(batch.refs.iter().chain(histograms).all(|series| (1..=known).contains(&series.0)));
+        Ok(Appended { accepted: batch.len() as u64, ..Appended::default() })
+    }
+
+    fn wait_durable(&self, _: Ticket) -> Result<(), StorageError> {
+        Ok(())
+    }
+}
+
+/// Requests, before compression.
+fn requests() -> Vec<Vec<u8>> {
+    let mut floats = Vec::new();
+    let mut encoder = WriteRequestEncoder::new(&mut floats);
+    for host in ["a", "b", "c"] {
+        encoder.series([("__name__", "requests_total"), ("host", host), ("job", "x")], |series| {
+            for step in 0..3 {
+                series.sample(NOW_MS + step * 15_000, step as f64);
+            }
+        });
+    }
+    // A series with a histogram: count 4, sum 1.5, schema 1, a span of two, deltas of two.
+    let label = [0x0a, 12, 0x0a, 8, b'_', b'_', b'n', b'a', b'm', b'e', b'_', b'_', 0x12, 0];
+    let native = [8, 4, 0x19, 0, 0, 0, 0, 0, 0, 0xf8, 0x3f, 0x20, 2, 0x5a, 4, 8, 0, 0x10, 2, 0x62, 2, 4, 0];
+    let histogram = [&[0x22, native.len() as u8], native.as_slice()].concat();
+    let series = [label.as_slice(), &histogram].concat();
+    let with_histogram = [&[0x0a, series.len() as u8], series.as_slice()].concat();
+    vec![[floats.as_slice(), &with_histogram].concat(), with_histogram, floats]
+}
+
+#[test]
+fn fuzz_remote_write() {
+    let packed = |plain: &[u8]| snap::raw::Encoder::new().compress_vec(plain).unwrap();
+    // The first byte says whether the rest is compressed yet.
+    let mut corpus: Vec<_> = requests().iter().map(|plain| [&[0], plain.as_slice()].concat()).collect();
+    corpus.extend(requests().iter().map(|plain| [vec![1], packed(plain)].concat()));
+    Fuzz::new("remote_write", corpus).tokens(&["__name__", "job"]).cases(4_000).run(|input| {
+        let Some((&kind, rest)) = input.split_first() else { return String::new() };
+        let body = Bytes::from(if kind == 0 { packed(rest) } else { rest.to_vec() });
+        let (writer, clock) = (Arc::new(Store::default()), Clock::manual(NOW_MS));
+        let config = Config { known_series_max: 1_000, ..Config::default() };
+        let receiver = Receiver::new(config, Deps { writer, registry: Registry::new(), clock });
+        let answer = remote_write::store(&receiver, &body);
+        // What is known from the first request is found again in the second, and answered alike.
+        let again = remote_write::store(&receiver, &body);
+        let words = |answer: Result<(), remote_write::Refused>| match answer {
+            Ok(()) => "stored".to_string(),
+            Err(refused) => format!("{} {}", refused.0, refused.1.chars().take(60).collect::<String>()),
+        };
+        let answer = words(answer);
+        assert_eq!(words(again), answer);
+        answer
+    });
+}
