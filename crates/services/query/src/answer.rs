@@ -93,6 +93,7 @@ impl From<&StorageError> for ApiError {
         let error_type = match error.class() {
             ErrorClass::BadInput => ErrorType::BadData,
             ErrorClass::Unavailable => ErrorType::Unavailable,
+            ErrorClass::TooLarge => ErrorType::Execution,
             _ => ErrorType::Internal,
         };
         ApiError::new(error_type, error.to_string())

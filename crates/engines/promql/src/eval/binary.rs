@@ -12,30 +12,6 @@ use super::rows::{Mapped, Rows};
 use super::value::{Cell, Cells};
 use crate::ast::{Binary, BinaryOp, Span, ValueType};
 
-/// The operator as it is written.
-pub(crate) fn symbol(op: BinaryOp) -> &'static str {
-    match op {
-        BinaryOp::Pow => "^",
-        BinaryOp::Mul => "*",
-        BinaryOp::Div => "/",
-        BinaryOp::Mod => "%",
-        BinaryOp::Atan2 => "atan2",
-        BinaryOp::Add => "+",
-        BinaryOp::Sub => "-",
-        BinaryOp::Equal => "==",
-        BinaryOp::NotEqual => "!=",
-        BinaryOp::Greater => ">",
-        BinaryOp::Less => "<",
-        BinaryOp::GreaterEqual => ">=",
-        BinaryOp::LessEqual => "<=",
-        BinaryOp::TrimUpper => "</",
-        BinaryOp::TrimLower => ">/",
-        BinaryOp::And => "and",
-        BinaryOp::Or => "or",
-        BinaryOp::Unless => "unless",
-    }
-}
-
 /// Whether the operator compares.
 pub(crate) fn is_comparison(op: BinaryOp) -> bool {
     comparison(op, 0.0, 0.0).is_some()
@@ -173,7 +149,7 @@ pub(crate) fn operation(
         (Operand::Float(_), Operand::Histogram(_)) => {}
     }
     let (left, right) = (left.type_name(), right.type_name());
-    notes.add(Note::IncompatibleTypes { left, op: symbol(op), right }, span);
+    notes.add(Note::IncompatibleTypes { left, op: op.as_str(), right }, span);
     Outcome::Failed
 }
 
@@ -191,7 +167,7 @@ fn combine(op: BinaryOp, a: &FloatHistogram, b: &FloatHistogram, span: Span, not
         _ => (result.sub(b), Operation::Subtraction),
     };
     let Ok(combined) = combined else {
-        notes.add(Note::IncompatibleBuckets(symbol(op)), span);
+        notes.add(Note::IncompatibleBuckets(op.as_str()), span);
         return Outcome::Failed;
     };
     if combined.bounds_reconciled {

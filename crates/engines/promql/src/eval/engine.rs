@@ -17,6 +17,7 @@ use super::functions::extended::{interpolate, interpolate_histogram};
 use super::leaf::{Feed, Instant, Pick};
 use super::points::Points;
 use super::rows::{Mapped, Ready, Rows, collect, has_equal_labels, merge_equal, row_bytes};
+use super::tree::{repeated, with_stack};
 use super::value::{Cell, Cells, METADATA_LABELS, Row, Steps};
 use super::window::{Remarks, WindowRows, Windows};
 use super::{
@@ -200,78 +201,6 @@ fn sample_value(cell: Cell) -> Option<SampleValue> {
 fn row_points(row: Row, steps: Steps, labels: &LabelTable) -> MatrixSeries {
     let points = Points::at_steps(steps, row.cells);
     MatrixSeries { labels: labels.labels(row.labels), points }
-}
-
-/// Trees deeper than this are evaluated on a stack of their own.
-const SHALLOW: usize = 48;
-/// Enough for the deepest tree that the parser makes.
-const DEEP_STACK_BYTES: usize = 64 << 20;
-
-/// Runs the evaluation where the stack is large enough for it.
-fn with_stack<R: Send>(
-    expr: &Expr,
-    run: impl FnOnce() -> Result<R, QueryError> + Send,
-) -> Result<R, QueryError> {
-    if depth(expr) <= SHALLOW {
-        return run();
-    }
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(DEEP_STACK_BYTES).spawn_scoped(scope, run);
-        let failed =
-            |_| QueryError::Execution("a thread for the evaluation could not be started".to_string());
-        thread.map_err(failed)?.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
-}
-
-/// Calls with every part of an expression and how deep it lies; without recursion.
-fn visit_parts<'e>(expr: &'e Expr, mut with: impl FnMut(&'e Expr, usize)) {
-    let mut left = vec![(expr, 1)];
-    while let Some((expr, depth)) = left.pop() {
-        with(expr, depth);
-        match expr {
-            Expr::Number(_) | Expr::String(_) | Expr::Selector(_) | Expr::Range(_) => {}
-            Expr::Subquery(e) => left.push((&e.expr, depth + 1)),
-            Expr::Call(e) => left.extend(e.args.iter().map(|arg| (arg, depth + 1))),
-            Expr::Aggregate(e) => {
-                left.push((&e.expr, depth + 1));
-                left.extend(e.param.iter().map(|param| (&**param, depth + 1)));
-            }
-            Expr::Binary(e) => left.extend([(&*e.left, depth + 1), (&*e.right, depth + 1)]),
-            Expr::Unary(e) => left.push((&e.expr, depth + 1)),
-            Expr::Paren(e) => left.push((&e.expr, depth + 1)),
-        }
-    }
-}
-
-fn depth(expr: &Expr) -> usize {
-    let mut deepest = 0;
-    visit_parts(expr, |_, depth| deepest = deepest.max(depth));
-    deepest
-}
-
-/// A query with more parts than this is not searched for equal ones.
-const PARTS_COMPARED_MAX: usize = 256;
-
-/// The aggregations that stand in an expression more than once, printed.
-fn repeated(expr: &Expr) -> HashSet<String> {
-    let (mut parts, mut aggregations) = (0, Vec::new());
-    visit_parts(expr, |part, _| {
-        parts += 1;
-        if matches!(part, Expr::Aggregate(_)) {
-            aggregations.push(part);
-        }
-    });
-    let mut repeated = HashSet::new();
-    if aggregations.len() > 1 && parts <= PARTS_COMPARED_MAX {
-        let mut seen = HashSet::new();
-        for aggregation in aggregations {
-            let text = aggregation.to_string();
-            if !seen.insert(text.clone()) {
-                repeated.insert(text);
-            }
-        }
-    }
-    repeated
 }
 
 /// In what surroundings an expression is evaluated.

@@ -11,7 +11,7 @@ use super::QueryError;
 use super::annotations::Notes;
 use super::budget::{Budget, Tally};
 use super::rows::{Rows, Scratch};
-use super::value::{Cell, Cells, Row, Steps};
+use super::value::{ABSENT, Cell, Cells, Row, Steps};
 
 /// Where the samples of a leaf come from.
 pub(crate) enum Feed {
@@ -202,6 +202,35 @@ pub(crate) struct Instant<'q> {
     pub(crate) budget: &'q Arc<Budget>,
 }
 
+impl Instant<'_> {
+    /// Whether nothing but the samples' values is asked for, at times that go on.
+    fn is_plain(&self) -> bool {
+        self.pick == Pick::Value && self.fixed_ms.is_none() && !self.budget.counts_steps()
+    }
+
+    /// The values of a series of floats, by a way that leaves out what such a series does not need.
+    /// Gives how many there are.
+    fn fill_floats(&self, times: &[i64], values: &[f64], out: &mut [f64]) -> u64 {
+        let (mut next, mut filled) = (0, 0);
+        // The newest sample at the step before, which mostly is not far.
+        let mut newest = (i64::MIN, ABSENT);
+        let mut at_ms = self.steps.start_ms.saturating_sub(self.offset_ms);
+        for slot in out {
+            while let Some(&time_ms) = times.get(next).filter(|time_ms| **time_ms <= at_ms) {
+                newest = (time_ms, values.get(next).copied().unwrap_or(ABSENT));
+                next += 1;
+            }
+            // A staleness marker is what an absent value is.
+            if newest.0 > at_ms.saturating_sub(self.lookback_ms) {
+                *slot = newest.1;
+                filled += u64::from(!is_stale_nan(newest.1));
+            }
+            at_ms = at_ms.saturating_add(self.steps.step_ms);
+        }
+        filled
+    }
+}
+
 impl Rows for Instant<'_> {
     fn len(&self) -> usize {
         self.feed.len()
@@ -230,6 +259,10 @@ impl Rows for Instant<'_> {
         }
         let samples = &scratch.samples;
         let times = &samples.timestamps_ms;
+        if self.is_plain() && samples.histograms.is_empty() {
+            scratch.tally.looked_at += self.fill_floats(times, &samples.values, &mut cells.values);
+            return Ok(());
+        }
         let mut next = 0;
         let mut looked_at = 0;
         for step in 0..self.steps.count {

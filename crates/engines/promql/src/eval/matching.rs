@@ -183,6 +183,7 @@ impl Matcher<'_> {
         let mut results: Vec<Out> = Vec::new();
         let mut places: FastMap<SetId, usize> = FastMap::default();
         for group in groups(many, one, self.matching.on, &self.names, self.labels) {
+            self.budget.check()?;
             let first_of_group = results.len();
             places.clear();
             let (many_rows, one_rows) = (&group.left, &group.right);

@@ -26,6 +26,7 @@ mod points;
 mod ranking;
 mod rows;
 mod subquery;
+mod tree;
 mod value;
 mod window;
 mod work;

@@ -53,6 +53,7 @@ impl Evaluator<'_> {
         let groups = by_group(rows, aggregate, &mut self.labels);
         let mut out = Vec::with_capacity(groups.len());
         for (labels, members) in groups {
+            self.budget.check()?;
             let mut row = Row::new(labels, false, Cells::absent(params.len()));
             let mut values = Vec::with_capacity(members.len());
             for (step, q) in params.iter().enumerate() {
@@ -105,6 +106,7 @@ impl Evaluator<'_> {
         let mut kept: Vec<Cells> = rows.iter().map(|_| Cells::absent(params.len())).collect();
         let mut order = Vec::new();
         for (step, k) in params.iter().enumerate() {
+            self.budget.check()?;
             let k = (*k as i64).clamp(0, rows.len() as i64) as usize;
             if k == 0 {
                 continue;

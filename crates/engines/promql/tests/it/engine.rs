@@ -276,3 +276,30 @@ fn histograms_of_an_aggregation_count_against_the_budget_of_bytes() {
     assert!(matches!(run(16 << 20), Err(QueryError::TooManySamples)));
     run(1 << 30).expect("with more room they fit");
 }
+
+#[test]
+fn a_selection_that_takes_too_much_is_refused_while_it_is_made() {
+    /// Asks its meter before it makes up a million series.
+    struct Endless;
+
+    impl MetricReader for Endless {
+        fn select(&self, request: &Select<'_>, labels: &mut LabelTable) -> Result<Selection, StorageError> {
+            for at in 0..1_000_000 {
+                request.meter.take_bytes(1_000)?;
+                labels.insert(&Labels::from_pairs([("at", &at.to_string())]));
+            }
+            panic!("the meter let it go on");
+        }
+
+        fn label_names(&self, _: TimeRange, _: &[Matcher]) -> Result<Vec<String>, StorageError> {
+            Ok(Vec::new())
+        }
+
+        fn label_values(&self, _: &str, _: TimeRange, _: &[Matcher]) -> Result<Vec<String>, StorageError> {
+            Ok(Vec::new())
+        }
+    }
+    let options = EngineOptions { max_bytes: 1 << 20, ..EngineOptions::default() };
+    let result = range(options, &Endless, "count({__name__=~\".+\"})", &QueryLimits::default());
+    assert!(matches!(result, Err(QueryError::TooManySamples)));
+}
