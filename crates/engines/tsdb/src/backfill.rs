@@ -10,7 +10,7 @@ use model::storage::TimeRange;
 use model::{Labels, Samples};
 
 use crate::block::meta::{Meta, new_ulid};
-use crate::block::{self, Block};
+use crate::block::{Block, TMP_FOR_CREATION};
 use crate::chunk;
 use crate::compact::{self, Source};
 use crate::disk::{Disk, OsDisk};
@@ -31,6 +31,8 @@ pub struct Backfill {
     clock: Clock,
     series: HashMap<Labels, Samples>,
     count: usize,
+    /// What was written on the way, in a folder that no server looks into.
+    parts_dir: PathBuf,
     blocks: Vec<Arc<Block>>,
 }
 
@@ -43,7 +45,9 @@ impl Backfill {
         }
         let disk: Arc<dyn Disk> = Arc::new(OsDisk);
         disk.create_dir_all(&dir).map_err(Error::io("creating", &dir))?;
-        Ok(Backfill { disk, dir, range_ms, clock, series: HashMap::new(), count: 0, blocks: Vec::new() })
+        let parts_dir = dir.join(format!("{}{TMP_FOR_CREATION}", new_ulid(clock.now_ms())));
+        let (series, blocks) = (HashMap::new(), Vec::new());
+        Ok(Backfill { disk, dir, range_ms, clock, series, count: 0, parts_dir, blocks })
     }
 
     /// Adds a float sample.
@@ -68,41 +72,45 @@ impl Backfill {
 
     fn added(&mut self, count: usize) -> Result<(), Error> {
         self.count += count;
-        if self.count >= SAMPLES_MAX { self.flush() } else { Ok(()) }
+        if self.count < SAMPLES_MAX {
+            return Ok(());
+        }
+        let parts_dir = self.parts_dir.clone();
+        self.disk.create_dir_all(&parts_dir).map_err(Error::io("creating", &parts_dir))?;
+        self.flush(&parts_dir)
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
+    fn flush(&mut self, into: &Path) -> Result<(), Error> {
         self.count = 0;
         let series = std::mem::take(&mut self.series).into_iter().map(|(labels, samples)| Gathered {
             labels,
             samples,
             deleted: Vec::new(),
         });
-        let (written, _) =
-            write_blocks(&self.disk, &self.dir, self.range_ms, self.clock.now_ms(), &[], series)?;
+        let (written, _) = write_blocks(&self.disk, into, self.range_ms, self.clock.now_ms(), &[], series)?;
         self.blocks.extend(written);
         Ok(())
     }
 
     /// Writes the rest and gives the blocks, oldest first.
     pub fn finish(mut self) -> Result<Vec<BlockStats>, Error> {
-        self.flush()?;
+        if self.blocks.is_empty() {
+            let dir = self.dir.clone();
+            self.flush(&dir)?;
+            return Ok(self.blocks.iter().map(|block| block.stats()).collect());
+        }
+        let parts_dir = self.parts_dir.clone();
+        self.flush(&parts_dir)?;
         let mut by_start: BTreeMap<i64, Vec<Arc<Block>>> = BTreeMap::new();
         for block in std::mem::take(&mut self.blocks) {
             by_start.entry(block.meta().min_time).or_default().push(block);
         }
         let mut stats = Vec::new();
         for parts in by_start.into_values() {
-            if let [block] = parts.as_slice() {
-                stats.push(block.stats());
-                continue;
-            }
             let merged = compact::merge_blocks(&self.disk, &self.dir, &parts, self.clock.now_ms())?;
             stats.extend(merged.map(|block| block.stats()));
-            for part in parts {
-                block::delete_dir(&*self.disk, part.dir())?;
-            }
         }
+        self.disk.remove_dir_all(&parts_dir).map_err(Error::io("deleting", &parts_dir))?;
         Ok(stats)
     }
 }

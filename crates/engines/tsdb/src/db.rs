@@ -30,6 +30,9 @@ use crate::wal::{WAL_DIR, Wal, WalSync, checkpoint_path, segment_path};
 /// The folder for closed chunks of the head; what is in it when the store opens is worthless.
 const SPILL_DIR: &str = "head-chunks";
 
+/// How long closing waits for maintenance.
+const CLOSE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// A store of metrics in one directory.
 pub struct Db {
     options: Options,
@@ -42,6 +45,8 @@ pub struct Db {
     retention_changed: AtomicBool,
     counters: Counters,
     xor2: AtomicBool,
+    /// Whether all of the log has been read.
+    replayed: AtomicBool,
     /// Locked as long as the store is open.
     _lock: File,
 }
@@ -183,6 +188,7 @@ impl Db {
             retention_changed: AtomicBool::new(false),
             counters: Counters::default(),
             xor2: AtomicBool::new(false),
+            replayed: AtomicBool::new(false),
             _lock: lock,
             options,
         };
@@ -255,6 +261,7 @@ impl Db {
         replayed.seconds = elapsed.as_secs_f64();
         self.counters.replay_ns.store(elapsed.as_nanos() as u64, Ordering::Relaxed);
         self.counters.wal_damages.store(replayed.damages.len() as u64, Ordering::Relaxed);
+        self.replayed.store(true, Ordering::Release);
         Ok(replayed)
     }
 
@@ -377,7 +384,9 @@ impl Db {
 
     /// Takes no more writes and returns when everything written is on disk.
     pub fn close(&self) -> Result<(), Error> {
-        let _maintenance = self.maintenance.lock();
+        // A merge under way is not waited for: without the log nothing of the head is cut any more, and what it
+        // has not published begins anew at the next start.
+        let _maintenance = self.maintenance.try_lock_for(CLOSE_PATIENCE);
         self.head.close();
         self.flush_log()
     }

@@ -7,7 +7,7 @@ pub(crate) mod meta;
 pub(crate) mod tombstones;
 pub(crate) mod writer;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -267,6 +267,24 @@ impl Block {
             }
         }
         Ok(false)
+    }
+
+    /// Whether the files of chunks reach as far as the index says; those of a block that is still being copied
+    /// may not.
+    pub(crate) fn is_whole(&self) -> Result<bool, Error> {
+        let mut last_by_file: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut chunks = Vec::new();
+        for reference in self.index.all()? {
+            let read: Result<Labels, Error> = self.index.series(reference, &mut chunks);
+            if read.is_err() {
+                continue;
+            }
+            for chunk in &chunks {
+                let last = last_by_file.entry(chunk.reference >> 32).or_default();
+                *last = chunk.reference.max(*last);
+            }
+        }
+        Ok(last_by_file.values().all(|&reference| self.chunk_parts(reference).is_some()))
     }
 
     /// All names and values of labels.

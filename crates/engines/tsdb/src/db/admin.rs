@@ -3,6 +3,7 @@
 use std::fs;
 use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use model::Matcher;
 use model::storage::TimeRange;
@@ -28,6 +29,7 @@ impl Db {
         if sets.is_empty() || sets.iter().any(Vec::is_empty) {
             return Err(Error::BadInput("deleting needs a matcher".into()));
         }
+        self.check_replayed()?;
         // Not while a block is being written from what is deleted.
         let _maintenance = self.maintenance.lock();
         let mut touched = 0;
@@ -96,6 +98,9 @@ impl Db {
         now_ms: i64,
         progress: &dyn Fn(usize, usize),
     ) -> Result<(), Error> {
+        if !skip_head {
+            self.check_replayed()?;
+        }
         // Prometheus's tools read a directory only if it has a folder of the log.
         let wal = dir.join(foreign::WAL_DIR);
         let disk = &*self.options.disk;
@@ -116,6 +121,14 @@ impl Db {
             progress(blocks.len() + at + 1, of);
         }
         disk.sync_dir(dir).map_err(Error::io("flushing", dir))
+    }
+
+    /// What is asked of all samples would miss those that have not been read yet.
+    fn check_replayed(&self) -> Result<(), Error> {
+        match self.replayed.load(Ordering::Acquire) {
+            true => Ok(()),
+            false => Err(Error::Unavailable("the write-ahead log is still being replayed".into())),
+        }
     }
 
     /// The parts of a time that lie in one block range each, start and end (exclusive), so that a

@@ -66,7 +66,8 @@ impl Db {
                     ..Meta::default()
                 };
                 let found = inside.into_iter().map(|(labels, id)| {
-                    let chunks = self.encoded(late.merged_chunks(&generation, *id, range)?)?;
+                    let chunks = late.merged_chunks(&generation, *id, range)?;
+                    let chunks = self.encoded(self.head.starts.stamp(*id, chunks))?;
                     let deleted = self.head.deleted(*id);
                     Ok(Found { labels: labels.clone(), chunks, deleted })
                 });

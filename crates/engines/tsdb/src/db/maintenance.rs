@@ -131,7 +131,11 @@ impl Db {
             let Some(name) = name.to_str().filter(|name| is_ulid(name) && !known.contains(name)) else {
                 continue;
             };
-            match Block::open(&entry.path()) {
+            let opened = Block::open(&entry.path()).and_then(|block| match block.is_whole()? {
+                true => Ok(block),
+                false => Err(Error::corrupt(block.dir(), "its chunks are not all there")),
+            });
+            match opened {
                 Ok(block) => {
                     self.change_blocks(vec![Arc::new(block)], &[]);
                     report.picked_up.push(name.to_string());

@@ -62,6 +62,8 @@ impl Db {
         let blocks = self.blocks();
         let head = self.head.time_range().map(|range| range.end_ms);
         let newest_ms = blocks.iter().map(|b| b.meta().max_time).chain(head).max();
+        // A block that cannot be rewritten, for want of room above all, must not keep the others from going.
+        let mut trimmed = Ok(());
         // What claims to be from the future must not make the present look old.
         if let Some(newest_ms) = newest_ms.map(|newest_ms| newest_ms.min(now_ms)) {
             let longest_ms = retention.rules.iter().map(|rule| rule.time_ms).max().unwrap_or(0);
@@ -71,7 +73,7 @@ impl Db {
                 self.delete_blocks(&blocks, &old, &self.counters.time_deletions, report)?;
             }
             if !retention.rules.is_empty() {
-                self.trim_blocks(&retention, newest_ms, maintenance, now_ms, report)?;
+                trimmed = self.trim_blocks(&retention, newest_ms, maintenance, now_ms, report);
             }
         }
         let share_bytes = match retention.disk_percent.filter(|percent| *percent > 0.0) {
@@ -88,7 +90,7 @@ impl Db {
             let old = plan::beyond_size(&infos(&blocks, &BTreeSet::new()), wal_bytes, limit_bytes);
             self.delete_blocks(&blocks, &old, &self.counters.size_deletions, report)?;
         }
-        Ok(())
+        trimmed
     }
 
     fn delete_blocks(
@@ -137,7 +139,11 @@ impl Db {
             {
                 continue;
             }
-            if !block.has_samples_before(|labels| ends.before_ms(labels))? {
+            let has_any = match block.has_samples_before(|labels| ends.before_ms(labels)) {
+                Err(Error::Corrupt(_)) => None,
+                has_any => Some(has_any?),
+            };
+            if has_any != Some(true) {
                 maintenance.trimmed.insert(meta.ulid.clone(), ends.before_ms);
                 continue;
             }
@@ -147,7 +153,15 @@ impl Db {
             rewritten_bytes += block.size_bytes();
             let before_ms = |labels: &Labels| ends.before_ms(labels);
             let (disk, dir) = (&self.options.disk, &self.options.dir);
-            let trimmed = compact::trim_block(disk, dir, block, &before_ms, now_ms)?.map(Arc::new);
+            let trimmed = match compact::trim_block(disk, dir, block, &before_ms, now_ms) {
+                Err(error @ Error::Corrupt(_)) => {
+                    // Not again before its time has moved on; meanwhile the others are seen to.
+                    tracing::error!(%error, block = meta.ulid, "a block cannot be written anew");
+                    maintenance.trimmed.insert(meta.ulid.clone(), ends.before_ms);
+                    continue;
+                }
+                trimmed => trimmed?.map(Arc::new),
+            };
             let left = trimmed.as_ref().map_or(0, |block| block.meta().stats.num_samples);
             let removed = meta.stats.num_samples.saturating_sub(left);
             count(&self.counters.retention_rewrites);

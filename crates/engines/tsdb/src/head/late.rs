@@ -25,6 +25,8 @@ use crate::wal::side::LateFloat;
 const SAMPLES_PER_CHUNK: usize = 32;
 /// Closed chunks of more bytes become blocks at the next opportunity.
 const SIZE_MAX_BYTES: u64 = 64 << 20;
+/// The same for samples in open chunks, which take 24 bytes each.
+const OPEN_MAX: u64 = 8 << 20;
 
 /// What is late in one batch: accepted and not stored yet.
 #[derive(Default)]
@@ -52,6 +54,7 @@ pub(crate) struct Bounds {
     pub(crate) in_order_ms: i64,
     /// Samples before this are not taken at all, if there is a window.
     late_ms: Option<i64>,
+    window_ms: i64,
 }
 
 impl Bounds {
@@ -65,7 +68,10 @@ impl Bounds {
         appended: &mut Appended,
     ) -> bool {
         if time_ms < self.in_order_ms || time_ms < last_ms {
-            return match self.late_ms {
+            // An empty head has no newest sample to count from, but what this one is behind has a time.
+            let here_ms = last_ms.max(self.in_order_ms).saturating_sub(self.window_ms);
+            let late_ms = self.late_ms.map(|late_ms| if late_ms == i64::MIN { here_ms } else { late_ms });
+            return match late_ms {
                 Some(late_ms) if time_ms >= late_ms => true,
                 Some(_) => {
                     appended.outside_window += 1;
@@ -115,6 +121,8 @@ pub(crate) struct Generation {
     min_ms: i64,
     max_ms: i64,
     samples: u64,
+    /// Samples in open chunks.
+    open: u64,
     size_bytes: u64,
     /// When the first one came.
     since_ms: i64,
@@ -128,6 +136,7 @@ impl Default for Generation {
             min_ms: i64::MAX,
             max_ms: i64::MIN,
             samples: 0,
+            open: 0,
             size_bytes: 0,
             since_ms: 0,
         }
@@ -183,7 +192,7 @@ impl LateSamples {
     pub(crate) fn bounds(&self, newest_ms: Option<i64>, in_order_ms: i64) -> Bounds {
         let window_ms = self.window_ms.load(Ordering::Relaxed);
         let oldest_ms = newest_ms.map_or(i64::MIN, |newest_ms| newest_ms.saturating_sub(window_ms));
-        Bounds { in_order_ms, late_ms: (window_ms > 0).then_some(oldest_ms) }
+        Bounds { in_order_ms, late_ms: (window_ms > 0).then_some(oldest_ms), window_ms }
     }
 
     /// Takes a float. If there is a sample at that time already, see [`outranks`].
@@ -321,6 +330,7 @@ impl LateSamples {
             let active = &state.active;
             let due = anyway
                 || active.size_bytes > SIZE_MAX_BYTES
+                || active.open > OPEN_MAX
                 || now_ms.saturating_sub(active.since_ms) >= age_max_ms
                 || now_ms < active.since_ms;
             if active.series.is_empty() || !due {
@@ -433,6 +443,7 @@ impl Generation {
                 }
                 series.closed.push(LateChunk { min_ms, max_ms, place });
             }
+            self.open -= series.open.len() as u64;
             series.open.clear();
             at = 0;
         }
@@ -441,6 +452,7 @@ impl Generation {
             series.open.reserve_exact(1 + series.open.len().min(SAMPLES_PER_CHUNK / 2));
         }
         series.open.insert(at, point);
+        self.open += 1;
         self.cover(time_ms, time_ms, 1, now_ms);
     }
 

@@ -100,7 +100,8 @@ impl Head {
                     && !self.starts.has(id);
                 let mut is_there = is_known;
                 late.clear();
-                let has_starts = !is_known && self.starts.has(id);
+                // Their chunks are encoded anew: not for who only asks which series there are.
+                let has_starts = !is_known && into.want != Want::Labels && self.starts.has(id);
                 if has_starts {
                     late = self.chunks_of(record, range);
                     self.late.add_chunks(id, range, &mut late);

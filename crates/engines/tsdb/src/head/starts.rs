@@ -2,7 +2,7 @@
 //! another start. Series without any cost nothing. Where such a series is read or becomes part of a
 //! block, its chunks are encoded with its starts in them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -176,7 +176,13 @@ impl Head {
         let oldest_ms = self.bounds().in_order_ms;
         let pages = self.pages.read();
         let mut cursor = PageCursor::new(&pages);
+        // Zeros go in before all samples of the batch: what a series has in it before its own start would be
+        // late then.
+        let mut seen = HashSet::with_hasher(RandomState::default());
         for (at, (id, time_ms, start_ms)) in starts_of(batch).enumerate() {
+            if !seen.insert(id) {
+                continue;
+            }
             let from_ms = oldest_ms.max(time_ms.saturating_sub(self.range_ms / 2));
             if start_ms == 0 || start_ms >= time_ms || start_ms < from_ms {
                 continue;

@@ -296,7 +296,10 @@ impl Head {
         let mut buffer = FILE_HEADER.to_vec();
         // Not what is refused by now: cutting it may have failed.
         record::write_bound(&mut buffer, self.in_blocks_ms(), "");
-        for number in 0..self.pages.read().len() as u32 {
+        // Not in the head of the loop, which would hold the lock until its end: `log_page` waits for the
+        // writer, and the writer may wait for the pages.
+        let pages = self.pages.read().len() as u32;
+        for number in 0..pages {
             self.log_page(number, &mut buffer);
             file.write_all(&buffer).map_err(Error::io("writing", path))?;
             size += buffer.len() as u64;

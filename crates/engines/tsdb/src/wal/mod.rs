@@ -24,6 +24,9 @@ use record::FILE_HEADER;
 /// The folder of the log inside the data directory. Not `wal`, which is Prometheus's.
 pub(crate) const WAL_DIR: &str = "wal-segments";
 
+/// Segments of an earlier process that stay open until they are flushed; older ones are flushed at once.
+const INHERITED_OPEN_MAX: usize = 64;
+
 /// The writing end of the log. One writer at a time.
 pub(crate) struct Wal {
     dir: PathBuf,
@@ -72,9 +75,16 @@ impl Wal {
     /// Takes over segments that an earlier process wrote, oldest first: it may have died before it flushed
     /// them, and what is written from now on refers to what is in them.
     pub(crate) fn inherit(&self, segments: &[u32]) -> Result<(), Error> {
-        for &number in segments {
-            let path = segment_path(&self.dir, number);
-            self.sync.begin_file(self.disk.open(&path).map_err(Error::io("opening", &path))?);
+        let (older, newest) = segments.split_at(segments.len().saturating_sub(INHERITED_OPEN_MAX));
+        for (number, stays_open) in
+            older.iter().map(|number| (number, false)).chain(newest.iter().map(|number| (number, true)))
+        {
+            let path = segment_path(&self.dir, *number);
+            let file = self.disk.open(&path).map_err(Error::io("opening", &path))?;
+            match stays_open {
+                true => self.sync.begin_file(file),
+                false => file.sync().map_err(Error::io("flushing", &path))?,
+            }
         }
         // So that there is something to wait for, even for who writes only what is there already.
         self.sync.written.fetch_add(u64::from(!segments.is_empty()), Ordering::AcqRel);
