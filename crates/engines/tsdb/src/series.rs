@@ -190,6 +190,12 @@ pub(crate) fn push_from(into: &mut Samples, from: &Samples, at: usize, forget_hi
     into.set_last_start(from.start_ms(at));
 }
 
+/// Whether all of a span was deleted, so that nothing in it is there any more. Deleted spans of a series do
+/// not touch each other.
+pub(crate) fn is_deleted(deleted: &[TimeRange], min_ms: i64, max_ms: i64) -> bool {
+    deleted.iter().any(|span| span.start_ms <= min_ms && max_ms <= span.end_ms)
+}
+
 /// Removes samples in deleted spans, from position `start` on.
 pub(crate) fn remove_deleted(samples: &mut Samples, start: usize, deleted: &[TimeRange]) {
     let gone = |time_ms: i64| deleted.iter().any(|d| d.start_ms <= time_ms && time_ms <= d.end_ms);

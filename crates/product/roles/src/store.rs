@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use base::Clock;
+use base::clock::Mark;
 use exposition::Registry;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tsdb::{Db, Options, Retention, Stats};
 
@@ -117,8 +119,31 @@ impl Store {
     }
 }
 
+/// The figures of one moment for all metrics of a page: to get them is to go through all series.
+struct Moment {
+    db: Arc<Db>,
+    clock: Clock,
+    last: Mutex<Option<(Mark, Arc<Stats>)>>,
+}
+
+impl Moment {
+    /// The figures, not older than a page takes to be written.
+    fn stats(&self) -> Arc<Stats> {
+        let mut last = self.last.lock();
+        if let Some((taken, stats)) = &*last
+            && taken.elapsed() < Duration::from_millis(100)
+        {
+            return stats.clone();
+        }
+        let stats = Arc::new(self.db.stats());
+        *last = Some((self.clock.mark(), stats.clone()));
+        stats
+    }
+}
+
 /// Counts what the store does.
-pub(crate) fn register(registry: &Registry, store: &Store) {
+pub(crate) fn register(registry: &Registry, store: &Store, clock: &Clock) {
+    let moment = Arc::new(Moment { db: store.db.clone(), clock: clock.clone(), last: Mutex::default() });
     type Get = fn(&Stats) -> f64;
     let counters: [(&'static str, &'static str, Get); 25] = [
         (
@@ -214,8 +239,8 @@ pub(crate) fn register(registry: &Registry, store: &Store) {
         ),
     ];
     for (name, help, get) in counters {
-        let db = store.db.clone();
-        registry.counter_fn(name, help, move || get(&db.stats()));
+        let moment = moment.clone();
+        registry.counter_fn(name, help, move || get(&moment.stats()));
     }
     let gauges: [(&'static str, &'static str, Get); 12] = [
         ("promontory_tsdb_late_samples", "Late samples in the head.", |s| s.late_samples as f64),
@@ -242,8 +267,8 @@ pub(crate) fn register(registry: &Registry, store: &Store) {
         }),
     ];
     for (name, help, get) in gauges {
-        let db = store.db.clone();
-        registry.gauge_fn(name, help, move || get(&db.stats()));
+        let moment = moment.clone();
+        registry.gauge_fn(name, help, move || get(&moment.stats()));
     }
     let db = store.db.clone();
     let names = &["group", "reason"];

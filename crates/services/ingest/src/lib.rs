@@ -23,6 +23,9 @@ pub struct Config {
     pub body_size_max_bytes: usize,
     /// Size of a request's body after decompression.
     pub decoded_size_max_bytes: usize,
+    /// Size of all bodies, as they are sent, that are read or wait at once; later requests wait with their
+    /// senders. At least one body fits.
+    pub bodies_size_max_bytes: usize,
     /// Requests worked on at once; more wait.
     pub concurrency_max: usize,
     /// Series that are recognised by their bytes alone; when more come, recognition starts anew.
@@ -34,6 +37,7 @@ impl Default for Config {
         Config {
             body_size_max_bytes: 32 << 20,
             decoded_size_max_bytes: 128 << 20,
+            bodies_size_max_bytes: 256 << 20,
             concurrency_max: 8,
             known_series_max: 10_000_000,
         }
@@ -58,12 +62,17 @@ pub(crate) struct Receiver {
     known: known::KnownSeries,
     buffers: parking_lot::Mutex<Vec<remote_write::Buffers>>,
     slots: Arc<tokio::sync::Semaphore>,
+    /// Room for bodies, in [`remote_write::ROOM_UNIT_BYTES`].
+    room: Arc<tokio::sync::Semaphore>,
     metrics: Metrics,
 }
 
 impl Receiver {
     fn new(config: Config, deps: Deps) -> Self {
+        let room_bytes = config.bodies_size_max_bytes.max(config.body_size_max_bytes);
+        let room = tokio::sync::Semaphore::new(room_bytes.div_ceil(remote_write::ROOM_UNIT_BYTES));
         Receiver {
+            room: Arc::new(room),
             known: known::KnownSeries::new(config.known_series_max),
             buffers: parking_lot::Mutex::default(),
             slots: Arc::new(tokio::sync::Semaphore::new(config.concurrency_max.max(1))),

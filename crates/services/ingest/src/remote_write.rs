@@ -50,6 +50,9 @@ pub(crate) async fn write(State(receiver): State<Arc<Receiver>>, request: Reques
     }
 }
 
+/// In what pieces room for bodies is given out.
+pub(crate) const ROOM_UNIT_BYTES: usize = 4096;
+
 /// Whether the request speaks what is understood here.
 fn check_headers(headers: &HeaderMap) -> Result<(), Refused> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
@@ -83,6 +86,11 @@ fn check_headers(headers: &HeaderMap) -> Result<(), Refused> {
 async fn take(receiver: &Arc<Receiver>, request: Request) -> Result<(), Refused> {
     check_headers(request.headers())?;
     let limit = receiver.config.body_size_max_bytes;
+    // Room for the body is taken before the body is: at the limit requests wait with their senders.
+    let length =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let length = length.unwrap_or(limit).min(limit);
+    let room = receiver.room.clone().acquire_many_owned(length.div_ceil(ROOM_UNIT_BYTES) as u32).await;
     let body = Limited::new(request.into_body(), limit).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() {
             Refused(StatusCode::PAYLOAD_TOO_LARGE, format!("the request is larger than {limit} bytes"))
@@ -93,9 +101,10 @@ async fn take(receiver: &Arc<Receiver>, request: Request) -> Result<(), Refused>
     let body = body.to_bytes();
     let slot = receiver.slots.clone().acquire_owned().await;
     let worker = receiver.clone();
-    // The slot goes with the work: a client that goes away ends the wait for it, not the work.
+    let held = (room, slot);
+    // They go with the work: a client that goes away ends the wait for it, not the work.
     let work = move || {
-        let _slot = slot;
+        let _held = held;
         store(&worker, &body)
     };
     match tokio::task::spawn_blocking(work).await {
@@ -174,16 +183,17 @@ fn store_with(receiver: &Receiver, body: &Bytes, buffers: &mut Buffers) -> Resul
     write_request(receiver, decoded, None, batch, &mut outcome)?;
     if !outcome.appended.unknown.is_empty() {
         // Series that the store dropped since they were known: find them anew, once, and them alone:
-        // earlier samples of the others would be out of order by now.
+        // earlier samples of the others would be out of order by now. What is written is known by its
+        // reference, not by what was known of the request's bytes: another request may have changed that.
         let first = std::mem::take(&mut outcome.appended);
-        let floats = batch.refs.len();
-        let series_at = |at: usize| match at.checked_sub(floats) {
-            None => batch.refs.get(at).copied(),
-            Some(at) => batch.histograms.get(at).map(|(series, _, _)| *series),
-        };
-        let unknown = first.unknown.iter().filter_map(|&at| series_at(at as usize)).collect();
+        let unknown: HashSet<u32> = first.unknown.iter().copied().collect();
+        let series = batch.refs.iter().chain(batch.histograms.iter().map(|(series, _, _)| series));
+        let written = series.zip(0u32..).filter(|(_, at)| !unknown.contains(at));
+        let written: HashSet<SeriesRef> = written.map(|(series, _)| *series).collect();
         let too_new = outcome.too_new;
-        write_request(receiver, decoded, Some(&unknown), batch, &mut outcome)?;
+        // Those that no series was found for are looked at again.
+        (outcome.over_limit, outcome.invalid) = (0, 0);
+        write_request(receiver, decoded, Some(&written), batch, &mut outcome)?;
         // Counted in the first round already.
         outcome.too_new = too_new;
         let second = &mut outcome.appended;
@@ -195,6 +205,11 @@ fn store_with(receiver: &Receiver, body: &Bytes, buffers: &mut Buffers) -> Resul
         second.exemplars += first.exemplars;
         second.exemplars_refused += first.exemplars_refused;
         second.ticket = second.ticket.max(first.ticket);
+        if !second.unknown.is_empty() {
+            // The sender tries again; what is written already is taken as equal then.
+            let message = "series were dropped while they were written; send the request again";
+            return Err(StorageError::Unavailable(message.into()).into());
+        }
     }
     receiver.writer.wait_durable(outcome.appended.ticket)?;
     let appended = &outcome.appended;
@@ -259,12 +274,11 @@ fn weigh(weight: &mut usize, more: usize) -> Result<(), Refused> {
 /// Series that are searched for together once a request is in no known order.
 const SEARCHED_TOGETHER: usize = 64;
 
-/// Writes a request, or of it only these series, which the store does not know any more. `batch` is what was
-/// written then.
+/// Writes a request; of one that was written in part, only what is not of the series in `written`.
 fn write_request(
     receiver: &Receiver,
     decoded: &[u8],
-    only: Option<&HashSet<SeriesRef>>,
+    written: Option<&HashSet<SeriesRef>>,
     batch: &mut WriteBatch,
     outcome: &mut Outcome,
 ) -> Result<(), Refused> {
@@ -272,12 +286,12 @@ fn write_request(
     let mut weight = 0;
     // First all series that are known; then, together, those that are not.
     let mut new_series = Vec::new();
-    let has_metadata = read_known(receiver, decoded, only, batch, &mut new_series, &mut weight, outcome)?;
-    if has_metadata && only.is_none() {
+    let has_metadata = read_known(receiver, decoded, written, batch, &mut new_series, &mut weight, outcome)?;
+    if has_metadata && written.is_none() {
         read_metadata(decoded, batch, &mut weight)?;
     }
     if !new_series.is_empty() {
-        add_new(receiver, new_series, only.is_some(), batch, &mut weight, outcome)?;
+        add_new(receiver, new_series, written, batch, &mut weight, outcome)?;
     }
     outcome.appended = append(receiver.writer.as_ref(), batch)?;
     Ok(())
@@ -299,12 +313,12 @@ fn read_metadata(decoded: &[u8], batch: &mut WriteBatch, weight: &mut usize) -> 
     Ok(())
 }
 
-/// Adds the samples of the series that are known, or finds those of `only`, which become new ones. Says
-/// whether there is metadata too.
+/// Adds the samples of the series that are known; if there are some `written`, all others become new ones.
+/// Says whether there is metadata too.
 fn read_known<'a>(
     receiver: &Receiver,
     decoded: &'a [u8],
-    only: Option<&HashSet<SeriesRef>>,
+    written: Option<&HashSet<SeriesRef>>,
     batch: &mut WriteBatch,
     new_series: &mut Vec<(u128, TimeSeries<'a>)>,
     weight: &mut usize,
@@ -319,7 +333,7 @@ fn read_known<'a>(
         let Some(message) = request.next_series().transpose().map_err(malformed)? else {
             return Ok(request.has_metadata());
         };
-        if only.is_none()
+        if written.is_none()
             && let Some((found, series)) = finder.expected(message)
         {
             weigh(weight, 4)?;
@@ -341,11 +355,11 @@ fn read_known<'a>(
         let is_lost = searched.len() > 1;
         for (hash, series) in searched.drain(..) {
             let found = finder.find(hash);
-            if only.is_some_and(|only| found.is_none_or(|found| !only.contains(&found))) {
+            if written.is_some_and(|written| found.is_some_and(|found| written.contains(&found))) {
                 continue;
             }
             weigh(weight, 4)?;
-            match found.filter(|_| only.is_none()) {
+            match found.filter(|_| written.is_none()) {
                 Some(found) => add_points(batch, found, &series, weight, outcome)?,
                 None => new_series.push((hash, series)),
             }
@@ -360,7 +374,7 @@ fn read_known<'a>(
 fn add_new(
     receiver: &Receiver,
     new_series: Vec<(u128, TimeSeries<'_>)>,
-    were_known: bool,
+    written: Option<&HashSet<SeriesRef>>,
     batch: &mut WriteBatch,
     weight: &mut usize,
     outcome: &mut Outcome,
@@ -378,7 +392,7 @@ fn add_new(
     }
     let mut resolved = Vec::with_capacity(labels.len());
     receiver.writer.resolve(&labels, &mut resolved)?;
-    if were_known {
+    if written.is_some() {
         receiver.known.forget(outcome.now_ms, valid.iter().map(|(hash, _)| *hash));
     }
     let mut taken = Vec::with_capacity(valid.len());
@@ -387,7 +401,9 @@ fn add_new(
             outcome.over_limit += series.points().count() as u64;
         } else {
             taken.push((hash, series.raw_labels().len(), found));
-            add_points(batch, found, &series, weight, outcome)?;
+            if written.is_none_or(|written| !written.contains(&found)) {
+                add_points(batch, found, &series, weight, outcome)?;
+            }
         }
     }
     receiver.known.add(outcome.now_ms, taken.into_iter());

@@ -81,6 +81,7 @@ impl From<QueryError> for ApiError {
             QueryError::Parse(message) => return ApiError::parameter("query", message),
             QueryError::Execution(_) | QueryError::TooManySamples => ErrorType::Execution,
             QueryError::Timeout => ErrorType::Timeout,
+            QueryError::Crowded => ErrorType::Unavailable,
             QueryError::Canceled => ErrorType::Canceled,
             QueryError::Storage(error) => return error.into(),
         };

@@ -50,17 +50,23 @@ pub(crate) async fn range(State(api): State<Arc<Api>>, request: Request) -> Answ
             "zero or negative query resolution step widths are not accepted. Try a positive integer",
         ));
     }
+    check_resolution(start_ms, end_ms, step_ms)?;
+    let times = Times { start_ms, end_ms, step_ms };
+    run(&api, &params, limit, times, client, move |api, expr, text, limits| {
+        api.deps.engine.range(api.deps.reader.as_ref(), expr, text, start_ms, end_ms, step_ms, limits)
+    })
+    .await
+}
+
+/// Whether a range has few enough steps; `step_ms` is positive.
+pub(crate) fn check_resolution(start_ms: i64, end_ms: i64, step_ms: i64) -> Result<(), ApiError> {
     if end_ms.saturating_sub(start_ms) / step_ms > POINTS_MAX {
         return Err(ApiError::bad_data(
             "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution \
              (?step=XX)",
         ));
     }
-    let times = Times { start_ms, end_ms, step_ms };
-    run(&api, &params, limit, times, client, move |api, expr, text, limits| {
-        api.deps.engine.range(api.deps.reader.as_ref(), expr, text, start_ms, end_ms, step_ms, limits)
-    })
-    .await
+    Ok(())
 }
 
 /// The times of a query's evaluations, milliseconds since the epoch; `step_ms` is 0 if there is one.
@@ -154,7 +160,7 @@ where
 }
 
 /// Why a query was not answered; what it cost, if that was the reason.
-fn refusal(api: &Api, error: QueryError, place: &Place) -> ApiError {
+pub(crate) fn refusal(api: &Api, error: QueryError, place: &Place) -> ApiError {
     match error {
         QueryError::Canceled => stopped(place),
         QueryError::TooManySamples | QueryError::Timeout => {
@@ -170,7 +176,7 @@ fn refusal(api: &Api, error: QueryError, place: &Place) -> ApiError {
 }
 
 /// The answer to a query that was stopped.
-fn stopped(place: &Place) -> ApiError {
+pub(crate) fn stopped(place: &Place) -> ApiError {
     match place.is_killed() {
         true => ApiError::new(ErrorType::Canceled, "query was killed by an operator"),
         false => QueryError::Canceled.into(),

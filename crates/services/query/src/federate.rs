@@ -119,9 +119,14 @@ pub(crate) async fn federate(State(api): State<Arc<Api>>, request: Request) -> R
         let message = "match[] must contain at least one non-empty matcher";
         return plain(StatusCode::BAD_REQUEST, message);
     }
+    // All that matches is held until it is sent.
+    let Ok(slot) = api.read_slots.clone().acquire_owned().await else {
+        return plain(StatusCode::SERVICE_UNAVAILABLE, "stopping");
+    };
     let cancel = Cancel::default();
     let (sink, pending) = stream::answer(form.content_type(), cancel.clone());
     tokio::task::spawn_blocking(move || {
+        let _slot = slot;
         let mut extra: BTreeMap<String, String> = BTreeMap::from([("instance".into(), String::new())]);
         let external = api.deps.sources.status.external_labels();
         extra.extend(external.iter().map(|(name, value)| (name.to_string(), value.to_string())));

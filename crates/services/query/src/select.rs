@@ -10,7 +10,7 @@ use model::storage::{ByteLimit, Select, StorageError, TimeRange, Want};
 use model::{LabelTable, Labels, Matcher};
 
 use crate::Api;
-use crate::answer::{Answer, ApiError, LabelsJson, blocking, limited, success_with};
+use crate::answer::{Answer, ApiError, ErrorType, LabelsJson, blocking, limited, success_with};
 use crate::params::Params;
 
 /// What the series that a request selects may take in memory.
@@ -24,7 +24,10 @@ pub(crate) async fn series(State(api): State<Arc<Api>>, request: Request) -> Ans
     let (limit, range) = (params.limit()?, params.range()?);
     let selectors = params.matchers().map_err(|error| ApiError::parameter("match[]", error))?;
     let reader = api.deps.reader.clone();
+    let slot = api.read_slots.clone().acquire_owned().await;
+    let slot = slot.map_err(|_| ApiError::new(ErrorType::Unavailable, "stopping"))?;
     let mut found = blocking(move || {
+        let _slot = slot;
         let mut table = LabelTable::new();
         let meter = ByteLimit::new(SELECTION_MAX_BYTES);
         let selectors = if range.end_ms < range.start_ms { Vec::new() } else { selectors };

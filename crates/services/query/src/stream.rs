@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
@@ -20,6 +21,8 @@ const WHOLE_MAX_BYTES: usize = 256 << 10;
 const PIECE_BYTES: usize = 64 << 10;
 /// Pieces that wait for the client; then the writer waits.
 const PIECES_MAX: usize = 4;
+/// How often a writer that waits for the client looks whether the query was killed.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 enum Piece {
     Data(Bytes),
@@ -28,7 +31,7 @@ enum Piece {
 }
 
 /// Stops a query when its client goes away.
-struct CancelOnDrop(Option<Cancel>);
+pub(crate) struct CancelOnDrop(pub(crate) Option<Cancel>);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
@@ -102,8 +105,23 @@ impl Sink {
             begin.send(Ok(self.response(Body::new(body)))).map_err(|_| Gone)?;
         }
         let data = Bytes::from(std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE_BYTES * 2)));
+        self.send(Piece::Data(data))
+    }
+
+    /// Waits for the client to take something, unless the query is killed meanwhile.
+    fn send(&self, piece: Piece) -> Result<(), Gone> {
         let pieces = self.pieces.as_ref().ok_or(Gone)?;
-        pieces.blocking_send(Piece::Data(data)).map_err(|_| Gone)
+        let place = tokio::runtime::Handle::current().block_on(async {
+            loop {
+                match tokio::time::timeout(LOOK_INTERVAL, pieces.reserve()).await {
+                    Ok(place) => return place.map_err(|_| Gone),
+                    Err(_) if self.cancel.is_canceled() => return Err(Gone),
+                    Err(_) => {}
+                }
+            }
+        })?;
+        place.send(piece);
+        Ok(())
     }
 
     fn response(&self, body: Body) -> Response {
@@ -119,8 +137,7 @@ impl Sink {
         if !self.buffer.is_empty() {
             self.flush()?;
         }
-        let pieces = self.pieces.as_ref().ok_or(Gone)?;
-        pieces.blocking_send(Piece::End).map_err(|_| Gone)
+        self.send(Piece::End)
     }
 
     /// Ends an answer with an error: as one, or, if it has begun, by breaking it off.

@@ -77,6 +77,7 @@ impl Drop for Charge {
         if let Some((budget, samples, bytes)) = &self.0 {
             budget.samples.fetch_sub(*samples, Ordering::Relaxed);
             budget.bytes.fetch_sub(*bytes, Ordering::Relaxed);
+            budget.shared.bytes.fetch_sub(*bytes, Ordering::Relaxed);
         }
     }
 }
@@ -85,8 +86,13 @@ impl Drop for Charge {
 impl Meter for Budget {
     fn take_bytes(&self, bytes: u64) -> Result<(), StorageError> {
         let now = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.shared.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.peak_bytes.fetch_max(now, Ordering::Relaxed);
-        if now > self.max_bytes || self.check().is_err() { Err(StorageError::Refused) } else { Ok(()) }
+        if now > self.max_bytes || self.is_crowded_out() || self.check().is_err() {
+            Err(StorageError::Refused)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -101,9 +107,33 @@ pub(crate) struct Tally {
     pub(crate) looked_at: u64,
 }
 
+/// Queries that take less go on whatever the others take: rules, and what an operator looks for then.
+const SMALL_BYTES: u64 = 16 << 20;
+
+/// What all queries of an engine take together.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    max_bytes: u64,
+    bytes: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn new(max_bytes: u64) -> Arc<Self> {
+        Arc::new(Shared { max_bytes, bytes: AtomicU64::new(0) })
+    }
+}
+
+/// What was taken for as long as the query lives.
+impl Drop for Budget {
+    fn drop(&mut self) {
+        self.shared.bytes.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
+    }
+}
+
 /// The account of a running query.
 #[derive(Debug)]
 pub(crate) struct Budget {
+    pub(crate) shared: Arc<Shared>,
     max_samples: u64,
     max_bytes: u64,
     samples: AtomicU64,
@@ -133,6 +163,7 @@ impl Budget {
         per_step: Option<Steps>,
     ) -> Self {
         Budget {
+            shared: Shared::new(u64::MAX),
             max_samples,
             max_bytes,
             samples: AtomicU64::new(0),
@@ -167,17 +198,31 @@ impl Budget {
         let now = self.samples.fetch_add(samples, Ordering::Relaxed) + samples;
         self.peak_samples.fetch_max(now, Ordering::Relaxed);
         let now_bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.shared.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.peak_bytes.fetch_max(now_bytes, Ordering::Relaxed);
         let charge = Charge(Some((self.clone(), samples, bytes)));
         if now > self.max_samples || now_bytes > self.max_bytes {
             return Err(QueryError::TooManySamples);
+        }
+        if self.is_crowded_out() {
+            return Err(QueryError::Crowded);
         }
         Ok(charge)
     }
 
     /// Why a selection was refused: it would take too much, too long, or is not wanted any more.
     pub(crate) fn refusal(&self) -> QueryError {
-        self.check().err().unwrap_or(QueryError::TooManySamples)
+        match self.check() {
+            Err(error) => error,
+            Ok(()) if self.is_crowded_out() => QueryError::Crowded,
+            Ok(()) => QueryError::TooManySamples,
+        }
+    }
+
+    /// Whether all queries together take too much, of which this one has a part worth speaking of.
+    fn is_crowded_out(&self) -> bool {
+        self.shared.bytes.load(Ordering::Relaxed) > self.shared.max_bytes
+            && self.bytes.load(Ordering::Relaxed) > SMALL_BYTES
     }
 
     /// Charges the samples of one series that is about to be read into memory that is used again.

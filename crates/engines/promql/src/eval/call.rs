@@ -1,14 +1,14 @@
 //! Calls of functions, and scalars.
 
 use model::label_table::SetId;
-use model::storage::Want;
+use model::storage::{Meter, Want};
 
 use super::QueryError;
 use super::engine::{Env, Evaluator, note_sort_in_range, unexpected, unparen, window_range};
 use super::functions::rate::{self, Kind};
 use super::functions::{extended, math, over_time, regression, time};
 use super::leaf::{Feed, Pick};
-use super::rows::{Ready, Rows, has_equal_labels, same_labelset};
+use super::rows::{Ready, Rows, has_equal_labels, row_bytes, same_labelset};
 use super::value::{ABSENT, Cell, Cells, Row};
 use super::window::{Remarks, WholeRow, Window, WindowRows};
 use crate::ast::{Call, Expr, Extension, Span};
@@ -18,6 +18,11 @@ impl<'q> Evaluator<'q> {
     /// The value of a scalar expression at every step.
     pub(crate) fn scalar(&mut self, expr: &Expr, env: Env) -> Result<Vec<f64>, QueryError> {
         let steps = env.steps;
+        if matches!(expr, Expr::Number(_) | Expr::Call(_)) {
+            // Operands wait for each other, and operators keep theirs: each counts until the query ends.
+            let taken = self.budget.take_bytes(row_bytes(steps.count));
+            taken.map_err(|_| self.budget.refusal())?;
+        }
         Ok(match expr {
             Expr::Number(number) => vec![number.value; steps.count],
             Expr::Paren(paren) => self.scalar(&paren.expr, env)?,
@@ -73,6 +78,15 @@ impl<'q> Evaluator<'q> {
         })
     }
 
+    /// A vector of one series.
+    /// A vector of one series.
+    fn ready_vector(&self, labels: SetId, values: Vec<f64>) -> Result<Box<dyn Rows + 'q>, QueryError> {
+        let cells = Cells { values, histograms: Vec::new() };
+        let mut rows = if cells.any_present() { vec![Row::new(labels, false, cells)] } else { Vec::new() };
+        self.charge(&mut rows)?;
+        Ok(Box::new(Ready(rows)))
+    }
+
     /// The rows of a call that yields a vector.
     pub(crate) fn call(&mut self, call: &Call, env: Env) -> Result<Box<dyn Rows + 'q>, QueryError> {
         let name = call.function.name;
@@ -91,7 +105,7 @@ impl<'q> Evaluator<'q> {
                 let values = (0..env.steps.count)
                     .map(|step| part(env.steps.time_ms(step).div_euclid(1000) as f64))
                     .collect();
-                return ready_vector(SetId::EMPTY, values);
+                return self.ready_vector(SetId::EMPTY, values);
             };
             let rows = self.source(vector, env)?;
             return self.without_names(rows, env, move |cells, _| {
@@ -99,13 +113,16 @@ impl<'q> Evaluator<'q> {
             });
         }
         match name {
-            "vector" => ready_vector(SetId::EMPTY, self.scalar(argument(call, 0)?, env)?),
+            "vector" => {
+                let values = self.scalar(argument(call, 0)?, env)?;
+                self.ready_vector(SetId::EMPTY, values)
+            }
             "timestamp" | "start_timestamp" => self.timestamp(call, env),
             "absent" => {
                 let rows = self.rows(argument(call, 0)?, env)?;
                 let absent = absent_steps(&rows, env.steps.count);
                 let labels = self.absent_labels(argument(call, 0)?);
-                ready_vector(labels, absent)
+                self.ready_vector(labels, absent)
             }
             "round" => {
                 let rows = self.source(argument(call, 0)?, env)?;
@@ -292,7 +309,7 @@ impl<'q> Evaluator<'q> {
                 let rows = self.collect(rows, env)?;
                 let absent = absent_steps(&rows, env.steps.count);
                 let labels = self.absent_labels(range);
-                ready_vector(labels, absent)
+                self.ready_vector(labels, absent)
             }
             _ => Err(unknown_function(name)),
         }
@@ -390,13 +407,6 @@ pub(crate) fn text_argument(call: &Call, at: usize) -> Result<&str, QueryError> 
 
 fn unknown_function(name: &str) -> QueryError {
     QueryError::Execution(format!("unknown function with name {name:?}"))
-}
-
-/// A vector of one series.
-fn ready_vector<'q>(labels: SetId, values: Vec<f64>) -> Result<Box<dyn Rows + 'q>, QueryError> {
-    let cells = Cells { values, histograms: Vec::new() };
-    let rows = if cells.any_present() { vec![Row::new(labels, false, cells)] } else { Vec::new() };
-    Ok(Box::new(Ready(rows)))
 }
 
 /// Changes the floats of a row; histograms vanish.

@@ -7,10 +7,10 @@ use model::histogram::CounterResetHint;
 use model::label_table::{LabelTable, NameSet, SetId};
 use model::labels::Labels;
 use model::matcher::Matcher;
-use model::storage::{MetricReader, Select, Selection, StorageError, TimeRange, Want};
+use model::storage::{Meter, MetricReader, Select, Selection, StorageError, TimeRange, Want};
 
 use super::annotations::{Note, Notes};
-use super::budget::{Budget, Tally};
+use super::budget::{Budget, Shared, Tally};
 use super::durations::QueryTimes;
 use super::explain::{Explain, Tracer};
 use super::functions::extended::{interpolate, interpolate_histogram};
@@ -26,15 +26,22 @@ use super::{
 use crate::ast::{Aggregate, Expr, Extension, MatrixSelector, ValueType, VectorSelector};
 
 /// Evaluates PromQL.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Engine {
     options: EngineOptions,
+    shared: Arc<Shared>,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Engine::new(EngineOptions::default())
+    }
 }
 
 impl Engine {
     /// An engine with these options.
     pub fn new(options: EngineOptions) -> Self {
-        Engine { options }
+        Engine { shared: Shared::new(options.max_bytes_together), options }
     }
 
     /// The options.
@@ -102,6 +109,7 @@ impl Engine {
             limits.cancel.clone(),
             limits.per_step_stats.then_some(steps),
         );
+        budget.shared = self.shared.clone();
         budget.is_dry = limits.explain == Explain::Estimate;
         let budget = Arc::new(budget);
         limits.progress.watch(&budget);
@@ -308,6 +316,20 @@ impl<'q> Evaluator<'q> {
             row.charge = self.budget.charge(row.cells.weight(), row_bytes(row.cells.values.len()))?;
         }
         self.budget.check()
+    }
+
+    /// Takes from the budget what the table of labels has grown by, once it is worth it; `charged_bytes` is
+    /// its size of the last time. To be called after every label that a query makes up: a text of its own
+    /// may be as long as the query.
+    pub(crate) fn charge_labels(&self, charged_bytes: &mut u64) -> Result<(), QueryError> {
+        const STEP_BYTES: u64 = 256 << 10;
+        let size_bytes = self.labels.size_bytes();
+        let more = size_bytes.saturating_sub(*charged_bytes);
+        if more < STEP_BYTES {
+            return Ok(());
+        }
+        *charged_bytes = size_bytes;
+        self.budget.take_bytes(more).map_err(|_| self.budget.refusal())
     }
 
     /// The rows of a vector expression, computed as they are asked for where that is possible.

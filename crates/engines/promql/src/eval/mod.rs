@@ -45,6 +45,8 @@ pub struct EngineOptions {
     pub max_samples: u64,
     /// How many bytes the rows of a query may take at once.
     pub max_bytes: u64,
+    /// Bytes that all queries at once may hold; one that holds little goes on beyond it.
+    pub max_bytes_together: u64,
     /// How long a query may take.
     pub timeout: Duration,
     /// The distance of a subquery's steps where it names none.
@@ -67,6 +69,7 @@ impl Default for EngineOptions {
             lookback_ms: 5 * 60_000,
             max_samples: 50_000_000,
             max_bytes: 2 << 30,
+            max_bytes_together: 4 << 30,
             timeout: Duration::from_secs(120),
             default_subquery_step_ms: 60_000,
             delayed_name_removal: false,
@@ -96,6 +99,9 @@ pub enum QueryError {
     /// It holds more than it may.
     #[error("query processing would load too many samples into memory in query execution")]
     TooManySamples,
+    /// The queries that run hold all the memory that there is for queries.
+    #[error("the queries that run hold all memory that queries may; try again later")]
+    Crowded,
     /// The store failed.
     #[error("expanding series: {0}")]
     Storage(#[from] StorageError),
@@ -108,6 +114,7 @@ impl Classify for QueryError {
             QueryError::Timeout => ErrorClass::Timeout,
             QueryError::Canceled => ErrorClass::Canceled,
             QueryError::TooManySamples => ErrorClass::TooLarge,
+            QueryError::Crowded => ErrorClass::Unavailable,
             QueryError::Storage(error) => error.class(),
         }
     }

@@ -103,6 +103,9 @@ impl Evaluator<'_> {
             return Err(QueryError::Execution(format!("Scalar value {} overflows int64", format_float(*k))));
         }
         let groups = by_group(rows, aggregate, &mut self.labels);
+        // What is kept stands beside the rows for a while.
+        let kept_bytes = (rows.len() as u64).saturating_mul(row_bytes(params.len()));
+        let _kept_charge = self.budget.charge(0, kept_bytes)?;
         let mut kept: Vec<Cells> = rows.iter().map(|_| Cells::absent(params.len())).collect();
         let mut order = Vec::new();
         for (step, k) in params.iter().enumerate() {
@@ -198,6 +201,7 @@ impl Evaluator<'_> {
         for row in rows {
             let offset = sample_offset(&self.labels, row.labels);
             let mut kept = row.clone();
+            kept.charge = self.budget.charge(0, row_bytes(params.len()))?;
             for (step, ratio) in params.iter().enumerate() {
                 let ratio = ratio.clamp(-1.0, 1.0);
                 let is_in = if ratio >= 0.0 { offset < ratio } else { offset >= 1.0 + ratio };
@@ -235,6 +239,7 @@ impl Evaluator<'_> {
         // By number of set: its row, plus one.
         let mut places: Vec<u32> = Vec::new();
         let mut out: Vec<Row> = Vec::new();
+        let mut charged_bytes = self.labels.size_bytes();
         for row in &rows {
             let mut last: Option<(u64, usize)> = None;
             for step in 0..env.steps.count {
@@ -256,6 +261,7 @@ impl Evaluator<'_> {
                     true => !listed.has(name) && name != metric_name,
                     false => listed.has(name),
                 });
+                self.charge_labels(&mut charged_bytes)?;
                 places.resize(self.labels.set_count(), 0);
                 let place = match places[labels.index()].checked_sub(1) {
                     Some(place) => place as usize,

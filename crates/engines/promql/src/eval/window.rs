@@ -186,7 +186,7 @@ where
             Some(row) if plain && self.windows.fixed_ms.is_none() => {
                 row(&split.t, &split.v, &self.windows, &mut scratch.plan, &mut cells.values)
             }
-            _ => self.slide(split, cells, &mut remarks),
+            _ => self.slide(split, cells, &mut remarks)?,
         };
         scratch.tally.looked_at += looked_at;
         if remarks.any() {
@@ -203,14 +203,18 @@ where
     }
 }
 
+/// Samples that windows of one series look at between two looks at the query's time: each window may
+/// look at all of them again.
+const UNCHECKED_MAX: u64 = 1 << 20;
+
 impl<F> WindowRows<'_, F>
 where
     F: Fn(&Window<'_>, usize, &mut Remarks) -> Cell + Sync,
 {
-    fn slide(&self, split: &Split, cells: &mut Cells, remarks: &mut Remarks) -> u64 {
+    fn slide(&self, split: &Split, cells: &mut Cells, remarks: &mut Remarks) -> Result<u64, QueryError> {
         let (mut first, mut end) = (0, 0);
         let (mut first_h, mut end_h) = (0, 0);
-        let mut looked_at = 0;
+        let (mut looked_at, mut unchecked) = (0, 0);
         for step in 0..self.windows.steps.count {
             let (start_ms, end_ms) = self.windows.bounds_ms(step);
             advance(&split.t, start_ms.saturating_sub(self.windows.before_ms), &mut first);
@@ -223,6 +227,11 @@ where
             let (range, range_h) = (first..end.max(first), first_h..end_h.max(first_h));
             let samples = (range.len() + range_h.len()) as u64;
             looked_at += samples;
+            unchecked += samples;
+            if unchecked > UNCHECKED_MAX {
+                self.budget.check()?;
+                unchecked = 0;
+            }
             if self.budget.counts_steps() {
                 self.budget.count_at(self.windows.steps.time_ms(step), samples);
             }
@@ -242,7 +251,7 @@ where
                 other => cells.set(step, other),
             }
         }
-        looked_at
+        Ok(looked_at)
     }
 
     fn remark_non_counter(

@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::mapping::Mapping;
 use crate::postings::{self, PostingIndex};
 use crate::selection::SelectionBuilder;
-use crate::series::{ChunkData, ChunkHandle, Found};
+use crate::series::{ChunkData, ChunkHandle, Found, is_deleted};
 use crate::stats::BlockStats;
 use decode::Fields;
 use index_reader::{INDEX_FILE, IndexReader, PairNumbers};
@@ -205,11 +205,15 @@ impl Block {
                 self.unless_damaged(read)?;
                 continue;
             }
-            chunks.retain(|chunk| TimeRange { start_ms: chunk.min_ms, end_ms: chunk.max_ms }.overlaps(range));
+            let deleted = tombstones.get(&reference).map_or(&[][..], Vec::as_slice);
+            chunks.retain(|chunk| {
+                TimeRange { start_ms: chunk.min_ms, end_ms: chunk.max_ms }.overlaps(range)
+                    && !is_deleted(deleted, chunk.min_ms, chunk.max_ms)
+            });
             if chunks.is_empty() {
                 continue;
             }
-            into.begin(&own_pairs, tombstones.get(&reference).map_or(&[], Vec::as_slice));
+            into.begin(&own_pairs, deleted);
             if into.want != Want::Labels {
                 for chunk in &chunks {
                     into.push_block(chunk.min_ms, chunk.max_ms, number, chunk.reference);

@@ -14,7 +14,7 @@ use super::symbols::Symbols;
 use crate::error::Error;
 use crate::postings;
 use crate::selection::SelectionBuilder;
-use crate::series::{ChunkData, ChunkHandle};
+use crate::series::{ChunkData, ChunkHandle, is_deleted};
 use crate::stats::Cardinality;
 
 /// Series looked at under one hold of the index lock, so that new series never wait long.
@@ -26,6 +26,17 @@ enum HeadChunk {
     Closed { min_ms: i64, max_ms: i64, segment: Arc<Segment>, offset: u32 },
     /// The one that is being written to.
     Open { min_ms: i64, max_ms: i64 },
+}
+
+impl HeadChunk {
+    /// Times of its first and its last sample.
+    fn times_ms(&self) -> (i64, i64) {
+        match self {
+            HeadChunk::Closed { min_ms, max_ms, .. } | HeadChunk::Open { min_ms, max_ms } => {
+                (*min_ms, *max_ms)
+            }
+        }
+    }
 }
 
 /// From numbers of label pairs in the head to those in the table of a query.
@@ -106,12 +117,14 @@ impl Head {
                     late = self.chunks_of(record, range);
                     self.late.add_chunks(id, range, &mut late);
                     late = self.starts.stamp(id, std::mem::take(&mut late));
-                    is_there = !late.is_empty();
                 } else if !is_known {
-                    self.visit_chunks(record, range, |_| is_there = true);
+                    self.visit_chunks(record, range, |chunk| {
+                        let (min_ms, max_ms) = chunk.times_ms();
+                        is_there |= !is_deleted(deleted, min_ms, max_ms);
+                    });
                     self.late.add_chunks(id, range, &mut late);
-                    is_there |= !late.is_empty();
                 }
+                is_there |= late.iter().any(|chunk| !is_deleted(deleted, chunk.min_ms, chunk.max_ms));
                 if !is_there {
                     return;
                 }

@@ -69,13 +69,11 @@ impl<'q> Evaluator<'q> {
             let q = self.scalar(arg, env)?;
             self.note_odd_quantiles(&q, unparen(arg).span());
             // The label depends on the quantile, which may differ from step to step.
-            let mut distinct: Vec<f64> = Vec::new();
-            for value in &q {
-                if !distinct.iter().any(|d| d.to_bits() == value.to_bits()) {
-                    distinct.push(*value);
-                }
-            }
+            let mut seen: FastMap<u64, ()> = FastMap::default();
+            let distinct: Vec<f64> =
+                q.iter().copied().filter(|value| seen.insert(value.to_bits(), ()).is_none()).collect();
             for value in distinct {
+                self.budget.check()?;
                 let text = openmetrics_float(value);
                 let mut rows = Vec::new();
                 self.quantiles(&histograms, &vec![value; q.len()], span, env, &mut rows);

@@ -27,15 +27,20 @@ impl Evaluator<'_> {
         }
         let mut rows = self.rows(argument(call, 0)?, env)?;
         let mut text = String::new();
+        let mut charged_bytes = self.labels.size_bytes();
         for row in &mut rows {
             {
                 let value = self.labels.value(row.labels, source);
                 let Some(captures) = regex.captures(value) else { continue };
                 text.clear();
+                // Each two letters of the template may stand for all of the value.
+                let room_bytes = (template.len() as u64).saturating_mul(value.len().max(1) as u64);
+                let _room = self.budget.charge(0, room_bytes)?;
                 regex.expand(template, &captures, &mut text);
             }
             row.labels = self.labels.with(row.labels, target, &text);
             row.drop_name &= target != METRIC_NAME;
+            self.charge_labels(&mut charged_bytes)?;
         }
         merge_if_needed(rows)
     }
@@ -59,12 +64,16 @@ impl Evaluator<'_> {
             )));
         }
         let mut rows = self.rows(argument(call, 0)?, env)?;
+        let mut charged_bytes = self.labels.size_bytes();
         for row in &mut rows {
             let values: Vec<&str> =
                 sources.iter().map(|source| self.labels.value(row.labels, source)).collect();
+            let room_bytes: usize = values.iter().map(|value| value.len() + separator.len()).sum();
+            let _room = self.budget.charge(0, room_bytes as u64)?;
             let joined = values.join(separator);
             row.labels = self.labels.with(row.labels, target, &joined);
             row.drop_name &= target != METRIC_NAME;
+            self.charge_labels(&mut charged_bytes)?;
         }
         merge_if_needed(rows)
     }
