@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
 /// Fails writes that do not get on for a while.
 pub(crate) struct Stall<S> {
@@ -30,8 +30,7 @@ impl<S> Stall<S> {
         }
         if !self.is_waiting {
             self.is_waiting = true;
-            let deadline = Instant::now() + self.timeout;
-            self.sleep.as_mut().reset(deadline);
+            self.sleep.set(tokio::time::sleep(self.timeout));
         }
         match self.sleep.as_mut().poll(context) {
             Poll::Pending => Poll::Pending,

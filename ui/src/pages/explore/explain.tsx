@@ -55,7 +55,7 @@ export function ExplainView({ expressions, grid, asked, version }: { expressions
                       <th class="number" title="Samples that will be read for it, estimated before">
                         Samples, about
                       </th>
-                      <th class="number" title="Samples that were read for it and what is below it">
+                      <th class="number" title="Samples that were read for it, its parts not included">
                         Read
                       </th>
                       <th class="number" title="Rows that it yielded">

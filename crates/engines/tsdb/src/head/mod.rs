@@ -375,7 +375,7 @@ impl Head {
                     floats.extend(pending.take());
                     continue;
                 }
-                let run = pending.get_or_insert_with(|| PendingFloats {
+                let run = pending.get_or_insert(PendingFloats {
                     id,
                     first: at as u32,
                     count: 0,

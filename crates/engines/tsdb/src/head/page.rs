@@ -270,6 +270,9 @@ impl Page {
         self.alive[(slot >> 6) as usize] |= 1 << (slot & 63);
         self.records.push(Record::new(self.pairs.len() as u32, pairs.len() as u16));
         self.pairs.extend_from_slice(pairs);
+        if slot == PAGE_SERIES - 1 {
+            self.pairs.shrink_to_fit();
+        }
     }
 
     /// The series that are alive, with the number of each; `page` is the number of this page.
