@@ -226,7 +226,12 @@ pub(crate) fn label_values(
         }
     })?;
     if others.is_empty() {
-        into.extend(values.into_iter().map(|(value, _)| value));
+        let values = values.into_iter().map(|(value, _)| value);
+        // A whole set is built at once, which is faster than to add to one.
+        match into.is_empty() {
+            true => *into = values.collect(),
+            false => into.extend(values),
+        }
         return Ok(());
     }
     let others: Vec<Matcher> = others.into_iter().cloned().collect();
