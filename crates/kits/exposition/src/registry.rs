@@ -12,9 +12,14 @@ use crate::writer::TextWriter;
 /// The label value under which everything is counted that exceeds the bound of a [`Labelled`] family.
 pub const OVERFLOW: &str = "other";
 
+/// What is done before a collection.
+type Prepare = Box<dyn Fn() + Send + Sync>;
+
 /// All metrics of a process. Cheap to clone; clones share the metrics.
 #[derive(Clone, Default)]
 pub struct Registry {
+    /// What is done before each collection.
+    before: Arc<RwLock<Vec<Prepare>>>,
     families: Arc<RwLock<BTreeMap<&'static str, Family>>>,
 }
 
@@ -372,8 +377,15 @@ impl Registry {
         labelled
     }
 
+    /// Does something before each collection, such as getting the figures from which several metrics are
+    /// computed.
+    pub fn before_collect(&self, prepare: impl Fn() + Send + Sync + 'static) {
+        self.before.write().push(Box::new(prepare));
+    }
+
     /// Writes all metrics in the order of their names.
     pub fn collect(&self, out: &mut TextWriter<'_>) {
+        self.before.read().iter().for_each(|prepare| prepare());
         for (name, family) in self.families.read().iter() {
             out.family(name, family.metric_type, family.help);
             match &family.metric {

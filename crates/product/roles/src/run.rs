@@ -250,7 +250,7 @@ impl Running {
         clock: Clock,
     ) -> Result<Running, StartError> {
         let registry = Registry::new();
-        store::register(&registry, &store, &clock);
+        store::register(&registry, &store);
         let (reader, writer): (Arc<dyn MetricReader>, Arc<dyn MetricWriter>) =
             (store.db.clone(), store.db.clone());
         let engine = ask::engine(&settings, &clock);

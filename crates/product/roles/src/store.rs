@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use base::Clock;
-use base::clock::Mark;
 use exposition::Registry;
-use parking_lot::Mutex;
 use tokio::sync::watch;
 use tsdb::{Db, Options, Retention, Stats};
 
@@ -119,31 +118,14 @@ impl Store {
     }
 }
 
-/// The figures of one moment for all metrics of a page: to get them is to go through all series.
-struct Moment {
-    db: Arc<Db>,
-    clock: Clock,
-    last: Mutex<Option<(Mark, Arc<Stats>)>>,
-}
-
-impl Moment {
-    /// The figures, not older than a page takes to be written.
-    fn stats(&self) -> Arc<Stats> {
-        let mut last = self.last.lock();
-        if let Some((taken, stats)) = &*last
-            && taken.elapsed() < Duration::from_millis(100)
-        {
-            return stats.clone();
-        }
-        let stats = Arc::new(self.db.stats());
-        *last = Some((self.clock.mark(), stats.clone()));
-        stats
-    }
-}
-
 /// Counts what the store does.
-pub(crate) fn register(registry: &Registry, store: &Store, clock: &Clock) {
-    let moment = Arc::new(Moment { db: store.db.clone(), clock: clock.clone(), last: Mutex::default() });
+pub(crate) fn register(registry: &Registry, store: &Store) {
+    // One look for all metrics of a page: it goes through all series.
+    let moment = Arc::new(ArcSwap::from_pointee(Stats::default()));
+    registry.before_collect({
+        let (db, moment) = (store.db.clone(), moment.clone());
+        move || moment.store(Arc::new(db.stats()))
+    });
     type Get = fn(&Stats) -> f64;
     let counters: [(&'static str, &'static str, Get); 25] = [
         (
@@ -240,7 +222,7 @@ pub(crate) fn register(registry: &Registry, store: &Store, clock: &Clock) {
     ];
     for (name, help, get) in counters {
         let moment = moment.clone();
-        registry.counter_fn(name, help, move || get(&moment.stats()));
+        registry.counter_fn(name, help, move || get(&moment.load()));
     }
     let gauges: [(&'static str, &'static str, Get); 12] = [
         ("promontory_tsdb_late_samples", "Late samples in the head.", |s| s.late_samples as f64),
@@ -268,7 +250,7 @@ pub(crate) fn register(registry: &Registry, store: &Store, clock: &Clock) {
     ];
     for (name, help, get) in gauges {
         let moment = moment.clone();
-        registry.gauge_fn(name, help, move || get(&moment.stats()));
+        registry.gauge_fn(name, help, move || get(&moment.load()));
     }
     let db = store.db.clone();
     let names = &["group", "reason"];
