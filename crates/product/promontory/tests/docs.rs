@@ -66,8 +66,8 @@ fn every_flag_in_the_documents_exists() {
         .collect();
     let hidden = ["--web.console.templates", "--web.console.libraries", "--log.format", "--data-urlencode"];
     // Those of the measuring program.
-    let bench =
-        ["--quick", "--only", "--rounds", "--markdown", "--prometheus", "--victoria-metrics", "--flag"];
+    let bench = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../benches/src/main.rs");
+    let bench = std::fs::read_to_string(bench).expect("the measuring program") + " --release ";
     for document in documents() {
         let text = std::fs::read_to_string(&document).expect("a document");
         let is_of_bench = document.ends_with("performance.md");
