@@ -66,15 +66,17 @@ fn every_flag_in_the_documents_exists() {
         .collect();
     let hidden = ["--web.console.templates", "--web.console.libraries", "--log.format", "--data-urlencode"];
     // Those of the measuring program.
-    let bench = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../benches/src/main.rs");
-    let bench = std::fs::read_to_string(bench).expect("the measuring program") + " --release ";
+    let bench = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../benches/src");
+    let sources = std::fs::read_dir(bench).expect("the measuring program").flatten();
+    let sources = sources.filter_map(|file| std::fs::read_to_string(file.path()).ok());
+    let bench = sources.collect::<String>() + " release ";
     for document in documents() {
         let text = std::fs::read_to_string(&document).expect("a document");
         let is_of_bench = document.ends_with("performance.md");
         for word in text.split(|c: char| !(c.is_alphanumeric() || c == '-' || c == '.')) {
             let flag = word.trim_end_matches(['.', '-']);
             if flag.len() > 3 && flag.starts_with("--") && !hidden.contains(&flag) {
-                let exists = is_of_bench && bench.contains(flag)
+                let exists = is_of_bench && bench.contains(flag.trim_start_matches('-'))
                     || known
                         .split(|c: char| c.is_whitespace() || c == ',' || c == '=')
                         .any(|name| name == flag);
