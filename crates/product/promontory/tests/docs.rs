@@ -60,10 +60,18 @@ fn every_file_in_the_documents_passes_the_check() {
 #[test]
 fn every_flag_in_the_documents_exists() {
     let dir = tempfile::tempdir().expect("a folder");
-    let known: String = [&["run", "--help"][..], &["prometheus", "--help"], &["check", "--help"]]
-        .iter()
-        .map(|args| promontory(args, dir.path()).1)
-        .collect();
+    let known: String = [
+        &["run", "--help"][..],
+        &["prometheus", "--help"],
+        &["check", "--help"],
+        &["export", "--help"],
+        &["promtool", "tsdb", "dump", "--help"],
+        &["promtool", "tsdb", "create-blocks-from", "openmetrics", "--help"],
+        &["promtool", "tsdb", "create-blocks-from", "rules", "--help"],
+    ]
+    .iter()
+    .map(|args| promontory(args, dir.path()).1)
+    .collect();
     let hidden = ["--web.console.templates", "--web.console.libraries", "--log.format", "--data-urlencode"];
     // Those of the measuring program.
     let bench = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../benches/src");
