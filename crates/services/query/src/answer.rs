@@ -1,5 +1,7 @@
 //! The envelope of every answer.
 
+use std::panic::AssertUnwindSafe;
+
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -8,6 +10,7 @@ use model::Labels;
 use model::storage::StorageError;
 use promql::QueryError;
 use serde::Serialize;
+use tokio::runtime::RuntimeFlavor;
 
 /// The kind of an error, as clients know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,13 +155,16 @@ pub(crate) fn done() -> Answer {
 pub(crate) async fn blocking<T: Send + 'static, E: Into<ApiError> + Send + 'static>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, ApiError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result.map_err(Into::into),
-        Err(error) => {
-            tracing::error!(%error, "a request failed unexpectedly");
-            Err(ApiError::new(ErrorType::Internal, "the request failed unexpectedly"))
-        }
+    let unexpected = || {
+        tracing::error!("a request failed unexpectedly");
+        ApiError::new(ErrorType::Internal, "the request failed unexpectedly")
+    };
+    if tokio::runtime::Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
+        // Most of these take less time than waking another thread and being woken by it.
+        let done = tokio::task::block_in_place(|| std::panic::catch_unwind(AssertUnwindSafe(work)));
+        return done.map_err(|_| unexpected())?.map_err(Into::into);
     }
+    tokio::task::spawn_blocking(work).await.map_err(|_| unexpected())?.map_err(Into::into)
 }
 
 /// A stack for the deepest expression that the parser takes.
