@@ -22,7 +22,7 @@ fn new_series_and_queries_go_on_while_the_head_is_cut() {
     let range_ms = HOUR_MS;
     let options = Options { clock: clock.clone(), block_range_ms: range_ms, ..options(dir.path()) };
     let db = Arc::new(Db::open(options).unwrap().0);
-    let (done, finished) = mpsc::channel();
+    let (done, finished) = mpsc::sync_channel(1);
     let stop = Arc::new(AtomicBool::new(false));
     let churn = std::thread::spawn({
         let (db, stop) = (db.clone(), stop.clone());
