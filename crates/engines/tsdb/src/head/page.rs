@@ -11,9 +11,11 @@ use crate::chunk::{Encoding, SAMPLES_PER_CHUNK, sample_count_or_zero, xor};
 use crate::prefetch;
 
 pub(crate) const PAGE_SERIES: u32 = 256;
-/// What an open chunk takes at first, and at least when it grows. Then it grows to what it will take if it goes
-/// on like this: as memory that is moved is mostly far from the cache, that is worth a division.
+/// What an open chunk takes at first. Then it grows to what it will take if it goes on like this: as memory that
+/// is moved is mostly far from the cache, that is worth a division.
 const OPEN_STEP_BYTES: usize = 72;
+/// What an open chunk whose length was guessed grows by at least.
+const OPEN_STEP_MIN_BYTES: usize = 32;
 const OPEN_STEP_MAX_BYTES: usize = 640;
 /// Header, time and value.
 const FIRST_SAMPLE_BYTES: usize = 16;
@@ -33,7 +35,8 @@ pub(crate) struct Record {
     state: XorState,
     /// The open chunk; of a float chunk the header is not filled in, see [`Record::open_chunk_bytes`].
     open: Vec<u8>,
-    pub(crate) chunks: Vec<ChunkRef>,
+    /// Without spare room: one is added seldom.
+    pub(crate) chunks: Box<[ChunkRef]>,
     /// Set once the series had a histogram.
     pub(crate) histograms: Option<Box<HistogramAppender>>,
     /// From the start of the open chunk to the end of its block range.
@@ -56,7 +59,7 @@ impl Record {
             open_min_ms: 0,
             state: XorState::default(),
             open: Vec::new(),
-            chunks: Vec::new(),
+            chunks: Box::default(),
             histograms: None,
             open_room_ms: 0,
             wal_segment: 0,
@@ -139,16 +142,17 @@ impl Record {
     /// Makes room in the open chunk of floats.
     #[cold]
     fn grow(&mut self) {
-        let expected_bytes = match usize::from(self.state.count) {
-            _ if self.open.is_empty() => usize::from(self.closed_bytes),
+        let (least, expected) = match usize::from(self.state.count) {
+            _ if self.open.is_empty() => (OPEN_STEP_BYTES, usize::from(self.closed_bytes)),
             // The first sample is as long as several others.
-            0..8 => 0,
+            0..8 => (OPEN_STEP_BYTES, 0),
             count => {
                 let left = usize::from(SAMPLES_PER_CHUNK.saturating_sub(self.state.count));
-                self.open.len().saturating_sub(FIRST_SAMPLE_BYTES) * left / count
+                let rest = self.open.len().saturating_sub(FIRST_SAMPLE_BYTES) * left / count;
+                (OPEN_STEP_MIN_BYTES, rest + FLOAT_SAMPLE_MAX_BYTES)
             }
         };
-        self.open.reserve_exact(expected_bytes.clamp(OPEN_STEP_BYTES, OPEN_STEP_MAX_BYTES));
+        self.open.reserve_exact(expected.clamp(least, OPEN_STEP_MAX_BYTES));
     }
 
     /// Appends a histogram; `last_ms` is the time of the sample before it.
@@ -188,8 +192,10 @@ impl Record {
             segments.push(range_start_ms, self.open_encoding(), self.open_min_ms, last_ms, &self.open);
         self.push_chunk(chunk);
         // As much room again as this one took, so that the next one need not grow step by step.
-        self.closed_bytes = u16::try_from(self.open.len() + OPEN_STEP_BYTES / 2).unwrap_or(u16::MAX);
-        if self.open.capacity() > usize::from(self.closed_bytes) + OPEN_STEP_BYTES || self.open_is_histogram {
+        self.closed_bytes = u16::try_from(self.open.len() + FLOAT_SAMPLE_MAX_BYTES).unwrap_or(u16::MAX);
+        if self.open.capacity() > usize::from(self.closed_bytes) + OPEN_STEP_MIN_BYTES
+            || self.open_is_histogram
+        {
             self.open = Vec::new();
         } else {
             self.open.clear();
@@ -198,22 +204,22 @@ impl Record {
 
     /// Adds a closed chunk behind the others.
     pub(crate) fn push_chunk(&mut self, chunk: ChunkRef) {
-        if self.chunks.len() == self.chunks.capacity() {
-            self.chunks.reserve_exact(2);
-        }
-        self.chunks.push(chunk);
+        let mut chunks = std::mem::take(&mut self.chunks).into_vec();
+        chunks.reserve_exact(1);
+        chunks.push(chunk);
+        self.chunks = chunks.into_boxed_slice();
     }
 
     /// Drops what lies before a time at which block ranges begin. Says whether the series has
     /// nothing left.
     fn truncate(&mut self, before_ms: i64) -> bool {
         // A chunk lies on both sides if the store had another block range before.
-        self.chunks.retain(|chunk| chunk.max_ms() >= before_ms);
+        let is_left = |chunk: &ChunkRef| chunk.max_ms() >= before_ms;
+        if !self.chunks.iter().all(is_left) {
+            self.chunks = self.chunks.iter().copied().filter(is_left).collect();
+        }
         if !self.open.is_empty() && self.open_range_end_ms() <= before_ms {
             self.open = Vec::new();
-        }
-        if self.chunks.is_empty() {
-            self.chunks = Vec::new();
         }
         self.chunks.is_empty() && self.open.is_empty() && self.last_ms < before_ms
     }

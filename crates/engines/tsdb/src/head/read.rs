@@ -207,8 +207,8 @@ impl Head {
 
     /// Calls with the chunks of a series that overlap a range.
     fn visit_chunks(&self, record: &Record, range: TimeRange, mut with: impl FnMut(HeadChunk)) {
-        for chunk in &record.chunks {
-            let (min_ms, max_ms) = (chunk.min_ms, chunk.max_ms());
+        for chunk in record.chunks.iter() {
+            let (min_ms, max_ms) = (chunk.min_ms(), chunk.max_ms());
             if (TimeRange { start_ms: min_ms, end_ms: max_ms }).overlaps(range)
                 && let Some((segment, offset)) = self.segments.locate(chunk)
             {

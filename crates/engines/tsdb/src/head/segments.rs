@@ -20,16 +20,24 @@ const PREFIX_BYTES: usize = 5;
 /// A closed chunk of the head.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ChunkRef {
-    pub(crate) min_ms: i64,
+    /// Time of the first sample, its lower half first: so that nothing here is aligned to eight bytes, as
+    /// there are several of these to each series.
+    min_ms: [u32; 2],
     /// Last time minus first. Fits: a chunk never leaves its block range.
-    pub(crate) span_ms: u32,
+    span_ms: u32,
     segment: u32,
     offset: u32,
 }
 
 impl ChunkRef {
+    /// Time of the first sample.
+    pub(crate) fn min_ms(&self) -> i64 {
+        (u64::from(self.min_ms[0]) | u64::from(self.min_ms[1]) << 32) as i64
+    }
+
+    /// Time of the last sample.
     pub(crate) fn max_ms(&self) -> i64 {
-        self.min_ms + i64::from(self.span_ms)
+        self.min_ms() + i64::from(self.span_ms)
     }
 }
 
@@ -166,7 +174,8 @@ impl Segments {
             bytes.push(&[encoding as u8]);
             bytes.push(chunk);
         }
-        ChunkRef { min_ms, span_ms: (max_ms - min_ms) as u32, segment: number, offset }
+        let halves = [min_ms as u32, (min_ms as u64 >> 32) as u32];
+        ChunkRef { min_ms: halves, span_ms: (max_ms - min_ms) as u32, segment: number, offset }
     }
 
     fn get(&self, number: u32) -> Option<Arc<Segment>> {

@@ -150,7 +150,7 @@ impl Head {
                 removed += page.truncate(before_ms, |slot| self.late.has(first + slot), &mut freed);
                 for (_, record) in page.iter(number as u32) {
                     if let Some(first) = record.chunks.first() {
-                        min_ms = min_ms.min(first.min_ms);
+                        min_ms = min_ms.min(first.min_ms());
                     } else if record.has_open() {
                         min_ms = min_ms.min(record.open_min_ms);
                     }
@@ -346,7 +346,7 @@ impl Head {
                 .iter()
                 .map(|(chunk, encoding, bytes)| LoggedChunk {
                     encoding: *encoding,
-                    min_ms: chunk.min_ms,
+                    min_ms: chunk.min_ms(),
                     max_ms: chunk.max_ms(),
                     bytes,
                 })
