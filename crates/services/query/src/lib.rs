@@ -1,7 +1,8 @@
 //! Owns Prometheus's HTTP API for asking: queries, series, labels, metadata, and the status of
 //! targets, rules and the store, which it learns through [`sources`].
 //!
-//! Must not know how series are stored or who scrapes and evaluates.
+//! Must not know how series are stored or who scrapes and evaluates. Of `tsdb` it takes the encoding of
+//! chunks alone, which remote read sends.
 
 use std::sync::Arc;
 use std::time::Duration;
