@@ -259,6 +259,11 @@ impl TargetSeries {
         self.cache.invalidate();
     }
 
+    /// Whether a page of the target was taken before, so that the next one is likely to hold the same series.
+    pub(crate) fn is_known(&self) -> bool {
+        !self.cache.is_empty()
+    }
+
     /// What the page says about its metrics.
     pub(crate) fn metadata(&self) -> &MetadataCache {
         &self.metadata

@@ -1,5 +1,6 @@
 //! The driver of one target: waits for its turn, gets the page, hands it to the store.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ use crate::target::Target;
 
 /// Pages that are worked on at the same time; others wait with their bytes.
 const WORKERS: usize = 4;
+/// Pages up to this size, of series that are known, are worked on where they arrived: in less time than
+/// it takes to wake another thread for them.
+const SMALL_PAGE_MAX_BYTES: usize = 1 << 20;
 /// Nothing sleeps longer than this at a time, so that a change of the wall clock is noticed.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
@@ -36,6 +40,8 @@ pub(crate) struct Common {
     /// Whether targets are asked since when their counters have been counting.
     pub(crate) start_timestamps: bool,
     workers: Semaphore,
+    /// One at a time works on a thread of the runtime: should the store stall, the others go on.
+    on_runtime: Semaphore,
     scratches: Mutex<Vec<Scratch>>,
 }
 
@@ -57,24 +63,31 @@ impl Common {
             hash_seed: RandomState::new().build_hasher().finish(),
             start_timestamps,
             workers: Semaphore::new(WORKERS),
+            on_runtime: Semaphore::new(1),
             scratches: Mutex::default(),
         }
     }
 
-    /// Runs work that may block, with memory for it, off the runtime's threads.
+    /// Runs work that may block, with memory for it: off the runtime's threads unless it is `short` and
+    /// none other is done on them. `None` if it panicked.
     async fn work<T: Send + 'static>(
         self: &Arc<Self>,
+        short: bool,
         work: impl FnOnce(&Common, &mut Scratch) -> T + Send + 'static,
     ) -> Option<T> {
+        if short && let Ok(_permit) = self.on_runtime.try_acquire() {
+            return catch_unwind(AssertUnwindSafe(|| self.with_scratch(work))).ok();
+        }
         let _permit = self.workers.acquire().await.ok()?;
         let common = self.clone();
-        let task = tokio::task::spawn_blocking(move || {
-            let mut scratch = common.scratches.lock().pop().unwrap_or_default();
-            let result = work(&common, &mut scratch);
-            common.scratches.lock().push(scratch);
-            result
-        });
-        task.await.ok()
+        tokio::task::spawn_blocking(move || common.with_scratch(work)).await.ok()
+    }
+
+    fn with_scratch<T>(&self, work: impl FnOnce(&Common, &mut Scratch) -> T) -> T {
+        let mut scratch = self.scratches.lock().pop().unwrap_or_default();
+        let result = work(self, &mut scratch);
+        self.scratches.lock().push(scratch);
+        result
     }
 }
 
@@ -160,7 +173,8 @@ pub(crate) async fn run(
             },
         };
         let work_plan = plan.clone();
-        let done = common.work(move |common, scratch| {
+        let small = page.as_ref().is_ok_and(|page| page.body.len() <= SMALL_PAGE_MAX_BYTES);
+        let done = common.work(small && series.is_known(), move |common, scratch| {
             let context = PageContext {
                 config: &work_plan.config,
                 target: &work_plan.target,
@@ -225,7 +239,8 @@ async fn stopped(orders: &mut watch::Receiver<Order>) {
 async fn end(common: &Arc<Common>, mut series: TargetSeries, schedule: &Schedule) {
     let after_last_ms = schedule.last_ms().map_or(0, |last_ms| last_ms + 1);
     let at_ms = common.clock.now_ms().max(after_last_ms);
-    let written = common.work(move |common, scratch| series.end(&*common.writer, scratch, at_ms)).await;
+    let written =
+        common.work(false, move |common, scratch| series.end(&*common.writer, scratch, at_ms)).await;
     if let Some(Err(error)) = written {
         common.stats.storage_failed.inc();
         tracing::warn!(%error, "the end of a target's series could not be stored");
