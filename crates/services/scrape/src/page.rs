@@ -160,7 +160,7 @@ impl TargetSeries {
         &mut self,
         context: &PageContext<'_>,
         scratch: &mut Scratch,
-        page: Result<Page, ScrapeError>,
+        page: &Result<Page, ScrapeError>,
     ) -> Outcome {
         let mut outcome = Outcome::default();
         scratch.ended.clear();
@@ -168,7 +168,7 @@ impl TargetSeries {
         for attempt in 0..2 {
             scratch.clear_batch();
             let before = outcome.series_added;
-            let read = match &page {
+            let read = match page {
                 Ok(page) => self.read(context, scratch, page, &mut outcome),
                 Err(error) => Err(Failure::Scrape(error.clone())),
             };
