@@ -58,7 +58,11 @@ pub(crate) fn start(
         connect: scrape::http(),
         clock: clock.clone(),
         registry: registry.clone(),
-        start_timestamps: settings.start_timestamps.store || settings.start_timestamps.write_zero,
+        features: scrape::Features {
+            start_timestamps: settings.start_timestamps.store || settings.start_timestamps.write_zero,
+            type_and_unit_labels: settings.type_and_unit_labels,
+            ..settings.scrape_features
+        },
         seed: model::Labels::from_pairs([("host", hostname().as_str())]).fingerprint(),
         local,
     });

@@ -92,6 +92,8 @@ pub struct Settings {
     pub use_start_timestamps: bool,
     /// Whether series carry their type and unit as labels.
     pub type_and_unit_labels: bool,
+    /// What scraping does beyond what the configuration says.
+    pub scrape_features: scrape::Features,
     /// What an operator should know about the flags, said at the start.
     pub notes: Vec<String>,
     /// Rule groups evaluated at once.
@@ -170,6 +172,7 @@ impl Settings {
             delayed_name_removal: false,
             use_start_timestamps: false,
             type_and_unit_labels: false,
+            scrape_features: scrape::Features::default(),
             notes: Vec::new(),
             rules_concurrency_max: 4,
             rules_outage_tolerance_ms: 3_600_000,
