@@ -10,6 +10,7 @@ mod index;
 mod late;
 mod metadata;
 mod page;
+mod pieces;
 mod read;
 mod replay;
 pub(crate) mod segments;
@@ -405,10 +406,7 @@ impl Head {
                 continue;
             };
             if time_ms <= record.last_ms || time_ms < bounds.in_order_ms {
-                let is_last = || {
-                    record.last_is_histogram
-                        && record.histograms.as_ref().is_some_and(|h| h.is_last(histogram))
-                };
+                let is_last = || record.is_last_histogram(histogram);
                 if bounds.takes_late(time_ms, record.last_ms, is_last, appended) {
                     late.histograms.push((id, at));
                 }
