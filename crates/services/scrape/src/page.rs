@@ -160,7 +160,7 @@ impl TargetSeries {
         &mut self,
         context: &PageContext<'_>,
         scratch: &mut Scratch,
-        page: Result<Page, ScrapeError>,
+        page: &Result<Page, ScrapeError>,
     ) -> Outcome {
         let mut outcome = Outcome::default();
         scratch.ended.clear();
@@ -168,7 +168,7 @@ impl TargetSeries {
         for attempt in 0..2 {
             scratch.clear_batch();
             let before = outcome.series_added;
-            let read = match &page {
+            let read = match page {
                 Ok(page) => self.read(context, scratch, page, &mut outcome),
                 Err(error) => Err(Failure::Scrape(error.clone())),
             };
@@ -257,6 +257,11 @@ impl TargetSeries {
     /// Forgets what the page means, as the configuration has changed.
     pub(crate) fn invalidate(&mut self) {
         self.cache.invalidate();
+    }
+
+    /// Whether a page of the target was taken before, so that the next one is likely to hold the same series.
+    pub(crate) fn is_known(&self) -> bool {
+        !self.cache.is_empty()
     }
 
     /// What the page says about its metrics.

@@ -58,7 +58,7 @@ impl Rig {
             at_ms: self.at_ms,
             began: self.clock.mark(),
         };
-        self.series.ingest(&context, &mut self.scratch, page)
+        self.series.ingest(&context, &mut self.scratch, &page)
     }
 
     fn scrape(&mut self, page: &str) -> Outcome {
@@ -576,7 +576,7 @@ fn allocations_of_a_known_page(series: usize, rounds: u32) -> usize {
             at_ms,
             began: rig.clock.mark(),
         };
-        let outcome = known.ingest(&context, &mut scratch, Ok(page.clone()));
+        let outcome = known.ingest(&context, &mut scratch, &Ok(page.clone()));
         assert_eq!((outcome.error, outcome.scraped), (None, series as u64));
     };
     (1..3).for_each(|round| scrape(round * 10_000));
