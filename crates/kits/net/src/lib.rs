@@ -4,6 +4,7 @@
 //! Must not know any route or what a body means.
 
 pub mod client;
+pub mod dial;
 pub mod server;
 mod stall;
 mod tls;
