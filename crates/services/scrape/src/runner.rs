@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base::Clock;
 use bytes::BytesMut;
+use base::schedule::Schedule;
 use exposition::format::accept_header;
 use model::storage::MetricWriter;
 use parking_lot::Mutex;
@@ -15,7 +16,6 @@ use crate::config::Config;
 use crate::fetch::{BODY_SIZE_MAX_BYTES, Fetch, FetchError, FetchRequest, Page};
 use crate::metadata::Families;
 use crate::page::{Outcome, PageContext, ScrapeError, Scratch, TargetSeries};
-use crate::schedule::Schedule;
 use crate::stats::Stats;
 use crate::status::{Health, LastScrape};
 use crate::target::Target;
