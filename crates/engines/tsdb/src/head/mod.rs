@@ -398,6 +398,8 @@ impl Head {
             floats.extend(pending);
         }
         logged.write(buffer);
+        // What is equal to what is there counts as taken.
+        let (equal_before, late_before) = (appended.accepted, late.len());
         let mut chunk = Vec::new();
         for (at, (series, time_ms, histogram)) in batch.histograms.iter().enumerate() {
             let (id, time_ms) = (u32::try_from(series.0).unwrap_or(0), *time_ms);
@@ -423,6 +425,8 @@ impl Head {
             (record.last_ms, record.last_is_histogram) = (time_ms, true);
         }
         appended.late = late.len() as u64;
+        let equal = appended.accepted - equal_before;
+        appended.accepted_histograms += equal + (histograms.len() + late.len() - late_before) as u64;
         appended.accepted += (taken + histograms.len() + late.len()) as u64;
     }
 
