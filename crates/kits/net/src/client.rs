@@ -75,20 +75,12 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Bytes,
-    /// A Unix socket to use in place of a connection to the URL's host, which stays what the server is told.
-    pub unix_socket: Option<PathBuf>,
 }
 
 impl Request {
     /// A GET request.
     pub fn get(url: impl Into<String>) -> Self {
-        Request {
-            method: Method::GET,
-            url: url.into(),
-            headers: Vec::new(),
-            body: Bytes::new(),
-            unix_socket: None,
-        }
+        Request { method: Method::GET, url: url.into(), headers: Vec::new(), body: Bytes::new() }
     }
 
     /// A POST request.
@@ -98,15 +90,7 @@ impl Request {
             url: url.into(),
             headers: vec![("content-type".into(), content_type.into())],
             body: body.into(),
-            unix_socket: None,
         }
-    }
-
-    /// The same request over a Unix socket.
-    #[must_use]
-    pub fn over(mut self, unix_socket: Option<&Path>) -> Self {
-        self.unix_socket = unix_socket.map(Path::to_path_buf);
-        self
     }
 
     /// The same request with one more header.
@@ -192,18 +176,21 @@ impl Client {
     /// Sends a request and reads the whole answer, within the limits. An answer with any status is
     /// an answer; an error means there was none.
     pub async fn send(&self, request: Request, limits: Limits) -> Result<Response, ClientError> {
-        self.send_into(request, limits, BytesMut::new()).await
+        self.send_over(request, limits, None, BytesMut::new()).await
     }
 
-    /// Like [`Client::send`], for one who asks again and again: the answer's body is put into `memory`, and
+    /// Like [`Client::send`], over a Unix socket if one is named; the URL's host is what the server is told
+    /// then. For one who asks again and again, the answer's body is put into `memory`, and
     /// [`Bytes::try_into_mut`] gives it back.
-    pub async fn send_into(
+    pub async fn send_over(
         &self,
         request: Request,
         limits: Limits,
+        unix_socket: Option<&Path>,
         memory: BytesMut,
     ) -> Result<Response, ClientError> {
-        match tokio::time::timeout(limits.timeout, self.follow(request, limits, memory)).await {
+        let answer = self.follow(request, limits, unix_socket, memory);
+        match tokio::time::timeout(limits.timeout, answer).await {
             Ok(result) => result,
             Err(_) => Err(ClientError::Timeout),
         }
@@ -213,13 +200,15 @@ impl Client {
         &self,
         mut request: Request,
         limits: Limits,
+        mut unix_socket: Option<&Path>,
         mut memory: BytesMut,
     ) -> Result<Response, ClientError> {
         let mut trusted = true;
         for _ in 0..=REDIRECTS_MAX {
             let uri: Uri =
                 request.url.parse().map_err(|error| ClientError::Url(format!("invalid URL: {error}")))?;
-            let (status, headers) = self.once(&request, &uri, limits, trusted, &mut memory).await?;
+            let (status, headers) =
+                self.once(&request, &uri, unix_socket, limits, trusted, &mut memory).await?;
             let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
             let redirect = matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308);
             let (true, true, Some(location)) = (redirect, self.0.config.follow_redirects, location) else {
@@ -228,7 +217,7 @@ impl Client {
             let target = join(&uri, location)?;
             // Credentials stay with the server they were meant for.
             trusted = trusted && is_same_server(&uri, &target);
-            request.unix_socket = request.unix_socket.filter(|_| is_same_server(&uri, &target));
+            unix_socket = unix_socket.filter(|_| is_same_server(&uri, &target));
             if !matches!(status.as_u16(), 307 | 308) && request.method != Method::HEAD {
                 request.method = Method::GET;
                 request.body = Bytes::new();
@@ -242,6 +231,7 @@ impl Client {
         &self,
         request: &Request,
         uri: &Uri,
+        unix_socket: Option<&Path>,
         limits: Limits,
         trusted: bool,
         body: &mut BytesMut,
@@ -282,7 +272,6 @@ impl Client {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         let connections = self.connections()?;
-        let unix_socket = request.unix_socket.as_deref();
         let answer = connections.exchange(&outgoing, unix_socket, limits.body_size_max_bytes, body).await?;
         let encoding = answer.headers.get(CONTENT_ENCODING);
         if encoding.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"gzip")) && !body.is_empty() {

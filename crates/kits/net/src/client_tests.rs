@@ -198,7 +198,7 @@ async fn memory_is_given_back_and_holds_a_compressed_page_too() {
     let mut memory = BytesMut::with_capacity(256 * 1024);
     for _ in 0..3 {
         let request = Request::get(url.clone()).header("accept-encoding", "gzip");
-        let answer = client.send_into(request, LIMITS, memory).await.unwrap();
+        let answer = client.send_over(request, LIMITS, None, memory).await.unwrap();
         assert_eq!(answer.body, b"metric 1\n".repeat(100));
         memory = answer.body.try_into_mut().unwrap();
         memory.clear();
@@ -240,12 +240,14 @@ async fn a_unix_socket_stands_in_for_the_host() {
     });
     let client = client("{}");
     for _ in 0..2 {
-        let request = Request::get("http://app.example:9100/metrics").over(Some(&path));
-        assert_eq!(client.send(request, LIMITS).await.unwrap().body, "ok");
+        let request = Request::get("http://app.example:9100/metrics");
+        let answer = client.send_over(request, LIMITS, Some(&path), BytesMut::new()).await.unwrap();
+        assert_eq!(answer.body, "ok");
         assert!(requests.recv().await.unwrap().1.contains("host: app.example:9100"));
     }
-    let request = Request::get("http://app/").over(Some(&directory.path().join("none")));
-    let error = client.send(request, LIMITS).await.unwrap_err().to_string();
+    let none = directory.path().join("none");
+    let error = client.send_over(Request::get("http://app/"), LIMITS, Some(&none), BytesMut::new()).await;
+    let error = error.unwrap_err().to_string();
     assert!(error.ends_with("none: connect: no such file or directory"), "{error}");
 }
 

@@ -1,5 +1,6 @@
 //! Getting a page: over HTTP, or from a part of this process.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ pub const BODY_SIZE_MAX_BYTES: u64 = 1 << 30;
 pub struct FetchRequest<'a> {
     /// Where the page is.
     pub url: &'a str,
+    /// A Unix socket that leads to the URL's host.
+    pub unix_socket: Option<&'a Path>,
     /// The formats wanted, as an `Accept` header.
     pub accept: &'a str,
     /// Whether it may come compressed.
@@ -101,7 +104,7 @@ impl Fetch for HttpFetch {
             let limits =
                 Limits { timeout: request.timeout, body_size_max_bytes: request.body_size_max_bytes };
             let client = self.client().map_err(failed)?;
-            let answer = client.send_into(get, limits, memory).await.map_err(failed)?;
+            let answer = client.send_over(get, limits, request.unix_socket, memory).await.map_err(failed)?;
             if answer.status.as_u16() != 200 {
                 return Err(FetchError::Failed(format!("server returned HTTP status {}", answer.status)));
             }

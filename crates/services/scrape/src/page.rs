@@ -288,6 +288,7 @@ impl TargetSeries {
             created_as_start: context.start_timestamps,
             classic_with_native: target.always_scrape_classic_histograms,
             ignore_native: !target.scrape_native_histograms,
+            convert_classic: target.convert_classic_histograms,
         };
         let mut parser = Parser::new(format, &page.body, options);
         let mut walk = self.cache.walk(&mut scratch.walk, context.seed);

@@ -25,10 +25,12 @@ impl Rig {
             discovered: labels.clone(),
             labels,
             url: "http://h:1/metrics".into(),
+            unix_socket: None,
             interval_ms: 10_000,
             timeout_ms: 10_000,
             scrape_native_histograms: config.scrape_native_histograms,
             always_scrape_classic_histograms: config.always_scrape_classic_histograms,
+            convert_classic_histograms: config.convert_classic_histograms_to_nhcb,
         };
         Rig {
             store: MemoryStore::default(),

@@ -227,7 +227,9 @@ pub(crate) async fn run(
 impl Plan {
     fn makes_same_series(&self, other: &Plan) -> bool {
         let target = |plan: &Plan| {
-            (plan.target.scrape_native_histograms, plan.target.always_scrape_classic_histograms)
+            let target = &plan.target;
+            let native = target.scrape_native_histograms;
+            (native, target.always_scrape_classic_histograms, target.convert_classic_histograms)
         };
         target(self) == target(other)
             && (Arc::ptr_eq(&self.config, &other.config) || self.config.makes_same_series(&other.config))
@@ -240,6 +242,7 @@ async fn fetch(common: &Common, plan: &Plan) -> Result<Page, FetchError> {
     let accept = accept_header(&config.protocols, config.name_escaping);
     let request = FetchRequest {
         url: &target.url,
+        unix_socket: target.unix_socket.as_deref(),
         accept: &accept,
         compression: config.enable_compression,
         timeout: Duration::from_millis(target.timeout_ms.unsigned_abs()),
