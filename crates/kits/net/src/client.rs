@@ -300,7 +300,9 @@ impl Client {
         Ok(connector.connections.clone())
     }
 
-    async fn authorization(&self) -> Result<Option<HeaderValue>, ClientError> {
+    /// What goes into the header `Authorization` under the client's settings, if anything: for callers that
+    /// drive a connection of their own.
+    pub async fn authorization(&self) -> Result<Option<HeaderValue>, ClientError> {
         let text = match &self.0.config.auth {
             Auth::None => return Ok(None),
             Auth::Basic { username, password } => {
@@ -399,7 +401,7 @@ fn sensitive(text: &str) -> Result<HeaderValue, ClientError> {
 }
 
 /// The text of a secret; from a file without the white space around it.
-fn read_secret(source: &SecretSource) -> Result<String, ClientError> {
+pub fn read_secret(source: &SecretSource) -> Result<String, ClientError> {
     match source {
         SecretSource::Inline(secret) => Ok(secret.expose().to_string()),
         SecretSource::File(path) => match std::fs::read_to_string(path) {
@@ -497,7 +499,7 @@ pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
 }
 
 /// Standard base64 with padding.
-fn base64(bytes: &[u8]) -> String {
+pub fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {

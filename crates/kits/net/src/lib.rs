@@ -8,6 +8,7 @@ mod connections;
 mod http1;
 mod proxy;
 mod resolve;
+pub mod dial;
 pub mod server;
 mod stall;
 mod tls;

@@ -12,7 +12,6 @@ mod metadata;
 mod page;
 mod pool;
 mod runner;
-mod schedule;
 mod scraper;
 mod stats;
 mod status;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::Clock;
+use base::schedule::Schedule;
 use bytes::BytesMut;
 use exposition::format::accept_header;
 use model::storage::MetricWriter;
@@ -15,7 +16,6 @@ use crate::config::Config;
 use crate::fetch::{BODY_SIZE_MAX_BYTES, Fetch, FetchError, FetchRequest, Page};
 use crate::metadata::Families;
 use crate::page::{Outcome, PageContext, ScrapeError, Scratch, TargetSeries};
-use crate::schedule::Schedule;
 use crate::scraper::Features;
 use crate::stats::Stats;
 use crate::status::{Health, LastScrape};
