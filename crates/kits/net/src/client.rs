@@ -128,6 +128,30 @@ pub struct Response {
     pub body: Bytes,
 }
 
+/// An answer whose body is still coming. Dropping it ends the request.
+pub struct OpenResponse {
+    /// The status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    body: hyper::body::Incoming,
+}
+
+impl OpenResponse {
+    /// The next piece of the body as the network delivers it; `None` at its end.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, ClientError> {
+        while let Some(frame) = self.body.frame().await {
+            let frame = frame.map_err(|error| ClientError::Network(innermost(&error)))?;
+            if let Ok(data) = frame.into_data()
+                && !data.is_empty()
+            {
+                return Ok(Some(data));
+            }
+        }
+        Ok(None)
+    }
+}
+
 type HttpPool = Pool<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// A client with one set of settings. Cheap to clone; clones share connections.
@@ -216,13 +240,26 @@ impl Client {
         Err(ClientError::Network(format!("stopped after {REDIRECTS_MAX} redirects")))
     }
 
-    async fn once(
+    /// Sends a request and returns as soon as the answer's head is there; the body is read piece by
+    /// piece. For answers without an end, such as a watch; redirects are not followed. `timeout` is
+    /// that of the head.
+    pub async fn open(&self, request: Request, timeout: Duration) -> Result<OpenResponse, ClientError> {
+        let uri: Uri =
+            request.url.parse().map_err(|error| ClientError::Url(format!("invalid URL: {error}")))?;
+        let answer = tokio::time::timeout(timeout, self.begin(&request, &uri, true))
+            .await
+            .map_err(|_| ClientError::Timeout)??;
+        let (parts, body) = answer.into_parts();
+        Ok(OpenResponse { status: parts.status, headers: parts.headers, body })
+    }
+
+    /// One request, up to the head of its answer.
+    async fn begin(
         &self,
         request: &Request,
         uri: &Uri,
-        limits: Limits,
         trusted: bool,
-    ) -> Result<Response, ClientError> {
+    ) -> Result<http::Response<hyper::body::Incoming>, ClientError> {
         let mut outgoing = http::Request::new(Full::new(request.body.clone()));
         *outgoing.method_mut() = request.method.clone();
         *outgoing.uri_mut() = uri.clone();
@@ -261,7 +298,17 @@ impl Client {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         let pool = self.pool()?;
-        let answer = pool.request(outgoing).await.map_err(network_error)?;
+        pool.request(outgoing).await.map_err(network_error)
+    }
+
+    async fn once(
+        &self,
+        request: &Request,
+        uri: &Uri,
+        limits: Limits,
+        trusted: bool,
+    ) -> Result<Response, ClientError> {
+        let answer = self.begin(request, uri, trusted).await?;
         let (parts, mut body) = answer.into_parts();
         // Growing step by step would copy a large page several times.
         let announced = body.size_hint().lower().min(limits.body_size_max_bytes).min(ANNOUNCED_MAX_BYTES);

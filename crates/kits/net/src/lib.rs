@@ -8,5 +8,7 @@ pub mod server;
 mod stall;
 mod tls;
 
-pub use client::{Client, ClientError, Limits, Request, Response};
+pub use client::{Client, ClientError, Limits, OpenResponse, Request, Response};
 pub use server::{Server, ServerConfig};
+
+pub use http::{HeaderMap, Method, StatusCode};
