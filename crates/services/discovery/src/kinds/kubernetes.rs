@@ -20,6 +20,7 @@ pub(super) const KIND: Kind = Kind {
         ("attach_metadata", Field::Section(attach_metadata)),
     ],
     rules,
+    reader: None,
 };
 
 fn namespaces(node: &Node) -> Result<()> {
