@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// The part of an object's `metadata` that callers use.
+/// The part of an object's `metadata` that callers use. The resource version is not among it, so that
+/// an object compares equal to itself after a write that changed nothing of interest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Metadata {
@@ -16,9 +17,6 @@ pub struct Metadata {
     /// Unique over time.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub uid: String,
-    /// Changes with every write.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub resource_version: String,
     /// Labels by name.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
