@@ -2,6 +2,7 @@
 //! it was asked, and can drop its connections.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -69,6 +70,7 @@ pub struct Reply {
 }
 
 enum ReplyBody {
+    Later(Pin<Box<dyn Future<Output = Reply> + Send>>),
     Whole(Bytes),
     Pieces(mpsc::Receiver<Bytes>),
 }
@@ -87,6 +89,11 @@ impl Reply {
     /// 200 with a body that comes piece by piece, chunked; it ends when the sender is dropped.
     pub fn pieces(pieces: mpsc::Receiver<Bytes>) -> Self {
         Reply { status: 200, headers: Vec::new(), body: ReplyBody::Pieces(pieces) }
+    }
+
+    /// What comes out of a future, once it does.
+    pub fn later(reply: impl Future<Output = Reply> + Send + 'static) -> Self {
+        Reply { status: 200, headers: Vec::new(), body: ReplyBody::Later(Box::pin(reply)) }
     }
 
     /// The same with one more header.
@@ -197,7 +204,10 @@ async fn reply(
         body,
     };
     log.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
-    let reply = answer(&request);
+    let mut reply = answer(&request);
+    while let ReplyBody::Later(later) = reply.body {
+        reply = later.await;
+    }
     let mut response = http::Response::builder().status(reply.status);
     for (name, value) in &reply.headers {
         response = response.header(name, value);
@@ -205,6 +215,7 @@ async fn reply(
     let body = match reply.body {
         ReplyBody::Whole(bytes) => Outgoing::Whole(Some(bytes)),
         ReplyBody::Pieces(pieces) => Outgoing::Pieces(pieces),
+        ReplyBody::Later(_) => Outgoing::Whole(None),
     };
     match response.body(body) {
         Ok(response) => response,

@@ -1,8 +1,10 @@
 //! The HTTP core under the readers of APIs: one client with bounds, failures that say when to come
 //! back, JSON.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use ::config::HttpClientConfig;
 use net::{Client, Limits, Request, Response};
 use serde_json::Value;
@@ -62,23 +64,24 @@ pub(crate) type Result<T> = std::result::Result<T, Failure>;
 pub(crate) struct Api {
     client: Client,
     timeout: Duration,
+    unix_socket: Option<PathBuf>,
 }
 
 impl Api {
     /// A client with these settings; no request takes longer than `timeout`.
     pub(crate) fn new(http: &HttpClientConfig, timeout: Duration) -> Result<Api> {
-        Ok(Api { client: Client::new(http)?, timeout: timeout.max(Duration::from_secs(1)) })
+        Ok(Api { client: Client::new(http)?, timeout: timeout.max(Duration::from_secs(1)), unix_socket: None })
     }
 
-    /// The same client with another bound of time.
-    pub(crate) fn with_timeout(&self, timeout: Duration) -> Api {
-        Api { client: self.client.clone(), timeout }
+    /// The same client over a Unix socket; the host of a URL does not matter then.
+    pub(crate) fn over(self, unix_socket: PathBuf) -> Api {
+        Api { unix_socket: Some(unix_socket), ..self }
     }
 
     /// An answer with any status.
     pub(crate) async fn answer(&self, request: Request) -> Result<Response> {
         let limits = Limits { timeout: self.timeout, body_size_max_bytes: ANSWER_SIZE_MAX_BYTES };
-        Ok(self.client.send(request, limits).await?)
+        Ok(self.client.send_over(request, limits, self.unix_socket.as_deref(), BytesMut::new()).await?)
     }
 
     /// An answer with a status of success; any other is a failure.

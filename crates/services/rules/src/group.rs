@@ -10,7 +10,7 @@ use model::{Labels, METRIC_NAME, Matcher, is_stale_nan, stale_nan};
 use promql::SampleValue;
 
 use crate::alert::{ActiveAlert, Alerts, Found};
-use crate::evaluate::Sampled;
+use crate::evaluate::{Asker, Sampled};
 use crate::file::{GroupSpec, RuleKind, RuleSpec};
 use crate::template::{self, Context};
 use crate::{Config, Deps};
@@ -267,7 +267,8 @@ impl Rule {
         config: &Config,
     ) -> Result<(), String> {
         let asked_at_ms = at_ms - group.query_offset_ms;
-        let found = deps.evaluate.instant(&self.spec.expr, &self.spec.expr_text, asked_at_ms)?;
+        let asker = Asker { file: &group.file, group: &group.name, rule: self.spec.name() };
+        let found = deps.evaluate.instant(&self.spec.expr, &self.spec.expr_text, asked_at_ms, asker)?;
         let rows = match &self.spec.kind {
             RuleKind::Record(name) => self.recorded(name, found, group.limit)?,
             RuleKind::Alert { name, annotations, .. } => {

@@ -377,13 +377,14 @@ fn strip_domain(host_port: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evaluate::Asker;
     use model::storage::StorageError;
     use promql::{Expr, SampleValue};
 
     struct OneSeries;
 
     impl Evaluate for OneSeries {
-        fn instant(&self, _: &Expr, _: &str, _: i64) -> Result<Vec<Sampled>, String> {
+        fn instant(&self, _: &Expr, _: &str, _: i64, _: Asker<'_>) -> Result<Vec<Sampled>, String> {
             Err(StorageError::Unavailable("not asked for in these tests".into()).to_string())
         }
 
