@@ -157,20 +157,31 @@ pub(crate) struct SampleBytes {
 }
 
 /// The longest sample takes 20 bytes; a push stores nine from the byte on in which it begins.
-const SAMPLE_ROOM_BYTES: usize = 32;
+pub(crate) const SAMPLE_ROOM_BYTES: usize = 32;
 
 impl SampleBytes {
     /// What is to be put in the place of the last byte of the chunk if `XorState::free` was not 0, else behind
     /// it.
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.bits.div_ceil(8) as usize]
+        &self.bytes[..self.len()]
     }
 
-    /// The same with as many zeros behind as fit.
     #[inline]
-    pub(crate) fn first_16(&self) -> [u8; 16] {
-        self.bytes.first_chunk().copied().unwrap_or_default()
+    pub(crate) fn len(&self) -> usize {
+        self.bits.div_ceil(8) as usize
+    }
+
+    /// Writes [`SampleBytes::bytes`] to the start of a place of [`SAMPLE_ROOM_BYTES`] and anything behind them:
+    /// a copy of a fixed length is cheaper.
+    #[inline]
+    pub(crate) fn store(&self, place: &mut [u8]) {
+        match place.first_chunk_mut::<16>() {
+            Some(place) if self.bits <= 128 => {
+                *place = self.bytes.first_chunk().copied().unwrap_or_default();
+            }
+            _ => place[..self.len()].copy_from_slice(self.bytes()),
+        }
     }
 
     /// Appends the lowest `count` bits of `value`, 1 to 64.
