@@ -117,7 +117,7 @@ impl PostingIndex for Index {
         Ok(self.symbols.find(name, value).map(u64::from))
     }
 
-    fn visit_values(&self, name: &str, visit: &mut dyn FnMut(&str, ListRef)) -> Result<(), Error> {
+    fn visit_values<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a str, ListRef)) -> Result<(), Error> {
         for &pair in self.symbols.pairs_of(name) {
             visit(self.symbols.pair(pair).1, u64::from(pair));
         }
