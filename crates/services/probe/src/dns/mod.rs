@@ -1,3 +1,5 @@
 //! DNS: names of types and codes, messages, records as text, and the probe.
 
+pub(crate) mod message;
 pub(crate) mod names;
+mod record;

@@ -1,0 +1,4 @@
+//! Probes against true servers in this process.
+
+mod stream;
+mod support;
