@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use config::HttpClientConfig;
 use config::http_client::TlsConfig;
 use net::dial::{TlsClient, TlsSession};
 use parking_lot::Mutex;
@@ -25,6 +26,7 @@ pub(crate) struct Dialer {
     pub(crate) clock: base::Clock,
     pub(crate) resolver: Resolver,
     tls: Mutex<Vec<KeptTls>>,
+    token_clients: Mutex<Vec<(HttpClientConfig, net::Client)>>,
 }
 
 struct KeptTls {
@@ -40,7 +42,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 impl Dialer {
     pub(crate) fn new(clock: &base::Clock, resolver: Resolver) -> Dialer {
-        Dialer { clock: clock.clone(), resolver, tls: Mutex::default() }
+        Dialer { clock: clock.clone(), resolver, tls: Mutex::default(), token_clients: Mutex::default() }
     }
 
     /// The client's side of TLS for these settings. It is kept, since making one reads many files, and made anew
@@ -73,6 +75,21 @@ impl Dialer {
             client: client.clone(),
             checked: self.clock.mark(),
         });
+        Ok(client)
+    }
+
+    /// The client that gets OAuth 2.0 tokens under these settings; it keeps a token as long as it is valid.
+    pub(crate) fn token_client(&self, settings: &HttpClientConfig) -> Result<net::Client, String> {
+        let mut kept = self.token_clients.lock();
+        if let Some((_, client)) = kept.iter().find(|(own, _)| own.auth == settings.auth) {
+            return Ok(client.clone());
+        }
+        let only_auth = HttpClientConfig { auth: settings.auth.clone(), ..HttpClientConfig::default() };
+        let client = net::Client::new(&only_auth).map_err(|error| error.to_string())?;
+        if kept.len() >= TLS_CLIENTS_MAX {
+            kept.remove(0);
+        }
+        kept.push((settings.clone(), client.clone()));
         Ok(client)
     }
 

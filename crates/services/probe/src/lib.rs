@@ -8,6 +8,7 @@ mod certificate;
 pub mod config;
 mod dial;
 mod dns;
+mod http;
 mod prober;
 mod report;
 mod resolve;

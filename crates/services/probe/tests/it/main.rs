@@ -1,4 +1,5 @@
 //! Probes against true servers in this process.
 
+mod http;
 mod stream;
 mod support;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use base::Clock;
 use config::http_client::PathBase;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use probe::config::Modules;
 use probe::{Level, Prober, Report, Request};
 use rustls::pki_types::pem::PemObject;
@@ -128,4 +129,27 @@ impl Found {
         assert!(self.report.log().contains(why), "{}", self.page());
         self
     }
+}
+
+/// Serves routes over HTTP/1, and over TLS with HTTP/2 where the client speaks it.
+pub async fn http(router: axum::Router, protocols: Option<&'static [&'static str]>) -> SocketAddr {
+    serve(move |stream| {
+        let service = hyper_util::service::TowerToHyperService::new(router.clone());
+        async move {
+            let Some(protocols) = protocols else {
+                let http = hyper::server::conn::http1::Builder::new();
+                let _ = http.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
+                return;
+            };
+            let Ok(stream) = acceptor(protocols).accept(stream).await else { return };
+            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                let http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                let _ = http.serve_connection(TokioIo::new(stream), service).await;
+            } else {
+                let http = hyper::server::conn::http1::Builder::new();
+                let _ = http.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
+            }
+        }
+    })
+    .await
 }
