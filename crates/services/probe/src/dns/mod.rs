@@ -2,4 +2,7 @@
 
 pub(crate) mod message;
 pub(crate) mod names;
+mod probe;
 mod record;
+
+pub(crate) use probe::probe;

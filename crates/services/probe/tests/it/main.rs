@@ -1,5 +1,6 @@
 //! Probes against true servers in this process.
 
+mod dns;
 mod http;
 mod stream;
 mod support;
