@@ -9,6 +9,7 @@ pub mod config;
 mod dial;
 mod dns;
 mod http;
+mod icmp;
 mod prober;
 mod report;
 mod resolve;

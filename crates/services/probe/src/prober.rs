@@ -9,7 +9,7 @@ use crate::config::{Module, Probe};
 use crate::dial::Dialer;
 use crate::report::{Level, Report};
 use crate::resolve::Resolver;
-use crate::{dns, http, stream};
+use crate::{dns, http, icmp, stream};
 
 /// Probes targets. Cheap to clone; clones share what is expensive to make.
 #[derive(Clone)]
@@ -65,6 +65,7 @@ impl Prober {
         match &request.module.probe {
             Probe::Http(probe) => http::probe(dialer, probe, target, request.hostname, report).await,
             Probe::Dns(probe) => dns::probe(dialer, probe, target, report).await,
+            Probe::Icmp(probe) => icmp::probe(dialer, probe, target, report).await,
             Probe::Tcp(probe) => stream::tcp(dialer, probe, target, request.hostname, report).await,
             Probe::Unix(probe) => stream::unix(dialer, probe, target, report).await,
             _ => report.fail("This prober is not available", &[]),

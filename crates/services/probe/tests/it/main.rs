@@ -2,5 +2,6 @@
 
 mod dns;
 mod http;
+mod icmp;
 mod stream;
 mod support;
