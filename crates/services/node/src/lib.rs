@@ -4,6 +4,7 @@
 //! Must not know HTTP, scraping or where the metrics go.
 
 mod adjtimex;
+mod btrfs_ioctl;
 mod collectors;
 pub mod config;
 #[cfg(feature = "conformance")]

@@ -36,7 +36,7 @@ fn node(root: &Path, collectors: &[&str]) -> Node {
             udev_data: root.join("udev"),
         },
         collectors: Node::collectors().map(only).collect::<BTreeMap<_, _>>(),
-        textfile_directory: Some(root.join("textfile")),
+        textfile_directories: vec![root.join("textfile").to_string_lossy().into_owned()],
         ..NodeConfig::default()
     };
     Node::new(config, Clock::manual(0)).unwrap()

@@ -1,7 +1,7 @@
 //! Metrics that other programs leave in `*.prom` files.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use exposition::{Entry, Format, LabelBuffer, Options, Parser};
@@ -25,9 +25,9 @@ struct Family {
 
 pub(super) fn textfile(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     let mut failed = false;
-    if let Some(folder) = run.config.textfile_directory.clone() {
+    let mut helps: BTreeMap<String, String> = BTreeMap::new();
+    for folder in run.config.textfile_directories.iter().flat_map(|pattern| folders(pattern)) {
         failed |= !folder.is_dir();
-        let mut helps: BTreeMap<String, String> = BTreeMap::new();
         for file in run.files.names(&folder).iter().filter(|file| file.ends_with(".prom")) {
             let path = folder.join(file);
             let Some(families) = run.files.text(&path).ok().and_then(|text| parse(text.as_bytes())) else {
@@ -59,6 +59,65 @@ pub(super) fn textfile(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> 
     let help = "Whether a file with metrics could not be read.";
     page.gauge("node_textfile_scrape_error", help, &[], f64::from(u8::from(failed)));
     Ok(())
+}
+
+/// The folders that a pattern of a path names: `*`, `?` and `[a-z]` stand for parts of names. What names
+/// none is taken as it stands.
+fn folders(pattern: &str) -> Vec<PathBuf> {
+    if !pattern.contains(['*', '?', '[']) {
+        return if pattern.is_empty() { Vec::new() } else { vec![PathBuf::from(pattern)] };
+    }
+    let mut found = vec![PathBuf::from(if pattern.starts_with('/') { "/" } else { "" })];
+    for part in pattern.split('/').filter(|part| !part.is_empty()) {
+        found = found
+            .iter()
+            .flat_map(|folder| {
+                if !part.contains(['*', '?', '[']) {
+                    return vec![folder.join(part)];
+                }
+                let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder.as_path() };
+                let entries = std::fs::read_dir(here).into_iter().flatten().flatten();
+                let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+                let mut names: Vec<String> = names.filter(|name| matches(part, name)).collect();
+                names.sort();
+                names.into_iter().map(|name| folder.join(name)).collect()
+            })
+            .filter(|path| path.exists())
+            .collect();
+    }
+    if found.is_empty() { vec![PathBuf::from(pattern)] } else { found }
+}
+
+/// Whether a name is as a pattern of a shell says.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some(first) = pattern.chars().next() else { return name.is_empty() };
+    let behind =
+        |text: &'_ str| text.get(text.chars().next().map_or(0, char::len_utf8)..).map(str::to_string);
+    let rest = pattern.get(first.len_utf8()..).unwrap_or("");
+    match (first, name.chars().next()) {
+        ('*', _) => {
+            matches(rest, name)
+                || behind(name).is_some_and(|behind| !name.is_empty() && matches(pattern, &behind))
+        }
+        (_, None) => false,
+        ('?', Some(_)) => behind(name).is_some_and(|behind| matches(rest, &behind)),
+        ('[', Some(c)) => {
+            let Some((set, rest)) = rest.split_once(']') else { return false };
+            let (wanted, set) = set.strip_prefix('^').map_or((true, set), |set| (false, set));
+            let set: Vec<char> = set.chars().collect();
+            let is_in = |at: usize| match (set.get(at), set.get(at + 1), set.get(at + 2)) {
+                (Some(from), Some('-'), Some(to)) => (*from..=*to).contains(&c),
+                (Some(one), ..) => *one == c,
+                _ => false,
+            };
+            (0..set.len()).any(is_in) == wanted && behind(name).is_some_and(|behind| matches(rest, &behind))
+        }
+        ('\\', Some(c)) => {
+            let mut rest = rest.chars();
+            rest.next() == Some(c) && behind(name).is_some_and(|behind| matches(rest.as_str(), &behind))
+        }
+        (first, Some(c)) => first == c && behind(name).is_some_and(|behind| matches(rest, &behind)),
+    }
 }
 
 /// The families of a file; `None` if it is damaged or carries timestamps, which say when something
