@@ -128,6 +128,8 @@ pub struct NodeConfig {
     pub pci_names: bool,
     /// `--collector.pcidevice.idsfile`; without it the usual places.
     pub pci_ids_file: Option<PathBuf>,
+    /// `--collector.perf.*`
+    pub perf: PerfConfig,
     /// `--collector.powersupply.ignored-supplies`
     pub power_supplies: Filter,
     /// `--collector.qdisc.device-*`
@@ -195,6 +197,27 @@ impl Default for NtpConfig {
             offset_tolerance: Duration::from_millis(1),
         }
     }
+}
+
+/// What the `perf` collector counts, and where.
+#[derive(Clone, Debug, Default)]
+pub struct PerfConfig {
+    /// `--collector.perf.cpus`: `0-7:2,9`; empty is all.
+    pub cpus: String,
+    /// `--collector.perf.tracepoint`: `system:event`
+    pub tracepoints: Vec<String>,
+    /// `--collector.perf.hardware-profilers`; empty is all.
+    pub hardware_events: Vec<String>,
+    /// `--collector.perf.disable-hardware-profilers`
+    pub no_hardware_events: bool,
+    /// `--collector.perf.software-profilers`; empty is all.
+    pub software_events: Vec<String>,
+    /// `--collector.perf.disable-software-profilers`
+    pub no_software_events: bool,
+    /// `--collector.perf.cache-profilers`; empty is all.
+    pub cache_events: Vec<String>,
+    /// `--collector.perf.disable-cache-profilers`
+    pub no_cache_events: bool,
 }
 
 /// Which units the `systemd` collector shows, and how much of them.
@@ -268,6 +291,7 @@ impl Default for NodeConfig {
             ntp: NtpConfig::default(),
             pci_names: false,
             pci_ids_file: None,
+            perf: PerfConfig::default(),
             power_supplies: Filter::without("^$"),
             qdisc_devices: Filter::default(),
             qdisc_fixtures: None,

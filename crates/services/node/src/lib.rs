@@ -9,11 +9,15 @@ mod collectors;
 pub mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod dbus;
 mod error;
+mod ethtool_ioctl;
 mod files;
+pub mod flags;
 mod mounts;
 mod netlink;
 mod page;
+mod perf_event;
 
 use base::Clock;
 use exposition::TextWriter;
@@ -22,6 +26,7 @@ use parking_lot::Mutex;
 
 pub use config::{Filter, NodeConfig, Paths};
 pub use error::Error;
+pub use flags::Flags;
 
 use collectors::{COLLECTORS, Collector, State};
 use config::Filters;

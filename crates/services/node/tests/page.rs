@@ -156,5 +156,5 @@ fn an_unknown_collector_is_named_with_the_valid_choices() {
     let collectors = BTreeMap::from([("cqu".to_string(), true)]);
     let error =
         Node::new(NodeConfig { collectors, ..NodeConfig::default() }, Clock::manual(0)).err().unwrap();
-    assert!(error.to_string().starts_with("unknown collector \"cqu\"; there are: arp, bonding,"), "{error}");
+    assert!(error.to_string().starts_with("unknown collector \"cqu\"; there are: arp, bcache,"), "{error}");
 }

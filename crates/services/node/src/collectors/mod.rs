@@ -9,6 +9,7 @@ mod cpu;
 mod disk;
 mod drbd;
 mod drm;
+mod ethtool;
 mod filesystem;
 mod hardware;
 mod hwmon;
@@ -21,7 +22,9 @@ mod mountstats;
 mod multipath;
 mod network;
 mod nfs;
+mod ntp;
 mod pci;
+mod perf;
 mod process;
 mod protocols;
 mod qdisc;
@@ -31,6 +34,7 @@ mod storage;
 mod sysctl;
 mod system;
 mod textfile;
+mod units;
 mod wifi;
 mod zfs;
 
@@ -53,7 +57,10 @@ pub(crate) struct Collector {
 pub(crate) struct State {
     cpus: cpu::History,
     mounts: Mounts,
+    /// A midnight with a leap second, in seconds since 1970.
+    leap_midnight: Option<f64>,
     pci_names: Option<pci::Names>,
+    perf: Option<Vec<perf::Counter>>,
     sockets: Sockets,
 }
 
@@ -85,6 +92,7 @@ pub(crate) static COLLECTORS: &[Collector] = &[
     off("drm", drm::drm),
     on("edac", hardware::edac),
     on("entropy", system::entropy),
+    off("ethtool", ethtool::ethtool),
     on("fibrechannel", storage::fibrechannel),
     on("filefd", system::filefd),
     on("filesystem", filesystem::filesystem),
@@ -96,6 +104,7 @@ pub(crate) static COLLECTORS: &[Collector] = &[
     off("ksmd", kernel::ksmd),
     off("lnstat", kernel::lnstat),
     on("loadavg", system::loadavg),
+    off("logind", units::logind),
     on("mdadm", storage::mdadm),
     on("meminfo", memory::meminfo),
     off("meminfo_numa", memory::numa),
@@ -106,15 +115,18 @@ pub(crate) static COLLECTORS: &[Collector] = &[
     off("network_route", routes::network_route),
     on("nfs", nfs::client),
     on("nfsd", nfs::server),
+    off("ntp", ntp::ntp),
     on("nvme", storage::nvme),
     off("nvmesubsystem", multipath::nvme_subsystem),
     on("os", identity::os),
     off("pcidevice", pci::pcidevice),
+    off("perf", perf::perf),
     on("powersupplyclass", hardware::power_supply),
     on("pressure", system::pressure),
     off("processes", kernel::processes),
     off("qdisc", qdisc::qdisc),
     on("rapl", hardware::rapl),
+    off("runit", units::runit),
     on("schedstat", system::schedstat),
     on("selinux", selinux::selinux),
     off("slabinfo", kernel::slabinfo),
@@ -122,8 +134,10 @@ pub(crate) static COLLECTORS: &[Collector] = &[
     off("softirqs", system::softirqs),
     on("softnet", network::softnet),
     on("stat", system::stat),
+    off("supervisord", units::supervisord),
     off("swap", memory::swap),
     off("sysctl", sysctl::sysctl),
+    off("systemd", units::systemd),
     on("tapestats", storage::tapestats),
     off("tcpstat", routes::tcpstat),
     on("textfile", textfile::textfile),
