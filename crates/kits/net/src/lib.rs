@@ -7,6 +7,9 @@ pub mod client;
 pub mod server;
 mod stall;
 mod tls;
+mod web_config;
+mod web_tls;
 
 pub use client::{Client, ClientError, Limits, Request, Response};
 pub use server::{Server, ServerConfig};
+pub use web_config::Web;

@@ -4,6 +4,7 @@ mod cli;
 mod drop_in;
 mod features;
 mod logging;
+mod node_exporter;
 mod storage_tools;
 
 use std::process::ExitCode;

@@ -6,7 +6,7 @@ use std::path::Path;
 use base::Clock;
 use exposition::{Entry, Format, LabelBuffer, Options, Parser, TextWriter};
 
-use crate::{Filter, Node, NodeConfig, Paths};
+use crate::{Exporter, Filter, NodeConfig, Paths};
 
 /// Collectors that are off by default and on for the expected page.
 const ON: [&str; 19] = [
@@ -146,9 +146,12 @@ fn unpack(dir: &Path, into: &Path) -> Result<(), String> {
 
 fn compare(dir: &Path, fixtures: &Path) -> Result<SuiteResult, String> {
     let expected = std::fs::read(dir.join("e2e-output.txt")).map_err(|error| error.to_string())?;
-    let node = Node::new(config(fixtures), Clock::system()).map_err(|error| error.to_string())?;
+    let exporter =
+        Exporter::new(config(fixtures), Clock::system(), "", true).map_err(|error| error.to_string())?;
+    let selection = exporter.select(&[], &[])?;
     let mut page = Vec::new();
-    node.collect(&mut TextWriter::new(&mut page));
+    let asked = exporter.ask(0).ok_or("the exporter refuses")?;
+    asked.write(&selection, &mut TextWriter::new(&mut page));
     // Paths stand in labels; the expected page was made in upstream's own folder.
     let page = String::from_utf8_lossy(&page).replace(&*fixtures.to_string_lossy(), "collector/fixtures");
     let (expected, actual) = (lines(&expected)?, lines(page.as_bytes())?);

@@ -61,63 +61,14 @@ pub(super) fn textfile(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> 
     Ok(())
 }
 
-/// The folders that a pattern of a path names: `*`, `?` and `[a-z]` stand for parts of names. What names
-/// none is taken as it stands.
+/// The folders that a pattern of a path names. What names none is taken as it stands.
 fn folders(pattern: &str) -> Vec<PathBuf> {
-    if !pattern.contains(['*', '?', '[']) {
-        return if pattern.is_empty() { Vec::new() } else { vec![PathBuf::from(pattern)] };
+    if pattern.is_empty() {
+        return Vec::new();
     }
-    let mut found = vec![PathBuf::from(if pattern.starts_with('/') { "/" } else { "" })];
-    for part in pattern.split('/').filter(|part| !part.is_empty()) {
-        found = found
-            .iter()
-            .flat_map(|folder| {
-                if !part.contains(['*', '?', '[']) {
-                    return vec![folder.join(part)];
-                }
-                let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder.as_path() };
-                let entries = std::fs::read_dir(here).into_iter().flatten().flatten();
-                let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-                let mut names: Vec<String> = names.filter(|name| matches(part, name)).collect();
-                names.sort();
-                names.into_iter().map(|name| folder.join(name)).collect()
-            })
-            .filter(|path| path.exists())
-            .collect();
-    }
-    if found.is_empty() { vec![PathBuf::from(pattern)] } else { found }
-}
-
-/// Whether a name is as a pattern of a shell says.
-fn matches(pattern: &str, name: &str) -> bool {
-    let Some(first) = pattern.chars().next() else { return name.is_empty() };
-    let behind =
-        |text: &'_ str| text.get(text.chars().next().map_or(0, char::len_utf8)..).map(str::to_string);
-    let rest = pattern.get(first.len_utf8()..).unwrap_or("");
-    match (first, name.chars().next()) {
-        ('*', _) => {
-            matches(rest, name)
-                || behind(name).is_some_and(|behind| !name.is_empty() && matches(pattern, &behind))
-        }
-        (_, None) => false,
-        ('?', Some(_)) => behind(name).is_some_and(|behind| matches(rest, &behind)),
-        ('[', Some(c)) => {
-            let Some((set, rest)) = rest.split_once(']') else { return false };
-            let (wanted, set) = set.strip_prefix('^').map_or((true, set), |set| (false, set));
-            let set: Vec<char> = set.chars().collect();
-            let is_in = |at: usize| match (set.get(at), set.get(at + 1), set.get(at + 2)) {
-                (Some(from), Some('-'), Some(to)) => (*from..=*to).contains(&c),
-                (Some(one), ..) => *one == c,
-                _ => false,
-            };
-            (0..set.len()).any(is_in) == wanted && behind(name).is_some_and(|behind| matches(rest, &behind))
-        }
-        ('\\', Some(c)) => {
-            let mut rest = rest.chars();
-            rest.next() == Some(c) && behind(name).is_some_and(|behind| matches(rest.as_str(), &behind))
-        }
-        (first, Some(c)) => first == c && behind(name).is_some_and(|behind| matches(rest, &behind)),
-    }
+    let path = PathBuf::from(pattern);
+    let found = config::glob::expand(&path).unwrap_or_default();
+    if found.is_empty() { vec![path] } else { found }
 }
 
 /// The families of a file; `None` if it is damaged or carries timestamps, which say when something
