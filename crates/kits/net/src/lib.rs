@@ -7,6 +7,7 @@ pub mod client;
 pub mod server;
 mod stall;
 mod tls;
+pub mod web_config;
 
 pub use client::{Client, ClientError, Limits, Request, Response};
 pub use server::{Server, ServerConfig};

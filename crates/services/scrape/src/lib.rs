@@ -28,4 +28,4 @@ pub use crate::scraper::{Deps, Handle, Scraper};
 pub use crate::status::{
     DroppedTarget, FailedTarget, Health, LastScrape, PoolStatus, TargetStatus, global_url,
 };
-pub use crate::target::target_problem;
+pub use crate::target::{RelabelledTarget, relabelled_targets, target_problem};
