@@ -4,6 +4,11 @@
 //! Must not know any route or what a body means.
 
 pub mod client;
+mod connections;
+mod http1;
+mod proxy;
+mod resolve;
+pub mod dial;
 pub mod server;
 mod stall;
 mod tls;

@@ -7,6 +7,7 @@ mod drop_in;
 mod features;
 mod logging;
 mod promtool;
+mod push_flags;
 
 use std::process::ExitCode;
 

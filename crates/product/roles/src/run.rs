@@ -21,6 +21,7 @@ use crate::alert::{self, Alert};
 use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, StoreAdmin, StoredExemplars};
 use crate::collect::{self, Collect};
 use crate::prometheus_file::PrometheusFile;
+use crate::push;
 use crate::serve::{self, Command};
 use crate::settings::{Mode, Settings};
 use crate::store::{self, Store};
@@ -324,22 +325,15 @@ impl Running {
                 .admin_api
                 .then(|| Arc::new(StoreAdmin(self.store.db.clone())) as Arc<dyn query::sources::Admin>),
         };
-        let mut roles = ask::router(
+        let roles = ask::router(
             &self.settings,
             self.engine.clone(),
             self.store.db.clone(),
             sources,
             self.queries.clone(),
             &self.clock,
-        );
-        if self.settings.remote_write_receiver {
-            let deps = ingest::Deps {
-                writer: self.store.db.clone(),
-                registry: self.registry.clone(),
-                clock: self.clock.clone(),
-            };
-            roles = roles.merge(ingest::router(ingest::Config::default(), deps));
-        }
+        )
+        .merge(push::router(&self.settings, &self.store, &self.registry, &self.clock));
         serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use config::http_client::{PathBase, check_http_url};
 use config::{Error, Node};
 
+use crate::push::PushSettings;
 use crate::store_settings::StoreSettings;
 
 /// What the process is for.
@@ -60,8 +61,8 @@ pub struct Settings {
     pub machine_alerts: bool,
     /// How often this machine is looked at.
     pub machine_interval_ms: i64,
-    /// Whether `/api/v1/write` takes samples.
-    pub remote_write_receiver: bool,
+    /// What may be pushed.
+    pub push: PushSettings,
     /// Whether `/-/reload` and `/-/quit` may be asked for.
     pub lifecycle_api: bool,
     /// Whether `/api/v1/admin` may change the store.
@@ -154,7 +155,7 @@ impl Settings {
             watch_machine: machine,
             machine_alerts: machine,
             machine_interval_ms: 15_000,
-            remote_write_receiver: machine,
+            push: PushSettings::new(machine),
             lifecycle_api: machine,
             admin_api: false,
             notifications_subscribers_max: 16,

@@ -99,6 +99,10 @@ pub(crate) struct Walk<'a> {
 }
 
 impl Cache {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     pub(crate) fn walk<'a>(&'a mut self, memory: &'a mut WalkMemory, seed: u64) -> Walk<'a> {
         memory.live_changes.clear();
         self.pages = self.pages.wrapping_add(1);

@@ -432,13 +432,6 @@ impl Config {
             Node::boolean,
         )?;
         let mut not_acted_on = NotActedOn::default();
-        if convert_classic_histograms_to_nhcb {
-            not_acted_on.0.push((node.position, "convert_classic_histograms_to_nhcb"));
-        }
-        let _: u64 =
-            checked(&mut fields, &mut not_acted_on, "native_histogram_bucket_limit", 0, Node::unsigned)?;
-        let _: f64 =
-            checked(&mut fields, &mut not_acted_on, "native_histogram_min_bucket_factor", 0.0, Node::float)?;
         let _: String =
             checked(&mut fields, &mut not_acted_on, "scrape_failure_log_file", String::new(), Node::string)?;
 

@@ -11,7 +11,6 @@ mod metadata;
 mod page;
 mod pool;
 mod runner;
-mod schedule;
 mod scraper;
 mod stats;
 mod status;

@@ -160,7 +160,7 @@ impl TargetSeries {
         &mut self,
         context: &PageContext<'_>,
         scratch: &mut Scratch,
-        page: Result<Page, ScrapeError>,
+        page: &Result<Page, ScrapeError>,
     ) -> Outcome {
         let mut outcome = Outcome::default();
         scratch.ended.clear();
@@ -168,7 +168,7 @@ impl TargetSeries {
         for attempt in 0..2 {
             scratch.clear_batch();
             let before = outcome.series_added;
-            let read = match &page {
+            let read = match page {
                 Ok(page) => self.read(context, scratch, page, &mut outcome),
                 Err(error) => Err(Failure::Scrape(error.clone())),
             };
@@ -259,6 +259,11 @@ impl TargetSeries {
         self.cache.invalidate();
     }
 
+    /// Whether a page of the target was taken before, so that the next one is likely to hold the same series.
+    pub(crate) fn is_known(&self) -> bool {
+        !self.cache.is_empty()
+    }
+
     /// What the page says about its metrics.
     pub(crate) fn metadata(&self) -> &MetadataCache {
         &self.metadata
@@ -283,6 +288,7 @@ impl TargetSeries {
             created_as_start: context.start_timestamps,
             classic_with_native: target.always_scrape_classic_histograms,
             ignore_native: !target.scrape_native_histograms,
+            convert_classic: target.convert_classic_histograms,
         };
         let mut parser = Parser::new(format, &page.body, options);
         let mut walk = self.cache.walk(&mut scratch.walk, context.seed);

@@ -25,10 +25,12 @@ impl Rig {
             discovered: labels.clone(),
             labels,
             url: "http://h:1/metrics".into(),
+            unix_socket: None,
             interval_ms: 10_000,
             timeout_ms: 10_000,
             scrape_native_histograms: config.scrape_native_histograms,
             always_scrape_classic_histograms: config.always_scrape_classic_histograms,
+            convert_classic_histograms: config.convert_classic_histograms_to_nhcb,
         };
         Rig {
             store: MemoryStore::default(),
@@ -58,7 +60,7 @@ impl Rig {
             at_ms: self.at_ms,
             began: self.clock.mark(),
         };
-        self.series.ingest(&context, &mut self.scratch, page)
+        self.series.ingest(&context, &mut self.scratch, &page)
     }
 
     fn scrape(&mut self, page: &str) -> Outcome {
@@ -576,7 +578,7 @@ fn allocations_of_a_known_page(series: usize, rounds: u32) -> usize {
             at_ms,
             began: rig.clock.mark(),
         };
-        let outcome = known.ingest(&context, &mut scratch, Ok(page.clone()));
+        let outcome = known.ingest(&context, &mut scratch, &Ok(page.clone()));
         assert_eq!((outcome.error, outcome.scraped), (None, series as u64));
     };
     (1..3).for_each(|round| scrape(round * 10_000));

@@ -232,10 +232,12 @@ fn local_target(target: &LocalTarget, config: &Config) -> Target {
         discovered: labels.clone(),
         labels,
         url: format!("local://{}/{}", target.instance, target.job),
+        unix_socket: None,
         interval_ms: config.interval_ms,
         timeout_ms: config.timeout_ms,
         scrape_native_histograms: config.scrape_native_histograms,
         always_scrape_classic_histograms: config.always_scrape_classic_histograms,
+        convert_classic_histograms: config.convert_classic_histograms_to_nhcb,
     }
 }
 

@@ -10,6 +10,7 @@ mod index;
 mod late;
 mod metadata;
 mod page;
+mod pieces;
 mod read;
 mod replay;
 pub(crate) mod segments;
@@ -397,6 +398,8 @@ impl Head {
             floats.extend(pending);
         }
         logged.write(buffer);
+        // What is equal to what is there counts as taken.
+        let (equal_before, late_before) = (appended.accepted, late.len());
         let mut chunk = Vec::new();
         for (at, (series, time_ms, histogram)) in batch.histograms.iter().enumerate() {
             let (id, time_ms) = (u32::try_from(series.0).unwrap_or(0), *time_ms);
@@ -405,10 +408,7 @@ impl Head {
                 continue;
             };
             if time_ms <= record.last_ms || time_ms < bounds.in_order_ms {
-                let is_last = || {
-                    record.last_is_histogram
-                        && record.histograms.as_ref().is_some_and(|h| h.is_last(histogram))
-                };
+                let is_last = || record.is_last_histogram(histogram);
                 if bounds.takes_late(time_ms, record.last_ms, is_last, appended) {
                     late.histograms.push((id, at));
                 }
@@ -425,6 +425,8 @@ impl Head {
             (record.last_ms, record.last_is_histogram) = (time_ms, true);
         }
         appended.late = late.len() as u64;
+        let equal = appended.accepted - equal_before;
+        appended.accepted_histograms += equal + (histograms.len() + late.len() - late_before) as u64;
         appended.accepted += (taken + histograms.len() + late.len()) as u64;
     }
 

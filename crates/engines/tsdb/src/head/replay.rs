@@ -281,7 +281,7 @@ impl Replay for HeadReplay<'_> {
                 if last.counter_reset_hint != CounterResetHint::Gauge {
                     last.counter_reset_hint = CounterResetHint::Unknown;
                 }
-                record.histograms.get_or_insert_default().append(&mut Vec::new(), logged.last_ms, &last);
+                record.remember_histogram(logged.last_ms, &last);
             }
         }
         Ok(())

@@ -1,0 +1,3 @@
+//! DNS: names of types and codes, messages, records as text, and the probe.
+
+pub(crate) mod names;
