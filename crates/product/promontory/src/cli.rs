@@ -1,19 +1,17 @@
 //! The command line.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use promql::Features;
-use roles::check::{Kind, Report, check_files};
+use roles::check::{Options, Report, check_files};
 use roles::settings::parse_listen;
 use roles::{Mode, Settings};
 
 use crate::drop_in::Prometheus;
 use crate::logging::{self, Level};
 use crate::node_exporter::{self, Asked};
-use crate::storage_tools::{Export, Tsdb};
+use crate::promtool::{Export, Promtool, print_report};
 
 /// Monitoring in one program: metrics, alerts and their delivery, on one port.
 ///
@@ -50,40 +48,7 @@ enum Command {
     /// Make a data directory that Prometheus starts on from one of ours
     Export(Export),
     /// Stand in for promtool
-    Promtool {
-        #[command(subcommand)]
-        command: Promtool,
-    },
-}
-
-#[derive(Subcommand)]
-enum Promtool {
-    /// Check files
-    Check {
-        #[command(subcommand)]
-        what: PromtoolCheck,
-    },
-    /// Look at a data directory, or make blocks from samples of the past
-    Tsdb {
-        #[command(subcommand)]
-        what: Tsdb,
-    },
-}
-
-#[derive(Subcommand)]
-enum PromtoolCheck {
-    /// Check configuration files and the rule files they name
-    Config {
-        /// The files
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-    },
-    /// Check rule files
-    Rules {
-        /// The files
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-    },
+    Promtool(Box<Promtool>),
 }
 
 /// Flags of `promontory run`. A flag wins over the file.
@@ -201,17 +166,9 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Run(flags)) => run(flags.settings(), flags.log_level),
         Some(Command::Prometheus(flags)) => run(flags.settings(), flags.log_level),
         Some(Command::NodeExporter { flags }) => export_node(&flags),
-        Some(Command::Check { files }) => report(&check_files(&files, None, &Features::default())),
+        Some(Command::Check { files }) => report(&check_files(&files, None, &Options::default())),
         Some(Command::Export(export)) => end(export.run()),
-        Some(Command::Promtool { command: Promtool::Tsdb { what } }) => end(what.run()),
-        Some(Command::Promtool { command: Promtool::Check { what } }) => match what {
-            PromtoolCheck::Config { files } => {
-                report(&check_files(&files, Some(Kind::Prometheus), &Features::default()))
-            }
-            PromtoolCheck::Rules { files } => {
-                report(&check_files(&files, Some(Kind::Rules), &Features::default()))
-            }
-        },
+        Some(Command::Promtool(promtool)) => promtool.run(),
     }
 }
 
@@ -245,12 +202,6 @@ fn end(result: Result<(), String>) -> ExitCode {
 }
 
 fn report(report: &Report) -> ExitCode {
-    for line in &report.lines {
-        if line.is_error {
-            eprintln!("{}", line.text);
-        } else {
-            println!("{}", line.text);
-        }
-    }
+    print_report(report);
     ExitCode::from(report.exit_code())
 }

@@ -157,8 +157,12 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         tracing::warn!("{note}");
     }
     loaded.warn();
-    let server =
-        Server::bind(&ServerConfig { listen: settings.listen, connections_max: CONNECTIONS_MAX }).await?;
+    let server = Server::bind(&ServerConfig {
+        listen: settings.listen,
+        connections_max: CONNECTIONS_MAX,
+        ..ServerConfig::default()
+    })
+    .await?;
     let listening = server.local_addr();
     let store =
         store::open(&settings, &loaded.store_settings(&settings), loaded.retention(&settings), &clock)?;
