@@ -21,7 +21,7 @@ use crate::alert::{self, Alert};
 use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, StoreAdmin, StoredExemplars};
 use crate::collect::{self, Collect};
 use crate::prometheus_file::PrometheusFile;
-use crate::push;
+use crate::push::Push;
 use crate::serve::{self, Command};
 use crate::settings::{Mode, Settings};
 use crate::store::{self, Store};
@@ -236,6 +236,7 @@ struct Running {
     engine: Arc<promql::Engine>,
     collect: Collect,
     alert: Alert,
+    push: Push,
     shown: Arc<ArcSwap<Shown>>,
     reload_succeeded: Gauge,
     reloaded_at: Gauge,
@@ -287,6 +288,7 @@ impl Running {
             engine,
             collect,
             alert,
+            push: Push::new(),
         })
     }
 
@@ -319,7 +321,7 @@ impl Running {
         };
         let roles =
             ask::router(&self.settings, self.engine.clone(), self.store.db.clone(), sources, &self.clock)
-                .merge(push::router(&self.settings, &self.store, &self.registry, &self.clock));
+                .merge(self.push.router(&self.settings, &self.store, &self.registry, &self.clock));
         serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
     }
 
@@ -334,6 +336,7 @@ impl Running {
     async fn apply(&self, loaded: &Loaded) {
         self.store.configure(loaded.store_settings(&self.settings));
         self.store.db.set_retention(loaded.retention(&self.settings));
+        self.push.apply(loaded);
         self.collect.apply(&self.settings, loaded);
         self.alert.apply(&self.settings, loaded, &self.external_url).await;
     }
