@@ -20,7 +20,7 @@ pub mod settings;
 mod store;
 pub mod store_settings;
 
-pub use ingest::WriteMessage;
+pub use ingest::{Deltas, WriteMessage};
 pub use prometheus_file::PrometheusFile;
 pub use push::PushSettings;
 pub use run::{StartError, run};

@@ -21,7 +21,7 @@ use crate::alert::{self, Alert};
 use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, StoreAdmin, StoredExemplars};
 use crate::collect::{self, Collect};
 use crate::prometheus_file::PrometheusFile;
-use crate::push;
+use crate::push::Push;
 use crate::serve::{self, Command};
 use crate::settings::{Mode, Settings};
 use crate::store::{self, Store};
@@ -241,6 +241,7 @@ struct Running {
     queries: Arc<Queries>,
     collect: Collect,
     alert: Alert,
+    push: Push,
     shown: Arc<ArcSwap<Shown>>,
     reload_succeeded: Gauge,
     reloaded_at: Gauge,
@@ -295,6 +296,7 @@ impl Running {
             queries,
             collect,
             alert,
+            push: Push::new(),
         })
     }
 
@@ -333,7 +335,7 @@ impl Running {
             self.queries.clone(),
             &self.clock,
         )
-        .merge(push::router(&self.settings, &self.store, &self.registry, &self.clock));
+        .merge(self.push.router(&self.settings, &self.store, &self.registry, &self.clock));
         serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
     }
 
@@ -348,6 +350,7 @@ impl Running {
     async fn apply(&self, loaded: &Loaded) {
         self.store.configure(loaded.store_settings(&self.settings));
         self.store.db.set_retention(loaded.retention(&self.settings));
+        self.push.apply(loaded);
         self.collect.apply(&self.settings, loaded);
         self.alert.apply(&self.settings, loaded, &self.external_url).await;
     }
