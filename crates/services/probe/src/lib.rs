@@ -8,12 +8,14 @@ mod certificate;
 pub mod config;
 mod dial;
 mod dns;
+mod grpc;
 mod http;
 mod icmp;
 mod prober;
 mod report;
 mod resolve;
 mod stream;
+mod websocket;
 
 pub use crate::prober::{Prober, Request};
 pub use crate::report::{Level, Report, Sample};

@@ -1,7 +1,9 @@
 //! Probes against true servers in this process.
 
 mod dns;
+mod grpc;
 mod http;
 mod icmp;
 mod stream;
 mod support;
+mod websocket;
