@@ -8,7 +8,9 @@ mod certificate;
 pub mod config;
 mod dial;
 mod dns;
+mod exporter;
 mod grpc;
+mod history;
 mod http;
 mod icmp;
 mod prober;
@@ -17,5 +19,6 @@ mod resolve;
 mod stream;
 mod websocket;
 
+pub use crate::exporter::{Exporter, ExporterConfig};
 pub use crate::prober::{Prober, Request};
 pub use crate::report::{Level, Report, Sample};

@@ -1,6 +1,7 @@
 //! Probes against true servers in this process.
 
 mod dns;
+mod exporter;
 mod grpc;
 mod http;
 mod icmp;
