@@ -18,6 +18,8 @@ pub struct HistogramParts {
     pub(crate) positive_deltas: Vec<i64>,
     pub(crate) negative_deltas: Vec<i64>,
     pub(crate) custom_values: Vec<f64>,
+    /// Whether observations were counted one by one, so that the counts must add up.
+    pub(crate) is_counted: bool,
 }
 
 impl HistogramParts {
@@ -37,6 +39,12 @@ impl HistogramParts {
         }
         if !exponential && !histogram.negative_buckets.is_empty() {
             return Err(DecodeError::BadHistogram("negative buckets with custom bounds"));
+        }
+        if !self.custom_values.is_sorted_by(|a, b| a < b) {
+            return Err(DecodeError::BadHistogram("custom bounds are not in ascending order"));
+        }
+        if self.is_counted {
+            adds_up(&histogram)?;
         }
         if !self.custom_values.is_empty() {
             histogram.custom_values = Arc::from(self.custom_values);
@@ -91,6 +99,35 @@ pub(crate) fn timestamp_ms(message: Reader<'_>) -> Result<i64, DecodeError> {
     }
     Ok(seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000))
 }
+
+/// Whether the buckets hold all observations. One that is not a number counts and is in no bucket; the sum
+/// tells that there may be some. Counts are far from where floats lose whole numbers, or the check is void.
+fn adds_up(histogram: &FloatHistogram) -> Result<(), DecodeError> {
+    let buckets = histogram.positive_buckets.iter().chain(&histogram.negative_buckets);
+    let (mut inside, mut is_negative) = (histogram.zero_count, false);
+    for count in buckets {
+        inside += count;
+        is_negative |= *count < 0.0;
+    }
+    if is_negative {
+        return Err(DecodeError::BadHistogram("a bucket with a negative count"));
+    }
+    if histogram.count >= EXACT_MAX || inside >= EXACT_MAX {
+        return Ok(());
+    }
+    match histogram.sum.is_nan() {
+        true if inside > histogram.count => {
+            Err(DecodeError::BadHistogram("more observations in buckets than counted"))
+        }
+        false if inside != histogram.count => {
+            Err(DecodeError::BadHistogram("the count is not that of the observations in the buckets"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whole numbers below this are exact as floats.
+const EXACT_MAX: f64 = (1u64 << 53) as f64;
 
 fn absolute(buckets: &mut Vec<f64>, deltas: &[i64]) -> Result<(), DecodeError> {
     if deltas.is_empty() {

@@ -23,6 +23,9 @@ pub enum DecodeError {
     /// Labels of a series come after its samples.
     #[error("labels of a series come after its samples")]
     LabelsNotFirst,
+    /// A number that stands for a text and is beyond the table of texts, or labels that are not pairs.
+    #[error("{0}")]
+    BadSymbol(&'static str),
     /// A native histogram whose parts do not fit together.
     #[error("invalid native histogram: {0}")]
     BadHistogram(&'static str),
@@ -132,6 +135,24 @@ impl<'a> Field<'a> {
                 let mut rest = Reader::new(bytes);
                 while !rest.is_empty() {
                     push(into, zigzag(rest.varint()?), limit)?;
+                }
+                Ok(())
+            }
+            _ => Err(DecodeError::WrongType(self.number)),
+        }
+    }
+}
+
+impl Field<'_> {
+    /// As `repeated uint32`: adds the value, or all values if packed.
+    pub fn refs(&self, into: &mut Vec<u32>, limit: usize) -> Result<(), DecodeError> {
+        let narrow = |value: u64| u32::try_from(value).map_err(|_| DecodeError::Overlong);
+        match self.value {
+            Value::Varint(value) => push(into, narrow(value)?, limit),
+            Value::Bytes(bytes) => {
+                let mut rest = Reader::new(bytes);
+                while !rest.is_empty() {
+                    push(into, narrow(rest.varint()?)?, limit)?;
                 }
                 Ok(())
             }

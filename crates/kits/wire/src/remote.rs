@@ -263,18 +263,22 @@ pub struct HistogramMessage<'a> {
     message: &'a [u8],
     /// Milliseconds since the epoch.
     pub timestamp_ms: i64,
+    /// Since when it has been counting, milliseconds since the epoch, 0 for unknown. Only 2.0 says it.
+    pub start_ms: i64,
 }
 
 impl<'a> HistogramMessage<'a> {
-    fn parse(message: &'a [u8]) -> Result<Self, DecodeError> {
-        let mut timestamp_ms = 0;
+    pub(crate) fn parse(message: &'a [u8]) -> Result<Self, DecodeError> {
+        let (mut timestamp_ms, mut start_ms) = (0, 0);
         for field in Reader::new(message) {
             let field = field?;
-            if field.number == 15 {
-                timestamp_ms = field.int()?;
+            match field.number {
+                15 => timestamp_ms = field.int()?,
+                17 => start_ms = field.int()?,
+                _ => {}
             }
         }
-        Ok(HistogramMessage { message, timestamp_ms })
+        Ok(HistogramMessage { message, timestamp_ms, start_ms })
     }
 
     /// The histogram, with absolute counts.
@@ -284,7 +288,7 @@ impl<'a> HistogramMessage<'a> {
         for field in Reader::new(self.message) {
             let field = field?;
             match field.number {
-                1 => h.count = field.uint()? as f64,
+                1 => (h.count, parts.is_counted) = (field.uint()? as f64, true),
                 2 => h.count = field.double()?,
                 3 => h.sum = field.double()?,
                 4 => h.schema = narrow(field.sint()?)?,
@@ -320,7 +324,7 @@ pub struct MetricMetadata<'a> {
 }
 
 /// The types in the order of their numbers in remote write.
-const TYPES: [MetricType; 8] = [
+pub(crate) const TYPES: [MetricType; 8] = [
     MetricType::Unknown,
     MetricType::Counter,
     MetricType::Gauge,
@@ -423,31 +427,34 @@ impl SeriesEncoder<'_, '_> {
 
     /// Adds a native histogram, as a float histogram.
     pub fn histogram(&mut self, timestamp_ms: i64, histogram: &FloatHistogram) {
-        self.0.message(4, |h| {
-            h.double(2, histogram.count);
-            h.double(3, histogram.sum);
-            h.sint(4, i64::from(histogram.schema));
-            h.double(5, histogram.zero_threshold);
-            h.double(7, histogram.zero_count);
-            for (field, spans) in [(8, &histogram.negative_spans), (11, &histogram.positive_spans)] {
-                for span in spans {
-                    h.message(field, |s| {
-                        s.sint(1, i64::from(span.offset));
-                        s.uint(2, u64::from(span.length));
-                    });
-                }
-            }
-            h.doubles(10, &histogram.negative_buckets);
-            h.doubles(13, &histogram.positive_buckets);
-            let hint = match histogram.counter_reset_hint {
-                CounterResetHint::Unknown => 0,
-                CounterResetHint::Reset => 1,
-                CounterResetHint::NotReset => 2,
-                CounterResetHint::Gauge => 3,
-            };
-            h.uint(14, hint);
-            h.int(15, timestamp_ms);
-            h.doubles(16, &histogram.custom_values);
-        });
+        self.0.message(4, |h| write_histogram(h, timestamp_ms, histogram));
     }
+}
+
+/// Writes the fields of a histogram, which both versions of remote write have in common.
+pub(crate) fn write_histogram(h: &mut Writer<'_>, timestamp_ms: i64, histogram: &FloatHistogram) {
+    h.double(2, histogram.count);
+    h.double(3, histogram.sum);
+    h.sint(4, i64::from(histogram.schema));
+    h.double(5, histogram.zero_threshold);
+    h.double(7, histogram.zero_count);
+    for (field, spans) in [(8, &histogram.negative_spans), (11, &histogram.positive_spans)] {
+        for span in spans {
+            h.message(field, |s| {
+                s.sint(1, i64::from(span.offset));
+                s.uint(2, u64::from(span.length));
+            });
+        }
+    }
+    h.doubles(10, &histogram.negative_buckets);
+    h.doubles(13, &histogram.positive_buckets);
+    let hint = match histogram.counter_reset_hint {
+        CounterResetHint::Unknown => 0,
+        CounterResetHint::Reset => 1,
+        CounterResetHint::NotReset => 2,
+        CounterResetHint::Gauge => 3,
+    };
+    h.uint(14, hint);
+    h.int(15, timestamp_ms);
+    h.doubles(16, &histogram.custom_values);
 }

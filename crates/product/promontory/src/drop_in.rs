@@ -9,6 +9,7 @@ use roles::settings::parse_listen;
 use roles::{Mode, Settings};
 
 use crate::logging::Level;
+use crate::push_flags::PushFlags;
 
 /// Remote reads at once where the flag says that there is no limit.
 const READS_MAX: usize = 1_000;
@@ -28,9 +29,8 @@ pub(crate) struct Prometheus {
     /// Allow POST /-/reload and /-/quit
     #[arg(long = "web.enable-lifecycle")]
     enable_lifecycle: bool,
-    /// Take samples at /api/v1/write
-    #[arg(long = "web.enable-remote-write-receiver")]
-    enable_remote_write_receiver: bool,
+    #[command(flatten)]
+    push: PushFlags,
     /// Allow /api/v1/admin to delete series and make snapshots
     #[arg(long = "web.enable-admin-api")]
     enable_admin_api: bool,
@@ -122,7 +122,7 @@ impl Prometheus {
         settings.data_dir.clone_from(&self.tsdb_path);
         settings.external_url.clone_from(&self.external_url);
         settings.lifecycle_api = self.enable_lifecycle;
-        settings.remote_write_receiver = self.enable_remote_write_receiver;
+        self.push.apply(&mut settings)?;
         settings.admin_api = self.enable_admin_api;
         settings.notifications_subscribers_max = self.max_notifications_subscribers;
         settings.read_samples_max = self.read_sample_limit;
@@ -170,7 +170,6 @@ impl Prometheus {
             ("web.listen-address", self.listen_address.clone()),
             ("web.external-url", self.external_url.clone().unwrap_or_default()),
             ("web.enable-lifecycle", self.enable_lifecycle.to_string()),
-            ("web.enable-remote-write-receiver", self.enable_remote_write_receiver.to_string()),
             ("web.enable-admin-api", self.enable_admin_api.to_string()),
             ("web.max-notifications-subscribers", self.max_notifications_subscribers.to_string()),
             ("storage.remote.read-sample-limit", self.read_sample_limit.to_string()),
@@ -201,6 +200,7 @@ impl Prometheus {
             ("enable-feature", self.enable_feature.join(",")),
         ]
         .into_iter()
+        .chain(self.push.shown(&settings))
         .map(|(name, value)| (name.to_string(), value))
         .collect();
         Ok(settings)

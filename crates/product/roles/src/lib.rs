@@ -1,5 +1,5 @@
 //! Owns the wiring: which services run, what they are given and in which order they start and stop.
-//! One file a role: [`store`], [`collect`], [`ask`], [`alert`], [`serve`]; [`run`] puts them together.
+//! One file a role: [`store`], [`collect`], [`ask`], [`alert`], [`push`], [`serve`]; [`run`] puts them together.
 //!
 //! Must not know how any service does its work, nor what the command line looks like.
 
@@ -11,13 +11,17 @@ mod collect;
 pub mod conformance;
 pub mod directory;
 mod forward;
+pub mod node_exporter;
 pub mod prometheus_file;
+mod push;
 mod run;
 mod serve;
 pub mod settings;
 mod store;
 pub mod store_settings;
 
+pub use ingest::WriteMessage;
 pub use prometheus_file::PrometheusFile;
+pub use push::PushSettings;
 pub use run::{StartError, run};
 pub use settings::{Mode, Settings};

@@ -11,7 +11,7 @@ use exposition::Registry;
 use exposition::registry::Gauge;
 use model::storage::{MetricReader, MetricWriter};
 use net::server::{Server, ServerConfig, ServerError};
-use query::Sources;
+use query::{Queries, Sources};
 use rules::GroupSpec;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -21,6 +21,7 @@ use crate::alert::{self, Alert};
 use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, StoreAdmin, StoredExemplars};
 use crate::collect::{self, Collect};
 use crate::prometheus_file::PrometheusFile;
+use crate::push;
 use crate::serve::{self, Command};
 use crate::settings::{Mode, Settings};
 use crate::store::{self, Store};
@@ -156,8 +157,12 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         tracing::warn!("{note}");
     }
     loaded.warn();
-    let server =
-        Server::bind(&ServerConfig { listen: settings.listen, connections_max: CONNECTIONS_MAX }).await?;
+    let server = Server::bind(&ServerConfig {
+        listen: settings.listen,
+        connections_max: CONNECTIONS_MAX,
+        ..ServerConfig::default()
+    })
+    .await?;
     let listening = server.local_addr();
     let store =
         store::open(&settings, &loaded.store_settings(&settings), loaded.retention(&settings), &clock)?;
@@ -233,6 +238,7 @@ struct Running {
     registry: Registry,
     store: Store,
     engine: Arc<promql::Engine>,
+    queries: Arc<Queries>,
     collect: Collect,
     alert: Alert,
     shown: Arc<ArcSwap<Shown>>,
@@ -254,12 +260,14 @@ impl Running {
         let (reader, writer): (Arc<dyn MetricReader>, Arc<dyn MetricWriter>) =
             (store.db.clone(), store.db.clone());
         let engine = ask::engine(&settings, &clock);
+        let queries = Queries::new(settings.queries_max.max(settings.query_concurrency_max), clock.clone());
         let external_url = settings.external_url(listening);
         let collect = collect::start(&settings, writer.clone(), &registry, &clock)?;
         let alert = alert::start(
             &settings,
             loaded,
             engine.clone(),
+            queries.clone(),
             reader,
             writer,
             &external_url,
@@ -284,6 +292,7 @@ impl Running {
             registry,
             store,
             engine,
+            queries,
             collect,
             alert,
         })
@@ -316,16 +325,15 @@ impl Running {
                 .admin_api
                 .then(|| Arc::new(StoreAdmin(self.store.db.clone())) as Arc<dyn query::sources::Admin>),
         };
-        let mut roles =
-            ask::router(&self.settings, self.engine.clone(), self.store.db.clone(), sources, &self.clock);
-        if self.settings.remote_write_receiver {
-            let deps = ingest::Deps {
-                writer: self.store.db.clone(),
-                registry: self.registry.clone(),
-                clock: self.clock.clone(),
-            };
-            roles = roles.merge(ingest::router(ingest::Config::default(), deps));
-        }
+        let roles = ask::router(
+            &self.settings,
+            self.engine.clone(),
+            self.store.db.clone(),
+            sources,
+            self.queries.clone(),
+            &self.clock,
+        )
+        .merge(push::router(&self.settings, &self.store, &self.registry, &self.clock));
         serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
     }
 

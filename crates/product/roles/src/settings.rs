@@ -8,6 +8,7 @@ use std::time::Duration;
 use config::http_client::{PathBase, check_http_url};
 use config::{Error, Node};
 
+use crate::push::PushSettings;
 use crate::store_settings::StoreSettings;
 
 /// What the process is for.
@@ -60,8 +61,8 @@ pub struct Settings {
     pub machine_alerts: bool,
     /// How often this machine is looked at.
     pub machine_interval_ms: i64,
-    /// Whether `/api/v1/write` takes samples.
-    pub remote_write_receiver: bool,
+    /// What may be pushed.
+    pub push: PushSettings,
     /// Whether `/-/reload` and `/-/quit` may be asked for.
     pub lifecycle_api: bool,
     /// Whether `/api/v1/admin` may change the store.
@@ -92,6 +93,8 @@ pub struct Settings {
     pub use_start_timestamps: bool,
     /// Whether series carry their type and unit as labels.
     pub type_and_unit_labels: bool,
+    /// What scraping does beyond what the configuration says.
+    pub scrape_features: scrape::Features,
     /// What an operator should know about the flags, said at the start.
     pub notes: Vec<String>,
     /// Rule groups evaluated at once.
@@ -154,7 +157,7 @@ impl Settings {
             watch_machine: machine,
             machine_alerts: machine,
             machine_interval_ms: 15_000,
-            remote_write_receiver: machine,
+            push: PushSettings::new(machine),
             lifecycle_api: machine,
             admin_api: false,
             notifications_subscribers_max: 16,
@@ -170,6 +173,7 @@ impl Settings {
             delayed_name_removal: false,
             use_start_timestamps: false,
             type_and_unit_labels: false,
+            scrape_features: scrape::Features::default(),
             notes: Vec::new(),
             rules_concurrency_max: 4,
             rules_outage_tolerance_ms: 3_600_000,

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use base::Clock;
 use bytes::Bytes;
 use exposition::registry::Registry;
-use model::Labels;
 use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, Ticket, WriteBatch};
+use model::{FloatHistogram, Labels, Metadata, MetricType};
 use parking_lot::Mutex;
 use testkit::allocation::Counting;
 use testkit::fuzz::Fuzz;
 use wire::remote::WriteRequestEncoder;
+use wire::remote2::RequestEncoder;
 
-use crate::{Config, Deps, Receiver, remote_write};
+use crate::receive::{Refused, remote_write, remote_write_2};
+use crate::{Config, Deps, Receiver};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -71,22 +73,46 @@ fn requests() -> Vec<Vec<u8>> {
     vec![[floats.as_slice(), &with_histogram].concat(), with_histogram, floats]
 }
 
+/// A request of version 2.0, before compression.
+fn request_2() -> Vec<u8> {
+    let mut encoder = RequestEncoder::new();
+    let metadata =
+        Metadata { metric_type: MetricType::Counter, unit: "seconds".into(), help: "Some help.".into() };
+    for host in ["a", "b"] {
+        encoder.series([("__name__", "requests_total"), ("host", host)], &metadata, |series| {
+            series.sample(NOW_MS, 1.0, NOW_MS - 60_000);
+            series.exemplar([("trace_id", "x")], NOW_MS, 0.5);
+        });
+        encoder.series([("__name__", "h"), ("host", host)], &metadata, |series| {
+            series.histogram(NOW_MS, &FloatHistogram::default(), 5);
+        });
+    }
+    let mut out = Vec::new();
+    encoder.finish(&mut out);
+    out
+}
+
 #[test]
 fn fuzz_remote_write() {
     let packed = |plain: &[u8]| snap::raw::Encoder::new().compress_vec(plain).unwrap();
     // The first byte says whether the rest is compressed yet.
     let mut corpus: Vec<_> = requests().iter().map(|plain| [&[0], plain.as_slice()].concat()).collect();
     corpus.extend(requests().iter().map(|plain| [vec![1], packed(plain)].concat()));
+    corpus.push([vec![2], request_2()].concat());
     Fuzz::new("remote_write", corpus).tokens(&["__name__", "job"]).cases(4_000).run(|input| {
         let Some((&kind, rest)) = input.split_first() else { return String::new() };
-        let body = Bytes::from(if kind == 0 { packed(rest) } else { rest.to_vec() });
+        let body = Bytes::from(if kind == 1 { rest.to_vec() } else { packed(rest) });
         let (writer, clock) = (Arc::new(Store::default()), Clock::manual(NOW_MS));
         let config = Config { known_series_max: 1_000, ..Config::default() };
         let receiver = Receiver::new(config, Deps { writer, registry: Registry::new(), clock });
-        let answer = remote_write::store(&receiver, &body);
+        let store = || match kind {
+            2 => remote_write_2::store(&receiver, &body).1,
+            _ => remote_write::store(&receiver, &body),
+        };
+        let answer = store();
         // What is known from the first request is found again in the second, and answered alike.
-        let again = remote_write::store(&receiver, &body);
-        let words = |answer: Result<(), remote_write::Refused>| match answer {
+        let again = store();
+        let words = |answer: Result<(), Refused>| match answer {
             Ok(()) => "stored".to_string(),
             Err(refused) => format!("{} {}", refused.0, refused.1.chars().take(60).collect::<String>()),
         };

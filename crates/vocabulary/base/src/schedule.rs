@@ -2,12 +2,10 @@
 //! target, so that load is spread and stays the same over restarts; samples carry the time of the
 //! grid, not of the work, which costs fewer bytes than any jitter.
 
-use std::time::Duration;
-
-/// A turn may start so much of its interval late (1/10); later, its turn is skipped.
+/// A turn may start so much of its interval late (1/10); later, it is skipped.
 const LATE_DIVISOR: i64 = 10;
 
-/// The turns of one target. Knows no timers: it is told the time and says how long to wait.
+/// The turns of one target. Knows no timers: it is told the time and says when to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
     interval_ms: i64,
@@ -20,8 +18,6 @@ pub struct Schedule {
 pub struct Turn {
     /// The timestamp of its samples, milliseconds since the epoch.
     pub at_ms: i64,
-    /// How long until then.
-    pub wait: Duration,
     /// Turns that passed unused since the last one.
     pub skipped: u64,
 }
@@ -57,7 +53,7 @@ impl Schedule {
             }
             skipped = ((at_ms - last_ms - 1) / self.interval_ms).unsigned_abs();
         }
-        Turn { at_ms, wait: Duration::from_millis((at_ms - now_ms).max(0).unsigned_abs()), skipped }
+        Turn { at_ms, skipped }
     }
 
     /// Notes that a turn is taken.
@@ -83,7 +79,7 @@ mod tests {
     fn take(schedule: &mut Schedule, now_ms: i64) -> (i64, u64, u64) {
         let turn = schedule.next(now_ms);
         schedule.take(turn);
-        (turn.at_ms, turn.wait.as_millis() as u64, turn.skipped)
+        (turn.at_ms, (turn.at_ms - now_ms).max(0) as u64, turn.skipped)
     }
 
     #[test]

@@ -314,6 +314,8 @@ fn set_last(starts_ms: &mut Vec<i64>, length: usize, start_ms: i64) {
 pub struct Appended {
     /// Samples taken, those equal to what was there included.
     pub accepted: u64,
+    /// Of those taken, the ones that are histograms.
+    pub accepted_histograms: u64,
     /// Samples refused because the series has a later one and the store has no out-of-order window.
     pub out_of_order: u64,
     /// Samples refused because the series has another value at that time.
