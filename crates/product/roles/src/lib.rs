@@ -18,6 +18,7 @@ mod serve;
 pub mod settings;
 mod store;
 pub mod store_settings;
+mod watched_files;
 
 pub use ingest::WriteMessage;
 pub use prometheus_file::PrometheusFile;
