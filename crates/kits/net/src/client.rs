@@ -14,6 +14,7 @@ use http::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, LOCATION, USER_AGENT,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use http_body_util::BodyExt;
 use rustls::pki_types::ServerName;
 
 use crate::connections::Connections;
@@ -119,6 +120,30 @@ pub struct Response {
     pub headers: HeaderMap,
     /// The whole body, decompressed.
     pub body: Bytes,
+}
+
+/// An answer whose body is still coming. Dropping it ends the request.
+pub struct OpenResponse {
+    /// The status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    body: hyper::body::Incoming,
+}
+
+impl OpenResponse {
+    /// The next piece of the body as the network delivers it; `None` at its end.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, ClientError> {
+        while let Some(frame) = self.body.frame().await {
+            let frame = frame.map_err(|error| ClientError::Network(innermost(&error)))?;
+            if let Ok(data) = frame.into_data()
+                && !data.is_empty()
+            {
+                return Ok(Some(data));
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// A client with one set of settings. Cheap to clone; clones share connections.
@@ -227,15 +252,28 @@ impl Client {
         Err(ClientError::Network(format!("stopped after {REDIRECTS_MAX} redirects")))
     }
 
-    async fn once(
+    /// Sends a request on a connection of its own and returns as soon as the answer's head is there; the
+    /// body is read piece by piece. For answers without an end, such as a watch; redirects are not
+    /// followed. `timeout` is that of the head.
+    pub async fn open(&self, request: Request, timeout: Duration) -> Result<OpenResponse, ClientError> {
+        let opening = async {
+            let uri: Uri =
+                request.url.parse().map_err(|error| ClientError::Url(format!("invalid URL: {error}")))?;
+            let outgoing = self.outgoing(&request, &uri, true).await?;
+            self.connections()?.open(outgoing).await
+        };
+        let answer = tokio::time::timeout(timeout, opening).await.map_err(|_| ClientError::Timeout)??;
+        let (parts, body) = answer.into_parts();
+        Ok(OpenResponse { status: parts.status, headers: parts.headers, body })
+    }
+
+    /// A request with the headers of the settings.
+    async fn outgoing(
         &self,
         request: &Request,
         uri: &Uri,
-        unix_socket: Option<&Path>,
-        limits: Limits,
         trusted: bool,
-        body: &mut BytesMut,
-    ) -> Result<(StatusCode, HeaderMap), ClientError> {
+    ) -> Result<http::Request<Bytes>, ClientError> {
         let mut outgoing = http::Request::new(request.body.clone());
         *outgoing.method_mut() = request.method.clone();
         *outgoing.uri_mut() = uri.clone();
@@ -271,6 +309,19 @@ impl Client {
         if !headers.contains_key(ACCEPT_ENCODING) {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
+        Ok(outgoing)
+    }
+
+    async fn once(
+        &self,
+        request: &Request,
+        uri: &Uri,
+        unix_socket: Option<&Path>,
+        limits: Limits,
+        trusted: bool,
+        body: &mut BytesMut,
+    ) -> Result<(StatusCode, HeaderMap), ClientError> {
+        let outgoing = self.outgoing(request, uri, trusted).await?;
         let connections = self.connections()?;
         let answer = connections.exchange(&outgoing, unix_socket, limits.body_size_max_bytes, body).await?;
         let encoding = answer.headers.get(CONTENT_ENCODING);
@@ -479,7 +530,7 @@ fn is_same_server(from: &Uri, to: &Uri) -> bool {
 }
 
 /// The bytes that `%41` and the like stand for.
-pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
+pub fn percent_decoded(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {

@@ -15,7 +15,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::HOST;
 use http::{HeaderMap, Method, StatusCode, Uri, header, uri};
 use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http2;
+use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use parking_lot::Mutex;
 use rustls::pki_types::ServerName;
@@ -124,6 +124,48 @@ impl Connections {
             Dialled::Two(shared) => {
                 self.kept.lock().entry(key).or_default().shared = Some((shared.clone(), self.clock.mark()));
                 exchange_shared(shared, request, body_size_max_bytes, body).await.map_err(error_of)
+            }
+        }
+    }
+
+    /// Sends a request on a connection of its own; the answer's body is still to be read. The connection
+    /// ends with the body.
+    pub(crate) async fn open(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<hyper::body::Incoming>, ClientError> {
+        let failed = |error: hyper::Error| ClientError::Network(innermost(&error));
+        let uri = request.uri().clone();
+        let server = Server::of(&uri, None)?;
+        let proxy = self.proxies.of(server.is_https, server.host, server.port);
+        let mut outgoing = request.map(Full::new);
+        match self.dial(&server, proxy).await? {
+            Dialled::Two(mut shared) => {
+                *outgoing.uri_mut() = without_user(&uri)?;
+                shared.send_request(outgoing).await.map_err(failed)
+            }
+            Dialled::One(connection) => {
+                let proxy = proxy.filter(|proxy| !server.is_https && !proxy.is_socks());
+                if let Ok(host) = server.shown().parse() {
+                    outgoing.headers_mut().entry(HOST).or_insert(host);
+                }
+                match proxy {
+                    None => {
+                        let path = uri.path_and_query().cloned();
+                        *outgoing.uri_mut() = path.map_or_else(Uri::default, Uri::from);
+                    }
+                    Some(proxy) => {
+                        *outgoing.uri_mut() = without_user(&uri)?;
+                        let authorization = proxy.authorization.as_ref().and_then(|text| text.parse().ok());
+                        if let Some(authorization) = authorization {
+                            outgoing.headers_mut().insert(header::PROXY_AUTHORIZATION, authorization);
+                        }
+                    }
+                }
+                let handshake = http1::handshake(TokioIo::new(connection.into_stream())).await;
+                let (mut sender, driver) = handshake.map_err(failed)?;
+                tokio::spawn(driver);
+                sender.send_request(outgoing).await.map_err(failed)
             }
         }
     }

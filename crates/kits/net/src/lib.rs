@@ -5,13 +5,18 @@
 
 pub mod client;
 mod connections;
+pub mod dial;
 mod http1;
 mod proxy;
 mod resolve;
-pub mod dial;
 pub mod server;
 mod stall;
 mod tls;
+mod web_config;
+mod web_tls;
 
-pub use client::{Client, ClientError, Limits, Request, Response};
+pub use client::{Client, ClientError, Limits, OpenResponse, Request, Response};
 pub use server::{Server, ServerConfig};
+
+pub use http::{HeaderMap, Method, StatusCode};
+pub use web_config::Web;

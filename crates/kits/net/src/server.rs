@@ -17,6 +17,7 @@ use bytes::Bytes;
 use http_body::Frame;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tower_http::compression::CompressionLayer;
@@ -24,6 +25,7 @@ use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove
 use tower_http::timeout::TimeoutBody;
 
 use crate::stall::Stall;
+use crate::web_config::{self, Web};
 
 /// Time a client has to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -80,6 +82,7 @@ pub struct Server {
     listener: TcpListener,
     local: SocketAddr,
     connections_max: usize,
+    web: Option<Arc<Web>>,
 }
 
 impl Server {
@@ -92,12 +95,19 @@ impl Server {
         };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let local = listener.local_addr().map_err(failed)?;
-        Ok(Server { listener, local, connections_max: config.connections_max })
+        Ok(Server { listener, local, connections_max: config.connections_max, web: None })
     }
 
     /// The address that is listened on; the port is the real one where 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Does with connections and requests what a web configuration says: TLS, users, headers.
+    #[must_use]
+    pub fn guarded(mut self, web: Option<Arc<Web>>) -> Server {
+        self.web = web;
+        self
     }
 
     /// Serves until `stop` becomes true, then lets requests under way finish, `grace` at most.
@@ -112,6 +122,10 @@ impl Server {
             .layer(middleware::from_fn(security_headers))
             .layer(middleware::from_fn(body_in_time))
             .fallback(|| async { (StatusCode::NOT_FOUND, "404 page not found\n") });
+        let router = match &self.web {
+            Some(web) => router.layer(middleware::from_fn_with_state(web.clone(), web_config::guard)),
+            None => router,
+        };
         let slots = Arc::new(tokio::sync::Semaphore::new(self.connections_max));
         loop {
             let slot = tokio::select! {
@@ -134,19 +148,17 @@ impl Server {
             };
             let _ = stream.set_nodelay(true);
             let service = TowerToHyperService::new(router.clone().layer(Extension(ConnectInfo(peer))));
-            let mut stop = stop.clone();
+            let (mut stop, web) = (stop.clone(), self.web.clone());
             tokio::spawn(async move {
-                let mut http = hyper::server::conn::http1::Builder::new();
-                http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-                let connection = http
-                    .serve_connection(TokioIo::new(Stall::new(stream, WRITE_TIMEOUT)), service)
-                    .with_upgrades();
-                tokio::pin!(connection);
-                tokio::select! {
-                    _ = connection.as_mut() => {}
-                    () = stopped(&mut stop) => {
-                        connection.as_mut().graceful_shutdown();
-                        let _ = connection.await;
+                let stream = Stall::new(stream, WRITE_TIMEOUT);
+                match web.as_ref().and_then(|web| web.tls()) {
+                    None => talk(stream, service, &mut stop).await,
+                    Some(tls) => {
+                        // Who does not greet in time, or in another language, is gone.
+                        let greeting = tokio_rustls::TlsAcceptor::from(tls).accept(stream);
+                        if let Ok(Ok(stream)) = tokio::time::timeout(HEAD_TIMEOUT, greeting).await {
+                            talk(stream, service, &mut stop).await;
+                        }
                     }
                 }
                 drop(slot);
@@ -160,6 +172,24 @@ impl Server {
                 connections = self.connections_max.saturating_sub(slots.available_permits()),
                 "closed connections that did not finish in time"
             );
+        }
+    }
+}
+
+/// Answers the requests of one connection until it ends or the server is to stop.
+async fn talk<S>(stream: S, service: TowerToHyperService<Router>, stop: &mut watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    tokio::pin!(connection);
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        () = stopped(stop) => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
         }
     }
 }

@@ -12,6 +12,7 @@ use roles::{Mode, Settings};
 
 use crate::drop_in::Prometheus;
 use crate::logging::{self, Level};
+use crate::node_exporter::{self, Asked};
 use crate::storage_tools::{Export, Tsdb};
 
 /// Monitoring in one program: metrics, alerts and their delivery, on one port.
@@ -33,6 +34,13 @@ enum Command {
     Run(Run),
     /// Stand in for a Prometheus server: takes its flags, its file and its data directory
     Prometheus(Box<Prometheus>),
+    /// Stand in for node_exporter: takes its flags, serves this machine's metrics alone
+    #[command(disable_help_flag = true)]
+    NodeExporter {
+        /// Its flags
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        flags: Vec<std::ffi::OsString>,
+    },
     /// Check configuration and rule files of any kind
     Check {
         /// The files
@@ -180,14 +188,19 @@ fn shown(path: &Option<PathBuf>) -> String {
 pub(crate) fn main() -> ExitCode {
     let mut args: Vec<std::ffi::OsString> = std::env::args_os().collect();
     let called = args.first().map(PathBuf::from).and_then(|path| path.file_name().map(|n| n.to_os_string()));
-    if let Some(name) = called.filter(|name| name == "prometheus" || name == "promtool") {
-        args.insert(1, name);
+    match called.as_ref().and_then(|name| name.to_str()) {
+        Some(name @ ("prometheus" | "promtool")) => args.insert(1, name.into()),
+        Some("node_exporter" | "node-exporter" | "prometheus-node-exporter") => {
+            args.insert(1, "node-exporter".into());
+        }
+        _ => {}
     }
     let cli = Cli::parse_from(args);
     match cli.command {
         None => run(cli.run.settings(), cli.run.log_level),
         Some(Command::Run(flags)) => run(flags.settings(), flags.log_level),
         Some(Command::Prometheus(flags)) => run(flags.settings(), flags.log_level),
+        Some(Command::NodeExporter { flags }) => export_node(&flags),
         Some(Command::Check { files }) => report(&check_files(&files, None, &Features::default())),
         Some(Command::Export(export)) => end(export.run()),
         Some(Command::Promtool { command: Promtool::Tsdb { what } }) => end(what.run()),
@@ -205,6 +218,20 @@ pub(crate) fn main() -> ExitCode {
 fn run(settings: Result<Settings, String>, level: Level) -> ExitCode {
     logging::init(level);
     end(settings.and_then(|settings| roles::run(settings).map_err(|error| error.to_string())))
+}
+
+fn export_node(flags: &[std::ffi::OsString]) -> ExitCode {
+    match node_exporter::read(flags) {
+        Ok(Asked::Text(text)) => {
+            println!("{}", text.trim_end());
+            ExitCode::SUCCESS
+        }
+        Ok(Asked::Serve(settings, level)) => {
+            logging::init(level);
+            end(roles::node_exporter::run(*settings).map_err(|error| error.to_string()))
+        }
+        Err(message) => end(Err(format!("{message}, try --help"))),
+    }
 }
 
 fn end(result: Result<(), String>) -> ExitCode {

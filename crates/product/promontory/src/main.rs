@@ -5,6 +5,7 @@ mod drop_in;
 mod features;
 mod logging;
 mod push_flags;
+mod node_exporter;
 mod storage_tools;
 
 use std::process::ExitCode;

@@ -265,7 +265,7 @@ fn discovered(
             }
             Section::File(config) => config,
             // What a server will say is not known before it is asked.
-            Section::Http(_) => continue,
+            Section::Kind(_) => continue,
         };
         for pattern in &file_config.files {
             let shown = pattern.display().to_string();

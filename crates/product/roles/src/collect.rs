@@ -26,10 +26,8 @@ pub(crate) fn start(
     registry: &Registry,
     clock: &Clock,
 ) -> Result<Collect, StartError> {
-    let mut config = NodeConfig::default();
-    // Our own process is shown among our own metrics.
-    config.collectors.insert("process".into(), false);
-    let node = Node::new(config, clock.clone()).map_err(|error| StartError::Other(error.to_string()))?;
+    let node = Node::new(NodeConfig::default(), clock.clone())
+        .map_err(|error| StartError::Other(error.to_string()))?;
     let own = OwnMetrics { registry: registry.clone(), node: Arc::new(node) };
     let mut local = Vec::new();
     if settings.watch_machine {

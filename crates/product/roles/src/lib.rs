@@ -11,6 +11,7 @@ mod collect;
 pub mod conformance;
 pub mod directory;
 mod forward;
+pub mod node_exporter;
 pub mod prometheus_file;
 mod push;
 mod run;

@@ -4,8 +4,16 @@
 //! Must not know where samples are stored or who serves its routes.
 
 pub mod cel;
+mod certificate;
 pub mod config;
+mod dial;
 mod dns;
+mod http;
+mod icmp;
+mod prober;
 mod report;
+mod resolve;
+mod stream;
 
+pub use crate::prober::{Prober, Request};
 pub use crate::report::{Level, Report, Sample};

@@ -16,6 +16,7 @@ pub(super) const KINDS: &[Kind] = &[
             ("match_first_network", Boolean),
         ],
         rules: docker_host,
+        reader: None,
     },
     Kind {
         name: "dockerswarm_sd_configs",
@@ -29,6 +30,7 @@ pub(super) const KINDS: &[Kind] = &[
             let known = matches!(role.as_str(), "services" | "nodes" | "tasks");
             ensure(known, "role", format!("invalid role {role}, expected tasks, services, or nodes"))
         },
+        reader: None,
     },
     Kind {
         name: "marathon_sd_configs",
@@ -36,6 +38,7 @@ pub(super) const KINDS: &[Kind] = &[
         http: true,
         fields: &[("servers", Texts), REFRESH, ("auth_token", Text), ("auth_token_file", Text)],
         rules: marathon,
+        reader: None,
     },
     Kind {
         name: "nerve_sd_configs",
@@ -43,6 +46,7 @@ pub(super) const KINDS: &[Kind] = &[
         http: false,
         fields: &[("servers", Texts), ("paths", Texts), ("timeout", Duration)],
         rules: |entry| zookeeper(entry, "nerve"),
+        reader: None,
     },
     Kind {
         name: "nomad_sd_configs",
@@ -60,6 +64,7 @@ pub(super) const KINDS: &[Kind] = &[
             let server = !entry.text("server").trim().is_empty();
             ensure(server, "server", "nomad SD configuration requires a server address")
         },
+        reader: None,
     },
     Kind {
         name: "serverset_sd_configs",
@@ -67,6 +72,7 @@ pub(super) const KINDS: &[Kind] = &[
         http: false,
         fields: &[("servers", Texts), ("paths", Texts), ("timeout", Duration)],
         rules: |entry| zookeeper(entry, "serverset"),
+        reader: None,
     },
 ];
 

@@ -40,6 +40,7 @@ pub(super) const KINDS: &[Kind] = &[
                 "at most one of consul SD token, authorization, or oauth2 can be configured",
             )
         },
+        reader: None,
     },
     Kind {
         name: "dns_sd_configs",
@@ -60,6 +61,7 @@ pub(super) const KINDS: &[Kind] = &[
                 _ => ensure(false, "type", format!("invalid DNS-SD records type {kind}")),
             }
         },
+        reader: None,
     },
     Kind {
         name: "eureka_sd_configs",
@@ -72,6 +74,7 @@ pub(super) const KINDS: &[Kind] = &[
             let whole = !url.scheme.is_empty() && !url.host.is_empty();
             ensure(whole, "server", "eureka_sd: invalid eureka server URL")
         },
+        reader: None,
     },
     Kind {
         name: "kuma_sd_configs",
@@ -87,6 +90,7 @@ pub(super) const KINDS: &[Kind] = &[
                 format!("kuma SD server must not be empty and have a scheme: {}", entry.text("server")),
             )
         },
+        reader: None,
     },
     Kind {
         name: "puppetdb_sd_configs",
@@ -97,6 +101,7 @@ pub(super) const KINDS: &[Kind] = &[
             entry.http_url("url")?;
             entry.require("query", "query missing")
         },
+        reader: None,
     },
     Kind {
         name: "uyuni_sd_configs",
@@ -118,5 +123,6 @@ pub(super) const KINDS: &[Kind] = &[
             entry.require("username", "Uyuni SD configuration requires a username")?;
             entry.require("password", "Uyuni SD configuration requires a password")
         },
+        reader: None,
     },
 ];
