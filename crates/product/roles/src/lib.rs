@@ -19,6 +19,7 @@ mod serve;
 pub mod settings;
 mod store;
 pub mod store_settings;
+mod watched_files;
 
 pub use ingest::{Deltas, WriteMessage};
 pub use prometheus_file::PrometheusFile;
