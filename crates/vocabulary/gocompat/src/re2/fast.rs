@@ -30,15 +30,8 @@ impl Matcher {
             set.dedup();
             return Some(Matcher::Set(set.into_iter().map(String::into_boxed_str).collect()));
         }
-        let globs: Option<Vec<Glob>> = match inner {
-            [only] => match uncaptured(only).kind() {
-                HirKind::Alternation(subs) if subs.len() <= GLOBS_MAX => {
-                    subs.iter().map(|sub| Glob::new(std::slice::from_ref(sub))).collect()
-                }
-                _ => Glob::new(inner).map(|glob| vec![glob]),
-            },
-            _ => Glob::new(inner).map(|glob| vec![glob]),
-        };
+        let globs: Option<Vec<Glob>> =
+            alternatives(inner)?.iter().map(|sequence| Glob::new(sequence)).collect();
         globs.map(|globs| Matcher::Globs(globs.into()))
     }
 
@@ -49,6 +42,26 @@ impl Matcher {
             Matcher::Globs(globs) => globs.iter().any(|glob| glob.is_match(text)),
         }
     }
+}
+
+/// Sequences that match together what one with alternations in it matches, if they are few.
+fn alternatives(sequence: &[Hir]) -> Option<Vec<Vec<&Hir>>> {
+    let mut all: Vec<Vec<&Hir>> = vec![Vec::new()];
+    for part in sequence {
+        let ends: Vec<&Hir> = match uncaptured(part).kind() {
+            HirKind::Alternation(subs) => subs.iter().collect(),
+            _ => vec![part],
+        };
+        if all.len().saturating_mul(ends.len()) > GLOBS_MAX {
+            return None;
+        }
+        let mut longer = Vec::with_capacity(all.len() * ends.len());
+        for start in &all {
+            longer.extend(ends.iter().map(|end| start.iter().copied().chain([*end]).collect::<Vec<_>>()));
+        }
+        all = longer;
+    }
+    Some(all)
 }
 
 /// The literal that every match starts with, if the pattern is anchored at its start.
@@ -174,7 +187,7 @@ enum Piece<'h> {
 }
 
 impl Glob {
-    fn new(sequence: &[Hir]) -> Option<Self> {
+    fn new(sequence: &[&Hir]) -> Option<Self> {
         let mut pieces = Vec::new();
         for part in sequence {
             collect_pieces(part, &mut pieces)?;

@@ -221,6 +221,8 @@ fn an_anchored_pattern_matches_whole_texts_and_line_breaks() {
         ".*foo|bar.+|",
         "(foo|bar).*",
         ".*(foo|bar)",
+        ".*(foo|bar).*(o|r|)",
+        "f(o+|.*|a)(b.*|o)",
         ".+.+",
         ".*.+",
         "(?-s:.*)",
