@@ -123,6 +123,20 @@ impl Shared {
     }
 }
 
+/// See [`Budget::pause`].
+pub(crate) struct Pause<'a> {
+    budget: &'a Budget,
+    since: Mark,
+}
+
+impl Drop for Pause<'_> {
+    fn drop(&mut self) {
+        let paused_ns = u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.budget.paused_ns.fetch_add(paused_ns, Ordering::Relaxed);
+        self.budget.pauses.fetch_sub(1, Ordering::Release);
+    }
+}
+
 /// What was taken for as long as the query lives.
 impl Drop for Budget {
     fn drop(&mut self) {
@@ -144,6 +158,10 @@ pub(crate) struct Budget {
     series: AtomicU64,
     started: Mark,
     timeout: Duration,
+    /// Who waits for the client now, and nanoseconds that were spent so.
+    pauses: AtomicU64,
+    paused_ns: AtomicU64,
+    clock: Clock,
     cancel: Cancel,
     /// Nothing is read: only what it would cost is asked.
     pub(crate) is_dry: bool,
@@ -174,6 +192,9 @@ impl Budget {
             series: AtomicU64::new(0),
             started: clock.mark(),
             timeout,
+            pauses: AtomicU64::new(0),
+            paused_ns: AtomicU64::new(0),
+            clock: clock.clone(),
             cancel,
             is_dry: false,
             per_step: (0..per_step.map_or(0, |steps| steps.count)).map(|_| AtomicU64::new(0)).collect(),
@@ -187,10 +208,25 @@ impl Budget {
         if self.cancel.is_canceled() {
             return Err(QueryError::Canceled);
         }
-        if self.started.elapsed() > self.timeout {
+        let is_late = || {
+            let paused = Duration::from_nanos(self.paused_ns.load(Ordering::Relaxed));
+            self.started.elapsed().saturating_sub(paused) > self.timeout
+        };
+        if is_late() && self.pauses.load(Ordering::Acquire) == 0 && is_late() {
             return Err(QueryError::Timeout);
         }
         Ok(())
+    }
+
+    /// Time that is spent until this is dropped is the client's, not the query's.
+    pub(crate) fn pause(&self) -> Pause<'_> {
+        self.pauses.fetch_add(1, Ordering::Relaxed);
+        Pause { budget: self, since: self.clock.mark() }
+    }
+
+    /// How many samples the query may hold.
+    pub(crate) fn max_samples(&self) -> u64 {
+        self.max_samples
     }
 
     /// Takes samples and bytes from the budget for as long as the result lives.

@@ -25,6 +25,7 @@ mod matching;
 mod points;
 mod ranking;
 mod rows;
+mod stream;
 mod subquery;
 mod tree;
 mod value;
@@ -36,6 +37,7 @@ pub use budget::{Cancel, Progress, QueryLimits};
 pub use engine::Engine;
 pub use explain::{Explain, ExplainNode};
 pub use points::{Points, PointsIter};
+pub use stream::Emit;
 
 /// How the engine works.
 #[derive(Clone, Debug)]

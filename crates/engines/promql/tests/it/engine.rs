@@ -13,10 +13,10 @@ use promql::conformance::memory::{Memory, Point};
 use promql::eval::{Cancel, Engine, EngineOptions, Explain, QueryError, QueryLimits, QueryResult, Value};
 use promql::{Features, parse};
 
-const HOUR_MS: i64 = 3_600_000;
+pub(crate) const HOUR_MS: i64 = 3_600_000;
 
 /// So many counters for an hour, a sample every 30 seconds.
-fn counters(series: usize) -> Memory {
+pub(crate) fn counters(series: usize) -> Memory {
     let mut store = Memory::new();
     for at in 0..series {
         let (instance, job) = (format!("i{at}"), format!("j{}", at % 7));
