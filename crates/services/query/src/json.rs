@@ -217,15 +217,19 @@ fn write_stats(
         queue_seconds,
         stats.total_seconds + queue_seconds,
     );
-    let (mut at_ms, step_ms) = steps;
-    for (at, samples) in stats.samples_per_step.iter().enumerate() {
-        out.extend_from_slice(if at == 0 { b"\"totalQueryableSamplesPerStep\":[[" } else { b",[" });
-        write_time(out, at_ms);
-        let _ = write!(out, ",{samples}]");
-        at_ms = at_ms.saturating_add(step_ms);
-    }
-    if !stats.samples_per_step.is_empty() {
-        out.extend_from_slice(b"],");
+    let (start_ms, step_ms) = steps;
+    let per_step = [
+        ("totalQueryableSamplesPerStep", &stats.samples_per_step),
+        ("samplesReadPerStep", &stats.read_per_step),
+    ];
+    for (name, samples) in per_step.into_iter().filter(|(_, samples)| !samples.is_empty()) {
+        let _ = write!(out, "\"{name}\":");
+        write_list(out, samples.iter().enumerate(), |out, (step, samples)| {
+            out.push(b'[');
+            write_time(out, start_ms.saturating_add(step_ms.saturating_mul(step as i64)));
+            let _ = write!(out, ",{samples}]");
+        });
+        out.push(b',');
     }
     let _ = write!(
         out,

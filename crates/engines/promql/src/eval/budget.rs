@@ -165,8 +165,9 @@ pub(crate) struct Budget {
     cancel: Cancel,
     /// Nothing is read: only what it would cost is asked.
     pub(crate) is_dry: bool,
-    /// Samples looked at, a step of the query each; empty if not asked for.
-    per_step: Vec<AtomicU64>,
+    /// Samples looked at, and those of them that no window had before, a step of the query each; empty if not
+    /// asked for.
+    per_step: Vec<(AtomicU64, AtomicU64)>,
     steps: Steps,
     total: AtomicU64,
 }
@@ -197,7 +198,7 @@ impl Budget {
             clock: clock.clone(),
             cancel,
             is_dry: false,
-            per_step: (0..per_step.map_or(0, |steps| steps.count)).map(|_| AtomicU64::new(0)).collect(),
+            per_step: (0..per_step.map_or(0, |steps| steps.count)).map(|_| Default::default()).collect(),
             steps: per_step.unwrap_or(Steps::instant(0)),
             total: AtomicU64::new(0),
         }
@@ -292,12 +293,13 @@ impl Budget {
     }
 
     /// Counts samples that were looked at for the step at or before a time; a subquery's times may lie
-    /// before the first step.
-    pub(crate) fn count_at(&self, time_ms: i64, samples: u64) {
+    /// before the first step. Of these, `new` were in no window before.
+    pub(crate) fn count_at(&self, time_ms: i64, samples: u64, new: u64) {
         let step = time_ms.saturating_sub(self.steps.start_ms).max(0) / self.steps.step_ms;
         let step = (step as usize).min(self.per_step.len().saturating_sub(1));
-        if let Some(counter) = self.per_step.get(step) {
-            counter.fetch_add(samples, Ordering::Relaxed);
+        if let Some((looked_at, read)) = self.per_step.get(step) {
+            looked_at.fetch_add(samples, Ordering::Relaxed);
+            read.fetch_add(new, Ordering::Relaxed);
         }
     }
 
@@ -309,7 +311,8 @@ impl Budget {
             peak_samples: self.peak_samples.load(Ordering::Relaxed),
             peak_bytes: self.peak_bytes.load(Ordering::Relaxed),
             series: self.series.load(Ordering::Relaxed),
-            samples_per_step: self.per_step.iter().map(|c| c.load(Ordering::Relaxed)).collect(),
+            samples_per_step: self.per_step.iter().map(|(all, _)| all.load(Ordering::Relaxed)).collect(),
+            read_per_step: self.per_step.iter().map(|(_, new)| new.load(Ordering::Relaxed)).collect(),
             total_seconds: self.started.elapsed_seconds(),
             ..super::QueryStats::default()
         }

@@ -105,6 +105,10 @@ async fn statistics_come_when_asked_for() {
         stats["stats"]["samples"]["totalQueryableSamplesPerStep"],
         json!([[1_767_361_000, 2], [1_767_361_010, 2], [1_767_361_020, 2]])
     );
+    let end = "start=1767361000&end=1767361020&step=10&stats=all";
+    let stats = get(&format!("query_range?query=count_over_time(up[1d])&{end}")).await.data();
+    let read = stats["stats"]["samples"]["samplesReadPerStep"].as_array().unwrap();
+    assert_eq!((read.len(), &read[0][0], &read[1]), (3, &json!(1_767_361_000), &json!([1_767_361_010, 2])));
     assert_eq!(
         get("query?query=up&stats=yes").await.json()["warnings"],
         json!([
