@@ -11,6 +11,7 @@ mod collect;
 pub mod conformance;
 pub mod directory;
 mod forward;
+mod memory;
 pub mod prometheus_file;
 mod run;
 mod serve;
