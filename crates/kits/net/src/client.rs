@@ -530,7 +530,7 @@ fn is_same_server(from: &Uri, to: &Uri) -> bool {
 }
 
 /// The bytes that `%41` and the like stand for.
-pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
+pub fn percent_decoded(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {

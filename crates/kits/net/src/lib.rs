@@ -12,6 +12,7 @@ mod resolve;
 pub mod server;
 mod stall;
 mod tls;
+pub mod web_config;
 
 pub use client::{Client, ClientError, Limits, OpenResponse, Request, Response};
 pub use server::{Server, ServerConfig};

@@ -89,7 +89,6 @@ impl Transport for HttpTransport {
                 url: request.url,
                 headers: request.headers,
                 body: request.body,
-                unix_socket: None,
             };
             match client.send(outgoing, limits).await {
                 Ok(answer) => Ok(Response { status: answer.status.as_u16(), body: answer.body }),

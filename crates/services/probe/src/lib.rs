@@ -4,8 +4,21 @@
 //! Must not know where samples are stored or who serves its routes.
 
 pub mod cel;
+mod certificate;
 pub mod config;
+mod dial;
 mod dns;
+mod exporter;
+mod grpc;
+mod history;
+mod http;
+mod icmp;
+mod prober;
 mod report;
+mod resolve;
+mod stream;
+mod websocket;
 
+pub use crate::exporter::{Exporter, ExporterConfig};
+pub use crate::prober::{Prober, Request};
 pub use crate::report::{Level, Report, Sample};

@@ -28,6 +28,7 @@ mod json;
 mod live;
 mod openapi;
 mod params;
+mod point;
 mod remote_read;
 mod rules;
 mod running;

@@ -154,6 +154,11 @@ impl Cache {
 }
 
 impl Walk<'_> {
+    /// From here on the same text means other series than under another seed.
+    pub(crate) fn set_seed(&mut self, seed: u64) {
+        self.seed = seed;
+    }
+
     /// The series that comes next if the page is as before; see [`Expected::is`].
     #[inline]
     pub(crate) fn expected(&self) -> Expected {

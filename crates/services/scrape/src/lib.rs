@@ -6,6 +6,7 @@
 
 mod cache;
 mod config;
+mod family;
 mod fetch;
 mod metadata;
 mod page;
@@ -14,6 +15,7 @@ mod runner;
 mod scraper;
 mod stats;
 mod status;
+mod synthesis;
 mod target;
 #[cfg(test)]
 mod testing;
@@ -23,8 +25,8 @@ pub use crate::fetch::{
     BODY_SIZE_MAX_BYTES, Connect, Fetch, FetchError, FetchRequest, LocalTarget, Page, RenderPage, http,
 };
 pub use crate::metadata::Family;
-pub use crate::scraper::{Deps, Handle, Scraper};
+pub use crate::scraper::{Deps, Features, Handle, Scraper};
 pub use crate::status::{
     DroppedTarget, FailedTarget, Health, LastScrape, PoolStatus, TargetStatus, global_url,
 };
-pub use crate::target::target_problem;
+pub use crate::target::{RelabelledTarget, relabelled_targets, target_problem};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::Clock;
-use bytes::BytesMut;
 use base::schedule::Schedule;
+use bytes::BytesMut;
 use exposition::format::accept_header;
 use model::storage::MetricWriter;
 use parking_lot::Mutex;
@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::fetch::{BODY_SIZE_MAX_BYTES, Fetch, FetchError, FetchRequest, Page};
 use crate::metadata::Families;
 use crate::page::{Outcome, PageContext, ScrapeError, Scratch, TargetSeries};
+use crate::scraper::Features;
 use crate::stats::Stats;
 use crate::status::{Health, LastScrape};
 use crate::target::Target;
@@ -43,8 +44,7 @@ pub(crate) struct Common {
     pub(crate) schedule_seed: u64,
     /// Keeps pages from being made to collide in the cache.
     pub(crate) hash_seed: u64,
-    /// Whether targets are asked since when their counters have been counting.
-    pub(crate) start_timestamps: bool,
+    pub(crate) features: Features,
     workers: Semaphore,
     /// One at a time works on a thread of the runtime: should the store stall, the others go on.
     on_runtime: Semaphore,
@@ -59,7 +59,7 @@ impl Common {
         clock: Clock,
         stats: Stats,
         schedule_seed: u64,
-        start_timestamps: bool,
+        features: Features,
     ) -> Self {
         use std::hash::{BuildHasher, Hasher, RandomState};
         Common {
@@ -69,7 +69,7 @@ impl Common {
             families: Families::default(),
             schedule_seed,
             hash_seed: RandomState::new().build_hasher().finish(),
-            start_timestamps,
+            features,
             workers: Semaphore::new(WORKERS),
             on_runtime: Semaphore::new(1),
             scratches: Mutex::default(),
@@ -202,7 +202,7 @@ pub(crate) async fn run(
                 writer: &*common.writer,
                 families: &common.families,
                 seed: common.hash_seed,
-                start_timestamps: common.start_timestamps,
+                features: common.features,
                 at_ms: turn.at_ms,
                 began,
             };
@@ -239,7 +239,7 @@ impl Plan {
 async fn fetch(common: &Common, plan: &Plan) -> Result<Page, FetchError> {
     let Plan { target, config, fetch, .. } = plan;
     let limit = config.limits.body_size_max_bytes;
-    let accept = accept_header(&config.protocols, config.name_escaping);
+    let accept = accept_header(&config.protocols(common.features), config.name_escaping);
     let request = FetchRequest {
         url: &target.url,
         unix_socket: target.unix_socket.as_deref(),

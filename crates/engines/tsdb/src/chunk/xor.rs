@@ -157,20 +157,31 @@ pub(crate) struct SampleBytes {
 }
 
 /// The longest sample takes 20 bytes; a push stores nine from the byte on in which it begins.
-const SAMPLE_ROOM_BYTES: usize = 32;
+pub(crate) const SAMPLE_ROOM_BYTES: usize = 32;
 
 impl SampleBytes {
     /// What is to be put in the place of the last byte of the chunk if `XorState::free` was not 0, else behind
     /// it.
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.bits.div_ceil(8) as usize]
+        &self.bytes[..self.len()]
     }
 
-    /// The same with as many zeros behind as fit.
     #[inline]
-    pub(crate) fn first_16(&self) -> [u8; 16] {
-        self.bytes.first_chunk().copied().unwrap_or_default()
+    pub(crate) fn len(&self) -> usize {
+        self.bits.div_ceil(8) as usize
+    }
+
+    /// Writes [`SampleBytes::bytes`] to the start of a place of [`SAMPLE_ROOM_BYTES`] and anything behind them:
+    /// a copy of a fixed length is cheaper.
+    #[inline]
+    pub(crate) fn store(&self, place: &mut [u8]) {
+        match place.first_chunk_mut::<16>() {
+            Some(place) if self.bits <= 128 => {
+                *place = self.bytes.first_chunk().copied().unwrap_or_default();
+            }
+            _ => place[..self.len()].copy_from_slice(self.bytes()),
+        }
     }
 
     /// Appends the lowest `count` bits of `value`, 1 to 64.
@@ -340,74 +351,78 @@ fn decode_floats(
     let mut bits = BitReader::new(bytes);
     let mut time_ms = bits.varint()?;
     let mut value = bits.bits(64);
-    let mut delta = 0u64;
+    if time_ms > end_ms {
+        bits.check()?;
+        return Ok(0);
+    }
+    let [first_time, times @ ..] = times else { return Ok(0) };
+    let [first_value, values @ ..] = values else { return Ok(0) };
+    (*first_time, *first_value) = (time_ms, f64::from_bits(value));
+    // The second sample has its difference of times whole: no difference of differences.
+    let mut delta = if times.is_empty() { 0 } else { bits.uvarint()? };
     // The significant bits of the last value that differed: how many, and how many zeros follow. No
     // bits means that there was none yet.
     let (mut width, mut trailing) = (0u32, 0u32);
+    // A copy whose address nobody has: its position stays in a register.
+    let mut bits = bits;
     for (at, (time_slot, value_slot)) in times.iter_mut().zip(values).enumerate() {
-        if at > 0 {
-            let mut word = bits.peek();
-            // Bits of the word that are used up; 57 are certain.
-            let mut used = 1;
-            if at == 1 {
-                delta = bits.uvarint()?;
+        let mut word = bits.peek();
+        // Bits of the word that are used up; 57 are certain.
+        let mut used = u32::from(at > 0);
+        if at > 0 && word >> 63 != 0 {
+            let dod;
+            if word >> 62 == 0b10 {
+                used = 16;
+                dod = signed(word >> 48 & 0x3fff, 14);
+            } else if word >> 61 == 0b110 {
+                used = 20;
+                dod = signed(word >> 44 & 0x1_ffff, 17);
+            } else if word >> 60 == 0b1110 {
+                used = 24;
+                dod = signed(word >> 40 & 0xf_ffff, 20);
+            } else {
+                bits.skip(4);
+                dod = bits.bits(64) as i64;
                 word = bits.peek();
                 used = 0;
-            } else if word >> 63 != 0 {
-                let dod = if word >> 62 == 0b10 {
-                    used = 16;
-                    signed(word >> 48 & 0x3fff, 14)
-                } else if word >> 61 == 0b110 {
-                    used = 20;
-                    signed(word >> 44 & 0x1_ffff, 17)
-                } else if word >> 60 == 0b1110 {
-                    used = 24;
-                    signed(word >> 40 & 0xf_ffff, 20)
-                } else {
-                    bits.skip(4);
-                    let dod = bits.bits(64) as i64;
-                    word = bits.peek();
-                    used = 0;
-                    dod
-                };
-                delta = delta.wrapping_add(dod as u64);
             }
-            time_ms = time_ms.wrapping_add(delta as i64);
-            let rest = word << used;
-            if rest >> 63 == 0 {
-                bits.skip(used + 1);
-            } else {
-                if rest >> 62 == 0b10 {
-                    used += 2;
-                    if width == 0 {
-                        return Err(ChunkError::Malformed("a value window is reused before one was set"));
-                    }
-                } else {
-                    let leading = (rest >> 57 & 0x1f) as u32;
-                    width = match (rest >> 51 & 0x3f) as u32 {
-                        0 => 64,
-                        width => width,
-                    };
-                    if leading + width > 64 {
-                        return Err(ChunkError::Malformed("a value window wider than 64 bits"));
-                    }
-                    trailing = 64 - leading - width;
-                    used += 13;
+            delta = delta.wrapping_add(dod as u64);
+        }
+        time_ms = time_ms.wrapping_add(delta as i64);
+        let rest = word << used;
+        if rest >> 63 == 0 {
+            bits.skip(used + 1);
+        } else {
+            if rest >> 62 == 0b10 {
+                used += 2;
+                if width == 0 {
+                    return Err(ChunkError::Malformed("a value window is reused before one was set"));
                 }
-                let xor = if used + width <= 57 {
-                    bits.skip(used + width);
-                    word << used >> (64 - width)
-                } else {
-                    bits.skip(used);
-                    bits.bits(width)
+            } else {
+                let leading = (rest >> 57 & 0x1f) as u32;
+                width = match (rest >> 51 & 0x3f) as u32 {
+                    0 => 64,
+                    width => width,
                 };
-                value ^= xor << trailing;
+                if leading + width > 64 {
+                    return Err(ChunkError::Malformed("a value window wider than 64 bits"));
+                }
+                trailing = 64 - leading - width;
+                used += 13;
             }
+            let xor = if used + width <= 57 {
+                bits.skip(used + width);
+                word << used >> (64 - width)
+            } else {
+                bits.skip(used);
+                bits.bits(width)
+            };
+            value ^= xor << trailing;
         }
         if time_ms > end_ms {
             // What is beyond is not looked at, whatever it is.
             bits.check()?;
-            return Ok(at);
+            return Ok(at + 1);
         }
         *time_slot = time_ms;
         *value_slot = f64::from_bits(value);

@@ -55,6 +55,29 @@ pub(crate) struct Record {
 
 const _: () = assert!(size_of::<Record>() == 128 && SAMPLES_PER_CHUNK <= u8::MAX as u16);
 
+/// The end of an open chunk, to which samples are appended.
+struct Run {
+    bytes: [u8; RUN_BYTES],
+    length: usize,
+}
+
+/// What a piece may be long.
+const RUN_BYTES: usize = 255;
+
+impl Run {
+    #[inline]
+    fn push(&mut self, state: &mut XorState, last: (i64, u64), time_ms: i64, value: u64) {
+        // The last byte is written anew if it has bits to spare.
+        let at = self.length - usize::from(state.free > 0);
+        let begun = self.bytes.get(at).copied().unwrap_or(0);
+        let sample = xor::encode(state, begun, last, time_ms, value);
+        if let Some(place) = self.bytes.get_mut(at..at + xor::SAMPLE_ROOM_BYTES) {
+            sample.store(place);
+        }
+        self.length = at + sample.len();
+    }
+}
+
 /// What a series of histograms has besides.
 #[derive(Default)]
 struct Histograms {
@@ -139,7 +162,6 @@ impl Record {
         self.open_min_ms.saturating_add(i64::from(self.open_room_ms))
     }
 
-    #[inline]
     fn open_fits(&self, time_ms: i64) -> bool {
         let count = match self.open_histograms() {
             Some(histograms) => sample_count_or_zero(&histograms.open),
@@ -155,51 +177,77 @@ impl Record {
         self.open_is_histogram = histogram;
     }
 
-    /// Appends a float; `last` is the sample before it (if it is not the first).
+    /// Appends floats, times ascending; `last` is the sample before them (if they are not the first).
     #[inline]
     pub(crate) fn append(
         &mut self,
         segments: &Segments,
         range_ms: i64,
-        last: (i64, u64),
-        time_ms: i64,
-        value: u64,
+        mut last: (i64, u64),
+        samples: impl Iterator<Item = (i64, u64)>,
     ) {
-        if self.open_is_histogram || !self.open_fits(time_ms) {
-            self.seal(segments, range_ms, last.0);
-            self.open_chunk(time_ms, range_ms, false);
+        let mut run = Run { bytes: [0; RUN_BYTES], length: 0 };
+        let mut state = self.begin(&mut run);
+        for (time_ms, value) in samples {
+            let fits = (1..SAMPLES_PER_CHUNK).contains(&state.count)
+                && !self.open_is_histogram
+                && time_ms.saturating_sub(self.open_min_ms) < i64::from(self.open_room_ms);
+            if !fits {
+                self.end(segments, &run, state);
+                self.seal(segments, range_ms, last.0);
+                self.open_chunk(time_ms, range_ms, false);
+                state = self.begin(&mut run);
+            } else if run.length > RUN_BYTES - xor::SAMPLE_ROOM_BYTES {
+                self.end(segments, &run, state);
+                state = self.begin(&mut run);
+            }
+            run.push(&mut state, last, time_ms, value);
+            last = (time_ms, value);
         }
-        let mut state = XorState {
+        self.end(segments, &run, state);
+    }
+
+    /// Takes the end of the open chunk to append to it.
+    #[inline]
+    fn begin(&self, run: &mut Run) -> XorState {
+        if let Some(start) = run.bytes.first_chunk_mut() {
+            *start = self.tail;
+        }
+        run.length = usize::from(self.tail_len);
+        XorState {
             delta: u64::from(self.delta_ms),
             window: self.window,
             free: self.free,
             count: u16::from(self.count),
-        };
-        // The last byte is written anew if it has bits to spare.
-        let kept = usize::from(self.tail_len) - usize::from(self.free > 0);
-        let begun = self.tail.get(kept).copied().unwrap_or(0);
-        let sample = xor::encode(&mut state, begun, last, time_ms, value);
-        (self.delta_ms, self.window) = (state.delta as u32, state.window);
-        (self.free, self.count) = (state.free, state.count as u8);
-        let bytes = sample.bytes();
-        let at = match kept + bytes.len() <= TAIL_BYTES {
-            true => kept,
-            false => self.spill(segments, kept),
-        };
-        self.tail_len = (at + bytes.len()) as u8;
-        match self.tail.get_mut(at..at + 16) {
-            // A copy of a fixed length is cheaper.
-            Some(place) if bytes.len() <= 16 => place.copy_from_slice(&sample.first_16()),
-            _ => self.tail[at..at + bytes.len()].copy_from_slice(bytes),
         }
     }
 
-    /// Moves the tail to the pieces; gives where to go on.
+    /// Keeps the end of the open chunk. If it is too long, all but the last byte becomes a piece, and that too
+    /// if no bit of it is to spare.
+    #[inline]
+    fn end(&mut self, segments: &Segments, run: &Run, state: XorState) {
+        (self.delta_ms, self.window) = (state.delta as u32, state.window);
+        (self.free, self.count) = (state.free, state.count as u8);
+        let kept = match run.length <= TAIL_BYTES {
+            true => 0,
+            false => self.spill(segments, &run.bytes[..run.length - usize::from(state.free > 0)]),
+        };
+        if kept == 0
+            && let Some(start) = run.bytes.first_chunk()
+        {
+            self.tail = *start;
+        } else {
+            self.tail[0] = run.bytes.get(kept).copied().unwrap_or(0);
+        }
+        self.tail_len = (run.length - kept) as u8;
+    }
+
+    /// Moves bytes to the pieces; says how many.
     #[cold]
-    fn spill(&mut self, segments: &Segments, length: usize) -> usize {
-        self.pieces = segments.pieces.push(self.pieces, &self.tail[..length]);
-        self.pieces_bytes += length as u16;
-        0
+    fn spill(&mut self, segments: &Segments, bytes: &[u8]) -> usize {
+        self.pieces = segments.pieces.push(self.pieces, bytes);
+        self.pieces_bytes += bytes.len() as u16;
+        bytes.len()
     }
 
     /// Appends a histogram; `last_ms` is the time of the sample before it.

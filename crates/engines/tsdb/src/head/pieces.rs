@@ -42,6 +42,8 @@ struct List {
     /// Blocks that are gone.
     gone: u32,
     blocks: VecDeque<Option<Block>>,
+    /// Memory of a block that has moved to disk, for the next one.
+    spare: Option<Memory>,
 }
 
 struct Block {
@@ -113,7 +115,8 @@ impl Pieces {
         let has_room = |block: &Block| block.memory.bytes().len() + needed <= BLOCK_SIZE_BYTES;
         if !list.blocks.back().is_some_and(|newest| newest.as_ref().is_some_and(has_room)) {
             full = self.number_of_newest(&list);
-            let memory = Arc::new(Memory::new(BLOCK_SIZE_BYTES));
+            let memory = list.spare.take().unwrap_or_else(|| Memory::new(BLOCK_SIZE_BYTES));
+            let memory = Arc::new(memory);
             list.blocks.push_back(Some(Block { memory, alive: 0 }));
         }
         let mut piece = PieceRef { block: list.gone + list.blocks.len() as u32, offset: 0 };
@@ -154,9 +157,11 @@ impl Pieces {
         match Mapping::of_nameless_file(&self.dir.join(format!("p{number:08}")), memory.bytes()) {
             Ok(file) => {
                 let length = memory.bytes().len();
-                if let Some(Some(block)) = self.list.write().block(number) {
+                let mut list = self.list.write();
+                if let Some(Some(block)) = list.block(number) {
                     block.memory = Arc::new(Memory::in_file(file, length));
                 }
+                list.spare = Arc::into_inner(memory).map(Memory::emptied);
             }
             Err(error) => {
                 tracing::debug!(%error, "the beginnings of open chunks stay in memory");

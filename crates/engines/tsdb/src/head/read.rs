@@ -259,7 +259,7 @@ impl Head {
         name: &str,
         range: TimeRange,
         matchers: &[Matcher],
-        into: &mut BTreeSet<String>,
+        into: &mut Vec<String>,
     ) -> Result<(), Error> {
         if !self.whole_range().is_some_and(|own| own.overlaps(range)) {
             return Ok(());

@@ -73,6 +73,11 @@ impl Memory {
         Memory { place: Place::File(file), length }
     }
 
+    /// The same memory with nothing in it.
+    pub(super) fn emptied(self) -> Self {
+        Memory { length: 0, ..self }
+    }
+
     #[cfg(test)]
     pub(super) fn is_file(&self) -> bool {
         matches!(self.place, Place::File(_))

@@ -159,7 +159,7 @@ pub struct DnsProbe {
 pub struct RecordChecks {
     /// No record may match any.
     pub fail_if_matches: Vec<String>,
-    /// Not all records may match all.
+    /// Every record must match all, whatever the option's name says: it is what upstream does.
     pub fail_if_all_match: Vec<String>,
     /// Every record must match all.
     pub fail_if_not_matches: Vec<String>,
