@@ -80,7 +80,7 @@ const SUITES: &[Suite] = &[
     suite("prometheus/promtool", outcome!("prometheus", roles::conformance::promtool)),
     suite("prometheus/textparse", outcome!("prometheus/textparse", exposition::conformance::textparse)),
     later("prometheus/tsdb"),
-    suite("prometheus/api", outcome!("prometheus/api", query::conformance::api)),
+    suite("prometheus/api", outcome!("prometheus/api", roles::conformance::api)),
     later("prometheus/discovery"),
     later("prometheus/alert-generator"),
     Suite { name: "alertmanager/cases", run: Run::Many(alertmanager_cases) },

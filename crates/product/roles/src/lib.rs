@@ -20,8 +20,9 @@ mod serve;
 pub mod settings;
 mod store;
 pub mod store_settings;
+mod watched_files;
 
-pub use ingest::WriteMessage;
+pub use ingest::{Deltas, WriteMessage};
 pub use prometheus_file::PrometheusFile;
 pub use push::PushSettings;
 pub use run::{StartError, run};

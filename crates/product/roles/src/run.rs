@@ -21,11 +21,12 @@ use crate::alert::{self, Alert};
 use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, StoreAdmin, StoredExemplars};
 use crate::collect::{self, Collect};
 use crate::prometheus_file::PrometheusFile;
-use crate::push;
+use crate::push::Push;
 use crate::serve::{self, Command};
 use crate::settings::{Mode, Settings};
 use crate::store::{self, Store};
 use crate::store_settings::StoreSettings;
+use crate::watched_files;
 
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 512;
@@ -241,6 +242,7 @@ struct Running {
     queries: Arc<Queries>,
     collect: Collect,
     alert: Alert,
+    push: Push,
     shown: Arc<ArcSwap<Shown>>,
     reload_succeeded: Gauge,
     reloaded_at: Gauge,
@@ -295,6 +297,7 @@ impl Running {
             queries,
             collect,
             alert,
+            push: Push::new(),
         })
     }
 
@@ -333,7 +336,7 @@ impl Running {
             self.queries.clone(),
             &self.clock,
         )
-        .merge(push::router(&self.settings, &self.store, &self.registry, &self.clock));
+        .merge(self.push.router(&self.settings, &self.store, &self.registry, &self.clock));
         serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
     }
 
@@ -348,6 +351,7 @@ impl Running {
     async fn apply(&self, loaded: &Loaded) {
         self.store.configure(loaded.store_settings(&self.settings));
         self.store.db.set_retention(loaded.retention(&self.settings));
+        self.push.apply(loaded);
         self.collect.apply(&self.settings, loaded);
         self.alert.apply(&self.settings, loaded, &self.external_url).await;
     }
@@ -394,12 +398,37 @@ impl Running {
     }
 
     /// Obeys signals and requests until one of them ends the run.
+    /// Returns when the files are to be looked at; never if nobody asked for that.
+    async fn next_look_at_files(&self) {
+        if !self.settings.auto_reload {
+            std::future::pending::<()>().await;
+        }
+        let interval_ms = self.settings.auto_reload_interval_ms.max(1).unsigned_abs();
+        tokio::time::sleep(Duration::from_millis(interval_ms)).await;
+    }
+
+    async fn watched_files(&self) -> Option<u64> {
+        if !self.settings.auto_reload {
+            return None;
+        }
+        let settings = self.settings.clone();
+        tokio::task::spawn_blocking(move || watched_files::fingerprint(&settings)).await.ok()
+    }
+
     async fn obey(&self, mut asked: mpsc::Receiver<Command>, mut signals: Signals) {
+        let mut files = self.watched_files().await;
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => return,
                 _ = signals.interrupt.recv() => return,
                 _ = signals.hangup.recv() => { let _ = self.reload().await; }
+                () = self.next_look_at_files() => {
+                    let now = self.watched_files().await;
+                    // A change that cannot be used is told once.
+                    if std::mem::replace(&mut files, now) != now {
+                        let _ = self.reload().await;
+                    }
+                }
                 command = asked.recv() => match command {
                     Some(Command::Reload(answer)) => { let _ = answer.send(self.reload().await); }
                     Some(Command::Quit) | None => return,

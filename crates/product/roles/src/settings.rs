@@ -63,6 +63,10 @@ pub struct Settings {
     pub machine_interval_ms: i64,
     /// What may be pushed.
     pub push: PushSettings,
+    /// Whether the configuration is taken over when one of its files changes.
+    pub auto_reload: bool,
+    /// How often its files are looked at then.
+    pub auto_reload_interval_ms: i64,
     /// Whether `/-/reload` and `/-/quit` may be asked for.
     pub lifecycle_api: bool,
     /// Whether `/api/v1/admin` may change the store.
@@ -153,6 +157,8 @@ impl Settings {
             external_url: None,
             prometheus_config: None,
             alertmanager_config: None,
+            auto_reload: false,
+            auto_reload_interval_ms: 30_000,
             webhook_url: None,
             watch_machine: machine,
             machine_alerts: machine,

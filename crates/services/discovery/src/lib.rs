@@ -11,6 +11,7 @@ mod group;
 mod kinds;
 mod meta;
 mod poll;
+mod resolver;
 mod stats;
 
 pub use crate::config::{Config, FileConfig, Section};

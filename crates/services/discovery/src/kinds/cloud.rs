@@ -74,18 +74,6 @@ pub(super) const KINDS: &[Kind] = &[
         reader: None,
     },
     Kind {
-        name: "digitalocean_sd_configs",
-        type_name: "digitalocean.plain",
-        http: true,
-        fields: &[
-            REFRESH,
-            PORT,
-            ("role", OneOf(&["droplets", "databases"], "unknown DigitalOcean SD role \"{}\"")),
-        ],
-        rules: no_rules,
-        reader: None,
-    },
-    Kind {
         name: "gce_sd_configs",
         type_name: "gce.plain",
         http: false,
@@ -101,19 +89,6 @@ pub(super) const KINDS: &[Kind] = &[
             entry.require("project", "GCE SD configuration requires a project")?;
             entry.require("zone", "GCE SD configuration requires a zone")
         },
-        reader: None,
-    },
-    Kind {
-        name: "hetzner_sd_configs",
-        type_name: "hetzner.plain",
-        http: true,
-        fields: &[
-            REFRESH,
-            PORT,
-            ("role", OneOf(&["robot", "hcloud"], "unknown role \"{}\"")),
-            ("label_selector", Text),
-        ],
-        rules: |entry| entry.require("role", "role missing (one of: robot, hcloud)"),
         reader: None,
     },
     Kind {

@@ -4,35 +4,6 @@ use super::{Boolean, Duration, Entry, Filters, Kind, Outcome, PORT, REFRESH, Tex
 
 pub(super) const KINDS: &[Kind] = &[
     Kind {
-        name: "docker_sd_configs",
-        type_name: "moby.plain",
-        http: true,
-        fields: &[
-            ("host", Text),
-            PORT,
-            ("filters", Filters),
-            ("host_networking_host", Text),
-            REFRESH,
-            ("match_first_network", Boolean),
-        ],
-        rules: docker_host,
-        reader: None,
-    },
-    Kind {
-        name: "dockerswarm_sd_configs",
-        type_name: "moby.plain",
-        http: true,
-        fields: &[("host", Text), ("role", Text), PORT, ("filters", Filters), REFRESH],
-        rules: |entry| {
-            docker_host(entry)?;
-            entry.require("role", "role missing (one of: tasks, services, nodes)")?;
-            let role = entry.text("role");
-            let known = matches!(role.as_str(), "services" | "nodes" | "tasks");
-            ensure(known, "role", format!("invalid role {role}, expected tasks, services, or nodes"))
-        },
-        reader: None,
-    },
-    Kind {
         name: "marathon_sd_configs",
         type_name: "marathon.plain",
         http: true,

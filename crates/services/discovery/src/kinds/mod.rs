@@ -6,6 +6,12 @@
 
 mod cloud;
 mod cluster;
+mod consul;
+mod digitalocean;
+mod dns;
+mod docker;
+mod dockerswarm;
+mod hetzner;
 mod http;
 mod kubernetes;
 mod server;
@@ -88,11 +94,17 @@ const REFRESH_30S: (&str, Field) = ("refresh_interval", DurationOr(30_000));
 
 /// All kinds by name.
 pub(crate) fn all() -> impl Iterator<Item = &'static Kind> {
-    [&http::KIND, &kubernetes::KIND]
-        .into_iter()
-        .chain(cloud::KINDS)
-        .chain(server::KINDS)
-        .chain(cluster::KINDS)
+    const KINDS: &[&Kind] = &[
+        &consul::KIND,
+        &digitalocean::KIND,
+        &dns::KIND,
+        &docker::KIND,
+        &dockerswarm::KIND,
+        &hetzner::KIND,
+        &http::KIND,
+        &kubernetes::KIND,
+    ];
+    KINDS.iter().copied().chain(cloud::KINDS).chain(server::KINDS).chain(cluster::KINDS)
 }
 
 impl Kind {
