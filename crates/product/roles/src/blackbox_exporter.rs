@@ -96,7 +96,8 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
                 }
                 continue;
             }
-            () = signals.stop() => break,
+            _ = signals.terminate.recv() => break,
+            _ = signals.interrupt.recv() => break,
         }
         modified = self::modified(exporter.file());
     }

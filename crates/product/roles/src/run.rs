@@ -204,8 +204,8 @@ async fn start(settings: Settings) -> Result<(), StartError> {
 /// still starting without an orderly end.
 pub(crate) struct Signals {
     pub(crate) hangup: Signal,
-    terminate: Signal,
-    interrupt: Signal,
+    pub(crate) terminate: Signal,
+    pub(crate) interrupt: Signal,
 }
 
 impl Signals {
