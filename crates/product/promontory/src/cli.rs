@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use roles::blackbox_exporter;
 use roles::check::{Options, Report, check_files};
 use roles::settings::parse_listen;
 use roles::{Mode, Settings};
 
+use crate::blackbox_exporter::BlackboxExporter;
 use crate::drop_in::Prometheus;
 use crate::logging::{self, Level};
 use crate::node_exporter::{self, Asked};
@@ -39,6 +41,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         flags: Vec<std::ffi::OsString>,
     },
+    /// Stand in for blackbox_exporter: takes its flags and its file, probes on request
+    BlackboxExporter(BlackboxExporter),
     /// Check configuration and rule files of any kind
     Check {
         /// The files
@@ -158,6 +162,9 @@ pub(crate) fn main() -> ExitCode {
         Some("node_exporter" | "node-exporter" | "prometheus-node-exporter") => {
             args.insert(1, "node-exporter".into());
         }
+        Some("blackbox_exporter" | "blackbox-exporter" | "prometheus-blackbox-exporter") => {
+            args.insert(1, "blackbox-exporter".into());
+        }
         _ => {}
     }
     let cli = Cli::parse_from(args);
@@ -166,6 +173,14 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Run(flags)) => run(flags.settings(), flags.log_level),
         Some(Command::Prometheus(flags)) => run(flags.settings(), flags.log_level),
         Some(Command::NodeExporter { flags }) => export_node(&flags),
+        Some(Command::BlackboxExporter(flags)) => {
+            logging::init(flags.log_level);
+            let run = || match flags.config_check {
+                true => blackbox_exporter::check(&flags.config_file).map_err(|error| error.to_string()),
+                false => blackbox_exporter::run(flags.settings()?).map_err(|error| error.to_string()),
+            };
+            end(run())
+        }
         Some(Command::Check { files }) => report(&check_files(&files, None, &Options::default())),
         Some(Command::Export(export)) => end(export.run()),
         Some(Command::Promtool(promtool)) => promtool.run(),

@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod blackbox_exporter;
 mod cli;
 mod drop_in;
 mod features;

@@ -5,6 +5,7 @@
 
 mod alert;
 mod ask;
+pub mod blackbox_exporter;
 pub mod check;
 mod collect;
 #[cfg(feature = "conformance")]

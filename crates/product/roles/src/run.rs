@@ -203,14 +203,14 @@ async fn start(settings: Settings) -> Result<(), StartError> {
 
 /// Signals that mean something. Caught from the beginning, so that none of them ends a run that is
 /// still starting without an orderly end.
-struct Signals {
-    hangup: Signal,
-    terminate: Signal,
-    interrupt: Signal,
+pub(crate) struct Signals {
+    pub(crate) hangup: Signal,
+    pub(crate) terminate: Signal,
+    pub(crate) interrupt: Signal,
 }
 
 impl Signals {
-    fn listen() -> Result<Signals, StartError> {
+    pub(crate) fn listen() -> Result<Signals, StartError> {
         let listen = |kind| {
             signal(kind).map_err(|error| StartError::Other(format!("cannot listen for signals: {error}")))
         };
@@ -222,7 +222,7 @@ impl Signals {
     }
 
     /// Returns when the run shall end.
-    async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -6,6 +6,8 @@
 pub mod cel;
 mod certificate;
 pub mod config;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod dial;
 mod dns;
 mod exporter;
