@@ -8,6 +8,7 @@ pub mod ast;
 pub mod conformance;
 pub mod eval;
 pub mod functions;
+pub mod memory;
 mod parse;
 mod print;
 

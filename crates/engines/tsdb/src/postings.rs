@@ -1,7 +1,5 @@
 //! Lists of series and the rules by which matchers choose from them, for the head and for blocks alike.
 
-use std::collections::BTreeSet;
-
 use model::{MatchOp, Matcher};
 
 use crate::error::Error;
@@ -18,7 +16,7 @@ pub(crate) trait PostingIndex {
     fn find(&self, name: &str, value: &str) -> Result<Option<ListRef>, Error>;
 
     /// Calls with every value of a label and its list; the order is the index's own.
-    fn visit_values(&self, name: &str, visit: &mut dyn FnMut(&str, ListRef)) -> Result<(), Error>;
+    fn visit_values<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a str, ListRef)) -> Result<(), Error>;
 
     /// How many series a list has.
     fn count(&self, list: ListRef) -> Result<usize, Error>;
@@ -210,38 +208,54 @@ impl Bits {
     }
 }
 
-/// Adds the values of a label among the series that match.
+/// Adds the values of a label among the series that match to a sorted list of values, which stays sorted.
 pub(crate) fn label_values(
     index: &dyn PostingIndex,
     name: &str,
     matchers: &[Matcher],
-    into: &mut BTreeSet<String>,
+    into: &mut Vec<String>,
 ) -> Result<(), Error> {
-    let mut values: Vec<(String, ListRef)> = Vec::new();
+    let mut values: Vec<(&str, ListRef)> = Vec::new();
     // A condition on the label itself is put to its values directly.
     let (own, others): (Vec<_>, Vec<_>) = matchers.iter().partition(|m| m.name == name);
     index.visit_values(name, &mut |value, list| {
-        if own.iter().all(|matcher| matcher.matches(value)) && !into.contains(value) {
-            values.push((value.to_string(), list));
+        if own.iter().all(|matcher| matcher.matches(value)) {
+            values.push((value, list));
         }
     })?;
-    if others.is_empty() {
-        let values = values.into_iter().map(|(value, _)| value);
-        // A whole set is built at once, which is faster than to add to one.
-        match into.is_empty() {
-            true => *into = values.collect(),
-            false => into.extend(values),
-        }
-        return Ok(());
+    if !values.is_sorted_by_key(|(value, _)| *value) {
+        values.sort_unstable_by_key(|(value, _)| *value);
     }
-    let others: Vec<Matcher> = others.into_iter().cloned().collect();
-    let selected = select(index, &others)?;
-    let mut series = Vec::new();
-    for (value, list) in values {
-        series.clear();
-        index.read(list, &mut series)?;
-        if has_common(&selected, &series) {
-            into.insert(value);
+    let mut known = into.iter().peekable();
+    values.retain(|(value, _)| {
+        while known.next_if(|known| known.as_str() < *value).is_some() {}
+        known.peek().is_none_or(|known| known.as_str() != *value)
+    });
+    if !others.is_empty() && !values.is_empty() {
+        let others: Vec<Matcher> = others.into_iter().cloned().collect();
+        let selected = select(index, &others)?;
+        let mut series = Vec::new();
+        let mut failed = None;
+        values.retain(|(_, list)| {
+            series.clear();
+            match index.read(*list, &mut series) {
+                Ok(()) => has_common(&selected, &series),
+                Err(error) => {
+                    failed = Some(error);
+                    false
+                }
+            }
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+    }
+    if !values.is_empty() {
+        let is_first = into.is_empty();
+        into.extend(values.into_iter().map(|(value, _)| value.to_string()));
+        if !is_first {
+            // Stable: this sort makes use of the two ascending runs.
+            into.sort();
         }
     }
     Ok(())
@@ -383,6 +397,8 @@ fn take_varint(bytes: &mut &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::testing::Random;
 
@@ -429,7 +445,11 @@ mod tests {
             Ok(at.map(|at| at as u64))
         }
 
-        fn visit_values(&self, name: &str, visit: &mut dyn FnMut(&str, ListRef)) -> Result<(), Error> {
+        fn visit_values<'a>(
+            &'a self,
+            name: &str,
+            visit: &mut dyn FnMut(&'a str, ListRef),
+        ) -> Result<(), Error> {
             for (at, ((n, value), _)) in self.lists.iter().enumerate() {
                 if *n == name {
                     visit(value, at as u64);

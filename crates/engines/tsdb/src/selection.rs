@@ -107,6 +107,8 @@ impl<'a> SelectionBuilder<'a> {
     pub(crate) fn reserve(&mut self, series: usize) -> Result<(), Error> {
         self.meter.take_bytes(series as u64 * 24)?;
         self.sets.reserve(series);
+        self.owners.reserve(series);
+        self.stored.chunks.reserve(series);
         self.labels.reserve_sets(series);
         Ok(())
     }
@@ -370,11 +372,11 @@ impl MetricReader for Db {
         range: TimeRange,
         matchers: &[Matcher],
     ) -> Result<Vec<String>, StorageError> {
-        let mut values = BTreeSet::new();
+        let mut values = Vec::new();
         self.head().label_values(name, range, matchers, &mut values)?;
         for block in self.blocks().iter().filter(|block| block.range().overlaps(range)) {
             block.label_values(name, matchers, &mut values)?;
         }
-        Ok(values.into_iter().collect())
+        Ok(values)
     }
 }

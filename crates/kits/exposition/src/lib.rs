@@ -3,6 +3,7 @@
 //!
 //! Must not know scraping, HTTP or what becomes of a sample.
 
+mod classic;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod format;

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use base::{Classify, ErrorClass};
 use model::{FloatHistogram, Labels, MetricType};
 
+use crate::classic::Classic;
 use crate::format::Format;
 use crate::labels::LabelBuffer;
-use crate::protobuf::ProtobufParser;
+use crate::protobuf::{Found, ProtobufParser};
 use crate::text::{self, TextParser};
 
 /// Why a body could not be read. The text is Prometheus's.
@@ -28,14 +29,28 @@ pub struct Options {
     /// OpenMetrics: take `_created` series as start timestamps of the series they belong to and
     /// leave them out. Without it they are series like others.
     pub created_as_start: bool,
-    /// Protobuf: give the classic series also of a histogram that has a native one.
+    /// Give the classic series also of a histogram that is given as a native one.
     pub classic_with_native: bool,
     /// Protobuf: pass over native histograms, give their classic series.
     pub ignore_native: bool,
+    /// Give classic histograms as native ones with custom buckets; their series only with
+    /// `classic_with_native`.
+    pub convert_classic: bool,
 }
 
 /// Reads a body entry by entry.
-pub struct Parser<'a>(Kind<'a>);
+pub struct Parser<'a> {
+    kind: Kind<'a>,
+    converting: Option<Box<Converting>>,
+}
+
+/// The conversion of classic histograms, and memory for it.
+#[derive(Default)]
+struct Converting {
+    classic: Classic,
+    labels: LabelBuffer,
+    is_at_end: bool,
+}
 
 enum Kind<'a> {
     Text(TextParser<'a>),
@@ -94,6 +109,7 @@ pub struct Series<'p> {
 pub(crate) enum Origin<'p> {
     Text { metric_type: MetricType, exemplar: Option<text::RawExemplar<'p>> },
     Protobuf(&'p ProtobufParser<'p>),
+    Converted(&'p Classic),
 }
 
 impl std::fmt::Debug for Series<'_> {
@@ -110,6 +126,7 @@ impl Series<'_> {
         match self.origin {
             Origin::Text { metric_type, .. } => text::labels::read(self.raw, metric_type, into),
             Origin::Protobuf(parser) => parser.labels(into),
+            Origin::Converted(classic) => classic.labels(into),
         }
         into.sort();
     }
@@ -120,6 +137,7 @@ impl Series<'_> {
             Origin::Text { exemplar: None, .. } => {}
             Origin::Text { exemplar: Some(exemplar), .. } => into.push(exemplar.read()),
             Origin::Protobuf(parser) => parser.exemplars(into),
+            Origin::Converted(classic) => classic.exemplars(into),
         }
     }
 }
@@ -138,11 +156,16 @@ pub struct Exemplar {
 impl<'a> Parser<'a> {
     /// A parser of this body.
     pub fn new(format: Format, body: &'a [u8], options: Options) -> Self {
-        Parser(match format {
+        let kind = match format {
             Format::Text => Kind::Text(TextParser::new(text::Dialect::Prometheus, body, options)),
             Format::OpenMetrics => Kind::Text(TextParser::new(text::Dialect::OpenMetrics, body, options)),
             Format::Protobuf => Kind::Protobuf(Box::new(ProtobufParser::new(body, options))),
-        })
+        };
+        let converting = options.convert_classic.then(|| {
+            let classic = Classic::new(options.classic_with_native);
+            Box::new(Converting { classic, ..Converting::default() })
+        });
+        Parser { kind, converting }
     }
 
     /// The next entry, or `None` at the end. After an error only the same error comes.
@@ -169,9 +192,83 @@ impl<'a> Parser<'a> {
         length: usize,
         is_known: impl FnOnce(&[u8]) -> bool,
     ) -> Result<Option<Entry<'_>>, ParseError> {
-        match &mut self.0 {
+        if self.converting.is_some() {
+            return self.next_converting();
+        }
+        match &mut self.kind {
             Kind::Text(parser) => parser.next_entry(length, is_known),
             Kind::Protobuf(parser) => parser.next_entry(),
+        }
+    }
+
+    /// The next entry, where classic histograms are converted. A converted one comes before or after the
+    /// entry that showed that it is whole.
+    fn next_converting(&mut self) -> Result<Option<Entry<'_>>, ParseError> {
+        let Some(converting) = &mut self.converting else { return Ok(None) };
+        let Converting { classic, labels, is_at_end } = &mut **converting;
+        // An entry that is given keeps the parser borrowed: go on until it is clear which one it is.
+        let given = loop {
+            if classic.is_ready() || *is_at_end {
+                break None;
+            }
+            let next = match &mut self.kind {
+                Kind::Text(parser) => match parser.next_step()? {
+                    Some(step) => {
+                        (!consumes(classic, labels, &text::entry_of(step)?)).then_some(Given::Text(step))
+                    }
+                    None => Some(Given::End),
+                },
+                Kind::Protobuf(parser) => match parser.next_found()? {
+                    Some(found) => {
+                        let is_consumed = consumes(classic, labels, &parser.entry(found.clone()));
+                        (!is_consumed).then_some(Given::Protobuf(found))
+                    }
+                    None => Some(Given::End),
+                },
+            };
+            if next.is_some() {
+                break next;
+            }
+        };
+        match (given, &self.kind) {
+            (Some(Given::Text(step)), _) => text::entry_of(step).map(Some),
+            (Some(Given::Protobuf(found)), Kind::Protobuf(parser)) => Ok(Some(parser.entry(found))),
+            (Some(Given::End), _) => {
+                *is_at_end = true;
+                classic.take_other();
+                Ok(classic.take_ready())
+            }
+            _ => Ok(classic.take_ready()),
+        }
+    }
+}
+
+/// What [`Parser::next_converting`] gives.
+enum Given<'a> {
+    Text(text::Step<'a>),
+    Protobuf(Found),
+    End,
+}
+
+/// Shows an entry to the conversion. True if it is not to be given.
+fn consumes(classic: &mut Classic, labels: &mut LabelBuffer, entry: &Entry<'_>) -> bool {
+    match entry {
+        Entry::Series(series) => {
+            series.labels(labels);
+            classic.take_series(series, labels)
+        }
+        Entry::Histogram(series, _) => {
+            series.labels(labels);
+            classic.take_native(labels);
+            false
+        }
+        Entry::Type { metric, metric_type } => {
+            classic.take_type(metric, *metric_type);
+            false
+        }
+        Entry::Help { .. } | Entry::Unit { .. } | Entry::Comment(_) => {
+            classic.take_other();
+            false
         }
     }
 }

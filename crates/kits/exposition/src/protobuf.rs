@@ -72,17 +72,15 @@ impl<'a> ProtobufParser<'a> {
     }
 
     pub(crate) fn next_entry(&mut self) -> Result<Option<Entry<'_>>, ParseError> {
+        Ok(self.next_found()?.map(|found| self.entry(found)))
+    }
+
+    /// Goes on to the next entry, for one who decides about it before it is given.
+    pub(crate) fn next_found(&mut self) -> Result<Option<Found>, ParseError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        match self.advance() {
-            Ok(Some(found)) => Ok(Some(self.entry(found))),
-            Ok(None) => Ok(None),
-            Err(error) => {
-                self.failed = Some(error.clone());
-                Err(error)
-            }
-        }
+        self.advance().inspect_err(|error| self.failed = Some(error.clone()))
     }
 
     pub(crate) fn labels(&self, into: &mut LabelBuffer) {
@@ -104,7 +102,8 @@ impl<'a> ProtobufParser<'a> {
         }
     }
 
-    fn entry(&self, found: Found) -> Entry<'_> {
+    /// The entry that was found last.
+    pub(crate) fn entry(&self, found: Found) -> Entry<'_> {
         let (name, help, unit, metric_type) = match &self.family {
             Some(family) => (family.name, family.help, family.unit, metric_type(family.family_type)),
             None => ("", "", "", MetricType::Unknown),
@@ -307,7 +306,8 @@ impl<'a> ProtobufParser<'a> {
     }
 }
 
-enum Found {
+#[derive(Clone)]
+pub(crate) enum Found {
     Help,
     Unit,
     Type,

@@ -43,9 +43,13 @@ fn read(format: Format, body: &[u8], options: Options, known: Option<&Lines>) ->
 
 fn check(format: Format, body: &[u8]) -> String {
     let mut outcome = String::new();
-    for created_as_start in [false, true] {
-        let options =
-            Options { created_as_start, classic_with_native: created_as_start, ignore_native: false };
+    for (created_as_start, convert_classic) in [(false, false), (true, false), (false, true), (true, true)] {
+        let options = Options {
+            created_as_start,
+            classic_with_native: created_as_start,
+            ignore_native: false,
+            convert_classic,
+        };
         match read(format, body, options, None) {
             Ok(lines) => {
                 let again = read(format, body, options, Some(&lines)).unwrap();

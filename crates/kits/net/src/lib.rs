@@ -4,9 +4,17 @@
 //! Must not know any route or what a body means.
 
 pub mod client;
+mod connections;
+pub mod dial;
+mod http1;
+mod proxy;
+mod resolve;
 pub mod server;
 mod stall;
 mod tls;
+pub mod web_config;
 
-pub use client::{Client, ClientError, Limits, Request, Response};
+pub use client::{Client, ClientError, Limits, OpenResponse, Request, Response};
 pub use server::{Server, ServerConfig};
+
+pub use http::{HeaderMap, Method, StatusCode};

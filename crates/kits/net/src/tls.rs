@@ -14,9 +14,11 @@ use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::client::ClientError;
 
-/// A rustls configuration and the files it was made from.
+/// A rustls configuration, the authorities it trusts and the files it was made from.
 pub(crate) struct Built {
     pub(crate) config: rustls::ClientConfig,
+    /// DER; empty where any certificate is trusted.
+    pub(crate) authorities: Vec<CertificateDer<'static>>,
     pub(crate) files: Vec<(PathBuf, Option<SystemTime>)>,
 }
 
@@ -64,6 +66,7 @@ pub(crate) fn build(tls: &TlsConfig) -> Result<Built, ClientError> {
         .with_protocol_versions(&versions)
         .map_err(|error| bad("TLS version range", &error))?;
 
+    let mut authorities = Vec::new();
     let verifier: Arc<dyn ServerCertVerifier> = if tls.insecure_skip_verify {
         Arc::new(AcceptAny(provider.clone()))
     } else {
@@ -73,11 +76,13 @@ pub(crate) fn build(tls: &TlsConfig) -> Result<Built, ClientError> {
                 let pem = read(source, "CA")?;
                 for certificate in CertificateDer::pem_slice_iter(&pem) {
                     let certificate = certificate.map_err(|error| bad("CA", &error))?;
-                    roots.add(certificate).map_err(|error| bad("CA", &error))?;
+                    roots.add(certificate.clone()).map_err(|error| bad("CA", &error))?;
+                    authorities.push(certificate);
                 }
             }
             None => {
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+                authorities = rustls_native_certs::load_native_certs().certs;
+                roots.add_parsable_certificates(authorities.iter().cloned());
             }
         }
         if roots.is_empty() {
@@ -101,7 +106,7 @@ pub(crate) fn build(tls: &TlsConfig) -> Result<Built, ClientError> {
         }
         _ => builder.with_no_client_auth(),
     };
-    Ok(Built { config, files })
+    Ok(Built { config, authorities, files })
 }
 
 /// Trusts any certificate: what `insecure_skip_verify` asks for.

@@ -1,18 +1,17 @@
 //! The command line.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use promql::Features;
-use roles::check::{Kind, Report, check_files};
+use roles::check::{Options, Report, check_files};
 use roles::settings::parse_listen;
 use roles::{Mode, Settings};
 
 use crate::drop_in::Prometheus;
 use crate::logging::{self, Level};
-use crate::storage_tools::{Export, Tsdb};
+use crate::node_exporter::{self, Asked};
+use crate::promtool::{Export, Promtool, print_report};
 
 /// Monitoring in one program: metrics, alerts and their delivery, on one port.
 ///
@@ -33,6 +32,13 @@ enum Command {
     Run(Run),
     /// Stand in for a Prometheus server: takes its flags, its file and its data directory
     Prometheus(Box<Prometheus>),
+    /// Stand in for node_exporter: takes its flags, serves this machine's metrics alone
+    #[command(disable_help_flag = true)]
+    NodeExporter {
+        /// Its flags
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        flags: Vec<std::ffi::OsString>,
+    },
     /// Check configuration and rule files of any kind
     Check {
         /// The files
@@ -42,40 +48,7 @@ enum Command {
     /// Make a data directory that Prometheus starts on from one of ours
     Export(Export),
     /// Stand in for promtool
-    Promtool {
-        #[command(subcommand)]
-        command: Promtool,
-    },
-}
-
-#[derive(Subcommand)]
-enum Promtool {
-    /// Check files
-    Check {
-        #[command(subcommand)]
-        what: PromtoolCheck,
-    },
-    /// Look at a data directory, or make blocks from samples of the past
-    Tsdb {
-        #[command(subcommand)]
-        what: Tsdb,
-    },
-}
-
-#[derive(Subcommand)]
-enum PromtoolCheck {
-    /// Check configuration files and the rule files they name
-    Config {
-        /// The files
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-    },
-    /// Check rule files
-    Rules {
-        /// The files
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-    },
+    Promtool(Box<Promtool>),
 }
 
 /// Flags of `promontory run`. A flag wins over the file.
@@ -180,31 +153,42 @@ fn shown(path: &Option<PathBuf>) -> String {
 pub(crate) fn main() -> ExitCode {
     let mut args: Vec<std::ffi::OsString> = std::env::args_os().collect();
     let called = args.first().map(PathBuf::from).and_then(|path| path.file_name().map(|n| n.to_os_string()));
-    if let Some(name) = called.filter(|name| name == "prometheus" || name == "promtool") {
-        args.insert(1, name);
+    match called.as_ref().and_then(|name| name.to_str()) {
+        Some(name @ ("prometheus" | "promtool")) => args.insert(1, name.into()),
+        Some("node_exporter" | "node-exporter" | "prometheus-node-exporter") => {
+            args.insert(1, "node-exporter".into());
+        }
+        _ => {}
     }
     let cli = Cli::parse_from(args);
     match cli.command {
         None => run(cli.run.settings(), cli.run.log_level),
         Some(Command::Run(flags)) => run(flags.settings(), flags.log_level),
         Some(Command::Prometheus(flags)) => run(flags.settings(), flags.log_level),
-        Some(Command::Check { files }) => report(&check_files(&files, None, &Features::default())),
+        Some(Command::NodeExporter { flags }) => export_node(&flags),
+        Some(Command::Check { files }) => report(&check_files(&files, None, &Options::default())),
         Some(Command::Export(export)) => end(export.run()),
-        Some(Command::Promtool { command: Promtool::Tsdb { what } }) => end(what.run()),
-        Some(Command::Promtool { command: Promtool::Check { what } }) => match what {
-            PromtoolCheck::Config { files } => {
-                report(&check_files(&files, Some(Kind::Prometheus), &Features::default()))
-            }
-            PromtoolCheck::Rules { files } => {
-                report(&check_files(&files, Some(Kind::Rules), &Features::default()))
-            }
-        },
+        Some(Command::Promtool(promtool)) => promtool.run(),
     }
 }
 
 fn run(settings: Result<Settings, String>, level: Level) -> ExitCode {
     logging::init(level);
     end(settings.and_then(|settings| roles::run(settings).map_err(|error| error.to_string())))
+}
+
+fn export_node(flags: &[std::ffi::OsString]) -> ExitCode {
+    match node_exporter::read(flags) {
+        Ok(Asked::Text(text)) => {
+            println!("{}", text.trim_end());
+            ExitCode::SUCCESS
+        }
+        Ok(Asked::Serve(settings, level)) => {
+            logging::init(level);
+            end(roles::node_exporter::run(*settings).map_err(|error| error.to_string()))
+        }
+        Err(message) => end(Err(format!("{message}, try --help"))),
+    }
 }
 
 fn end(result: Result<(), String>) -> ExitCode {
@@ -218,12 +202,6 @@ fn end(result: Result<(), String>) -> ExitCode {
 }
 
 fn report(report: &Report) -> ExitCode {
-    for line in &report.lines {
-        if line.is_error {
-            eprintln!("{}", line.text);
-        } else {
-            println!("{}", line.text);
-        }
-    }
+    print_report(report);
     ExitCode::from(report.exit_code())
 }

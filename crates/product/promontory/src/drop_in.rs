@@ -14,12 +14,21 @@ use crate::push_flags::PushFlags;
 /// Remote reads at once where the flag says that there is no limit.
 const READS_MAX: usize = 1_000;
 
+/// The files of a configuration are not looked at more often.
+const AUTO_RELOAD_INTERVAL_MIN_MS: i64 = 1_000;
+
 /// Flags of a Prometheus server.
 #[derive(Args)]
 pub(crate) struct Prometheus {
     /// The configuration file
     #[arg(long = "config.file", default_value = "prometheus.yml", value_name = "FILE")]
     config_file: PathBuf,
+    /// Take the configuration over when one of its files changes
+    #[arg(long = "config.auto-reload")]
+    auto_reload: bool,
+    /// How often the files of the configuration are looked at
+    #[arg(long = "config.auto-reload-interval", default_value = "30s", value_name = "DURATION")]
+    auto_reload_interval: String,
     /// Address to listen on; without a flag only this machine can connect
     #[arg(long = "web.listen-address", default_value = "127.0.0.1:9090", value_name = "ADDRESS")]
     listen_address: String,
@@ -164,9 +173,14 @@ impl Prometheus {
         settings.rules_concurrency_max = self.max_concurrent_evals.max(1);
         settings.notification_queue_alerts_max = self.notification_queue_capacity.max(1);
         settings.notification_batch_alerts_max = self.notification_batch_size.max(1);
+        settings.auto_reload = self.auto_reload;
+        settings.auto_reload_interval_ms =
+            ms("config.auto-reload-interval", &self.auto_reload_interval)?.max(AUTO_RELOAD_INTERVAL_MIN_MS);
         crate::features::enable(&self.enable_feature, &mut settings);
         settings.flags = [
             ("config.file", self.config_file.display().to_string()),
+            ("config.auto-reload", settings.auto_reload.to_string()),
+            ("config.auto-reload-interval", format_duration_ms(settings.auto_reload_interval_ms)),
             ("web.listen-address", self.listen_address.clone()),
             ("web.external-url", self.external_url.clone().unwrap_or_default()),
             ("web.enable-lifecycle", self.enable_lifecycle.to_string()),

@@ -16,12 +16,12 @@ use Effect::{Absent, Always, Switch};
 
 /// All features of Prometheus 3.14, sorted by name.
 const FEATURES: [(&str, Effect); 26] = [
-    ("auto-reload-config", Absent("send SIGHUP or POST /-/reload after a change")),
+    ("auto-reload-config", Switch(|settings| settings.auto_reload = true)),
     ("concurrent-rule-eval", Absent("the rules of a group are evaluated one after another")),
     ("created-timestamp-zero-ingestion", Switch(|settings| settings.start_timestamps.write_zero = true)),
     ("delayed-compaction", Absent("blocks are cut as soon as they are due")),
     ("exemplar-storage", Always("exemplars are kept")),
-    ("extra-scrape-metrics", Absent("set extra_scrape_metrics in the configuration instead")),
+    ("extra-scrape-metrics", Switch(|settings| settings.scrape_features.extra_scrape_metrics = true)),
     ("fast-startup", Always("queries are answered while the log is read")),
     ("memory-snapshot-on-shutdown", Always("the log is read in far less time than it took to write")),
     ("metadata-wal-records", Always("metadata of metrics is logged")),
@@ -37,7 +37,7 @@ const FEATURES: [(&str, Effect); 26] = [
     ("promql-extended-range-selectors", Switch(|settings| settings.features.extended_range_selectors = true)),
     ("promql-per-step-stats", Always("stats=all counts samples of each step")),
     ("st-storage", Switch(|settings| settings.start_timestamps.store = true)),
-    ("st-synthesis", Absent("start timestamps are kept only where targets tell them")),
+    ("st-synthesis", Switch(|settings| settings.scrape_features.synthesized_starts = true)),
     ("type-and-unit-labels", Switch(|settings| settings.type_and_unit_labels = true)),
     ("use-start-timestamps", Switch(|settings| settings.use_start_timestamps = true)),
     ("use-uncached-io", Absent("blocks are written through the page cache")),

@@ -1,11 +1,14 @@
 //! The program: reads the command line, sets up logging, hands over to `roles`.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 mod cli;
 mod drop_in;
 mod features;
 mod logging;
+mod promtool;
 mod push_flags;
-mod storage_tools;
+mod node_exporter;
 
 use std::process::ExitCode;
 

@@ -9,9 +9,11 @@ use config::http_client::PathBase;
 use exposition::Registry;
 use model::storage::{MetricReader, MetricWriter};
 use promql::Engine;
+use query::Queries;
 use rules::file::Defaults;
 use rules::{GroupSpec, MetricsEvaluator, Rules};
 
+use crate::ask::ListedRules;
 use crate::forward::{FanOut, Forward};
 use crate::run::{Loaded, StartError};
 use crate::settings::Settings;
@@ -62,6 +64,7 @@ pub(crate) fn start(
     settings: &Settings,
     loaded: &Loaded,
     engine: Arc<Engine>,
+    queries: Arc<Queries>,
     reader: Arc<dyn MetricReader>,
     writer: Arc<dyn MetricWriter>,
     external_url: &str,
@@ -82,7 +85,12 @@ pub(crate) fn start(
     .map_err(|error| StartError::Other(error.to_string()))?;
     let forward = Forward::start(settings, transport, registry, clock);
     let deps = rules::Deps {
-        evaluate: Arc::new(MetricsEvaluator { engine, reader, features: settings.features }),
+        evaluate: Arc::new(MetricsEvaluator {
+            engine,
+            reader,
+            features: settings.features,
+            watch: Some(Arc::new(ListedRules(queries))),
+        }),
         writer,
         alerts: Arc::new(FanOut { alerting: alerting.clone(), forwarder: forward.forwarder.clone() }),
         clock: clock.clone(),

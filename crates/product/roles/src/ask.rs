@@ -12,14 +12,14 @@ use exposition::TextWriter;
 use model::relabel::RelabelRule;
 use model::storage::{MetricReader, StorageError, TimeRange};
 use model::{Exemplar, Labels, Matcher};
-use promql::{Engine, EngineOptions};
+use promql::{Engine, EngineOptions, QueryLimits};
 use query::sources::{
     Admin, AlertView, AlertingRuleView, AlertmanagersView, BlockStatsView, BlockView, BuildView,
     CardinalityOf, CardinalityView, CompactionView, CountView, DroppedTargetView, Exemplars, GroupView,
     GrowthView, HeadView, LabelView, MetricMetadata, NotificationView, RecordingRuleView, RuleGroupView,
     RuleView, Rules, RuntimeView, Status, TargetView, Targets, TargetsView, TsdbView, WalReplayView,
 };
-use query::{Config, Deps, Sources};
+use query::{Config, Deps, Queries, RuleAsks, Sources};
 use rules::file::RuleKind;
 use tsdb::Db;
 
@@ -47,11 +47,11 @@ pub(crate) fn router(
     engine: Arc<Engine>,
     reader: Arc<dyn MetricReader>,
     sources: Sources,
+    queries: Arc<Queries>,
     clock: &Clock,
 ) -> Router {
     let config = Config {
         concurrency_max: settings.query_concurrency_max,
-        queries_max: settings.queries_max,
         timeout: settings.query_timeout,
         read_concurrency_max: settings.read_concurrency_max,
         read_samples_max: settings.read_samples_max,
@@ -60,7 +60,32 @@ pub(crate) fn router(
         ..Config::default()
     };
     let features = settings.features;
-    query::router(config, Deps { reader, engine, features, sources, clock: clock.clone() })
+    query::router(config, Deps { reader, engine, features, sources, queries, clock: clock.clone() })
+}
+
+/// Enters what rules ask into the list of queries, where an operator sees and stops it.
+pub(crate) struct ListedRules(pub(crate) Arc<Queries>);
+
+impl rules::Watcher for ListedRules {
+    fn watch(
+        &self,
+        asker: rules::Asker<'_>,
+        text: &str,
+        at_ms: i64,
+        run: &mut dyn FnMut(&QueryLimits) -> &'static str,
+    ) {
+        let limits = QueryLimits::default();
+        let rule = RuleAsks {
+            name: asker.rule.to_string(),
+            group: asker.group.to_string(),
+            file: asker.file.to_string(),
+        };
+        let place = self.0.enter_rule(rule, text, at_ms, limits.cancel.clone(), limits.progress.clone());
+        let outcome = run(&limits);
+        if let Some(mut place) = place {
+            place.end(outcome);
+        }
+    }
 }
 
 /// What the API shows of scraping.

@@ -26,10 +26,8 @@ pub(crate) fn start(
     registry: &Registry,
     clock: &Clock,
 ) -> Result<Collect, StartError> {
-    let mut config = NodeConfig::default();
-    // Our own process is shown among our own metrics.
-    config.collectors.insert("process".into(), false);
-    let node = Node::new(config, clock.clone()).map_err(|error| StartError::Other(error.to_string()))?;
+    let node = Node::new(NodeConfig::default(), clock.clone())
+        .map_err(|error| StartError::Other(error.to_string()))?;
     let own = OwnMetrics { registry: registry.clone(), node: Arc::new(node) };
     let mut local = Vec::new();
     if settings.watch_machine {
@@ -58,7 +56,11 @@ pub(crate) fn start(
         connect: scrape::http(),
         clock: clock.clone(),
         registry: registry.clone(),
-        start_timestamps: settings.start_timestamps.store || settings.start_timestamps.write_zero,
+        features: scrape::Features {
+            start_timestamps: settings.start_timestamps.store || settings.start_timestamps.write_zero,
+            type_and_unit_labels: settings.type_and_unit_labels,
+            ..settings.scrape_features
+        },
         seed: model::Labels::from_pairs([("host", hostname().as_str())]).fingerprint(),
         local,
     });

@@ -12,7 +12,7 @@ pub use promql::conformance::SuiteResult;
 use rules::file::Defaults;
 
 use crate::PrometheusFile;
-use crate::check::{self, Kind};
+use crate::check::{self, Kind, Options};
 use crate::prometheus_file::rule_files;
 
 /// Files of `prometheus/config` whose names do not say that they must be refused.
@@ -178,7 +178,11 @@ impl MetricWriter for Nowhere {
 }
 
 fn checked(path: &Path, kind: Option<Kind>, is_good: bool, features: &Features) -> Result<(), String> {
-    let report = check::check_files(&[path.to_path_buf()], kind, features);
+    let report = check::check_files(
+        &[path.to_path_buf()],
+        kind,
+        &Options { features: *features, ..Options::default() },
+    );
     if (report.error_count == 0) == is_good {
         return Ok(());
     }

@@ -11,6 +11,7 @@ mod collect;
 pub mod conformance;
 pub mod directory;
 mod forward;
+pub mod node_exporter;
 pub mod prometheus_file;
 mod push;
 mod run;
@@ -18,6 +19,7 @@ mod serve;
 pub mod settings;
 mod store;
 pub mod store_settings;
+mod watched_files;
 
 pub use ingest::{Deltas, WriteMessage};
 pub use prometheus_file::PrometheusFile;

@@ -11,7 +11,7 @@ use exposition::Registry;
 use exposition::registry::Gauge;
 use model::storage::{MetricReader, MetricWriter};
 use net::server::{Server, ServerConfig, ServerError};
-use query::Sources;
+use query::{Queries, Sources};
 use rules::GroupSpec;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -26,6 +26,7 @@ use crate::serve::{self, Command};
 use crate::settings::{Mode, Settings};
 use crate::store::{self, Store};
 use crate::store_settings::StoreSettings;
+use crate::watched_files;
 
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 512;
@@ -157,8 +158,12 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         tracing::warn!("{note}");
     }
     loaded.warn();
-    let server =
-        Server::bind(&ServerConfig { listen: settings.listen, connections_max: CONNECTIONS_MAX }).await?;
+    let server = Server::bind(&ServerConfig {
+        listen: settings.listen,
+        connections_max: CONNECTIONS_MAX,
+        ..ServerConfig::default()
+    })
+    .await?;
     let listening = server.local_addr();
     let store =
         store::open(&settings, &loaded.store_settings(&settings), loaded.retention(&settings), &clock)?;
@@ -234,6 +239,7 @@ struct Running {
     registry: Registry,
     store: Store,
     engine: Arc<promql::Engine>,
+    queries: Arc<Queries>,
     collect: Collect,
     alert: Alert,
     push: Push,
@@ -256,12 +262,14 @@ impl Running {
         let (reader, writer): (Arc<dyn MetricReader>, Arc<dyn MetricWriter>) =
             (store.db.clone(), store.db.clone());
         let engine = ask::engine(&settings, &clock);
+        let queries = Queries::new(settings.queries_max.max(settings.query_concurrency_max), clock.clone());
         let external_url = settings.external_url(listening);
         let collect = collect::start(&settings, writer.clone(), &registry, &clock)?;
         let alert = alert::start(
             &settings,
             loaded,
             engine.clone(),
+            queries.clone(),
             reader,
             writer,
             &external_url,
@@ -286,6 +294,7 @@ impl Running {
             registry,
             store,
             engine,
+            queries,
             collect,
             alert,
             push: Push::new(),
@@ -319,9 +328,15 @@ impl Running {
                 .admin_api
                 .then(|| Arc::new(StoreAdmin(self.store.db.clone())) as Arc<dyn query::sources::Admin>),
         };
-        let roles =
-            ask::router(&self.settings, self.engine.clone(), self.store.db.clone(), sources, &self.clock)
-                .merge(self.push.router(&self.settings, &self.store, &self.registry, &self.clock));
+        let roles = ask::router(
+            &self.settings,
+            self.engine.clone(),
+            self.store.db.clone(),
+            sources,
+            self.queries.clone(),
+            &self.clock,
+        )
+        .merge(self.push.router(&self.settings, &self.store, &self.registry, &self.clock));
         serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
     }
 
@@ -383,12 +398,37 @@ impl Running {
     }
 
     /// Obeys signals and requests until one of them ends the run.
+    /// Returns when the files are to be looked at; never if nobody asked for that.
+    async fn next_look_at_files(&self) {
+        if !self.settings.auto_reload {
+            std::future::pending::<()>().await;
+        }
+        let interval_ms = self.settings.auto_reload_interval_ms.max(1).unsigned_abs();
+        tokio::time::sleep(Duration::from_millis(interval_ms)).await;
+    }
+
+    async fn watched_files(&self) -> Option<u64> {
+        if !self.settings.auto_reload {
+            return None;
+        }
+        let settings = self.settings.clone();
+        tokio::task::spawn_blocking(move || watched_files::fingerprint(&settings)).await.ok()
+    }
+
     async fn obey(&self, mut asked: mpsc::Receiver<Command>, mut signals: Signals) {
+        let mut files = self.watched_files().await;
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => return,
                 _ = signals.interrupt.recv() => return,
                 _ = signals.hangup.recv() => { let _ = self.reload().await; }
+                () = self.next_look_at_files() => {
+                    let now = self.watched_files().await;
+                    // A change that cannot be used is told once.
+                    if std::mem::replace(&mut files, now) != now {
+                        let _ = self.reload().await;
+                    }
+                }
                 command = asked.recv() => match command {
                     Some(Command::Reload(answer)) => { let _ = answer.send(self.reload().await); }
                     Some(Command::Quit) | None => return,

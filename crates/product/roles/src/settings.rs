@@ -63,6 +63,10 @@ pub struct Settings {
     pub machine_interval_ms: i64,
     /// What may be pushed.
     pub push: PushSettings,
+    /// Whether the configuration is taken over when one of its files changes.
+    pub auto_reload: bool,
+    /// How often its files are looked at then.
+    pub auto_reload_interval_ms: i64,
     /// Whether `/-/reload` and `/-/quit` may be asked for.
     pub lifecycle_api: bool,
     /// Whether `/api/v1/admin` may change the store.
@@ -93,6 +97,8 @@ pub struct Settings {
     pub use_start_timestamps: bool,
     /// Whether series carry their type and unit as labels.
     pub type_and_unit_labels: bool,
+    /// What scraping does beyond what the configuration says.
+    pub scrape_features: scrape::Features,
     /// What an operator should know about the flags, said at the start.
     pub notes: Vec<String>,
     /// Rule groups evaluated at once.
@@ -151,6 +157,8 @@ impl Settings {
             external_url: None,
             prometheus_config: None,
             alertmanager_config: None,
+            auto_reload: false,
+            auto_reload_interval_ms: 30_000,
             webhook_url: None,
             watch_machine: machine,
             machine_alerts: machine,
@@ -171,6 +179,7 @@ impl Settings {
             delayed_name_removal: false,
             use_start_timestamps: false,
             type_and_unit_labels: false,
+            scrape_features: scrape::Features::default(),
             notes: Vec::new(),
             rules_concurrency_max: 4,
             rules_outage_tolerance_ms: 3_600_000,

@@ -2,17 +2,15 @@
 
 use std::path::PathBuf;
 
-use ::config::http_client::{PathBase, check_http_url};
-use ::config::{Error, HttpClientConfig, Node, Result};
+use ::config::http_client::PathBase;
+use ::config::{Error, Node, Result};
 use model::TargetGroup;
 
-use crate::{group, kinds};
+use crate::group;
+use crate::kinds::{self, Settings};
 
 /// How often files are read again although they look unchanged, unless configured.
 const FILE_REFRESH_DEFAULT_MS: i64 = 5 * 60_000;
-
-/// How often a server is asked, unless configured.
-const HTTP_REFRESH_DEFAULT_MS: i64 = 60_000;
 
 /// Where one job's targets are.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,19 +26,8 @@ pub enum Section {
     Static(Vec<TargetGroup>),
     /// Targets in files.
     File(FileConfig),
-    /// Targets that a server names.
-    Http(Box<HttpConfig>),
-}
-
-/// Targets that a server names.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HttpConfig {
-    /// Where to ask.
-    pub url: String,
-    /// How often, in milliseconds.
-    pub refresh_interval_ms: i64,
-    /// How to reach the server.
-    pub client: HttpClientConfig,
+    /// Targets that a server of some kind names.
+    Kind(Box<Settings>),
 }
 
 /// Targets in files, which are read again when they change.
@@ -75,17 +62,15 @@ impl Config {
                 entries(list, "file_sd_configs", |entry| file(entry, base))?.into_iter().map(Section::File),
             );
         }
-        if let Some(list) = fields.take("http_sd_configs") {
-            let found = entries(list, "http_sd_configs", |entry| http(entry, base))?;
-            config.sections.extend(found.into_iter().map(|http| Section::Http(Box::new(http))));
-        }
         for kind in kinds::all() {
             let Some(list) = fields.take(kind.name) else { continue };
-            let count = entries(list, kind.name, |entry| kind.check(entry, base))?.len();
-            if count > 0 {
+            let found = entries(list, kind.name, |entry| kind.decode(entry, base))?;
+            if !found.is_empty() && kind.reader.is_none() {
                 let message = format!("{}: this service discovery is not available yet", kind.name);
                 not_available.push(list.error(message));
+                continue;
             }
+            config.sections.extend(found.into_iter().map(|settings| Section::Kind(Box::new(settings))));
         }
         if let Some(list) = fields.take("static_configs") {
             let groups = entries(list, "static_configs", group::decode)?;
@@ -133,25 +118,6 @@ fn file(node: &Node, base: &PathBase) -> Result<FileConfig> {
     Ok(FileConfig { files, refresh_interval_ms })
 }
 
-fn http(node: &Node, base: &PathBase) -> Result<HttpConfig> {
-    let mut fields = node.fields("http.plain")?;
-    let url = match fields.take("url") {
-        Some(node) if !node.string()?.is_empty() => {
-            let url = node.string()?;
-            check_http_url(node, &url)?;
-            url
-        }
-        _ => return Err(fields.error("URL is missing")),
-    };
-    let config = HttpConfig {
-        url,
-        refresh_interval_ms: fields.or("refresh_interval", HTTP_REFRESH_DEFAULT_MS, Node::duration_ms)?,
-        client: HttpClientConfig::take(&mut fields, base)?,
-    };
-    fields.finish()?;
-    Ok(config)
-}
-
 fn is_file_pattern(pattern: &str) -> bool {
     let ends = [".json", ".yml", ".yaml", ".JSON", ".YML", ".YAML"];
     let ends_well = ends.iter().any(|end| pattern.ends_with(end));
@@ -190,9 +156,9 @@ mod tests {
     fn servers_are_asked_with_the_clients_settings_of_their_section() {
         let config =
             decode("http_sd_configs: [{url: 'https://example.com/sd', basic_auth: {username: u}}]").unwrap();
-        let [Section::Http(http)] = &config.sections[..] else { panic!("{config:?}") };
-        assert_eq!((http.url.as_str(), http.refresh_interval_ms), ("https://example.com/sd", 60_000));
-        assert_ne!(http.client, HttpClientConfig::default());
+        let [Section::Kind(http)] = &config.sections[..] else { panic!("{config:?}") };
+        assert_eq!((http.text("url"), http.refresh_interval().as_secs()), ("https://example.com/sd", 60));
+        assert_ne!(http.http, ::config::HttpClientConfig::default());
     }
 
     #[test]
@@ -206,8 +172,8 @@ mod tests {
             ("http_sd_configs: [{url: 'http://'}]", "host is missing in URL"),
             ("file_sd_configs: [{}]", "must contain at least one path name"),
             (
-                "job_name: x\nhetzner_sd_configs:\n  - role: robot\n",
-                "line 3, column 3: hetzner_sd_configs: this service discovery is not available yet",
+                "job_name: x\nvultr_sd_configs:\n  - port: 1\n",
+                "line 3, column 3: vultr_sd_configs: this service discovery is not available yet",
             ),
             (
                 "consult_sd_configs: []",
@@ -222,7 +188,7 @@ mod tests {
 
     #[test]
     fn checking_lists_what_is_not_available_beside_the_rest() {
-        let node = Node::parse("dns_sd_configs: [{names: [a]}]\nstatic_configs: [{targets: [a]}]").unwrap();
+        let node = Node::parse("vultr_sd_configs: [{}]\nstatic_configs: [{targets: [a]}]").unwrap();
         let base = PathBase::new(Path::new(""));
         let (config, missing) = Config::check(&node, "config.ScrapeConfig", &base).unwrap();
         assert_eq!((config.sections.len(), missing.len()), (1, 1));

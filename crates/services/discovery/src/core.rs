@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
+use base::Clock;
 use exposition::Registry;
-use exposition::registry::{Counter, Gauge, Labelled};
 use model::target::BoxFuture;
 use model::{TargetGroup, TargetGroups, TargetSource};
 use parking_lot::Mutex;
@@ -15,7 +16,7 @@ use tokio::task::AbortHandle;
 
 use crate::config::{Config, Section};
 use crate::file::FileReader;
-use crate::http::HttpReader;
+use crate::stats::Stats;
 
 /// Looks for the targets of all jobs. Readers run as tasks of the runtime they were started in
 /// and end when their section is gone or the last handle is dropped.
@@ -24,9 +25,12 @@ pub struct Discovery(Arc<Inner>);
 
 struct Inner {
     stats: Stats,
+    clock: Clock,
     jobs: Mutex<Jobs>,
     /// Counts changes of any job; whoever waits looks again.
     changes: watch::Sender<u64>,
+    /// Counts what sections tell, also where nothing changes.
+    progress: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -57,40 +61,6 @@ struct Content {
     problems: Vec<String>,
 }
 
-/// What discovery says about itself, under Prometheus's names.
-struct Stats {
-    /// `scrape` or `notify`.
-    purpose: &'static str,
-    discovered_targets: Labelled<Gauge>,
-    updates: Labelled<Counter>,
-    file_read_errors: Counter,
-}
-
-/// Jobs that are counted apart.
-const JOBS_MAX: usize = 5_000;
-
-impl Stats {
-    fn new(purpose: &'static str, registry: &Registry) -> Self {
-        Stats {
-            purpose,
-            discovered_targets: registry.gauges(
-                "prometheus_sd_discovered_targets",
-                "Targets that were discovered for a job.",
-                &["name", "config"],
-                JOBS_MAX,
-            ),
-            updates: registry.counters(
-                "prometheus_sd_updates_total",
-                "Times that the targets of a job changed.",
-                &["name"],
-                2,
-            ),
-            file_read_errors: registry
-                .counter("prometheus_sd_file_read_errors_total", "Files of targets that could not be read."),
-        }
-    }
-}
-
 /// Something that keeps a section's targets from being up to date.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -105,6 +75,7 @@ pub struct Problem {
 pub(crate) struct Publisher {
     inner: Weak<Inner>,
     slot: Arc<Slot>,
+    job: Arc<str>,
 }
 
 /// One kind of discovery: looks until it is dropped and publishes what it finds.
@@ -118,14 +89,47 @@ impl Publisher {
     pub(crate) fn publish(&self, groups: Vec<Arc<TargetGroup>>, problems: Vec<String>) -> bool {
         let Some(inner) = self.inner.upgrade() else { return false };
         *self.slot.content.lock() = Content { groups: Some(groups), published: true, problems };
+        inner.stats.received.with(&[inner.stats.purpose]).inc();
         inner.merge(|job| job.slots.iter().any(|slot| Arc::ptr_eq(slot, &self.slot)));
-        !self.slot.gone.load(Ordering::Relaxed)
+        inner.told();
+        self.is_wanted()
     }
 
     /// Says what is wrong; what was found before stays. False once nobody wants to know.
     pub(crate) fn report(&self, problems: Vec<String>) -> bool {
+        let Some(inner) = self.inner.upgrade() else { return false };
         self.slot.content.lock().problems = problems;
+        inner.told();
+        self.is_wanted()
+    }
+
+    /// Whether anybody still wants to know.
+    pub(crate) fn is_wanted(&self) -> bool {
         self.inner.strong_count() > 0 && !self.slot.gone.load(Ordering::Relaxed)
+    }
+
+    /// The job that the section belongs to.
+    pub(crate) fn job(&self) -> &str {
+        &self.job
+    }
+
+    /// Counts one question to a source of this kind.
+    pub(crate) fn observe_refresh(&self, mechanism: &str, seconds: f64, succeeded: bool) {
+        self.count(|stats| {
+            stats.refresh_duration.with(&[mechanism]).observe(seconds);
+            let failures = stats.refresh_failures.with(&[mechanism, &self.job]);
+            if !succeeded {
+                failures.inc();
+                stats.count_failure(mechanism);
+            }
+        });
+    }
+
+    /// Counts something in the metrics.
+    pub(crate) fn count(&self, count: impl FnOnce(&Stats)) {
+        if let Some(inner) = self.inner.upgrade() {
+            count(&inner.stats);
+        }
     }
 
     /// Whether this reader has published anything yet.
@@ -135,9 +139,7 @@ impl Publisher {
 
     /// Counts files that could not be read.
     pub(crate) fn count_file_read_errors(&self, count: usize) {
-        if let Some(inner) = self.inner.upgrade() {
-            inner.stats.file_read_errors.add(count as u64);
-        }
+        self.count(|stats| stats.file_read_errors.add(count as u64));
     }
 }
 
@@ -146,7 +148,14 @@ impl Discovery {
     /// or `notify`.
     pub fn new(purpose: &'static str, registry: &Registry) -> Self {
         let stats = Stats::new(purpose, registry);
-        Discovery(Arc::new(Inner { stats, jobs: Mutex::default(), changes: watch::Sender::new(0) }))
+        let (changes, progress) = (watch::Sender::new(0), watch::Sender::new(0));
+        Discovery(Arc::new(Inner {
+            stats,
+            clock: Clock::system(),
+            jobs: Mutex::default(),
+            changes,
+            progress,
+        }))
     }
 
     /// Makes these the jobs. Sections that a job had before go on undisturbed. Must be called
@@ -164,7 +173,7 @@ impl Discovery {
                     Some(at) => old_slots.swap_remove(at),
                     None => {
                         let slot = Arc::new(Slot::new(section));
-                        started.push(slot.clone());
+                        started.push((Arc::<str>::from(name.as_str()), slot.clone()));
                         slot
                     }
                 }
@@ -175,7 +184,7 @@ impl Discovery {
             let found: Vec<_> =
                 replaced.flat_map(|slot| slot.content.lock().groups.clone()).flatten().collect();
             let is_reader = |slot: &&Arc<Slot>| !matches!(slot.section, Section::Static(_));
-            if let Some(reader) = started[new_at..].iter().find(is_reader)
+            if let Some(reader) = started[new_at..].iter().map(|(_, slot)| slot).find(is_reader)
                 && !found.is_empty()
             {
                 reader.content.lock().groups = Some(found);
@@ -186,12 +195,14 @@ impl Discovery {
         before.values().flat_map(|job| &job.slots).for_each(|slot| slot.end());
         for name in before.keys() {
             self.0.stats.discovered_targets.remove(&[self.0.stats.purpose, name]);
+            self.0.stats.last_update.remove(&[self.0.stats.purpose, name]);
         }
         drop(state);
-        for slot in started {
-            slot.start(Publisher { inner: Arc::downgrade(&self.0), slot: slot.clone() });
+        for (job, slot) in started {
+            slot.start(Publisher { inner: Arc::downgrade(&self.0), slot: slot.clone(), job });
         }
         self.0.merge(|_| true);
+        self.0.told();
     }
 
     /// What keeps targets from being up to date, job by job.
@@ -212,6 +223,16 @@ impl Discovery {
 }
 
 impl Inner {
+    /// A section found something or told what is wrong: counts the sections that fail.
+    fn told(&self) {
+        let state = self.jobs.lock();
+        let slots = state.by_name.values().flat_map(|job| &job.slots);
+        let failing = slots.filter(|slot| !slot.content.lock().problems.is_empty()).count();
+        self.stats.failing.with(&[self.stats.purpose]).set(failing as f64);
+        drop(state);
+        self.progress.send_modify(|count| *count += 1);
+    }
+
     /// Puts the slots of these jobs together again.
     fn merge(&self, concerns: impl Fn(&Job) -> bool) {
         let mut changed = false;
@@ -230,6 +251,7 @@ impl Inner {
                 if known && (job.view.version == 0 || job.view.groups != groups) {
                     let targets: usize = groups.iter().map(|group| group.targets.len()).sum();
                     self.stats.discovered_targets.with(&[self.stats.purpose, name]).set(targets as f64);
+                    self.stats.last_update.with(&[self.stats.purpose, name]).set(self.clock.now_seconds());
                     self.stats.updates.with(&[self.stats.purpose]).inc();
                     *last_version += 1;
                     job.view = Arc::new(TargetGroups { version: *last_version, groups });
@@ -253,7 +275,7 @@ impl Slot {
     fn new(section: Section) -> Self {
         let groups = match &section {
             Section::Static(groups) => Some(groups.iter().cloned().map(Arc::new).collect()),
-            Section::File(_) | Section::Http(_) => None,
+            Section::File(_) | Section::Kind(_) => None,
         };
         Slot {
             section,
@@ -267,7 +289,7 @@ impl Slot {
         let reader: Box<dyn Reader> = match &self.section {
             Section::Static(_) => return,
             Section::File(config) => Box::new(FileReader::new(config.clone())),
-            Section::Http(config) => Box::new(HttpReader::new((**config).clone())),
+            Section::Kind(settings) => settings.reader(),
         };
         *self.reader.lock() = Some(tokio::spawn(reader.run(publisher)).abort_handle());
     }
@@ -278,6 +300,30 @@ impl Slot {
             reader.abort();
         }
     }
+}
+
+/// Looks once for the targets of one job: what its sections name, and what is wrong with those that
+/// do not answer. A section that says nothing within `timeout` is a problem too. Must be called inside
+/// a tokio runtime; nothing goes on behind it.
+pub async fn discover_once(config: Config, timeout: Duration) -> (Vec<Arc<TargetGroup>>, Vec<Problem>) {
+    const JOB: &str = "once";
+    let discovery = Discovery::new("check", &Registry::new());
+    let mut progress = discovery.0.progress.subscribe();
+    discovery.apply(vec![(JOB.into(), config)]);
+    let slots = discovery.0.jobs.lock().by_name.get(JOB).map(|job| job.slots.clone()).unwrap_or_default();
+    let is_done = |slot: &Arc<Slot>| {
+        let content = slot.content.lock();
+        content.groups.is_some() || !content.problems.is_empty()
+    };
+    let all_done = progress.wait_for(|_| slots.iter().all(is_done));
+    let in_time = tokio::time::timeout(timeout, all_done).await.is_ok();
+    let mut problems = discovery.problems();
+    if !in_time {
+        let silent = slots.iter().filter(|slot| !is_done(slot)).count();
+        let message = format!("{silent} of {} sections did not answer within {timeout:?}", slots.len());
+        problems.push(Problem { job: JOB.into(), message });
+    }
+    (discovery.current(JOB).groups.clone(), problems)
 }
 
 impl TargetSource for Discovery {

@@ -3,13 +3,18 @@
 //!
 //! Must not know what a target is used for: scraping, alert delivery and relabelling are others'.
 
+mod api;
 mod config;
 mod core;
 mod file;
 mod group;
-mod http;
 mod kinds;
+mod meta;
+mod poll;
+mod resolver;
+mod stats;
 
-pub use crate::config::{Config, FileConfig, HttpConfig, Section};
-pub use crate::core::{Discovery, Problem};
+pub use crate::config::{Config, FileConfig, Section};
+pub use crate::core::{Discovery, Problem, discover_once};
 pub use crate::file::parse as parse_groups;
+pub use crate::kinds::Settings;

@@ -97,6 +97,15 @@ impl Files {
         self.loaded().ok().map(str::trim)
     }
 
+    /// Like [`Files::text`]; `None` if the file is not there.
+    pub(crate) fn text_if_there(&mut self, path: &Path) -> Result<Option<&str>, Error> {
+        match self.text(path) {
+            Ok(text) => Ok(Some(text)),
+            Err(Error::NoData) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The number in a file of one line.
     pub(crate) fn number(&mut self, path: &Path) -> Option<f64> {
         self.line(path).and_then(number)
@@ -117,6 +126,29 @@ pub(crate) fn number(text: &str) -> Option<f64> {
     match text.parse::<u64>() {
         Ok(value) => Some(value as f64),
         Err(_) => text.parse().ok().filter(|_| text.bytes().next_back().is_some_and(|b| b.is_ascii_digit())),
+    }
+}
+
+/// A size with a binary unit behind it, as `1.5k`. `tenths` reads the digits behind the point as bcache
+/// means them: in steps of 102.4 of 1024.
+pub(crate) fn human_size(text: &str, tenths: bool) -> Option<u64> {
+    let text = text.trim();
+    let unit = text.bytes().next_back().filter(u8::is_ascii_alphabetic);
+    let Some(unit) = unit else { return text.parse::<f64>().ok().map(|value| value as u64) };
+    let digits = text.get(..text.len() - 1)?.trim_end();
+    let power = "kmgtpezy".find(char::from(unit.to_ascii_lowercase()))? + 1;
+    let value: f64 = match digits.split_once('.') {
+        Some((whole, part)) if tenths => whole.parse::<f64>().ok()? + part.parse::<f64>().ok()? / 10.24,
+        _ => digits.parse().ok()?,
+    };
+    Some((value * 1024f64.powi(i32::try_from(power).ok()?)) as u64)
+}
+
+/// Like [`human_size`] in tenths, below zero too.
+pub(crate) fn human_size_signed(text: &str) -> Option<f64> {
+    match text.trim().strip_prefix('-') {
+        Some(text) => human_size(text, true).map(|size| -(size as f64)),
+        None => human_size(text, true).map(|size| size as f64),
     }
 }
 

@@ -4,15 +4,21 @@
 //! Must not know HTTP, scraping or where the metrics go.
 
 mod adjtimex;
+mod btrfs_ioctl;
 mod collectors;
 pub mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod dbus;
 mod error;
+mod ethtool_ioctl;
+mod exporter;
 mod files;
+pub mod flags;
 mod mounts;
 mod netlink;
 mod page;
+mod perf_event;
 
 use base::Clock;
 use exposition::TextWriter;
@@ -21,6 +27,8 @@ use parking_lot::Mutex;
 
 pub use config::{Filter, NodeConfig, Paths};
 pub use error::Error;
+pub use exporter::{Asked, Exporter, Outcome, Selection};
+pub use flags::Flags;
 
 use collectors::{COLLECTORS, Collector, State};
 use config::Filters;
@@ -85,33 +93,42 @@ impl Node {
         let mut scratch = self.scratch.lock();
         let Scratch { files, page, state } = &mut *scratch;
         page.start(out);
+        self.run(&wanted, files, page, state);
+        page.write(out);
+    }
+
+    /// Runs collectors one after the other, and notes how long each took and how it went.
+    fn run(&self, wanted: &dyn Fn(&str) -> bool, files: &mut Files, page: &mut Page, state: &mut State) {
         for collector in self.active.iter().filter(|collector| wanted(collector.name)) {
             let mark = self.clock.mark();
-            let mut run = Run {
-                config: &self.config,
-                filters: &self.filters,
-                clock: &self.clock,
-                files: &mut *files,
-                state: &mut *state,
-            };
-            let success = (collector.collect)(&mut run, page).is_ok();
-            let labels = [("collector", collector.name)];
+            let result = (collector.collect)(&mut self.run_with(files, state), page);
+            let seconds = mark.elapsed_seconds();
+            let name = collector.name;
+            match &result {
+                Ok(()) => {}
+                Err(Error::NoData) => tracing::debug!(collector = name, "collector returned no data"),
+                Err(error) => tracing::error!(collector = name, %error, "collector failed"),
+            }
+            let labels = [("collector", name)];
             page.add(
                 "node_scrape_collector_duration_seconds",
                 MetricType::Gauge,
                 "How long a collector took, in seconds.",
                 &labels,
-                mark.elapsed_seconds(),
+                seconds,
             );
             page.add(
                 "node_scrape_collector_success",
                 MetricType::Gauge,
                 "Whether a collector found what it looks for.",
                 &labels,
-                f64::from(u8::from(success)),
+                f64::from(u8::from(result.is_ok())),
             );
         }
-        page.write(out);
+    }
+
+    fn run_with<'a>(&'a self, files: &'a mut Files, state: &'a mut State) -> Run<'a> {
+        Run { config: &self.config, filters: &self.filters, clock: &self.clock, files, state }
     }
 
     /// Writes the metrics of this process alone.
@@ -119,9 +136,8 @@ impl Node {
         let mut scratch = self.scratch.lock();
         let Scratch { files, page, state } = &mut *scratch;
         page.start(out);
-        let mut run = Run { config: &self.config, filters: &self.filters, clock: &self.clock, files, state };
         // Without /proc there is nothing to say.
-        let _ = collectors::process(&mut run, page);
+        let _ = collectors::process(&mut self.run_with(files, state), page);
         page.write(out);
     }
 }

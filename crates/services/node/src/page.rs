@@ -88,3 +88,37 @@ impl Page {
         }
     }
 }
+
+/// A part of a metric's name from any text: what does not belong into one becomes `_`, together with
+/// the underscores around it.
+pub(crate) fn name_part(text: &str) -> String {
+    let is_foreign = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+    let mut name = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((front, back)) = rest.find(is_foreign).and_then(|at| rest.split_at_checked(at)) {
+        name.push_str(front.trim_end_matches('_'));
+        name.push('_');
+        rest = back.trim_start_matches(is_foreign).trim_start_matches('_');
+    }
+    name.push_str(rest);
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::name_part;
+
+    #[test]
+    fn what_is_foreign_becomes_one_underscore() {
+        for (text, name) in [
+            ("fs.file-nr", "fs_file_nr"),
+            ("a_-_b", "a_b"),
+            ("a__b", "a__b"),
+            ("_-__-_", "__"),
+            ("port.rx_dropped", "port_rx_dropped"),
+            ("é", "_"),
+        ] {
+            assert_eq!(name_part(text), name);
+        }
+    }
+}

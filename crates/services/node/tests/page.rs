@@ -36,7 +36,7 @@ fn node(root: &Path, collectors: &[&str]) -> Node {
             udev_data: root.join("udev"),
         },
         collectors: Node::collectors().map(only).collect::<BTreeMap<_, _>>(),
-        textfile_directory: Some(root.join("textfile")),
+        textfile_directories: vec![root.join("textfile").to_string_lossy().into_owned()],
         ..NodeConfig::default()
     };
     Node::new(config, Clock::manual(0)).unwrap()
@@ -156,5 +156,5 @@ fn an_unknown_collector_is_named_with_the_valid_choices() {
     let collectors = BTreeMap::from([("cqu".to_string(), true)]);
     let error =
         Node::new(NodeConfig { collectors, ..NodeConfig::default() }, Clock::manual(0)).err().unwrap();
-    assert!(error.to_string().starts_with("unknown collector \"cqu\"; there are: arp, bonding,"), "{error}");
+    assert!(error.to_string().starts_with("unknown collector \"cqu\"; there are: arp, bcache,"), "{error}");
 }

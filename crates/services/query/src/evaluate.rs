@@ -106,7 +106,7 @@ where
     let cancel = Cancel::default();
     let progress = Progress::default();
     let asked = Asked::new(&text, times.start_ms, times.end_ms, times.step_ms, &client);
-    let mut place = api.queries.enter(asked, cancel.clone(), progress.clone())?;
+    let mut place = api.deps.queries.enter(asked, cancel.clone(), progress.clone())?;
     let queued = api.deps.clock.mark();
     let slot = tokio::select! {
         slot = tokio::time::timeout(timeout, api.slots.clone().acquire_owned()) => slot,
@@ -136,15 +136,17 @@ where
     let (sink, pending) = stream::answer("application/json", cancel);
     let worker = api.clone();
     tokio::task::spawn_blocking(move || {
-        // The slot is free when the work ends, not when the client leaves.
+        // The slot is free when the evaluation ends: not when the client leaves, and not only when a slow
+        // client has taken its answer.
         place.set(Phase::Evaluating);
         match evaluate(&worker, &expr, &text, &limits) {
             Ok(result) => {
+                drop(slot);
                 place.set(Phase::Sending);
                 if let Ok(sink) = json::query_answer(result, &shape, queue_seconds, sink) {
                     place.end("success");
                     // Who has the whole answer finds the query ended.
-                    drop((place, slot));
+                    drop(place);
                     let _ = sink.finish();
                 }
             }

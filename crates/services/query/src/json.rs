@@ -8,6 +8,7 @@ use model::histogram::FloatHistogram;
 use promql::{ExplainNode, MatrixSeries, QueryResult, QueryStats, SampleValue, Value};
 
 use crate::answer::limited;
+use crate::point::{Times, write_point, write_time};
 use crate::stream::{Gone, Sink};
 
 /// What the answer to a query is to contain.
@@ -58,7 +59,7 @@ pub(crate) fn query_answer(
     match result.value {
         Value::Scalar(value, at) => {
             out.extend_from_slice(b"scalar\",\"result\":");
-            write_point(out, &mut times, at, value);
+            write_point(out, at, value);
         }
         Value::String(text, at) => {
             out.extend_from_slice(b"string\",\"result\":[");
@@ -79,7 +80,7 @@ pub(crate) fn query_answer(
                 match &sample.value {
                     SampleValue::Float(value) => {
                         out.extend_from_slice(b",\"value\":");
-                        write_point(out, &mut times, sample.time_ms, *value);
+                        write_point(out, sample.time_ms, *value);
                     }
                     SampleValue::Histogram(histogram) => {
                         out.extend_from_slice(b",\"histogram\":");
@@ -125,64 +126,14 @@ pub(crate) fn query_answer(
     Ok(sink)
 }
 
-/// The texts of a range query's steps: each is written once, for all series.
-struct Times {
-    start_ms: i64,
-    step_ms: i64,
-    /// `[TIME,"` of each step so far, and where it ends.
-    text: Vec<u8>,
-    ends: Vec<u32>,
-    /// The step after the last one asked for: mostly the next one to be asked for.
-    next: usize,
-}
-
-impl Times {
-    fn new((start_ms, step_ms): (i64, i64)) -> Times {
-        Times { start_ms, step_ms, text: Vec::new(), ends: Vec::new(), next: 0 }
-    }
-
-    /// Writes `[TIME,"`.
-    fn write(&mut self, out: &mut Vec<u8>, time_ms: i64) {
-        let Some(at) = self.step_at(time_ms) else {
-            out.push(b'[');
-            write_time(out, time_ms);
-            out.extend_from_slice(b",\"");
-            return;
-        };
-        while self.ends.len() <= at {
-            let time_ms = self.start_ms + self.ends.len() as i64 * self.step_ms;
-            self.text.push(b'[');
-            write_time(&mut self.text, time_ms);
-            self.text.extend_from_slice(b",\"");
-            self.ends.push(self.text.len() as u32);
-        }
-        self.next = at + 1;
-        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
-        let end = self.ends.get(at).copied().unwrap_or(start);
-        out.extend_from_slice(self.text.get(start as usize..end as usize).unwrap_or_default());
-    }
-
-    /// The step at a time, if it is one of those whose texts are kept.
-    fn step_at(&self, time_ms: i64) -> Option<usize> {
-        if self.step_ms <= 0 {
-            return None;
-        }
-        let since_ms = time_ms.checked_sub(self.start_ms)?;
-        if since_ms == (self.next as i64).saturating_mul(self.step_ms) {
-            return (self.next < STEPS_KEPT).then_some(self.next);
-        }
-        let at = usize::try_from(since_ms / self.step_ms).ok()?;
-        (since_ms % self.step_ms == 0 && at < STEPS_KEPT).then_some(at)
-    }
-}
-
-/// Steps of a query whose texts are kept: all that the API allows.
-const STEPS_KEPT: usize = 11_002;
-
 fn write_series(out: &mut Vec<u8>, times: &mut Times, series: &MatrixSeries) {
     out.extend_from_slice(b"{\"metric\":");
     write_labels(out, &series.labels);
-    times.next = 0;
+    let row = series.points.float_row();
+    if row.and_then(|row| times.write_row(out, b",\"values\":", row)).is_some() {
+        out.push(b'}');
+        return;
+    }
     let mut histograms = 0;
     let mut first = true;
     for (at, value) in &series.points {
@@ -190,7 +141,7 @@ fn write_series(out: &mut Vec<u8>, times: &mut Times, series: &MatrixSeries) {
             SampleValue::Float(value) => {
                 out.extend_from_slice(if first { b",\"values\":[" } else { b"," });
                 first = false;
-                write_point(out, times, at, value);
+                write_point(out, at, value);
             }
             SampleValue::Histogram(_) => histograms += 1,
         }
@@ -296,8 +247,13 @@ pub(crate) fn write_explain(out: &mut Vec<u8>, node: &ExplainNode) {
 }
 
 fn write_labels(out: &mut Vec<u8>, labels: &Labels) {
+    write_pairs(out, labels.iter());
+}
+
+/// Writes names and values as an object.
+pub(crate) fn write_pairs<'a>(out: &mut Vec<u8>, pairs: impl Iterator<Item = (&'a str, &'a str)>) {
     out.push(b'{');
-    for (at, (name, value)) in labels.iter().enumerate() {
+    for (at, (name, value)) in pairs.enumerate() {
         if at > 0 {
             out.push(b',');
         }
@@ -308,48 +264,50 @@ fn write_labels(out: &mut Vec<u8>, labels: &Labels) {
     out.push(b'}');
 }
 
-fn write_string(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    let bytes = text.as_bytes();
-    let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)) {
-        let (plain, special) = rest.split_at(at);
-        out.extend_from_slice(plain);
-        let byte = special.first().copied().unwrap_or_default();
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            byte => drop(write!(out, "\\u{byte:04x}")),
+/// Writes a list of what `write` writes.
+pub(crate) fn write_list<T>(
+    out: &mut Vec<u8>,
+    items: impl IntoIterator<Item = T>,
+    mut write: impl FnMut(&mut Vec<u8>, T),
+) {
+    out.push(b'[');
+    for (at, item) in items.into_iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
         }
-        rest = special.get(1..).unwrap_or_default();
+        write(out, item);
+    }
+    out.push(b']');
+}
+
+/// Writes a text with its quotes.
+pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let mut rest = text.as_bytes();
+    let is_special = |byte: u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+    // Mostly there is none, which is found faster by looking at all of them.
+    if rest.iter().fold(false, |found, byte| found | is_special(*byte)) {
+        while let Some(at) = rest.iter().position(|byte| is_special(*byte)) {
+            let (plain, special) = rest.split_at(at);
+            out.extend_from_slice(plain);
+            let byte = special.first().copied().unwrap_or_default();
+            match byte {
+                b'"' => out.extend_from_slice(b"\\\""),
+                b'\\' => out.extend_from_slice(b"\\\\"),
+                b'\n' => out.extend_from_slice(b"\\n"),
+                b'\r' => out.extend_from_slice(b"\\r"),
+                b'\t' => out.extend_from_slice(b"\\t"),
+                byte => drop(write!(out, "\\u{byte:04x}")),
+            }
+            rest = special.get(1..).unwrap_or_default();
+        }
     }
     out.extend_from_slice(rest);
     out.push(b'"');
 }
 
-/// Milliseconds as seconds with at most three decimals.
-fn write_time(out: &mut Vec<u8>, time_ms: i64) {
-    if time_ms < 0 {
-        out.push(b'-');
-    }
-    let ms = time_ms.unsigned_abs();
-    let _ = write!(out, "{}", ms / 1000);
-    if !ms.is_multiple_of(1000) {
-        let _ = write!(out, ".{:03}", ms % 1000);
-    }
-}
-
 fn write_float(out: &mut Vec<u8>, value: f64) {
     gocompat::float::push_sample(out, value);
-}
-
-fn write_point(out: &mut Vec<u8>, times: &mut Times, time_ms: i64, value: f64) {
-    times.write(out, time_ms);
-    write_float(out, value);
-    out.extend_from_slice(b"\"]");
 }
 
 fn write_histogram_point(out: &mut Vec<u8>, time_ms: i64, histogram: &FloatHistogram) {
@@ -394,24 +352,6 @@ mod tests {
         let mut out = Vec::new();
         write(&mut out);
         String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn times_have_at_most_three_decimals() {
-        for (ms, expected) in
-            [(0, "0"), (1_435_781_451_781, "1435781451.781"), (1_000, "1"), (-1_500, "-1.500"), (10, "0.010")]
-        {
-            assert_eq!(text(|out| write_time(out, ms)), expected);
-        }
-    }
-
-    #[test]
-    fn times_of_steps_and_others_are_written_alike() {
-        let mut times = Times::new((-1_500, 500));
-        for at_ms in [-1_500, -1_000, 500, -1_000, 0, -2_000, 250, 20_000_000_000] {
-            let plain = text(|out| write_time(out, at_ms));
-            assert_eq!(text(|out| times.write(out, at_ms)), format!("[{plain},\""));
-        }
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod json;
 mod live;
 mod openapi;
 mod params;
+mod point;
 mod remote_read;
 mod rules;
 mod running;
@@ -41,7 +42,7 @@ mod targets;
 mod tree;
 
 pub use answer::{ApiError, ErrorType};
-use running::Queries;
+pub use running::{Place, Queries, RuleAsks};
 pub use sources::Sources;
 
 /// Settings of the API.
@@ -49,8 +50,6 @@ pub use sources::Sources;
 pub struct Config {
     /// Queries that run at once; more wait for their turn, within their timeout.
     pub concurrency_max: usize,
-    /// Queries that run or wait; more are refused.
-    pub queries_max: usize,
     /// How long a query may take, waiting included.
     pub timeout: Duration,
     /// Remote reads at once; more wait.
@@ -69,7 +68,6 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             concurrency_max: 20,
-            queries_max: 1_000,
             timeout: Duration::from_secs(120),
             read_concurrency_max: 10,
             read_samples_max: 50_000_000,
@@ -91,6 +89,8 @@ pub struct Deps {
     pub features: promql::Features,
     /// Targets, rules, status.
     pub sources: Sources,
+    /// The queries that run: whoever else evaluates enters there too.
+    pub queries: Arc<Queries>,
     /// What "now" is.
     pub clock: Clock,
 }
@@ -101,7 +101,6 @@ pub(crate) struct Api {
     slots: Arc<Semaphore>,
     read_slots: Arc<Semaphore>,
     subscribers: Arc<Semaphore>,
-    queries: Arc<Queries>,
 }
 
 /// The routes, to be mounted at the root: `/api/v1/query` and so on.
@@ -110,7 +109,6 @@ pub fn router(config: Config, deps: Deps) -> Router {
         slots: Arc::new(Semaphore::new(config.concurrency_max)),
         read_slots: Arc::new(Semaphore::new(config.read_concurrency_max)),
         subscribers: Arc::new(Semaphore::new(config.subscribers_max)),
-        queries: Queries::new(config.queries_max.max(config.concurrency_max), deps.clock.clone()),
         config,
         deps,
     });

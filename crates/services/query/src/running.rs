@@ -54,6 +54,20 @@ pub(crate) struct Asked {
     pub(crate) client: String,
     /// What the client calls itself.
     pub(crate) user_agent: String,
+    /// The rule that asks, if no client does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rule: Option<RuleAsks>,
+}
+
+/// The rule whose expression is evaluated.
+#[derive(Clone, Debug, Serialize)]
+pub struct RuleAsks {
+    /// The name of what it records or raises.
+    pub name: String,
+    /// Its group.
+    pub group: String,
+    /// The group's file.
+    pub file: String,
 }
 
 impl Asked {
@@ -65,6 +79,7 @@ impl Asked {
             step: step_ms as f64 / 1000.0,
             client: from.address.clone(),
             user_agent: from.user_agent.clone(),
+            rule: None,
         }
     }
 }
@@ -119,8 +134,8 @@ struct Lists {
     slowest: Vec<Slow>,
 }
 
-/// The queries of this server.
-pub(crate) struct Queries {
+/// The queries of this server: those of clients and those of rules.
+pub struct Queries {
     lists: Mutex<Lists>,
     /// Queries that run or wait, at most.
     max: usize,
@@ -128,7 +143,7 @@ pub(crate) struct Queries {
 }
 
 /// One query's place in the list, until it is dropped.
-pub(crate) struct Place {
+pub struct Place {
     queries: Arc<Queries>,
     id: u64,
     entry: Arc<Entry>,
@@ -136,7 +151,8 @@ pub(crate) struct Place {
 }
 
 impl Queries {
-    pub(crate) fn new(max: usize, clock: Clock) -> Arc<Queries> {
+    /// An empty list. `max`: queries of clients that run or wait, at most.
+    pub fn new(max: usize, clock: Clock) -> Arc<Queries> {
         Arc::new(Queries { lists: Mutex::default(), max, clock })
     }
 
@@ -146,6 +162,32 @@ impl Queries {
         asked: Asked,
         cancel: Cancel,
         progress: Progress,
+    ) -> Result<Place, ApiError> {
+        self.insert(asked, cancel, progress, self.max)
+    }
+
+    /// Enters the evaluation of a rule. It is never refused, for there are only as many at once as groups
+    /// may be evaluated.
+    pub fn enter_rule(
+        self: &Arc<Self>,
+        rule: RuleAsks,
+        query: &str,
+        at_ms: i64,
+        cancel: Cancel,
+        progress: Progress,
+    ) -> Option<Place> {
+        let asked = Asked { rule: Some(rule), ..Asked::new(query, at_ms, at_ms, 0, &Client::default()) };
+        let place = self.insert(asked, cancel, progress, usize::MAX).ok()?;
+        place.set(Phase::Evaluating);
+        Some(place)
+    }
+
+    fn insert(
+        self: &Arc<Self>,
+        asked: Asked,
+        cancel: Cancel,
+        progress: Progress,
+        max: usize,
     ) -> Result<Place, ApiError> {
         let entry = Arc::new(Entry {
             asked,
@@ -158,7 +200,7 @@ impl Queries {
             progress,
         });
         let mut lists = self.lists.lock();
-        if lists.running.len() >= self.max {
+        if lists.running.len() >= max {
             let message = format!("{} queries run or wait already; try again later", lists.running.len());
             return Err(ApiError::new(ErrorType::Unavailable, message));
         }
@@ -184,13 +226,13 @@ impl Place {
         self.entry.phase.store(phase as u8, Ordering::Relaxed);
     }
 
-    /// How it ended.
-    pub(crate) fn end(&mut self, outcome: &'static str) {
+    /// How it ended: `success`, or the type of an error.
+    pub fn end(&mut self, outcome: &'static str) {
         self.outcome = outcome;
     }
 
     /// Whether an operator stopped it.
-    pub(crate) fn is_killed(&self) -> bool {
+    pub fn is_killed(&self) -> bool {
         self.entry.is_killed.load(Ordering::Relaxed)
     }
 
@@ -292,7 +334,7 @@ fn phase(entry: &Entry) -> &'static str {
 
 /// `GET /api/v1/status/queries`.
 pub(crate) async fn list(State(api): State<Arc<Api>>) -> Answer {
-    let lists = api.queries.lists.lock();
+    let lists = api.deps.queries.lists.lock();
     let running: Vec<RunningView<'_>> = lists
         .running
         .iter()
@@ -322,7 +364,7 @@ pub(crate) async fn list(State(api): State<Arc<Api>>) -> Answer {
         "slowest": slowest,
         "limits": {
             "concurrency": api.config.concurrency_max,
-            "runningAndWaiting": api.queries.max,
+            "runningAndWaiting": api.deps.queries.max,
             "timeoutSeconds": api.config.timeout.as_secs_f64(),
             "samples": options.max_samples,
             "bytes": options.max_bytes,
@@ -335,7 +377,7 @@ pub(crate) async fn kill(State(api): State<Arc<Api>>, Path(id): Path<String>) ->
     let number: u64 = id.parse().map_err(|_| {
         ApiError::bad_data(format!("{} is no number of a query", gocompat::quote::quote(&id)))
     })?;
-    if !api.queries.kill(number) {
+    if !api.deps.queries.kill(number) {
         return Err(ApiError::new(ErrorType::NotFound, format!("query {number} does not run (any more)")));
     }
     tracing::info!(id = number, "a query was killed");

@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use gocompat::quote::quote;
 use model::storage::{ByteLimit, Select, StorageError, TimeRange, Want};
-use model::{LabelTable, Labels, Matcher};
+use model::{LabelTable, Matcher};
 
 use crate::Api;
-use crate::answer::{Answer, ApiError, ErrorType, LabelsJson, blocking, limited, success_with};
+use crate::answer::{Answer, ApiError, ErrorType, blocking, limited};
+use crate::json::{write_list, write_pairs, write_string};
 use crate::params::Params;
 
 /// What the series that a request selects may take in memory.
@@ -26,7 +29,7 @@ pub(crate) async fn series(State(api): State<Arc<Api>>, request: Request) -> Ans
     let reader = api.deps.reader.clone();
     let slot = api.read_slots.clone().acquire_owned().await;
     let slot = slot.map_err(|_| ApiError::new(ErrorType::Unavailable, "stopping"))?;
-    let mut found = blocking(move || {
+    blocking(move || {
         let _slot = slot;
         let mut table = LabelTable::new();
         let meter = ByteLimit::new(SELECTION_MAX_BYTES);
@@ -38,16 +41,29 @@ pub(crate) async fn series(State(api): State<Arc<Api>>, request: Request) -> Ans
         }
         sets.sort_unstable();
         sets.dedup();
-        // One more than is shown tells that there are more.
-        let shown = if limit == 0 { usize::MAX } else { limit.saturating_add(1) };
-        let sorted = table.order(&sets).into_iter().take(shown);
-        Ok::<_, StorageError>(sorted.map(|at| table.labels(sets[at as usize])).collect::<Vec<Labels>>())
+        let mut order = table.order(&sets);
+        let mut warnings = Vec::new();
+        limited(&mut order, limit, &mut warnings);
+        let series = order.into_iter().filter_map(|at| sets.get(at as usize));
+        Ok::<_, StorageError>(listed(series, &warnings, |out, set| write_pairs(out, table.iter(*set))))
     })
-    .await?;
-    let mut warnings = Vec::new();
+    .await
+}
 
-    limited(&mut found, limit, &mut warnings);
-    success_with(found.iter().map(LabelsJson).collect::<Vec<_>>(), warnings)
+/// A successful answer that is a list, with warnings.
+fn listed<T>(
+    items: impl IntoIterator<Item = T>,
+    warnings: &[String],
+    write: impl FnMut(&mut Vec<u8>, T),
+) -> Response {
+    let mut body = br#"{"status":"success","data":"#.to_vec();
+    write_list(&mut body, items, write);
+    if !warnings.is_empty() {
+        body.extend_from_slice(br#","warnings":"#);
+        write_list(&mut body, warnings, |out, warning| write_string(out, warning));
+    }
+    body.push(b'}');
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 pub(crate) async fn labels(State(api): State<Arc<Api>>, request: Request) -> Answer {
@@ -83,7 +99,7 @@ async fn names(api: &Api, params: &Params, of: Option<String>) -> Answer {
     };
     let mut warnings = Vec::new();
     limited(&mut found, limit, &mut warnings);
-    success_with(found, warnings)
+    Ok(listed(&found, &warnings, |out, text| write_string(out, text)))
 }
 
 /// Label names, or the values of a label, of the series that match one of the selectors; of all

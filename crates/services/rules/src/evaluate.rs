@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::storage::{MetricReader, Select, TimeRange, Want};
 use model::{LabelTable, Labels, Matcher, Samples};
-use promql::{Engine, Expr, Features, QueryLimits, SampleValue, Value};
+use promql::{Engine, Expr, Features, QueryError, QueryLimits, SampleValue, Value};
 
 /// One series of an answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,10 +36,21 @@ pub struct LastSample {
     pub value: f64,
 }
 
+/// The rule that asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    /// The file of its group.
+    pub file: &'a str,
+    /// Its group.
+    pub group: &'a str,
+    /// Its name.
+    pub rule: &'a str,
+}
+
 /// Answers expressions at one time. Blocks while it works.
 pub trait Evaluate: Send + Sync {
-    /// The value of an expression; a scalar counts as one series without labels.
-    fn instant(&self, expr: &Expr, text: &str, at_ms: i64) -> Result<Vec<Sampled>, String>;
+    /// The value of a rule's expression; a scalar counts as one series without labels.
+    fn instant(&self, expr: &Expr, text: &str, at_ms: i64, asker: Asker<'_>) -> Result<Vec<Sampled>, String>;
 
     /// The value of a text that is parsed first: what `query` in a template asks.
     fn query(&self, text: &str, at_ms: i64) -> Result<Vec<Sampled>, String>;
@@ -59,28 +70,52 @@ pub struct MetricsEvaluator {
     pub reader: Arc<dyn MetricReader>,
     /// Which features of the language are on.
     pub features: Features,
+    /// Sees every evaluation of a rule while it runs.
+    pub watch: Watch,
+}
+
+/// Sees evaluations of rules while they run, and bounds them.
+pub trait Watcher: Send + Sync {
+    /// An evaluation begins: `run` makes it within limits, and says how it ended.
+    fn watch(
+        &self,
+        asker: Asker<'_>,
+        text: &str,
+        at_ms: i64,
+        run: &mut dyn FnMut(&QueryLimits) -> &'static str,
+    );
+}
+
+/// Who sees evaluations, if anybody does.
+pub type Watch = Option<Arc<dyn Watcher>>;
+
+impl MetricsEvaluator {
+    fn ask(&self, expr: &Expr, text: &str, at_ms: i64, limits: &QueryLimits) -> Result<Value, QueryError> {
+        self.engine.instant(self.reader.as_ref(), expr, text, at_ms, limits).map(|result| result.value)
+    }
 }
 
 impl Evaluate for MetricsEvaluator {
-    fn instant(&self, expr: &Expr, text: &str, at_ms: i64) -> Result<Vec<Sampled>, String> {
-        let result = self
-            .engine
-            .instant(self.reader.as_ref(), expr, text, at_ms, &QueryLimits::default())
-            .map_err(|error| error.to_string())?;
-        match result.value {
-            Value::Vector(samples) => {
-                Ok(samples.into_iter().map(|s| Sampled { labels: s.labels, value: s.value }).collect())
+    fn instant(&self, expr: &Expr, text: &str, at_ms: i64, asker: Asker<'_>) -> Result<Vec<Sampled>, String> {
+        let Some(watcher) = &self.watch else {
+            return sampled(self.ask(expr, text, at_ms, &QueryLimits::default()));
+        };
+        let mut answer = Err(QueryError::Canceled);
+        watcher.watch(asker, text, at_ms, &mut |limits| {
+            answer = self.ask(expr, text, at_ms, limits);
+            match &answer {
+                Ok(_) => "success",
+                Err(QueryError::Canceled) => "canceled",
+                Err(QueryError::Timeout) => "timeout",
+                Err(_) => "execution",
             }
-            Value::Scalar(value, _) => {
-                Ok(vec![Sampled { labels: Labels::empty(), value: SampleValue::Float(value) }])
-            }
-            Value::String(..) | Value::Matrix(_) => Err("rule result is not a vector or scalar".into()),
-        }
+        });
+        sampled(answer)
     }
 
     fn query(&self, text: &str, at_ms: i64) -> Result<Vec<Sampled>, String> {
         let expr = promql::parse(text, &self.features).map_err(|error| error.to_string())?;
-        self.instant(&expr, text, at_ms)
+        sampled(self.ask(&expr, text, at_ms, &QueryLimits::default()))
     }
 
     fn last(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<LastSample>, String> {
@@ -97,5 +132,17 @@ impl Evaluate for MetricsEvaluator {
             }
         }
         Ok(found)
+    }
+}
+
+fn sampled(answer: Result<Value, QueryError>) -> Result<Vec<Sampled>, String> {
+    match answer.map_err(|error| error.to_string())? {
+        Value::Vector(samples) => {
+            Ok(samples.into_iter().map(|s| Sampled { labels: s.labels, value: s.value }).collect())
+        }
+        Value::Scalar(value, _) => {
+            Ok(vec![Sampled { labels: Labels::empty(), value: SampleValue::Float(value) }])
+        }
+        Value::String(..) | Value::Matrix(_) => Err("rule result is not a vector or scalar".into()),
     }
 }

@@ -56,7 +56,7 @@ fn world() -> World {
     let engine = Arc::new(Engine::new(EngineOptions { clock: clock.clone(), ..EngineOptions::default() }));
     let reader: Arc<dyn MetricReader> = db.clone();
     let deps = Deps {
-        evaluate: Arc::new(MetricsEvaluator { engine, reader, features: Features::default() }),
+        evaluate: Arc::new(MetricsEvaluator { engine, reader, features: Features::default(), watch: None }),
         writer: db.clone(),
         alerts: sink.clone(),
         clock,

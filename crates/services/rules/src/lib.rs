@@ -17,9 +17,10 @@ pub mod file;
 mod group;
 mod manager;
 mod template;
+pub mod unit_test;
 
 pub use alert::{ActiveAlert, AlertState};
-pub use evaluate::{Evaluate, LastSample, MetricsEvaluator, Sampled};
+pub use evaluate::{Asker, Evaluate, LastSample, MetricsEvaluator, Sampled, Watch, Watcher};
 pub use file::{GroupSpec, RuleSpec, parse_file};
 pub use group::{GroupStatus, Health, RuleStatus};
 pub use manager::{Handle, Rules};

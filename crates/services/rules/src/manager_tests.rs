@@ -10,7 +10,7 @@ use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, Ticket, Wr
 use promql::{Expr, Features, SampleValue};
 
 use super::*;
-use crate::evaluate::{Evaluate, Sampled};
+use crate::evaluate::{Asker, Evaluate, Sampled};
 use crate::file::{Defaults, parse_file};
 
 /// Answers when it is let go.
@@ -21,7 +21,7 @@ struct Stuck {
 }
 
 impl Evaluate for Stuck {
-    fn instant(&self, _: &Expr, _: &str, _: i64) -> Result<Vec<Sampled>, String> {
+    fn instant(&self, _: &Expr, _: &str, _: i64, _: Asker<'_>) -> Result<Vec<Sampled>, String> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         while !self.free.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(5));

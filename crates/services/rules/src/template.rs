@@ -31,11 +31,11 @@ pub(crate) struct Context {
 }
 
 /// Whether a text is a valid template; the error is Go's.
-pub(crate) fn check(text: &str) -> Result<(), String> {
+pub(crate) fn check(name: &str, text: &str) -> Result<(), String> {
     if !text.contains("{{") {
         return Ok(());
     }
-    let mut template = Template::new("__check", functions(None));
+    let mut template = Template::new(&format!("__alert_{name}"), functions(None));
     template.parse(&format!("{PREAMBLE}{text}")).map_err(|error| error.to_string())
 }
 
@@ -377,13 +377,14 @@ fn strip_domain(host_port: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evaluate::Asker;
     use model::storage::StorageError;
     use promql::{Expr, SampleValue};
 
     struct OneSeries;
 
     impl Evaluate for OneSeries {
-        fn instant(&self, _: &Expr, _: &str, _: i64) -> Result<Vec<Sampled>, String> {
+        fn instant(&self, _: &Expr, _: &str, _: i64, _: Asker<'_>) -> Result<Vec<Sampled>, String> {
             Err(StorageError::Unavailable("not asked for in these tests".into()).to_string())
         }
 
@@ -444,6 +445,6 @@ mod tests {
     #[test]
     fn a_failing_template_tells_why_in_its_place() {
         assert!(expanded("{{ query \"none\" | first | value }}").starts_with("<error expanding template: "));
-        assert!(check("{{ nosuch }}").unwrap_err().contains("function \"nosuch\" not defined"));
+        assert!(check("A", "{{ nosuch }}").unwrap_err().contains("function \"nosuch\" not defined"));
     }
 }

@@ -99,6 +99,10 @@ pub(crate) struct Walk<'a> {
 }
 
 impl Cache {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     pub(crate) fn walk<'a>(&'a mut self, memory: &'a mut WalkMemory, seed: u64) -> Walk<'a> {
         memory.live_changes.clear();
         self.pages = self.pages.wrapping_add(1);
@@ -150,6 +154,11 @@ impl Cache {
 }
 
 impl Walk<'_> {
+    /// From here on the same text means other series than under another seed.
+    pub(crate) fn set_seed(&mut self, seed: u64) {
+        self.seed = seed;
+    }
+
     /// The series that comes next if the page is as before; see [`Expected::is`].
     #[inline]
     pub(crate) fn expected(&self) -> Expected {

@@ -10,6 +10,8 @@ use exposition::{EscapingScheme, ScrapeProtocol};
 use model::Labels;
 use model::labels::{is_plain_label_name, is_plain_metric_name};
 
+use crate::scraper::Features;
+
 const INTERVAL_DEFAULT_MS: i64 = 60_000;
 const TIMEOUT_DEFAULT_MS: i64 = 10_000;
 /// The finest schema of native histograms.
@@ -127,8 +129,8 @@ pub struct GlobalConfig {
     pub always_scrape_classic_histograms: bool,
     /// Whether classic histograms become native ones.
     pub convert_classic_histograms_to_nhcb: bool,
-    /// Whether three further series describe each scrape.
-    pub extra_scrape_metrics: bool,
+    /// Whether three further series describe each scrape; `None` leaves it to the feature.
+    pub extra_scrape_metrics: Option<bool>,
     /// See [`GlobalConfig::not_acted_on`] and [`Config::not_acted_on`].
     pub not_acted_on: NotActedOn,
 }
@@ -150,7 +152,7 @@ impl Default for GlobalConfig {
             scrape_native_histograms: false,
             always_scrape_classic_histograms: false,
             convert_classic_histograms_to_nhcb: false,
-            extra_scrape_metrics: false,
+            extra_scrape_metrics: None,
             not_acted_on: NotActedOn::default(),
         }
     }
@@ -196,7 +198,7 @@ impl GlobalConfig {
                 false,
                 Node::boolean,
             )?,
-            extra_scrape_metrics: fields.or("extra_scrape_metrics", false, Node::boolean)?,
+            extra_scrape_metrics: fields.optional("extra_scrape_metrics", Node::boolean)?,
             ..GlobalConfig::default()
         };
         not_acted_on.note(&mut fields, "scrape_failure_log_file");
@@ -231,8 +233,8 @@ pub struct Config {
     pub interval_ms: i64,
     /// Time that a scrape may take; at most the interval.
     pub timeout_ms: i64,
-    /// Protocols to ask for, best first.
-    pub protocols: Vec<ScrapeProtocol>,
+    /// Protocols to ask for, best first; `None` leaves them to what is wanted of the pages.
+    pub protocols: Option<Vec<ScrapeProtocol>>,
     /// What a page is if it does not say so.
     pub fallback_protocol: Option<ScrapeProtocol>,
     /// Whether native histograms are taken.
@@ -243,8 +245,8 @@ pub struct Config {
     pub always_scrape_classic_histograms: bool,
     /// Whether classic histograms become native ones.
     pub convert_classic_histograms_to_nhcb: bool,
-    /// Whether three further series describe each scrape.
-    pub extra_scrape_metrics: bool,
+    /// Whether three further series describe each scrape; `None` leaves it to the feature.
+    pub extra_scrape_metrics: Option<bool>,
     /// The path of the URL.
     pub metrics_path: String,
     /// The scheme of the URL.
@@ -374,10 +376,7 @@ impl Config {
             fields.or("scrape_native_histograms", global.scrape_native_histograms, Node::boolean)?;
         let own_protocols = fields
             .optional("scrape_protocols", |node| protocols(node).map_err(|error| error.map(for_job)))?;
-        let protocols = own_protocols.or_else(|| global.scrape_protocols.clone()).unwrap_or_else(|| {
-            let proto = scrape_native_histograms.then_some(ScrapeProtocol::PrometheusProto);
-            proto.into_iter().chain(ScrapeProtocol::DEFAULT).collect()
-        });
+        let protocols = own_protocols.or_else(|| global.scrape_protocols.clone());
         let fallback_protocol = fields.optional("fallback_scrape_protocol", |node| {
             protocol(node).map_err(|error| {
                 error.map(|text| {
@@ -432,13 +431,6 @@ impl Config {
             Node::boolean,
         )?;
         let mut not_acted_on = NotActedOn::default();
-        if convert_classic_histograms_to_nhcb {
-            not_acted_on.0.push((node.position, "convert_classic_histograms_to_nhcb"));
-        }
-        let _: u64 =
-            checked(&mut fields, &mut not_acted_on, "native_histogram_bucket_limit", 0, Node::unsigned)?;
-        let _: f64 =
-            checked(&mut fields, &mut not_acted_on, "native_histogram_min_bucket_factor", 0.0, Node::float)?;
         let _: String =
             checked(&mut fields, &mut not_acted_on, "scrape_failure_log_file", String::new(), Node::string)?;
 
@@ -459,11 +451,9 @@ impl Config {
                 Node::boolean,
             )?,
             convert_classic_histograms_to_nhcb,
-            extra_scrape_metrics: fields.or(
-                "extra_scrape_metrics",
-                global.extra_scrape_metrics,
-                Node::boolean,
-            )?,
+            extra_scrape_metrics: fields
+                .optional("extra_scrape_metrics", Node::boolean)?
+                .or(global.extra_scrape_metrics),
             metrics_path: fields.or("metrics_path", "/metrics".to_string(), Node::string)?,
             scheme: fields.or("scheme", "http".to_string(), Node::string)?,
             enable_compression: fields.or("enable_compression", true, Node::boolean)?,
@@ -490,6 +480,15 @@ impl Config {
     /// Fields that the file sets and nothing acts on yet.
     pub fn not_acted_on(&self) -> &[(Position, &'static str)] {
         &self.not_acted_on.0
+    }
+
+    /// The protocols to ask for: protobuf first where only it can tell all that is wanted.
+    pub(crate) fn protocols(&self, features: Features) -> Vec<ScrapeProtocol> {
+        self.protocols.clone().unwrap_or_else(|| {
+            let wants_protobuf = self.scrape_native_histograms || features.start_timestamps;
+            let protobuf = wants_protobuf.then_some(ScrapeProtocol::PrometheusProto);
+            protobuf.into_iter().chain(ScrapeProtocol::DEFAULT).collect()
+        })
     }
 
     /// Whether a series that this configuration made from a page is the same under another one.

@@ -108,14 +108,16 @@ fn jobs_take_over_what_they_do_not_set() {
     assert_eq!((config.interval_ms, config.timeout_ms), (15_000, 10_000));
     assert_eq!((config.limits.samples_max, config.limits.labels_max), (100, 7));
     assert_eq!((config.limits.body_size_max_bytes, config.keep_dropped_targets), (1 << 20, 5));
-    assert!(!config.extra_scrape_metrics && config.honor_timestamps && config.enable_compression);
+    assert!(
+        config.extra_scrape_metrics == Some(false) && config.honor_timestamps && config.enable_compression
+    );
     assert_eq!((config.metrics_path.as_str(), config.scheme.as_str()), ("/metrics", "http"));
     assert_eq!(job("{}", "{job_name: a, scrape_interval: 5s}").unwrap().timeout_ms, 5_000);
 }
 
 #[test]
 fn native_histograms_ask_for_protobuf_first_unless_protocols_are_set() {
-    let first = |global: &str, own: &str| job(global, own).unwrap().protocols[0];
+    let first = |global: &str, own: &str| job(global, own).unwrap().protocols(Features::default())[0];
     assert_eq!(first("{}", "job_name: a"), ScrapeProtocol::OpenMetricsText1_0_0);
     assert_eq!(first("scrape_native_histograms: true", "job_name: a"), ScrapeProtocol::PrometheusProto);
     assert_eq!(

@@ -1,9 +1,10 @@
 //! Getting a page: over HTTP, or from a part of this process.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use config::HttpClientConfig;
 use model::target::BoxFuture;
 use net::{Client, ClientError, Limits, Request};
@@ -17,6 +18,8 @@ pub const BODY_SIZE_MAX_BYTES: u64 = 1 << 30;
 pub struct FetchRequest<'a> {
     /// Where the page is.
     pub url: &'a str,
+    /// A Unix socket that leads to the URL's host.
+    pub unix_socket: Option<&'a Path>,
     /// The formats wanted, as an `Accept` header.
     pub accept: &'a str,
     /// Whether it may come compressed.
@@ -49,8 +52,13 @@ pub enum FetchError {
 
 /// Gets pages.
 pub trait Fetch: Send + Sync {
-    /// Gets one page within the request's bounds.
-    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> BoxFuture<'a, Result<Page, FetchError>>;
+    /// Gets one page within the request's bounds. It may be put into `memory`, which gets it back from the
+    /// page's body.
+    fn fetch<'a>(
+        &'a self,
+        request: FetchRequest<'a>,
+        memory: BytesMut,
+    ) -> BoxFuture<'a, Result<Page, FetchError>>;
 }
 
 /// Makes what gets the pages of one job.
@@ -78,7 +86,11 @@ impl HttpFetch {
 }
 
 impl Fetch for HttpFetch {
-    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> BoxFuture<'a, Result<Page, FetchError>> {
+    fn fetch<'a>(
+        &'a self,
+        request: FetchRequest<'a>,
+        memory: BytesMut,
+    ) -> BoxFuture<'a, Result<Page, FetchError>> {
         Box::pin(async move {
             let failed = |error: ClientError| match error {
                 ClientError::TooLarge => FetchError::TooLarge,
@@ -92,7 +104,7 @@ impl Fetch for HttpFetch {
             let limits =
                 Limits { timeout: request.timeout, body_size_max_bytes: request.body_size_max_bytes };
             let client = self.client().map_err(failed)?;
-            let answer = client.send(get, limits).await.map_err(failed)?;
+            let answer = client.send_over(get, limits, request.unix_socket, memory).await.map_err(failed)?;
             if answer.status.as_u16() != 200 {
                 return Err(FetchError::Failed(format!("server returned HTTP status {}", answer.status)));
             }
@@ -120,11 +132,15 @@ pub struct LocalTarget {
 pub(crate) struct LocalFetch(pub(crate) RenderPage);
 
 impl Fetch for LocalFetch {
-    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> BoxFuture<'a, Result<Page, FetchError>> {
+    fn fetch<'a>(
+        &'a self,
+        request: FetchRequest<'a>,
+        memory: BytesMut,
+    ) -> BoxFuture<'a, Result<Page, FetchError>> {
         let render = self.0.clone();
         Box::pin(async move {
             let rendered = tokio::task::spawn_blocking(move || {
-                let mut body = Vec::new();
+                let mut body = Vec::from(memory);
                 render(&mut body);
                 body
             });

@@ -6,15 +6,16 @@
 
 mod cache;
 mod config;
+mod family;
 mod fetch;
 mod metadata;
 mod page;
 mod pool;
 mod runner;
-mod schedule;
 mod scraper;
 mod stats;
 mod status;
+mod synthesis;
 mod target;
 #[cfg(test)]
 mod testing;
@@ -24,8 +25,8 @@ pub use crate::fetch::{
     BODY_SIZE_MAX_BYTES, Connect, Fetch, FetchError, FetchRequest, LocalTarget, Page, RenderPage, http,
 };
 pub use crate::metadata::Family;
-pub use crate::scraper::{Deps, Handle, Scraper};
+pub use crate::scraper::{Deps, Features, Handle, Scraper};
 pub use crate::status::{
     DroppedTarget, FailedTarget, Health, LastScrape, PoolStatus, TargetStatus, global_url,
 };
-pub use crate::target::target_problem;
+pub use crate::target::{RelabelledTarget, relabelled_targets, target_problem};

@@ -9,11 +9,15 @@ use base::clock::Mark;
 use exposition::{Entry, Format, LabelBuffer, Options, Parser};
 use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, WriteBatch};
 use model::{Exemplar, FloatHistogram, Labels, LabelsBuilder, METRIC_NAME, relabel, stale_nan};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::cache::{Cache, Found, WalkMemory};
 use crate::config::{Config, HISTOGRAM_SCHEMA_MIN};
+use crate::family::Family;
 use crate::fetch::{FetchError, Page};
 use crate::metadata::{Families, MetadataCache};
+use crate::scraper::Features;
+use crate::synthesis::{self, Synthesis};
 use crate::target::Target;
 
 /// Series about each scrape.
@@ -83,6 +87,7 @@ pub(crate) struct TargetSeries {
     cache: Cache,
     reports: Vec<SeriesRef>,
     metadata: MetadataCache,
+    synthesis: Synthesis,
 }
 
 /// Memory for the work on a page, reused between targets.
@@ -91,6 +96,8 @@ pub(crate) struct Scratch {
     walk: WalkMemory,
     batch: WriteBatch,
     labels: LabelBuffer,
+    more_labels: LabelBuffer,
+    family: Family,
     /// Labels to resolve and the numbers they get.
     new_labels: Vec<Labels>,
     resolved: Vec<SeriesRef>,
@@ -146,8 +153,7 @@ pub(crate) struct PageContext<'a> {
     pub(crate) writer: &'a dyn MetricWriter,
     pub(crate) families: &'a Families,
     pub(crate) seed: u64,
-    /// Whether the page is asked since when its counters have been counting.
-    pub(crate) start_timestamps: bool,
+    pub(crate) features: Features,
     /// The timestamp of the samples.
     pub(crate) at_ms: i64,
     /// When the scrape began.
@@ -160,7 +166,7 @@ impl TargetSeries {
         &mut self,
         context: &PageContext<'_>,
         scratch: &mut Scratch,
-        page: Result<Page, ScrapeError>,
+        page: &Result<Page, ScrapeError>,
     ) -> Outcome {
         let mut outcome = Outcome::default();
         scratch.ended.clear();
@@ -168,7 +174,7 @@ impl TargetSeries {
         for attempt in 0..2 {
             scratch.clear_batch();
             let before = outcome.series_added;
-            let read = match &page {
+            let read = match page {
                 Ok(page) => self.read(context, scratch, page, &mut outcome),
                 Err(error) => Err(Failure::Scrape(error.clone())),
             };
@@ -189,6 +195,7 @@ impl TargetSeries {
                         outcome.body_size_bytes = u64::MAX;
                     }
                     outcome.error = Some(error);
+                    self.synthesis.clear();
                     self.cache.end_all(&mut scratch.ended);
                 }
             }
@@ -259,6 +266,11 @@ impl TargetSeries {
         self.cache.invalidate();
     }
 
+    /// Whether a page of the target was taken before, so that the next one is likely to hold the same series.
+    pub(crate) fn is_known(&self) -> bool {
+        !self.cache.is_empty()
+    }
+
     /// What the page says about its metrics.
     pub(crate) fn metadata(&self) -> &MetadataCache {
         &self.metadata
@@ -280,13 +292,20 @@ impl TargetSeries {
             .map_err(|text| Failure::Scrape(ScrapeError::Page(text)))?;
         outcome.warning = warning;
         let options = Options {
-            created_as_start: context.start_timestamps,
+            created_as_start: context.features.start_timestamps,
             classic_with_native: target.always_scrape_classic_histograms,
             ignore_native: !target.scrape_native_histograms,
+            convert_classic: target.convert_classic_histograms,
         };
         let mut parser = Parser::new(format, &page.body, options);
         let mut walk = self.cache.walk(&mut scratch.walk, context.seed);
         let mut digest = self.metadata.digest();
+        let features = context.features;
+        let wants_family = features.type_and_unit_labels || features.synthesized_starts;
+        scratch.family.clear();
+        if features.synthesized_starts {
+            self.synthesis.begin_page();
+        }
         let samples_max = match config.limits.samples_max {
             0 => u64::MAX,
             limit => limit,
@@ -305,6 +324,12 @@ impl TargetSeries {
                 Some(Entry::Histogram(series, histogram)) => (series, Some(histogram)),
                 Some(about) => {
                     digest.add(&about);
+                    if wants_family {
+                        scratch.family.take(&about);
+                        if features.type_and_unit_labels {
+                            walk.set_seed(context.seed ^ scratch.family.fingerprint());
+                        }
+                    }
                     continue;
                 }
             };
@@ -316,6 +341,9 @@ impl TargetSeries {
             };
             if found == Found::New {
                 series.labels(&mut scratch.labels);
+                if features.type_and_unit_labels {
+                    scratch.family.add_type_and_unit(&mut scratch.labels, &mut scratch.more_labels);
+                }
                 match final_labels(&scratch.labels, config, target)? {
                     None => {
                         walk.add(None);
@@ -347,12 +375,33 @@ impl TargetSeries {
                 outcome.repeated += 1;
                 continue;
             }
-            let series_ref = match found {
-                Found::Known(series_ref) => series_ref,
-                Found::Refused => {
-                    outcome.series_refused += 1;
-                    continue;
+            if found == Found::Refused {
+                outcome.series_refused += 1;
+                continue;
+            }
+            let timestamp_ms = own_timestamp_ms.unwrap_or(context.at_ms);
+            let mut start_ms = if features.start_timestamps { series.start_ms } else { 0 };
+            let (mut value, mut histogram) = (series.value, histogram);
+            if features.synthesized_starts
+                && start_ms == 0
+                && is_of_counter(&series, &scratch.family, &mut scratch.labels)
+            {
+                let key = xxh3_64_with_seed(series.raw, context.seed);
+                let sample = match histogram.take() {
+                    Some(histogram) => synthesis::Value::Histogram(histogram),
+                    None => synthesis::Value::Float(value),
+                };
+                match self.synthesis.take(key, timestamp_ms, sample) {
+                    Some((synthesis::Value::Float(counted), since_ms)) => {
+                        (value, start_ms) = (counted, since_ms)
+                    }
+                    Some((synthesis::Value::Histogram(counted), since_ms)) => {
+                        (histogram, start_ms) = (Some(counted), since_ms);
+                    }
+                    None => continue,
                 }
+            }
+            let series_ref = match found {
                 Found::Pending(place) => {
                     match &histogram {
                         None => scratch.pending_samples.push((scratch.batch.refs.len() as u32, place)),
@@ -362,19 +411,18 @@ impl TargetSeries {
                     }
                     SeriesRef::NONE
                 }
-                Found::Dropped | Found::New => continue,
+                Found::Known(series_ref) => series_ref,
+                Found::Refused | Found::Dropped | Found::New => continue,
             };
             walk.set_live(own_timestamp_ms.is_none() || config.track_timestamps_staleness);
-            let timestamp_ms = own_timestamp_ms.unwrap_or(context.at_ms);
             series.exemplars(&mut scratch.exemplars.of_sample);
             if !scratch.exemplars.of_sample.is_empty() {
                 let place = if let Found::Pending(place) = found { Some(place) } else { None };
                 scratch.exemplars.take(&mut scratch.batch.exemplars, series_ref, place, timestamp_ms);
             }
-            let start_ms = if context.start_timestamps { series.start_ms } else { 0 };
             match histogram {
                 None => {
-                    scratch.batch.push(series_ref, timestamp_ms, series.value);
+                    scratch.batch.push(series_ref, timestamp_ms, value);
                     scratch.batch.set_last_start(start_ms);
                 }
                 Some(histogram) => {
@@ -392,6 +440,9 @@ impl TargetSeries {
             context.writer.resolve(&scratch.new_labels, &mut scratch.resolved).map_err(Failure::Storage)?;
         }
         walk.commit(&scratch.resolved, &mut scratch.ended);
+        if features.synthesized_starts {
+            self.synthesis.end_page();
+        }
         scratch.fill_in_resolved(outcome);
         let parser = || Parser::new(format, &page.body, options);
         self.metadata.update(digest, context.families, parser, &mut scratch.batch.metadata);
@@ -404,7 +455,7 @@ impl TargetSeries {
         batch: &mut WriteBatch,
         outcome: &Outcome,
     ) -> Result<(), StorageError> {
-        let extra = context.config.extra_scrape_metrics;
+        let extra = context.config.extra_scrape_metrics.unwrap_or(context.features.extra_scrape_metrics);
         let wanted = REPORTS.len() + if extra { EXTRA_REPORTS.len() } else { 0 };
         if self.reports.len() < wanted {
             let names = REPORTS.iter().chain(&EXTRA_REPORTS).take(wanted);
@@ -524,6 +575,12 @@ impl Scratch {
         self.resolved.shrink_to(KEPT_SERIES_MAX / 8);
         self.ended.shrink_to(KEPT_SERIES_MAX / 8);
     }
+}
+
+/// Whether the family says that a series is a counter or a part of a histogram.
+fn is_of_counter(series: &exposition::Series<'_>, family: &Family, labels: &mut LabelBuffer) -> bool {
+    series.labels(labels);
+    family.type_of(labels.get(METRIC_NAME)).is_some_and(Synthesis::is_for)
 }
 
 /// The labels under which a series is stored, or `None` if relabelling drops it.

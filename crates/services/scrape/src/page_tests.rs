@@ -15,6 +15,7 @@ struct Rig {
     families: Families,
     clock: base::Clock,
     at_ms: i64,
+    features: Features,
 }
 
 impl Rig {
@@ -25,10 +26,12 @@ impl Rig {
             discovered: labels.clone(),
             labels,
             url: "http://h:1/metrics".into(),
+            unix_socket: None,
             interval_ms: 10_000,
             timeout_ms: 10_000,
             scrape_native_histograms: config.scrape_native_histograms,
             always_scrape_classic_histograms: config.always_scrape_classic_histograms,
+            convert_classic_histograms: config.convert_classic_histograms_to_nhcb,
         };
         Rig {
             store: MemoryStore::default(),
@@ -39,6 +42,7 @@ impl Rig {
             families: Families::default(),
             clock: base::Clock::manual(0),
             at_ms: 0,
+            features: Features { start_timestamps: true, ..Features::default() },
         }
     }
 
@@ -54,11 +58,11 @@ impl Rig {
             writer: &self.store,
             families: &self.families,
             seed: 7,
-            start_timestamps: true,
+            features: self.features,
             at_ms: self.at_ms,
             began: self.clock.mark(),
         };
-        self.series.ingest(&context, &mut self.scratch, page)
+        self.series.ingest(&context, &mut self.scratch, &page)
     }
 
     fn scrape(&mut self, page: &str) -> Outcome {
@@ -572,11 +576,11 @@ fn allocations_of_a_known_page(series: usize, rounds: u32) -> usize {
             writer: &Sink,
             families: &rig.families,
             seed: 7,
-            start_timestamps: true,
+            features: Features::default(),
             at_ms,
             began: rig.clock.mark(),
         };
-        let outcome = known.ingest(&context, &mut scratch, Ok(page.clone()));
+        let outcome = known.ingest(&context, &mut scratch, &Ok(page.clone()));
         assert_eq!((outcome.error, outcome.scraped), (None, series as u64));
     };
     (1..3).for_each(|round| scrape(round * 10_000));
@@ -666,4 +670,72 @@ fn native_histograms_are_made_coarser_to_keep_to_their_limits() {
     let (schema, buckets, count) = kept("{job_name: a, native_histogram_bucket_limit: 5}", 16).unwrap();
     assert!(schema < 3 && buckets <= 5 && count == 16.0);
     assert_eq!(kept("{job_name: a, native_histogram_bucket_limit: 1}", 2000), None);
+}
+
+#[test]
+fn type_and_unit_become_labels_where_the_feature_is_on() {
+    let mut rig = Rig::new("job_name: web");
+    rig.features.type_and_unit_labels = true;
+    let page = |metric_type: &str| {
+        format!(
+            "# TYPE a_seconds {metric_type}\n# UNIT a_seconds seconds\na_seconds{{__type__=\"mine\"}} 1\n\
+             # TYPE h histogram\nh_count 2\nb 3\n# EOF\n"
+        )
+    };
+    let openmetrics = "application/openmetrics-text; version=1.0.0";
+    rig.scrape_as(Ok(page("gauge").as_bytes()), openmetrics);
+    let seen = rig.seen();
+    let expected = [
+        r#"{"a_seconds", __type__="gauge", __unit__="seconds"} 1"#,
+        r#"{"b"} 3"#,
+        r#"{"h_count", __type__="histogram"} 2"#,
+    ];
+    assert_eq!(seen, expected);
+    // The same text under another type is another series.
+    rig.scrape_as(Ok(page("unknown").as_bytes()), openmetrics);
+    let seen = rig.seen();
+    assert!(
+        seen.contains(&r#"{"a_seconds", __type__="gauge", __unit__="seconds"} stale"#.to_string()),
+        "{seen:?}"
+    );
+    assert!(
+        seen.contains(&r#"{"a_seconds", __type__="mine", __unit__="seconds"} 1"#.to_string()),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn counters_count_from_the_first_scrape_where_the_feature_is_on() {
+    let mut rig = Rig::new("job_name: web");
+    rig.features.synthesized_starts = true;
+    let page = |value: u32| format!("# TYPE c_total counter\nc_total {value}\n# TYPE g gauge\ng {value}\n");
+    rig.scrape(&page(100));
+    assert_eq!(rig.seen(), [r#"{"g"} 100"#]);
+    rig.scrape(&page(107));
+    assert_eq!(rig.seen(), [r#"{"c_total"} 7"#, r#"{"g"} 107"#]);
+    assert_eq!(rig.store.take_starts(), [("c_total".to_string(), 10_000)]);
+    rig.scrape(&page(5));
+    assert_eq!(rig.seen(), [r#"{"c_total"} 5"#, r#"{"g"} 5"#]);
+    assert_eq!(rig.store.take_starts(), [("c_total".to_string(), 29_999)]);
+    rig.fail();
+    rig.scrape(&page(9));
+    assert_eq!(rig.seen(), [r#"{"g"} 9"#], "after a failure the first sample is only remembered again");
+}
+
+#[test]
+fn classic_histograms_are_stored_as_native_ones_if_wanted() {
+    let page = "# TYPE h histogram\nh_bucket{le=\"1\"} 3\nh_bucket{le=\"+Inf\"} 4\nh_sum 5\nh_count 4\n# TYPE g gauge\ng 1\n";
+    let mut rig = Rig::new("{job_name: web, convert_classic_histograms_to_nhcb: true}");
+    let outcome = rig.scrape(page);
+    assert_eq!(rig.seen(), [r#"{"g"} 1"#, r#"{"h"} histogram of 4"#]);
+    assert_eq!((outcome.scraped, outcome.series_added), (2, 2));
+    rig.scrape(page);
+    assert_eq!(rig.seen(), [r#"{"g"} 1"#, r#"{"h"} histogram of 4"#]);
+    rig.scrape("g 1\n");
+    assert_eq!(rig.seen(), [r#"{"g"} 1"#, r#"{"h"} stale"#]);
+
+    let yaml =
+        "{job_name: web, convert_classic_histograms_to_nhcb: true, always_scrape_classic_histograms: true}";
+    let mut rig = Rig::new(yaml);
+    assert_eq!(rig.scrape(page).scraped, 6);
 }

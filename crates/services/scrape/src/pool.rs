@@ -1,6 +1,7 @@
 //! The targets of one job: made from what was discovered, each with a runner.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use model::{Labels, TargetGroups};
@@ -35,7 +36,7 @@ struct State {
 }
 
 /// What makes two targets the same: where they are and what their series are called.
-type Key = (Labels, String);
+type Key = (Labels, String, Option<PathBuf>);
 
 struct Running {
     plan: Arc<Plan>,
@@ -164,7 +165,8 @@ impl State {
         let mut wanted: HashMap<Key, (Target, Arc<dyn Fetch>)> = HashMap::new();
         for (target, fetch) in targets {
             // The same target found twice is one target.
-            wanted.entry((target.labels.clone(), target.url.clone())).or_insert((target, fetch));
+            let key = (target.labels.clone(), target.url.clone(), target.unix_socket.clone());
+            wanted.entry(key).or_insert((target, fetch));
         }
         let limit = self.config.limits.targets_max;
         let count = wanted.len() as u64;

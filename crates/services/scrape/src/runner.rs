@@ -1,9 +1,12 @@
 //! The driver of one target: waits for its turn, gets the page, hands it to the store.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use base::Clock;
+use base::schedule::Schedule;
+use bytes::BytesMut;
 use exposition::format::accept_header;
 use model::storage::MetricWriter;
 use parking_lot::Mutex;
@@ -13,13 +16,21 @@ use crate::config::Config;
 use crate::fetch::{BODY_SIZE_MAX_BYTES, Fetch, FetchError, FetchRequest, Page};
 use crate::metadata::Families;
 use crate::page::{Outcome, PageContext, ScrapeError, Scratch, TargetSeries};
-use crate::schedule::Schedule;
+use crate::scraper::Features;
 use crate::stats::Stats;
 use crate::status::{Health, LastScrape};
 use crate::target::Target;
 
 /// Pages that are worked on at the same time; others wait with their bytes.
 const WORKERS: usize = 4;
+/// Pages up to this size, of series that are known, are worked on where they arrived: in less time than
+/// it takes to wake another thread for them.
+const SMALL_PAGE_MAX_BYTES: usize = 1 << 20;
+/// Pages whose memory is kept for the next ones, and how large that may be.
+const PAGE_MEMORY_KEPT_MAX: usize = 16;
+const PAGE_MEMORY_KEPT_MAX_BYTES: usize = 2 << 20;
+/// Timers ring up to a millisecond late: they are set for so much before the time.
+const TIMER_LEAD_US: i64 = 500;
 /// Nothing sleeps longer than this at a time, so that a change of the wall clock is noticed.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
@@ -33,10 +44,13 @@ pub(crate) struct Common {
     pub(crate) schedule_seed: u64,
     /// Keeps pages from being made to collide in the cache.
     pub(crate) hash_seed: u64,
-    /// Whether targets are asked since when their counters have been counting.
-    pub(crate) start_timestamps: bool,
+    pub(crate) features: Features,
     workers: Semaphore,
+    /// One at a time works on a thread of the runtime: should the store stall, the others go on.
+    on_runtime: Semaphore,
     scratches: Mutex<Vec<Scratch>>,
+    /// Memory of pages that were read, for the next ones.
+    page_memory: Mutex<Vec<BytesMut>>,
 }
 
 impl Common {
@@ -45,7 +59,7 @@ impl Common {
         clock: Clock,
         stats: Stats,
         schedule_seed: u64,
-        start_timestamps: bool,
+        features: Features,
     ) -> Self {
         use std::hash::{BuildHasher, Hasher, RandomState};
         Common {
@@ -55,26 +69,45 @@ impl Common {
             families: Families::default(),
             schedule_seed,
             hash_seed: RandomState::new().build_hasher().finish(),
-            start_timestamps,
+            features,
             workers: Semaphore::new(WORKERS),
+            on_runtime: Semaphore::new(1),
             scratches: Mutex::default(),
+            page_memory: Mutex::default(),
         }
     }
 
-    /// Runs work that may block, with memory for it, off the runtime's threads.
+    /// Runs work that may block, with memory for it: off the runtime's threads unless it is `short` and
+    /// none other is done on them. `None` if it panicked.
     async fn work<T: Send + 'static>(
         self: &Arc<Self>,
+        short: bool,
         work: impl FnOnce(&Common, &mut Scratch) -> T + Send + 'static,
     ) -> Option<T> {
+        if short && let Ok(_permit) = self.on_runtime.try_acquire() {
+            return catch_unwind(AssertUnwindSafe(|| self.with_scratch(work))).ok();
+        }
         let _permit = self.workers.acquire().await.ok()?;
         let common = self.clone();
-        let task = tokio::task::spawn_blocking(move || {
-            let mut scratch = common.scratches.lock().pop().unwrap_or_default();
-            let result = work(&common, &mut scratch);
-            common.scratches.lock().push(scratch);
-            result
-        });
-        task.await.ok()
+        tokio::task::spawn_blocking(move || common.with_scratch(work)).await.ok()
+    }
+
+    /// Keeps a page's memory unless it is unusually large or enough is kept.
+    fn keep_memory(&self, page: Page) {
+        if let Ok(mut memory) = page.body.try_into_mut() {
+            memory.clear();
+            let mut kept = self.page_memory.lock();
+            if kept.len() < PAGE_MEMORY_KEPT_MAX && memory.capacity() <= PAGE_MEMORY_KEPT_MAX_BYTES {
+                kept.push(memory);
+            }
+        }
+    }
+
+    fn with_scratch<T>(&self, work: impl FnOnce(&Common, &mut Scratch) -> T) -> T {
+        let mut scratch = self.scratches.lock().pop().unwrap_or_default();
+        let result = work(self, &mut scratch);
+        self.scratches.lock().push(scratch);
+        result
     }
 }
 
@@ -131,7 +164,8 @@ pub(crate) async fn run(
             plan = order.plan;
         }
         let turn = schedule.next(common.clock.now_ms());
-        let wait = turn.wait.min(SLEEP_MAX);
+        let wait_us = (turn.at_ms * 1000 - TIMER_LEAD_US - common.clock.now_us()).max(0).unsigned_abs();
+        let wait = Duration::from_micros(wait_us).min(SLEEP_MAX);
         tokio::select! {
             biased;
             changed = orders.changed() => match changed {
@@ -140,14 +174,14 @@ pub(crate) async fn run(
             },
             () = tokio::time::sleep(wait) => {}
         }
-        if wait < turn.wait {
+        if wait == SLEEP_MAX {
             continue;
         }
         schedule.take(turn);
         let began = common.clock.mark();
         let began_ms = common.clock.now_ms();
         common.stats.turns_skipped.add(turn.skipped);
-        common.stats.late.observe((began_ms - turn.at_ms).max(0) as f64 / 1000.0);
+        common.stats.late.observe((common.clock.now_us() - turn.at_ms * 1000).max(0) as f64 / 1e6);
         if let Some(last_start) = last_start.replace(began.clone()) {
             let interval = base::units::format_duration_ms(plan.target.interval_ms);
             common.stats.interval_length.with(&[&interval]).observe(last_start.elapsed_seconds());
@@ -155,23 +189,27 @@ pub(crate) async fn run(
         let page = match &plan.forced_error {
             Some(error) => Err(ScrapeError::TargetLimit(error.clone())),
             None => tokio::select! {
-                page = fetch(&plan) => page.map_err(ScrapeError::from),
+                page = fetch(&common, &plan) => page.map_err(ScrapeError::from),
                 () = stopped(&mut orders) => continue,
             },
         };
         let work_plan = plan.clone();
-        let done = common.work(move |common, scratch| {
+        let small = page.as_ref().is_ok_and(|page| page.body.len() <= SMALL_PAGE_MAX_BYTES);
+        let done = common.work(small && series.is_known(), move |common, scratch| {
             let context = PageContext {
                 config: &work_plan.config,
                 target: &work_plan.target,
                 writer: &*common.writer,
                 families: &common.families,
                 seed: common.hash_seed,
-                start_timestamps: common.start_timestamps,
+                features: common.features,
                 at_ms: turn.at_ms,
                 began,
             };
-            let outcome = series.ingest(&context, scratch, page);
+            let outcome = series.ingest(&context, scratch, &page);
+            if let Ok(page) = page {
+                common.keep_memory(page);
+            }
             (series, outcome)
         });
         match done.await {
@@ -189,25 +227,29 @@ pub(crate) async fn run(
 impl Plan {
     fn makes_same_series(&self, other: &Plan) -> bool {
         let target = |plan: &Plan| {
-            (plan.target.scrape_native_histograms, plan.target.always_scrape_classic_histograms)
+            let target = &plan.target;
+            let native = target.scrape_native_histograms;
+            (native, target.always_scrape_classic_histograms, target.convert_classic_histograms)
         };
         target(self) == target(other)
             && (Arc::ptr_eq(&self.config, &other.config) || self.config.makes_same_series(&other.config))
     }
 }
 
-async fn fetch(plan: &Plan) -> Result<Page, FetchError> {
+async fn fetch(common: &Common, plan: &Plan) -> Result<Page, FetchError> {
     let Plan { target, config, fetch, .. } = plan;
     let limit = config.limits.body_size_max_bytes;
-    let accept = accept_header(&config.protocols, config.name_escaping);
+    let accept = accept_header(&config.protocols(common.features), config.name_escaping);
     let request = FetchRequest {
         url: &target.url,
+        unix_socket: target.unix_socket.as_deref(),
         accept: &accept,
         compression: config.enable_compression,
         timeout: Duration::from_millis(target.timeout_ms.unsigned_abs()),
         body_size_max_bytes: if limit == 0 { BODY_SIZE_MAX_BYTES } else { limit },
     };
-    match tokio::time::timeout(request.timeout, fetch.fetch(request)).await {
+    let memory = common.page_memory.lock().pop().unwrap_or_default();
+    match tokio::time::timeout(request.timeout, fetch.fetch(request, memory)).await {
         Ok(page) => page,
         Err(_) => Err(FetchError::Failed(format!("Get {:?}: context deadline exceeded", target.url))),
     }
@@ -225,7 +267,8 @@ async fn stopped(orders: &mut watch::Receiver<Order>) {
 async fn end(common: &Arc<Common>, mut series: TargetSeries, schedule: &Schedule) {
     let after_last_ms = schedule.last_ms().map_or(0, |last_ms| last_ms + 1);
     let at_ms = common.clock.now_ms().max(after_last_ms);
-    let written = common.work(move |common, scratch| series.end(&*common.writer, scratch, at_ms)).await;
+    let written =
+        common.work(false, move |common, scratch| series.end(&*common.writer, scratch, at_ms)).await;
     if let Some(Err(error)) = written {
         common.stats.storage_failed.inc();
         tracing::warn!(%error, "the end of a target's series could not be stored");

@@ -39,10 +39,24 @@ pub struct Deps {
     /// Differs between instances that scrape the same targets, so that they do so at different
     /// times; the same after a restart. A hash of the host's name and the external labels.
     pub seed: u64,
-    /// Whether targets are asked since when their counters have been counting.
-    pub start_timestamps: bool,
+    /// What is done beyond what the configuration says.
+    pub features: Features,
     /// Parts of this process that are scraped like targets, at the global interval.
     pub local: Vec<LocalTarget>,
+}
+
+/// What is done beyond what the configuration says: Prometheus's feature flags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Features {
+    /// Since when counters have been counting is read from the pages, and protobuf, which tells it best, is
+    /// asked for first unless the configuration names protocols.
+    pub start_timestamps: bool,
+    /// Where a target does not tell, counters count since they were first seen.
+    pub synthesized_starts: bool,
+    /// Series get the labels `__type__` and `__unit__`.
+    pub type_and_unit_labels: bool,
+    /// Further series describe each scrape unless the configuration says otherwise.
+    pub extra_scrape_metrics: bool,
 }
 
 /// The scraping service.
@@ -73,7 +87,7 @@ impl Scraper {
     pub fn start(deps: Deps) -> Handle {
         let stats = Stats::new(&deps.registry);
         Handle(Arc::new(Inner {
-            common: Arc::new(Common::new(deps.writer, deps.clock, stats, deps.seed, deps.start_timestamps)),
+            common: Arc::new(Common::new(deps.writer, deps.clock, stats, deps.seed, deps.features)),
             targets: deps.targets,
             connect: deps.connect,
             local: deps.local,
@@ -232,10 +246,12 @@ fn local_target(target: &LocalTarget, config: &Config) -> Target {
         discovered: labels.clone(),
         labels,
         url: format!("local://{}/{}", target.instance, target.job),
+        unix_socket: None,
         interval_ms: config.interval_ms,
         timeout_ms: config.timeout_ms,
         scrape_native_histograms: config.scrape_native_histograms,
         always_scrape_classic_histograms: config.always_scrape_classic_histograms,
+        convert_classic_histograms: config.convert_classic_histograms_to_nhcb,
     }
 }
 

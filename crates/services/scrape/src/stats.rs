@@ -8,7 +8,7 @@ const JOBS_MAX: usize = 5_000;
 /// Intervals that are counted apart.
 const INTERVALS_MAX: usize = 100;
 const INTERVAL_BOUNDS: &[f64] = &[1.0, 5.0, 10.0, 14.9, 15.1, 29.9, 30.1, 59.9, 60.1, 120.0, 300.0, 3600.0];
-const LATE_BOUNDS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
+const LATE_BOUNDS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
 
 pub(crate) struct Stats {
     pub(crate) interval_length: Labelled<Histogram>,

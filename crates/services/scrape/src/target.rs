@@ -1,5 +1,7 @@
 //! From what was discovered to what is scraped: default labels, relabelling, checks, and the URL.
 
+use std::path::PathBuf;
+
 use config::RelabelRule;
 use model::target::ADDRESS_LABEL;
 use model::{Labels, LabelsBuilder, TargetGroup, relabel};
@@ -13,6 +15,8 @@ const INTERVAL_LABEL: &str = "__scrape_interval__";
 const TIMEOUT_LABEL: &str = "__scrape_timeout__";
 const NATIVE_LABEL: &str = "__scrape_native_histograms__";
 const CLASSIC_LABEL: &str = "__always_scrape_classic_histograms__";
+const CONVERT_LABEL: &str = "__convert_classic_histograms_to_nhcb__";
+const UNIX_SOCKET_LABEL: &str = "__unix_socket__";
 const PARAM_PREFIX: &str = "__param_";
 const META_PREFIX: &str = "__meta_";
 /// Labels that begin so are not part of a target's identity.
@@ -27,10 +31,13 @@ pub(crate) struct Target {
     pub(crate) discovered: Labels,
     /// Where its page is.
     pub(crate) url: String,
+    /// The Unix socket that leads there.
+    pub(crate) unix_socket: Option<PathBuf>,
     pub(crate) interval_ms: i64,
     pub(crate) timeout_ms: i64,
     pub(crate) scrape_native_histograms: bool,
     pub(crate) always_scrape_classic_histograms: bool,
+    pub(crate) convert_classic_histograms: bool,
 }
 
 impl Target {
@@ -40,6 +47,10 @@ impl Target {
         hasher.update(self.labels.packed().as_bytes());
         hasher.update(&[0xff]);
         hasher.update(self.url.as_bytes());
+        if let Some(path) = &self.unix_socket {
+            hasher.update(&[0xff]);
+            hasher.update(path.as_os_str().as_encoded_bytes());
+        }
         hasher.digest()
     }
 }
@@ -74,6 +85,39 @@ pub fn target_problem(group: &TargetGroup, config: &Config) -> Option<String> {
         Made::Failed(_, why) => Some(why),
         Made::Target(_) | Made::Dropped(_) => None,
     })
+}
+
+/// What became of a discovered target, for people who ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelabelledTarget {
+    /// Its labels before relabelling.
+    pub discovered: Labels,
+    /// Its labels after it, those that no series carries included; empty if it is not scraped.
+    pub labels: Labels,
+    /// Why it cannot be scraped.
+    pub error: Option<String>,
+}
+
+/// The targets of a group before and after relabelling.
+pub fn relabelled_targets(group: &TargetGroup, config: &Config) -> Vec<RelabelledTarget> {
+    let mut made = Vec::new();
+    from_group(group, config, &mut made);
+    let shown = |made: Made| match made {
+        Made::Dropped(discovered) => RelabelledTarget { discovered, labels: Labels::empty(), error: None },
+        Made::Failed(discovered, why) => {
+            RelabelledTarget { discovered, labels: Labels::empty(), error: Some(why) }
+        }
+        Made::Target(target) => {
+            let mut labels = target.discovered.to_builder();
+            relabelled(&config.relabel, &mut labels);
+            labels.retain(|name, _| !name.starts_with(META_PREFIX));
+            for (name, value) in &target.labels {
+                labels.set(name, value);
+            }
+            RelabelledTarget { discovered: target.discovered, labels: labels.build(), error: None }
+        }
+    };
+    made.into_iter().map(shown).collect()
 }
 
 fn make(mut labels: LabelsBuilder, config: &Config) -> Made {
@@ -139,7 +183,10 @@ fn finish(mut labels: LabelsBuilder, config: &Config, discovered: Labels) -> Res
     };
     let scrape_native_histograms = flag(NATIVE_LABEL, config.scrape_native_histograms)?;
     let always_scrape_classic_histograms = flag(CLASSIC_LABEL, config.always_scrape_classic_histograms)?;
+    let convert_classic_histograms = flag(CONVERT_LABEL, config.convert_classic_histograms_to_nhcb)?;
     let url = url(&labels, &address, &config.params);
+    let unix_socket = labels.get(UNIX_SOCKET_LABEL);
+    let unix_socket = (!unix_socket.is_empty()).then(|| PathBuf::from(unix_socket));
     labels.retain(|name, _| !name.starts_with(META_PREFIX));
     if labels.get("instance").is_empty() {
         labels.set("instance", &address);
@@ -152,10 +199,12 @@ fn finish(mut labels: LabelsBuilder, config: &Config, discovered: Labels) -> Res
         labels: labels.build(),
         discovered,
         url,
+        unix_socket,
         interval_ms,
         timeout_ms,
         scrape_native_histograms,
         always_scrape_classic_histograms,
+        convert_classic_histograms,
     })
 }
 
@@ -261,6 +310,8 @@ mod tests {
             ("__param_module", "http_2xx"),
             ("__param_extra", "ä&"),
             ("__scrape_native_histograms__", "true"),
+            ("__convert_classic_histograms_to_nhcb__", "true"),
+            ("__unix_socket__", "/run/app.sock"),
         ];
         let target = target(yaml, &labels);
         assert_eq!(
@@ -268,7 +319,9 @@ mod tests {
             "https://h:1/probe?debug=1&extra=%C3%A4%26&module=http_2xx&module=b&target=x%20y"
         );
         assert_eq!((target.interval_ms, target.timeout_ms), (5_000, 500));
-        assert!(target.scrape_native_histograms);
+        assert!(target.scrape_native_histograms && target.convert_classic_histograms);
+        assert_eq!(target.unix_socket.as_deref(), Some(std::path::Path::new("/run/app.sock")));
+        assert!(!target.labels.to_string().contains("sock"));
     }
 
     #[test]

@@ -48,6 +48,17 @@ impl Clock {
         }
     }
 
+    /// Wall time in microseconds since the epoch, for those who must be in time.
+    #[allow(clippy::disallowed_methods)]
+    pub fn now_us(&self) -> i64 {
+        match &self.0 {
+            Source::System => {
+                SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
+            }
+            Source::Manual(_) => self.now_ms().saturating_mul(1000),
+        }
+    }
+
     /// Wall time in seconds since the epoch, with its fraction.
     #[allow(clippy::disallowed_methods)]
     pub fn now_seconds(&self) -> f64 {

@@ -150,20 +150,24 @@ impl Buffer {
 
 /// Adds [`Buffer::sample`]'s text; the fast way for the numbers that samples mostly are.
 pub fn push_sample(out: &mut Vec<u8>, value: f64) {
+    with_sample(value, &mut |text| out.extend_from_slice(text));
+}
+
+/// Calls with [`Buffer::sample`]'s text, of at most 25 bytes.
+#[inline]
+pub fn with_sample(value: f64, put: &mut impl FnMut(&[u8])) {
     let whole = value as i64;
     if whole as f64 == value && whole.unsigned_abs() < 1 << 53 && (whole != 0 || value.is_sign_positive()) {
-        out.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes());
-        return;
+        return put(itoa::Buffer::new().format(whole).as_bytes());
     }
     if (1e-4..1e15).contains(&value.abs()) {
         let mut buffer = zmij::Buffer::new();
-        let text = buffer.format_finite(value);
-        if !text.contains('e') {
-            out.extend_from_slice(text.as_bytes());
-            return;
+        let text = buffer.format_finite(value).as_bytes();
+        if !text.contains(&b'e') {
+            return put(text);
         }
     }
-    out.extend_from_slice(Buffer::new().sample(value).as_bytes());
+    put(Buffer::new().sample(value).as_bytes());
 }
 
 fn special(value: f64) -> &'static str {

@@ -87,6 +87,21 @@ pub struct LabelTable {
     buffer: Vec<PairId>,
 }
 
+/// A hash of the pairs of a set. Their numbers are the table's own, so nobody chooses them.
+#[inline]
+fn hash_pairs(pairs: &[PairId]) -> u32 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let fold = |state: u64, word: u64| {
+        let product = u128::from(state ^ word) * u128::from(FACTOR);
+        product as u64 ^ (product >> 64) as u64
+    };
+    let (twos, odd) = pairs.as_chunks::<2>();
+    let state = twos
+        .iter()
+        .fold(pairs.len() as u64 + 1, |state, [a, b]| fold(state, u64::from(a.0) << 32 | u64::from(b.0)));
+    odd.iter().fold(state, |state, pair| fold(state, u64::from(pair.0))) as u32
+}
+
 impl Default for LabelTable {
     fn default() -> Self {
         let mut table = LabelTable {
@@ -172,7 +187,7 @@ impl LabelTable {
             pairs.is_sorted_by(|a, b| self.pair_text(*a).0 < self.pair_text(*b).0),
             "the pairs of a set are not in order"
         );
-        let hash = self.hasher.hash_one(pairs) as u32;
+        let hash = hash_pairs(pairs);
         let same = |slot: &Slot| slot.hash == hash && self.pairs(SetId(slot.id)) == pairs;
         if let Some(slot) = self.by_members.find(Slot::spread(hash), same) {
             return SetId(slot.id);

@@ -33,10 +33,7 @@ impl Labels {
     /// A set from pairs that are already sorted by name, distinct and without empty values.
     pub fn from_sorted<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut text = String::with_capacity(128);
-        for (name, value) in pairs {
-            push_part(&mut text, name);
-            push_part(&mut text, value);
-        }
+        Labels::pack(pairs, &mut text);
         let labels = Labels(Arc::from(text));
         debug_assert!(
             labels.iter().map(|(name, _)| name).is_sorted_by(|a, b| a < b),
@@ -83,6 +80,14 @@ impl Labels {
     /// The packed form: equal sets have equal bytes. For hashing and as a map key only.
     pub fn packed(&self) -> &str {
         &self.0
+    }
+
+    /// Appends what [`Labels::packed`] of these labels is, which are sorted by name, without making a set of them.
+    pub fn pack<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>, into: &mut String) {
+        for (name, value) in pairs {
+            push_part(into, name);
+            push_part(into, value);
+        }
     }
 
     /// A builder that starts with these labels.

@@ -14,6 +14,7 @@ use super::functions::math::kahan_add;
 use super::functions::over_time::{HistogramMean, Mean};
 use super::rows::row_bytes;
 use super::value::{ABSENT, Cell, Cells, Row, is_absent};
+use super::wide;
 use super::work::Work;
 use crate::ast::{Aggregate, AggregateOp, Span};
 
@@ -220,20 +221,7 @@ impl Table {
         }
         let values = &mut self.value[range.clone()];
         match self.op {
-            Op::Sum => {
-                for ((value, sum), lost) in cells.values.iter().zip(values).zip(&mut self.second[range]) {
-                    let (total, more) = kahan_add(*value, *sum, *lost);
-                    let (nothing, first) = (is_absent(*value), is_absent(*sum));
-                    *lost = if nothing || first { *lost } else { more };
-                    *sum = if nothing {
-                        *sum
-                    } else if first {
-                        *value
-                    } else {
-                        total
-                    };
-                }
-            }
+            Op::Sum => wide::add_to_sums(&cells.values, values, &mut self.second[range]),
             Op::Avg => {
                 for ((value, present), mean) in cells.values.iter().zip(values).zip(&mut self.means[range]) {
                     if is_absent(*value) {

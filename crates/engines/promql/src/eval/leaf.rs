@@ -12,6 +12,7 @@ use super::annotations::Notes;
 use super::budget::{Budget, Tally};
 use super::rows::{Rows, Scratch};
 use super::value::{ABSENT, Cell, Cells, Row, Steps};
+use super::wide;
 
 /// Where the samples of a leaf come from.
 pub(crate) enum Feed {
@@ -119,7 +120,7 @@ impl Split {
         self.h.clear();
         self.hst.clear();
         let has_start = with_start && !samples.start_timestamps_ms.is_empty();
-        if samples.histograms.is_empty() && !samples.values.iter().any(|v| is_stale_nan(*v)) {
+        if samples.histograms.is_empty() && !wide::has_stale(&samples.values) {
             std::mem::swap(&mut self.t, &mut samples.timestamps_ms);
             std::mem::swap(&mut self.v, &mut samples.values);
             if has_start {

@@ -28,6 +28,7 @@ mod rows;
 mod subquery;
 mod tree;
 mod value;
+mod wide;
 mod window;
 mod work;
 

@@ -35,6 +35,18 @@ impl Points {
         }
     }
 
+    /// The floats of a row of a range query: the time of the first step and the distance to the next in
+    /// milliseconds, and a value a step, which is the staleness marker where there is no sample. `None` if there
+    /// are histograms, or if these are no steps.
+    pub fn float_row(&self) -> Option<(i64, i64, &[f64])> {
+        match &self.0 {
+            Kind::Steps(steps, cells) if cells.histograms.is_empty() => {
+                Some((steps.start_ms, steps.step_ms, &cells.values))
+            }
+            _ => None,
+        }
+    }
+
     /// Times in milliseconds since the epoch, and values.
     pub fn iter(&self) -> PointsIter<'_> {
         PointsIter { points: self, at: 0 }

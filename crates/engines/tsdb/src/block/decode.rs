@@ -5,6 +5,7 @@
 pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Fields<'a> {
+    #[inline]
     pub(crate) fn bytes(&mut self, length: usize) -> Option<&'a [u8]> {
         let (bytes, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
@@ -15,6 +16,7 @@ impl<'a> Fields<'a> {
         self.bytes(1).map(|b| b[0])
     }
 
+    #[inline]
     pub(crate) fn u32(&mut self) -> Option<u32> {
         self.bytes(4)?.try_into().ok().map(u32::from_be_bytes)
     }
@@ -23,7 +25,23 @@ impl<'a> Fields<'a> {
         self.bytes(8)?.try_into().ok().map(u64::from_be_bytes)
     }
 
+    #[inline]
     pub(crate) fn uvarint(&mut self) -> Option<u64> {
+        // Most take a byte or two.
+        match *self.0 {
+            [byte, ref rest @ ..] if byte < 0x80 => {
+                self.0 = rest;
+                Some(u64::from(byte))
+            }
+            [low, high, ref rest @ ..] if high < 0x80 => {
+                self.0 = rest;
+                Some(u64::from(low & 0x7f) | u64::from(high) << 7)
+            }
+            _ => self.long_uvarint(),
+        }
+    }
+
+    fn long_uvarint(&mut self) -> Option<u64> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.u8()?;
@@ -35,6 +53,7 @@ impl<'a> Fields<'a> {
         None
     }
 
+    #[inline]
     pub(crate) fn varint(&mut self) -> Option<i64> {
         self.uvarint().map(crate::chunk::bits::unzigzag)
     }

@@ -28,8 +28,73 @@ pub(crate) struct ChunkMeta {
 }
 
 /// From the numbers of names and values in an index to pairs in the table of a query.
-#[derive(Default)]
-pub(crate) struct PairNumbers(HashMap<(u64, u64), PairId, foldhash::fast::RandomState>);
+pub(crate) struct PairNumbers<'a> {
+    index: &'a IndexReader,
+    /// By number of a value: the number of the name it was first met with, and the pair. Empty for a small
+    /// selection, and in version 1.
+    dense: Vec<(u32, Option<PairId>)>,
+    others: HashMap<(u64, u64), PairId, foldhash::fast::RandomState>,
+    /// The names met, by number.
+    names: BTreeMap<u64, &'a str>,
+}
+
+impl<'a> PairNumbers<'a> {
+    /// For a selection of so many series.
+    pub(crate) fn new(index: &'a IndexReader, series: usize) -> Self {
+        let symbols = index.symbols.count;
+        // Worth its memory where most of it is going to be used.
+        let dense = index.version > 1 && symbols / 16 < series && u32::try_from(symbols).is_ok();
+        PairNumbers {
+            index,
+            dense: if dense { vec![(0, None); symbols] } else { Vec::new() },
+            others: HashMap::default(),
+            names: BTreeMap::new(),
+        }
+    }
+
+    #[inline]
+    fn get(&mut self, name: u64, value: u64, labels: &mut LabelTable) -> Result<PairId, Error> {
+        let slot = usize::try_from(value).ok().and_then(|value| self.dense.get(value));
+        match slot {
+            Some((first, Some(pair))) if u64::from(*first) == name => Ok(*pair),
+            _ => self.look_up(name, value, labels),
+        }
+    }
+
+    fn look_up(&mut self, name: u64, value: u64, labels: &mut LabelTable) -> Result<PairId, Error> {
+        if let Some(pair) = self.others.get(&(name, value)) {
+            return Ok(*pair);
+        }
+        let text = match self.names.get(&name) {
+            Some(text) => *text,
+            None => {
+                let text = self.index.symbol(name)?;
+                self.check_order(name, text)?;
+                self.names.insert(name, text);
+                text
+            }
+        };
+        let pair = labels.pair(text, self.index.symbol(value)?);
+        match self.dense.get_mut(value as usize) {
+            Some(slot @ (_, None)) => *slot = (name as u32, Some(pair)),
+            _ => drop(self.others.insert((name, value), pair)),
+        }
+        Ok(pair)
+    }
+
+    /// Fails if a name is not numbered in its order, on which the order of a series' labels rests. Version 1
+    /// promises none.
+    fn check_order(&self, number: u64, name: &str) -> Result<(), Error> {
+        let before = self.names.range(..number).next_back();
+        let after = self.names.range(number..).next();
+        let is_ordered =
+            before.is_none_or(|(_, other)| *other < name) && after.is_none_or(|(_, other)| *other > name);
+        match is_ordered || self.index.version == 1 {
+            true => Ok(()),
+            false => Err(self.index.corrupt("symbols that are not in order")),
+        }
+    }
+}
 
 /// An opened index.
 pub(crate) struct IndexReader {
@@ -117,7 +182,7 @@ impl IndexReader {
     pub(crate) fn series_pairs(
         &self,
         reference: u32,
-        known: &mut PairNumbers,
+        known: &mut PairNumbers<'_>,
         labels: &mut LabelTable,
         into: &mut Vec<PairId>,
         chunks: &mut Vec<ChunkMeta>,
@@ -127,20 +192,18 @@ impl IndexReader {
         chunks.clear();
         let mut fields = self.series_fields(reference).ok_or_else(malformed)?;
         let count = fields.uvarint().ok_or_else(malformed)?;
+        let (mut last, mut is_sorted) = (None, true);
         for _ in 0..count {
             let name = fields.uvarint().ok_or_else(malformed)?;
             let value = fields.uvarint().ok_or_else(malformed)?;
-            let pair = match known.0.get(&(name, value)) {
-                Some(pair) => *pair,
-                None => {
-                    let pair = labels.pair(self.symbol(name)?, self.symbol(value)?);
-                    known.0.insert((name, value), pair);
-                    pair
-                }
-            };
-            into.push(pair);
+            into.push(known.get(name, value, labels)?);
+            is_sorted &= last < Some(name);
+            last = Some(name);
         }
-        if !into.is_sorted_by(|a, b| labels.pair_text(*a).0 < labels.pair_text(*b).0) {
+        if self.version == 1 {
+            is_sorted = into.is_sorted_by(|a, b| labels.pair_text(*a).0 < labels.pair_text(*b).0);
+        }
+        if !is_sorted {
             return Err(malformed());
         }
         read_chunks(&mut fields, chunks).ok_or_else(malformed)
@@ -165,12 +228,19 @@ impl IndexReader {
         self.names.keys().map(String::as_str).filter(|name| !name.is_empty())
     }
 
-    fn entry(&self, at: usize) -> Option<(&str, ListRef, usize)> {
+    /// An entry of the postings table: value, list, and where the next one is.
+    #[inline]
+    fn entry(&self, at: usize) -> Option<(&[u8], ListRef, usize)> {
         let mut fields = Fields(self.file.get(at..)?);
         let before = fields.0.len();
         fields.uvarint()?;
-        fields.text()?;
-        let value = fields.text()?;
+        let mut text = || {
+            let length = usize::try_from(fields.uvarint()?).ok()?;
+            fields.bytes(length)
+        };
+        // The name is known.
+        text()?;
+        let value = text()?;
         let list = fields.uvarint()?;
         Some((value, list, at + before - fields.0.len()))
     }
@@ -194,7 +264,7 @@ impl PostingIndex for IndexReader {
                 let (mut low, mut high) = (0, offsets.len());
                 while low + 1 < high {
                     let middle = low.midpoint(high);
-                    if self.entry(offsets[middle]).ok_or_else(malformed)?.0 <= value {
+                    if self.entry(offsets[middle]).ok_or_else(malformed)?.0 <= value.as_bytes() {
                         low = middle;
                     } else {
                         high = middle;
@@ -204,7 +274,7 @@ impl PostingIndex for IndexReader {
                 let mut at = start;
                 for _ in low * STRIDE..(*count).min((low + 1) * STRIDE) {
                     let (entry, list, next) = self.entry(at).ok_or_else(malformed)?;
-                    if entry == value {
+                    if entry == value.as_bytes() {
                         return Ok(Some(list));
                     }
                     at = next;
@@ -214,16 +284,16 @@ impl PostingIndex for IndexReader {
         }
     }
 
-    fn visit_values(&self, name: &str, visit: &mut dyn FnMut(&str, ListRef)) -> Result<(), Error> {
+    fn visit_values<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a str, ListRef)) -> Result<(), Error> {
         match self.names.get(name) {
             None => {}
             Some(Values::Listed(values)) => values.iter().for_each(|(value, &list)| visit(value, list)),
             Some(Values::Sorted { offsets, count }) => {
                 let mut at = offsets.first().copied().unwrap_or_default();
                 for _ in 0..*count {
-                    let (value, list, next) =
-                        self.entry(at).ok_or_else(|| self.corrupt("a malformed postings table"))?;
-                    visit(value, list);
+                    let malformed = || self.corrupt("a malformed postings table");
+                    let (value, list, next) = self.entry(at).ok_or_else(malformed)?;
+                    visit(std::str::from_utf8(value).map_err(|_| malformed())?, list);
                     at = next;
                 }
             }

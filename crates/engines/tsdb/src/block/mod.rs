@@ -196,7 +196,7 @@ impl Block {
         let tombstones = self.tombstones.read().clone();
         let range = into.range;
         let number = into.block(self.clone());
-        let mut pairs = PairNumbers::default();
+        let mut pairs = PairNumbers::new(&self.index, references.len());
         let (mut own_pairs, mut chunks) = (Vec::new(), Vec::new());
         for (at, reference) in references.into_iter().enumerate() {
             let read =
@@ -318,7 +318,7 @@ impl Block {
         &self,
         name: &str,
         matchers: &[Matcher],
-        into: &mut BTreeSet<String>,
+        into: &mut Vec<String>,
     ) -> Result<(), Error> {
         self.unless_damaged(postings::label_values(&self.index, name, matchers, into))
     }

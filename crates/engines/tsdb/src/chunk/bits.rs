@@ -106,15 +106,20 @@ pub(crate) const fn unzigzag(value: u64) -> i64 {
 
 /// Reads bits from bytes by position: an unaligned load of eight bytes at any bit, which costs half
 /// of what a refilled buffer does. Beyond the end zeros are read; [`BitReader::check`] tells.
+#[derive(Clone, Copy)]
 pub(crate) struct BitReader<'a> {
     bytes: &'a [u8],
+    /// The last eight bytes, or all if there are fewer, at the low end of a word.
+    tail: u64,
     /// Position in bits.
     at: usize,
 }
 
 impl<'a> BitReader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        BitReader { bytes, at: 0 }
+        let last = &bytes[bytes.len().saturating_sub(8)..];
+        let tail = last.iter().fold(0, |word, &byte| word << 8 | u64::from(byte));
+        BitReader { bytes, tail, at: 0 }
     }
 
     /// Fails if more was read than there is.
@@ -133,13 +138,13 @@ impl<'a> BitReader<'a> {
         }
     }
 
-    #[cold]
+    /// A word of which some bytes lie beyond the end: those are zeros.
+    #[inline(always)]
     fn peek_tail(&self, byte: usize) -> u64 {
-        let mut word = [0; 8];
-        let rest = self.bytes.get(byte..).unwrap_or_default();
-        let length = rest.len().min(8);
-        word[..length].copy_from_slice(&rest[..length]);
-        u64::from_be_bytes(word)
+        match self.bytes.len().saturating_sub(byte) {
+            0 => 0,
+            left => self.tail << (64 - 8 * left.min(8)),
+        }
     }
 
     #[inline(always)]

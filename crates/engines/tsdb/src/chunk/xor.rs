@@ -6,7 +6,7 @@
 use model::storage::TimeRange;
 use model::{STALE_NAN_BITS, Samples};
 
-use super::bits::{BitReader, BitWriter, signed};
+use super::bits::{BitReader, BitWriter, signed, zigzag};
 use super::{ChunkError, sample_count};
 
 /// What the encoder remembers between two samples, besides the last sample itself.
@@ -36,26 +36,33 @@ impl Default for XorWindow {
 }
 
 impl XorWindow {
-    /// Writes a value as XOR with the one before.
+    /// How an XOR is written: prefix, its bits, significant bits, how many.
     #[inline]
-    pub(crate) fn write(&mut self, out: &mut BitWriter<'_>, previous: u64, value: u64) {
-        let xor = previous ^ value;
+    fn parts(&mut self, xor: u64) -> (u64, u32, u64, u32) {
         if xor == 0 {
-            return out.bits(0, 1);
+            return (0, 1, 0, 0);
         }
         let leading = (xor.leading_zeros() as u8).min(31);
         let trailing = xor.trailing_zeros() as u8;
+        let (prefix, prefix_bits);
         if self.leading != 0xff && leading >= self.leading && trailing >= self.trailing {
-            let width = 64 - u32::from(self.leading) - u32::from(self.trailing);
-            out.bits(0b10, 2);
-            out.bits(xor >> self.trailing, width);
+            (prefix, prefix_bits) = (0b10, 2);
         } else {
+            let width = 64 - u64::from(leading) - u64::from(trailing);
             (self.leading, self.trailing) = (leading, trailing);
-            let width = 64 - u32::from(leading) - u32::from(trailing);
             // 64 does not fit six bits and is written as 0.
-            out.bits(0b11 << 11 | u64::from(leading) << 6 | u64::from(width & 0x3f), 13);
-            out.bits(xor >> trailing, width);
+            (prefix, prefix_bits) = (0b11 << 11 | u64::from(leading) << 6 | width & 0x3f, 13);
         }
+        let width = 64 - u32::from(self.leading) - u32::from(self.trailing);
+        (prefix, prefix_bits, xor >> self.trailing, width)
+    }
+
+    /// Writes a value as XOR with the one before.
+    #[inline]
+    pub(crate) fn write(&mut self, out: &mut BitWriter<'_>, previous: u64, value: u64) {
+        let (prefix, prefix_bits, significant, width) = self.parts(previous ^ value);
+        out.bits(prefix, prefix_bits);
+        out.bits(significant, width);
     }
 
     /// Whether a difference fits the window that was set last.
@@ -142,83 +149,154 @@ impl XorWindow {
     }
 }
 
+/// The bytes of one sample, the last byte of the sample before it included if that has bits to spare.
+pub(crate) struct SampleBytes {
+    /// Zero beyond `bits`.
+    bytes: [u8; SAMPLE_ROOM_BYTES],
+    bits: u32,
+}
+
+/// The longest sample takes 20 bytes; a push stores nine from the byte on in which it begins.
+pub(crate) const SAMPLE_ROOM_BYTES: usize = 32;
+
+impl SampleBytes {
+    /// What is to be put in the place of the last byte of the chunk if `XorState::free` was not 0, else behind
+    /// it.
+    #[inline]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len()]
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.bits.div_ceil(8) as usize
+    }
+
+    /// Writes [`SampleBytes::bytes`] to the start of a place of [`SAMPLE_ROOM_BYTES`] and anything behind them:
+    /// a copy of a fixed length is cheaper.
+    #[inline]
+    pub(crate) fn store(&self, place: &mut [u8]) {
+        match place.first_chunk_mut::<16>() {
+            Some(place) if self.bits <= 128 => {
+                *place = self.bytes.first_chunk().copied().unwrap_or_default();
+            }
+            _ => place[..self.len()].copy_from_slice(self.bytes()),
+        }
+    }
+
+    /// Appends the lowest `count` bits of `value`, 1 to 64.
+    #[inline]
+    fn push(&mut self, value: u64, count: u32) {
+        let word = u128::from(value) << ((128 - count) % 128) >> (self.bits % 8);
+        let start = (self.bits / 8) as usize;
+        for (byte, bits) in self.bytes.iter_mut().skip(start).zip(&word.to_be_bytes()[..9]) {
+            *byte |= bits;
+        }
+        self.bits += count;
+    }
+
+    /// Go's uvarint.
+    fn uvarint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.push(value & 0x7f | 0x80, 8);
+            value >>= 7;
+        }
+        self.push(value, 8);
+    }
+
+    /// A value as its prefix and significant bits.
+    fn value(&mut self, window: &mut XorWindow, xor: u64) {
+        let (prefix, prefix_bits, significant, width) = window.parts(xor);
+        self.push(prefix, prefix_bits);
+        if width > 0 {
+            self.push(significant, width);
+        }
+    }
+}
+
 /// Appends a sample to an XOR chunk; `bytes` is empty for the first one. `last` is the sample
 /// before; it is not looked at for the first one.
 #[inline]
 pub(crate) fn append(bytes: &mut Vec<u8>, state: &mut XorState, last: (i64, u64), time_ms: i64, value: u64) {
     if bytes.is_empty() {
         *state = XorState::default();
-        bytes.extend_from_slice(&[0, 0]);
     }
-    let mut out = BitWriter { bytes, free: &mut state.free };
-    match state.count {
-        0 => {
-            out.varint(time_ms);
-            out.bits(value, 64);
-        }
-        1 => {
-            state.delta = time_ms.wrapping_sub(last.0) as u64;
-            out.uvarint(state.delta);
-            state.window.write(&mut out, last.1, value);
-        }
-        _ => return append_further(bytes, state, last, time_ms, value),
-    }
-    state.count += 1;
+    let begun = if state.free > 0 { bytes.pop().unwrap_or(0) } else { 0 };
+    bytes.extend_from_slice(encode(state, begun, last, time_ms, value).bytes());
 }
 
-/// Appends the third or a later sample. All its bits are put together first, as no sample but one after a
-/// gap of days has more than 108 with what the last byte holds, and stored at once.
+/// Encodes the next sample of a chunk; the first one with the header before it. `begun` is the last byte of the
+/// chunk; it is not looked at if all its bits are used.
 #[inline]
-fn append_further(bytes: &mut Vec<u8>, state: &mut XorState, last: (i64, u64), time_ms: i64, value: u64) {
+pub(crate) fn encode(
+    state: &mut XorState,
+    begun: u8,
+    last: (i64, u64),
+    time_ms: i64,
+    value: u64,
+) -> SampleBytes {
+    if state.count < 2 {
+        return encode_early(state, begun, last, time_ms, value);
+    }
     let delta = time_ms.wrapping_sub(last.0) as u64;
     let dod = delta.wrapping_sub(state.delta) as i64;
-    state.delta = delta;
-    state.count += 1;
-    let (mut word, mut count) = match dod {
+    let held = (8 - u32::from(state.free)) & 7;
+    // All bits are put together first, as no sample but one after a gap of days has more than 108 with what the
+    // last byte holds.
+    let (time, time_bits) = match dod {
         0 => (0u64, 1),
         -8191..=8192 => (0b10 << 14 | dod as u64 & 0x3fff, 16),
         -65535..=65536 => (0b110 << 17 | dod as u64 & 0x1_ffff, 20),
         -524287..=524288 => (0b1110 << 20 | dod as u64 & 0xf_ffff, 24),
-        _ => {
-            let mut out = BitWriter { bytes, free: &mut state.free };
-            out.bits(0b1111, 4);
-            out.bits(dod as u64, 64);
-            (0, 0)
-        }
+        _ => return encode_early(state, begun, last, time_ms, value),
     };
-    let xor = last.1 ^ value;
-    let (significant, width);
-    if xor == 0 {
-        (word, count) = (word << 1, count + 1);
-        (significant, width) = (0, 0);
-    } else {
-        let window = &mut state.window;
-        let leading = (xor.leading_zeros() as u8).min(31);
-        let trailing = xor.trailing_zeros() as u8;
-        if window.leading != 0xff && leading >= window.leading && trailing >= window.trailing {
-            (word, count) = (word << 2 | 0b10, count + 2);
-        } else {
-            let width = 64 - u64::from(leading) - u64::from(trailing);
-            (window.leading, window.trailing) = (leading, trailing);
-            // 64 does not fit six bits and is written as 0.
-            (word, count) = (word << 13 | 0b11 << 11 | u64::from(leading) << 6 | width & 0x3f, count + 13);
-        }
-        width = 64 - u32::from(window.leading) - u32::from(window.trailing);
-        significant = xor >> window.trailing;
-    }
-    let held = (8 - u32::from(state.free)) & 7;
-    let partial = if held > 0 { bytes.pop().unwrap_or(0) } else { 0 };
+    state.delta = delta;
+    state.count += 1;
+    let (prefix, prefix_bits, significant, width) = state.window.parts(last.1 ^ value);
+    let (word, count) = (time << prefix_bits | prefix, time_bits + prefix_bits);
     // From the top: what the last byte held, the prefixes, the value.
-    let mut all = u128::from(partial) << 120;
+    let mut all = if held > 0 { u128::from(begun) << 120 } else { 0 };
     all |= u128::from(word) << ((128 - held - count) % 128);
     if width > 0 {
         all |= u128::from(significant) << ((128 - held - count - width) % 128);
     }
-    let used = held + count + width;
-    let end = bytes.len() + used.div_ceil(8) as usize;
-    bytes.extend_from_slice(&all.to_be_bytes());
-    bytes.truncate(end);
-    state.free = (used.wrapping_neg() & 7) as u8;
+    let bits = held + count + width;
+    state.free = (bits.wrapping_neg() & 7) as u8;
+    let mut bytes = [0; SAMPLE_ROOM_BYTES];
+    bytes[..16].copy_from_slice(&all.to_be_bytes());
+    SampleBytes { bytes, bits }
+}
+
+/// The first two samples, and one after a gap of days.
+#[cold]
+fn encode_early(state: &mut XorState, begun: u8, last: (i64, u64), time_ms: i64, value: u64) -> SampleBytes {
+    let mut out = SampleBytes { bytes: [0; SAMPLE_ROOM_BYTES], bits: 0 };
+    match state.count {
+        0 => {
+            *state = XorState::default();
+            out.push(0, 16);
+            out.uvarint(zigzag(time_ms));
+            out.push(value, 64);
+        }
+        count => {
+            if state.free > 0 {
+                out.bytes[0] = begun;
+                out.bits = 8 - u32::from(state.free);
+            }
+            let delta = time_ms.wrapping_sub(last.0) as u64;
+            if count == 1 {
+                out.uvarint(delta);
+            } else {
+                out.push(0b1111, 4);
+                out.push(delta.wrapping_sub(state.delta), 64);
+            }
+            state.delta = delta;
+            out.value(&mut state.window, last.1 ^ value);
+        }
+    }
+    state.free = (out.bits.wrapping_neg() & 7) as u8;
+    state.count += 1;
+    out
 }
 
 /// Writes the number of samples into the header.
@@ -273,74 +351,78 @@ fn decode_floats(
     let mut bits = BitReader::new(bytes);
     let mut time_ms = bits.varint()?;
     let mut value = bits.bits(64);
-    let mut delta = 0u64;
+    if time_ms > end_ms {
+        bits.check()?;
+        return Ok(0);
+    }
+    let [first_time, times @ ..] = times else { return Ok(0) };
+    let [first_value, values @ ..] = values else { return Ok(0) };
+    (*first_time, *first_value) = (time_ms, f64::from_bits(value));
+    // The second sample has its difference of times whole: no difference of differences.
+    let mut delta = if times.is_empty() { 0 } else { bits.uvarint()? };
     // The significant bits of the last value that differed: how many, and how many zeros follow. No
     // bits means that there was none yet.
     let (mut width, mut trailing) = (0u32, 0u32);
+    // A copy whose address nobody has: its position stays in a register.
+    let mut bits = bits;
     for (at, (time_slot, value_slot)) in times.iter_mut().zip(values).enumerate() {
-        if at > 0 {
-            let mut word = bits.peek();
-            // Bits of the word that are used up; 57 are certain.
-            let mut used = 1;
-            if at == 1 {
-                delta = bits.uvarint()?;
+        let mut word = bits.peek();
+        // Bits of the word that are used up; 57 are certain.
+        let mut used = u32::from(at > 0);
+        if at > 0 && word >> 63 != 0 {
+            let dod;
+            if word >> 62 == 0b10 {
+                used = 16;
+                dod = signed(word >> 48 & 0x3fff, 14);
+            } else if word >> 61 == 0b110 {
+                used = 20;
+                dod = signed(word >> 44 & 0x1_ffff, 17);
+            } else if word >> 60 == 0b1110 {
+                used = 24;
+                dod = signed(word >> 40 & 0xf_ffff, 20);
+            } else {
+                bits.skip(4);
+                dod = bits.bits(64) as i64;
                 word = bits.peek();
                 used = 0;
-            } else if word >> 63 != 0 {
-                let dod = if word >> 62 == 0b10 {
-                    used = 16;
-                    signed(word >> 48 & 0x3fff, 14)
-                } else if word >> 61 == 0b110 {
-                    used = 20;
-                    signed(word >> 44 & 0x1_ffff, 17)
-                } else if word >> 60 == 0b1110 {
-                    used = 24;
-                    signed(word >> 40 & 0xf_ffff, 20)
-                } else {
-                    bits.skip(4);
-                    let dod = bits.bits(64) as i64;
-                    word = bits.peek();
-                    used = 0;
-                    dod
-                };
-                delta = delta.wrapping_add(dod as u64);
             }
-            time_ms = time_ms.wrapping_add(delta as i64);
-            let rest = word << used;
-            if rest >> 63 == 0 {
-                bits.skip(used + 1);
-            } else {
-                if rest >> 62 == 0b10 {
-                    used += 2;
-                    if width == 0 {
-                        return Err(ChunkError::Malformed("a value window is reused before one was set"));
-                    }
-                } else {
-                    let leading = (rest >> 57 & 0x1f) as u32;
-                    width = match (rest >> 51 & 0x3f) as u32 {
-                        0 => 64,
-                        width => width,
-                    };
-                    if leading + width > 64 {
-                        return Err(ChunkError::Malformed("a value window wider than 64 bits"));
-                    }
-                    trailing = 64 - leading - width;
-                    used += 13;
+            delta = delta.wrapping_add(dod as u64);
+        }
+        time_ms = time_ms.wrapping_add(delta as i64);
+        let rest = word << used;
+        if rest >> 63 == 0 {
+            bits.skip(used + 1);
+        } else {
+            if rest >> 62 == 0b10 {
+                used += 2;
+                if width == 0 {
+                    return Err(ChunkError::Malformed("a value window is reused before one was set"));
                 }
-                let xor = if used + width <= 57 {
-                    bits.skip(used + width);
-                    word << used >> (64 - width)
-                } else {
-                    bits.skip(used);
-                    bits.bits(width)
+            } else {
+                let leading = (rest >> 57 & 0x1f) as u32;
+                width = match (rest >> 51 & 0x3f) as u32 {
+                    0 => 64,
+                    width => width,
                 };
-                value ^= xor << trailing;
+                if leading + width > 64 {
+                    return Err(ChunkError::Malformed("a value window wider than 64 bits"));
+                }
+                trailing = 64 - leading - width;
+                used += 13;
             }
+            let xor = if used + width <= 57 {
+                bits.skip(used + width);
+                word << used >> (64 - width)
+            } else {
+                bits.skip(used);
+                bits.bits(width)
+            };
+            value ^= xor << trailing;
         }
         if time_ms > end_ms {
             // What is beyond is not looked at, whatever it is.
             bits.check()?;
-            return Ok(at);
+            return Ok(at + 1);
         }
         *time_slot = time_ms;
         *value_slot = f64::from_bits(value);

@@ -79,19 +79,15 @@ impl Index {
         self.symbols.find(label, value).map_or(0, |pair| self.symbols.series(pair).len())
     }
 
-    /// Adds a series whose number is not below [`Index::next_id`]; gives its label pairs.
-    pub(crate) fn insert(&mut self, id: u32, hash: u128, labels: &Labels) -> Vec<u32> {
+    /// Adds a series whose number is not below [`Index::next_id`], with its label pairs.
+    pub(crate) fn insert(&mut self, id: u32, hash: u128, pairs: &[u32]) {
         self.next_id = id.saturating_add(1);
         self.all.push(id);
         let slot = Slot::new(hash, id);
         self.by_labels.insert_unique(slot.hash(), slot, Slot::hash);
-        let mut pairs = Vec::with_capacity(labels.len());
-        for (name, value) in labels {
-            let pair = self.symbols.intern(name, value);
+        for &pair in pairs {
             self.symbols.add_series(pair, id);
-            pairs.push(pair);
         }
-        pairs
     }
 
     /// Takes series out. `pairs` are the label pairs they had.
@@ -121,7 +117,7 @@ impl PostingIndex for Index {
         Ok(self.symbols.find(name, value).map(u64::from))
     }
 
-    fn visit_values(&self, name: &str, visit: &mut dyn FnMut(&str, ListRef)) -> Result<(), Error> {
+    fn visit_values<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a str, ListRef)) -> Result<(), Error> {
         for &pair in self.symbols.pairs_of(name) {
             visit(self.symbols.pair(pair).1, u64::from(pair));
         }

@@ -10,6 +10,7 @@ mod index;
 mod late;
 mod metadata;
 mod page;
+mod pieces;
 mod read;
 mod replay;
 pub(crate) mod segments;
@@ -196,7 +197,11 @@ impl Head {
     }
 
     fn hash(&self, labels: &Labels) -> u128 {
-        xxhash_rust::xxh3::xxh3_128_with_seed(labels.packed().as_bytes(), self.hash_seed)
+        self.hash_packed(labels.packed())
+    }
+
+    fn hash_packed(&self, packed: &str) -> u128 {
+        xxhash_rust::xxh3::xxh3_128_with_seed(packed.as_bytes(), self.hash_seed)
     }
 
     /// See [`model::storage::MetricWriter::resolve`].
@@ -270,8 +275,10 @@ impl Head {
         }
         let mut index = self.index.write();
         let mut pages = self.pages.write();
+        let mut pairs = Vec::new();
         for &(id, hash, labels) in &new {
-            insert_series(&mut index, &mut pages, id, hash, labels);
+            index.symbols.intern_all(labels, &mut pairs);
+            insert_series(&mut index, &mut pages, id, hash, &pairs);
         }
         add(&self.counters.series_created, new.len() as u64);
         Ok(())
@@ -407,10 +414,7 @@ impl Head {
                 continue;
             };
             if time_ms <= record.last_ms || time_ms < bounds.in_order_ms {
-                let is_last = || {
-                    record.last_is_histogram
-                        && record.histograms.as_ref().is_some_and(|h| h.is_last(histogram))
-                };
+                let is_last = || record.is_last_histogram(histogram);
                 if bounds.takes_late(time_ms, record.last_ms, is_last, appended) {
                     late.histograms.push((id, at));
                 }
@@ -453,14 +457,14 @@ impl Head {
         for pending in &writer.floats {
             let Some(record) = cursor.record(pending.id) else { continue };
             let run = pending.first as usize..(pending.first + pending.count) as usize;
-            let mut last = (pending.last_ms, pending.last_value);
-            for (&time_ms, value) in batch.timestamps_ms[run.clone()].iter().zip(&batch.values[run]) {
-                let value = value.to_bits();
-                record.append(&self.segments, self.range_ms, last, time_ms, value);
-                last = (time_ms, value);
-                min_ms = min_ms.min(time_ms);
-                max_ms = max_ms.max(time_ms);
-            }
+            let last = (pending.last_ms, pending.last_value);
+            let times = &batch.timestamps_ms[run.clone()];
+            let samples = times.iter().zip(&batch.values[run]);
+            let samples = samples.map(|(&time_ms, value)| (time_ms, value.to_bits()));
+            record.append(&self.segments, self.range_ms, last, samples);
+            // Times of a run ascend.
+            min_ms = min_ms.min(times.first().copied().unwrap_or(min_ms));
+            max_ms = max_ms.max(times.last().copied().unwrap_or(max_ms));
         }
         for pending in &writer.histograms {
             let (_, time_ms, histogram) = &batch.histograms[pending.at];
@@ -533,11 +537,12 @@ fn histogram_chunk(chunk: &mut Vec<u8>, time_ms: i64, histogram: &FloatHistogram
     appender.append(chunk, time_ms, histogram);
 }
 
-fn insert_series(index: &mut Index, pages: &mut Pages, id: u32, hash: u128, labels: &Labels) {
-    let pairs = index.insert(id, hash, labels);
+/// Adds a series with these label pairs.
+fn insert_series(index: &mut Index, pages: &mut Pages, id: u32, hash: u128, pairs: &[u32]) {
+    index.insert(id, hash, pairs);
     let number = (id / PAGE_SERIES) as usize;
     if pages.len() <= number {
         pages.resize_with(number + 1, || None);
     }
-    pages[number].get_or_insert_with(|| Box::new(RwLock::new(Page::default()))).get_mut().insert(id, &pairs);
+    pages[number].get_or_insert_with(|| Box::new(RwLock::new(Page::default()))).get_mut().insert(id, pairs);
 }

@@ -2,29 +2,25 @@
 //! reference that a writer kept too long is noticed; a page keeps only the series that are alive, in
 //! order, and a bit for each number says whether it is.
 
+use model::FloatHistogram;
 use parking_lot::{RwLock, RwLockWriteGuard};
 
+use super::pieces::PieceRef;
 use super::segments::{ChunkRef, Segments};
 use crate::chunk::histogram::HistogramAppender;
-use crate::chunk::xor::XorState;
+use crate::chunk::xor::{XorState, XorWindow};
 use crate::chunk::{Encoding, SAMPLES_PER_CHUNK, sample_count_or_zero, xor};
 use crate::prefetch;
 
 pub(crate) const PAGE_SERIES: u32 = 256;
-/// What an open chunk takes at first. Then it grows to what it will take if it goes on like this: as memory that
-/// is moved is mostly far from the cache, that is worth a division.
-const OPEN_STEP_BYTES: usize = 72;
-/// What an open chunk whose length was guessed grows by at least.
-const OPEN_STEP_MIN_BYTES: usize = 32;
-const OPEN_STEP_MAX_BYTES: usize = 640;
-/// Header, time and value.
-const FIRST_SAMPLE_BYTES: usize = 16;
+/// Bytes of an open chunk that a series keeps with itself: as many as make it fill two lines of the cache.
+const TAIL_BYTES: usize = 45;
 /// How many series ahead of the one that is written memory is fetched.
 const RECORDS_AHEAD: usize = 4;
-/// More than any float sample takes.
-const FLOAT_SAMPLE_MAX_BYTES: usize = 24;
 
-/// One series: its last sample, the chunk being filled, the closed ones.
+/// One series: its last sample, the chunk being filled, the closed ones. A chunk of floats that is open is in
+/// two parts: its last bytes are here, what is before them is in [`Segments::pieces`].
+#[repr(align(64))]
 pub(crate) struct Record {
     /// Time of the last sample, `i64::MIN` if there is none yet.
     pub(crate) last_ms: i64,
@@ -32,23 +28,62 @@ pub(crate) struct Record {
     pub(crate) last_value: u64,
     /// Where the open chunk starts.
     pub(crate) open_min_ms: i64,
-    state: XorState,
-    /// The open chunk; of a float chunk the header is not filled in, see [`Record::open_chunk_bytes`].
-    open: Vec<u8>,
     /// Without spare room: one is added seldom.
     pub(crate) chunks: Box<[ChunkRef]>,
     /// Set once the series had a histogram.
-    pub(crate) histograms: Option<Box<HistogramAppender>>,
+    histograms: Option<Box<Histograms>>,
     /// From the start of the open chunk to the end of its block range.
     open_room_ms: u32,
     /// The log segment that has a float of this series: its values are written as differences there.
     pub(crate) wal_segment: u32,
     pairs_at: u32,
+    pieces: PieceRef,
+    /// See [`XorState`]; a difference of times in a chunk is less than its room.
+    delta_ms: u32,
     pairs_len: u16,
-    /// Length of the last closed chunk: the next one will be about as long.
-    closed_bytes: u16,
+    /// Length of all pieces. A sample takes at most 20 bytes, so a chunk fits.
+    pieces_bytes: u16,
+    window: XorWindow,
+    free: u8,
+    /// Samples of the open chunk, if it is of floats.
+    count: u8,
+    tail_len: u8,
     pub(crate) last_is_histogram: bool,
     open_is_histogram: bool,
+    tail: [u8; TAIL_BYTES],
+}
+
+const _: () = assert!(size_of::<Record>() == 128 && SAMPLES_PER_CHUNK <= u8::MAX as u16);
+
+/// The end of an open chunk, to which samples are appended.
+struct Run {
+    bytes: [u8; RUN_BYTES],
+    length: usize,
+}
+
+/// What a piece may be long.
+const RUN_BYTES: usize = 255;
+
+impl Run {
+    #[inline]
+    fn push(&mut self, state: &mut XorState, last: (i64, u64), time_ms: i64, value: u64) {
+        // The last byte is written anew if it has bits to spare.
+        let at = self.length - usize::from(state.free > 0);
+        let begun = self.bytes.get(at).copied().unwrap_or(0);
+        let sample = xor::encode(state, begun, last, time_ms, value);
+        if let Some(place) = self.bytes.get_mut(at..at + xor::SAMPLE_ROOM_BYTES) {
+            sample.store(place);
+        }
+        self.length = at + sample.len();
+    }
+}
+
+/// What a series of histograms has besides.
+#[derive(Default)]
+struct Histograms {
+    appender: HistogramAppender,
+    /// The open chunk, if it is of histograms.
+    open: Vec<u8>,
 }
 
 impl Record {
@@ -57,44 +92,69 @@ impl Record {
             last_ms: i64::MIN,
             last_value: 0,
             open_min_ms: 0,
-            state: XorState::default(),
-            open: Vec::new(),
             chunks: Box::default(),
             histograms: None,
             open_room_ms: 0,
             wal_segment: 0,
             pairs_at,
+            pieces: PieceRef::NONE,
+            delta_ms: 0,
             pairs_len,
-            closed_bytes: 0,
+            pieces_bytes: 0,
+            window: XorWindow::default(),
+            free: 0,
+            count: 0,
+            tail_len: 0,
             last_is_histogram: false,
             open_is_histogram: false,
+            tail: [0; TAIL_BYTES],
         }
+    }
+
+    fn open_histograms(&self) -> Option<&Histograms> {
+        self.histograms.as_deref().filter(|_| self.open_is_histogram)
     }
 
     pub(crate) fn open_encoding(&self) -> Encoding {
-        let histograms = self.histograms.as_ref().filter(|_| self.open_is_histogram);
-        histograms.map_or(Encoding::Xor, |histograms| histograms.encoding())
+        self.open_histograms().map_or(Encoding::Xor, |histograms| histograms.appender.encoding())
     }
 
     /// Whether there is an open chunk.
+    #[inline]
     pub(crate) fn has_open(&self) -> bool {
-        !self.open.is_empty()
+        match self.open_is_histogram {
+            true => self.open_histograms().is_some_and(|histograms| !histograms.open.is_empty()),
+            false => self.count > 0,
+        }
+    }
+
+    /// Whether this is the last histogram.
+    pub(crate) fn is_last_histogram(&self, histogram: &FloatHistogram) -> bool {
+        self.last_is_histogram && self.histograms.as_ref().is_some_and(|h| h.appender.is_last(histogram))
     }
 
     /// Appends the open chunk as it is now.
-    pub(crate) fn copy_open_chunk(&self, into: &mut Vec<u8>) {
-        let start = into.len();
-        into.extend_from_slice(&self.open);
-        if !self.open_is_histogram {
-            xor::set_count(&mut into[start..], self.state.count);
+    pub(crate) fn copy_open_chunk(&self, segments: &Segments, into: &mut Vec<u8>) {
+        match self.open_histograms() {
+            Some(histograms) => into.extend_from_slice(&histograms.open),
+            None => self.gather(into, |pieces, place| segments.pieces.read(pieces, place)),
         }
+    }
+
+    /// Appends the open chunk of floats; its pieces are read as said.
+    fn gather(&self, into: &mut Vec<u8>, read: impl FnOnce(PieceRef, &mut [u8])) {
+        let start = into.len();
+        into.resize(start + usize::from(self.pieces_bytes), 0);
+        read(self.pieces, &mut into[start..]);
+        into.extend_from_slice(&self.tail[..usize::from(self.tail_len)]);
+        xor::set_count(&mut into[start..], u16::from(self.count));
     }
 
     /// Brings what an append will touch into the cache. Over a batch these loads run side by side,
     /// where those of the appends would wait for each other.
     #[inline]
     pub(crate) fn prefetch(&self) {
-        prefetch::element(&self.open, self.open.len().wrapping_sub(1));
+        prefetch::element(&self.tail, TAIL_BYTES - 1);
     }
 
     /// The end (exclusive) of the block range that the open chunk lies in.
@@ -102,14 +162,12 @@ impl Record {
         self.open_min_ms.saturating_add(i64::from(self.open_room_ms))
     }
 
-    #[inline]
     fn open_fits(&self, time_ms: i64) -> bool {
-        let count = match self.open_is_histogram {
-            true => sample_count_or_zero(&self.open),
-            false => self.state.count,
+        let count = match self.open_histograms() {
+            Some(histograms) => sample_count_or_zero(&histograms.open),
+            None => u16::from(self.count),
         };
-        !self.open.is_empty()
-            && count < SAMPLES_PER_CHUNK
+        (1..SAMPLES_PER_CHUNK).contains(&count)
             && time_ms.saturating_sub(self.open_min_ms) < i64::from(self.open_room_ms)
     }
 
@@ -119,40 +177,77 @@ impl Record {
         self.open_is_histogram = histogram;
     }
 
-    /// Appends a float; `last` is the sample before it (if it is not the first).
+    /// Appends floats, times ascending; `last` is the sample before them (if they are not the first).
     #[inline]
     pub(crate) fn append(
         &mut self,
         segments: &Segments,
         range_ms: i64,
-        last: (i64, u64),
-        time_ms: i64,
-        value: u64,
+        mut last: (i64, u64),
+        samples: impl Iterator<Item = (i64, u64)>,
     ) {
-        if self.open_is_histogram || !self.open_fits(time_ms) {
-            self.seal(segments, range_ms, last.0);
-            self.open_chunk(time_ms, range_ms, false);
+        let mut run = Run { bytes: [0; RUN_BYTES], length: 0 };
+        let mut state = self.begin(&mut run);
+        for (time_ms, value) in samples {
+            let fits = (1..SAMPLES_PER_CHUNK).contains(&state.count)
+                && !self.open_is_histogram
+                && time_ms.saturating_sub(self.open_min_ms) < i64::from(self.open_room_ms);
+            if !fits {
+                self.end(segments, &run, state);
+                self.seal(segments, range_ms, last.0);
+                self.open_chunk(time_ms, range_ms, false);
+                state = self.begin(&mut run);
+            } else if run.length > RUN_BYTES - xor::SAMPLE_ROOM_BYTES {
+                self.end(segments, &run, state);
+                state = self.begin(&mut run);
+            }
+            run.push(&mut state, last, time_ms, value);
+            last = (time_ms, value);
         }
-        if self.open.capacity() - self.open.len() < FLOAT_SAMPLE_MAX_BYTES {
-            self.grow();
-        }
-        xor::append(&mut self.open, &mut self.state, last, time_ms, value);
+        self.end(segments, &run, state);
     }
 
-    /// Makes room in the open chunk of floats.
-    #[cold]
-    fn grow(&mut self) {
-        let (least, expected) = match usize::from(self.state.count) {
-            _ if self.open.is_empty() => (OPEN_STEP_BYTES, usize::from(self.closed_bytes)),
-            // The first sample is as long as several others.
-            0..8 => (OPEN_STEP_BYTES, 0),
-            count => {
-                let left = usize::from(SAMPLES_PER_CHUNK.saturating_sub(self.state.count));
-                let rest = self.open.len().saturating_sub(FIRST_SAMPLE_BYTES) * left / count;
-                (OPEN_STEP_MIN_BYTES, rest + FLOAT_SAMPLE_MAX_BYTES)
-            }
+    /// Takes the end of the open chunk to append to it.
+    #[inline]
+    fn begin(&self, run: &mut Run) -> XorState {
+        if let Some(start) = run.bytes.first_chunk_mut() {
+            *start = self.tail;
+        }
+        run.length = usize::from(self.tail_len);
+        XorState {
+            delta: u64::from(self.delta_ms),
+            window: self.window,
+            free: self.free,
+            count: u16::from(self.count),
+        }
+    }
+
+    /// Keeps the end of the open chunk. If it is too long, all but the last byte becomes a piece, and that too
+    /// if no bit of it is to spare.
+    #[inline]
+    fn end(&mut self, segments: &Segments, run: &Run, state: XorState) {
+        (self.delta_ms, self.window) = (state.delta as u32, state.window);
+        (self.free, self.count) = (state.free, state.count as u8);
+        let kept = match run.length <= TAIL_BYTES {
+            true => 0,
+            false => self.spill(segments, &run.bytes[..run.length - usize::from(state.free > 0)]),
         };
-        self.open.reserve_exact(expected.clamp(least, OPEN_STEP_MAX_BYTES));
+        if kept == 0
+            && let Some(start) = run.bytes.first_chunk()
+        {
+            self.tail = *start;
+        } else {
+            self.tail[0] = run.bytes.get(kept).copied().unwrap_or(0);
+        }
+        self.tail_len = (run.length - kept) as u8;
+    }
+
+    /// Moves bytes to the pieces; says how many.
+    #[cold]
+    fn spill(&mut self, segments: &Segments, bytes: &[u8]) -> usize {
+        self.pieces = segments.pieces.push(self.pieces, bytes);
+        self.pieces_bytes += bytes.len() as u16;
+        bytes.len()
     }
 
     /// Appends a histogram; `last_ms` is the time of the sample before it.
@@ -162,43 +257,55 @@ impl Record {
         range_ms: i64,
         last_ms: i64,
         time_ms: i64,
-        histogram: &model::FloatHistogram,
+        histogram: &FloatHistogram,
     ) {
-        let appender = self.histograms.get_or_insert_default();
-        let follows = self.open_is_histogram && !self.open.is_empty();
+        let follows = self.open_is_histogram && self.has_open();
+        let fits = self.open_fits(time_ms);
+        let appender = &mut self.histograms.get_or_insert_default().appender;
         let cut = appender.needs_cut(histogram);
-        if !follows || cut.is_some() || !self.open_fits(time_ms) {
-            let appender = self.histograms.get_or_insert_default();
+        if !follows || cut.is_some() || !fits {
             let flag = cut.unwrap_or_else(|| appender.reset_flag(histogram, follows));
             appender.begin(flag);
             self.seal(segments, range_ms, last_ms);
             self.open_chunk(time_ms, range_ms, true);
         }
-        if let Some(appender) = &mut self.histograms {
-            appender.append(&mut self.open, time_ms, histogram);
+        if let Some(histograms) = self.histograms.as_deref_mut() {
+            histograms.appender.append(&mut histograms.open, time_ms, histogram);
         }
+    }
+
+    /// Takes a histogram for the last one, so that it is known if it is sent again.
+    pub(crate) fn remember_histogram(&mut self, time_ms: i64, histogram: &FloatHistogram) {
+        self.histograms.get_or_insert_default().appender.append(&mut Vec::new(), time_ms, histogram);
     }
 
     /// Closes the open chunk, whose last sample is at `last_ms`.
     pub(crate) fn seal(&mut self, segments: &Segments, range_ms: i64, last_ms: i64) {
-        if self.open.is_empty() {
+        if !self.has_open() {
             return;
         }
-        if !self.open_is_histogram {
-            xor::set_count(&mut self.open, self.state.count);
+        let encoding = self.open_encoding();
+        let mut bytes = Vec::new();
+        match self.histograms.as_deref_mut().filter(|_| self.open_is_histogram) {
+            Some(histograms) => std::mem::swap(&mut bytes, &mut histograms.open),
+            None => {
+                bytes.reserve_exact(usize::from(self.pieces_bytes) + TAIL_BYTES);
+                self.gather(&mut bytes, |pieces, place| segments.pieces.take(pieces, place));
+                self.pieces = PieceRef::NONE;
+                self.drop_open(segments);
+            }
         }
         let range_start_ms = self.open_range_end_ms().saturating_sub(range_ms);
-        let chunk =
-            segments.push(range_start_ms, self.open_encoding(), self.open_min_ms, last_ms, &self.open);
+        let chunk = segments.push(range_start_ms, encoding, self.open_min_ms, last_ms, &bytes);
         self.push_chunk(chunk);
-        // As much room again as this one took, so that the next one need not grow step by step.
-        self.closed_bytes = u16::try_from(self.open.len() + FLOAT_SAMPLE_MAX_BYTES).unwrap_or(u16::MAX);
-        if self.open.capacity() > usize::from(self.closed_bytes) + OPEN_STEP_MIN_BYTES
-            || self.open_is_histogram
-        {
-            self.open = Vec::new();
-        } else {
-            self.open.clear();
+    }
+
+    /// Forgets the open chunk.
+    fn drop_open(&mut self, segments: &Segments) {
+        segments.pieces.release(std::mem::replace(&mut self.pieces, PieceRef::NONE));
+        (self.pieces_bytes, self.tail_len, self.count, self.free) = (0, 0, 0, 0);
+        if let Some(histograms) = &mut self.histograms {
+            histograms.open = Vec::new();
         }
     }
 
@@ -212,16 +319,16 @@ impl Record {
 
     /// Drops what lies before a time at which block ranges begin. Says whether the series has
     /// nothing left.
-    fn truncate(&mut self, before_ms: i64) -> bool {
+    fn truncate(&mut self, segments: &Segments, before_ms: i64) -> bool {
         // A chunk lies on both sides if the store had another block range before.
         let is_left = |chunk: &ChunkRef| chunk.max_ms() >= before_ms;
         if !self.chunks.iter().all(is_left) {
             self.chunks = self.chunks.iter().copied().filter(is_left).collect();
         }
-        if !self.open.is_empty() && self.open_range_end_ms() <= before_ms {
-            self.open = Vec::new();
+        if self.has_open() && self.open_range_end_ms() <= before_ms {
+            self.drop_open(segments);
         }
-        self.chunks.is_empty() && self.open.is_empty() && self.last_ms < before_ms
+        self.chunks.is_empty() && !self.has_open() && self.last_ms < before_ms
     }
 }
 
@@ -299,6 +406,7 @@ impl Page {
     /// (by their place in the page); adds their label pairs to `freed`. Gives how many series went.
     pub(crate) fn truncate(
         &mut self,
+        segments: &Segments,
         before_ms: i64,
         keep: impl Fn(u32) -> bool,
         freed: &mut Vec<u32>,
@@ -308,7 +416,7 @@ impl Page {
         for slot in 0..PAGE_SERIES {
             let (word, bit) = ((slot >> 6) as usize, slot & 63);
             if self.alive[word] >> bit & 1 == 1 {
-                if self.records[rank].truncate(before_ms) && !keep(slot) {
+                if self.records[rank].truncate(segments, before_ms) && !keep(slot) {
                     dead[word] |= 1 << bit;
                 }
                 rank += 1;

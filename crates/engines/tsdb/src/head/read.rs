@@ -147,7 +147,7 @@ impl Head {
                     }
                     HeadChunk::Open { min_ms, max_ms } => {
                         into.push_copy(min_ms, max_ms, record.open_encoding(), |bytes| {
-                            record.copy_open_chunk(bytes);
+                            record.copy_open_chunk(&self.segments, bytes);
                         });
                     }
                 });
@@ -196,7 +196,7 @@ impl Head {
                 }
                 HeadChunk::Open { min_ms, max_ms } => {
                     let mut bytes = Vec::new();
-                    record.copy_open_chunk(&mut bytes);
+                    record.copy_open_chunk(&self.segments, &mut bytes);
                     (min_ms, max_ms, ChunkData::Memory(record.open_encoding(), bytes.into()))
                 }
             };
@@ -259,7 +259,7 @@ impl Head {
         name: &str,
         range: TimeRange,
         matchers: &[Matcher],
-        into: &mut BTreeSet<String>,
+        into: &mut Vec<String>,
     ) -> Result<(), Error> {
         if !self.whole_range().is_some_and(|own| own.overlaps(range)) {
             return Ok(());

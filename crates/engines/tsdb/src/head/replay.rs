@@ -13,7 +13,7 @@ use super::staged::Staged;
 use super::{Head, insert_series};
 use crate::chunk::{self, Chunk, Encoding};
 use crate::error::Error;
-use crate::wal::record::{LoggedChunk, LoggedChunks, LoggedSample, Replay};
+use crate::wal::record::{LoggedChunk, LoggedChunks, LoggedLabels, LoggedSample, Replay};
 use crate::wal::samples::LoggedColumns;
 use crate::wal::side::Side;
 
@@ -29,7 +29,15 @@ pub(crate) struct HeadReplay<'a> {
     pub(crate) orphans: u64,
     scratch: Samples,
     staged: Staged,
+    /// The labels of the series read last, packed, and the numbers of its label pairs ([`NOT_ASKED`] for some),
+    /// which hold as long as none was taken out.
+    packed: String,
+    pairs: Vec<u32>,
+    removals: u64,
 }
+
+/// Stands for the number of a label pair that has not been looked up.
+const NOT_ASKED: u32 = u32::MAX;
 
 /// The samples of a chunk in chunks that lie in one block range each.
 fn split(chunk: &LoggedChunk<'_>, range_ms: i64) -> Result<Vec<Chunk>, Error> {
@@ -58,6 +66,9 @@ impl<'a> HeadReplay<'a> {
             orphans: 0,
             scratch: Samples::default(),
             staged: Staged::default(),
+            packed: String::new(),
+            pairs: Vec::new(),
+            removals: 0,
         }
     }
 
@@ -113,16 +124,22 @@ impl<'a> HeadReplay<'a> {
                 orphans += samples.len() as u64;
                 return;
             };
-            for &(time_ms, value) in samples {
-                if time_ms <= record.last_ms || time_ms < bound_ms {
-                    continue;
-                }
-                let last = (record.last_ms, record.last_value);
-                record.append(&head.segments, head.range_ms, last, time_ms, value);
-                (record.last_ms, record.last_value, record.last_is_histogram) = (time_ms, value, false);
-                min_ms = min_ms.min(time_ms);
-                max_ms = max_ms.max(time_ms);
+            let (last, mut newest_ms) = ((record.last_ms, record.last_value), record.last_ms);
+            let is_new = |(time_ms, _): &(i64, u64)| {
+                let is_new = *time_ms > newest_ms && *time_ms >= bound_ms;
+                newest_ms = if is_new { *time_ms } else { newest_ms };
+                is_new
+            };
+            let mut last_placed = None;
+            let samples = samples.iter().copied().filter(is_new).inspect(|sample| {
+                min_ms = min_ms.min(sample.0);
+                last_placed = Some(*sample);
                 placed += 1;
+            });
+            record.append(&head.segments, head.range_ms, last, samples);
+            if let Some((time_ms, value)) = last_placed {
+                (record.last_ms, record.last_value, record.last_is_histogram) = (time_ms, value, false);
+                max_ms = max_ms.max(time_ms);
             }
         });
         self.samples += placed;
@@ -143,7 +160,7 @@ impl<'a> HeadReplay<'a> {
             return;
         }
         let last = (record.last_ms, record.last_value);
-        record.append(&head.segments, head.range_ms, last, time_ms, value);
+        record.append(&head.segments, head.range_ms, last, std::iter::once((time_ms, value)));
         (record.last_ms, record.last_value, record.last_is_histogram) = (time_ms, value, false);
         drop(cursor);
         self.cover(time_ms, time_ms);
@@ -166,10 +183,20 @@ impl Replay for HeadReplay<'_> {
         Ok(())
     }
 
-    fn series(&mut self, id: u32, labels: Labels) -> Result<(), Error> {
+    fn series(&mut self, id: u32, labels: LoggedLabels<'_>) -> Result<(), Error> {
         let head = self.head;
-        let hash = head.hash(&labels);
+        self.packed.clear();
+        Labels::pack(labels.pairs.iter().copied(), &mut self.packed);
+        let hash = head.hash_packed(&self.packed);
         let mut index = head.index.write();
+        if index.symbols.removals() != self.removals {
+            self.removals = index.symbols.removals();
+            self.pairs.clear();
+        }
+        self.pairs.resize(labels.pairs.len(), NOT_ASKED);
+        for (pair, _) in self.pairs.iter_mut().zip(labels.unchanged).filter(|(_, unchanged)| !**unchanged) {
+            *pair = NOT_ASKED;
+        }
         match index.get(hash) {
             Some(known) if known == id => {}
             Some(known) => {
@@ -185,7 +212,11 @@ impl Replay for HeadReplay<'_> {
             None if id >= index.next_id() && id != u32::MAX => {
                 // An earlier run of the program may have known another series by this number.
                 self.aliases.remove(&id);
-                insert_series(&mut index, &mut head.pages.write(), id, hash, &labels);
+                let pairs = self.pairs.iter_mut().zip(labels.pairs);
+                for (pair, (name, value)) in pairs.filter(|(pair, _)| **pair == NOT_ASKED) {
+                    *pair = index.symbols.intern(name, value);
+                }
+                insert_series(&mut index, &mut head.pages.write(), id, hash, &self.pairs);
             }
             None => {}
         }
@@ -281,7 +312,7 @@ impl Replay for HeadReplay<'_> {
                 if last.counter_reset_hint != CounterResetHint::Gauge {
                     last.counter_reset_hint = CounterResetHint::Unknown;
                 }
-                record.histograms.get_or_insert_default().append(&mut Vec::new(), logged.last_ms, &last);
+                record.remember_histogram(logged.last_ms, &last);
             }
         }
         Ok(())

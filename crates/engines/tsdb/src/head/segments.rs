@@ -9,6 +9,7 @@ use std::sync::Arc;
 use memmap2::MmapMut;
 use parking_lot::{Mutex, RwLock};
 
+use super::pieces::Pieces;
 use crate::chunk::Encoding;
 use crate::mapping::Mapping;
 
@@ -48,7 +49,7 @@ pub(crate) struct Segment {
 }
 
 /// Memory taken from the operating system directly, so that a cut gives it back.
-struct Memory {
+pub(super) struct Memory {
     place: Place,
     length: usize,
 }
@@ -62,12 +63,27 @@ enum Place {
 }
 
 impl Memory {
-    fn new(capacity: usize) -> Self {
+    pub(super) fn new(capacity: usize) -> Self {
         let place = MmapMut::map_anon(capacity).map(Place::Mapped);
         Memory { place: place.unwrap_or_else(|_| Place::Heap(vec![0; capacity])), length: 0 }
     }
 
-    fn bytes(&self) -> &[u8] {
+    /// Such memory that was moved to a file.
+    pub(super) fn in_file(file: Mapping, length: usize) -> Self {
+        Memory { place: Place::File(file), length }
+    }
+
+    /// The same memory with nothing in it.
+    pub(super) fn emptied(self) -> Self {
+        Memory { length: 0, ..self }
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self.place, Place::File(_))
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
         let all: &[u8] = match &self.place {
             Place::Mapped(map) => map,
             Place::Heap(bytes) => bytes,
@@ -77,7 +93,7 @@ impl Memory {
     }
 
     /// Appends; the capacity must suffice.
-    fn push(&mut self, bytes: &[u8]) {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
         let all: &mut [u8] = match &mut self.place {
             Place::Mapped(map) => map,
             Place::Heap(bytes) => bytes,
@@ -108,6 +124,8 @@ impl Segment {
 pub(crate) struct Segments {
     /// Where full segments go.
     dir: PathBuf,
+    /// The beginnings of chunks that are open.
+    pub(crate) pieces: Pieces,
     list: RwLock<List>,
     /// The segment of each block range that is being filled.
     open: Mutex<BTreeMap<i64, u32>>,
@@ -123,7 +141,7 @@ struct List {
 impl Segments {
     /// No segments yet; full ones will go to files in `dir`, which exists.
     pub(crate) fn new(dir: PathBuf) -> Self {
-        Segments { dir, list: RwLock::default(), open: Mutex::default() }
+        Segments { pieces: Pieces::new(dir.clone()), dir, list: RwLock::default(), open: Mutex::default() }
     }
 
     /// Moves a full segment to disk. Without room there it stays in memory.

@@ -11,8 +11,8 @@ use crate::wal::samples::{LoggedColumns, LoggedValues, Span};
 const VALUES_MAX_BYTES: usize = 48 << 20;
 /// Spans that are kept; each takes 40 bytes. Few in tests, so that they pass it.
 const SPANS_MAX: usize = if cfg!(test) { 50 } else { 1 << 20 };
-/// Samples that are put in order together: what the cache close to the core holds.
-const SORTED_MAX: usize = 1 << 13;
+/// Samples of each series that are put in order together: those of a page are what the cache of a core holds.
+const SORTED_MAX: usize = 32;
 
 /// Last values of the series of a page, as the log counts them.
 type Befores = Box<[u64; PAGE_SERIES as usize]>;
@@ -27,14 +27,22 @@ pub(super) struct Staged {
     span_count: usize,
     /// By page.
     befores: HashMap<u32, Befores, foldhash::fast::RandomState>,
-    sort: Sort,
+    sorter: Sorter,
 }
 
-/// Memory for putting samples in order.
-#[derive(Default)]
-struct Sort {
-    read: Vec<(u8, i64, u64)>,
-    sorted: Vec<(i64, u64)>,
+/// Puts the samples of a page in order of their series.
+struct Sorter {
+    /// So many places for each series.
+    samples: Vec<(i64, u64)>,
+    counts: [u8; PAGE_SERIES as usize],
+    /// No series has more.
+    fullest: usize,
+}
+
+impl Default for Sorter {
+    fn default() -> Self {
+        Sorter { samples: Vec::new(), counts: [0; PAGE_SERIES as usize], fullest: 0 }
+    }
 }
 
 impl Staged {
@@ -99,22 +107,18 @@ impl Staged {
     /// Calls with the samples of each series of a page, in their order, and forgets them. A series may come
     /// several times.
     pub(super) fn by_series(&mut self, page: u32, mut with: impl FnMut(u32, &[(i64, u64)])) {
-        let Staged { forms, values, spans, befores, sort, .. } = self;
+        let Staged { forms, values, spans, befores, sorter, .. } = self;
         let Some(spans) = spans.get_mut(page as usize) else { return };
         let logged = LoggedValues { forms, values };
         let befores = befores_of(befores, page);
-        let Sort { read, sorted } = sort;
-        read.clear();
         for span in spans.drain(..) {
             let slot = (span.id % PAGE_SERIES) as usize;
+            sorter.make_room(&mut with);
             logged.read(&span, &mut befores[slot..], |offset, time_ms, value| {
-                read.push(((slot as u32 + offset) as u8, time_ms, value));
+                sorter.push(slot + offset as usize, (time_ms, value), &mut with);
             });
-            if read.len() >= SORTED_MAX {
-                sort_by_series(read, sorted, &mut with);
-            }
         }
-        sort_by_series(read, sorted, &mut with);
+        sorter.empty(&mut with);
     }
 
     /// Calls with all samples page by page, those of one page in their order.
@@ -144,32 +148,41 @@ fn befores_of(befores: &mut HashMap<u32, Befores, foldhash::fast::RandomState>, 
     befores.entry(page).or_insert_with(|| Box::new([0; PAGE_SERIES as usize]))
 }
 
-/// Puts samples in order of their series, by counting, and forgets them.
-fn sort_by_series(
-    read: &mut Vec<(u8, i64, u64)>,
-    sorted: &mut Vec<(i64, u64)>,
-    with: &mut impl FnMut(u32, &[(i64, u64)]),
-) {
-    let mut ends = [0u32; PAGE_SERIES as usize];
-    read.iter().for_each(|(slot, _, _)| ends[usize::from(*slot)] += 1);
-    let mut start = 0;
-    for end in &mut ends {
-        start += std::mem::replace(end, start);
-    }
-    sorted.resize(sorted.len().max(read.len()), (0, 0));
-    for &(slot, time_ms, value) in read.iter() {
-        let place = &mut ends[usize::from(slot)];
-        sorted[*place as usize] = (time_ms, value);
-        *place += 1;
-    }
-    let mut start = 0;
-    for (slot, &end) in ends.iter().enumerate() {
-        if end as usize > start {
-            with(slot as u32, &sorted[start..end as usize]);
-            start = end as usize;
+impl Sorter {
+    /// Makes room for one more sample of each series.
+    #[inline]
+    fn make_room(&mut self, with: &mut impl FnMut(u32, &[(i64, u64)])) {
+        if self.fullest >= SORTED_MAX {
+            self.empty(with);
         }
+        self.samples.resize(PAGE_SERIES as usize * SORTED_MAX, (0, 0));
+        self.fullest += 1;
     }
-    read.clear();
+
+    #[inline]
+    fn push(&mut self, slot: usize, sample: (i64, u64), with: &mut impl FnMut(u32, &[(i64, u64)])) {
+        let Some(count) = self.counts.get_mut(slot) else { return };
+        let mine = slot * SORTED_MAX..(slot + 1) * SORTED_MAX;
+        if usize::from(*count) == SORTED_MAX {
+            with(slot as u32, &self.samples[mine.clone()]);
+            *count = 0;
+        }
+        if let Some(place) = self.samples.get_mut(mine.start + usize::from(*count)) {
+            *place = sample;
+        }
+        *count += 1;
+        self.fullest = self.fullest.max(usize::from(*count));
+    }
+
+    /// Calls with what is there, series by series, and forgets it.
+    fn empty(&mut self, with: &mut impl FnMut(u32, &[(i64, u64)])) {
+        for (slot, count) in self.counts.iter_mut().enumerate().filter(|(_, count)| **count > 0) {
+            let start = slot * SORTED_MAX;
+            with(slot as u32, &self.samples[start..start + usize::from(*count)]);
+            *count = 0;
+        }
+        self.fullest = 0;
+    }
 }
 
 #[cfg(test)]

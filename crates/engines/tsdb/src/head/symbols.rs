@@ -4,6 +4,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
+use model::Labels;
 
 use crate::postings::Postings;
 
@@ -53,6 +54,19 @@ impl Symbols {
         }
         self.names[name as usize].pairs.push(id);
         id
+    }
+
+    /// The numbers of the pairs of a series. On entry `pairs` are those of the one before it, which mostly has
+    /// the same ones at the same places.
+    pub(crate) fn intern_all(&mut self, labels: &Labels, pairs: &mut Vec<u32>) {
+        pairs.truncate(labels.len());
+        for (at, (name, value)) in labels.iter().enumerate() {
+            match pairs.get(at).copied() {
+                Some(before) if self.pair(before) == (name, value) => {}
+                Some(_) => pairs[at] = self.intern(name, value),
+                None => pairs.push(self.intern(name, value)),
+            }
+        }
     }
 
     fn intern_name(&mut self, name: &str) -> u32 {

@@ -148,7 +148,8 @@ impl Head {
                 };
                 let mut page = slot.write();
                 let first = number as u32 * PAGE_SERIES;
-                removed += page.truncate(before_ms, |slot| self.late.has(first + slot), &mut freed);
+                removed +=
+                    page.truncate(&self.segments, before_ms, |slot| self.late.has(first + slot), &mut freed);
                 for (_, record) in page.iter(number as u32) {
                     if let Some(first) = record.chunks.first() {
                         min_ms = min_ms.min(first.min_ms());
@@ -352,7 +353,7 @@ impl Head {
                 })
                 .collect();
             let mut open = Vec::new();
-            series.copy_open_chunk(&mut open);
+            series.copy_open_chunk(&self.segments, &mut open);
             if series.has_open() {
                 chunks.push(LoggedChunk {
                     encoding: series.open_encoding(),

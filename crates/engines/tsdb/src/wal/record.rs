@@ -2,8 +2,6 @@
 //! `length u32 | CRC-32C u32 | type u8 | payload` (little endian; the length counts type and payload,
 //! the checksum covers both). Numbers in payloads are varints unless said.
 
-use model::Labels;
-
 use super::samples::{self, LoggedColumns, SAMPLES_PER_RECORD};
 use super::side::{self, FIRST, Side};
 use crate::chunk::Encoding;
@@ -44,6 +42,15 @@ pub(crate) struct LoggedSample {
     pub(crate) xor: u64,
 }
 
+/// The labels of a series, in order of their names.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct LoggedLabels<'a> {
+    pub(crate) pairs: &'a [(&'a str, &'a str)],
+    /// Of each whether it is that of the series before at the same place. Of the first series in a record none
+    /// is.
+    pub(crate) unchanged: &'a [bool],
+}
+
 /// The closed chunks of a series and its last sample, in a checkpoint.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct LoggedChunks<'a> {
@@ -67,7 +74,7 @@ pub(crate) trait Replay {
     fn begin_file(&mut self);
     /// The file has been read.
     fn end_file(&mut self) -> Result<(), Error>;
-    fn series(&mut self, id: u32, labels: Labels) -> Result<(), Error>;
+    fn series(&mut self, id: u32, labels: LoggedLabels<'_>) -> Result<(), Error>;
     /// Samples of a log of version 1.
     fn samples(&mut self, samples: &[LoggedSample]) -> Result<(), Error>;
     fn columns(&mut self, columns: LoggedColumns<'_>) -> Result<(), Error>;
@@ -284,26 +291,30 @@ impl<'a> Reader<'a> {
 
 fn read_series(reader: &mut Reader<'_>, into: &mut dyn Replay) -> Result<(), Error> {
     let malformed = || Error::Corrupt("a series record of the write-ahead log does not parse".into());
-    let mut before: Vec<(&str, &str)> = Vec::new();
+    let mut pairs: Vec<(&str, &str)> = Vec::new();
+    let mut unchanged = Vec::new();
     while !reader.0.is_empty() {
         let id = reader.id().ok_or_else(malformed)?;
         let count = reader.number().ok_or_else(malformed)? as usize;
+        unchanged.clear();
         for at in 0..count {
-            let pair = match reader.byte().ok_or_else(malformed)? {
-                0 => *before.get(at).ok_or_else(malformed)?,
-                1 => (before.get(at).ok_or_else(malformed)?.0, reader.text().ok_or_else(malformed)?),
+            let code = reader.byte().ok_or_else(malformed)?;
+            let pair = match code {
+                0 => *pairs.get(at).ok_or_else(malformed)?,
+                1 => (pairs.get(at).ok_or_else(malformed)?.0, reader.text().ok_or_else(malformed)?),
                 _ => (reader.text().ok_or_else(malformed)?, reader.text().ok_or_else(malformed)?),
             };
-            match before.get_mut(at) {
+            unchanged.push(code == 0);
+            match pairs.get_mut(at) {
                 Some(slot) => *slot = pair,
-                None => before.push(pair),
+                None => pairs.push(pair),
             }
         }
-        before.truncate(count);
-        if !before.is_sorted_by(|a, b| a.0 < b.0) {
+        pairs.truncate(count);
+        if !pairs.is_sorted_by(|a, b| a.0 < b.0) {
             return Err(malformed());
         }
-        into.series(id, Labels::from_sorted(before.iter().copied()))?;
+        into.series(id, LoggedLabels { pairs: &pairs, unchanged: &unchanged })?;
     }
     Ok(())
 }

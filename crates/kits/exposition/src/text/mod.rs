@@ -103,32 +103,30 @@ impl<'a> TextParser<'a> {
             && let Some((series, next)) = scan::series(self.dialect, self.body, self.at, length, is_known)
         {
             self.at = next;
-            return Ok(Some(Entry::Series(self.series(series, 0))));
+            return Ok(Some(Entry::Series(series_of(series, 0, self.metric_type))));
         }
         self.next_careful()
-    }
-
-    fn series<'p>(&self, series: RawSeries<'p>, start_ms: i64) -> Series<'p> {
-        Series {
-            raw: series.raw,
-            value: series.value,
-            timestamp_ms: series.timestamp_ms,
-            start_ms,
-            origin: Origin::Text { metric_type: self.metric_type, exemplar: series.exemplar },
-        }
     }
 
     fn next_careful(&mut self) -> Result<Option<Entry<'_>>, ParseError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        match self.step() {
+        match self.step().and_then(|step| step.map(entry_of).transpose()) {
             Ok(entry) => Ok(entry),
             Err(error) => {
                 self.failed = Some(error.clone());
                 Err(error)
             }
         }
+    }
+
+    /// Like [`TextParser::next_entry`], for one who decides about an entry before it is given.
+    pub(crate) fn next_step(&mut self) -> Result<Option<Step<'a>>, ParseError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        self.step().inspect_err(|error| self.failed = Some(error.clone()))
     }
 
     fn raw_entry(&mut self) -> Result<Option<RawEntry<'a>>, ParseError> {
@@ -144,40 +142,25 @@ impl<'a> TextParser<'a> {
         Ok(entry)
     }
 
-    fn step<'p>(&mut self) -> Result<Option<Entry<'p>>, ParseError>
-    where
-        'a: 'p,
-    {
+    fn step(&mut self) -> Result<Option<Step<'a>>, ParseError> {
         loop {
             let before = self.at;
             let Some(entry) = self.raw_entry()? else { return Ok(None) };
-            return Ok(Some(match entry {
-                RawEntry::Comment(text) => Entry::Comment(text),
-                RawEntry::Help { metric, text } => {
-                    let quotes = self.dialect == Dialect::OpenMetrics;
-                    Entry::Help { metric: plain(metric, true)?, help: plain(text, quotes)? }
-                }
-                RawEntry::Type { metric, metric_type } => {
-                    Entry::Type { metric: plain(metric, true)?, metric_type }
-                }
-                RawEntry::Unit { metric, text } => {
-                    Entry::Unit { metric: plain(metric, true)?, unit: plain(text, false)? }
-                }
-                RawEntry::Series(series) => {
-                    if !self.wants_starts || !has_start(self.metric_type) {
-                        return Ok(Some(Entry::Series(self.series(series, 0))));
-                    }
-                    if self.starts.is_none() {
-                        self.starts = Some(self.collect_starts(before));
-                    }
-                    let key = self.start_key(series.raw);
-                    if key.is_none() {
-                        continue;
-                    }
-                    let start = key.and_then(|key| self.starts.as_ref()?.get(&key).copied());
-                    Entry::Series(self.series(series, start.unwrap_or(0)))
-                }
-            }));
+            let (metric_type, dialect) = (self.metric_type, self.dialect);
+            let step = |start_ms| Ok(Some(Step { entry, start_ms, metric_type, dialect }));
+            let RawEntry::Series(series) = entry else { return step(0) };
+            if !self.wants_starts || !has_start(metric_type) {
+                return step(0);
+            }
+            if self.starts.is_none() {
+                self.starts = Some(self.collect_starts(before));
+            }
+            let key = self.start_key(series.raw);
+            if key.is_none() {
+                continue;
+            }
+            let start = key.and_then(|key| self.starts.as_ref()?.get(&key).copied());
+            return step(start.unwrap_or(0));
         }
     }
 
@@ -238,6 +221,40 @@ impl<'a> TextParser<'a> {
         }
         key.into_boxed_str()
     }
+}
+
+/// An entry with what is known around it.
+#[derive(Clone, Copy)]
+pub(crate) struct Step<'a> {
+    entry: RawEntry<'a>,
+    start_ms: i64,
+    metric_type: MetricType,
+    dialect: Dialect,
+}
+
+fn series_of(series: RawSeries<'_>, start_ms: i64, metric_type: MetricType) -> Series<'_> {
+    Series {
+        raw: series.raw,
+        value: series.value,
+        timestamp_ms: series.timestamp_ms,
+        start_ms,
+        origin: Origin::Text { metric_type, exemplar: series.exemplar },
+    }
+}
+
+pub(crate) fn entry_of(step: Step<'_>) -> Result<Entry<'_>, ParseError> {
+    Ok(match step.entry {
+        RawEntry::Comment(text) => Entry::Comment(text),
+        RawEntry::Help { metric, text } => {
+            let quotes = step.dialect == Dialect::OpenMetrics;
+            Entry::Help { metric: plain(metric, true)?, help: plain(text, quotes)? }
+        }
+        RawEntry::Type { metric, metric_type } => Entry::Type { metric: plain(metric, true)?, metric_type },
+        RawEntry::Unit { metric, text } => {
+            Entry::Unit { metric: plain(metric, true)?, unit: plain(text, false)? }
+        }
+        RawEntry::Series(series) => Entry::Series(series_of(series, step.start_ms, step.metric_type)),
+    })
 }
 
 fn has_start(metric_type: MetricType) -> bool {

@@ -112,3 +112,22 @@ fn a_broken_alertmanager_yml_does_not_stop_what_runs() {
     assert_eq!(server.post("/-/reload").status, 200);
     assert!(jobs(&server).contains(&"half".to_string()));
 }
+
+#[test]
+fn a_changed_file_is_taken_over_by_itself_where_that_is_asked_for() {
+    let dir = tempdir().unwrap();
+    file(dir.path(), "p.yml", "scrape_config_files: [jobs/*.yml]\n");
+    let flags = ["--config.file=p.yml", "--config.auto-reload", "--config.auto-reload-interval=1s"];
+    let server = Server::prometheus(dir.path(), &flags);
+    assert!(jobs(&server).is_empty());
+    std::fs::create_dir(dir.path().join("jobs")).unwrap();
+    let job = format!(
+        "scrape_configs: [{{job_name: first, scrape_interval: 1s, static_configs: [{{targets: ['{}']}}]}}]\n",
+        server.address
+    );
+    file(dir.path(), "jobs/a.yml", &job);
+    until("the new file is read", SOON, || (jobs(&server) == ["first"]).then_some(()));
+    file(dir.path(), "p.yml", "scrape_configs: 7\n");
+    until("the mistake shows", SOON, || (!last_reload_succeeded(&server)).then_some(()));
+    assert_eq!(jobs(&server), ["first"], "what was right stays in force");
+}

@@ -120,6 +120,7 @@ impl PrometheusFile {
             interval_ms: self.global.evaluation_interval_ms,
             query_offset_ms: self.global.rule_query_offset_ms,
             legacy_names: self.global.name_validation == scrape::NameValidation::Legacy,
+            ignore_unknown: false,
         }
     }
 

@@ -27,6 +27,7 @@ macro_rules! aws {
                 $($field),*
             ],
             rules: $rules,
+            reader: None,
         }
     };
 }
@@ -70,17 +71,7 @@ pub(super) const KINDS: &[Kind] = &[
             ("resource_group", Text),
         ],
         rules: azure,
-    },
-    Kind {
-        name: "digitalocean_sd_configs",
-        type_name: "digitalocean.plain",
-        http: true,
-        fields: &[
-            REFRESH,
-            PORT,
-            ("role", OneOf(&["droplets", "databases"], "unknown DigitalOcean SD role \"{}\"")),
-        ],
-        rules: no_rules,
+        reader: None,
     },
     Kind {
         name: "gce_sd_configs",
@@ -98,18 +89,7 @@ pub(super) const KINDS: &[Kind] = &[
             entry.require("project", "GCE SD configuration requires a project")?;
             entry.require("zone", "GCE SD configuration requires a zone")
         },
-    },
-    Kind {
-        name: "hetzner_sd_configs",
-        type_name: "hetzner.plain",
-        http: true,
-        fields: &[
-            REFRESH,
-            PORT,
-            ("role", OneOf(&["robot", "hcloud"], "unknown role \"{}\"")),
-            ("label_selector", Text),
-        ],
-        rules: |entry| entry.require("role", "role missing (one of: robot, hcloud)"),
+        reader: None,
     },
     Kind {
         name: "ionos_sd_configs",
@@ -117,6 +97,7 @@ pub(super) const KINDS: &[Kind] = &[
         http: true,
         fields: &[("datacenter_id", Text), REFRESH, PORT],
         rules: |entry| entry.require("datacenter_id", "datacenter id can't be empty"),
+        reader: None,
     },
     Kind {
         name: "linode_sd_configs",
@@ -124,6 +105,7 @@ pub(super) const KINDS: &[Kind] = &[
         http: true,
         fields: &[REFRESH, PORT, ("tag_separator", Text), ("region", Text)],
         rules: no_rules,
+        reader: None,
     },
     Kind {
         name: "oci_sd_configs",
@@ -143,6 +125,7 @@ pub(super) const KINDS: &[Kind] = &[
             REFRESH,
         ],
         rules: oci,
+        reader: None,
     },
     Kind {
         name: "openstack_sd_configs",
@@ -178,6 +161,7 @@ pub(super) const KINDS: &[Kind] = &[
             entry.require("role", "role missing (one of: instance, hypervisor, loadbalancer)")?;
             entry.require("region", "openstack SD configuration requires a region")
         },
+        reader: None,
     },
     Kind {
         name: "outscale_sd_configs",
@@ -197,6 +181,7 @@ pub(super) const KINDS: &[Kind] = &[
             entry.require("access_key", "outscale SD configuration requires access_key")?;
             entry.require_one("secret_key", "secret_key_file")
         },
+        reader: None,
     },
     Kind {
         name: "ovhcloud_sd_configs",
@@ -219,6 +204,7 @@ pub(super) const KINDS: &[Kind] = &[
             let known = matches!(service.as_str(), "dedicated_server" | "vps");
             ensure(known, "service", format!("unknown service: {service}"))
         },
+        reader: None,
     },
     Kind {
         name: "scaleway_sd_configs",
@@ -243,6 +229,7 @@ pub(super) const KINDS: &[Kind] = &[
             entry.require_one("secret_key", "secret_key_file")?;
             entry.require("access_key", "access_key is mandatory")
         },
+        reader: None,
     },
     Kind {
         name: "stackit_sd_configs",
@@ -269,6 +256,7 @@ pub(super) const KINDS: &[Kind] = &[
             })?;
             Ok(())
         },
+        reader: None,
     },
     Kind {
         name: "triton_sd_configs",
@@ -297,6 +285,7 @@ pub(super) const KINDS: &[Kind] = &[
                 "triton SD configuration requires RefreshInterval to be a positive integer",
             )
         },
+        reader: None,
     },
     Kind {
         name: "vultr_sd_configs",
@@ -304,6 +293,7 @@ pub(super) const KINDS: &[Kind] = &[
         http: true,
         fields: &[REFRESH, PORT],
         rules: no_rules,
+        reader: None,
     },
 ];
 

@@ -1,16 +1,31 @@
-//! Kinds of discovery that are known but not available yet. Their sections are checked like those
-//! of the others, so that a file that says something wrong is refused today and not on the day
-//! the kind becomes available; such a kind then leaves these tables for a module of its own.
+//! The kinds of discovery that ask somebody else. A kind is a module: the table of what its section
+//! may hold, the rules between the fields, and a reader: most often a [`crate::poll::Poll`] that
+//! asks an API and turns its answer into groups.
 //!
 //! Names, defaults and error texts are those of Prometheus 3.14.
 
 mod cloud;
 mod cluster;
+mod consul;
+mod digitalocean;
+mod dns;
+mod docker;
+mod dockerswarm;
+mod hetzner;
+mod http;
 mod kubernetes;
 mod server;
+mod settings;
+
+use std::collections::BTreeMap;
 
 use ::config::http_client::{self, HttpClientConfig, PathBase};
 use ::config::{Fields, Node, Result, Url};
+
+use crate::core::Reader;
+pub(crate) use settings::Filter;
+pub use settings::Settings;
+use settings::{Value, plain};
 
 /// A kind: its list's name, what it may hold and what must hold in it.
 pub(crate) struct Kind {
@@ -22,6 +37,14 @@ pub(crate) struct Kind {
     http: bool,
     fields: &'static [(&'static str, Field)],
     rules: fn(&Entry<'_>) -> Outcome,
+    /// Makes what looks for the targets.
+    pub(crate) reader: Option<fn(&Settings) -> Box<dyn Reader>>,
+}
+
+impl std::fmt::Debug for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
 }
 
 /// What a field may be.
@@ -30,12 +53,20 @@ enum Field {
     Text,
     /// A text with a default.
     TextOr(&'static str),
+    /// A text that is not shown.
+    Secret,
     /// One of these; anything else is the error that `{}` is filled in.
     OneOf(&'static [&'static str], &'static str),
     /// A whole number.
     Integer,
+    /// A whole number with a default.
+    IntegerOr(i64),
     Boolean,
+    /// True unless it says otherwise.
+    BooleanTrue,
     Duration,
+    /// A duration with a default in milliseconds.
+    DurationOr(i64),
     Texts,
     /// Texts by name.
     Map,
@@ -47,25 +78,44 @@ enum Field {
     Section(fn(&Node) -> Result<()>),
 }
 
-use Field::{Boolean, Duration, Filters, Integer, Map, OneOf, Text, TextOr, Texts, Tls};
+use Field::{
+    Boolean, BooleanTrue, Duration, DurationOr, Filters, Integer, IntegerOr, Map, OneOf, Secret, Text,
+    TextOr, Texts, Tls,
+};
 
 /// The field that a rule is about, or nothing for the whole entry, and what is wrong.
 type Outcome = std::result::Result<(), (&'static str, String)>;
 
-const PORT: (&str, Field) = ("port", Integer);
-const REFRESH: (&str, Field) = ("refresh_interval", Duration);
+const PORT: (&str, Field) = ("port", IntegerOr(80));
+/// Most sources are asked once a minute.
+const REFRESH: (&str, Field) = ("refresh_interval", DurationOr(60_000));
+/// Some are asked twice a minute.
+const REFRESH_30S: (&str, Field) = ("refresh_interval", DurationOr(30_000));
 
 /// All kinds by name.
 pub(crate) fn all() -> impl Iterator<Item = &'static Kind> {
-    cloud::KINDS.iter().chain(server::KINDS).chain(cluster::KINDS).chain(std::iter::once(&kubernetes::KIND))
+    const KINDS: &[&Kind] = &[
+        &consul::KIND,
+        &digitalocean::KIND,
+        &dns::KIND,
+        &docker::KIND,
+        &dockerswarm::KIND,
+        &hetzner::KIND,
+        &http::KIND,
+        &kubernetes::KIND,
+    ];
+    KINDS.iter().copied().chain(cloud::KINDS).chain(server::KINDS).chain(cluster::KINDS)
 }
 
 impl Kind {
-    /// Checks one entry of the list.
-    pub(crate) fn check(&'static self, node: &Node, base: &PathBase) -> Result<()> {
+    /// Decodes one entry of the list.
+    pub(crate) fn decode(&'static self, node: &Node, base: &PathBase) -> Result<Settings> {
         let mut fields = node.fields(self.type_name)?;
+        let mut values = BTreeMap::new();
         for (name, field) in self.fields {
-            field.check(name, &mut fields, base)?;
+            if let Some(value) = field.decode(name, &mut fields, base)? {
+                values.insert(*name, value);
+            }
         }
         let http = if self.http {
             HttpClientConfig::take(&mut fields, base)
@@ -79,43 +129,62 @@ impl Kind {
         let entry = Entry { node, kind: self, has_http };
         // What the section itself forbids is said first: it explains more than the client's rules.
         (self.rules)(&entry).map_err(|(field, message)| node.get(field).unwrap_or(node).error(message))?;
-        http.map(|_| ())
+        Ok(Settings {
+            kind: self,
+            values,
+            http: http?,
+            base: base.clone(),
+            #[cfg(test)]
+            endpoint: None,
+        })
     }
 }
 
 impl Field {
-    fn check(&self, name: &'static str, fields: &mut Fields<'_>, base: &PathBase) -> Result<()> {
-        let Some(node) = fields.take(name) else { return Ok(()) };
-        if node.is_null() {
-            return Ok(());
-        }
-        match self {
-            Text | TextOr(_) => node.string().map(drop),
+    fn decode(&self, name: &'static str, fields: &mut Fields<'_>, base: &PathBase) -> Result<Option<Value>> {
+        let Some(node) = fields.take(name).filter(|node| !node.is_null()) else { return Ok(self.default()) };
+        Ok(Some(match self {
+            Text | TextOr(_) => Value::Text(node.string()?),
+            Secret => Value::Secret(node.secret()?),
             OneOf(known, message) => {
                 let text = node.string()?;
-                if known.contains(&text.as_str()) {
-                    return Ok(());
+                if !known.contains(&text.as_str()) {
+                    let message = message.replace("{}", &text);
+                    return Err(node.error(format!("{message}; allowed are {}", known.join(", "))));
                 }
-                let message = message.replace("{}", &text);
-                Err(node.error(format!("{message}; allowed are {}", known.join(", "))))
+                Value::Text(text)
             }
-            Integer => node.integer().map(drop),
-            Boolean => node.boolean().map(drop),
-            Duration => node.duration_ms().map(drop),
-            Texts => node.strings().map(drop),
-            Map => node.map(Node::string).map(drop),
-            Filters => node.list(filter).map(drop),
-            Tls => http_client::tls(node, base).map(drop),
-            Field::Section(check) => check(node),
-        }
+            Integer | IntegerOr(_) => Value::Integer(node.integer()?),
+            Boolean | BooleanTrue => Value::Boolean(node.boolean()?),
+            Duration | DurationOr(_) => Value::DurationMs(node.duration_ms()?),
+            Texts => Value::Texts(node.strings()?),
+            Map => Value::Map(node.map(Node::string)?),
+            Filters => Value::Filters(node.list(filter)?),
+            Tls => Value::Tls(http_client::tls(node, base)?),
+            Field::Section(check) => {
+                check(node)?;
+                Value::Section(plain(node))
+            }
+        }))
+    }
+
+    fn default(&self) -> Option<Value> {
+        Some(match self {
+            TextOr(text) => Value::Text((*text).to_string()),
+            IntegerOr(number) => Value::Integer(*number),
+            BooleanTrue => Value::Boolean(true),
+            DurationOr(ms) => Value::DurationMs(*ms),
+            _ => return None,
+        })
     }
 }
 
-fn filter(node: &Node) -> Result<()> {
+fn filter(node: &Node) -> Result<Filter> {
     let mut fields = node.fields("config.Filter")?;
-    fields.optional("name", Node::string)?;
-    fields.optional("values", Node::strings)?;
-    fields.finish()
+    let name = fields.or("name", String::new(), Node::string)?;
+    let values = fields.or("values", Vec::new(), Node::strings)?;
+    fields.finish()?;
+    Ok(Filter { name, values })
 }
 
 /// An entry whose fields have the right types, for the rules between them.
@@ -195,6 +264,15 @@ fn no_rules(_: &Entry<'_>) -> Outcome {
     Ok(())
 }
 
+/// Settings from YAML, of a kind whose API a test has at `endpoint`.
+#[cfg(test)]
+pub(crate) fn settings(kind: &'static Kind, yaml: &str, endpoint: &str) -> Settings {
+    let base = PathBase::new(std::path::Path::new(""));
+    let mut settings = kind.decode(&Node::parse(yaml).unwrap(), &base).unwrap();
+    settings.endpoint = Some(endpoint.to_string());
+    settings
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -206,7 +284,7 @@ mod tests {
         let base = PathBase::new(Path::new("/etc/p"));
         let (name, kind) =
             all().find_map(|kind| Some((node.get(kind.name)?, kind))).expect("a kind that is known");
-        name.list(|entry| kind.check(entry, &base)).map(drop).map_err(|error| error.to_string())
+        name.list(|entry| kind.decode(entry, &base)).map(drop).map_err(|error| error.to_string())
     }
 
     #[test]

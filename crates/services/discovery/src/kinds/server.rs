@@ -4,64 +4,6 @@ use super::{Boolean, Duration, Integer, Kind, Map, PORT, REFRESH, Text, TextOr, 
 
 pub(super) const KINDS: &[Kind] = &[
     Kind {
-        name: "consul_sd_configs",
-        type_name: "consul.plain",
-        http: true,
-        fields: &[
-            ("server", TextOr("localhost:8500")),
-            ("path_prefix", Text),
-            ("token", Text),
-            ("datacenter", Text),
-            ("namespace", Text),
-            ("partition", Text),
-            ("tag_separator", Text),
-            ("scheme", Text),
-            ("username", Text),
-            ("password", Text),
-            ("allow_stale", Boolean),
-            REFRESH,
-            ("services", Texts),
-            ("tags", Texts),
-            ("node_meta", Map),
-            ("filter", Text),
-            ("health_filter", Text),
-        ],
-        rules: |entry| {
-            let server = !entry.text("server").trim().is_empty();
-            ensure(server, "server", "consul SD configuration requires a server address")?;
-            ensure(
-                !(entry.is_set("basic_auth") && (entry.has("username") || entry.has("password"))),
-                "basic_auth",
-                "at most one of consul SD configuration username and password and basic auth can be configured",
-            )?;
-            ensure(
-                !(entry.has("token") && (entry.is_set("authorization") || entry.is_set("oauth2"))),
-                "token",
-                "at most one of consul SD token, authorization, or oauth2 can be configured",
-            )
-        },
-    },
-    Kind {
-        name: "dns_sd_configs",
-        type_name: "dns.plain",
-        http: false,
-        fields: &[("names", Texts), REFRESH, ("type", TextOr("SRV")), ("port", Integer)],
-        rules: |entry| {
-            let named = !entry.texts("names").is_empty();
-            ensure(named, "names", "DNS-SD config must contain at least one SRV record name")?;
-            let kind = entry.text("type");
-            match kind.to_ascii_uppercase().as_str() {
-                "SRV" => Ok(()),
-                "A" | "AAAA" | "MX" | "NS" => ensure(
-                    entry.integer("port").is_some_and(|port| port != 0),
-                    "port",
-                    "a port is required in DNS-SD configs for all record types except SRV",
-                ),
-                _ => ensure(false, "type", format!("invalid DNS-SD records type {kind}")),
-            }
-        },
-    },
-    Kind {
         name: "eureka_sd_configs",
         type_name: "eureka.plain",
         http: true,
@@ -72,6 +14,7 @@ pub(super) const KINDS: &[Kind] = &[
             let whole = !url.scheme.is_empty() && !url.host.is_empty();
             ensure(whole, "server", "eureka_sd: invalid eureka server URL")
         },
+        reader: None,
     },
     Kind {
         name: "kuma_sd_configs",
@@ -87,6 +30,7 @@ pub(super) const KINDS: &[Kind] = &[
                 format!("kuma SD server must not be empty and have a scheme: {}", entry.text("server")),
             )
         },
+        reader: None,
     },
     Kind {
         name: "puppetdb_sd_configs",
@@ -97,6 +41,7 @@ pub(super) const KINDS: &[Kind] = &[
             entry.http_url("url")?;
             entry.require("query", "query missing")
         },
+        reader: None,
     },
     Kind {
         name: "uyuni_sd_configs",
@@ -118,5 +63,6 @@ pub(super) const KINDS: &[Kind] = &[
             entry.require("username", "Uyuni SD configuration requires a username")?;
             entry.require("password", "Uyuni SD configuration requires a password")
         },
+        reader: None,
     },
 ];

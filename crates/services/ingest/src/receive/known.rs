@@ -1,6 +1,6 @@
 //! Which series the bytes of a request's labels mean. Senders write the same series the same way and
 //! mostly in the same order, so the series that followed the last one is tried first: that costs one hash
-//! of its labels, without reading them, and no search. Of the labels only a seeded hash of 128 bits is kept.
+//! of its labels, without reading them, and no search. Of the labels only 96 bits of a seeded hash are kept.
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
@@ -18,6 +18,8 @@ const MISSES_MAX: u8 = 6;
 /// Series that were in no request for so long are forgotten; the store forgets them about then, too.
 const UNSEEN_HOURS_MAX: u16 = 4;
 const HOUR_MS: i64 = 3_600_000;
+/// So that places fit the slots, which are at most a billion.
+const SERIES_MAX: usize = 700_000_000;
 /// No place in the list.
 const NOWHERE: u32 = u32::MAX;
 
@@ -37,19 +39,35 @@ pub(crate) struct KnownSeries {
 #[derive(Default)]
 struct Table {
     entries: Vec<Entry>,
-    /// Open addressing: the upper half of a hash's low word, and one more than the place in `entries`; 0 is
-    /// empty. The number of slots is a power of two.
-    slots: Vec<u64>,
+    /// Open addressing. The number of slots is a power of two; so many low bits of a slot as number them are one
+    /// more than the place in `entries`, the others are those of the hash. 0 is empty.
+    slots: Vec<u32>,
     /// Entries that mean nothing any more.
     dead: usize,
     /// The hour in which unseen series were last looked for.
     swept_hour: u16,
 }
 
+/// A hash of labels as it is kept: 96 bits of it, so that no entry has bytes that say nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Kept([u32; 3]);
+
+impl Kept {
+    #[inline]
+    fn new(hash: u128) -> Self {
+        Kept([hash as u32, (hash >> 32) as u32, (hash >> 64) as u32])
+    }
+
+    /// Where the search for it begins.
+    fn start(self) -> usize {
+        self.0[0] as usize
+    }
+}
+
 struct Entry {
-    hash: u128,
-    /// [`SeriesRef::NONE`] if the store does not know it any more.
-    series: SeriesRef,
+    hash: Kept,
+    /// The number of the series; 0 if the store does not know it any more.
+    series: u32,
     /// Place of the series that came after this one the last time.
     next: AtomicU32,
     /// 0 if it is larger than fits.
@@ -58,19 +76,27 @@ struct Entry {
     seen_hour: AtomicU16,
 }
 
+const _: () = assert!(size_of::<Entry>() == 24);
+
 impl Table {
+    /// What the slot of an entry holds; `mask` is one less than the number of slots.
+    #[inline]
+    fn slot(hash: Kept, place: u32, mask: usize) -> u32 {
+        hash.0[1] & !(mask as u32) | (place + 1)
+    }
+
     /// The place of a hash.
     #[inline]
-    fn find(&self, hash: u128) -> Option<u32> {
+    fn find(&self, hash: Kept) -> Option<u32> {
         let mask = self.slots.len().checked_sub(1)?;
-        let mut at = hash as usize & mask;
+        let mut at = hash.start() & mask;
         loop {
             let slot = self.slots[at & mask];
             if slot == 0 {
                 return None;
             }
-            if slot >> 32 == hash as u64 >> 32 {
-                let place = (slot as u32).wrapping_sub(1);
+            if (slot ^ hash.0[1]) & !(mask as u32) == 0 {
+                let place = (slot & mask as u32).wrapping_sub(1);
                 if self
                     .entries
                     .get(place as usize)
@@ -88,17 +114,21 @@ impl Table {
             self.rebuild((self.entries.len() + 1) * 2);
         }
         let (hash, place) = (entry.hash, self.entries.len() as u32);
+        if self.entries.len() == self.entries.capacity() {
+            // Twice the room each time would be half of it empty.
+            self.entries.reserve_exact(self.entries.len() / 8 + 1024);
+        }
         self.entries.push(entry);
         self.place(hash, place);
     }
 
-    fn place(&mut self, hash: u128, place: u32) {
+    fn place(&mut self, hash: Kept, place: u32) {
         let mask = self.slots.len() - 1;
-        let mut at = hash as usize & mask;
+        let mut at = hash.start() & mask;
         while self.slots[at & mask] != 0 {
             at += 1;
         }
-        self.slots[at & mask] = hash as u64 >> 32 << 32 | u64::from(place + 1);
+        self.slots[at & mask] = Self::slot(hash, place, mask);
     }
 
     fn rebuild(&mut self, room: usize) {
@@ -130,7 +160,7 @@ impl Table {
 
 impl Entry {
     fn is_alive(&self) -> bool {
-        self.series != SeriesRef::NONE
+        self.series != 0
     }
 }
 
@@ -139,7 +169,7 @@ impl KnownSeries {
     pub(crate) fn new(max: usize) -> Self {
         let random = std::hash::RandomState::new();
         let secret = (0..SECRET_WORDS).flat_map(|word| random.hash_one(word).to_le_bytes()).collect();
-        KnownSeries { table: RwLock::default(), max: max.min(NOWHERE as usize - 1), secret }
+        KnownSeries { table: RwLock::default(), max: max.min(SERIES_MAX), secret }
     }
 
     /// The hash of label bytes.
@@ -172,7 +202,10 @@ impl KnownSeries {
             *table = Table { swept_hour: hour, ..Table::default() };
         }
         for (hash, size_bytes, series) in new.take(self.max) {
-            if table.find(hash).is_some() {
+            let hash = Kept::new(hash);
+            // One beyond what the store gives out is found by its labels each time.
+            let Ok(series) = u32::try_from(series.0) else { continue };
+            if series == 0 || table.find(hash).is_some() {
                 continue;
             }
             let place = table.entries.len() as u32;
@@ -190,8 +223,8 @@ impl KnownSeries {
     pub(crate) fn forget(&self, now_ms: i64, hashes: impl Iterator<Item = u128>) {
         let mut table = self.table.write();
         for hash in hashes {
-            if let Some(place) = table.find(hash) {
-                table.entries[place as usize].series = SeriesRef::NONE;
+            if let Some(place) = table.find(Kept::new(hash)) {
+                table.entries[place as usize].series = 0;
                 table.dead += 1;
             }
         }
@@ -219,19 +252,19 @@ impl Finder<'_> {
         let entry = self.table.entries.get(place as usize)?;
         let size_bytes = usize::from(entry.labels_size_bytes);
         let series = TimeSeries::expecting(message, size_bytes).filter(|_| size_bytes > 0)?;
-        if self.known.hash(series.raw_labels()) != entry.hash || !entry.is_alive() {
+        if Kept::new(self.known.hash(series.raw_labels())) != entry.hash || !entry.is_alive() {
             return None;
         }
         self.last = place;
         self.misses = 0;
         entry.see(self.hour);
-        Some((entry.series, series))
+        Some((SeriesRef(u64::from(entry.series)), series))
     }
 
     /// The series with this hash.
     #[inline]
     pub(crate) fn find(&mut self, hash: u128) -> Option<SeriesRef> {
-        let found = self.table.find(hash);
+        let found = self.table.find(Kept::new(hash));
         let before = std::mem::replace(&mut self.last, found.unwrap_or(NOWHERE));
         self.misses = self.misses.saturating_add(u8::from(before != NOWHERE));
         let place = found?;
@@ -240,7 +273,7 @@ impl Finder<'_> {
         }
         let entry = &self.table.entries[place as usize];
         entry.see(self.hour);
-        Some(entry.series)
+        Some(SeriesRef(u64::from(entry.series)))
     }
 
     /// Whether series have not come as expected for a while. Then it is better to fetch what several
@@ -253,7 +286,7 @@ impl Finder<'_> {
     #[inline]
     pub(crate) fn fetch(&self, hash: u128) {
         if let Some(mask) = self.table.slots.len().checked_sub(1) {
-            std::hint::black_box(self.table.slots[hash as usize & mask]);
+            std::hint::black_box(self.table.slots[Kept::new(hash).start() & mask]);
         }
     }
 

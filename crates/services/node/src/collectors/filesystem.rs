@@ -8,10 +8,10 @@ use crate::page::Page;
 use crate::{Error, Run};
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Mount {
+pub(super) struct Mount {
     device: String,
-    point: String,
-    kind: String,
+    pub(super) point: String,
+    pub(super) kind: String,
     major: String,
     minor: String,
     read_only: bool,
@@ -64,7 +64,7 @@ pub(super) fn filesystem(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error
 }
 
 /// The mounts that the filters take, as the first process sees them, else as we do.
-fn mounts(run: &mut Run<'_>) -> Result<Vec<Mount>, Error> {
+pub(super) fn mounts(run: &mut Run<'_>) -> Result<Vec<Mount>, Error> {
     let root = run.config.paths.rootfs.to_string_lossy().trim_end_matches('/').to_string();
     let path = if run.files.proc("1/mountinfo").is_ok() { "1/mountinfo" } else { "self/mountinfo" };
     let text = run.files.proc(path)?;

@@ -1,6 +1,6 @@
 //! Heat, batteries, watchdogs, memory errors.
 
-use crate::page::Page;
+use crate::page::{Page, name_part};
 use crate::{Error, Run};
 
 pub(super) fn thermal_zone(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
@@ -261,11 +261,16 @@ pub(super) fn rapl(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
             None => (name.clone(), seen.iter().filter(|other| **other == name).count().to_string()),
         };
         seen.push(name);
-        let clean = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' };
-        let metric = format!("node_rapl_{}_joules_total", kind.chars().map(clean).collect::<String>());
         let path = folder.to_string_lossy();
-        let labels = [("index", index.as_str()), ("path", &*path)];
-        page.counter(&metric, "Energy used, in joules.", &labels, energy / 1e6);
+        let joules = energy / 1e6;
+        let help = "Energy used, in joules.";
+        if run.config.rapl_zone_label {
+            let labels = [("index", index.as_str()), ("path", &*path), ("rapl_zone", &kind)];
+            page.counter("node_rapl_joules_total", help, &labels, joules);
+        } else {
+            let metric = ["node_rapl_", &name_part(&kind), "_joules_total"].concat();
+            page.counter(&metric, help, &[("index", &index), ("path", &path)], joules);
+        }
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
+use crate::config::IPVS_LABELS;
 use crate::files::{hex, number};
 use crate::page::Page;
 use crate::{Error, Run};
@@ -56,15 +57,23 @@ pub(super) fn ipvs(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
             _ => {}
         }
     }
+    // Backends that differ in nothing shown are shown as one.
+    let mut shown: BTreeMap<Vec<&str>, [f64; 3]> = BTreeMap::new();
     for ((server, (address, port)), values) in &backends {
-        let labels = [
-            ("local_address", server.address.as_str()),
-            ("local_mark", &server.mark),
-            ("local_port", &server.port),
-            ("proto", &server.protocol),
-            ("remote_address", address),
-            ("remote_port", port),
-        ];
+        let labels =
+            [server.address.as_str(), &server.mark, &server.port, &server.protocol, address.as_str(), port];
+        let wanted = labels.into_iter().zip(run.config.ipvs_labels).filter(|(_, wanted)| *wanted);
+        let sums = shown.entry(wanted.map(|(value, _)| value).collect()).or_default();
+        sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+    }
+    let names: Vec<&str> = IPVS_LABELS
+        .into_iter()
+        .zip(run.config.ipvs_labels)
+        .filter(|(_, wanted)| *wanted)
+        .map(|(name, _)| name)
+        .collect();
+    for (labels, values) in &shown {
+        let labels: Vec<(&str, &str)> = names.iter().copied().zip(labels.iter().copied()).collect();
         for ((name, help), value) in [
             ("node_ipvs_backend_weight", "Weight of a backend."),
             ("node_ipvs_backend_connections_active", "Connections to a backend that are in use."),

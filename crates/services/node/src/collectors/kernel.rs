@@ -33,6 +33,9 @@ pub(super) fn slabinfo(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> 
     for line in text.lines().skip(2) {
         let mut fields = line.split_ascii_whitespace();
         let slab = fields.next().unwrap_or("");
+        if !run.filters.slabs.takes(slab) {
+            continue;
+        }
         for (name, field) in [
             "node_slabinfo_active_objects",
             "node_slabinfo_objects",

@@ -83,3 +83,26 @@ pub(super) fn numa(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     }
     if found { Ok(()) } else { Err(Error::NoData) }
 }
+
+pub(super) fn swap(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
+    let text = run.files.proc("swaps")?;
+    for line in text.lines().skip(1) {
+        // Filename Type Size Used Priority, in KiB
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let [device, kind, rest @ ..] = &fields[..] else { return Err(Error::malformed("swaps")) };
+        let labels = [("device", *device), ("swap_type", *kind)];
+        for (at, (name, unit, help)) in [
+            ("node_swap_size_bytes", 1024.0, "Size of a swap device."),
+            ("node_swap_used_bytes", 1024.0, "Bytes used of a swap device."),
+            ("node_swap_priority", 1.0, "Which swap device is used first."),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let value = rest.get(at).and_then(|value| value.parse::<i64>().ok());
+            let value = value.ok_or_else(|| Error::malformed("swaps"))?;
+            page.gauge(name, help, &labels, value as f64 * unit);
+        }
+    }
+    Ok(())
+}

@@ -1,6 +1,7 @@
 //! Network devices and what the kernel keeps for them.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use model::MetricType;
 use model::MetricType::{Counter, Gauge};
@@ -31,54 +32,144 @@ const DEVICE_COLUMNS: [&str; 16] = [
 
 const DEVICE_HELP: &str = "What a network device counts.";
 
+/// The names of the kernel's own counters, in their order.
+const DETAILS: [&str; 24] = [
+    "receive_packets",
+    "transmit_packets",
+    "receive_bytes",
+    "transmit_bytes",
+    "receive_errors",
+    "transmit_errors",
+    "receive_dropped",
+    "transmit_dropped",
+    "multicast",
+    "collisions",
+    "receive_length_errors",
+    "receive_over_errors",
+    "receive_crc_errors",
+    "receive_frame_errors",
+    "receive_fifo_errors",
+    "receive_missed_errors",
+    "transmit_aborted_errors",
+    "transmit_carrier_errors",
+    "transmit_fifo_errors",
+    "transmit_heartbeat_errors",
+    "transmit_window_errors",
+    "receive_compressed",
+    "transmit_compressed",
+    "receive_nohandler",
+];
+
+/// Of which of them each column of `/proc/net/dev` is the sum.
+const SUMS: [&[usize]; 16] = [
+    &[2],
+    &[0],
+    &[4],
+    &[6, 15],
+    &[14],
+    &[13, 10, 11, 12],
+    &[21],
+    &[8],
+    &[3],
+    &[1],
+    &[5],
+    &[7],
+    &[18],
+    &[9],
+    &[17, 16, 19, 20],
+    &[22],
+];
+
 pub(super) fn netdev(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
-    let Ok(links) = netlink::links() else { return netdev_file(run, page) };
+    if run.config.network_addresses {
+        addresses(run, page)?;
+    }
+    if !run.config.network_netlink {
+        return netdev_file(run, page);
+    }
+    // Where netlink is forbidden, the file has almost the same.
+    let Ok(links) = run.state.sockets.route(netlink::links) else { return netdev_file(run, page) };
     for link in links.iter().filter(|link| run.filters.network_devices.takes(&link.name)) {
-        let sum =
-            |fields: &[usize]| fields.iter().filter_map(|at| link.counters.get(*at)).sum::<u64>() as f64;
-        // The kernel tells more kinds of errors apart than `/proc/net/dev`, whose columns these are.
-        let columns: [&[usize]; 16] = [
-            &[2],
-            &[0],
-            &[4],
-            &[6, 15],
-            &[14],
-            &[13, 10, 11, 12],
-            &[21],
-            &[8],
-            &[3],
-            &[1],
-            &[5],
-            &[7],
-            &[18],
-            &[9],
-            &[17, 16, 19, 20],
-            &[22],
-        ];
-        let labels = [("device", link.name.as_str())];
-        for (name, fields) in DEVICE_COLUMNS.iter().zip(columns) {
-            page.counter(name, DEVICE_HELP, &labels, sum(fields));
+        let Some(counters) = &link.counters else { continue };
+        let labels = [("device", link.name.as_str()), ("ifalias", link.alias.as_str())];
+        let labels = if run.config.network_alias { &labels[..] } else { &labels[..1] };
+        if run.config.network_details {
+            for (name, value) in DETAILS.iter().zip(counters) {
+                let name = ["node_network_", name, "_total"].concat();
+                page.counter(&name, DEVICE_HELP, labels, *value as f64);
+            }
+            continue;
         }
-        page.counter("node_network_receive_nohandler_total", DEVICE_HELP, &labels, sum(&[23]));
+        for (name, fields) in DEVICE_COLUMNS.iter().zip(SUMS) {
+            let sum: u64 = fields.iter().filter_map(|at| counters.get(*at)).sum();
+            page.counter(name, DEVICE_HELP, labels, sum as f64);
+        }
+        page.counter("node_network_receive_nohandler_total", DEVICE_HELP, labels, counters[23] as f64);
     }
     Ok(())
 }
 
-/// Where netlink is forbidden, the file has almost the same.
 fn netdev_file(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
-    let text = run.files.proc("net/dev")?;
+    let base = run.files.sys_path("class/net");
+    let text = run.files.proc("net/dev")?.to_string();
     for line in text.lines().skip(2) {
         let (device, rest) = line.split_once(':').ok_or_else(|| Error::malformed("net/dev"))?;
         let device = device.trim();
         if !run.filters.network_devices.takes(device) {
             continue;
         }
+        let alias = match run.config.network_alias {
+            true => run.files.line(&base.join(device).join("ifalias")).unwrap_or("").to_string(),
+            false => String::new(),
+        };
+        let labels = [("device", device), ("ifalias", alias.as_str())];
+        let labels = if run.config.network_alias { &labels[..] } else { &labels[..1] };
         for (name, field) in DEVICE_COLUMNS.iter().zip(rest.split_ascii_whitespace()) {
             let value = number(field).ok_or_else(|| Error::malformed("net/dev"))?;
-            page.counter(name, DEVICE_HELP, &[("device", device)], value);
+            page.counter(name, DEVICE_HELP, labels, value);
         }
     }
     Ok(())
+}
+
+fn addresses(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
+    let failed = |error| Error::read("netlink", error);
+    let links = run.state.sockets.route(netlink::links).map_err(failed)?;
+    let addresses = run.state.sockets.route(netlink::addresses).map_err(failed)?;
+    for address in &addresses {
+        let Some(link) = links.iter().find(|link| link.index == address.link) else { continue };
+        if !run.filters.network_devices.takes(&link.name) {
+            continue;
+        }
+        let (ip, bits) = (address.ip.to_string(), address.prefix_bits.to_string());
+        let labels = [
+            ("address", ip.as_str()),
+            ("device", &link.name),
+            ("netmask", &bits),
+            ("scope", scope(address.ip)),
+        ];
+        page.gauge("node_network_address_info", "An address of a network device.", &labels, 1.0);
+    }
+    Ok(())
+}
+
+/// How far an address reaches.
+fn scope(ip: IpAddr) -> &'static str {
+    let is_link_local = match ip {
+        IpAddr::V4(ip) => ip.is_link_local() || ip.octets()[..3] == [224, 0, 0],
+        IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.segments()[0] & 0xff0f == 0xff02,
+    };
+    let is_interface_local = matches!(ip, IpAddr::V6(ip) if ip.segments()[0] & 0xff0f == 0xff01);
+    let is_broadcast = ip == IpAddr::from([255; 4]);
+    if ip.is_loopback() || is_link_local {
+        "link-local"
+    } else if is_interface_local {
+        "interface-local"
+    } else if ip.is_unspecified() || ip.is_multicast() || is_broadcast {
+        ""
+    } else {
+        "global"
+    }
 }
 
 /// Files of `/sys/class/net/<device>` with a number, decimal or `0x` hexadecimal.
@@ -160,17 +251,28 @@ pub(super) fn netclass(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> 
 }
 
 pub(super) fn arp(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
-    let text = run.files.proc("net/arp")?;
-    let mut entries: BTreeMap<&str, u32> = BTreeMap::new();
-    for line in text.lines().skip(1) {
-        let device = line.split_ascii_whitespace().nth(5).ok_or_else(|| Error::malformed("net/arp"))?;
-        if run.filters.arp_devices.takes(device) {
-            *entries.entry(device).or_default() += 1;
+    let mut entries: BTreeMap<String, u32> = BTreeMap::new();
+    if run.config.arp_netlink {
+        let failed = |error| Error::read("netlink", error);
+        let neighbours = run.state.sockets.route(netlink::neighbours).map_err(failed)?;
+        let links = match neighbours.is_empty() {
+            true => Vec::new(),
+            false => run.state.sockets.route(netlink::links).map_err(failed)?,
+        };
+        for (index, count) in neighbours {
+            let link = links.iter().find(|link| link.index == index);
+            entries.extend(link.map(|link| (link.name.clone(), count)));
+        }
+    } else {
+        let text = run.files.proc("net/arp")?;
+        for line in text.lines().skip(1) {
+            let device = line.split_ascii_whitespace().nth(5).ok_or_else(|| Error::malformed("net/arp"))?;
+            *entries.entry(device.to_string()).or_default() += 1;
         }
     }
-    for (device, count) in entries {
+    for (device, count) in entries.iter().filter(|(device, _)| run.filters.arp_devices.takes(device)) {
         let help = "Neighbours known by ARP.";
-        page.gauge("node_arp_entries", help, &[("device", device)], f64::from(count));
+        page.gauge("node_arp_entries", help, &[("device", device)], f64::from(*count));
     }
     Ok(())
 }

@@ -20,6 +20,24 @@ pub(crate) fn process(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     page.gauge("process_virtual_memory_bytes", "Address space of this process.", &[], virtual_bytes);
     page.gauge("process_resident_memory_bytes", "Memory of this process.", &[], resident_bytes);
     page.gauge("process_threads", "Threads of this process.", &[], threads);
+    let space = rustix::process::getrlimit(rustix::process::Resource::As).current;
+    let space = space.map_or(-1.0, |bytes| bytes as f64);
+    let help = "The most address space this process may have, -1 for no limit.";
+    page.gauge("process_virtual_memory_max_bytes", help, &[], space);
+    if let Ok(text) = run.files.text(Path::new("/proc/self/net/netstat")) {
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix("IpExt: "));
+        let (names, values) = (lines.next().unwrap_or(""), lines.next().unwrap_or(""));
+        for (name, value) in names.split(' ').zip(values.split(' ')) {
+            let (metric, help) = match name {
+                "InOctets" => {
+                    ("process_network_receive_bytes_total", "Bytes this process's network received.")
+                }
+                "OutOctets" => ("process_network_transmit_bytes_total", "Bytes this process's network sent."),
+                _ => continue,
+            };
+            page.counter(metric, help, &[], number(value).unwrap_or(0.0));
+        }
+    }
     let text = run.files.text(Path::new("/proc/stat"))?;
     if let Some(boot) = text.lines().find_map(|line| number(line.strip_prefix("btime ")?)) {
         let help = "When this process was started, in seconds since 1970.";

@@ -196,7 +196,7 @@ pub(super) fn tapestats(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error>
     let is_drive = |name: &&String| {
         name.strip_prefix("st").is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
     };
-    for device in devices.iter().filter(is_drive) {
+    for device in devices.iter().filter(is_drive).filter(|device| run.filters.tapes.takes(device)) {
         let folder = base.join(device).join("stats");
         let labels = [("device", device.as_str())];
         for (file, name, unit) in [

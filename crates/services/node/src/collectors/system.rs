@@ -212,7 +212,15 @@ pub(super) fn interrupts(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error
         } else {
             (words.join(" "), String::new())
         };
+        if run.filters.interrupts.is_set()
+            && !run.filters.interrupts.takes(&[name, &info, &devices].join(";"))
+        {
+            continue;
+        }
         for (cpu, count) in cpus.iter().zip(counts) {
+            if count == 0.0 && !run.config.interrupts_zeros {
+                continue;
+            }
             let labels = [("cpu", *cpu), ("devices", &devices), ("info", &info), ("type", name)];
             page.counter("node_interrupts_total", "Interrupts by processor and cause.", &labels, count);
         }

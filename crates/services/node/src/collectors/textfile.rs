@@ -1,7 +1,7 @@
 //! Metrics that other programs leave in `*.prom` files.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use exposition::{Entry, Format, LabelBuffer, Options, Parser};
@@ -25,9 +25,9 @@ struct Family {
 
 pub(super) fn textfile(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     let mut failed = false;
-    if let Some(folder) = run.config.textfile_directory.clone() {
+    let mut helps: BTreeMap<String, String> = BTreeMap::new();
+    for folder in run.config.textfile_directories.iter().flat_map(|pattern| folders(pattern)) {
         failed |= !folder.is_dir();
-        let mut helps: BTreeMap<String, String> = BTreeMap::new();
         for file in run.files.names(&folder).iter().filter(|file| file.ends_with(".prom")) {
             let path = folder.join(file);
             let Some(families) = run.files.text(&path).ok().and_then(|text| parse(text.as_bytes())) else {
@@ -59,6 +59,16 @@ pub(super) fn textfile(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> 
     let help = "Whether a file with metrics could not be read.";
     page.gauge("node_textfile_scrape_error", help, &[], f64::from(u8::from(failed)));
     Ok(())
+}
+
+/// The folders that a pattern of a path names. What names none is taken as it stands.
+fn folders(pattern: &str) -> Vec<PathBuf> {
+    if pattern.is_empty() {
+        return Vec::new();
+    }
+    let path = PathBuf::from(pattern);
+    let found = config::glob::expand(&path).unwrap_or_default();
+    if found.is_empty() { vec![path] } else { found }
 }
 
 /// The families of a file; `None` if it is damaged or carries timestamps, which say when something

@@ -18,7 +18,7 @@ use crate::sources::{
     GrowthView, HeadView, LabelView, MetricMetadata, NotificationView, RecordingRuleView, RuleGroupView,
     RuleView, Rules, RuntimeView, Status, TargetView, Targets, TargetsView, TsdbView, WalReplayView,
 };
-use crate::{Config, Deps, Sources, router};
+use crate::{Config, Deps, Queries, Sources, router};
 
 /// Now: the time that the examples of Prometheus's document name, 2026-01-02T13:37:00Z.
 pub const NOW_MS: i64 = 1_767_361_020_000;
@@ -45,6 +45,7 @@ pub fn deps() -> Deps {
             exemplars: Arc::new(World),
             admin: Some(Arc::new(World)),
         },
+        queries: Queries::new(1_000, clock.clone()),
         clock,
     }
 }

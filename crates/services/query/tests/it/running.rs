@@ -190,3 +190,26 @@ async fn a_query_is_explained_before_it_runs_and_measured_if_it_may_run() {
     let nested = format!("{}up{}", "sum(".repeat(200), ")".repeat(200));
     assert_eq!(get(&format!("explain?query={nested}&analyze=true")).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_rule_that_is_evaluated_is_listed_with_its_group_and_can_be_stopped() {
+    let deps = fixture::deps();
+    let router = router(Config::default(), deps.clone());
+    let limits = promql::QueryLimits::default();
+    let rule = query::RuleAsks { name: "A".into(), group: "g".into(), file: "r.yml".into() };
+    let enter = |rule| {
+        deps.queries.enter_rule(rule, "up == 0", 1_000, limits.cancel.clone(), limits.progress.clone())
+    };
+    let place = enter(rule).unwrap();
+    let list = listed(&router).await;
+    assert_eq!(list["running"][0]["rule"], json!({ "name": "A", "group": "g", "file": "r.yml" }));
+    assert_eq!(
+        (&list["running"][0]["state"], &list["running"][0]["start"]),
+        (&json!("evaluating"), &json!(1.0))
+    );
+    assert_eq!(send(router.clone(), of(Method::DELETE, "status/queries/1")).await.status, 200);
+    assert!(limits.cancel.is_canceled());
+    drop(place);
+    let list = listed(&router).await;
+    assert_eq!((&list["running"], &list["slowest"][0]["outcome"]), (&json!([]), &json!("killed")));
+}

@@ -43,6 +43,12 @@ pub struct ClassicHistogram {
 }
 
 impl ClassicHistogram {
+    /// Forgets everything but the memory.
+    pub fn clear(&mut self) {
+        self.buckets.clear();
+        (self.count, self.sum) = (None, 0.0);
+    }
+
     /// Sets a bucket. The first value for a bound counts.
     pub fn set_bucket(&mut self, bound: f64, count: f64) -> Result<(), ClassicHistogramError> {
         if bound.is_nan() || count < 0.0 {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use model::histogram::{CounterResetHint, FloatHistogram};
 
 use super::super::value::Cell;
+use super::super::wide;
 use super::super::window::{Plan, Remarks, Window, Windows, advance};
 
 /// Which of the family.
@@ -280,8 +281,7 @@ fn whole_row(t: &[i64], v: &[f64], windows: &Windows, plan: &mut Plan, out: &mut
     if !plan.is_valid || plan.times_ms != t {
         make_plan(t, windows, plan, per);
     }
-    let has_reset = v.windows(2).any(|pair| pair[1] < pair[0]);
-    if !has_reset {
+    if !wide::falls(v) {
         for (span, out) in plan.spans.iter().zip(out) {
             let (first, last) = (span.first as usize, span.last as usize);
             if last > first {

@@ -1,15 +1,13 @@
-//! When a target is scraped: a grid of its own in wall time. The grid's phase comes from the
+//! When a target is scraped or probed: a grid of its own in wall time. The grid's phase comes from the
 //! target, so that load is spread and stays the same over restarts; samples carry the time of the
-//! grid, not of the scrape, which costs fewer bytes than any jitter.
+//! grid, not of the work, which costs fewer bytes than any jitter.
 
-use std::time::Duration;
-
-/// A scrape may start so much of its interval late (1/10); later, its turn is skipped.
+/// A turn may start so much of its interval late (1/10); later, it is skipped.
 const LATE_DIVISOR: i64 = 10;
 
-/// The turns of one target. Knows no timers: it is told the time and says how long to wait.
+/// The turns of one target. Knows no timers: it is told the time and says when to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Schedule {
+pub struct Schedule {
     interval_ms: i64,
     phase_ms: i64,
     last_ms: Option<i64>,
@@ -17,30 +15,28 @@ pub(crate) struct Schedule {
 
 /// The next turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Turn {
+pub struct Turn {
     /// The timestamp of its samples, milliseconds since the epoch.
-    pub(crate) at_ms: i64,
-    /// How long until then.
-    pub(crate) wait: Duration,
+    pub at_ms: i64,
     /// Turns that passed unused since the last one.
-    pub(crate) skipped: u64,
+    pub skipped: u64,
 }
 
 impl Schedule {
     /// The schedule of a target; `hash` tells targets apart, `seed` instances that scrape the same.
-    pub(crate) fn new(interval_ms: i64, hash: u64, seed: u64) -> Self {
+    pub fn new(interval_ms: i64, hash: u64, seed: u64) -> Self {
         let interval_ms = interval_ms.max(1);
         let phase_ms = ((hash ^ seed) % interval_ms.unsigned_abs()) as i64;
         Schedule { interval_ms, phase_ms, last_ms: None }
     }
 
     /// The same last turn with another interval.
-    pub(crate) fn with_interval(&self, interval_ms: i64, hash: u64, seed: u64) -> Self {
+    pub fn with_interval(&self, interval_ms: i64, hash: u64, seed: u64) -> Self {
         Schedule { last_ms: self.last_ms, ..Schedule::new(interval_ms, hash, seed) }
     }
 
     /// The turn to take next, seen from now.
-    pub(crate) fn next(&self, now_ms: i64) -> Turn {
+    pub fn next(&self, now_ms: i64) -> Turn {
         let past_ms = now_ms - (now_ms - self.phase_ms).rem_euclid(self.interval_ms);
         // A clock that was set back by more than an interval starts anew.
         let last_ms = self.last_ms.filter(|last_ms| last_ms - now_ms <= self.interval_ms);
@@ -57,16 +53,16 @@ impl Schedule {
             }
             skipped = ((at_ms - last_ms - 1) / self.interval_ms).unsigned_abs();
         }
-        Turn { at_ms, wait: Duration::from_millis((at_ms - now_ms).max(0).unsigned_abs()), skipped }
+        Turn { at_ms, skipped }
     }
 
     /// Notes that a turn is taken.
-    pub(crate) fn take(&mut self, turn: Turn) {
+    pub fn take(&mut self, turn: Turn) {
         self.last_ms = Some(turn.at_ms);
     }
 
     /// When the last turn was, milliseconds since the epoch.
-    pub(crate) fn last_ms(&self) -> Option<i64> {
+    pub fn last_ms(&self) -> Option<i64> {
         self.last_ms
     }
 }
@@ -83,7 +79,7 @@ mod tests {
     fn take(schedule: &mut Schedule, now_ms: i64) -> (i64, u64, u64) {
         let turn = schedule.next(now_ms);
         schedule.take(turn);
-        (turn.at_ms, turn.wait.as_millis() as u64, turn.skipped)
+        (turn.at_ms, (turn.at_ms - now_ms).max(0) as u64, turn.skipped)
     }
 
     #[test]

@@ -1,0 +1,24 @@
+//! Owns probing: checks from outside with blackbox_exporter's modules and metrics, and monitors that probe by
+//! themselves and store what they find.
+//!
+//! Must not know where samples are stored or who serves its routes.
+
+pub mod cel;
+mod certificate;
+pub mod config;
+mod dial;
+mod dns;
+mod exporter;
+mod grpc;
+mod history;
+mod http;
+mod icmp;
+mod prober;
+mod report;
+mod resolve;
+mod stream;
+mod websocket;
+
+pub use crate::exporter::{Exporter, ExporterConfig};
+pub use crate::prober::{Prober, Request};
+pub use crate::report::{Level, Report, Sample};
