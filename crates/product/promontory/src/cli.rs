@@ -76,6 +76,9 @@ struct Run {
     /// Allow other machines to reach the APIs although nobody has to log in
     #[arg(long)]
     allow_unauthenticated: bool,
+    /// Web configuration file: TLS, users with their password hashes, headers; read again when it changes
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    web_config_file: Option<PathBuf>,
     /// How much is logged
     #[arg(long = "log.level", value_enum, default_value_t, value_name = "LEVEL")]
     log_level: Level,
@@ -120,6 +123,9 @@ impl Run {
                 target.clone_from(path);
             }
         }
+        if self.web_config_file.is_some() {
+            settings.web.config_file.clone_from(&self.web_config_file);
+        }
         if let Some(path) = &self.data_dir {
             settings.data_dir.clone_from(path);
         }
@@ -148,7 +154,22 @@ pub(crate) fn main() -> ExitCode {
     if let Some(name) = called.filter(|name| name == "prometheus" || name == "promtool") {
         args.insert(1, name);
     }
-    let cli = Cli::parse_from(args);
+    if args.get(1).is_some_and(|command| command == "prometheus") {
+        args.iter_mut().skip(2).for_each(|arg| *arg = negated(arg));
+    }
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            let is_promtool = args.get(1).is_some_and(|command| command == "promtool");
+            // promtool ends with 1 where others end with 2.
+            return match (error.use_stderr(), is_promtool) {
+                (false, _) => ExitCode::SUCCESS,
+                (true, true) => ExitCode::FAILURE,
+                (true, false) => ExitCode::from(2),
+            };
+        }
+    };
     match cli.command {
         None => run(cli.run.settings(), cli.run.log_level),
         Some(Command::Run(flags)) => run(flags.settings(), flags.log_level),
@@ -156,6 +177,14 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Check { files }) => report(&check_files(&files, None, &Options::default())),
         Some(Command::Export(export)) => end(export.run()),
         Some(Command::Promtool(promtool)) => promtool.run(),
+    }
+}
+
+/// `--no-flag` as `--flag=false`, which Prometheus's programs write so.
+fn negated(arg: &std::ffi::OsString) -> std::ffi::OsString {
+    match arg.to_str().and_then(|arg| arg.strip_prefix("--no-")) {
+        Some(flag) => format!("--{flag}=false").into(),
+        None => arg.clone(),
     }
 }
 

@@ -16,7 +16,10 @@ use Effect::{Absent, Always, Switch};
 
 /// All features of Prometheus 3.14, sorted by name.
 const FEATURES: [(&str, Effect); 26] = [
-    ("auto-reload-config", Absent("send SIGHUP or POST /-/reload after a change")),
+    (
+        "auto-reload-config",
+        Switch(|settings| settings.auto_reload_interval = Some(std::time::Duration::from_secs(30))),
+    ),
     ("concurrent-rule-eval", Absent("the rules of a group are evaluated one after another")),
     ("created-timestamp-zero-ingestion", Switch(|settings| settings.start_timestamps.write_zero = true)),
     ("delayed-compaction", Absent("blocks are cut as soon as they are due")),

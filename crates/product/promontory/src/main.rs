@@ -2,12 +2,15 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod agent_flags;
 mod cli;
 mod drop_in;
 mod features;
+mod ignored_flags;
 mod logging;
 mod promtool;
 mod push_flags;
+mod web_flags;
 
 use std::process::ExitCode;
 

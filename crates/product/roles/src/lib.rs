@@ -18,6 +18,8 @@ mod serve;
 pub mod settings;
 mod store;
 pub mod store_settings;
+mod user_assets;
+pub mod web_settings;
 
 pub use ingest::WriteMessage;
 pub use prometheus_file::PrometheusFile;
