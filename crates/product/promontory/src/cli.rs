@@ -9,6 +9,7 @@ use roles::settings::parse_listen;
 use roles::{Mode, Settings};
 
 use crate::drop_in::Prometheus;
+use crate::import::Import;
 use crate::logging::{self, Level};
 use crate::promtool::{Export, Promtool, print_report};
 
@@ -39,6 +40,8 @@ enum Command {
     },
     /// Make a data directory that Prometheus starts on from one of ours
     Export(Export),
+    /// Take samples of the past over from another system
+    Import(Box<Import>),
     /// Stand in for promtool
     Promtool(Box<Promtool>),
 }
@@ -176,6 +179,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Prometheus(flags)) => run(flags.settings(), flags.log_level),
         Some(Command::Check { files }) => report(&check_files(&files, None, &Options::default())),
         Some(Command::Export(export)) => end(export.run()),
+        Some(Command::Import(import)) => end(import.run()),
         Some(Command::Promtool(promtool)) => promtool.run(),
     }
 }

@@ -7,6 +7,7 @@ mod cli;
 mod drop_in;
 mod features;
 mod ignored_flags;
+mod import;
 mod logging;
 mod promtool;
 mod push_flags;

@@ -93,9 +93,7 @@ fn every_flag_in_the_documents_exists() {
             if flag.len() > 3 && flag.starts_with("--") && !hidden.contains(&flag) && flag != "--no-FLAG" {
                 let exists = ignored.contains(&format!("{:?}", flag.trim_start_matches('-')))
                     || is_of_bench && bench.contains(flag.trim_start_matches('-'))
-                    || known
-                        .split(|c: char| c.is_whitespace() || ",=[".contains(c))
-                        .any(|name| name == flag);
+                    || known.split(|c: char| c.is_whitespace() || ",=[".contains(c)).any(|name| name == flag);
                 assert!(exists, "{}: there is no flag {flag}", document.display());
             }
         }

@@ -11,6 +11,7 @@ mod collect;
 pub mod conformance;
 pub mod directory;
 mod forward;
+pub mod import;
 pub mod prometheus_file;
 mod push;
 mod run;
