@@ -28,8 +28,6 @@ use crate::store::{self, Store};
 use crate::store_settings::StoreSettings;
 use crate::watched_files;
 
-/// Connections at once.
-const CONNECTIONS_MAX: usize = 512;
 /// How long a stop waits for each part.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -153,25 +151,36 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     if let Some(problem) = settings.exposure_problem() {
         return Err(StartError::Other(problem));
     }
+    if settings.agent.is_some() {
+        return Err(StartError::Other("agent mode is not available yet".into()));
+    }
     let mut signals = Signals::listen()?;
     let loaded = Loaded::read(&settings).map_err(StartError::Config)?;
     for note in &settings.notes {
         tracing::warn!("{note}");
     }
     loaded.warn();
-    let server = Server::bind(&ServerConfig {
-        listen: settings.listen,
-        connections_max: CONNECTIONS_MAX,
-        ..ServerConfig::default()
-    })
-    .await?;
-    let listening = server.local_addr();
+    let mut servers = Vec::new();
+    for listen in std::iter::once(settings.listen).chain(settings.web.listen_too.iter().copied()) {
+        let config = ServerConfig {
+            listen,
+            connections_max: settings.web.connections_max,
+            read_timeout: settings.web.read_timeout,
+            web_config: settings.web.config_file.clone(),
+        };
+        servers.push(Server::bind(&config).await?);
+    }
+    let Some(listening) = servers.first().map(Server::local_addr) else { return Ok(()) };
     let store =
         store::open(&settings, &loaded.store_settings(&settings), loaded.retention(&settings), &clock)?;
     let (stop, stopped) = watch::channel(false);
     let (commands, asked) = mpsc::channel(4);
     let running = Running::start(settings, &loaded, store, listening, clock)?;
-    let serving = tokio::spawn(server.serve(running.router(commands), stopped.clone(), STOP_TIMEOUT));
+    let router = running.router(commands);
+    let serving: Vec<_> = servers
+        .into_iter()
+        .map(|server| tokio::spawn(server.serve(router.clone(), stopped.clone(), STOP_TIMEOUT)))
+        .collect();
 
     // Blocks can be asked already; what writes begins when the log has been read.
     tokio::select! {
@@ -190,8 +199,10 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     tracing::info!("stopping");
     let _ = stop.send(true);
     running.collect.scraper.stop(STOP_TIMEOUT).await;
-    running.alert.stop(STOP_TIMEOUT).await;
-    let _ = serving.await;
+    running.alert.stop(STOP_TIMEOUT, running.settings.notification_drain).await;
+    for serving in serving {
+        let _ = serving.await;
+    }
     // A merge under way is not worth waiting for: it begins anew at the next start.
     let _ = tokio::time::timeout(STOP_TIMEOUT, maintenance).await;
     let db = running.store.db.clone();

@@ -160,7 +160,7 @@ fn time(flag: &str, text: &str) -> Result<i64, String> {
         })
 }
 
-fn with_output(run: impl FnOnce(&mut Output<'_>) -> Result<(), String>) -> Result<(), String> {
+pub(crate) fn with_output(run: impl FnOnce(&mut Output<'_>) -> Result<(), String>) -> Result<(), String> {
     let terminal = std::io::stderr().is_terminal();
     let mut shown = String::new();
     let mut progress = |text: &str| {
