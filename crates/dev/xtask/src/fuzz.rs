@@ -4,7 +4,7 @@
 use std::process::Command;
 
 /// Target, package, arguments of `cargo test` that choose the test program, the test's name.
-const TARGETS: [(&str, &str, &[&str], &str); 12] = [
+const TARGETS: [(&str, &str, &[&str], &str); 13] = [
     ("log", "promontory-tsdb", &["--lib"], "fuzz::fuzz_log"),
     ("index", "promontory-tsdb", &["--lib"], "fuzz::fuzz_index"),
     ("chunks", "promontory-tsdb", &["--lib"], "fuzz::fuzz_chunks"),
@@ -16,6 +16,7 @@ const TARGETS: [(&str, &str, &[&str], &str); 12] = [
     ("open_metrics", "promontory-exposition", &["--test", "fuzz"], "fuzz_open_metrics"),
     ("protobuf", "promontory-exposition", &["--test", "fuzz"], "fuzz_protobuf"),
     ("promql", "promontory-promql", &["--test", "it"], "fuzz::fuzz_promql"),
+    ("otlp", "promontory-ingest", &["--lib"], "fuzz::fuzz_otlp"),
     ("remote_write", "promontory-ingest", &["--lib"], "fuzz::fuzz_remote_write"),
 ];
 

@@ -8,12 +8,13 @@ pub mod ast;
 pub mod conformance;
 pub mod eval;
 pub mod functions;
+pub mod memory;
 mod parse;
 mod print;
 
 pub use ast::Expr;
 pub use eval::{
-    Cancel, Engine, EngineOptions, Explain, ExplainNode, MatrixSeries, Points, Progress, QueryError,
+    Cancel, Emit, Engine, EngineOptions, Explain, ExplainNode, MatrixSeries, Points, Progress, QueryError,
     QueryLimits, QueryResult, QueryStats, SampleValue, Value, VectorSample,
 };
 pub use parse::{

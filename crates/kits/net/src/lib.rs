@@ -12,11 +12,9 @@ mod resolve;
 pub mod server;
 mod stall;
 mod tls;
-mod web_config;
-mod web_tls;
+pub mod web_config;
 
 pub use client::{Client, ClientError, Limits, OpenResponse, Request, Response};
 pub use server::{Server, ServerConfig};
 
 pub use http::{HeaderMap, Method, StatusCode};
-pub use web_config::Web;

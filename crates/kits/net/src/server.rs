@@ -1,6 +1,7 @@
 //! The HTTP server: one listener with the limits and headers that hold for every route.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -25,7 +26,7 @@ use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove
 use tower_http::timeout::TimeoutBody;
 
 use crate::stall::Stall;
-use crate::web_config::{self, Web};
+use crate::web_config::{Guard, guarded};
 
 /// Time a client has to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -45,6 +46,21 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Connections at once; more wait in the kernel's queue.
     pub connections_max: usize,
+    /// Time a client has for the head of a request, and between two pieces of its body.
+    pub read_timeout: Option<Duration>,
+    /// A web configuration file: TLS, users, headers.
+    pub web_config: Option<PathBuf>,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        ServerConfig {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            connections_max: 512,
+            read_timeout: None,
+            web_config: None,
+        }
+    }
 }
 
 /// Why the server could not start.
@@ -58,6 +74,9 @@ pub enum ServerError {
         /// The address.
         listen: SocketAddr,
     },
+    /// The web configuration has a mistake.
+    #[error("{0}")]
+    WebConfig(String),
     /// The operating system says no.
     #[error("cannot listen on {listen}: {source}")]
     Listen {
@@ -72,6 +91,7 @@ impl Classify for ServerError {
     fn class(&self) -> ErrorClass {
         match self {
             ServerError::AddressInUse { .. } => ErrorClass::Conflict,
+            ServerError::WebConfig(_) => ErrorClass::BadInput,
             ServerError::Listen { .. } => ErrorClass::Unavailable,
         }
     }
@@ -82,20 +102,26 @@ pub struct Server {
     listener: TcpListener,
     local: SocketAddr,
     connections_max: usize,
-    web: Option<Arc<Web>>,
+    read_timeout: Option<Duration>,
+    guard: Option<Arc<Guard>>,
 }
 
 impl Server {
     /// Binds the address.
     pub async fn bind(config: &ServerConfig) -> Result<Server, ServerError> {
         let listen = config.listen;
+        let guard = match &config.web_config {
+            Some(path) => Some(Arc::new(Guard::new(path.clone()).map_err(ServerError::WebConfig)?)),
+            None => None,
+        };
         let failed = |source: std::io::Error| match source.kind() {
             std::io::ErrorKind::AddrInUse => ServerError::AddressInUse { listen },
             _ => ServerError::Listen { listen, source },
         };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let local = listener.local_addr().map_err(failed)?;
-        Ok(Server { listener, local, connections_max: config.connections_max, web: None })
+        let (connections_max, read_timeout) = (config.connections_max, config.read_timeout);
+        Ok(Server { listener, local, connections_max, read_timeout, guard })
     }
 
     /// The address that is listened on; the port is the real one where 0 was asked for.
@@ -103,15 +129,15 @@ impl Server {
         self.local
     }
 
-    /// Does with connections and requests what a web configuration says: TLS, users, headers.
-    #[must_use]
-    pub fn guarded(mut self, web: Option<Arc<Web>>) -> Server {
-        self.web = web;
-        self
+    /// Whether connections are encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.guard.as_ref().is_some_and(|guard| guard.acceptor().is_some())
     }
 
     /// Serves until `stop` becomes true, then lets requests under way finish, `grace` at most.
     pub async fn serve(self, router: Router, mut stop: watch::Receiver<bool>, grace: Duration) {
+        let head_timeout = self.read_timeout.map_or(HEAD_TIMEOUT, |timeout| timeout.min(HEAD_TIMEOUT));
+        let body_timeout = self.read_timeout.unwrap_or(BODY_TIMEOUT);
         let compress = CompressionLayer::new()
             .quality(tower_http::CompressionLevel::Fastest)
             .compress_when(SizeAbove::new(1024).and(NotForContentType::SSE).and(NotForContentType::IMAGES));
@@ -120,10 +146,12 @@ impl Server {
             .layer(middleware::map_response(move |response| end_events(ends.clone(), response)))
             .layer(compress)
             .layer(middleware::from_fn(security_headers))
-            .layer(middleware::from_fn(body_in_time))
+            .layer(middleware::from_fn(move |request: Request, next: Next| {
+                body_in_time(body_timeout, request, next)
+            }))
             .fallback(|| async { (StatusCode::NOT_FOUND, "404 page not found\n") });
-        let router = match &self.web {
-            Some(web) => router.layer(middleware::from_fn_with_state(web.clone(), web_config::guard)),
+        let router = match &self.guard {
+            Some(guard) => router.layer(middleware::from_fn_with_state(guard.clone(), guarded)),
             None => router,
         };
         let slots = Arc::new(tokio::sync::Semaphore::new(self.connections_max));
@@ -148,16 +176,20 @@ impl Server {
             };
             let _ = stream.set_nodelay(true);
             let service = TowerToHyperService::new(router.clone().layer(Extension(ConnectInfo(peer))));
-            let (mut stop, web) = (stop.clone(), self.web.clone());
+            let mut stop = stop.clone();
+            let guard = self.guard.clone();
             tokio::spawn(async move {
+                let mut http = hyper::server::conn::http1::Builder::new();
+                http.timer(TokioTimer::new()).header_read_timeout(head_timeout);
                 let stream = Stall::new(stream, WRITE_TIMEOUT);
-                match web.as_ref().and_then(|web| web.tls()) {
-                    None => talk(stream, service, &mut stop).await,
-                    Some(tls) => {
-                        // Who does not greet in time, or in another language, is gone.
-                        let greeting = tokio_rustls::TlsAcceptor::from(tls).accept(stream);
-                        if let Ok(Ok(stream)) = tokio::time::timeout(HEAD_TIMEOUT, greeting).await {
-                            talk(stream, service, &mut stop).await;
+                match guard.and_then(|guard| guard.acceptor()) {
+                    None => serve_connection(&http, stream, service, &mut stop).await,
+                    Some(acceptor) => {
+                        let handshake = tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream));
+                        match handshake.await {
+                            Ok(Ok(stream)) => serve_connection(&http, stream, service, &mut stop).await,
+                            Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
+                            Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
                         }
                     }
                 }
@@ -176,13 +208,15 @@ impl Server {
     }
 }
 
-/// Answers the requests of one connection until it ends or the server is to stop.
-async fn talk<S>(stream: S, service: TowerToHyperService<Router>, stop: &mut watch::Receiver<bool>)
-where
+/// Serves one connection until it ends, or until the server stops and its request is answered.
+async fn serve_connection<S>(
+    http: &hyper::server::conn::http1::Builder,
+    stream: S,
+    service: TowerToHyperService<Router>,
+    stop: &mut watch::Receiver<bool>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
     tokio::pin!(connection);
     tokio::select! {
@@ -234,8 +268,8 @@ impl http_body::Body for Until {
     }
 }
 
-async fn body_in_time(request: Request, next: Next) -> Response {
-    next.run(request.map(|body| Body::new(TimeoutBody::new(BODY_TIMEOUT, body)))).await
+async fn body_in_time(timeout: Duration, request: Request, next: Next) -> Response {
+    next.run(request.map(|body| Body::new(TimeoutBody::new(timeout, body)))).await
 }
 
 async fn security_headers(request: Request, next: Next) -> Response {
@@ -267,7 +301,11 @@ mod tests {
     use tokio::net::TcpStream;
 
     async fn start(router: Router) -> (SocketAddr, watch::Sender<bool>) {
-        let config = ServerConfig { listen: ([127, 0, 0, 1], 0).into(), connections_max: 16 };
+        let config = ServerConfig {
+            listen: ([127, 0, 0, 1], 0).into(),
+            connections_max: 16,
+            ..ServerConfig::default()
+        };
         let server = Server::bind(&config).await.unwrap();
         let address = server.local_addr();
         let (stop, stopped) = watch::channel(false);
@@ -335,7 +373,11 @@ mod tests {
             }
         }
         let events = || async { ([(header::CONTENT_TYPE, "text/event-stream")], Body::new(Endless(false))) };
-        let config = ServerConfig { listen: ([127, 0, 0, 1], 0).into(), connections_max: 16 };
+        let config = ServerConfig {
+            listen: ([127, 0, 0, 1], 0).into(),
+            connections_max: 16,
+            ..ServerConfig::default()
+        };
         let server = Server::bind(&config).await.unwrap();
         let address = server.local_addr();
         let (stop, stopped) = watch::channel(false);
@@ -356,7 +398,7 @@ mod tests {
     #[tokio::test]
     async fn a_taken_port_is_named() {
         let (address, _stop) = start(Router::new()).await;
-        let config = ServerConfig { listen: address, connections_max: 1 };
+        let config = ServerConfig { listen: address, connections_max: 1, ..ServerConfig::default() };
         let error = Server::bind(&config).await.err().unwrap();
         assert!(
             error.to_string().starts_with(&format!("cannot listen on {address}: another program")),

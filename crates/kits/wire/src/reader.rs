@@ -144,6 +144,41 @@ impl<'a> Field<'a> {
 }
 
 impl Field<'_> {
+    /// As `fixed64` or `sfixed64`.
+    pub fn fixed64(&self) -> Result<u64, DecodeError> {
+        match self.value {
+            Value::Fixed64(value) => Ok(value),
+            _ => Err(DecodeError::WrongType(self.number)),
+        }
+    }
+
+    /// As `repeated fixed64`: adds the value, or all values if packed.
+    pub fn fixed64s(&self, into: &mut Vec<u64>, limit: usize) -> Result<(), DecodeError> {
+        match self.value {
+            Value::Fixed64(value) => push(into, value, limit),
+            Value::Bytes(bytes) => {
+                let (values, []) = bytes.as_chunks::<8>() else { return Err(DecodeError::Truncated) };
+                values.iter().try_for_each(|value| push(into, u64::from_le_bytes(*value), limit))
+            }
+            _ => Err(DecodeError::WrongType(self.number)),
+        }
+    }
+
+    /// As `repeated uint64`: adds the value, or all values if packed.
+    pub fn uints(&self, into: &mut Vec<u64>, limit: usize) -> Result<(), DecodeError> {
+        match self.value {
+            Value::Varint(value) => push(into, value, limit),
+            Value::Bytes(bytes) => {
+                let mut rest = Reader::new(bytes);
+                while !rest.is_empty() {
+                    push(into, rest.varint()?, limit)?;
+                }
+                Ok(())
+            }
+            _ => Err(DecodeError::WrongType(self.number)),
+        }
+    }
+
     /// As `repeated uint32`: adds the value, or all values if packed.
     pub fn refs(&self, into: &mut Vec<u32>, limit: usize) -> Result<(), DecodeError> {
         let narrow = |value: u64| u32::try_from(value).map_err(|_| DecodeError::Overlong);

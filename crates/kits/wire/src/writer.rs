@@ -37,6 +37,12 @@ impl<'a> Writer<'a> {
         self.uint(field, unzigzag(value));
     }
 
+    /// A `fixed64` or `sfixed64`.
+    pub fn fixed64(&mut self, field: u32, value: u64) {
+        self.varint(u64::from(field) << 3 | 1);
+        self.out.extend_from_slice(&value.to_le_bytes());
+    }
+
     /// A `double`.
     pub fn double(&mut self, field: u32, value: f64) {
         self.varint(u64::from(field) << 3 | 1);

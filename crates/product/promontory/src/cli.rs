@@ -1,19 +1,19 @@
 //! The command line.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use promql::Features;
-use roles::check::{Kind, Report, check_files};
+use roles::blackbox_exporter;
+use roles::check::{Options, Report, check_files};
 use roles::settings::parse_listen;
 use roles::{Mode, Settings};
 
+use crate::blackbox_exporter::BlackboxExporter;
 use crate::drop_in::Prometheus;
 use crate::logging::{self, Level};
 use crate::node_exporter::{self, Asked};
-use crate::storage_tools::{Export, Tsdb};
+use crate::promtool::{Export, Promtool, print_report};
 
 /// Monitoring in one program: metrics, alerts and their delivery, on one port.
 ///
@@ -41,6 +41,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         flags: Vec<std::ffi::OsString>,
     },
+    /// Stand in for blackbox_exporter: takes its flags and its file, probes on request
+    BlackboxExporter(BlackboxExporter),
     /// Check configuration and rule files of any kind
     Check {
         /// The files
@@ -50,40 +52,7 @@ enum Command {
     /// Make a data directory that Prometheus starts on from one of ours
     Export(Export),
     /// Stand in for promtool
-    Promtool {
-        #[command(subcommand)]
-        command: Promtool,
-    },
-}
-
-#[derive(Subcommand)]
-enum Promtool {
-    /// Check files
-    Check {
-        #[command(subcommand)]
-        what: PromtoolCheck,
-    },
-    /// Look at a data directory, or make blocks from samples of the past
-    Tsdb {
-        #[command(subcommand)]
-        what: Tsdb,
-    },
-}
-
-#[derive(Subcommand)]
-enum PromtoolCheck {
-    /// Check configuration files and the rule files they name
-    Config {
-        /// The files
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-    },
-    /// Check rule files
-    Rules {
-        /// The files
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-    },
+    Promtool(Box<Promtool>),
 }
 
 /// Flags of `promontory run`. A flag wins over the file.
@@ -193,6 +162,9 @@ pub(crate) fn main() -> ExitCode {
         Some("node_exporter" | "node-exporter" | "prometheus-node-exporter") => {
             args.insert(1, "node-exporter".into());
         }
+        Some("blackbox_exporter" | "blackbox-exporter" | "prometheus-blackbox-exporter") => {
+            args.insert(1, "blackbox-exporter".into());
+        }
         _ => {}
     }
     let cli = Cli::parse_from(args);
@@ -201,17 +173,17 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Run(flags)) => run(flags.settings(), flags.log_level),
         Some(Command::Prometheus(flags)) => run(flags.settings(), flags.log_level),
         Some(Command::NodeExporter { flags }) => export_node(&flags),
-        Some(Command::Check { files }) => report(&check_files(&files, None, &Features::default())),
+        Some(Command::BlackboxExporter(flags)) => {
+            logging::init(flags.log_level);
+            let run = || match flags.config_check {
+                true => blackbox_exporter::check(&flags.config_file).map_err(|error| error.to_string()),
+                false => blackbox_exporter::run(flags.settings()?).map_err(|error| error.to_string()),
+            };
+            end(run())
+        }
+        Some(Command::Check { files }) => report(&check_files(&files, None, &Options::default())),
         Some(Command::Export(export)) => end(export.run()),
-        Some(Command::Promtool { command: Promtool::Tsdb { what } }) => end(what.run()),
-        Some(Command::Promtool { command: Promtool::Check { what } }) => match what {
-            PromtoolCheck::Config { files } => {
-                report(&check_files(&files, Some(Kind::Prometheus), &Features::default()))
-            }
-            PromtoolCheck::Rules { files } => {
-                report(&check_files(&files, Some(Kind::Rules), &Features::default()))
-            }
-        },
+        Some(Command::Promtool(promtool)) => promtool.run(),
     }
 }
 
@@ -245,12 +217,6 @@ fn end(result: Result<(), String>) -> ExitCode {
 }
 
 fn report(report: &Report) -> ExitCode {
-    for line in &report.lines {
-        if line.is_error {
-            eprintln!("{}", line.text);
-        } else {
-            println!("{}", line.text);
-        }
-    }
+    print_report(report);
     ExitCode::from(report.exit_code())
 }

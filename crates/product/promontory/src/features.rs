@@ -1,6 +1,6 @@
 //! The names that `--enable-feature` takes: all of Prometheus's, each with what it does here.
 
-use roles::Settings;
+use roles::{Deltas, Settings};
 
 /// What a feature's name does.
 enum Effect {
@@ -28,8 +28,8 @@ const FEATURES: [(&str, Effect); 26] = [
     ("native-histograms", Always("native histograms are always taken")),
     ("old-ui", Absent("there is one page")),
     ("ooo-native-histograms", Always("native histograms are always taken")),
-    ("otlp-deltatocumulative", Absent("OTLP is not taken")),
-    ("otlp-native-delta-ingestion", Absent("OTLP is not taken")),
+    ("otlp-deltatocumulative", Switch(|settings| settings.push.deltas = Deltas::Accumulate)),
+    ("otlp-native-delta-ingestion", Switch(|settings| settings.push.deltas = Deltas::Keep)),
     ("promql-binop-fill-modifiers", Switch(|settings| settings.features.fill_modifiers = true)),
     ("promql-delayed-name-removal", Switch(|settings| settings.delayed_name_removal = true)),
     ("promql-duration-expr", Switch(|settings| settings.features.duration_expressions = true)),

@@ -1,12 +1,15 @@
 //! The program: reads the command line, sets up logging, hands over to `roles`.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod blackbox_exporter;
 mod cli;
 mod drop_in;
 mod features;
 mod logging;
+mod promtool;
 mod push_flags;
 mod node_exporter;
-mod storage_tools;
 
 use std::process::ExitCode;
 

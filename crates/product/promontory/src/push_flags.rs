@@ -9,6 +9,9 @@ pub(crate) struct PushFlags {
     /// Take samples at /api/v1/write
     #[arg(long = "web.enable-remote-write-receiver")]
     enable_remote_write_receiver: bool,
+    /// Take OpenTelemetry's metrics at /api/v1/otlp/v1/metrics
+    #[arg(long = "web.enable-otlp-receiver")]
+    enable_otlp_receiver: bool,
     /// Messages of remote write that are taken, separated by commas: prometheus.WriteRequest,
     /// io.prometheus.write.v2.Request [default: both]
     #[arg(
@@ -23,7 +26,9 @@ pub(crate) struct PushFlags {
 impl PushFlags {
     /// Makes the settings what the flags say.
     pub(crate) fn apply(&self, settings: &mut Settings) -> Result<(), String> {
-        settings.push = PushSettings::new(self.enable_remote_write_receiver);
+        settings.push = PushSettings::new(false);
+        settings.push.routes.remote_write = self.enable_remote_write_receiver;
+        settings.push.routes.otlp = self.enable_otlp_receiver;
         if !self.accepted_protobuf_messages.is_empty() {
             settings.push.messages = self.messages()?;
         }
@@ -47,7 +52,8 @@ impl PushFlags {
     pub(crate) fn shown(&self, settings: &Settings) -> Vec<(&'static str, String)> {
         let messages: Vec<&str> = settings.push.messages.iter().map(|message| message.name()).collect();
         vec![
-            ("web.enable-remote-write-receiver", settings.push.remote_write.to_string()),
+            ("web.enable-remote-write-receiver", settings.push.routes.remote_write.to_string()),
+            ("web.enable-otlp-receiver", settings.push.routes.otlp.to_string()),
             ("web.remote-write-receiver.accepted-protobuf-messages", messages.join(",")),
         ]
     }

@@ -2,13 +2,15 @@
 //! then said to be good or what is wrong with it and where.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use alerting::MatcherMode;
 use config::http_client::{Auth, PathBase, SecretSource};
 use config::yaml::Value;
 use config::{Error, Node, glob};
-use discovery::Section;
-use model::target::ADDRESS_LABEL;
+use discovery::{Discovery, Section};
+use model::target::{ADDRESS_LABEL, TargetSource};
 use model::{Labels, TargetGroup};
 use promql::Features;
 use rules::GroupSpec;
@@ -19,6 +21,51 @@ use crate::settings::{Mode, Settings};
 
 /// Series whose scrapes are further apart than this are stale in between.
 const LOOKBACK_DEFAULT_MS: i64 = 5 * 60_000;
+/// How long a discovery that has named targets must stay as it is until that is taken for all.
+const QUIET: Duration = Duration::from_secs(3);
+
+/// Whose words a report uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Manner {
+    /// Our own: what could be better is a warning.
+    #[default]
+    Own,
+    /// promtool's: what could be better counts as failed, apart from errors.
+    Promtool,
+}
+
+/// How files are checked.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Which features of the query language are on.
+    pub features: Features,
+    /// Whether files that a configuration names are left alone.
+    pub syntax_only: bool,
+    /// Whether a configuration is meant for a server without a store.
+    pub agent: bool,
+    /// Whether fields that rule files do not know are left alone.
+    pub ignore_unknown: bool,
+    /// Whether rules that yield the same series are named.
+    pub lint_duplicates: bool,
+    /// Scrape intervals from this on are named, in milliseconds.
+    pub lookback_ms: Option<i64>,
+    /// Whose words the report uses.
+    pub manner: Manner,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            features: Features::default(),
+            syntax_only: false,
+            agent: false,
+            ignore_unknown: false,
+            lint_duplicates: true,
+            lookback_ms: Some(LOOKBACK_DEFAULT_MS),
+            manner: Manner::Own,
+        }
+    }
+}
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +100,8 @@ pub struct Report {
     pub lines: Vec<Line>,
     /// Errors; warnings do not count.
     pub error_count: usize,
+    /// What could be better.
+    pub lint_count: usize,
 }
 
 impl Report {
@@ -75,10 +124,26 @@ impl Report {
         }
         self.error_count += errors.len();
     }
+
+    /// Errors of a rule file.
+    fn fail_rules(&mut self, errors: &[Error], manner: Manner) {
+        if manner == Manner::Own {
+            return self.fail(errors);
+        }
+        let mut line = |text: String| self.lines.push(Line { text, is_error: true });
+        line("  FAILED:".into());
+        for error in errors {
+            line(match (&error.file, error.position) {
+                (Some(file), Some(at)) => format!("{file}: {}:{}: {}", at.line, at.column, error.message),
+                _ => error.to_string(),
+            });
+        }
+        self.error_count += errors.len();
+    }
 }
 
 /// Checks files, each as what it looks like, or all as `kind`.
-pub fn check_files(paths: &[PathBuf], kind: Option<Kind>, features: &Features) -> Report {
+pub fn check_files(paths: &[PathBuf], kind: Option<Kind>, options: &Options) -> Report {
     let mut report = Report::default();
     for path in paths {
         let found = match kind {
@@ -94,11 +159,11 @@ pub fn check_files(paths: &[PathBuf], kind: Option<Kind>, features: &Features) -
             },
         };
         match found {
-            Kind::Prometheus => check_prometheus(path, features, &mut report),
-            Kind::Rules => check_rules(path, Defaults::default(), features, &mut report),
+            Kind::Prometheus => check_prometheus(path, options, &mut report),
+            Kind::Rules => check_rules(path, Defaults::default(), options, &mut report),
             Kind::Targets => check_targets(path, &mut report),
             Kind::Alertmanager => check_alertmanager_file(path, &mut report),
-            Kind::RuleTests => check_tests(path, &mut report),
+            Kind::RuleTests => check_tests(path, options, &mut report),
             Kind::Own => check_own(path, &mut report),
         }
     }
@@ -156,7 +221,7 @@ fn check_own(path: &Path, report: &mut Report) {
     report.say("");
 }
 
-fn check_prometheus(path: &Path, features: &Features, report: &mut Report) {
+fn check_prometheus(path: &Path, options: &Options, report: &mut Report) {
     report.say(format!("Checking {}", path.display()));
     let file = match PrometheusFile::load_without_rules(path) {
         Ok(file) => file,
@@ -169,32 +234,66 @@ fn check_prometheus(path: &Path, features: &Features, report: &mut Report) {
     for note in &file.not_acted_on {
         report.warn(note);
     }
-    let mut errors = file.missing_rule_files.clone();
+    let mut errors = if options.agent { file.agent_mode_errors() } else { Vec::new() };
+    if !options.syntax_only {
+        errors.extend(file.missing_rule_files.iter().cloned());
+    }
     for job in &file.jobs {
-        check_job(job, &mut errors, report);
+        check_job(job, options, &mut errors, report);
     }
     for alertmanager in &file.alerting.alertmanagers {
         let where_it_is = format!("{}: alertmanagers", path.display());
-        check_alertmanager(alertmanager, &where_it_is, &mut errors, report);
+        check_alertmanager(alertmanager, &where_it_is, options, &mut errors, report);
+    }
+    if options.manner == Manner::Own {
+        check_intervals(&file, options, report);
     }
     if errors.is_empty() {
-        if !file.rule_files.is_empty() {
+        if !file.rule_files.is_empty() && !options.syntax_only {
             report.say(format!("  SUCCESS: {} rule files found", file.rule_files.len()));
         }
         report.say(format!(" SUCCESS: {} is valid prometheus config file syntax", path.display()));
     }
     report.fail(&errors);
     report.say("");
+    if options.syntax_only {
+        return;
+    }
+    if options.manner == Manner::Promtool {
+        check_intervals(&file, options, report);
+    }
     for path in &file.rule_files {
-        check_rules(path, file.rule_defaults(), features, report);
+        check_rules(path, file.rule_defaults(), options, report);
     }
 }
 
-fn check_job(job: &ScrapeJob, errors: &mut Vec<Error>, report: &mut Report) {
+/// Intervals that make series stale between two scrapes.
+fn check_intervals(file: &PrometheusFile, options: &Options, report: &mut Report) {
+    let Some(lookback_ms) = options.lookback_ms.filter(|lookback_ms| *lookback_ms > 0) else { return };
+    for job in file.jobs.iter().filter(|job| job.config.interval_ms >= lookback_ms) {
+        let text = format!(
+            "too long scrape interval found, data point will be marked as stale - job: {}, interval: {}",
+            job.config.job_name,
+            base::units::format_duration_ms(job.config.interval_ms)
+        );
+        report.lint_count += 1;
+        match options.manner {
+            Manner::Own => report.warn(text),
+            // The first is enough.
+            Manner::Promtool => {
+                report.lines.push(Line { text: format!("  FAILED: {text}"), is_error: true });
+                return;
+            }
+        }
+    }
+}
+
+fn check_job(job: &ScrapeJob, options: &Options, errors: &mut Vec<Error>, report: &mut Report) {
     let name = &job.config.job_name;
     let file = job.file.display().to_string();
     let fail = |text: String| Error::at(job.position, text).in_file(&file);
     if let Auth::Authorization { credentials: SecretSource::File(path), .. } = &job.config.http.auth
+        && !options.syntax_only
         && let Err(error) = std::fs::metadata(path)
     {
         errors.push(fail(format!(
@@ -205,20 +304,15 @@ fn check_job(job: &ScrapeJob, errors: &mut Vec<Error>, report: &mut Report) {
     let tls = &job.config.http.tls;
     for (what, source) in [("cert", &tls.cert), ("key", &tls.key)] {
         if let Some(SecretSource::File(path)) = source
+            && !options.syntax_only
             && let Err(error) = std::fs::metadata(path)
         {
             let shown = path.display().to_string();
             errors.push(fail(format!("error checking client {what} file {shown:?}: {error}")));
         }
     }
-    if job.config.interval_ms >= LOOKBACK_DEFAULT_MS {
-        report.warn(format_args!(
-            "too long scrape interval found, data point will be marked as stale - job: {name}, interval: {}",
-            base::units::format_duration_ms(job.config.interval_ms)
-        ));
-    }
     let place = format!("scrape job {name:?}");
-    let groups = discovered(&job.discovery, &place, &fail, errors, report);
+    let groups = discovered(&job.discovery, &place, &fail, options, errors, report);
     let problem = groups.iter().find_map(|group| scrape::target_problem(group, &job.config));
     errors.extend(problem.map(|why| fail(format!("{place}: {why}"))));
 }
@@ -226,11 +320,12 @@ fn check_job(job: &ScrapeJob, errors: &mut Vec<Error>, report: &mut Report) {
 fn check_alertmanager(
     alertmanager: &Alertmanager,
     where_it_is: &str,
+    options: &Options,
     errors: &mut Vec<Error>,
     report: &mut Report,
 ) {
     let fail = |text: String| Error::new(format!("{where_it_is}: {text}"));
-    for group in discovered(&alertmanager.discovery, "alertmanager config", &fail, errors, report) {
+    for group in discovered(&alertmanager.discovery, "alertmanager config", &fail, options, errors, report) {
         for labels in &group.targets {
             let mut builder = group.labels.to_builder();
             for (name, value) in labels {
@@ -253,6 +348,7 @@ fn discovered(
     config: &discovery::Config,
     place: &str,
     fail: &dyn Fn(String) -> Error,
+    options: &Options,
     errors: &mut Vec<Error>,
     report: &mut Report,
 ) -> Vec<TargetGroup> {
@@ -263,6 +359,7 @@ fn discovered(
                 groups.extend(found.iter().cloned());
                 continue;
             }
+            Section::File(_) if options.syntax_only => continue,
             Section::File(config) => config,
             // What a server will say is not known before it is asked.
             Section::Kind(_) => continue,
@@ -313,17 +410,51 @@ fn check_targets(path: &Path, report: &mut Report) {
     report.say("");
 }
 
-fn check_rules(path: &Path, defaults: Defaults, features: &Features, report: &mut Report) {
+fn check_rules(path: &Path, defaults: Defaults, options: &Options, report: &mut Report) {
     report.say(format!("Checking {}", path.display()));
-    match rule_files::read(path, defaults, features) {
-        Ok(groups) => {
-            if let Some(text) = duplicates(&groups) {
+    let defaults = Defaults { ignore_unknown: options.ignore_unknown, ..defaults };
+    report_rules(rule_files::read(path, defaults, &options.features), options, report);
+}
+
+/// Checks rules that stand in no file.
+pub fn check_rules_text(name: &str, text: &str, options: &Options) -> Report {
+    let mut report = Report::default();
+    report.say(format!("Checking {name}"));
+    let defaults = Defaults { ignore_unknown: options.ignore_unknown, ..Defaults::default() };
+    let read = rules::parse_file(name, text, defaults, &options.features);
+    report_rules(read, options, &mut report);
+    report
+}
+
+fn report_rules(
+    read: std::result::Result<Vec<GroupSpec>, Vec<Error>>,
+    options: &Options,
+    report: &mut Report,
+) {
+    let groups = match read {
+        Ok(groups) => groups,
+        Err(errors) => {
+            report.fail_rules(&errors, options.manner);
+            // As upstream, which goes on with the next file at once.
+            if options.manner == Manner::Own {
+                report.say("");
+            }
+            return;
+        }
+    };
+    let found = duplicates(&groups).filter(|_| options.lint_duplicates);
+    report.lint_count += usize::from(found.is_some());
+    match (&found, options.manner) {
+        (Some(text), Manner::Promtool) => {
+            report.lines.push(Line { text: format!("  FAILED:\nlint error {text}"), is_error: true });
+        }
+        (found, _) => {
+            if let Some(text) = found {
                 report.warn(text);
             }
             let count: usize = groups.iter().map(|group| group.rules.len()).sum();
             report.say(format!("  SUCCESS: {count} rules found"));
         }
-        Err(errors) => report.fail(&errors),
     }
     report.say("");
 }
@@ -370,15 +501,85 @@ fn check_alertmanager_file(path: &Path, report: &mut Report) {
     report.say("");
 }
 
-/// Unit tests of rules are run elsewhere; here they are YAML.
-fn check_tests(path: &Path, report: &mut Report) {
+/// Unit tests of rules are run.
+fn check_tests(path: &Path, options: &Options, report: &mut Report) {
     report.say(format!("Checking {}", path.display()));
-    let name = path.display().to_string();
-    match read_text(path).and_then(|text| Node::parse(&text)) {
-        Ok(_) => report.warn(format_args!("{name} holds unit tests of rules; only its YAML was checked")),
-        Err(error) => report.fail(&[error.in_file(&name)]),
+    let options = rules::unit_test::Options {
+        features: options.features,
+        ignore_unknown: options.ignore_unknown,
+        ..rules::unit_test::Options::default()
+    };
+    let tested = rules::unit_test::run_file(path, &options, None);
+    for warning in &tested.warnings {
+        report.warn(warning);
     }
+    let errors: Vec<Error> = tested.errors().map(Error::new).collect();
+    if errors.is_empty() {
+        report.say(format!("  SUCCESS: {} tests of rules passed", tested.cases.len()));
+    }
+    report.fail(&errors);
     report.say("");
+}
+
+/// The targets of a job as they are discovered now, before and after relabelling, as indented JSON.
+/// Blocks until all are known or the time is over.
+pub fn service_discovery(path: &Path, job: &str, timeout: Duration) -> std::result::Result<String, String> {
+    let file = PrometheusFile::load_without_rules(path).map_err(|errors| {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        format!("Cannot load config {}", errors.join("\n"))
+    })?;
+    let Some(job) = file.jobs.iter().find(|known| known.config.job_name == job) else {
+        let known: String = file.jobs.iter().map(|job| format!("\n\t{}", job.config.job_name)).collect();
+        return Err(format!("Job {job} not found. Select one of:{known}"));
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start: {error}"))?;
+    let groups = runtime.block_on(discover(job, timeout));
+    runtime.shutdown_background();
+    let mut shown: Vec<serde_json::Value> = Vec::new();
+    let object = |labels: &Labels| -> serde_json::Value {
+        labels.iter().map(|(name, value)| (name.to_string(), serde_json::Value::from(value))).collect()
+    };
+    for group in groups {
+        for target in scrape::relabelled_targets(&group, &job.config) {
+            let mut entry = serde_json::Map::new();
+            entry.insert("discoveredLabels".into(), object(&target.discovered));
+            entry.insert("labels".into(), object(&target.labels));
+            if let Some(error) = target.error {
+                entry.insert("error".into(), error.into());
+            }
+            let entry = serde_json::Value::Object(entry);
+            if !shown.contains(&entry) {
+                shown.push(entry);
+            }
+        }
+    }
+    serde_json::to_string_pretty(&shown).map_err(|error| error.to_string())
+}
+
+async fn discover(job: &ScrapeJob, timeout: Duration) -> Vec<Arc<TargetGroup>> {
+    let name = job.config.job_name.as_str();
+    let discovery = Discovery::new("scrape", &exposition::Registry::new());
+    discovery.apply(vec![(name.to_string(), job.discovery.clone())]);
+    let is_fixed = job.discovery.sections.iter().all(|section| matches!(section, Section::Static(_)));
+    let mut seen = discovery.current(name);
+    let _ = tokio::time::timeout(timeout, async {
+        while !is_fixed {
+            let quiet = match seen.groups.iter().any(|group| !group.targets.is_empty()) {
+                true => QUIET,
+                false => timeout,
+            };
+            if tokio::time::timeout(quiet, discovery.changed(name, seen.version)).await.is_err() {
+                return;
+            }
+            seen = discovery.current(name);
+        }
+    })
+    .await;
+    discovery.current(name).groups.clone()
 }
 
 #[cfg(test)]
@@ -390,7 +591,7 @@ mod tests {
         for (name, text) in files {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
-        let report = check_files(&[folder.path().join(check)], None, &Features::default());
+        let report = check_files(&[folder.path().join(check)], None, &Options::default());
         let lines: Vec<&str> = report.lines.iter().map(|line| line.text.as_str()).collect();
         (lines.join("\n").replace(&format!("{}/", folder.path().display()), ""), report.exit_code())
     }

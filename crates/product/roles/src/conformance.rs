@@ -1,14 +1,18 @@
-//! The conformance suites of configuration and rule files. Each takes the folder `prometheus` of the data.
+//! The conformance suites of configuration and rule files, and of the API as a whole. Each takes the folder `prometheus` of the data.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use config::{Error, Node};
+use exposition::Registry;
+use model::Labels;
+use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, Ticket, WriteBatch};
 use promql::Features;
 pub use promql::conformance::SuiteResult;
 use rules::file::Defaults;
 
 use crate::PrometheusFile;
-use crate::check::{self, Kind};
+use crate::check::{self, Kind, Options};
 use crate::prometheus_file::rule_files;
 
 /// Files of `prometheus/config` whose names do not say that they must be refused.
@@ -143,8 +147,42 @@ pub fn promtool(dir: &Path) -> SuiteResult {
     result
 }
 
+/// `prometheus/api`: the paths about asking, and those that samples are pushed to.
+pub fn api(dir: &Path) -> query::conformance::SuiteResult {
+    let deps = ingest::Deps {
+        writer: Arc::new(Nowhere),
+        registry: Registry::new(),
+        clock: base::Clock::system(),
+        otlp: Arc::default(),
+    };
+    let routes = ingest::Routes { remote_write: true, otlp: true };
+    query::conformance::api_with(dir, ingest::router(ingest::Config::default(), deps, routes))
+}
+
+/// Takes what the suite pushes, which is nothing.
+struct Nowhere;
+
+impl MetricWriter for Nowhere {
+    fn resolve(&self, series: &[Labels], refs: &mut Vec<SeriesRef>) -> Result<(), StorageError> {
+        refs.resize(refs.len() + series.len(), SeriesRef::NONE);
+        Ok(())
+    }
+
+    fn append(&self, batch: &WriteBatch) -> Result<Appended, StorageError> {
+        Ok(Appended { accepted: batch.len() as u64, ..Appended::default() })
+    }
+
+    fn wait_durable(&self, _: Ticket) -> Result<(), StorageError> {
+        Ok(())
+    }
+}
+
 fn checked(path: &Path, kind: Option<Kind>, is_good: bool, features: &Features) -> Result<(), String> {
-    let report = check::check_files(&[path.to_path_buf()], kind, features);
+    let report = check::check_files(
+        &[path.to_path_buf()],
+        kind,
+        &Options { features: *features, ..Options::default() },
+    );
     if (report.error_count == 0) == is_good {
         return Ok(());
     }
@@ -237,6 +275,15 @@ mod tests {
     fn rule_files_of_the_evaluator() {
         if let Some(dir) = testkit::conformance("") {
             hold(&rules(&dir.join("prometheus")), 15);
+        }
+    }
+
+    #[test]
+    fn every_path_answers_by_its_schema() {
+        if let Some(dir) = testkit::conformance("prometheus/api") {
+            let result = api(&dir);
+            assert!(result.failures.is_empty(), "{} of {}: {:#?}", result.passed, result.total, result.failures);
+            assert!(result.total > 370, "only {} cases", result.total);
         }
     }
 

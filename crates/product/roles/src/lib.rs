@@ -5,6 +5,7 @@
 
 mod alert;
 mod ask;
+pub mod blackbox_exporter;
 pub mod check;
 mod collect;
 #[cfg(feature = "conformance")]
@@ -12,6 +13,7 @@ pub mod conformance;
 pub mod directory;
 mod forward;
 pub mod node_exporter;
+mod memory;
 pub mod prometheus_file;
 mod push;
 mod run;
@@ -21,7 +23,7 @@ mod store;
 pub mod store_settings;
 mod watched_files;
 
-pub use ingest::WriteMessage;
+pub use ingest::{Deltas, WriteMessage};
 pub use prometheus_file::PrometheusFile;
 pub use push::PushSettings;
 pub use run::{StartError, run};

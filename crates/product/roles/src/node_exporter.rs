@@ -12,7 +12,6 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{any, get};
 use base::Clock;
 use exposition::TextWriter;
-use net::Web;
 use net::server::{Server, ServerConfig};
 use node::{Exporter, NodeConfig, Outcome, Selection};
 use tokio::signal::unix::{SignalKind, signal};
@@ -78,10 +77,6 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
             .map_err(|error| StartError::Other(error.to_string()))?;
     let collectors: Vec<_> = exporter.active().collect();
     tracing::info!("collectors: {}", collectors.join(" "));
-    let web = match &settings.web_config {
-        Some(path) => Some(Web::load(path, clock).map_err(|error| StartError::Config(vec![error]))?),
-        None => None,
-    };
     let served = Arc::new(Served {
         exporter,
         telemetry_path: settings.telemetry_path.clone(),
@@ -95,10 +90,15 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
     let (stop, stopped) = watch::channel(false);
     let mut serving = Vec::new();
     for listen in settings.listen {
-        let server = Server::bind(&ServerConfig { listen, connections_max: CONNECTIONS_MAX }).await?;
-        let scheme = if web.as_ref().is_some_and(|web| web.is_encrypted()) { "https" } else { "http" };
+        let server = Server::bind(&ServerConfig {
+            listen,
+            connections_max: CONNECTIONS_MAX,
+            web_config: settings.web_config.clone(),
+            ..ServerConfig::default()
+        })
+        .await?;
+        let scheme = if server.is_encrypted() { "https" } else { "http" };
         tracing::info!("serves {scheme}://{}{}", server.local_addr(), settings.telemetry_path);
-        let server = server.guarded(web.clone());
         serving.push(tokio::spawn(server.serve(router.clone(), stopped.clone(), STOP_TIMEOUT)));
     }
     tokio::select! {

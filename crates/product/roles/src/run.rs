@@ -21,7 +21,7 @@ use crate::alert::{self, Alert};
 use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, StoreAdmin, StoredExemplars};
 use crate::collect::{self, Collect};
 use crate::prometheus_file::PrometheusFile;
-use crate::push;
+use crate::push::Push;
 use crate::serve::{self, Command};
 use crate::settings::{Mode, Settings};
 use crate::store::{self, Store};
@@ -135,6 +135,7 @@ impl Loaded {
 
 /// Runs until a signal or a request ends it. Blocks. An error means that it could not start.
 pub fn run(settings: Settings) -> Result<(), StartError> {
+    crate::memory::bound_heaps();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(std::thread::available_parallelism().map_or(2, |count| count.get().clamp(2, 8)))
         .thread_name("promontory")
@@ -158,8 +159,12 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         tracing::warn!("{note}");
     }
     loaded.warn();
-    let server =
-        Server::bind(&ServerConfig { listen: settings.listen, connections_max: CONNECTIONS_MAX }).await?;
+    let server = Server::bind(&ServerConfig {
+        listen: settings.listen,
+        connections_max: CONNECTIONS_MAX,
+        ..ServerConfig::default()
+    })
+    .await?;
     let listening = server.local_addr();
     let store =
         store::open(&settings, &loaded.store_settings(&settings), loaded.retention(&settings), &clock)?;
@@ -198,14 +203,14 @@ async fn start(settings: Settings) -> Result<(), StartError> {
 
 /// Signals that mean something. Caught from the beginning, so that none of them ends a run that is
 /// still starting without an orderly end.
-struct Signals {
-    hangup: Signal,
-    terminate: Signal,
-    interrupt: Signal,
+pub(crate) struct Signals {
+    pub(crate) hangup: Signal,
+    pub(crate) terminate: Signal,
+    pub(crate) interrupt: Signal,
 }
 
 impl Signals {
-    fn listen() -> Result<Signals, StartError> {
+    pub(crate) fn listen() -> Result<Signals, StartError> {
         let listen = |kind| {
             signal(kind).map_err(|error| StartError::Other(format!("cannot listen for signals: {error}")))
         };
@@ -217,7 +222,7 @@ impl Signals {
     }
 
     /// Returns when the run shall end.
-    async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -238,6 +243,7 @@ struct Running {
     queries: Arc<Queries>,
     collect: Collect,
     alert: Alert,
+    push: Push,
     shown: Arc<ArcSwap<Shown>>,
     reload_succeeded: Gauge,
     reloaded_at: Gauge,
@@ -292,6 +298,7 @@ impl Running {
             queries,
             collect,
             alert,
+            push: Push::new(),
         })
     }
 
@@ -330,7 +337,7 @@ impl Running {
             self.queries.clone(),
             &self.clock,
         )
-        .merge(push::router(&self.settings, &self.store, &self.registry, &self.clock));
+        .merge(self.push.router(&self.settings, &self.store, &self.registry, &self.clock));
         serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
     }
 
@@ -345,6 +352,7 @@ impl Running {
     async fn apply(&self, loaded: &Loaded) {
         self.store.configure(loaded.store_settings(&self.settings));
         self.store.db.set_retention(loaded.retention(&self.settings));
+        self.push.apply(loaded);
         self.collect.apply(&self.settings, loaded);
         self.alert.apply(&self.settings, loaded, &self.external_url).await;
     }

@@ -64,10 +64,17 @@ pub(crate) fn router(
             .route(&inside, get(move || async move { Redirect::to(&target) }))
             .nest_service(&prefix, all)
     };
-    let known_as: Option<Arc<str>> = settings.external_url.as_deref().map(|url| authority_of(url).into());
-    let all = all.layer(middleware::from_fn_with_state(known_as.clone(), same_site_only));
     // Who may connect is bounded by the address alone, so a browser must mean this machine by it.
-    if settings.mode == Mode::Machine && settings.listen.ip().is_loopback() {
+    let own_names = settings.mode == Mode::Machine && settings.listen.ip().is_loopback();
+    guarded(all, settings.external_url.as_deref(), own_names)
+}
+
+/// Routes that no page of another site can make a browser change or, with `own_names`, reach by a name that is
+/// not this machine's.
+pub(crate) fn guarded(all: Router, external_url: Option<&str>, own_names: bool) -> Router {
+    let known_as: Option<Arc<str>> = external_url.map(|url| authority_of(url).into());
+    let all = all.layer(middleware::from_fn_with_state(known_as.clone(), same_site_only));
+    if own_names {
         return all.layer(middleware::from_fn_with_state(known_as, own_names_only));
     }
     all

@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use ::config::HttpClientConfig;
+use bytes::BytesMut;
 use net::{Client, Limits, Request, Response};
 use serde_json::Value;
 
@@ -70,7 +70,11 @@ pub(crate) struct Api {
 impl Api {
     /// A client with these settings; no request takes longer than `timeout`.
     pub(crate) fn new(http: &HttpClientConfig, timeout: Duration) -> Result<Api> {
-        Ok(Api { client: Client::new(http)?, timeout: timeout.max(Duration::from_secs(1)), unix_socket: None })
+        Ok(Api {
+            client: Client::new(http)?,
+            timeout: timeout.max(Duration::from_secs(1)),
+            unix_socket: None,
+        })
     }
 
     /// The same client over a Unix socket; the host of a URL does not matter then.

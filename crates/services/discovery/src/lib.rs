@@ -11,7 +11,9 @@ mod group;
 mod kinds;
 mod meta;
 mod poll;
+mod resolver;
 mod stats;
+mod xml;
 
 pub use crate::config::{Config, FileConfig, Section};
 pub use crate::core::{Discovery, Problem, discover_once};

@@ -83,6 +83,14 @@ impl Meta {
         self
     }
 
+    /// Takes over the labels of another.
+    pub(crate) fn merge(&mut self, other: &Meta) -> &mut Self {
+        for (name, value) in other.labels.iter() {
+            self.labels.set(name, value);
+        }
+        self
+    }
+
     /// Where the target is reached.
     pub(crate) fn address(&mut self, host: &str, port: impl std::fmt::Display) -> &mut Self {
         self.labels.set(ADDRESS_LABEL, &host_port(host, port));

@@ -15,6 +15,7 @@ use model::target::BoxFuture;
 use crate::api::{Failure, Result};
 use crate::core::{Publisher, Reader};
 use crate::kinds::Settings;
+use crate::stats::Stats;
 
 /// The pause after the first failure; it doubles with each.
 const BACKOFF_MIN: Duration = Duration::from_secs(2);
@@ -28,6 +29,14 @@ pub(crate) trait Poll: Sized + Send + 'static {
 
     /// Everything the source names now.
     fn look(&mut self) -> impl Future<Output = Result<Vec<TargetGroup>>> + Send;
+
+    /// What is wrong although there was an answer.
+    fn problems(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Counts what the last look did, where the kind has metrics of its own.
+    fn count(&mut self, _: &Stats) {}
 }
 
 /// A reader that asks a source of this kind.
@@ -43,12 +52,13 @@ struct PollReader<P> {
 }
 
 impl<P: Poll> PollReader<P> {
-    async fn look(&mut self) -> Result<Vec<TargetGroup>> {
+    async fn look(&mut self) -> Result<(Vec<TargetGroup>, Vec<String>)> {
         let source = match &mut self.source {
             Some(source) => source,
             None => self.source.insert(P::new(&self.settings)?),
         };
-        source.look().await
+        let groups = source.look().await?;
+        Ok((groups, source.problems()))
     }
 
     /// Takes over an answer; groups that are the same stay the same. Says whether any changed.
@@ -72,19 +82,23 @@ impl<P: Poll> Reader for PollReader<P> {
         Box::pin(async move {
             let clock = Clock::system();
             let interval = self.settings.refresh_interval().max(INTERVAL_MIN);
-            let mut problem: Option<String> = None;
+            let mut problems: Vec<String> = Vec::new();
             let mut failures = 0;
             loop {
                 let began = clock.mark();
                 let found = self.look().await;
                 publisher.observe_refresh(self.settings.mechanism(), began.elapsed_seconds(), found.is_ok());
+                if let Some(source) = &mut self.source {
+                    publisher.count(|stats| source.count(stats));
+                }
                 let (wait, wanted) = match found {
-                    Ok(found) => {
+                    Ok((found, wrong)) => {
                         failures = 0;
-                        let recovered = problem.take().is_some();
+                        let is_news = wrong != problems;
+                        problems = wrong;
                         let changed = self.keep(found);
-                        let wanted = if changed || recovered || !publisher.has_published() {
-                            publisher.publish(self.groups.clone(), Vec::new())
+                        let wanted = if changed || is_news || !publisher.has_published() {
+                            publisher.publish(self.groups.clone(), problems.clone())
                         } else {
                             publisher.is_wanted()
                         };
@@ -93,15 +107,17 @@ impl<P: Poll> Reader for PollReader<P> {
                     Err(failure) => {
                         failures += 1;
                         let message = format!("{}: {failure}", self.settings.mechanism());
-                        if problem.as_ref() != Some(&message) {
+                        let told = vec![message];
+                        if problems != told {
+                            let problem = &told[0];
                             tracing::warn!(
                                 job = publisher.job(),
-                                problem = message,
+                                problem,
                                 "service discovery: the last good targets stay"
                             );
                         }
-                        let wanted = publisher.report(vec![message.clone()]);
-                        problem = Some(message);
+                        let wanted = publisher.report(told.clone());
+                        problems = told;
                         (pause(failures, interval, &failure), wanted)
                     }
                 };

@@ -112,8 +112,14 @@ async fn main() {
     let dir = std::env::temp_dir().join(format!("ingest-bench-{}", std::process::id()));
     let (db, _) = Db::open(Options::new(&dir)).unwrap();
     let db = Arc::new(db);
-    let deps = ingest::Deps { writer: db.clone(), registry: Registry::new(), clock: Clock::system() };
-    let router = ingest::router(ingest::Config::default(), deps);
+    let deps = ingest::Deps {
+        writer: db.clone(),
+        registry: Registry::new(),
+        clock: Clock::system(),
+        otlp: Default::default(),
+    };
+    let router =
+        ingest::router(ingest::Config::default(), deps, ingest::Routes { remote_write: true, otlp: true });
     let mut series: Vec<_> = (0..count).map(Series::new).collect();
     let mut next_ms = START_MS;
 

@@ -13,7 +13,7 @@ use testkit::fuzz::Fuzz;
 use wire::remote::WriteRequestEncoder;
 use wire::remote2::RequestEncoder;
 
-use crate::receive::{Refused, remote_write, remote_write_2};
+use crate::receive::{Refused, otlp, remote_write, remote_write_2};
 use crate::{Config, Deps, Receiver};
 
 #[global_allocator]
@@ -93,6 +93,31 @@ fn request_2() -> Vec<u8> {
 }
 
 #[test]
+fn fuzz_otlp() {
+    let point =
+        [&[0x19][..], &(NOW_MS as u64 * 1_000_000).to_le_bytes(), &[0x21], &1.5f64.to_le_bytes()].concat();
+    let field = |number: u8, content: &[u8]| [&[number << 3 | 2, content.len() as u8], content].concat();
+    let metric = [field(1, b"m.n"), field(3, b"By/s"), field(5, &field(1, &point))].concat();
+    let request = field(1, &field(2, &field(2, &metric)));
+    let json = r#"{"resourceMetrics":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"x"}},{"key":"k","value":{"arrayValue":{"values":[{"intValue":"1"}]}}}]},"scopeMetrics":[{"metrics":[{"name":"h","exponentialHistogram":{"aggregationTemporality":1,"dataPoints":[{"timeUnixNano":"1700000000000000000","count":3,"scale":2,"positive":{"offset":-3,"bucketCounts":["1","2"]}}]}},{"name":"c","histogram":{"aggregationTemporality":2,"dataPoints":[{"count":3,"bucketCounts":[1,2],"explicitBounds":[0.5]}]}}]}]}]}"#;
+    let corpus = vec![[&[0], request.as_slice()].concat(), [&[1], json.as_bytes()].concat()];
+    let tokens = ["resourceMetrics", "dataPoints", "summary", "gauge", "aggregationTemporality", "traceId"];
+    Fuzz::new("otlp", corpus).tokens(&tokens).cases(4_000).run(|input| {
+        let Some((&kind, rest)) = input.split_first() else { return String::new() };
+        let (writer, clock) = (Arc::new(Store::default()), Clock::manual(NOW_MS));
+        let config = Config { deltas: crate::Deltas::Accumulate, ..Config::default() };
+        let receiver = Receiver::new(
+            config,
+            Deps { writer, registry: Registry::new(), clock, otlp: Default::default() },
+        );
+        match otlp::store(&receiver, &Bytes::copy_from_slice(rest), otlp::Encoding::of(kind == 1), false) {
+            Ok(()) => "stored".to_string(),
+            Err(refused) => format!("{} {}", refused.0, refused.1.chars().take(60).collect::<String>()),
+        }
+    });
+}
+
+#[test]
 fn fuzz_remote_write() {
     let packed = |plain: &[u8]| snap::raw::Encoder::new().compress_vec(plain).unwrap();
     // The first byte says whether the rest is compressed yet.
@@ -104,7 +129,10 @@ fn fuzz_remote_write() {
         let body = Bytes::from(if kind == 1 { rest.to_vec() } else { packed(rest) });
         let (writer, clock) = (Arc::new(Store::default()), Clock::manual(NOW_MS));
         let config = Config { known_series_max: 1_000, ..Config::default() };
-        let receiver = Receiver::new(config, Deps { writer, registry: Registry::new(), clock });
+        let receiver = Receiver::new(
+            config,
+            Deps { writer, registry: Registry::new(), clock, otlp: Default::default() },
+        );
         let store = || match kind {
             2 => remote_write_2::store(&receiver, &body).1,
             _ => remote_write::store(&receiver, &body),

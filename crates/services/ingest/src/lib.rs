@@ -1,4 +1,4 @@
-//! Owns what is pushed to the server: remote write 1.0 and 2.0.
+//! Owns what is pushed to the server: remote write 1.0 and 2.0, OTLP metrics.
 //!
 //! Must not know who stores it: samples go to a [`MetricWriter`](model::storage::MetricWriter), and a request
 //! is answered when they are on disk.
@@ -9,4 +9,5 @@ mod receive;
 
 #[cfg(test)]
 pub(crate) use receive::Receiver;
-pub use receive::{Config, Deps, WriteMessage, router};
+pub use receive::otlp::{Deltas, OtlpSettings, TranslationStrategy};
+pub use receive::{Config, Deps, Routes, WriteMessage, router};

@@ -6,14 +6,21 @@
 pub mod cel;
 mod certificate;
 pub mod config;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod dial;
 mod dns;
+mod exporter;
+mod grpc;
+mod history;
 mod http;
 mod icmp;
 mod prober;
 mod report;
 mod resolve;
 mod stream;
+mod websocket;
 
+pub use crate::exporter::{Exporter, ExporterConfig};
 pub use crate::prober::{Prober, Request};
 pub use crate::report::{Level, Report, Sample};

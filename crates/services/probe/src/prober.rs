@@ -9,7 +9,7 @@ use crate::config::{Module, Probe};
 use crate::dial::Dialer;
 use crate::report::{Level, Report};
 use crate::resolve::Resolver;
-use crate::{dns, http, icmp, stream};
+use crate::{dns, grpc, http, icmp, stream, websocket};
 
 /// Probes targets. Cheap to clone; clones share what is expensive to make.
 #[derive(Clone)]
@@ -68,7 +68,8 @@ impl Prober {
             Probe::Icmp(probe) => icmp::probe(dialer, probe, target, report).await,
             Probe::Tcp(probe) => stream::tcp(dialer, probe, target, request.hostname, report).await,
             Probe::Unix(probe) => stream::unix(dialer, probe, target, report).await,
-            _ => report.fail("This prober is not available", &[]),
+            Probe::Grpc(probe) => grpc::probe(dialer, probe, target, report).await,
+            Probe::Websocket(probe) => websocket::probe(dialer, probe, target, report).await,
         }
     }
 

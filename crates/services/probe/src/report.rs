@@ -182,6 +182,15 @@ impl Report {
         &self.log
     }
 
+    /// The lines of the log, each with its level.
+    pub fn lines(&self) -> impl Iterator<Item = (Level, &str)> {
+        self.log.lines().map(|line| {
+            let name = line.split_once(" level=").and_then(|(_, rest)| rest.split(' ').next()).unwrap_or("");
+            let levels = [Level::Debug, Level::Info, Level::Warn];
+            (levels.into_iter().find(|level| level.name() == name).unwrap_or(Level::Error), line)
+        })
+    }
+
     /// Writes the metrics in the order of their names.
     pub fn write(&self, out: &mut TextWriter<'_>) {
         let mut samples: Vec<&Sample> = self.samples.iter().collect();

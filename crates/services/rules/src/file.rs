@@ -1,5 +1,6 @@
 //! Rule files: groups of rules as YAML, checked down to every expression and template.
 
+use config::Fields;
 use config::yaml::{Error, Node};
 use model::Labels;
 use model::labels::{Quoted, is_plain_label_name, is_plain_metric_name};
@@ -82,11 +83,13 @@ pub struct Defaults {
     pub query_offset_ms: i64,
     /// Whether names of metrics, labels and annotations must be plain: letters, digits, underscores.
     pub legacy_names: bool,
+    /// Whether fields of groups and rules that nobody knows are left alone.
+    pub ignore_unknown: bool,
 }
 
 impl Default for Defaults {
     fn default() -> Self {
-        Defaults { interval_ms: 60_000, query_offset_ms: 0, legacy_names: false }
+        Defaults { interval_ms: 60_000, query_offset_ms: 0, legacy_names: false, ignore_unknown: false }
     }
 }
 
@@ -126,7 +129,7 @@ impl Reader<'_> {
     fn root(&mut self, root: &Node, groups: &mut Vec<GroupSpec>) -> config::Result<()> {
         let mut fields = root.fields("rulefmt.ruleGroups")?;
         let list = fields.or("groups", Vec::new(), |node| node.list(Ok))?;
-        fields.finish()?;
+        self.finish(fields)?;
         for node in list {
             match self.group(node) {
                 Ok(group) => {
@@ -151,7 +154,7 @@ impl Reader<'_> {
         let limit = fields.or("limit", 0, Node::integer)?;
         let labels = fields.or("labels", Labels::empty(), Node::labels)?;
         let rules = fields.or("rules", Vec::new(), |node| node.list(Ok))?;
-        fields.finish()?;
+        self.finish(fields)?;
         if name.is_empty() {
             return Err(node.error("Groupname must not be empty"));
         }
@@ -198,7 +201,7 @@ impl Reader<'_> {
         let labels = labels_node.map(Node::labels).transpose()?.unwrap_or_default();
         let annotations_node = fields.take("annotations");
         let annotations = annotations_node.map(Node::labels).transpose()?.unwrap_or_default();
-        fields.finish()?;
+        self.finish(fields)?;
 
         let record = record_node.map(Node::string).transpose()?.unwrap_or_default();
         let alert = alert_node.map(Node::string).transpose()?.unwrap_or_default();
@@ -228,7 +231,7 @@ impl Reader<'_> {
                 [("label", &labels, labels_node), ("annotation", &annotations, annotations_node)]
             {
                 for (name, text) in texts {
-                    template::check(text).map_err(|error| {
+                    template::check(&alert, text).map_err(|error| {
                         let place = at.and_then(|node| node.get(name)).unwrap_or(node);
                         place.error(format!("{part} {}: {error}", Quoted(name)))
                     })?;
@@ -266,6 +269,11 @@ impl Reader<'_> {
             merged.set(name, value);
         }
         Ok(RuleSpec { kind, expr, expr_text, labels: merged.build() })
+    }
+
+    /// Fields that nobody knows are mistakes, unless they are to be left alone.
+    fn finish(&self, fields: Fields<'_>) -> config::Result<()> {
+        if self.defaults.ignore_unknown { Ok(()) } else { fields.finish() }
     }
 
     fn check_label(&self, name: &str) -> Result<(), String> {

@@ -9,7 +9,7 @@ use model::storage::{MetricWriter, SeriesRef, StorageError, TimeRange, WriteBatc
 use model::{Labels, METRIC_NAME, Matcher, is_stale_nan, stale_nan};
 use promql::SampleValue;
 
-use crate::alert::{ActiveAlert, Alerts, Found};
+use crate::alert::{ActiveAlert, AlertState, Alerts, Found};
 use crate::evaluate::{Asker, Sampled};
 use crate::file::{GroupSpec, RuleKind, RuleSpec};
 use crate::template::{self, Context};
@@ -142,6 +142,25 @@ impl Group {
     pub(crate) fn offset_ms(&self) -> i64 {
         let identity = Labels::from_pairs([("file", &self.spec.file), ("name", &self.spec.name)]);
         (identity.fingerprint() % self.spec.interval_ms.max(1) as u64) as i64
+    }
+
+    /// Alerts begin with this process: nothing is restored from before.
+    pub(crate) fn begin_anew(&mut self) {
+        for rule in &mut self.rules {
+            rule.restores_left = 0;
+        }
+    }
+
+    /// The rules whose last evaluation failed, and why.
+    pub(crate) fn errors(&self) -> impl Iterator<Item = (&str, &str)> {
+        let failed = self.rules.iter().filter(|rule| rule.health == Health::Err);
+        failed.map(|rule| (rule.spec.name(), rule.last_error.as_str()))
+    }
+
+    /// The alerts of this name that fire.
+    pub(crate) fn firing(&self, name: &str) -> impl Iterator<Item = &ActiveAlert> {
+        let rules = self.rules.iter().filter(move |rule| rule.spec.name() == name);
+        rules.flat_map(|rule| rule.alerts.active()).filter(|alert| alert.state == AlertState::Firing)
     }
 
     pub(crate) fn status(&self) -> GroupStatus {

@@ -17,6 +17,7 @@ pub mod file;
 mod group;
 mod manager;
 mod template;
+pub mod unit_test;
 
 pub use alert::{ActiveAlert, AlertState};
 pub use evaluate::{Asker, Evaluate, LastSample, MetricsEvaluator, Sampled, Watch, Watcher};

@@ -31,11 +31,11 @@ pub(crate) struct Context {
 }
 
 /// Whether a text is a valid template; the error is Go's.
-pub(crate) fn check(text: &str) -> Result<(), String> {
+pub(crate) fn check(name: &str, text: &str) -> Result<(), String> {
     if !text.contains("{{") {
         return Ok(());
     }
-    let mut template = Template::new("__check", functions(None));
+    let mut template = Template::new(&format!("__alert_{name}"), functions(None));
     template.parse(&format!("{PREAMBLE}{text}")).map_err(|error| error.to_string())
 }
 
@@ -445,6 +445,6 @@ mod tests {
     #[test]
     fn a_failing_template_tells_why_in_its_place() {
         assert!(expanded("{{ query \"none\" | first | value }}").starts_with("<error expanding template: "));
-        assert!(check("{{ nosuch }}").unwrap_err().contains("function \"nosuch\" not defined"));
+        assert!(check("A", "{{ nosuch }}").unwrap_err().contains("function \"nosuch\" not defined"));
     }
 }

@@ -30,4 +30,4 @@ pub use crate::scraper::{Deps, Features, Handle, Scraper};
 pub use crate::status::{
     DroppedTarget, FailedTarget, Health, LastScrape, PoolStatus, TargetStatus, global_url,
 };
-pub use crate::target::target_problem;
+pub use crate::target::{RelabelledTarget, relabelled_targets, target_problem};

@@ -87,6 +87,39 @@ pub fn target_problem(group: &TargetGroup, config: &Config) -> Option<String> {
     })
 }
 
+/// What became of a discovered target, for people who ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelabelledTarget {
+    /// Its labels before relabelling.
+    pub discovered: Labels,
+    /// Its labels after it, those that no series carries included; empty if it is not scraped.
+    pub labels: Labels,
+    /// Why it cannot be scraped.
+    pub error: Option<String>,
+}
+
+/// The targets of a group before and after relabelling.
+pub fn relabelled_targets(group: &TargetGroup, config: &Config) -> Vec<RelabelledTarget> {
+    let mut made = Vec::new();
+    from_group(group, config, &mut made);
+    let shown = |made: Made| match made {
+        Made::Dropped(discovered) => RelabelledTarget { discovered, labels: Labels::empty(), error: None },
+        Made::Failed(discovered, why) => {
+            RelabelledTarget { discovered, labels: Labels::empty(), error: Some(why) }
+        }
+        Made::Target(target) => {
+            let mut labels = target.discovered.to_builder();
+            relabelled(&config.relabel, &mut labels);
+            labels.retain(|name, _| !name.starts_with(META_PREFIX));
+            for (name, value) in &target.labels {
+                labels.set(name, value);
+            }
+            RelabelledTarget { discovered: target.discovered, labels: labels.build(), error: None }
+        }
+    };
+    made.into_iter().map(shown).collect()
+}
+
 fn make(mut labels: LabelsBuilder, config: &Config) -> Made {
     let mut default = |name: &str, value: &str| {
         if labels.get(name).is_empty() {

@@ -1,10 +1,11 @@
 //! The conformance suites: run over folders of cases, they say what passes and what fails.
 
-pub mod memory;
 mod mixins;
 mod parse_cases;
 mod script;
 mod scripts;
+
+pub use crate::memory;
 
 pub use mixins::mixins;
 pub use parse_cases::{must_parse, parse_cases};

@@ -7,6 +7,7 @@ use gocompat::re2::Regex;
 use model::histogram::FloatHistogram;
 use model::labels::Labels;
 
+use crate::memory::{self, Point};
 use crate::parse::{SequenceValue, parse_series_description};
 
 /// One command of a script.
@@ -87,48 +88,13 @@ fn duration(text: &str) -> Result<i64, String> {
     parse_duration_ms(digits).map(|ms| sign * ms).map_err(|error| error.to_string())
 }
 
-/// No series of a script is longer.
-const MAX_VALUES: u64 = 100_000;
-
 /// Writes out runs of values.
 fn expand(values: Vec<SequenceValue>) -> Result<Vec<Option<Expected>>, String> {
-    let mut out = Vec::new();
-    for value in values {
-        let count = match &value {
-            SequenceValue::Omitted { count }
-            | SequenceValue::Float { count, .. }
-            | SequenceValue::Histogram { count, .. } => *count,
-        };
-        if count > MAX_VALUES {
-            return Err(format!("{count} values are too many"));
-        }
-        match value {
-            SequenceValue::Omitted { .. } => out.extend((0..count).map(|_| None)),
-            SequenceValue::Float { start, step, .. } => {
-                let mut value = start;
-                for at in 0..count {
-                    if at > 0 && step != 0.0 {
-                        value += step;
-                    }
-                    out.push(Some(Expected::Float(value)));
-                }
-            }
-            SequenceValue::Histogram { start, step, is_hint_set, .. } => {
-                let mut histogram = *start;
-                for at in 0..count {
-                    if let Some(step) = step.as_ref().filter(|_| at > 0) {
-                        let combined = match step.subtract {
-                            true => histogram.sub(&step.histogram),
-                            false => histogram.add(&step.histogram),
-                        };
-                        combined.map_err(|error| error.to_string())?;
-                    }
-                    out.push(Some(Expected::Histogram(Arc::new(histogram.clone()), is_hint_set)));
-                }
-            }
-        }
-    }
-    Ok(out)
+    let written = |(point, is_hint_set)| match point {
+        Point::Float(value) => Expected::Float(value),
+        Point::Histogram(histogram) => Expected::Histogram(histogram, is_hint_set),
+    };
+    Ok(memory::expand(values)?.into_iter().map(|value| value.map(written)).collect())
 }
 
 fn series(line: &str) -> Result<(Labels, Vec<Option<Expected>>), String> {
@@ -146,6 +112,9 @@ fn leading_duration(text: &str) -> Result<(i64, &str), String> {
     Ok((duration(head)?, rest))
 }
 
+/// Values of an `@st` line at most.
+const STARTS_MAX: u64 = 100_000;
+
 /// The values of an `@st` line.
 fn start_offsets(text: &str) -> Result<Vec<Option<i64>>, String> {
     let count = |text: &str| text.parse::<u64>().map_err(|error| format!("{text}: {error}"));
@@ -154,7 +123,7 @@ fn start_offsets(text: &str) -> Result<Vec<Option<i64>>, String> {
         if item == "_" {
             out.push(None);
         } else if let Some(times) = item.strip_prefix("_x") {
-            out.extend((0..count(times)?.min(MAX_VALUES)).map(|_| None));
+            out.extend((0..count(times)?.min(STARTS_MAX)).map(|_| None));
         } else {
             let (first, rest) = leading_duration(item)?;
             let (step, times) = match rest.split_once('x') {
@@ -163,7 +132,7 @@ fn start_offsets(text: &str) -> Result<Vec<Option<i64>>, String> {
                 Some(("", times)) => (0, count(times)?),
                 Some((step, times)) => (duration(step)?, count(times)?),
             };
-            out.extend((0..=times.min(MAX_VALUES)).map(|at| Some(first + step * at as i64)));
+            out.extend((0..=times.min(STARTS_MAX)).map(|at| Some(first + step * at as i64)));
         }
     }
     Ok(out)

@@ -23,7 +23,6 @@ use scrape::GlobalConfig;
 
 pub use alerting::{Alerting, Alertmanager};
 pub use auth::CloudAuth;
-pub use otlp::{Otlp, TranslationStrategy};
 pub use remote::{MetadataSettings, QueueSettings, RemoteRead, RemoteWrite, WriteMessage};
 pub use storage::{Retention, Storage};
 pub use tracing::Tracing;
@@ -40,7 +39,6 @@ const NOT_ACTED_ON: &[&[&str]] = &[
     &["tracing"],
     &["remote_write"],
     &["remote_read"],
-    &["otlp"],
 ];
 
 /// A `prometheus.yml` and what it names.
@@ -68,7 +66,7 @@ pub struct PrometheusFile {
     /// Where samples of others are read.
     pub remote_read: Vec<RemoteRead>,
     /// How OTLP metrics become series.
-    pub otlp: Otlp,
+    pub otlp: ingest::OtlpSettings,
     /// Where traces go.
     pub tracing: Option<Tracing>,
     /// Everything that the file sets and nothing acts on yet, each with its name and place.
@@ -122,6 +120,7 @@ impl PrometheusFile {
             interval_ms: self.global.evaluation_interval_ms,
             query_offset_ms: self.global.rule_query_offset_ms,
             legacy_names: self.global.name_validation == scrape::NameValidation::Legacy,
+            ignore_unknown: false,
         }
     }
 

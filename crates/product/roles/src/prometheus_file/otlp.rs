@@ -1,61 +1,12 @@
 //! `otlp`: how metrics of OpenTelemetry become series.
 
 use config::{Node, Result};
+use ingest::{OtlpSettings, TranslationStrategy};
 use scrape::{GlobalConfig, NameValidation};
 
-/// The `otlp` section.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Otlp {
-    /// Whether every attribute of a resource becomes a label.
-    pub promote_all_resource_attributes: bool,
-    /// Attributes of resources that become labels.
-    pub promote_resource_attributes: Vec<String>,
-    /// Attributes of resources that do not, if all others do.
-    pub ignore_resource_attributes: Vec<String>,
-    /// What becomes of names.
-    pub translation_strategy: TranslationStrategy,
-    /// Whether `service.name` and its like stay in `target_info`.
-    pub keep_identifying_resource_attributes: bool,
-    /// Whether classic histograms become native ones.
-    pub convert_histograms_to_nhcb: bool,
-    /// Whether name, version and attributes of the scope become labels.
-    pub promote_scope_metadata: bool,
-    /// Whether `key` is put before names that begin with an underscore.
-    pub label_name_underscore_sanitization: bool,
-    /// Whether several underscores in a row stay.
-    pub label_name_preserve_multiple_underscores: bool,
-}
-
-impl Default for Otlp {
-    fn default() -> Self {
-        Otlp {
-            promote_all_resource_attributes: false,
-            promote_resource_attributes: Vec::new(),
-            ignore_resource_attributes: Vec::new(),
-            translation_strategy: TranslationStrategy::default(),
-            keep_identifying_resource_attributes: false,
-            convert_histograms_to_nhcb: false,
-            promote_scope_metadata: false,
-            label_name_underscore_sanitization: true,
-            label_name_preserve_multiple_underscores: true,
-        }
-    }
-}
-
-/// What becomes of names of metrics and attributes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum TranslationStrategy {
-    #[default]
-    UnderscoreEscapingWithSuffixes,
-    UnderscoreEscapingWithoutSuffixes,
-    NoUtf8EscapingWithSuffixes,
-    NoTranslation,
-}
-
-pub(super) fn decode(node: &Node, global: &GlobalConfig) -> Result<Otlp> {
+pub(super) fn decode(node: &Node, global: &GlobalConfig) -> Result<OtlpSettings> {
     let mut fields = node.fields("config.plain")?;
-    let default = Otlp::default();
+    let default = OtlpSettings::default();
     let promote_all = fields.or("promote_all_resource_attributes", false, Node::boolean)?;
     let promote = fields.take("promote_resource_attributes");
     let ignore = fields.take("ignore_resource_attributes");
@@ -71,7 +22,7 @@ pub(super) fn decode(node: &Node, global: &GlobalConfig) -> Result<Otlp> {
             "'ignore_resource_attributes' cannot be configured unless 'promote_all_resource_attributes' is true",
         ));
     }
-    let otlp = Otlp {
+    let otlp = OtlpSettings {
         promote_all_resource_attributes: promote_all,
         promote_resource_attributes: attributes(promote, "promote_resource_attributes", "promoted")?,
         ignore_resource_attributes: attributes(ignore, "ignore_resource_attributes", "ignored")?,

@@ -201,7 +201,7 @@ fn files_that_cannot_be_read_are_told_by_name() {
 fn an_empty_file_has_the_defaults() {
     let file = load("", None).unwrap();
     assert_eq!((file.global.scrape_interval_ms, file.jobs.len()), (60_000, 0));
-    assert_eq!(file.otlp, Otlp::default());
+    assert_eq!(file.otlp, ingest::OtlpSettings::default());
     assert!(file.render().starts_with("global:\n  scrape_interval: 1m\n"), "{}", file.render());
 }
 

@@ -84,6 +84,11 @@ impl Settings {
         }
     }
 
+    /// The same where a source waits for changes itself and zero means no pause.
+    pub(crate) fn pause_between_queries(&self) -> Duration {
+        self.duration("refresh_interval")
+    }
+
     /// The kind's name as metrics have it: `ec2`, `consul`.
     pub fn mechanism(&self) -> &'static str {
         self.kind.name.strip_suffix("_sd_configs").unwrap_or(self.kind.name)

@@ -9,7 +9,7 @@ use model::storage::{Appended, SeriesRef, StorageError, WriteBatch};
 use model::{Exemplar, FloatHistogram, Labels, Metadata};
 
 use super::known::Finder;
-use super::{Receiver, Refused, bad_request};
+use super::{Config, Receiver, Refused, bad_request};
 
 /// Samples may be this much ahead of the clock; Prometheus takes no later ones either.
 pub(crate) const AHEAD_MAX_MS: i64 = 10 * 60_000;
@@ -141,6 +141,11 @@ struct New {
 }
 
 impl Gather<'_> {
+    /// The settings in force.
+    pub(crate) fn config(&self) -> &Config {
+        &self.receiver.config
+    }
+
     /// The series with these labels, to which something is written next. `None` if there is nothing to write:
     /// labels that are not valid are counted with `samples`, and a series may be written already. Sorts the
     /// labels and removes those without a value.

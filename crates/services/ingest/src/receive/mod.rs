@@ -3,11 +3,13 @@
 
 pub(crate) mod gather;
 mod known;
+pub(crate) mod otlp;
 pub(crate) mod remote_write;
 pub(crate) mod remote_write_2;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -37,6 +39,12 @@ pub struct Config {
     pub accepted: Vec<WriteMessage>,
     /// Whether series carry the type and unit that their sender says as labels.
     pub type_and_unit_labels: bool,
+    /// What becomes of OTLP's points that are counted from the point before them.
+    pub deltas: otlp::Deltas,
+    /// Streams of them that are added up at once; points of more are dropped.
+    pub delta_streams_max: usize,
+    /// How far back queries look for a sample: `target_info` is written twice in that time.
+    pub lookback_ms: i64,
 }
 
 /// A message of remote write.
@@ -81,6 +89,9 @@ impl Default for Config {
             known_series_max: 10_000_000,
             accepted: WriteMessage::ALL.to_vec(),
             type_and_unit_labels: false,
+            deltas: otlp::Deltas::default(),
+            delta_streams_max: 1_000_000,
+            lookback_ms: 300_000,
         }
     }
 }
@@ -94,6 +105,8 @@ pub struct Deps {
     pub registry: Registry,
     /// What "now" is: samples far ahead of it are refused.
     pub clock: Clock,
+    /// How OTLP's metrics become series; may be exchanged at any time.
+    pub otlp: Arc<ArcSwap<otlp::OtlpSettings>>,
 }
 
 pub(crate) struct Receiver {
@@ -106,6 +119,8 @@ pub(crate) struct Receiver {
     /// Room for bodies, in [`ROOM_UNIT_BYTES`].
     room: Arc<tokio::sync::Semaphore>,
     metrics: Metrics,
+    otlp: otlp::Otlp,
+    otlp_settings: Arc<ArcSwap<otlp::OtlpSettings>>,
 }
 
 impl Receiver {
@@ -118,6 +133,8 @@ impl Receiver {
             buffers: parking_lot::Mutex::default(),
             slots: Arc::new(tokio::sync::Semaphore::new(config.concurrency_max.max(1))),
             metrics: Metrics::new(&deps.registry),
+            otlp: otlp::Otlp::new(config.delta_streams_max, &deps.registry),
+            otlp_settings: deps.otlp,
             writer: deps.writer,
             clock: deps.clock,
             config,
@@ -161,10 +178,33 @@ impl Metrics {
     }
 }
 
-/// The routes, to be mounted at the root: `/api/v1/write`.
-pub fn router(config: Config, deps: Deps) -> Router {
-    let receiver = Receiver::new(config, deps);
-    Router::new().route("/api/v1/write", post(write)).with_state(Arc::new(receiver))
+/// What may be pushed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Routes {
+    /// `/api/v1/write`.
+    pub remote_write: bool,
+    /// `/api/v1/otlp/v1/metrics`.
+    pub otlp: bool,
+}
+
+/// The routes, to be mounted at the root.
+pub fn router(config: Config, deps: Deps, routes: Routes) -> Router {
+    let registry = deps.registry.clone();
+    let receiver = Arc::new(Receiver::new(config, deps));
+    let counted = receiver.clone();
+    registry.gauge_fn(
+        "promontory_ingest_otlp_delta_streams",
+        "Streams of OTLP deltas that are added up.",
+        move || counted.otlp.delta_streams() as f64,
+    );
+    let mut router = Router::new();
+    if routes.remote_write {
+        router = router.route("/api/v1/write", post(write));
+    }
+    if routes.otlp {
+        router = router.route("/api/v1/otlp/v1/metrics", post(otlp::write));
+    }
+    router.with_state(receiver)
 }
 
 /// Why a request was refused, with its status.

@@ -1,6 +1,7 @@
 //! What is pushed, as a client sees it: what is answered to which request, and what is stored.
 #![allow(clippy::unwrap_used)]
 
+mod otlp;
 mod remote_write;
 mod remote_write_2;
 
@@ -11,7 +12,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use base::Clock;
 use exposition::registry::Registry;
-use ingest::{Config, Deps};
+use ingest::{Config, Deps, Routes};
 use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, Ticket, WriteBatch};
 use model::{Exemplar, FloatHistogram, Labels, Metadata};
 use parking_lot::Mutex;
@@ -51,12 +52,15 @@ impl MetricWriter for Store {
     fn resolve(&self, series: &[Labels], refs: &mut Vec<SeriesRef>) -> Result<(), StorageError> {
         let mut state = self.0.lock();
         let dropped = state.dropped;
+        let first = 1_000 + state.labels.len() as u64;
         state.labels.extend(series.iter().cloned());
-        refs.extend(series.iter().map(|labels| match labels.value("n").parse().unwrap_or(7) {
-            0 => SeriesRef::NONE,
-            1 if dropped => SeriesRef(101),
-            number => SeriesRef(number),
-        }));
+        refs.extend((first..).zip(series).map(
+            |(at, labels)| match labels.value("n").parse().unwrap_or(at) {
+                0 => SeriesRef::NONE,
+                1 if dropped => SeriesRef(101),
+                number => SeriesRef(number),
+            },
+        ));
         Ok(())
     }
 
@@ -99,8 +103,13 @@ impl MetricWriter for Store {
 
 fn receiver(config: Config) -> (Router, Arc<Store>) {
     let store = Arc::new(Store::default());
-    let deps = Deps { writer: store.clone(), registry: Registry::new(), clock: Clock::manual(NOW_MS) };
-    (ingest::router(config, deps), store)
+    let deps = Deps {
+        writer: store.clone(),
+        registry: Registry::new(),
+        clock: Clock::manual(NOW_MS),
+        otlp: Default::default(),
+    };
+    (ingest::router(config, deps, Routes { remote_write: true, otlp: true }), store)
 }
 
 async fn answer(app: &Router, request: Request<Body>) -> (u16, String) {

@@ -76,11 +76,16 @@ pub type Ask<'a> = &'a dyn Fn(&Asked) -> Result<Answered, String>;
 
 /// Asks the API of [`fixture`] everything that the document in `dir` describes.
 pub fn api(dir: &Path) -> SuiteResult {
+    api_with(dir, Router::new())
+}
+
+/// The same with routes of other services, for the paths that belong to them.
+pub fn api_with(dir: &Path, others: Router) -> SuiteResult {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return SuiteResult::broken(error),
     };
-    let router = fixture::api();
+    let router = fixture::api().merge(others);
     with_document(dir, |document| run(document, &|asked| runtime.block_on(ask_router(&router, asked)), true))
 }
 

@@ -1,14 +1,16 @@
-//! `promontory export` and `promontory promtool tsdb`: what is done with a data directory.
-#![allow(clippy::print_stderr)]
+//! `promontory export` and `promtool tsdb`: what is done with a data directory.
 
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use base::Clock;
 use base::units::parse_duration_ms;
 use clap::{Args, Subcommand};
 use model::storage::TimeRange;
 use roles::directory::{self, Create, Dump, Output, RuleBackfill};
+
+use super::end;
 
 /// Rules are backfilled up to three hours ago: what is newer is still in the head.
 const RULES_END_BEFORE_NOW_MS: i64 = 3 * 3_600_000;
@@ -24,9 +26,15 @@ pub(crate) struct Export {
     out: PathBuf,
 }
 
-/// `promtool tsdb`.
+/// Look at a data directory, or make blocks from samples of the past.
+#[derive(Args)]
+pub(super) struct Tsdb {
+    #[command(subcommand)]
+    what: What,
+}
+
 #[derive(Subcommand)]
-pub(crate) enum Tsdb {
+enum What {
     /// List the blocks of a directory
     List {
         /// Print sizes and times for people
@@ -60,7 +68,7 @@ pub(crate) enum Tsdb {
 
 /// What to print.
 #[derive(Args)]
-pub(crate) struct DumpArgs {
+struct DumpArgs {
     /// First time, milliseconds since the epoch
     #[arg(long, default_value_t = i64::MIN, hide_default_value = true, allow_hyphen_values = true)]
     min_time: i64,
@@ -77,7 +85,7 @@ pub(crate) struct DumpArgs {
 
 /// Where samples come from.
 #[derive(Subcommand)]
-pub(crate) enum From {
+enum From {
     /// A file in the OpenMetrics format whose samples have times
     Openmetrics {
         #[command(flatten)]
@@ -118,7 +126,7 @@ pub(crate) enum From {
 
 /// Flags of all ways to make blocks.
 #[derive(Args)]
-pub(crate) struct Common {
+struct Common {
     /// Print sizes and times for people
     #[arg(short = 'r', long)]
     human_readable: bool,
@@ -181,13 +189,19 @@ impl Export {
 }
 
 impl Tsdb {
-    pub(crate) fn run(&self) -> Result<(), String> {
+    pub(super) fn run(&self) -> ExitCode {
+        end(self.what.run())
+    }
+}
+
+impl What {
+    fn run(&self) -> Result<(), String> {
         with_output(|output| match self {
-            Tsdb::List { human_readable, dir } => directory::list(dir, *human_readable, output),
-            Tsdb::Analyze { limit, dir, block } => directory::analyze(dir, block.as_deref(), *limit, output),
-            Tsdb::Dump(args) => args.run(false, output),
-            Tsdb::DumpOpenmetrics(args) => args.run(true, output),
-            Tsdb::CreateBlocksFrom { from } => from.run(output),
+            What::List { human_readable, dir } => directory::list(dir, *human_readable, output),
+            What::Analyze { limit, dir, block } => directory::analyze(dir, block.as_deref(), *limit, output),
+            What::Dump(args) => args.run(false, output),
+            What::DumpOpenmetrics(args) => args.run(true, output),
+            What::CreateBlocksFrom { from } => from.run(output),
         })
     }
 }

@@ -1,5 +1,5 @@
-//! A store in memory for suites, and a writer that behaves like Prometheus's: among other things, a
-//! histogram read back says whether its counter was reset only as far as a chunk knows.
+//! A store in memory for tests of expressions and rules. It behaves like Prometheus's: among other things,
+//! a histogram read back says whether its counter was reset only as far as a chunk knows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,6 +11,8 @@ use model::matcher::Matcher;
 use model::sample::{Samples, is_stale_nan};
 use model::storage::{MetricReader, Select, Selection, StorageError, TimeRange};
 
+use crate::parse::SequenceValue;
+
 /// A sample's value.
 #[derive(Clone, Debug)]
 pub enum Point {
@@ -20,8 +22,59 @@ pub enum Point {
     Histogram(Arc<FloatHistogram>),
 }
 
-/// Samples of one series, by time: start timestamp (0 for unknown) and value.
-type Points = BTreeMap<i64, (i64, Point)>;
+/// Values of a written series at most.
+const VALUES_MAX: u64 = 100_000;
+
+/// Writes out runs of values: a value for each step, `None` where there is no sample; for a histogram also
+/// whether its hint was written out. Fails for too many values and for histograms that cannot be added.
+pub fn expand(runs: Vec<SequenceValue>) -> Result<Vec<Option<(Point, bool)>>, String> {
+    let mut values = Vec::new();
+    for run in runs {
+        let count = match &run {
+            SequenceValue::Omitted { count }
+            | SequenceValue::Float { count, .. }
+            | SequenceValue::Histogram { count, .. } => *count,
+        };
+        if count > VALUES_MAX {
+            return Err(format!("{count} values are too many"));
+        }
+        match run {
+            SequenceValue::Omitted { .. } => values.extend((0..count).map(|_| None)),
+            SequenceValue::Float { start, step, .. } => {
+                let mut value = start;
+                for at in 0..count {
+                    if at > 0 && step != 0.0 {
+                        value += step;
+                    }
+                    values.push(Some((Point::Float(value), false)));
+                }
+            }
+            SequenceValue::Histogram { start, step, is_hint_set, .. } => {
+                let mut histogram = *start;
+                for at in 0..count {
+                    if let Some(step) = step.as_ref().filter(|_| at > 0) {
+                        let combined = match step.subtract {
+                            true => histogram.sub(&step.histogram),
+                            false => histogram.add(&step.histogram),
+                        };
+                        combined.map_err(|error| error.to_string())?;
+                    }
+                    values.push(Some((Point::Histogram(Arc::new(histogram.clone())), is_hint_set)));
+                }
+            }
+        }
+    }
+    Ok(values)
+}
+
+/// Samples of one series.
+#[derive(Clone, Debug, Default)]
+struct Points {
+    /// By time: start timestamp (0 for unknown) and value.
+    by_time: BTreeMap<i64, (i64, Point)>,
+    /// Whether one of them is or was a histogram, so that reading has to look at those before it.
+    has_histograms: bool,
+}
 
 /// Series in memory.
 #[derive(Debug, Default)]
@@ -37,7 +90,19 @@ impl Memory {
 
     /// Adds a sample. `start_ms` is since when its counter counts, 0 for unknown.
     pub fn append(&mut self, labels: &Labels, time_ms: i64, start_ms: i64, point: Point) {
-        self.series.entry(labels.clone()).or_default().insert(time_ms, (start_ms, point));
+        let points = self.series.entry(labels.clone()).or_default();
+        points.has_histograms |= matches!(point, Point::Histogram(_));
+        points.by_time.insert(time_ms, (start_ms, point));
+    }
+
+    /// Adds a sample if it is newer than all of its series; says whether it was.
+    pub fn append_newer(&mut self, labels: &Labels, time_ms: i64, point: Point) -> bool {
+        let last = self.series.get(labels).and_then(|points| points.by_time.last_key_value());
+        let is_newer = last.is_none_or(|(last_ms, _)| *last_ms < time_ms);
+        if is_newer {
+            self.append(labels, time_ms, 0, point);
+        }
+        is_newer
     }
 
     /// Removes everything.
@@ -80,7 +145,12 @@ impl Chunk {
 fn as_read(points: &Points, range: TimeRange) -> Samples {
     let mut samples = Samples::default();
     let mut chunk: Option<Chunk> = None;
-    for (time_ms, (start_ms, point)) in points {
+    // What a float says does not depend on those before it.
+    let first_ms = if points.has_histograms { i64::MIN } else { range.start_ms };
+    for (time_ms, (start_ms, point)) in points.by_time.range(first_ms..) {
+        if *time_ms > range.end_ms {
+            break;
+        }
         let inside = (range.start_ms..=range.end_ms).contains(time_ms);
         match point {
             Point::Float(value) => {

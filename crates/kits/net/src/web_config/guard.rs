@@ -1,0 +1,230 @@
+//! The web configuration in force: read again when one of its files changes, and kept as it is when that fails.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use parking_lot::Mutex;
+use tokio_rustls::TlsAcceptor;
+
+use super::{WebConfig, server_tls};
+
+/// Passwords that are known to be right or wrong, since a hash takes long to compare with.
+const KNOWN_MAX: usize = 100;
+
+/// A hash that no password has: what is compared with for a user that does not exist, so that it takes as long.
+const NOBODY: &str = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi";
+
+struct Current {
+    config: WebConfig,
+    acceptor: Option<TlsAcceptor>,
+    /// User, password and whether they are right; the newest last.
+    known: Mutex<VecDeque<(String, String, bool)>>,
+}
+
+impl Current {
+    fn new(config: WebConfig) -> Result<Current, String> {
+        let acceptor = match &config.tls {
+            Some(tls) => Some(TlsAcceptor::from(Arc::new(server_tls::build(tls)?))),
+            None => None,
+        };
+        Ok(Current { config, acceptor, known: Mutex::default() })
+    }
+}
+
+/// Guards a listener by a web configuration file.
+pub(crate) struct Guard {
+    path: PathBuf,
+    current: ArcSwap<Current>,
+    reading: Mutex<()>,
+}
+
+impl Guard {
+    pub(crate) fn new(path: PathBuf) -> Result<Guard, String> {
+        let config = WebConfig::load(&path).map_err(|error| error.to_string())?;
+        let current = ArcSwap::from_pointee(Current::new(config)?);
+        Ok(Guard { path, current, reading: Mutex::new(()) })
+    }
+
+    /// What is in force, read again if a file has changed.
+    fn current(&self) -> Arc<Current> {
+        let changed = |current: &Current| {
+            current.config.files.iter().any(|(path, modified)| crate::tls::modified(path) != *modified)
+        };
+        if changed(&self.current.load())
+            && let Some(_reading) = self.reading.try_lock()
+            && changed(&self.current.load())
+        {
+            let read = WebConfig::load(&self.path).map_err(|error| error.to_string()).and_then(Current::new);
+            match read {
+                Ok(fresh) => {
+                    tracing::info!(file = %self.path.display(), "read the web configuration again");
+                    self.current.store(Arc::new(fresh));
+                }
+                Err(error) => {
+                    tracing::error!("{error}; the web configuration before stays in force");
+                    // Not again before the next change.
+                    let before = self.current.load();
+                    let mut config = before.config.clone();
+                    for (path, modified) in &mut config.files {
+                        *modified = crate::tls::modified(path);
+                    }
+                    let acceptor = before.acceptor.clone();
+                    self.current.store(Arc::new(Current { config, acceptor, known: Mutex::default() }));
+                }
+            }
+        }
+        self.current.load_full()
+    }
+
+    /// Encrypts connections, if the configuration says so.
+    pub(crate) fn acceptor(&self) -> Option<TlsAcceptor> {
+        self.current().acceptor.clone()
+    }
+}
+
+/// Lets in whom the configuration knows, and adds its headers to the answer.
+pub(crate) async fn guarded(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let current = guard.current();
+    let mut response = match allowed(&current, request.headers()).await {
+        true => next.run(request).await,
+        false => {
+            let challenge = [(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic"))];
+            (StatusCode::UNAUTHORIZED, challenge, "Unauthorized\n").into_response()
+        }
+    };
+    for (name, value) in &current.config.headers {
+        response.headers_mut().insert(name.clone(), value.clone());
+    }
+    response
+}
+
+async fn allowed(current: &Arc<Current>, headers: &HeaderMap) -> bool {
+    if current.config.users.is_empty() {
+        return true;
+    }
+    let Some((user, password)) = headers.get(header::AUTHORIZATION).and_then(credentials) else {
+        return false;
+    };
+    let known = current.known.lock().iter().rev().find(|(u, p, _)| *u == user && *p == password).cloned();
+    if let Some((_, _, is_right)) = known {
+        return is_right;
+    }
+    let hash = current.config.users.iter().find(|(name, _)| *name == user);
+    let exists = hash.is_some();
+    let hash = hash.map_or_else(|| NOBODY.to_string(), |(_, hash)| hash.expose().to_string());
+    let asked = password.clone();
+    // Hashes are slow by intent.
+    let is_right = tokio::task::spawn_blocking(move || bcrypt::verify(asked, &hash).unwrap_or(false))
+        .await
+        .unwrap_or(false)
+        && exists;
+    let mut known = current.known.lock();
+    if known.len() >= KNOWN_MAX {
+        known.pop_front();
+    }
+    known.push_back((user, password, is_right));
+    is_right
+}
+
+/// User and password of `Basic ...`.
+fn credentials(value: &HeaderValue) -> Option<(String, String)> {
+    let (scheme, encoded) = value.to_str().ok()?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let plain = String::from_utf8(from_base64(encoded.trim())?).ok()?;
+    let (user, password) = plain.split_once(':')?;
+    Some((user.to_string(), password.to_string()))
+}
+
+fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut bits, mut count) = (0u32, 0);
+    for byte in text.trim_end_matches('=').bytes() {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(value);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            out.push((bits >> count) as u8);
+        }
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::Router;
+    use axum::routing::get;
+    use tokio::sync::watch;
+
+    use crate::client::{Client, Limits, Request};
+    use crate::server::{Server, ServerConfig};
+
+    /// The hash of `test`, at the lowest cost.
+    fn users(name: &str) -> String {
+        let hash = bcrypt::hash_with_salt("test", 4, [7; 16]).unwrap().to_string();
+        format!("basic_auth_users: {{{name}: {hash}}}\n")
+    }
+
+    #[tokio::test]
+    async fn only_known_users_get_in_and_a_change_of_the_file_counts_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("web.yml");
+        std::fs::write(
+            &path,
+            users("alice") + "http_server_config: {headers: {X-Frame-Options: sameorigin}}\n",
+        )
+        .unwrap();
+        let config = ServerConfig {
+            listen: ([127, 0, 0, 1], 0).into(),
+            web_config: Some(path.clone()),
+            ..ServerConfig::default()
+        };
+        let server = Server::bind(&config).await.unwrap();
+        let address = server.local_addr();
+        let (_stop, stopped) = watch::channel(false);
+        let router = Router::new().route("/", get(|| async { "in" }));
+        tokio::spawn(server.serve(router, stopped, Duration::from_secs(5)));
+        let client = Client::new(&Default::default()).unwrap();
+        let limits = Limits { timeout: Duration::from_secs(10), body_size_max_bytes: 1 << 20 };
+        let ask = async |who: &str| {
+            client.send(Request::get(format!("http://{who}{address}/")), limits).await.unwrap()
+        };
+        let answer = ask("alice:test@").await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.headers["x-frame-options"]),
+            (200, &"sameorigin".parse().unwrap())
+        );
+        for who in ["", "alice:wrong@", "bob:test@"] {
+            let answer = ask(who).await;
+            assert_eq!(
+                (answer.status.as_u16(), &answer.headers["www-authenticate"]),
+                (401, &"Basic".parse().unwrap())
+            );
+        }
+        // A mistake keeps what was.
+        std::fs::write(&path, "basic_auth_users: {bob: plain}\n# a longer file\n").unwrap();
+        assert_eq!(ask("alice:test@").await.status.as_u16(), 200);
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        std::fs::write(&path, users("bob")).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        assert_eq!(ask("alice:test@").await.status.as_u16(), 401);
+        assert_eq!(ask("bob:test@").await.status.as_u16(), 200);
+    }
+}
