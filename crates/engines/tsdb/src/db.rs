@@ -20,6 +20,7 @@ use crate::block::meta::is_ulid;
 use crate::block::{self, Block, TMP_FOR_CREATION, TMP_FOR_DELETION};
 use crate::disk::Disk;
 use crate::error::Error;
+use crate::follow;
 use crate::foreign::{self, TakenOver};
 use crate::head::{Head, HeadReplay};
 use crate::options::{Options, Retention};
@@ -213,9 +214,7 @@ impl Db {
         let started = self.options.clock.mark();
         let dir = self.options.dir.join(WAL_DIR);
         let listing = replay::list(&dir)?;
-        for rubbish in &listing.rubbish {
-            self.options.disk.remove_file(rubbish).map_err(Error::io("deleting", rubbish))?;
-        }
+        follow::discard(&self.options.dir, &self.options.disk, &self.options.clock, &listing.rubbish)?;
         let blocks = self.blocks();
         // A block that was merged since is a source of another one.
         let exists = |ulid: &str| {
@@ -290,6 +289,10 @@ impl Db {
             Some(sync) => sync.wait(sync.written()),
             None => Ok(()),
         }
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.options.dir
     }
 
     pub(crate) fn disk(&self) -> &Arc<dyn Disk> {

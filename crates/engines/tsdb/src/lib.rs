@@ -12,6 +12,7 @@ mod compact;
 mod db;
 mod disk;
 mod error;
+mod follow;
 mod foreign;
 #[cfg(test)]
 mod fuzz;

@@ -13,6 +13,7 @@ pub mod conformance;
 pub mod directory;
 mod forward;
 pub mod node_exporter;
+mod memory;
 pub mod prometheus_file;
 mod push;
 mod run;

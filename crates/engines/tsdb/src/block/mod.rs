@@ -17,7 +17,7 @@ use model::storage::{TimeRange, Want};
 use model::{Labels, Matcher};
 use parking_lot::{Mutex, RwLock};
 
-use crate::chunk::{Encoding, count_samples};
+use crate::chunk::{Encoding, SAMPLES_PER_CHUNK, count_samples};
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::mapping::Mapping;
@@ -157,6 +157,15 @@ impl Block {
             count_samples(Encoding::from_byte(encoding).ok()?, data).ok()
         };
         count().ok_or_else(|| Error::corrupt(&self.dir, "a malformed chunk"))
+    }
+
+    /// Samples of a chunk in the mean, as the block says of itself; at least 1.
+    pub(crate) fn samples_per_chunk(&self) -> u64 {
+        let stats = &self.meta.stats;
+        stats
+            .num_samples
+            .checked_div(stats.num_chunks)
+            .map_or(u64::from(SAMPLES_PER_CHUNK), |mean| mean.max(1))
     }
 
     /// Notes that a part could not be read; the first time it is worth a line in the log.

@@ -13,6 +13,7 @@ use crate::block::writer::FinishedBlock;
 use crate::block::{self, Block};
 use crate::compact::{self, Source};
 use crate::error::Error;
+use crate::follow;
 use crate::plan::{self, BlockInfo};
 use crate::series::Found;
 use crate::wal::WAL_DIR;
@@ -47,6 +48,8 @@ impl Db {
             self.merge_blocks(&mut maintenance, now_ms, &mut report);
         }
         self.head.note_growth(now_ms);
+        let result = follow::discard(&self.options.dir, &self.options.disk, &self.options.clock, &[]);
+        self.note(result, "deleting what was sent on", &mut report);
         let result = self.apply_retention(&mut maintenance, now_ms, &mut report);
         self.note(result, "deleting old blocks", &mut report);
         report

@@ -13,6 +13,7 @@ use super::page::{PAGE_SERIES, PageCursor};
 use super::{Head, add};
 use crate::disk::{Disk, FileWriter};
 use crate::error::Error;
+use crate::follow;
 use crate::series::{ChunkHandle, Found};
 use crate::wal::record::{self, FILE_HEADER, LoggedChunk, LoggedChunks};
 use crate::wal::{checkpoint_path, replay};
@@ -281,9 +282,8 @@ impl Head {
         disk.rename(&temporary, &path).map_err(Error::io("renaming", &temporary))?;
         disk.sync_dir(dir).map_err(Error::io("flushing", dir))?;
         sync.stands_for(written);
-        for rubbish in replay::list(dir)?.rubbish {
-            disk.remove_file(&rubbish).map_err(Error::io("deleting", &rubbish))?;
-        }
+        let rubbish = replay::list(dir)?.rubbish;
+        follow::discard(dir.parent().unwrap_or(dir), &disk, &self.clock, &rubbish)?;
         if let Ok(wal) = self.writer.lock().wal() {
             wal.truncated(segment, size);
         }
