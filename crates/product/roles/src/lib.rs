@@ -12,6 +12,7 @@ mod collect;
 pub mod conformance;
 pub mod directory;
 mod forward;
+pub mod monitors;
 pub mod node_exporter;
 mod memory;
 pub mod prometheus_file;
