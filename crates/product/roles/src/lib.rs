@@ -14,6 +14,7 @@ pub mod directory;
 mod forward;
 pub mod import;
 mod memory;
+pub mod monitors;
 pub mod node_exporter;
 pub mod prometheus_file;
 mod push;

@@ -20,6 +20,7 @@ use tsdb::Retention;
 use crate::alert::{self, Alert};
 use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, StoreAdmin, StoredExemplars};
 use crate::collect::{self, Collect};
+use crate::monitors;
 use crate::prometheus_file::PrometheusFile;
 use crate::push::Push;
 use crate::serve::{self, Command};
@@ -75,6 +76,7 @@ impl Loaded {
             }
             None => None,
         };
+        rules.extend(own.as_ref().unwrap_or(settings).monitors.rules(settings)?);
         Ok(Loaded { prometheus, own, rules, alerting: alert::load(settings)? })
     }
 
@@ -198,7 +200,7 @@ async fn start(settings: Settings) -> Result<(), StartError> {
 
     tracing::info!("stopping");
     let _ = stop.send(true);
-    running.collect.scraper.stop(STOP_TIMEOUT).await;
+    tokio::join!(running.collect.scraper.stop(STOP_TIMEOUT), running.monitors.stop(STOP_TIMEOUT));
     running.alert.stop(STOP_TIMEOUT, running.settings.notification_drain).await;
     for serving in serving {
         let _ = serving.await;
@@ -253,6 +255,7 @@ struct Running {
     engine: Arc<promql::Engine>,
     queries: Arc<Queries>,
     collect: Collect,
+    monitors: probe::monitor::Monitors,
     alert: Alert,
     push: Push,
     shown: Arc<ArcSwap<Shown>>,
@@ -277,6 +280,7 @@ impl Running {
         let queries = Queries::new(settings.queries_max.max(settings.query_concurrency_max), clock.clone());
         let external_url = settings.external_url(listening);
         let collect = collect::start(&settings, writer.clone(), &registry, &clock)?;
+        let monitors = monitors::start(writer.clone(), &registry, &clock);
         let alert = alert::start(
             &settings,
             loaded,
@@ -308,6 +312,7 @@ impl Running {
             engine,
             queries,
             collect,
+            monitors,
             alert,
             push: Push::new(),
         })
@@ -365,6 +370,7 @@ impl Running {
         self.store.db.set_retention(loaded.retention(&self.settings));
         self.push.apply(loaded);
         self.collect.apply(&self.settings, loaded);
+        self.monitors.apply(&loaded.own.as_ref().unwrap_or(&self.settings).monitors.monitors);
         self.alert.apply(&self.settings, loaded, &self.external_url).await;
     }
 

@@ -9,6 +9,7 @@ use config::http_client::{PathBase, check_http_url};
 use config::{Error, Node};
 
 use crate::push::PushSettings;
+use crate::monitors::MonitorSettings;
 use crate::store_settings::StoreSettings;
 use crate::web_settings::WebSettings;
 
@@ -58,6 +59,8 @@ pub struct Settings {
     pub alertmanager_config: Option<PathBuf>,
     /// Where alerts are sent if there is no `alertmanager.yml`.
     pub webhook_url: Option<String>,
+    /// Targets that are probed by themselves.
+    pub monitors: MonitorSettings,
     /// Whether this machine's metrics are collected.
     pub watch_machine: bool,
     /// Whether the default alerts of a machine are evaluated.
@@ -144,7 +147,7 @@ pub const RETENTION_DEFAULT_MS: i64 = 15 * 24 * 3_600_000;
 
 impl Settings {
     /// The keys of a `promontory.yml`; none of them is one of another kind of file.
-    pub const FILE_KEYS: [&str; 14] = [
+    pub const FILE_KEYS: [&str; 17] = [
         "listen",
         "web_config_file",
         "allow_unauthenticated",
@@ -158,6 +161,9 @@ impl Settings {
         StoreSettings::FILE_KEYS[0],
         StoreSettings::FILE_KEYS[1],
         StoreSettings::FILE_KEYS[2],
+        MonitorSettings::FILE_KEYS[0],
+        MonitorSettings::FILE_KEYS[1],
+        MonitorSettings::FILE_KEYS[2],
         "machine",
     ];
 
@@ -184,6 +190,7 @@ impl Settings {
             auto_reload: false,
             auto_reload_interval_ms: 30_000,
             webhook_url: None,
+            monitors: MonitorSettings::default(),
             watch_machine: machine,
             machine_alerts: machine,
             machine_interval_ms: 15_000,
@@ -271,6 +278,7 @@ impl Settings {
             retention.finish()?;
         }
         self.store.decode(&mut fields)?;
+        self.monitors.decode(&mut fields, base)?;
         if let Some(node) = fields.take("machine") {
             let mut machine = node.fields("machine")?;
             self.watch_machine = machine.or("watch", self.watch_machine, Node::boolean)?;
