@@ -3,7 +3,6 @@
 //! stopped goes on where it was.
 
 mod source;
-mod staged;
 mod state;
 mod target;
 mod victoria;

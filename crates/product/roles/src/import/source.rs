@@ -1,17 +1,18 @@
 //! Where samples come from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use model::storage::TimeRange;
-use model::{Labels, MatchOp, Matcher, Samples};
+use model::storage::{MetricReader, Select, TimeRange};
+use model::{LabelTable, Labels, MatchOp, Matcher, Samples};
 use net::client::{Client, ClientError, Limits, Request, Response};
+use tsdb::Db;
 use wire::Reader;
 use wire::read::{ReadMatcher, ReadQuery, ReadRequest};
 use wire::remote::{Point, TimeSeries};
 
-use super::staged::Staged;
-use super::{From, Import, victoria};
+use super::{From, Import, To, victoria};
+use crate::directory::Staged;
 
 /// Bounds of one answer.
 const LIMITS: Limits = Limits { timeout: Duration::from_secs(300), body_size_max_bytes: 512 << 20 };
@@ -56,7 +57,14 @@ impl Source {
             Ok(Http { client, url: url.to_string() })
         };
         let kind = match &import.from {
-            From::Directory(dir) => Kind::Directory(Box::new(Staged::open(dir, &import.to)?)),
+            From::Directory(dir) => {
+                // Beside the target: on the same disk as likely as not, so that blocks can be linked.
+                let root = match &import.to {
+                    To::Directory(into) => into.clone(),
+                    To::RemoteWrite(_) => std::env::temp_dir(),
+                };
+                Kind::Directory(Box::new(Staged::open(dir, &root)?))
+            }
             From::RemoteRead(url) => Kind::RemoteRead(http(url)?),
             From::VictoriaMetrics(url) => Kind::VictoriaMetrics(http(url)?),
         };
@@ -78,7 +86,7 @@ impl Source {
         runtime: &tokio::runtime::Runtime,
     ) -> Result<Series, Fetch> {
         match &self.kind {
-            Kind::Directory(staged) => staged.read(range, &self.sets).map_err(Fetch::Failed),
+            Kind::Directory(staged) => read(staged.db(), range, &self.sets).map_err(Fetch::Failed),
             Kind::RemoteRead(http) => runtime.block_on(http.remote_read(range, &self.sets)),
             Kind::VictoriaMetrics(http) => runtime.block_on(http.export(range, &self.sets)),
         }
@@ -162,6 +170,29 @@ impl Http {
         let answer = self.send(request).await?;
         victoria::lines(&answer.body, range).map_err(|error| Fetch::Failed(format!("{url}: {error}")))
     }
+}
+
+/// The series of a store.
+fn read(db: &Db, range: TimeRange, sets: &[Vec<Matcher>]) -> Result<Series, String> {
+    let mut seen = HashSet::new();
+    let mut series: Series = Vec::new();
+    for matchers in sets {
+        let mut table = LabelTable::new();
+        let selected =
+            db.select(&Select::new(range, matchers), &mut table).map_err(|error| error.to_string())?;
+        for (at, set) in selected.sets.iter().enumerate() {
+            let labels: Labels = table.labels(*set);
+            if sets.len() > 1 && !seen.insert(labels.clone()) {
+                continue;
+            }
+            let mut samples = Samples::default();
+            selected.samples.read(at, &mut samples).map_err(|error| error.to_string())?;
+            if !samples.is_empty() {
+                series.push((labels, samples));
+            }
+        }
+    }
+    Ok(series)
 }
 
 /// The series of a `ReadResponse`; one that several queries found counts once.

@@ -32,7 +32,12 @@ fn import(from: From, to: &std::path::Path) -> Import {
 }
 
 fn dump(dir: &std::path::Path) -> String {
-    let what = directory::Dump { range: TimeRange::ALL, selectors: Vec::new(), openmetrics: false };
+    let what = directory::Dump {
+        range: TimeRange::ALL,
+        selectors: Vec::new(),
+        format: directory::DumpFormat::Lines,
+        sandbox_root: None,
+    };
     output(|output| directory::dump(dir, &what, output)).unwrap().0
 }
 
