@@ -165,6 +165,7 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     let (stop, stopped) = watch::channel(false);
     let (commands, asked) = mpsc::channel(4);
     let running = Running::start(settings, &loaded, store, listening, clock)?;
+    tokio::spawn(crate::memory::keep_small(stopped.clone()));
     let serving = tokio::spawn(server.serve(running.router(commands), stopped.clone(), STOP_TIMEOUT));
 
     // Blocks can be asked already; what writes begins when the log has been read.
