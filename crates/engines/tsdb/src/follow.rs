@@ -20,7 +20,7 @@ use crate::db::Db;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::wal::record::{
-    self, FILE_HEADER, FRAME_BYTES, LoggedChunks, LoggedSample, RECORD_MAX_BYTES, Replay,
+    self, FILE_HEADER, FRAME_BYTES, LoggedChunks, LoggedLabels, LoggedSample, RECORD_MAX_BYTES, Replay,
 };
 use crate::wal::samples::LoggedColumns;
 use crate::wal::side::{Owner, Side};
@@ -561,8 +561,8 @@ impl Replay for Collect<'_> {
         Ok(())
     }
 
-    fn series(&mut self, id: u32, labels: Labels) -> Result<(), Error> {
-        self.series.push((id, labels));
+    fn series(&mut self, id: u32, labels: LoggedLabels<'_>) -> Result<(), Error> {
+        self.series.push((id, Labels::from_sorted(labels.pairs.iter().copied())));
         Ok(())
     }
 

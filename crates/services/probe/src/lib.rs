@@ -15,6 +15,7 @@ mod grpc;
 mod history;
 mod http;
 mod icmp;
+pub mod monitor;
 mod prober;
 mod report;
 mod resolve;

@@ -143,6 +143,11 @@ impl Report {
         &self.samples
     }
 
+    /// All samples, in the order in which they were found.
+    pub fn into_samples(self) -> Vec<Sample> {
+        self.samples
+    }
+
     /// Logs a step.
     pub fn debug(&mut self, message: &str, fields: &[(&str, &dyn Display)]) {
         self.line(Level::Debug, message, fields);

@@ -52,6 +52,8 @@ impl Db {
         self.note(result, "deleting what was sent on", &mut report);
         let result = self.apply_retention(&mut maintenance, now_ms, &mut report);
         self.note(result, "deleting old blocks", &mut report);
+        self.head.release_files();
+        self.blocks().iter().for_each(|block| block.release_files());
         report
     }
 
@@ -104,7 +106,10 @@ impl Db {
         let meta = Meta::first(ulid.to_string(), start_ms, end_ms);
         let range = TimeRange { start_ms, end_ms: end_ms - 1 };
         let ids = self.head.sorted_ids();
-        let series = ids.into_iter().filter_map(|id| {
+        let series = ids.into_iter().enumerate().filter_map(|(at, id)| {
+            if at % compact::RELEASE_EVERY == compact::RELEASE_EVERY - 1 {
+                self.head.release_files();
+            }
             let found = match with_late {
                 true => self.head.series_with_late(id, range)?,
                 false => {

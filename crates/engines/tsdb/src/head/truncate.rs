@@ -91,6 +91,11 @@ impl Head {
         texts
     }
 
+    /// Of closed chunks in files nothing stays in memory until it is looked at again.
+    pub(crate) fn release_files(&self) {
+        self.segments.release();
+    }
+
     /// Labels, chunks in the range and deleted spans of one series.
     pub(crate) fn series(
         &self,
@@ -183,6 +188,7 @@ impl Head {
         freed.dedup();
         let mut index = self.index.write();
         index.remove(&freed, is_alive);
+        self.metadata.forget_without(|name| index.symbols.find(model::METRIC_NAME, name).is_some());
         let mut pages = self.pages.write();
         let last = pages.len().saturating_sub(1);
         for slot in pages.iter_mut().take(last) {

@@ -72,7 +72,10 @@ impl EchoSocket {
                 set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT, 1)?;
             }
         }
-        let socket = AsyncFd::with_interest(socket, Interest::READABLE | Interest::WRITABLE)?;
+        // SAFETY: the descriptor is the socket's own; it stays open, and the same, until the socket is dropped
+        // with what is made here.
+        let socket =
+            unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE | Interest::WRITABLE) }?;
         Ok(EchoSocket { socket, address, is_raw })
     }
 
