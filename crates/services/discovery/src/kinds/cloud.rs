@@ -5,56 +5,7 @@ use super::{
     Tls, ensure, no_rules,
 };
 
-const AWS_ROLES: &[&str] = &["ec2", "ecs", "elasticache", "lightsail", "msk", "rds"];
-
-/// The AWS kinds differ only in their further fields.
-macro_rules! aws {
-    ($name:literal, $type_name:literal, $rules:expr, [$($field:expr),*]) => {
-        Kind {
-            name: $name,
-            type_name: $type_name,
-            http: true,
-            fields: &[
-                ("endpoint", Text),
-                ("region", Text),
-                ("access_key", Text),
-                ("secret_key", Text),
-                ("profile", Text),
-                ("role_arn", Text),
-                ("external_id", Text),
-                REFRESH,
-                PORT,
-                $($field),*
-            ],
-            rules: $rules,
-            reader: None,
-        }
-    };
-}
-
 pub(super) const KINDS: &[Kind] = &[
-    aws!(
-        "aws_sd_configs",
-        "aws.plain",
-        |entry| ensure(entry.has("role"), "", "unknown AWS SD role \"\""),
-        [("role", OneOf(AWS_ROLES, "unknown AWS SD role \"{}\"")), ("filters", Filters), ("clusters", Texts)]
-    ),
-    aws!("ec2_sd_configs", "aws.plain", filters_have_values, [("filters", Filters)]),
-    aws!("ecs_sd_configs", "aws.plain", no_rules, [("clusters", Texts), ("request_concurrency", Integer)]),
-    aws!(
-        "elasticache_sd_configs",
-        "aws.plain",
-        no_rules,
-        [("clusters", Texts), ("request_concurrency", Integer)]
-    ),
-    aws!("lightsail_sd_configs", "aws.plain", no_rules, []),
-    aws!("msk_sd_configs", "aws.plain", no_rules, [("clusters", Texts), ("request_concurrency", Integer)]),
-    aws!(
-        "rds_sd_configs",
-        "aws.plain",
-        no_rules,
-        [("clusters", Texts), ("filters", Filters), ("request_concurrency", Integer)]
-    ),
     Kind {
         name: "azure_sd_configs",
         type_name: "azure.plain",
@@ -218,16 +169,6 @@ pub(super) const KINDS: &[Kind] = &[
         reader: None,
     },
 ];
-
-fn filters_have_values(entry: &Entry<'_>) -> Outcome {
-    let empty = entry.node.get("filters").is_some_and(|list| {
-        list.list(|filter| {
-            Ok(filter.get("values").is_none_or(|values| values.strings().is_ok_and(|v| v.is_empty())))
-        })
-        .is_ok_and(|found| found.contains(&true))
-    });
-    ensure(!empty, "filters", "EC2 SD configuration filter values cannot be empty")
-}
 
 fn azure(entry: &Entry<'_>) -> Outcome {
     let require =

@@ -4,6 +4,7 @@
 //!
 //! Names, defaults and error texts are those of Prometheus 3.14.
 
+mod aws;
 mod cloud;
 mod cluster;
 mod consul;
@@ -126,7 +127,13 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Kind> {
         &linode::KIND,
         &vultr::KIND,
     ];
-    KINDS.iter().copied().chain(cloud::KINDS).chain(server::KINDS).chain(cluster::KINDS)
+    KINDS
+        .iter()
+        .copied()
+        .chain(aws::KINDS.iter().copied())
+        .chain(cloud::KINDS)
+        .chain(server::KINDS)
+        .chain(cluster::KINDS)
 }
 
 impl Kind {

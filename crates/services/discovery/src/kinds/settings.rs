@@ -175,6 +175,15 @@ impl Settings {
         here.trim_end_matches('/').to_string()
     }
 
+    /// Where credentials of clouds are looked for.
+    pub(crate) fn surroundings(&self) -> cloud::Surroundings {
+        #[cfg(test)]
+        if let Some(endpoint) = &self.endpoint {
+            return cloud::Surroundings::made_up(&[], endpoint);
+        }
+        cloud::Surroundings::of_process()
+    }
+
     /// A reader of what this section describes.
     pub(crate) fn reader(&self) -> Box<dyn Reader> {
         match self.kind.reader {
