@@ -51,7 +51,7 @@ macro_rules! aws {
                 $($field),*
             ],
             rules: $rules,
-            reader: Some(poll::<$reader>),
+            reader: poll::<$reader>,
         }
     };
 }
