@@ -20,6 +20,7 @@ use crate::block::meta::is_ulid;
 use crate::block::{self, Block, TMP_FOR_CREATION, TMP_FOR_DELETION};
 use crate::disk::Disk;
 use crate::error::Error;
+use crate::follow;
 use crate::foreign::{self, TakenOver};
 use crate::head::{Head, HeadReplay};
 use crate::options::{Options, Retention};
@@ -48,7 +49,19 @@ pub struct Db {
     /// Whether all of the log has been read.
     replayed: AtomicBool,
     /// Locked as long as the store is open.
-    _lock: File,
+    _lock: DirLock,
+}
+
+/// The lock on a data directory. It is undone outright: closing the file is not enough while a process that
+/// another thread is just starting still has it.
+struct DirLock(File);
+
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the data directory stays locked until this process ends");
+        }
+    }
 }
 
 #[derive(Default)]
@@ -189,13 +202,14 @@ impl Db {
             counters: Counters::default(),
             xor2: AtomicBool::new(false),
             replayed: AtomicBool::new(false),
-            _lock: lock,
+            _lock: DirLock(lock),
             options,
         };
         db.head.late.set_window_ms(db.options.out_of_order_window_ms);
         db.head.admission.set(db.options.budgets.clone());
         db.head.starts.set(db.options.start_timestamps);
         db.head.exemplars.set_max(db.options.exemplars_max);
+        db.head.exemplars.set_window_ms(db.options.out_of_order_window_ms);
         db.counters.set_aside.store(opened.corrupt_blocks.len() as u64, Ordering::Relaxed);
         Ok((db, opened))
     }
@@ -213,9 +227,7 @@ impl Db {
         let started = self.options.clock.mark();
         let dir = self.options.dir.join(WAL_DIR);
         let listing = replay::list(&dir)?;
-        for rubbish in &listing.rubbish {
-            self.options.disk.remove_file(rubbish).map_err(Error::io("deleting", rubbish))?;
-        }
+        follow::discard(&self.options.dir, &self.options.disk, &self.options.clock, &listing.rubbish)?;
         let blocks = self.blocks();
         // A block that was merged since is a source of another one.
         let exists = |ulid: &str| {
@@ -290,6 +302,10 @@ impl Db {
             Some(sync) => sync.wait(sync.written()),
             None => Ok(()),
         }
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.options.dir
     }
 
     pub(crate) fn disk(&self) -> &Arc<dyn Disk> {

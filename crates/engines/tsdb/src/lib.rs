@@ -12,6 +12,7 @@ mod compact;
 mod db;
 mod disk;
 mod error;
+mod follow;
 mod foreign;
 #[cfg(test)]
 mod fuzz;
@@ -37,7 +38,7 @@ pub use disk::{Disk, DiskFile, OsDisk};
 pub use error::Error;
 pub use foreign::TakenOver;
 pub use head::starts::StartTimestamps;
-pub use inspect::{BlockAnalysis, analyze_block, list_blocks};
+pub use inspect::{BlockAnalysis, ChunkAnalysis, analyze_block, list_blocks};
 pub use options::{BLOCK_MAX_MS, BLOCK_RANGE_MS, EXEMPLARS_MAX_DEFAULT, Options, Retention, RetentionRule};
 pub use stats::{
     BlockStats, Cardinality, GroupStats, GrowthPoint, LabelCardinality, SelectionCardinality, Stats,

@@ -20,6 +20,7 @@ use tsdb::Retention;
 use crate::alert::{self, Alert};
 use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, StoreAdmin, StoredExemplars};
 use crate::collect::{self, Collect};
+use crate::monitors;
 use crate::prometheus_file::PrometheusFile;
 use crate::push::Push;
 use crate::serve::{self, Command};
@@ -28,8 +29,6 @@ use crate::store::{self, Store};
 use crate::store_settings::StoreSettings;
 use crate::watched_files;
 
-/// Connections at once.
-const CONNECTIONS_MAX: usize = 512;
 /// How long a stop waits for each part.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -77,6 +76,7 @@ impl Loaded {
             }
             None => None,
         };
+        rules.extend(own.as_ref().unwrap_or(settings).monitors.rules(settings)?);
         Ok(Loaded { prometheus, own, rules, alerting: alert::load(settings)? })
     }
 
@@ -135,6 +135,7 @@ impl Loaded {
 
 /// Runs until a signal or a request ends it. Blocks. An error means that it could not start.
 pub fn run(settings: Settings) -> Result<(), StartError> {
+    crate::memory::bound_heaps();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(std::thread::available_parallelism().map_or(2, |count| count.get().clamp(2, 8)))
         .thread_name("promontory")
@@ -152,25 +153,37 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     if let Some(problem) = settings.exposure_problem() {
         return Err(StartError::Other(problem));
     }
+    if settings.agent.is_some() {
+        return Err(StartError::Other("agent mode is not available yet".into()));
+    }
     let mut signals = Signals::listen()?;
     let loaded = Loaded::read(&settings).map_err(StartError::Config)?;
     for note in &settings.notes {
         tracing::warn!("{note}");
     }
     loaded.warn();
-    let server = Server::bind(&ServerConfig {
-        listen: settings.listen,
-        connections_max: CONNECTIONS_MAX,
-        ..ServerConfig::default()
-    })
-    .await?;
-    let listening = server.local_addr();
+    let mut servers = Vec::new();
+    for listen in std::iter::once(settings.listen).chain(settings.web.listen_too.iter().copied()) {
+        let config = ServerConfig {
+            listen,
+            connections_max: settings.web.connections_max,
+            read_timeout: settings.web.read_timeout,
+            web_config: settings.web.config_file.clone(),
+        };
+        servers.push(Server::bind(&config).await?);
+    }
+    let Some(listening) = servers.first().map(Server::local_addr) else { return Ok(()) };
     let store =
         store::open(&settings, &loaded.store_settings(&settings), loaded.retention(&settings), &clock)?;
     let (stop, stopped) = watch::channel(false);
     let (commands, asked) = mpsc::channel(4);
     let running = Running::start(settings, &loaded, store, listening, clock)?;
-    let serving = tokio::spawn(server.serve(running.router(commands), stopped.clone(), STOP_TIMEOUT));
+    tokio::spawn(crate::memory::keep_small(stopped.clone()));
+    let router = running.router(commands);
+    let serving: Vec<_> = servers
+        .into_iter()
+        .map(|server| tokio::spawn(server.serve(router.clone(), stopped.clone(), STOP_TIMEOUT)))
+        .collect();
 
     // Blocks can be asked already; what writes begins when the log has been read.
     tokio::select! {
@@ -188,9 +201,11 @@ async fn start(settings: Settings) -> Result<(), StartError> {
 
     tracing::info!("stopping");
     let _ = stop.send(true);
-    running.collect.scraper.stop(STOP_TIMEOUT).await;
-    running.alert.stop(STOP_TIMEOUT).await;
-    let _ = serving.await;
+    tokio::join!(running.collect.scraper.stop(STOP_TIMEOUT), running.monitors.stop(STOP_TIMEOUT));
+    running.alert.stop(STOP_TIMEOUT, running.settings.notification_drain).await;
+    for serving in serving {
+        let _ = serving.await;
+    }
     // A merge under way is not worth waiting for: it begins anew at the next start.
     let _ = tokio::time::timeout(STOP_TIMEOUT, maintenance).await;
     let db = running.store.db.clone();
@@ -202,14 +217,14 @@ async fn start(settings: Settings) -> Result<(), StartError> {
 
 /// Signals that mean something. Caught from the beginning, so that none of them ends a run that is
 /// still starting without an orderly end.
-struct Signals {
-    hangup: Signal,
-    terminate: Signal,
-    interrupt: Signal,
+pub(crate) struct Signals {
+    pub(crate) hangup: Signal,
+    pub(crate) terminate: Signal,
+    pub(crate) interrupt: Signal,
 }
 
 impl Signals {
-    fn listen() -> Result<Signals, StartError> {
+    pub(crate) fn listen() -> Result<Signals, StartError> {
         let listen = |kind| {
             signal(kind).map_err(|error| StartError::Other(format!("cannot listen for signals: {error}")))
         };
@@ -221,7 +236,7 @@ impl Signals {
     }
 
     /// Returns when the run shall end.
-    async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -241,6 +256,7 @@ struct Running {
     engine: Arc<promql::Engine>,
     queries: Arc<Queries>,
     collect: Collect,
+    monitors: probe::monitor::Monitors,
     alert: Alert,
     push: Push,
     shown: Arc<ArcSwap<Shown>>,
@@ -265,6 +281,7 @@ impl Running {
         let queries = Queries::new(settings.queries_max.max(settings.query_concurrency_max), clock.clone());
         let external_url = settings.external_url(listening);
         let collect = collect::start(&settings, writer.clone(), &registry, &clock)?;
+        let monitors = monitors::start(writer.clone(), &registry, &clock);
         let alert = alert::start(
             &settings,
             loaded,
@@ -296,6 +313,7 @@ impl Running {
             engine,
             queries,
             collect,
+            monitors,
             alert,
             push: Push::new(),
         })
@@ -353,6 +371,7 @@ impl Running {
         self.store.db.set_retention(loaded.retention(&self.settings));
         self.push.apply(loaded);
         self.collect.apply(&self.settings, loaded);
+        self.monitors.apply(&loaded.own.as_ref().unwrap_or(&self.settings).monitors.monitors);
         self.alert.apply(&self.settings, loaded, &self.external_url).await;
     }
 

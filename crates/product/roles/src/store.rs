@@ -40,6 +40,7 @@ pub(crate) fn open(
         exemplars_max: store.exemplars_max,
         start_timestamps: settings.start_timestamps,
         budgets: store.budgets.clone(),
+        compaction: settings.merge_blocks,
         clock: clock.clone(),
         ..Options::new(&settings.data_dir)
     };

@@ -8,6 +8,7 @@ pub mod exemplar;
 pub mod histogram;
 pub mod label_table;
 pub mod labels;
+pub mod log;
 pub mod matcher;
 pub mod metadata;
 pub mod relabel;

@@ -13,6 +13,7 @@ use crate::block::writer::FinishedBlock;
 use crate::block::{self, Block};
 use crate::compact::{self, Source};
 use crate::error::Error;
+use crate::follow;
 use crate::plan::{self, BlockInfo};
 use crate::series::Found;
 use crate::wal::WAL_DIR;
@@ -47,8 +48,12 @@ impl Db {
             self.merge_blocks(&mut maintenance, now_ms, &mut report);
         }
         self.head.note_growth(now_ms);
+        let result = follow::discard(&self.options.dir, &self.options.disk, &self.options.clock, &[]);
+        self.note(result, "deleting what was sent on", &mut report);
         let result = self.apply_retention(&mut maintenance, now_ms, &mut report);
         self.note(result, "deleting old blocks", &mut report);
+        self.head.release_files();
+        self.blocks().iter().for_each(|block| block.release_files());
         report
     }
 
@@ -101,7 +106,10 @@ impl Db {
         let meta = Meta::first(ulid.to_string(), start_ms, end_ms);
         let range = TimeRange { start_ms, end_ms: end_ms - 1 };
         let ids = self.head.sorted_ids();
-        let series = ids.into_iter().filter_map(|id| {
+        let series = ids.into_iter().enumerate().filter_map(|(at, id)| {
+            if at % compact::RELEASE_EVERY == compact::RELEASE_EVERY - 1 {
+                self.head.release_files();
+            }
             let found = match with_late {
                 true => self.head.series_with_late(id, range)?,
                 false => {

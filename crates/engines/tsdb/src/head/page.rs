@@ -65,16 +65,14 @@ struct Run {
 const RUN_BYTES: usize = 255;
 
 impl Run {
-    #[inline]
+    /// There are [`xor::SAMPLE_ROOM_BYTES`] left.
+    #[inline(always)]
     fn push(&mut self, state: &mut XorState, last: (i64, u64), time_ms: i64, value: u64) {
         // The last byte is written anew if it has bits to spare.
         let at = self.length - usize::from(state.free > 0);
-        let begun = self.bytes.get(at).copied().unwrap_or(0);
-        let sample = xor::encode(state, begun, last, time_ms, value);
-        if let Some(place) = self.bytes.get_mut(at..at + xor::SAMPLE_ROOM_BYTES) {
-            sample.store(place);
+        if let Some(place) = self.bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
+            self.length = at + xor::encode(state, place, last, time_ms, value);
         }
-        self.length = at + sample.len();
     }
 }
 
@@ -188,14 +186,15 @@ impl Record {
     ) {
         let mut run = Run { bytes: [0; RUN_BYTES], length: 0 };
         let mut state = self.begin(&mut run);
+        // Times ascend, so only the end of the range is looked at.
+        let mut end_ms = if self.open_is_histogram { i64::MIN } else { self.open_range_end_ms() };
         for (time_ms, value) in samples {
-            let fits = (1..SAMPLES_PER_CHUNK).contains(&state.count)
-                && !self.open_is_histogram
-                && time_ms.saturating_sub(self.open_min_ms) < i64::from(self.open_room_ms);
+            let fits = (1..SAMPLES_PER_CHUNK).contains(&state.count) && time_ms < end_ms;
             if !fits {
                 self.end(segments, &run, state);
                 self.seal(segments, range_ms, last.0);
                 self.open_chunk(time_ms, range_ms, false);
+                end_ms = self.open_range_end_ms();
                 state = self.begin(&mut run);
             } else if run.length > RUN_BYTES - xor::SAMPLE_ROOM_BYTES {
                 self.end(segments, &run, state);

@@ -13,6 +13,7 @@ use super::page::{PAGE_SERIES, PageCursor};
 use super::{Head, add};
 use crate::disk::{Disk, FileWriter};
 use crate::error::Error;
+use crate::follow;
 use crate::series::{ChunkHandle, Found};
 use crate::wal::record::{self, FILE_HEADER, LoggedChunk, LoggedChunks};
 use crate::wal::{checkpoint_path, replay};
@@ -88,6 +89,11 @@ impl Head {
         texts.sort_unstable();
         texts.dedup();
         texts
+    }
+
+    /// Of closed chunks in files nothing stays in memory until it is looked at again.
+    pub(crate) fn release_files(&self) {
+        self.segments.release();
     }
 
     /// Labels, chunks in the range and deleted spans of one series.
@@ -182,6 +188,7 @@ impl Head {
         freed.dedup();
         let mut index = self.index.write();
         index.remove(&freed, is_alive);
+        self.metadata.forget_without(|name| index.symbols.find(model::METRIC_NAME, name).is_some());
         let mut pages = self.pages.write();
         let last = pages.len().saturating_sub(1);
         for slot in pages.iter_mut().take(last) {
@@ -281,9 +288,8 @@ impl Head {
         disk.rename(&temporary, &path).map_err(Error::io("renaming", &temporary))?;
         disk.sync_dir(dir).map_err(Error::io("flushing", dir))?;
         sync.stands_for(written);
-        for rubbish in replay::list(dir)?.rubbish {
-            disk.remove_file(&rubbish).map_err(Error::io("deleting", &rubbish))?;
-        }
+        let rubbish = replay::list(dir)?.rubbish;
+        follow::discard(dir.parent().unwrap_or(dir), &disk, &self.clock, &rubbish)?;
         if let Ok(wal) = self.writer.lock().wal() {
             wal.truncated(segment, size);
         }

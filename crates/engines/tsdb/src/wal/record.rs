@@ -28,6 +28,11 @@ const CHUNKS: u8 = 4;
 const TOMBSTONES: u8 = 5;
 const BOUND: u8 = 6;
 
+/// Whether a record names series.
+pub(crate) fn names_series(body: &[u8]) -> bool {
+    body.first() == Some(&SERIES)
+}
+
 /// A float sample as version 1 logged it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct LoggedSample {

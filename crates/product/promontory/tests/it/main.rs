@@ -14,5 +14,6 @@ mod disk_full;
 mod harness;
 mod kills;
 mod peers;
+mod promtool;
 mod reload;
 mod start;
