@@ -16,6 +16,7 @@ pub mod prometheus_file;
 mod run;
 mod serve;
 pub mod settings;
+mod started;
 mod store;
 pub mod store_settings;
 

@@ -72,6 +72,11 @@ impl Files {
         }
     }
 
+    /// Whether these are the kernel's own folders, at the usual places.
+    pub(crate) fn is_this_machine(&self) -> bool {
+        self.kept_max > 0 && self.paths.procfs == Path::new("/proc") && self.paths.sysfs == Path::new("/sys")
+    }
+
     /// Begins a collection: files that were not read for long are closed.
     pub(crate) fn begin(&mut self) {
         self.collection = self.collection.wrapping_add(1);
@@ -160,18 +165,19 @@ impl Files {
         if keep && let Some(kept) = self.kept.get_mut(key) {
             kept.read_in = self.collection;
             match fill(&kept.file, &mut self.buffer, &mut self.filled, short) {
-                Ok(()) => return Ok(()),
                 // The device it was of is gone; there may be another.
-                Err(_) => self.kept.remove(key),
+                Err(Errno::NODEV) => self.kept.remove(key),
+                result => return result.map_err(failed),
             };
         }
         let file: OwnedFd =
             openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
-        fill(&file, &mut self.buffer, &mut self.filled, short).map_err(failed)?;
+        let result = fill(&file, &mut self.buffer, &mut self.filled, short).map_err(failed);
+        // A file that cannot be read now, such as the speed of a device that is down, may be later.
         if keep && self.kept.len() < self.kept_max {
             self.kept.insert(Box::from(key), Kept { file, read_in: self.collection });
         }
-        Ok(())
+        result
     }
 
     fn is_kernels(&self, path: &Path) -> bool {

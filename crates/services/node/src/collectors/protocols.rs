@@ -43,6 +43,11 @@ pub(super) fn netstat(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
                 return Err(Error::malformed(file));
             };
             for (name, value) in names.split_ascii_whitespace().zip(values.split_ascii_whitespace()) {
+                if protocol == "IpExt" && matches!(name, "InOctets" | "OutOctets") {
+                    let octets = run.state.octets.get_or_insert_default();
+                    let octets = if name == "InOctets" { &mut octets.0 } else { &mut octets.1 };
+                    *octets = number(value).unwrap_or(0.0);
+                }
                 field(run.filters, page, protocol, name, value);
             }
         }
