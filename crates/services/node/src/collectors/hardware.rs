@@ -93,7 +93,7 @@ const SUPPLY_FILES: [(&str, &str, f64); 49] = [
 
 pub(super) fn power_supply(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     let base = run.files.sys_path("class/power_supply");
-    if !base.is_dir() {
+    if !run.files.is_folder(&base) {
         return Err(Error::NoData);
     }
     for supply in run.files.names(&base) {
@@ -140,7 +140,7 @@ pub(super) fn power_supply(run: &mut Run<'_>, page: &mut Page) -> Result<(), Err
 
 pub(super) fn watchdog(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     let base = run.files.sys_path("class/watchdog");
-    if !base.is_dir() {
+    if !run.files.is_folder(&base) {
         return Err(Error::NoData);
     }
     for name in run.files.names(&base) {

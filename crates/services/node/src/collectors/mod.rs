@@ -38,6 +38,7 @@ mod units;
 mod wifi;
 mod zfs;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::mounts::Mounts;
@@ -80,6 +81,9 @@ pub(crate) struct State {
     cpus: cpu::History,
     /// What the mainboard says of itself, which never changes.
     dmi: Option<Vec<(&'static str, String)>>,
+    /// The columns of each protocol, and the metric of each field of IPv6 that is shown.
+    netstat: HashMap<Box<str>, protocols::Columns>,
+    snmp6: HashMap<Box<str>, Option<String>>,
     /// Bytes that IP received and sent, as read in this collection.
     octets: Option<(f64, f64)>,
     mounts: Mounts,
