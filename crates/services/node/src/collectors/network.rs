@@ -214,8 +214,8 @@ pub(super) fn netclass(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> 
         let link = links.iter().flat_map(|links| links.iter()).find(|link| link.name == device);
         let device = Device { name: &device, folder: &folder };
         match link.filter(|link| device.is(run, link)) {
-            Some(link) => device.from_link(run, page, link),
-            None => device.from_files(run, page),
+            Some(link) => device.show_link(run, page, link),
+            None => device.show_files(run, page),
         }
     }
     if found { Ok(()) } else { Err(Error::NoData) }
@@ -244,7 +244,7 @@ impl Device<'_> {
     }
 
     /// Shows what netlink tells, and reads only the rest.
-    fn from_link(&self, run: &mut Run<'_>, page: &mut Page, link: &Link) {
+    fn show_link(&self, run: &mut Run<'_>, page: &mut Page, link: &Link) {
         let labels = [("device", self.name)];
         let is_up = link.flags & IFF_UP != 0;
         let word = |value: Option<u32>| value.map(f64::from);
@@ -279,7 +279,7 @@ impl Device<'_> {
         self.info(run, page, flags, [&own, &broadcast, &link.alias, link.state]);
     }
 
-    fn from_files(&self, run: &mut Run<'_>, page: &mut Page) {
+    fn show_files(&self, run: &mut Run<'_>, page: &mut Page) {
         let mut flags = None;
         for (file, name, metric_type) in CLASS_FILES {
             let Some(value) = self.number(run, file) else { continue };
