@@ -21,6 +21,7 @@ mod push;
 mod run;
 mod serve;
 pub mod settings;
+mod started;
 mod store;
 pub mod store_settings;
 mod user_assets;
