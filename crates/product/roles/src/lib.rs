@@ -3,12 +3,12 @@
 //!
 //! Must not know how any service does its work, nor what the command line looks like.
 
-#[cfg(feature = "conformance")]
 mod alert;
 mod ask;
 pub mod blackbox_exporter;
 pub mod check;
 mod collect;
+#[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod directory;
 mod forward;
