@@ -93,7 +93,11 @@ fn every_flag_in_the_documents_exists() {
             let flag = word.trim_end_matches(['.', '-']);
             // Switches are turned off so.
             let flag = &flag.replacen("--no-", "--", 1);
-            if flag.len() > 3 && flag.starts_with("--") && !hidden.contains(&flag.as_str()) && flag != "--FLAG" {
+            if flag.len() > 3
+                && flag.starts_with("--")
+                && !hidden.contains(&flag.as_str())
+                && flag != "--FLAG"
+            {
                 let exists = ignored.contains(&format!("{:?}", flag.trim_start_matches('-')))
                     || is_of_bench && bench.contains(flag.trim_start_matches('-'))
                     || known.split(|c: char| c.is_whitespace() || ",=[".contains(c)).any(|name| name == flag);

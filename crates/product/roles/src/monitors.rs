@@ -43,9 +43,8 @@ impl MonitorSettings {
     /// Takes over what the file says.
     pub(crate) fn decode(&mut self, fields: &mut Fields<'_>, base: &PathBase) -> Result<(), Error> {
         self.alerts = fields.or("monitor_alerts", self.alerts, Node::boolean)?;
-        let modules = fields.or("blackbox_config", Modules::default(), |node| {
-            Modules::load(&base.join(&node.string()?))
-        })?;
+        let modules = fields
+            .or("blackbox_config", Modules::default(), |node| Modules::load(&base.join(&node.string()?)))?;
         self.monitors =
             fields.or("monitors", Vec::new(), |node| Monitor::decode_all(node, &modules, base))?;
         Ok(())
