@@ -20,7 +20,7 @@ use crate::db::Db;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::wal::record::{
-    self, FILE_HEADER, FRAME_BYTES, LoggedChunks, LoggedSample, RECORD_MAX_BYTES, Replay,
+    self, FILE_HEADER, FRAME_BYTES, LoggedChunks, LoggedLabels, LoggedSample, RECORD_MAX_BYTES, Replay,
 };
 use crate::wal::samples::LoggedColumns;
 use crate::wal::side::{Owner, Side};
@@ -98,6 +98,13 @@ impl Folders {
         let text = fs::read_to_string(path).ok()?;
         let mut words = text.split_whitespace();
         Some(LogPosition { segment: words.next()?.parse().ok()?, offset: words.next()?.parse().ok()? })
+    }
+
+    fn write_position(&self, name: &str, position: LogPosition) -> Result<(), Error> {
+        let path = self.position_path(name);
+        let text = format!("{} {}\n{name}\n", position.segment, position.offset);
+        let written = self.disk.replace_file(&path, &path.with_extension("tmp"), text.as_bytes());
+        written.map_err(Error::io("writing", &path))
     }
 
     /// Where all followers stand.
@@ -180,6 +187,23 @@ fn trim(folders: &Folders, clock: &Clock, is_wanted: impl Fn(&Path) -> bool) -> 
 }
 
 impl LogSource for Db {
+    fn begin(&self, name: &str) -> Result<(), StorageError> {
+        let folders = Folders::of(self.dir(), self.disk());
+        folders.disk.create_dir_all(&folders.kept).map_err(Error::io("making", &folders.kept))?;
+        if folders.position(&folders.position_path(name)).is_some() {
+            return Ok(());
+        }
+        let (segments, _) = folders.list()?;
+        let mut position = LogPosition::default();
+        if let Some(&segment) = segments.last() {
+            let path = segment_path(&folders.wal, segment);
+            // It may end inside of a record that is being written: reading goes on behind that.
+            let offset = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+            position = LogPosition { segment, offset };
+        }
+        Ok(folders.write_position(name, position)?)
+    }
+
     fn follow(&self, name: &str) -> Result<Box<dyn LogFollower>, StorageError> {
         let folders = Folders::of(self.dir(), self.disk());
         folders.disk.create_dir_all(&folders.kept).map_err(Error::io("making", &folders.kept))?;
@@ -490,12 +514,7 @@ impl LogFollower for Follower {
     }
 
     fn commit(&mut self, position: LogPosition) -> Result<(), StorageError> {
-        let path = self.folders.position_path(&self.name);
-        let text = format!("{} {}\n{}\n", position.segment, position.offset, self.name);
-        self.folders
-            .disk
-            .replace_file(&path, &path.with_extension("tmp"), text.as_bytes())
-            .map_err(Error::io("writing", &path))?;
+        self.folders.write_position(&self.name, position)?;
         Ok(())
     }
 }
@@ -561,8 +580,8 @@ impl Replay for Collect<'_> {
         Ok(())
     }
 
-    fn series(&mut self, id: u32, labels: Labels) -> Result<(), Error> {
-        self.series.push((id, labels));
+    fn series(&mut self, id: u32, labels: LoggedLabels<'_>) -> Result<(), Error> {
+        self.series.push((id, Labels::from_sorted(labels.pairs.iter().copied())));
         Ok(())
     }
 

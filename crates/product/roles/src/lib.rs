@@ -15,6 +15,7 @@ pub mod node_exporter;
 pub mod prometheus_file;
 mod push;
 mod run;
+mod send_on;
 mod serve;
 pub mod settings;
 mod store;

@@ -22,6 +22,7 @@ use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, Sto
 use crate::collect::{self, Collect};
 use crate::prometheus_file::PrometheusFile;
 use crate::push::Push;
+use crate::send_on::SendOn;
 use crate::serve::{self, Command};
 use crate::settings::{Mode, Settings};
 use crate::store::{self, Store};
@@ -190,6 +191,7 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     let _ = stop.send(true);
     running.collect.scraper.stop(STOP_TIMEOUT).await;
     running.alert.stop(STOP_TIMEOUT).await;
+    running.send_on.stop(STOP_TIMEOUT).await;
     let _ = serving.await;
     // A merge under way is not worth waiting for: it begins anew at the next start.
     let _ = tokio::time::timeout(STOP_TIMEOUT, maintenance).await;
@@ -243,6 +245,7 @@ struct Running {
     collect: Collect,
     alert: Alert,
     push: Push,
+    send_on: SendOn,
     shown: Arc<ArcSwap<Shown>>,
     reload_succeeded: Gauge,
     reloaded_at: Gauge,
@@ -276,6 +279,7 @@ impl Running {
             &registry,
             &clock,
         )?;
+        let send_on = SendOn::new(&store, &registry, &clock);
         Ok(Running {
             started_ms: clock.now_ms(),
             reload_succeeded: registry.gauge(
@@ -298,6 +302,7 @@ impl Running {
             collect,
             alert,
             push: Push::new(),
+            send_on,
         })
     }
 
@@ -352,6 +357,8 @@ impl Running {
         self.store.configure(loaded.store_settings(&self.settings));
         self.store.db.set_retention(loaded.retention(&self.settings));
         self.push.apply(loaded);
+        // Before anything is written, so that a new receiver gets all of it.
+        self.send_on.apply(loaded).await;
         self.collect.apply(&self.settings, loaded);
         self.alert.apply(&self.settings, loaded, &self.external_url).await;
     }

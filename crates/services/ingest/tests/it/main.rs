@@ -4,6 +4,7 @@
 mod otlp;
 mod remote_write;
 mod remote_write_2;
+mod sending;
 
 use std::sync::Arc;
 
