@@ -11,6 +11,7 @@ mod farm;
 mod http;
 mod measure;
 mod model;
+mod node;
 mod peers;
 mod process;
 mod soak;
@@ -59,7 +60,7 @@ pub(crate) struct Place {
     /// A folder for data; it is made and emptied
     #[arg(long, value_name = "DIR", default_value = "target/bench-data")]
     pub(crate) dir: PathBuf,
-    /// The first of eleven ports on loopback
+    /// The first of twelve ports on loopback
     #[arg(long, value_name = "PORT", default_value_t = 9640)]
     pub(crate) port: u16,
 }
@@ -86,6 +87,9 @@ struct TableArgs {
     /// VictoriaMetrics's program
     #[arg(long, value_name = "FILE", default_value = "victoria-metrics")]
     victoria_metrics: PathBuf,
+    /// node_exporter's program
+    #[arg(long, value_name = "FILE", default_value = "prometheus-node-exporter")]
+    node_exporter: PathBuf,
 }
 
 #[derive(Args)]
@@ -156,9 +160,15 @@ fn table(args: &TableArgs) -> Result<(), String> {
     let mut plan = if args.quick { Plan::quick(dir, port) } else { Plan::full(dir, port) };
     plan.rounds = args.rounds.unwrap_or(plan.rounds).max(1);
     let mut programs = vec![Program::find(Kind::Promontory, &args.place.promontory, port)?];
-    for (kind, path) in
-        [(Kind::Prometheus, &args.prometheus), (Kind::VictoriaMetrics, &args.victoria_metrics)]
-    {
+    for (kind, path) in [
+        (Kind::Prometheus, &args.prometheus),
+        (Kind::VictoriaMetrics, &args.victoria_metrics),
+        (Kind::NodeExporter, &args.node_exporter),
+    ] {
+        // Whoever has no part in the rows that are wanted does not appear.
+        if !args.only.is_empty() && !measure::takes_part(kind, &args.only) {
+            continue;
+        }
         match Program::find(kind, path, port) {
             Ok(program) => programs.push(program),
             Err(error) => println!("left out: {} is not installed ({error})", kind.name()),

@@ -11,6 +11,7 @@ use crate::CLOCK;
 use crate::ask::{self, Question};
 use crate::farm::Farm;
 use crate::http::Client;
+use crate::node;
 use crate::peers::{Kind, Program, Server, size_bytes};
 use crate::table::{Goal, Round, Row, figure, geometric_mean, spread};
 use crate::write::{Shape, Writer};
@@ -33,6 +34,8 @@ pub(crate) struct Plan {
     /// Series, steps of 15 seconds.
     memory: (u64, u64),
     restart: (u64, u64),
+    /// Pages of an exporter.
+    node_pages: u32,
     /// When the history ends, the same for every server and round.
     history_end_ms: i64,
     pub(crate) base_port: u16,
@@ -64,6 +67,7 @@ impl Plan {
             scrape_window_s: 30,
             memory: (500_000, 480),
             restart: (1_000_000, 120),
+            node_pages: 500,
             history_end_ms: CLOCK.now_ms() / HISTORY_STEP_MS * HISTORY_STEP_MS,
             base_port,
             dir,
@@ -83,6 +87,7 @@ impl Plan {
             scrape_window_s: 4,
             memory: (20_000, 480),
             restart: (50_000, 20),
+            node_pages: 50,
             ..Plan::full(dir, base_port)
         }
     }
@@ -150,6 +155,13 @@ impl Plan {
             row("restart", format!("{restart}: replay"), "CPU s", Goal::AtMost(3.0)),
             row("restart-answer", format!("{restart}: first query answered"), "s", Goal::AtMost(0.5)),
             row("restart-whole", format!("{restart}: all of it answered"), "s", Goal::Open),
+            row(
+                "node",
+                "this machine's metrics, collectors on by default: a page".to_string(),
+                "CPU ms",
+                Goal::OfEach(&[(Kind::NodeExporter, 0.2)]),
+            ),
+            row("node-memory", "the exporter, resident".to_string(), "MB", Goal::AtMost(10.0)),
             row("restart-memory", format!("{restart}: most that was resident"), "bytes/series", Goal::Open),
         ]
     }
@@ -198,14 +210,30 @@ impl Report {
 }
 
 /// Rows that one piece of work gives.
-const WORKS: [(&str, &[&str]); 6] = [
+const WORKS: [(&str, &[&str]); 7] = [
     ("write", &["write", "new", "wal"]),
     ("write-large", &["write-large", "new-large"]),
     ("history", &["packed", "blocks", "queries", "queries-cpu", "queries-worst"]),
     ("scrape", &["scrape"]),
     ("memory", &["memory"]),
     ("restart", &["restart", "restart-answer", "restart-whole", "restart-memory"]),
+    ("node", &["node", "node-memory"]),
 ];
+
+/// Whether a program does a piece of work.
+fn does(kind: Kind, work: &str) -> bool {
+    match kind {
+        Kind::Promontory => true,
+        Kind::NodeExporter => work == "node",
+        Kind::Prometheus | Kind::VictoriaMetrics => work != "node",
+    }
+}
+
+/// Whether a program has a value in any of the rows that are wanted.
+pub(crate) fn takes_part(kind: Kind, only: &[String]) -> bool {
+    let is_wanted = |rows: &[&str]| rows.iter().any(|row| only.iter().any(|one| one == row));
+    WORKS.iter().any(|(work, rows)| does(kind, work) && is_wanted(rows))
+}
 
 /// All ids that `--only` takes.
 pub(crate) fn row_ids() -> Vec<&'static str> {
@@ -235,7 +263,7 @@ pub(crate) fn run(
         let mut kept = Vec::new();
         for round in 0..plan.rounds {
             kept.clear();
-            for program in programs {
+            for program in programs.iter().filter(|program| does(program.kind, work)) {
                 // Loading a peer one sample at a time takes many minutes, and its goal is not a ratio.
                 if work == "restart" && round > 0 && program.kind != Kind::Promontory {
                     continue;
@@ -250,6 +278,7 @@ pub(crate) fn run(
                     "history" => at.history().map(|server| kept.push(server)),
                     "scrape" => farm.as_ref().map_or(Ok(()), |farm| at.scrape(farm)),
                     "memory" => at.memory(),
+                    "node" => at.node(),
                     _ => at.restart(),
                 };
                 if let Err(error) = outcome {
@@ -395,6 +424,15 @@ impl Place<'_> {
             each(memory.peak_bytes)
         );
         self.put("memory", memory.resident_bytes as f64 / series as f64);
+        Ok(())
+    }
+
+    fn node(&mut self) -> Result<(), String> {
+        let port = self.plan.base_port + 11;
+        let cost = node::measure(self.program, self.dir, port, self.plan.node_pages)?;
+        println!("  a page has {} samples", cost.samples);
+        self.put("node", cost.cpu_ms);
+        self.put("node-memory", cost.resident_bytes as f64 / 1e6);
         Ok(())
     }
 

@@ -16,16 +16,19 @@ pub(crate) enum Kind {
     Promontory,
     Prometheus,
     VictoriaMetrics,
+    NodeExporter,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 3] = [Kind::Promontory, Kind::Prometheus, Kind::VictoriaMetrics];
+    pub(crate) const ALL: [Kind; 4] =
+        [Kind::Promontory, Kind::Prometheus, Kind::VictoriaMetrics, Kind::NodeExporter];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Promontory => "promontory",
             Kind::Prometheus => "prometheus",
             Kind::VictoriaMetrics => "victoria-metrics",
+            Kind::NodeExporter => "node-exporter",
         }
     }
 
@@ -76,6 +79,7 @@ impl Program {
             Kind::Promontory => "Promontory",
             Kind::Prometheus => "Prometheus",
             Kind::VictoriaMetrics => "VictoriaMetrics",
+            Kind::NodeExporter => "node_exporter",
         };
         format!("{name} {}", self.version).trim_end().to_string()
     }
@@ -106,6 +110,7 @@ impl Program {
                     .arg("--web.enable-remote-write-receiver")
                     .arg("--storage.tsdb.retention.time=15d");
             }
+            Kind::NodeExporter => return Err("node_exporter is no server of metrics".to_string()),
             Kind::VictoriaMetrics => {
                 command
                     .arg(format!("-storageDataPath={}", data.display()))

@@ -85,7 +85,7 @@ const SUITES: &[Suite] = &[
     later("prometheus/alert-generator"),
     Suite { name: "alertmanager/cases", run: Run::Many(alertmanager_cases) },
     later("alertmanager/acceptance"),
-    later("blackbox"),
+    suite("blackbox", outcome!("blackbox", probe::conformance::run)),
     later("operator/cases"),
     later("kube-state-metrics/cases"),
     suite("node-exporter", outcome!("node-exporter", node::conformance::e2e)),

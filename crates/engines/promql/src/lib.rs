@@ -14,7 +14,7 @@ mod print;
 
 pub use ast::Expr;
 pub use eval::{
-    Cancel, Engine, EngineOptions, Explain, ExplainNode, MatrixSeries, Points, Progress, QueryError,
+    Cancel, Emit, Engine, EngineOptions, Explain, ExplainNode, MatrixSeries, Points, Progress, QueryError,
     QueryLimits, QueryResult, QueryStats, SampleValue, Value, VectorSample,
 };
 pub use parse::{

@@ -122,11 +122,11 @@ pub(crate) fn read(args: &[OsString]) -> Result<Asked, String> {
 
 fn help() -> String {
     let mut text = "Stand in for node_exporter: the metrics of this machine on a port of their own\n\n\
-                    Usage: promontory node-exporter [FLAGS]\n\nCollectors, switched by --collector.NAME and \
-                    --no-collector.NAME (* runs unless switched off):\n"
+                    Usage: promontory node-exporter [FLAGS]\n\n\
+                    A switch is turned off by --no- before its name.\n\nCollectors:\n"
         .to_string();
     for (name, is_on) in node::Node::collectors() {
-        text.push_str(&format!("  {}{name}\n", if is_on { "* " } else { "  " }));
+        text.push_str(&format!("  --collector.{name} [{}]\n", if is_on { "on" } else { "off" }));
     }
     text.push_str("\nFlags:\n");
     let own = OWN.iter().map(|(name, is_switch, help)| (*name, *is_switch, *help));
@@ -134,8 +134,8 @@ fn help() -> String {
         FLAGS.iter().map(|flag| (flag.name, flag.is_switch(), flag.help)).chain(own).collect();
     all.sort_unstable();
     for (name, is_switch, help) in all {
-        let name = if is_switch { format!("--[no-]{name}") } else { format!("--{name}=VALUE") };
-        text.push_str(&format!("  {name}\n      {help}\n"));
+        let value = if is_switch { "" } else { "=VALUE" };
+        text.push_str(&format!("  --{name}{value}\n      {help}\n"));
     }
     text
 }

@@ -17,9 +17,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tsdb::Retention;
 
+use crate::agent;
 use crate::alert::{self, Alert};
 use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, StoreAdmin, StoredExemplars};
 use crate::collect::{self, Collect};
+use crate::monitors;
 use crate::prometheus_file::PrometheusFile;
 use crate::push::Push;
 use crate::send_on::SendOn;
@@ -29,8 +31,6 @@ use crate::store::{self, Store};
 use crate::store_settings::StoreSettings;
 use crate::watched_files;
 
-/// Connections at once.
-const CONNECTIONS_MAX: usize = 512;
 /// How long a stop waits for each part.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -66,6 +66,12 @@ impl Loaded {
             Some(path) => Some(PrometheusFile::load(path, &settings.features)?),
             None => None,
         };
+        if let Some(file) = prometheus.as_ref().filter(|_| settings.agent.is_some()) {
+            let errors = file.agent_mode_errors();
+            if !errors.is_empty() {
+                return Err(errors);
+            }
+        }
         let mut rules = alert::machine_rules(settings)?;
         if let Some(file) = &prometheus {
             rules.extend(file.rules.iter().cloned());
@@ -78,6 +84,7 @@ impl Loaded {
             }
             None => None,
         };
+        rules.extend(own.as_ref().unwrap_or(settings).monitors.rules(settings)?);
         Ok(Loaded { prometheus, own, rules, alerting: alert::load(settings)? })
     }
 
@@ -136,6 +143,7 @@ impl Loaded {
 
 /// Runs until a signal or a request ends it. Blocks. An error means that it could not start.
 pub fn run(settings: Settings) -> Result<(), StartError> {
+    crate::memory::bound_heaps();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(std::thread::available_parallelism().map_or(2, |count| count.get().clamp(2, 8)))
         .thread_name("promontory")
@@ -159,19 +167,27 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         tracing::warn!("{note}");
     }
     loaded.warn();
-    let server = Server::bind(&ServerConfig {
-        listen: settings.listen,
-        connections_max: CONNECTIONS_MAX,
-        ..ServerConfig::default()
-    })
-    .await?;
-    let listening = server.local_addr();
+    let mut servers = Vec::new();
+    for listen in std::iter::once(settings.listen).chain(settings.web.listen_too.iter().copied()) {
+        let config = ServerConfig {
+            listen,
+            connections_max: settings.web.connections_max,
+            read_timeout: settings.web.read_timeout,
+            web_config: settings.web.config_file.clone(),
+        };
+        servers.push(Server::bind(&config).await?);
+    }
+    let Some(listening) = servers.first().map(Server::local_addr) else { return Ok(()) };
     let store =
         store::open(&settings, &loaded.store_settings(&settings), loaded.retention(&settings), &clock)?;
     let (stop, stopped) = watch::channel(false);
     let (commands, asked) = mpsc::channel(4);
     let running = Running::start(settings, &loaded, store, listening, clock)?;
-    let serving = tokio::spawn(server.serve(running.router(commands), stopped.clone(), STOP_TIMEOUT));
+    let router = running.router(commands);
+    let serving: Vec<_> = servers
+        .into_iter()
+        .map(|server| tokio::spawn(server.serve(router.clone(), stopped.clone(), STOP_TIMEOUT)))
+        .collect();
 
     // Blocks can be asked already; what writes begins when the log has been read.
     tokio::select! {
@@ -189,10 +205,12 @@ async fn start(settings: Settings) -> Result<(), StartError> {
 
     tracing::info!("stopping");
     let _ = stop.send(true);
-    running.collect.scraper.stop(STOP_TIMEOUT).await;
-    running.alert.stop(STOP_TIMEOUT).await;
+    tokio::join!(running.collect.scraper.stop(STOP_TIMEOUT), running.monitors.stop(STOP_TIMEOUT));
+    running.alert.stop(STOP_TIMEOUT, running.settings.notification_drain).await;
     running.send_on.stop(STOP_TIMEOUT).await;
-    let _ = serving.await;
+    for serving in serving {
+        let _ = serving.await;
+    }
     // A merge under way is not worth waiting for: it begins anew at the next start.
     let _ = tokio::time::timeout(STOP_TIMEOUT, maintenance).await;
     let db = running.store.db.clone();
@@ -204,14 +222,14 @@ async fn start(settings: Settings) -> Result<(), StartError> {
 
 /// Signals that mean something. Caught from the beginning, so that none of them ends a run that is
 /// still starting without an orderly end.
-struct Signals {
-    hangup: Signal,
-    terminate: Signal,
-    interrupt: Signal,
+pub(crate) struct Signals {
+    pub(crate) hangup: Signal,
+    pub(crate) terminate: Signal,
+    pub(crate) interrupt: Signal,
 }
 
 impl Signals {
-    fn listen() -> Result<Signals, StartError> {
+    pub(crate) fn listen() -> Result<Signals, StartError> {
         let listen = |kind| {
             signal(kind).map_err(|error| StartError::Other(format!("cannot listen for signals: {error}")))
         };
@@ -223,7 +241,7 @@ impl Signals {
     }
 
     /// Returns when the run shall end.
-    async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -243,6 +261,7 @@ struct Running {
     engine: Arc<promql::Engine>,
     queries: Arc<Queries>,
     collect: Collect,
+    monitors: probe::monitor::Monitors,
     alert: Alert,
     push: Push,
     send_on: SendOn,
@@ -268,6 +287,7 @@ impl Running {
         let queries = Queries::new(settings.queries_max.max(settings.query_concurrency_max), clock.clone());
         let external_url = settings.external_url(listening);
         let collect = collect::start(&settings, writer.clone(), &registry, &clock)?;
+        let monitors = monitors::start(writer.clone(), &registry, &clock);
         let alert = alert::start(
             &settings,
             loaded,
@@ -300,6 +320,7 @@ impl Running {
             engine,
             queries,
             collect,
+            monitors,
             alert,
             push: Push::new(),
             send_on,
@@ -342,6 +363,7 @@ impl Running {
             &self.clock,
         )
         .merge(self.push.router(&self.settings, &self.store, &self.registry, &self.clock));
+        let roles = if self.settings.agent.is_some() { agent::without_queries(roles) } else { roles };
         serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
     }
 
@@ -360,6 +382,7 @@ impl Running {
         // Before anything is written, so that a new receiver gets all of it.
         self.send_on.apply(loaded).await;
         self.collect.apply(&self.settings, loaded);
+        self.monitors.apply(&loaded.own.as_ref().unwrap_or(&self.settings).monitors.monitors);
         self.alert.apply(&self.settings, loaded, &self.external_url).await;
     }
 

@@ -172,8 +172,8 @@ mod tests {
             ("http_sd_configs: [{url: 'http://'}]", "host is missing in URL"),
             ("file_sd_configs: [{}]", "must contain at least one path name"),
             (
-                "job_name: x\nvultr_sd_configs:\n  - port: 1\n",
-                "line 3, column 3: vultr_sd_configs: this service discovery is not available yet",
+                "job_name: x\ngce_sd_configs:\n  - {project: a, zone: b}\n",
+                "line 3, column 3: gce_sd_configs: this service discovery is not available yet",
             ),
             (
                 "consult_sd_configs: []",
@@ -188,7 +188,8 @@ mod tests {
 
     #[test]
     fn checking_lists_what_is_not_available_beside_the_rest() {
-        let node = Node::parse("vultr_sd_configs: [{}]\nstatic_configs: [{targets: [a]}]").unwrap();
+        let node =
+            Node::parse("gce_sd_configs: [{project: a, zone: b}]\nstatic_configs: [{targets: [a]}]").unwrap();
         let base = PathBase::new(Path::new(""));
         let (config, missing) = Config::check(&node, "config.ScrapeConfig", &base).unwrap();
         assert_eq!((config.sections.len(), missing.len()), (1, 1));

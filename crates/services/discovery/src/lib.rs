@@ -13,6 +13,7 @@ mod meta;
 mod poll;
 mod resolver;
 mod stats;
+mod xml;
 
 pub use crate::config::{Config, FileConfig, Section};
 pub use crate::core::{Discovery, Problem, discover_once};

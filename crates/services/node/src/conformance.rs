@@ -124,6 +124,71 @@ fn lines(page: &[u8]) -> Result<BTreeSet<(String, String)>, String> {
     Ok(lines)
 }
 
+/// Folders with files of metrics, and the page that comes of them.
+const TEXTFILES: [(&[&str], &str); 16] = [
+    (&["no_metric_files"], "no_metric_files"),
+    (&["two_metric_files"], "two_metric_files"),
+    (&["nonexistent_path"], "nonexistent_path"),
+    (&["client_side_timestamp"], "client_side_timestamp"),
+    (&["different_metric_types"], "different_metric_types"),
+    (&["inconsistent_metrics"], "inconsistent_metrics"),
+    (&["histogram"], "histogram"),
+    (&["histogram_extra_dimension"], "histogram_extra_dimension"),
+    (&["summary"], "summary"),
+    (&["summary_extra_dimension"], "summary_extra_dimension"),
+    (&["histogram_extra_dimension", "summary_extra_dimension"], "glob_extra_dimension"),
+    (&["*_extra_dimension"], "glob_extra_dimension"),
+    (&["metrics_merge_empty_help"], "metrics_merge_empty_help"),
+    (&["metrics_merge_no_help"], "metrics_merge_no_help"),
+    (&["metrics_merge_same_help"], "metrics_merge_same_help"),
+    (&["metrics_merge_different_help"], "metrics_merge_different_help"),
+];
+
+/// Reads the folders of files of metrics in `fixtures.tar.gz` and compares with the pages beside them.
+pub fn textfiles(dir: &Path) -> SuiteResult {
+    let unpacked = std::env::temp_dir().join(format!("promontory-node-textfiles-{}", std::process::id()));
+    let result = unpack(dir, &unpacked).and_then(|()| {
+        let folder = unpacked.join("fixtures/textfile");
+        let mut result = SuiteResult::default();
+        for (folders, page) in TEXTFILES {
+            result.total += 1;
+            match textfile(&folder, folders, page)? {
+                differences if differences.is_empty() => result.passed += 1,
+                differences => result.failures.push(format!("{folders:?}: {}", differences.join("; "))),
+            }
+        }
+        Ok(result)
+    });
+    // What cannot be removed is left to whoever cleans the folder for temporary files.
+    let _ = std::fs::remove_dir_all(&unpacked);
+    result.unwrap_or_else(|why| SuiteResult { failures: vec![why], ..SuiteResult::default() })
+}
+
+fn textfile(folder: &Path, folders: &[&str], page: &str) -> Result<Vec<String>, String> {
+    let expected =
+        std::fs::read(folder.join(page).with_extension("out")).map_err(|error| error.to_string())?;
+    let mut config = NodeConfig {
+        textfile_directories: folders
+            .iter()
+            .map(|name| folder.join(name).to_string_lossy().into_owned())
+            .collect(),
+        ..NodeConfig::default()
+    };
+    for (name, _) in crate::Node::collectors() {
+        config.collectors.insert(name.to_string(), name == "textfile");
+    }
+    let node = crate::Node::new(config, Clock::system()).map_err(|error| error.to_string())?;
+    let mut page = Vec::new();
+    node.collect(&mut TextWriter::new(&mut page));
+    let strip = |lines: BTreeSet<(String, String)>| -> BTreeSet<String> {
+        let own = |name: &str| name.starts_with("node_scrape_");
+        lines.into_iter().filter(|(name, _)| !own(name)).map(|(_, line)| line).collect()
+    };
+    let (expected, actual) = (strip(lines(&expected)?), strip(lines(&page)?));
+    let missing = expected.difference(&actual).map(|line| format!("missing: {line}"));
+    Ok(missing.chain(actual.difference(&expected).map(|line| format!("too much: {line}"))).collect())
+}
+
 /// Unpacks `fixtures.tar.gz` of `dir`, collects there, and compares with `e2e-output.txt`.
 pub fn e2e(dir: &Path) -> SuiteResult {
     let unpacked = std::env::temp_dir().join(format!("promontory-node-e2e-{}", std::process::id()));

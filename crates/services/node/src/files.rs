@@ -1,10 +1,15 @@
-//! Reads small files of `/proc` and `/sys` into one reused buffer.
+//! Reads small files of `/proc` and `/sys` into one reused buffer. Those that the kernel makes stay
+//! open from one collection to the next: opening and closing costs more than reading.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 use rustix::fs::{CWD, Mode, OFlags, openat};
-use rustix::io::{Errno, read};
+use rustix::io::{Errno, pread};
 
 use crate::{Error, Paths};
 
@@ -15,6 +20,16 @@ const FILE_LIMIT_BYTES: usize = 64 << 20;
 /// What a buffer starts with.
 const FIRST_READ_BYTES: usize = 64 << 10;
 
+/// The most files that stay open, however many the process may have; half of those at most.
+const KEPT_MAX: usize = 4096;
+
+/// Collections after which a file that nobody read is closed.
+const KEPT_COLLECTIONS: u32 = 64;
+
+/// What `statfs` says of `/proc` and `/sys`.
+const PROC_MAGIC: u64 = 0x9fa0;
+const SYS_MAGIC: u64 = 0x6265_6572;
+
 pub(crate) struct Files {
     pub(crate) paths: Paths,
     /// Holds the last file in its first `filled` bytes; what is behind is left from others.
@@ -22,11 +37,48 @@ pub(crate) struct Files {
     filled: usize,
     /// The text where the buffer is not UTF-8.
     repaired: String,
+    kept: HashMap<Box<[u8]>, Kept, FixedState>,
+    /// Zero where the paths hold ordinary files, which may be replaced by others of the same name.
+    kept_max: usize,
+    /// The device behind a folder, so that files of one that took another's name are not mixed up.
+    devices: HashMap<PathBuf, u64, FixedState>,
+    collection: u32,
+}
+
+/// A file that stays open.
+struct Kept {
+    file: OwnedFd,
+    /// The collection that read it last.
+    read_in: u32,
 }
 
 impl Files {
     pub(crate) fn new(paths: Paths) -> Self {
-        Files { paths, buffer: vec![0; FIRST_READ_BYTES], filled: 0, repaired: String::new() }
+        let is = |path: &Path, magic: u64| {
+            rustix::fs::statfs(path).is_ok_and(|stat| u64::try_from(stat.f_type) == Ok(magic))
+        };
+        let is_kernels = is(&paths.procfs, PROC_MAGIC) && is(&paths.sysfs, SYS_MAGIC);
+        let allowed = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let half = allowed.map_or(KEPT_MAX, |allowed| usize::try_from(allowed / 2).unwrap_or(KEPT_MAX));
+        Files {
+            paths,
+            buffer: vec![0; FIRST_READ_BYTES],
+            filled: 0,
+            repaired: String::new(),
+            kept: HashMap::default(),
+            kept_max: if is_kernels { half.min(KEPT_MAX) } else { 0 },
+            devices: HashMap::default(),
+            collection: 0,
+        }
+    }
+
+    /// Begins a collection: files that were not read for long are closed.
+    pub(crate) fn begin(&mut self) {
+        self.collection = self.collection.wrapping_add(1);
+        if self.collection.is_multiple_of(KEPT_COLLECTIONS) {
+            let now = self.collection;
+            self.kept.retain(|_, kept| now.wrapping_sub(kept.read_in) <= KEPT_COLLECTIONS);
+        }
     }
 
     pub(crate) fn proc(&mut self, path: &str) -> Result<&str, Error> {
@@ -34,24 +86,57 @@ impl Files {
         self.text(&full)
     }
 
+    /// The first of two files of `/proc` that can be read.
+    pub(crate) fn proc_either(&mut self, first: &str, second: &str) -> Result<&str, Error> {
+        let full = self.paths.procfs.join(first);
+        if self.load(&full, false, true).is_err() {
+            let full = self.paths.procfs.join(second);
+            self.load(&full, false, true)?;
+        }
+        self.loaded()
+    }
+
+    /// A file of `/proc` that is short: one line, or a few.
+    pub(crate) fn proc_line(&mut self, path: &str) -> Result<&str, Error> {
+        let full = self.paths.procfs.join(path);
+        self.load(&full, true, true)?;
+        self.loaded().map(str::trim)
+    }
+
     pub(crate) fn sys_path(&self, path: &str) -> PathBuf {
         self.paths.sysfs.join(path)
     }
 
-    /// Opens a folder whose files are read one by one: that saves walking its path for each.
-    pub(crate) fn folder(&self, path: &Path) -> Option<OwnedFd> {
-        openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
-    }
-
-    /// Like [`Files::line`], for a file in an open folder.
-    pub(crate) fn line_in(&mut self, folder: &OwnedFd, name: &str) -> Option<&str> {
-        self.load(folder.as_fd(), Path::new(name), true).ok()?;
-        self.loaded().ok().map(str::trim)
+    /// Whether a folder of a device is there. Devices may take each other's names: their files must not
+    /// stay open under the old ones.
+    pub(crate) fn device(&mut self, folder: &Path) -> bool {
+        let inode = match std::fs::metadata(folder) {
+            Ok(metadata) if metadata.is_dir() => metadata.ino(),
+            _ => return false,
+        };
+        match self.devices.get_mut(folder) {
+            Some(known) if *known == inode => {}
+            Some(known) => {
+                *known = inode;
+                let prefix = folder.as_os_str().as_bytes();
+                self.kept.retain(|path, _| !path.starts_with(prefix));
+            }
+            None => {
+                self.devices.insert(folder.to_path_buf(), inode);
+            }
+        }
+        true
     }
 
     /// The content of a file; what is not UTF-8 becomes U+FFFD.
     pub(crate) fn text(&mut self, path: &Path) -> Result<&str, Error> {
-        self.load(CWD, path, false)?;
+        self.load(path, false, true)?;
+        self.loaded()
+    }
+
+    /// Like [`Files::text`], of a file that will not be there for long.
+    pub(crate) fn text_once(&mut self, path: &Path) -> Result<&str, Error> {
+        self.load(path, true, false)?;
         self.loaded()
     }
 
@@ -67,33 +152,35 @@ impl Files {
     }
 
     /// Reads a file. A `short` one is complete after a single read, as all files of `/sys` are.
-    fn load(&mut self, folder: BorrowedFd<'_>, path: &Path, short: bool) -> Result<(), Error> {
+    fn load(&mut self, path: &Path, short: bool, keep: bool) -> Result<(), Error> {
         let failed = |errno: Errno| Error::read(&path.to_string_lossy(), errno.into());
-        let file: OwnedFd =
-            openat(folder, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
-        self.filled = 0;
-        loop {
-            if self.buffer.len() < self.filled + FIRST_READ_BYTES / 2 {
-                self.buffer.resize((self.filled + FIRST_READ_BYTES).min(FILE_LIMIT_BYTES), 0);
-            }
-            let Some(space) = self.buffer.get_mut(self.filled..).filter(|space| !space.is_empty()) else {
-                return Err(failed(Errno::FBIG));
+        let short = short || path.starts_with(&self.paths.sysfs);
+        let key = path.as_os_str().as_bytes();
+        let keep = keep && self.kept_max > 0 && self.is_kernels(path);
+        if keep && let Some(kept) = self.kept.get_mut(key) {
+            kept.read_in = self.collection;
+            match fill(&kept.file, &mut self.buffer, &mut self.filled, short) {
+                Ok(()) => return Ok(()),
+                // The device it was of is gone; there may be another.
+                Err(_) => self.kept.remove(key),
             };
-            match read(&file, space) {
-                Ok(0) => return Ok(()),
-                Ok(count) => self.filled += count,
-                Err(Errno::INTR) => continue,
-                Err(errno) => return Err(failed(errno)),
-            }
-            if short {
-                return Ok(());
-            }
         }
+        let file: OwnedFd =
+            openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+        fill(&file, &mut self.buffer, &mut self.filled, short).map_err(failed)?;
+        if keep && self.kept.len() < self.kept_max {
+            self.kept.insert(Box::from(key), Kept { file, read_in: self.collection });
+        }
+        Ok(())
+    }
+
+    fn is_kernels(&self, path: &Path) -> bool {
+        path.starts_with(&self.paths.procfs) || path.starts_with(&self.paths.sysfs)
     }
 
     /// The content of a file of one line, without white space around it; `None` if it cannot be read.
     pub(crate) fn line(&mut self, path: &Path) -> Option<&str> {
-        self.load(CWD, path, true).ok()?;
+        self.load(path, true, true).ok()?;
         self.loaded().ok().map(str::trim)
     }
 
@@ -118,6 +205,28 @@ impl Files {
             entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
         names.sort();
         names
+    }
+}
+
+/// Reads a file from its start into the buffer.
+fn fill(file: &OwnedFd, buffer: &mut Vec<u8>, filled: &mut usize, short: bool) -> Result<(), Errno> {
+    *filled = 0;
+    loop {
+        if buffer.len() < *filled + FIRST_READ_BYTES / 2 {
+            buffer.resize((*filled + FIRST_READ_BYTES).min(FILE_LIMIT_BYTES), 0);
+        }
+        let Some(space) = buffer.get_mut(*filled..).filter(|space| !space.is_empty()) else {
+            return Err(Errno::FBIG);
+        };
+        match pread(file, space, *filled as u64) {
+            Ok(0) => return Ok(()),
+            Ok(count) => *filled += count,
+            Err(Errno::INTR) => continue,
+            Err(errno) => return Err(errno),
+        }
+        if short {
+            return Ok(());
+        }
     }
 }
 
@@ -155,4 +264,39 @@ pub(crate) fn human_size_signed(text: &str) -> Option<f64> {
 /// A number in hexadecimal digits, with or without `0x`.
 pub(crate) fn hex(text: &str) -> Option<f64> {
     u64::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).ok().map(|value| value as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_the_kernel_stay_open_and_are_read_anew() {
+        let mut files = Files::new(Paths::default());
+        let mut read =
+            || files.proc_line("uptime").unwrap().split_once(' ').unwrap().0.parse::<f64>().unwrap();
+        let first = read();
+        assert!(read() >= first);
+        assert_eq!(files.kept.len(), 1);
+        (0..2 * KEPT_COLLECTIONS).for_each(|_| files.begin());
+        assert_eq!(files.kept.len(), 0);
+    }
+
+    #[test]
+    fn an_ordinary_file_that_was_replaced_is_read_as_it_is_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths {
+            procfs: dir.path().into(),
+            sysfs: dir.path().into(),
+            rootfs: dir.path().into(),
+            ..Paths::default()
+        };
+        let mut files = Files::new(paths);
+        for text in ["one", "two"] {
+            std::fs::write(dir.path().join("new"), text).unwrap();
+            std::fs::rename(dir.path().join("new"), dir.path().join("file")).unwrap();
+            assert_eq!(files.proc("file").unwrap(), text);
+        }
+        assert!(files.kept.is_empty());
+    }
 }

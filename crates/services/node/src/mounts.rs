@@ -65,16 +65,29 @@ impl Worker {
 }
 
 impl Mounts {
-    /// One answer a path, in their order. Waits at most `timeout` for each mount point that
-    /// answered until now, and not at all for those that did not.
-    pub(crate) fn ask(&mut self, paths: &[PathBuf], timeout: Duration) -> Vec<Answer> {
+    /// One answer a path, in their order. Those that never hang are asked right here, without another
+    /// thread. Waits at most `timeout` for each other mount point that answered until now, and not at
+    /// all for those that did not.
+    pub(crate) fn ask(&mut self, paths: &[(PathBuf, bool)], timeout: Duration) -> Vec<Answer> {
         // A thread that got its answer after all ends when its channels are dropped.
         self.stuck.retain(|_, worker| worker.answers.try_recv().is_err());
-        let mut answers: Vec<Answer> = paths.iter().map(|_| Answer::Stuck).collect();
-        let mut wanted: Vec<usize> =
-            (0..paths.len()).filter(|at| paths.get(*at).is_some_and(|p| !self.is_stuck(p))).collect();
+        let answer = |stat: rustix::io::Result<StatFs>| match stat {
+            Ok(stat) => Answer::Stat(stat),
+            Err(errno) => Answer::Failed(errno.into()),
+        };
+        let mut answers: Vec<Answer> = paths
+            .iter()
+            .map(|(path, never_hangs)| match never_hangs {
+                true => answer((self.statfs)(path)),
+                false => Answer::Stuck,
+            })
+            .collect();
+        let may_hang =
+            |at: &usize| paths.get(*at).is_some_and(|(path, never)| !never && !self.is_stuck(path));
+        let mut wanted: Vec<usize> = (0..paths.len()).filter(may_hang).collect();
         while !wanted.is_empty() && self.stuck.len() < STUCK_LIMIT {
-            let batch: Arc<[PathBuf]> = wanted.iter().filter_map(|at| paths.get(*at).cloned()).collect();
+            let batch: Arc<[PathBuf]> =
+                wanted.iter().filter_map(|at| Some(paths.get(*at)?.0.clone())).collect();
             let worker = match self.worker.take().map_or_else(|| Worker::start(self.statfs), Ok) {
                 Ok(worker) => worker,
                 Err(_) => break,
@@ -87,11 +100,8 @@ impl Mounts {
                 let Some(at) = wanted.get(answered) else { break Ok(()) };
                 match worker.answers.recv_timeout(timeout) {
                     Ok(stat) => {
-                        if let Some(answer) = answers.get_mut(*at) {
-                            *answer = match stat {
-                                Ok(stat) => Answer::Stat(stat),
-                                Err(errno) => Answer::Failed(errno.into()),
-                            };
+                        if let Some(known) = answers.get_mut(*at) {
+                            *known = answer(stat);
                         }
                         answered += 1;
                     }
@@ -105,7 +115,7 @@ impl Mounts {
                     break;
                 }
                 Err(at) => {
-                    if let Some(path) = paths.get(at) {
+                    if let Some((path, _)) = paths.get(at) {
                         self.stuck.insert(path.clone(), worker);
                     }
                     // The mount points after it get a thread that does not wait.
@@ -135,7 +145,7 @@ mod tests {
             if path == Path::new("/gone") { Err(rustix::io::Errno::NOENT) } else { rustix::fs::statfs("/") }
         }
         let mut mounts = Mounts { statfs, ..Mounts::default() };
-        let paths = ["/a", "/dead", "/gone", "/b"].map(PathBuf::from);
+        let paths = ["/a", "/dead", "/gone", "/b"].map(|path| (PathBuf::from(path), path == "/b"));
         let shown = |answers: Vec<Answer>| {
             answers
                 .iter()

@@ -7,21 +7,21 @@ use parking_lot::Mutex;
 
 /// A probe of the past.
 #[derive(Debug)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Its number, counted from 0.
-    pub id: u64,
+    pub(crate) id: u64,
     /// The module.
-    pub module: String,
+    pub(crate) module: String,
     /// The target.
-    pub target: String,
+    pub(crate) target: String,
     /// Log, metrics and module.
-    pub description: String,
+    pub(crate) description: String,
     /// Whether it succeeded.
-    pub success: bool,
+    pub(crate) success: bool,
 }
 
 /// The last probes, and as many failures that came before them.
-pub struct History {
+pub(crate) struct History {
     limit: usize,
     state: Mutex<State>,
 }
@@ -35,12 +35,12 @@ struct State {
 
 impl History {
     /// Keeps so many probes, and so many failures more.
-    pub fn new(limit: usize) -> History {
+    pub(crate) fn new(limit: usize) -> History {
         History { limit, state: Mutex::default() }
     }
 
     /// Adds a probe.
-    pub fn add(&self, module: &str, target: &str, description: String, success: bool) {
+    pub(crate) fn add(&self, module: &str, target: &str, description: String, success: bool) {
         let mut state = self.state.lock();
         let id = state.next;
         state.next += 1;
@@ -58,13 +58,13 @@ impl History {
     }
 
     /// All that are kept, oldest first.
-    pub fn list(&self) -> Vec<Arc<Entry>> {
+    pub(crate) fn list(&self) -> Vec<Arc<Entry>> {
         let state = self.state.lock();
         state.failures.iter().chain(&state.recent).cloned().collect()
     }
 
     /// The first that fits, failures before the others.
-    pub fn find(&self, fits: impl Fn(&Entry) -> bool) -> Option<Arc<Entry>> {
+    pub(crate) fn find(&self, fits: impl Fn(&Entry) -> bool) -> Option<Arc<Entry>> {
         self.list().into_iter().find(|entry| fits(entry))
     }
 }

@@ -6,6 +6,8 @@
 pub mod cel;
 mod certificate;
 pub mod config;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod dial;
 mod dns;
 mod exporter;
@@ -13,6 +15,7 @@ mod grpc;
 mod history;
 mod http;
 mod icmp;
+pub mod monitor;
 mod prober;
 mod report;
 mod resolve;

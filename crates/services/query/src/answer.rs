@@ -188,11 +188,14 @@ pub(crate) fn success_json(data: &str) -> Answer {
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
+/// What is said of a list that was cut.
+pub(crate) const TRUNCATED: &str = "results truncated due to limit";
+
 /// Cuts a list to a limit (0 is none) and says so.
 pub(crate) fn limited<T>(list: &mut Vec<T>, limit: usize, warnings: &mut Vec<String>) {
     if limit > 0 && list.len() > limit {
         list.truncate(limit);
-        warnings.push("results truncated due to limit".into());
+        warnings.push(TRUNCATED.into());
     }
 }
 

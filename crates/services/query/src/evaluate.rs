@@ -7,12 +7,12 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use model::{Exemplar, Matcher};
-use promql::{Cancel, Explain, Expr, Progress, QueryError, QueryLimits, QueryResult};
+use promql::{Cancel, Emit, Explain, Expr, Progress, QueryError, QueryLimits, QueryResult};
 use serde::Serialize;
 
 use crate::Api;
 use crate::answer::{Answer, ApiError, ErrorType, LabelsJson, blocking, deep, success, success_json};
-use crate::json::{self, Shape};
+use crate::json::{Shape, Writer};
 use crate::params::{Params, parse_duration_ms};
 use crate::running::{Asked, Client, Cost, Phase, Place};
 use crate::{stream, tree};
@@ -26,7 +26,7 @@ pub(crate) async fn instant(State(api): State<Arc<Api>>, request: Request) -> An
     let limit = params.limit()?;
     let at_ms = params.time_ms("time")?.unwrap_or_else(|| api.deps.clock.now_ms());
     let times = Times { start_ms: at_ms, end_ms: at_ms, step_ms: 0 };
-    run(&api, &params, limit, times, client, move |api, expr, text, limits| {
+    run(&api, &params, limit, times, client, move |api, expr, text, limits, _| {
         api.deps.engine.instant(api.deps.reader.as_ref(), expr, text, at_ms, limits)
     })
     .await
@@ -52,8 +52,9 @@ pub(crate) async fn range(State(api): State<Arc<Api>>, request: Request) -> Answ
     }
     check_resolution(start_ms, end_ms, step_ms)?;
     let times = Times { start_ms, end_ms, step_ms };
-    run(&api, &params, limit, times, client, move |api, expr, text, limits| {
-        api.deps.engine.range(api.deps.reader.as_ref(), expr, text, start_ms, end_ms, step_ms, limits)
+    run(&api, &params, limit, times, client, move |api, expr, text, limits, emit| {
+        let times = (start_ms, end_ms, step_ms);
+        api.deps.engine.range_into(api.deps.reader.as_ref(), expr, text, times, limits, emit)
     })
     .await
 }
@@ -86,7 +87,9 @@ async fn run<F>(
     evaluate: F,
 ) -> Answer
 where
-    F: FnOnce(&Api, &Expr, &str, &QueryLimits) -> Result<QueryResult, QueryError> + Send + 'static,
+    F: FnOnce(&Api, &Expr, &str, &QueryLimits, &mut Emit<'_>) -> Result<QueryResult, QueryError>
+        + Send
+        + 'static,
 {
     let mut timeout = api.config.timeout;
     if let Some(asked_ms) = params.duration_ms("timeout")? {
@@ -134,16 +137,17 @@ where
         ..QueryLimits::default()
     };
     let (sink, pending) = stream::answer("application/json", cancel);
+    let mut writer = Writer::new(sink, shape);
     let worker = api.clone();
     tokio::task::spawn_blocking(move || {
         // The slot is free when the evaluation ends: not when the client leaves, and not only when a slow
         // client has taken its answer.
         place.set(Phase::Evaluating);
-        match evaluate(&worker, &expr, &text, &limits) {
+        match evaluate(&worker, &expr, &text, &limits, &mut |series| writer.series(&series).is_ok()) {
             Ok(result) => {
                 drop(slot);
                 place.set(Phase::Sending);
-                if let Ok(sink) = json::query_answer(result, &shape, queue_seconds, sink) {
+                if let Ok(sink) = writer.end(result, queue_seconds) {
                     place.end("success");
                     // Who has the whole answer finds the query ended.
                     drop(place);
@@ -154,7 +158,7 @@ where
                 let error = refusal(&worker, error, &place);
                 place.end(error.error_type.as_str());
                 drop((place, slot));
-                sink.fail(Err(error));
+                writer.fail(Err(error));
             }
         }
     });

@@ -5,9 +5,9 @@ use std::io::Write;
 
 use model::Labels;
 use model::histogram::FloatHistogram;
-use promql::{ExplainNode, MatrixSeries, QueryResult, QueryStats, SampleValue, Value};
+use promql::{ExplainNode, MatrixSeries, QueryResult, QueryStats, SampleValue, Value, VectorSample};
 
-use crate::answer::limited;
+use crate::answer::{Answer, TRUNCATED, limited};
 use crate::point::{Times, write_point, write_time};
 use crate::stream::{Gone, Sink};
 
@@ -32,98 +32,135 @@ fn cut_annotations(texts: &mut Vec<String>, kind: &str) {
     }
 }
 
-/// Writes the answer to a query; what is left is to finish it.
-pub(crate) fn query_answer(
-    mut result: QueryResult,
-    shape: &Shape,
-    queue_seconds: f64,
-    mut sink: Sink,
-) -> Result<Sink, Gone> {
-    cut_annotations(&mut result.warnings, "warning");
-    cut_annotations(&mut result.infos, "info");
-    match &mut result.value {
-        Value::Vector(samples) => limited(samples, shape.limit, &mut result.warnings),
-        Value::Matrix(series) => limited(series, shape.limit, &mut result.warnings),
-        _ => {}
+/// Writes the answer to a query.
+pub(crate) struct Writer {
+    sink: Sink,
+    shape: Shape,
+    times: Times,
+    /// Series of a range query that were written.
+    series: usize,
+    /// Whether there were more than are shown.
+    is_cut: bool,
+}
+
+impl Writer {
+    pub(crate) fn new(sink: Sink, shape: Shape) -> Writer {
+        Writer { sink, times: Times::new(shape.steps), shape, series: 0, is_cut: false }
     }
-    if let Some(stats) = shape.stats.as_deref().filter(|stats| !matches!(*stats, "true" | "all")) {
-        result.warnings.push(format!(
-            "value {} for parameter \"stats\" is deprecated and will be rejected in the next major release, use \
-             \"true\" or \"all\"",
-            gocompat::quote::quote(stats)
-        ));
+
+    /// Writes a series of a range query. The first one begins the answer.
+    pub(crate) fn series(&mut self, series: &MatrixSeries) -> Result<(), Gone> {
+        if self.shape.limit > 0 && self.series >= self.shape.limit {
+            self.is_cut = true;
+            return Ok(());
+        }
+        let out = self.sink.out();
+        out.extend_from_slice(if self.series == 0 { MATRIX_BEGIN } else { b"," });
+        write_series(out, &mut self.times, series);
+        self.series += 1;
+        self.sink.step()
     }
-    let mut times = Times::new(shape.steps);
-    let out = sink.out();
-    out.extend_from_slice(b"{\"status\":\"success\",\"data\":{\"resultType\":\"");
-    match result.value {
-        Value::Scalar(value, at) => {
-            out.extend_from_slice(b"scalar\",\"result\":");
-            write_point(out, at, value);
+
+    /// Ends the answer with an error: as one, or, if it has begun, by breaking it off.
+    pub(crate) fn fail(self, answer: Answer) {
+        self.sink.fail(answer);
+    }
+
+    /// Writes what has not been written of the answer; what is left is to finish it.
+    pub(crate) fn end(mut self, mut result: QueryResult, queue_seconds: f64) -> Result<Sink, Gone> {
+        cut_annotations(&mut result.warnings, "warning");
+        cut_annotations(&mut result.infos, "info");
+        if let Value::Vector(samples) = &mut result.value {
+            limited(samples, self.shape.limit, &mut result.warnings);
         }
-        Value::String(text, at) => {
-            out.extend_from_slice(b"string\",\"result\":[");
-            write_time(out, at);
-            out.push(b',');
-            write_string(out, &text);
-            out.push(b']');
+        self.value(result.value)?;
+        let Writer { mut sink, shape, is_cut, .. } = self;
+        if is_cut {
+            result.warnings.push(TRUNCATED.into());
         }
-        Value::Vector(samples) => {
-            out.extend_from_slice(b"vector\",\"result\":[");
-            for (at, sample) in samples.into_iter().enumerate() {
-                let out = sink.out();
-                if at > 0 {
-                    out.push(b',');
-                }
-                out.extend_from_slice(b"{\"metric\":");
-                write_labels(out, &sample.labels);
-                match &sample.value {
-                    SampleValue::Float(value) => {
-                        out.extend_from_slice(b",\"value\":");
-                        write_point(out, sample.time_ms, *value);
-                    }
-                    SampleValue::Histogram(histogram) => {
-                        out.extend_from_slice(b",\"histogram\":");
-                        write_histogram_point(out, sample.time_ms, histogram);
-                    }
-                }
-                out.push(b'}');
-                sink.step()?;
+        if let Some(stats) = shape.stats.as_deref().filter(|stats| !matches!(*stats, "true" | "all")) {
+            result.warnings.push(format!(
+                "value {} for parameter \"stats\" is deprecated and will be rejected in the next major release, use \
+                 \"true\" or \"all\"",
+                gocompat::quote::quote(stats)
+            ));
+        }
+        let out = sink.out();
+        if shape.stats.is_some() {
+            write_stats(out, &result.stats, shape.steps, queue_seconds, result.explain.as_ref());
+        }
+        out.push(b'}');
+        for (name, texts) in [("warnings", &result.warnings), ("infos", &result.infos)] {
+            if !texts.is_empty() {
+                let _ = write!(out, ",\"{name}\":");
+                write_list(out, texts, |out, text| write_string(out, text));
             }
-            sink.out().push(b']');
         }
-        Value::Matrix(series) => {
-            out.extend_from_slice(b"matrix\",\"result\":[");
-            for (at, series) in series.into_iter().enumerate() {
-                let out = sink.out();
-                if at > 0 {
-                    out.push(b',');
-                }
-                write_series(out, &mut times, &series);
-                sink.step()?;
-            }
-            sink.out().push(b']');
-        }
+        out.push(b'}');
+        Ok(sink)
     }
-    let out = sink.out();
-    if shape.stats.is_some() {
-        write_stats(out, &result.stats, shape.steps, queue_seconds, result.explain.as_ref());
+
+    fn value(&mut self, value: Value) -> Result<(), Gone> {
+        let out = self.sink.out();
+        match value {
+            Value::Scalar(value, at) => {
+                out.extend_from_slice(BEGIN);
+                out.extend_from_slice(b"scalar\",\"result\":");
+                write_point(out, at, value);
+            }
+            Value::String(text, at) => {
+                out.extend_from_slice(BEGIN);
+                out.extend_from_slice(b"string\",\"result\":[");
+                write_time(out, at);
+                out.push(b',');
+                write_string(out, &text);
+                out.push(b']');
+            }
+            Value::Vector(samples) => {
+                out.extend_from_slice(BEGIN);
+                out.extend_from_slice(b"vector\",\"result\":[");
+                for (at, sample) in samples.into_iter().enumerate() {
+                    let out = self.sink.out();
+                    if at > 0 {
+                        out.push(b',');
+                    }
+                    write_sample(out, &sample);
+                    self.sink.step()?;
+                }
+                self.sink.out().push(b']');
+            }
+            Value::Matrix(series) => {
+                for series in series {
+                    self.series(&series)?;
+                }
+                let out = self.sink.out();
+                if self.series == 0 {
+                    out.extend_from_slice(MATRIX_BEGIN);
+                }
+                out.push(b']');
+            }
+        }
+        Ok(())
+    }
+}
+
+const BEGIN: &[u8] = b"{\"status\":\"success\",\"data\":{\"resultType\":\"";
+const MATRIX_BEGIN: &[u8] = b"{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[";
+
+fn write_sample(out: &mut Vec<u8>, sample: &VectorSample) {
+    out.extend_from_slice(b"{\"metric\":");
+    write_labels(out, &sample.labels);
+    match &sample.value {
+        SampleValue::Float(value) => {
+            out.extend_from_slice(b",\"value\":");
+            write_point(out, sample.time_ms, *value);
+        }
+        SampleValue::Histogram(histogram) => {
+            out.extend_from_slice(b",\"histogram\":");
+            write_histogram_point(out, sample.time_ms, histogram);
+        }
     }
     out.push(b'}');
-    for (name, texts) in [("warnings", &result.warnings), ("infos", &result.infos)] {
-        if !texts.is_empty() {
-            let _ = write!(out, ",\"{name}\":[");
-            for (at, text) in texts.iter().enumerate() {
-                if at > 0 {
-                    out.push(b',');
-                }
-                write_string(out, text);
-            }
-            out.push(b']');
-        }
-    }
-    out.push(b'}');
-    Ok(sink)
 }
 
 fn write_series(out: &mut Vec<u8>, times: &mut Times, series: &MatrixSeries) {
@@ -180,15 +217,19 @@ fn write_stats(
         queue_seconds,
         stats.total_seconds + queue_seconds,
     );
-    let (mut at_ms, step_ms) = steps;
-    for (at, samples) in stats.samples_per_step.iter().enumerate() {
-        out.extend_from_slice(if at == 0 { b"\"totalQueryableSamplesPerStep\":[[" } else { b",[" });
-        write_time(out, at_ms);
-        let _ = write!(out, ",{samples}]");
-        at_ms = at_ms.saturating_add(step_ms);
-    }
-    if !stats.samples_per_step.is_empty() {
-        out.extend_from_slice(b"],");
+    let (start_ms, step_ms) = steps;
+    let per_step = [
+        ("totalQueryableSamplesPerStep", &stats.samples_per_step),
+        ("samplesReadPerStep", &stats.read_per_step),
+    ];
+    for (name, samples) in per_step.into_iter().filter(|(_, samples)| !samples.is_empty()) {
+        let _ = write!(out, "\"{name}\":");
+        write_list(out, samples.iter().enumerate(), |out, (step, samples)| {
+            out.push(b'[');
+            write_time(out, start_ms.saturating_add(step_ms.saturating_mul(step as i64)));
+            let _ = write!(out, ",{samples}]");
+        });
+        out.push(b',');
     }
     let _ = write!(
         out,

@@ -263,7 +263,7 @@ impl Drop for Place {
             started_ms: self.entry.started_ms,
             seconds,
             outcome: if self.is_killed() { "killed" } else { self.outcome },
-            stats: QueryStats { samples_per_step: Vec::new(), ..self.cost() },
+            stats: QueryStats { samples_per_step: Vec::new(), read_per_step: Vec::new(), ..self.cost() },
         };
         lists.slowest.insert(at, slow);
         lists.slowest.truncate(SLOWEST_MAX);

@@ -53,6 +53,8 @@ pub(crate) struct Sink {
     begin: Option<oneshot::Sender<Answer>>,
     cancel: Cancel,
     pieces: Option<mpsc::Sender<Piece>>,
+    /// What a thread that is not the runtime's waits with.
+    runtime: tokio::runtime::Handle,
 }
 
 /// An answer that is being written.
@@ -61,11 +63,13 @@ pub(crate) struct Pending {
     guard: CancelOnDrop,
 }
 
-/// A place to write an answer of this type, and the answer. `cancel` is called when the client leaves.
+/// A place to write an answer of this type, and the answer. `cancel` is called when the client leaves. To be
+/// called on the runtime.
 pub(crate) fn answer(content_type: &'static str, cancel: Cancel) -> (Sink, Pending) {
     let (begin, begun) = oneshot::channel();
     let guard = CancelOnDrop(Some(cancel.clone()));
-    let sink = Sink { buffer: Vec::new(), content_type, begin: Some(begin), cancel, pieces: None };
+    let runtime = tokio::runtime::Handle::current();
+    let sink = Sink { buffer: Vec::new(), content_type, begin: Some(begin), cancel, pieces: None, runtime };
     (sink, Pending { begun, guard })
 }
 
@@ -111,7 +115,7 @@ impl Sink {
     /// Waits for the client to take something, unless the query is killed meanwhile.
     fn send(&self, piece: Piece) -> Result<(), Gone> {
         let pieces = self.pieces.as_ref().ok_or(Gone)?;
-        let place = tokio::runtime::Handle::current().block_on(async {
+        let place = self.runtime.block_on(async {
             loop {
                 match tokio::time::timeout(LOOK_INTERVAL, pieces.reserve()).await {
                     Ok(place) => return place.map_err(|_| Gone),

@@ -123,6 +123,20 @@ impl Shared {
     }
 }
 
+/// See [`Budget::pause`].
+pub(crate) struct Pause<'a> {
+    budget: &'a Budget,
+    since: Mark,
+}
+
+impl Drop for Pause<'_> {
+    fn drop(&mut self) {
+        let paused_ns = u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.budget.paused_ns.fetch_add(paused_ns, Ordering::Relaxed);
+        self.budget.pauses.fetch_sub(1, Ordering::Release);
+    }
+}
+
 /// What was taken for as long as the query lives.
 impl Drop for Budget {
     fn drop(&mut self) {
@@ -144,11 +158,16 @@ pub(crate) struct Budget {
     series: AtomicU64,
     started: Mark,
     timeout: Duration,
+    /// Who waits for the client now, and nanoseconds that were spent so.
+    pauses: AtomicU64,
+    paused_ns: AtomicU64,
+    clock: Clock,
     cancel: Cancel,
     /// Nothing is read: only what it would cost is asked.
     pub(crate) is_dry: bool,
-    /// Samples looked at, a step of the query each; empty if not asked for.
-    per_step: Vec<AtomicU64>,
+    /// Samples looked at, and those of them that no window had before, a step of the query each; empty if not
+    /// asked for.
+    per_step: Vec<(AtomicU64, AtomicU64)>,
     steps: Steps,
     total: AtomicU64,
 }
@@ -174,9 +193,12 @@ impl Budget {
             series: AtomicU64::new(0),
             started: clock.mark(),
             timeout,
+            pauses: AtomicU64::new(0),
+            paused_ns: AtomicU64::new(0),
+            clock: clock.clone(),
             cancel,
             is_dry: false,
-            per_step: (0..per_step.map_or(0, |steps| steps.count)).map(|_| AtomicU64::new(0)).collect(),
+            per_step: (0..per_step.map_or(0, |steps| steps.count)).map(|_| Default::default()).collect(),
             steps: per_step.unwrap_or(Steps::instant(0)),
             total: AtomicU64::new(0),
         }
@@ -187,10 +209,25 @@ impl Budget {
         if self.cancel.is_canceled() {
             return Err(QueryError::Canceled);
         }
-        if self.started.elapsed() > self.timeout {
+        let is_late = || {
+            let paused = Duration::from_nanos(self.paused_ns.load(Ordering::Relaxed));
+            self.started.elapsed().saturating_sub(paused) > self.timeout
+        };
+        if is_late() && self.pauses.load(Ordering::Acquire) == 0 && is_late() {
             return Err(QueryError::Timeout);
         }
         Ok(())
+    }
+
+    /// Time that is spent until this is dropped is the client's, not the query's.
+    pub(crate) fn pause(&self) -> Pause<'_> {
+        self.pauses.fetch_add(1, Ordering::Relaxed);
+        Pause { budget: self, since: self.clock.mark() }
+    }
+
+    /// How many samples the query may hold.
+    pub(crate) fn max_samples(&self) -> u64 {
+        self.max_samples
     }
 
     /// Takes samples and bytes from the budget for as long as the result lives.
@@ -256,12 +293,13 @@ impl Budget {
     }
 
     /// Counts samples that were looked at for the step at or before a time; a subquery's times may lie
-    /// before the first step.
-    pub(crate) fn count_at(&self, time_ms: i64, samples: u64) {
+    /// before the first step. Of these, `new` were in no window before.
+    pub(crate) fn count_at(&self, time_ms: i64, samples: u64, new: u64) {
         let step = time_ms.saturating_sub(self.steps.start_ms).max(0) / self.steps.step_ms;
         let step = (step as usize).min(self.per_step.len().saturating_sub(1));
-        if let Some(counter) = self.per_step.get(step) {
-            counter.fetch_add(samples, Ordering::Relaxed);
+        if let Some((looked_at, read)) = self.per_step.get(step) {
+            looked_at.fetch_add(samples, Ordering::Relaxed);
+            read.fetch_add(new, Ordering::Relaxed);
         }
     }
 
@@ -273,7 +311,8 @@ impl Budget {
             peak_samples: self.peak_samples.load(Ordering::Relaxed),
             peak_bytes: self.peak_bytes.load(Ordering::Relaxed),
             series: self.series.load(Ordering::Relaxed),
-            samples_per_step: self.per_step.iter().map(|c| c.load(Ordering::Relaxed)).collect(),
+            samples_per_step: self.per_step.iter().map(|(all, _)| all.load(Ordering::Relaxed)).collect(),
+            read_per_step: self.per_step.iter().map(|(_, new)| new.load(Ordering::Relaxed)).collect(),
             total_seconds: self.started.elapsed_seconds(),
             ..super::QueryStats::default()
         }

@@ -17,6 +17,7 @@ use super::functions::extended::{interpolate, interpolate_histogram};
 use super::leaf::{Feed, Instant, Pick};
 use super::points::Points;
 use super::rows::{Mapped, Ready, Rows, collect, has_equal_labels, merge_equal, row_bytes};
+use super::stream::Emit;
 use super::tree::{repeated, with_stack};
 use super::value::{Cell, Cells, METADATA_LABELS, Row, Steps};
 use super::window::{Remarks, WindowRows, Windows};
@@ -60,7 +61,7 @@ impl Engine {
         limits: &QueryLimits,
     ) -> Result<QueryResult, QueryError> {
         let times = QueryTimes { start_ms: time_ms, end_ms: time_ms, step_ms: 0 };
-        self.run(reader, expr, text, times, Steps::instant(time_ms), limits, true)
+        self.run(reader, expr, text, times, Steps::instant(time_ms), limits, true, None)
     }
 
     /// Evaluates an expression of type scalar or instant vector at all times from `start_ms` to
@@ -75,6 +76,32 @@ impl Engine {
         step_ms: i64,
         limits: &QueryLimits,
     ) -> Result<QueryResult, QueryError> {
+        self.run_range(reader, expr, text, (start_ms, end_ms, step_ms), limits, None)
+    }
+
+    /// The same, for large results: series are handed to `emit` while later ones are computed, where the expression
+    /// and the budget allow it. The result has those that were not, which is all of them or none.
+    pub fn range_into(
+        &self,
+        reader: &dyn MetricReader,
+        expr: &Expr,
+        text: &str,
+        (start_ms, end_ms, step_ms): (i64, i64, i64),
+        limits: &QueryLimits,
+        emit: &mut Emit<'_>,
+    ) -> Result<QueryResult, QueryError> {
+        self.run_range(reader, expr, text, (start_ms, end_ms, step_ms), limits, Some(emit))
+    }
+
+    fn run_range(
+        &self,
+        reader: &dyn MetricReader,
+        expr: &Expr,
+        text: &str,
+        (start_ms, end_ms, step_ms): (i64, i64, i64),
+        limits: &QueryLimits,
+        emit: Option<&mut Emit<'_>>,
+    ) -> Result<QueryResult, QueryError> {
         let value_type = expr.value_type();
         if !matches!(value_type, ValueType::Scalar | ValueType::Vector) {
             return Err(QueryError::Parse(format!(
@@ -83,7 +110,7 @@ impl Engine {
             )));
         }
         let times = QueryTimes { start_ms, end_ms, step_ms };
-        self.run(reader, expr, text, times, Steps::range(start_ms, end_ms, step_ms), limits, false)
+        self.run(reader, expr, text, times, Steps::range(start_ms, end_ms, step_ms), limits, false, emit)
     }
 
     fn run(
@@ -95,6 +122,7 @@ impl Engine {
         steps: Steps,
         limits: &QueryLimits,
         is_instant: bool,
+        emit: Option<&mut Emit<'_>>,
     ) -> Result<QueryResult, QueryError> {
         let options = &self.options;
         // One row of these steps must fit.
@@ -132,7 +160,13 @@ impl Engine {
         };
         let started = options.clock.mark();
         let env = Env { steps, detect_resets: false, blocked: false };
-        let raw = with_stack(expr, || evaluator.top(expr, env))?;
+        let raw = with_stack(expr, || match emit {
+            // What parts cost is measured on whole results.
+            Some(emit) if expr.value_type() == ValueType::Vector && limits.explain == Explain::Off => {
+                evaluator.stream(expr, env, emit)
+            }
+            _ => evaluator.top(expr, env),
+        })?;
         let eval_seconds = started.elapsed_seconds();
         let started = options.clock.mark();
         let value = shape(raw, steps, is_instant, &mut evaluator)?;
@@ -145,7 +179,7 @@ impl Engine {
 }
 
 /// What the evaluation of a whole query yields.
-enum Raw {
+pub(crate) enum Raw {
     Scalar(Vec<f64>),
     Text(String),
     /// Rows of a vector.
@@ -206,7 +240,8 @@ fn sample_value(cell: Cell) -> Option<SampleValue> {
     }
 }
 
-fn row_points(row: Row, steps: Steps, labels: &LabelTable) -> MatrixSeries {
+/// A row as a series of the result.
+pub(crate) fn row_points(row: Row, steps: Steps, labels: &LabelTable) -> MatrixSeries {
     let points = Points::at_steps(steps, row.cells);
     MatrixSeries { labels: labels.labels(row.labels), points }
 }

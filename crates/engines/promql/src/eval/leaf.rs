@@ -282,7 +282,7 @@ impl Rows for Instant<'_> {
             }
             looked_at += 1;
             if self.budget.counts_steps() {
-                self.budget.count_at(self.steps.time_ms(step), 1);
+                self.budget.count_at(self.steps.time_ms(step), 1, 1);
             }
             match (self.pick, histogram) {
                 (Pick::Value, Some(histogram)) => cells.set_histogram(step, histogram.clone()),

@@ -25,6 +25,7 @@ mod matching;
 mod points;
 mod ranking;
 mod rows;
+mod stream;
 mod subquery;
 mod tree;
 mod value;
@@ -36,6 +37,7 @@ pub use budget::{Cancel, Progress, QueryLimits};
 pub use engine::Engine;
 pub use explain::{Explain, ExplainNode};
 pub use points::{Points, PointsIter};
+pub use stream::Emit;
 
 /// How the engine works.
 #[derive(Clone, Debug)]
@@ -178,6 +180,8 @@ pub struct QueryStats {
     pub series: u64,
     /// Samples looked at for each step; empty if not asked for.
     pub samples_per_step: Vec<u64>,
+    /// Those of them that are new at their step, because no window had them before; empty if not asked for.
+    pub read_per_step: Vec<u64>,
     /// Seconds spent in the evaluation.
     pub eval_seconds: f64,
     /// Seconds spent sorting and shaping the result.

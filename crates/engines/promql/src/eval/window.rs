@@ -217,6 +217,7 @@ where
         let (mut looked_at, mut unchecked) = (0, 0);
         for step in 0..self.windows.steps.count {
             let (start_ms, end_ms) = self.windows.bounds_ms(step);
+            let (known, known_h) = (end, end_h);
             advance(&split.t, start_ms.saturating_sub(self.windows.before_ms), &mut first);
             advance(&split.t, end_ms.saturating_add(self.windows.after_ms), &mut end);
             advance(&split.ht, start_ms.saturating_sub(self.windows.before_ms), &mut first_h);
@@ -233,7 +234,8 @@ where
                 unchecked = 0;
             }
             if self.budget.counts_steps() {
-                self.budget.count_at(self.windows.steps.time_ms(step), samples);
+                let new = end.saturating_sub(known.max(first)) + end_h.saturating_sub(known_h.max(first_h));
+                self.budget.count_at(self.windows.steps.time_ms(step), samples, new as u64);
             }
             let window = Window {
                 eval_ms: self.windows.steps.time_ms(step),

@@ -13,10 +13,10 @@ use promql::conformance::memory::{Memory, Point};
 use promql::eval::{Cancel, Engine, EngineOptions, Explain, QueryError, QueryLimits, QueryResult, Value};
 use promql::{Features, parse};
 
-const HOUR_MS: i64 = 3_600_000;
+pub(crate) const HOUR_MS: i64 = 3_600_000;
 
 /// So many counters for an hour, a sample every 30 seconds.
-fn counters(series: usize) -> Memory {
+pub(crate) fn counters(series: usize) -> Memory {
     let mut store = Memory::new();
     for at in 0..series {
         let (instance, job) = (format!("i{at}"), format!("j{}", at % 7));
@@ -192,6 +192,8 @@ fn a_query_says_what_it_cost() {
     // Ten samples of each of three series at every step.
     assert!(stats.samples_per_step.iter().all(|samples| *samples == 30), "{stats:?}");
     assert_eq!(stats.total_samples, 51 * 30);
+    // Of them two of each are new, as windows overlap; all are at the first step.
+    assert_eq!((stats.read_per_step[0], &stats.read_per_step[1..]), (30, &[6; 50][..]));
     assert!(stats.samples_read >= 3 * 100 && stats.peak_samples > 0 && stats.peak_bytes > 0, "{stats:?}");
 }
 

@@ -5,6 +5,7 @@
 mod engine;
 mod fuzz;
 mod steps;
+mod stream;
 
 use std::path::PathBuf;
 

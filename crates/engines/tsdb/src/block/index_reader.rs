@@ -16,8 +16,10 @@ pub(crate) const INDEX_FILE: &str = "index";
 pub(crate) const MAGIC: u32 = 0xBAAA_D700;
 /// Sections of the table of contents and its checksum.
 pub(crate) const TOC_BYTES: usize = 6 * 8 + 4;
-/// Of so many symbols or values one position is kept in memory.
+/// Of so many values one position is kept in memory.
 const STRIDE: usize = 32;
+/// The same of symbols: every label of a selection is looked up among them.
+const SYMBOL_STRIDE: usize = 8;
 
 /// Where a chunk lies and which times it covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +111,7 @@ struct SymbolTable {
     /// Where the first entry stands.
     start: usize,
     count: usize,
-    /// Position of every [`STRIDE`]th symbol, relative to `start`.
+    /// Position of every [`SYMBOL_STRIDE`]th symbol, relative to `start`.
     offsets: Vec<u32>,
 }
 
@@ -123,6 +125,11 @@ enum Values {
 }
 
 impl IndexReader {
+    /// Nothing of the file stays in memory until it is looked at again.
+    pub(crate) fn release_file(&self) {
+        self.file.release();
+    }
+
     /// Opens an index of the version it says, or of the one that is known better.
     pub(crate) fn open(path: &Path, version: Option<u8>) -> Result<Self, Error> {
         let file = Mapping::open(path)?;
@@ -148,9 +155,9 @@ impl IndexReader {
             if number >= self.symbols.count {
                 return None;
             }
-            let offset = *self.symbols.offsets.get(number / STRIDE)? as usize;
+            let offset = *self.symbols.offsets.get(number / SYMBOL_STRIDE)? as usize;
             let mut fields = Fields(self.file.get(self.symbols.start + offset..)?);
-            for _ in 0..number % STRIDE {
+            for _ in 0..number % SYMBOL_STRIDE {
                 let length = usize::try_from(fields.uvarint()?).ok()?;
                 fields.bytes(length)?;
             }
@@ -356,9 +363,9 @@ fn parse_symbols(file: &[u8], at: u64) -> Option<SymbolTable> {
     let count = fields.u32()? as usize;
     let start = usize::try_from(at).ok()? + 8;
     let whole = fields.0.len();
-    let mut offsets = Vec::with_capacity((count / STRIDE + 1).min(whole));
+    let mut offsets = Vec::with_capacity((count / SYMBOL_STRIDE + 1).min(whole));
     for number in 0..count {
-        if number % STRIDE == 0 {
+        if number % SYMBOL_STRIDE == 0 {
             offsets.push((whole - fields.0.len()) as u32);
         }
         let length = usize::try_from(fields.uvarint()?).ok()?;

@@ -17,7 +17,7 @@ use model::storage::{TimeRange, Want};
 use model::{Labels, Matcher};
 use parking_lot::{Mutex, RwLock};
 
-use crate::chunk::{Encoding, count_samples};
+use crate::chunk::{Encoding, SAMPLES_PER_CHUNK, count_samples};
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::mapping::Mapping;
@@ -159,6 +159,15 @@ impl Block {
         count().ok_or_else(|| Error::corrupt(&self.dir, "a malformed chunk"))
     }
 
+    /// Samples of a chunk in the mean, as the block says of itself; at least 1.
+    pub(crate) fn samples_per_chunk(&self) -> u64 {
+        let stats = &self.meta.stats;
+        stats
+            .num_samples
+            .checked_div(stats.num_chunks)
+            .map_or(u64::from(SAMPLES_PER_CHUNK), |mean| mean.max(1))
+    }
+
     /// Notes that a part could not be read; the first time it is worth a line in the log.
     pub(crate) fn note_damage(&self, error: &Error) {
         if self.damaged.fetch_add(1, Ordering::Relaxed) == 0 {
@@ -289,6 +298,12 @@ impl Block {
             }
         }
         Ok(last_by_file.values().all(|&reference| self.chunk_parts(reference).is_some()))
+    }
+
+    /// Nothing of its files stays in memory until it is looked at again.
+    pub(crate) fn release_files(&self) {
+        self.index.release_file();
+        self.chunks.iter().for_each(Mapping::release);
     }
 
     /// All names and values of labels.

@@ -37,7 +37,7 @@ impl Default for XorWindow {
 
 impl XorWindow {
     /// How an XOR is written: prefix, its bits, significant bits, how many.
-    #[inline]
+    #[inline(always)]
     fn parts(&mut self, xor: u64) -> (u64, u32, u64, u32) {
         if xor == 0 {
             return (0, 1, 0, 0);
@@ -149,48 +149,79 @@ impl XorWindow {
     }
 }
 
-/// The bytes of one sample, the last byte of the sample before it included if that has bits to spare.
-pub(crate) struct SampleBytes {
+/// Room for one sample. The longest takes 20 bytes; stores go beyond what is written.
+pub(crate) const SAMPLE_ROOM_BYTES: usize = 32;
+
+/// Appends a sample to an XOR chunk; `bytes` is empty for the first one. `last` is the sample
+/// before; it is not looked at for the first one.
+#[inline]
+pub(crate) fn append(bytes: &mut Vec<u8>, state: &mut XorState, last: (i64, u64), time_ms: i64, value: u64) {
+    if bytes.is_empty() {
+        *state = XorState::default();
+    }
+    let at = bytes.len() - usize::from(state.free > 0).min(bytes.len());
+    bytes.resize(at + SAMPLE_ROOM_BYTES, 0);
+    if let Some(place) = bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
+        let length = encode(state, place, last, time_ms, value);
+        bytes.truncate(at + length);
+    }
+}
+
+/// Encodes the next sample of a chunk; the first one with the header before it. If `XorState::free` is not 0,
+/// `place` begins with the last byte of the chunk, else behind it. Gives how many bytes of `place` count.
+#[inline(always)]
+pub(crate) fn encode(
+    state: &mut XorState,
+    place: &mut [u8; SAMPLE_ROOM_BYTES],
+    last: (i64, u64),
+    time_ms: i64,
+    value: u64,
+) -> usize {
+    let delta = time_ms.wrapping_sub(last.0) as u64;
+    let dod = delta.wrapping_sub(state.delta) as i64;
+    // All bits are put together first, as no sample but one after a gap of days has more than 108 with what the
+    // last byte holds.
+    let (time, time_bits) = match dod {
+        _ if state.count < 2 => return encode_early(state, place, last, time_ms, value),
+        0 => (0u64, 1),
+        -8191..=8192 => (0b10 << 14 | dod as u64 & 0x3fff, 16),
+        -65535..=65536 => (0b110 << 17 | dod as u64 & 0x1_ffff, 20),
+        -524287..=524288 => (0b1110 << 20 | dod as u64 & 0xf_ffff, 24),
+        _ => return encode_early(state, place, last, time_ms, value),
+    };
+    let held = (8 - u32::from(state.free)) & 7;
+    state.delta = delta;
+    state.count += 1;
+    let (prefix, prefix_bits, significant, width) = state.window.parts(last.1 ^ value);
+    let (word, count) = (time << prefix_bits | prefix, time_bits + prefix_bits);
+    // From the top: what the last byte held, the prefixes, the value.
+    let mut all = if held > 0 { u128::from(place[0]) << 120 } else { 0 };
+    all |= u128::from(word) << ((128 - held - count) % 128);
+    if width > 0 {
+        all |= u128::from(significant) << ((128 - held - count - width) % 128);
+    }
+    let bits = held + count + width;
+    state.free = (bits.wrapping_neg() & 7) as u8;
+    if let Some(start) = place.first_chunk_mut() {
+        *start = all.to_be_bytes();
+    }
+    bits.div_ceil(8) as usize
+}
+
+/// Bits that are put into a place one behind the other.
+struct PlaceWriter<'a> {
     /// Zero beyond `bits`.
-    bytes: [u8; SAMPLE_ROOM_BYTES],
+    place: &'a mut [u8; SAMPLE_ROOM_BYTES],
     bits: u32,
 }
 
-/// The longest sample takes 20 bytes; a push stores nine from the byte on in which it begins.
-pub(crate) const SAMPLE_ROOM_BYTES: usize = 32;
-
-impl SampleBytes {
-    /// What is to be put in the place of the last byte of the chunk if `XorState::free` was not 0, else behind
-    /// it.
-    #[inline]
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.len()]
-    }
-
-    #[inline]
-    pub(crate) fn len(&self) -> usize {
-        self.bits.div_ceil(8) as usize
-    }
-
-    /// Writes [`SampleBytes::bytes`] to the start of a place of [`SAMPLE_ROOM_BYTES`] and anything behind them:
-    /// a copy of a fixed length is cheaper.
-    #[inline]
-    pub(crate) fn store(&self, place: &mut [u8]) {
-        match place.first_chunk_mut::<16>() {
-            Some(place) if self.bits <= 128 => {
-                *place = self.bytes.first_chunk().copied().unwrap_or_default();
-            }
-            _ => place[..self.len()].copy_from_slice(self.bytes()),
-        }
-    }
-
-    /// Appends the lowest `count` bits of `value`, 1 to 64.
-    #[inline]
+impl PlaceWriter<'_> {
+    /// Appends the lowest `count` bits of `value`, 1 to 64. They begin in one of the first 16 bytes.
     fn push(&mut self, value: u64, count: u32) {
         let word = u128::from(value) << ((128 - count) % 128) >> (self.bits % 8);
         let start = (self.bits / 8) as usize;
-        for (byte, bits) in self.bytes.iter_mut().skip(start).zip(&word.to_be_bytes()[..9]) {
-            *byte |= bits;
+        if let Some(bytes) = self.place.get_mut(start..).and_then(|rest| rest.first_chunk_mut()) {
+            *bytes = (u128::from_be_bytes(*bytes) | word).to_be_bytes();
         }
         self.bits += count;
     }
@@ -214,63 +245,19 @@ impl SampleBytes {
     }
 }
 
-/// Appends a sample to an XOR chunk; `bytes` is empty for the first one. `last` is the sample
-/// before; it is not looked at for the first one.
-#[inline]
-pub(crate) fn append(bytes: &mut Vec<u8>, state: &mut XorState, last: (i64, u64), time_ms: i64, value: u64) {
-    if bytes.is_empty() {
-        *state = XorState::default();
-    }
-    let begun = if state.free > 0 { bytes.pop().unwrap_or(0) } else { 0 };
-    bytes.extend_from_slice(encode(state, begun, last, time_ms, value).bytes());
-}
-
-/// Encodes the next sample of a chunk; the first one with the header before it. `begun` is the last byte of the
-/// chunk; it is not looked at if all its bits are used.
-#[inline]
-pub(crate) fn encode(
+/// The first two samples, and one after a gap of days.
+#[cold]
+fn encode_early(
     state: &mut XorState,
-    begun: u8,
+    place: &mut [u8; SAMPLE_ROOM_BYTES],
     last: (i64, u64),
     time_ms: i64,
     value: u64,
-) -> SampleBytes {
-    if state.count < 2 {
-        return encode_early(state, begun, last, time_ms, value);
-    }
-    let delta = time_ms.wrapping_sub(last.0) as u64;
-    let dod = delta.wrapping_sub(state.delta) as i64;
+) -> usize {
     let held = (8 - u32::from(state.free)) & 7;
-    // All bits are put together first, as no sample but one after a gap of days has more than 108 with what the
-    // last byte holds.
-    let (time, time_bits) = match dod {
-        0 => (0u64, 1),
-        -8191..=8192 => (0b10 << 14 | dod as u64 & 0x3fff, 16),
-        -65535..=65536 => (0b110 << 17 | dod as u64 & 0x1_ffff, 20),
-        -524287..=524288 => (0b1110 << 20 | dod as u64 & 0xf_ffff, 24),
-        _ => return encode_early(state, begun, last, time_ms, value),
-    };
-    state.delta = delta;
-    state.count += 1;
-    let (prefix, prefix_bits, significant, width) = state.window.parts(last.1 ^ value);
-    let (word, count) = (time << prefix_bits | prefix, time_bits + prefix_bits);
-    // From the top: what the last byte held, the prefixes, the value.
-    let mut all = if held > 0 { u128::from(begun) << 120 } else { 0 };
-    all |= u128::from(word) << ((128 - held - count) % 128);
-    if width > 0 {
-        all |= u128::from(significant) << ((128 - held - count - width) % 128);
-    }
-    let bits = held + count + width;
-    state.free = (bits.wrapping_neg() & 7) as u8;
-    let mut bytes = [0; SAMPLE_ROOM_BYTES];
-    bytes[..16].copy_from_slice(&all.to_be_bytes());
-    SampleBytes { bytes, bits }
-}
-
-/// The first two samples, and one after a gap of days.
-#[cold]
-fn encode_early(state: &mut XorState, begun: u8, last: (i64, u64), time_ms: i64, value: u64) -> SampleBytes {
-    let mut out = SampleBytes { bytes: [0; SAMPLE_ROOM_BYTES], bits: 0 };
+    let begun = place[0];
+    *place = [0; SAMPLE_ROOM_BYTES];
+    let mut out = PlaceWriter { place, bits: 0 };
     match state.count {
         0 => {
             *state = XorState::default();
@@ -279,9 +266,9 @@ fn encode_early(state: &mut XorState, begun: u8, last: (i64, u64), time_ms: i64,
             out.push(value, 64);
         }
         count => {
-            if state.free > 0 {
-                out.bytes[0] = begun;
-                out.bits = 8 - u32::from(state.free);
+            if held > 0 {
+                out.place[0] = begun;
+                out.bits = held;
             }
             let delta = time_ms.wrapping_sub(last.0) as u64;
             if count == 1 {
@@ -294,9 +281,10 @@ fn encode_early(state: &mut XorState, begun: u8, last: (i64, u64), time_ms: i64,
             out.value(&mut state.window, last.1 ^ value);
         }
     }
-    state.free = (out.bits.wrapping_neg() & 7) as u8;
+    let bits = out.bits;
+    state.free = (bits.wrapping_neg() & 7) as u8;
     state.count += 1;
-    out
+    bits.div_ceil(8) as usize
 }
 
 /// Writes the number of samples into the header.

@@ -65,16 +65,14 @@ struct Run {
 const RUN_BYTES: usize = 255;
 
 impl Run {
-    #[inline]
+    /// There are [`xor::SAMPLE_ROOM_BYTES`] left.
+    #[inline(always)]
     fn push(&mut self, state: &mut XorState, last: (i64, u64), time_ms: i64, value: u64) {
         // The last byte is written anew if it has bits to spare.
         let at = self.length - usize::from(state.free > 0);
-        let begun = self.bytes.get(at).copied().unwrap_or(0);
-        let sample = xor::encode(state, begun, last, time_ms, value);
-        if let Some(place) = self.bytes.get_mut(at..at + xor::SAMPLE_ROOM_BYTES) {
-            sample.store(place);
+        if let Some(place) = self.bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
+            self.length = at + xor::encode(state, place, last, time_ms, value);
         }
-        self.length = at + sample.len();
     }
 }
 

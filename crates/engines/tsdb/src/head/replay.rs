@@ -116,6 +116,7 @@ impl<'a> HeadReplay<'a> {
             return;
         };
         let bound_ms = self.bound_ms;
+        let mut fresh: Vec<(i64, u64)> = Vec::new();
         let (mut min_ms, mut max_ms, mut placed, mut orphans) = (i64::MAX, i64::MIN, 0, 0);
         staged.by_series(number, |slot, samples| {
             // Readers wait for one series at most.
@@ -124,23 +125,32 @@ impl<'a> HeadReplay<'a> {
                 orphans += samples.len() as u64;
                 return;
             };
-            let (last, mut newest_ms) = ((record.last_ms, record.last_value), record.last_ms);
-            let is_new = |(time_ms, _): &(i64, u64)| {
-                let is_new = *time_ms > newest_ms && *time_ms >= bound_ms;
-                newest_ms = if is_new { *time_ms } else { newest_ms };
-                is_new
+            let start_ms = bound_ms.max(record.last_ms.saturating_add(1));
+            let ascend = |samples: &[(i64, u64)]| samples.is_sorted_by(|a, b| a.0 < b.0);
+            let samples = match samples {
+                [(first_ms, _), ..] if *first_ms >= start_ms && ascend(samples) => samples,
+                _ => {
+                    // Some are there already.
+                    let mut next_ms = start_ms;
+                    fresh.clear();
+                    fresh.extend(samples.iter().filter(|(time_ms, _)| {
+                        let is_fresh = *time_ms >= next_ms;
+                        next_ms = next_ms.max(time_ms.saturating_add(1));
+                        is_fresh
+                    }));
+                    &fresh
+                }
             };
-            let mut last_placed = None;
-            let samples = samples.iter().copied().filter(is_new).inspect(|sample| {
-                min_ms = min_ms.min(sample.0);
-                last_placed = Some(*sample);
-                placed += 1;
-            });
-            record.append(&head.segments, head.range_ms, last, samples);
-            if let Some((time_ms, value)) = last_placed {
-                (record.last_ms, record.last_value, record.last_is_histogram) = (time_ms, value, false);
-                max_ms = max_ms.max(time_ms);
-            }
+            let (Some(&(first_ms, _)), Some(&(last_ms, last_value))) = (samples.first(), samples.last())
+            else {
+                return;
+            };
+            let last = (record.last_ms, record.last_value);
+            record.append(&head.segments, head.range_ms, last, samples.iter().copied());
+            (record.last_ms, record.last_value, record.last_is_histogram) = (last_ms, last_value, false);
+            min_ms = min_ms.min(first_ms);
+            max_ms = max_ms.max(last_ms);
+            placed += samples.len() as u64;
         });
         self.samples += placed;
         self.orphans += orphans;

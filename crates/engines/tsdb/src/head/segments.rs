@@ -78,6 +78,13 @@ impl Memory {
         Memory { length: 0, ..self }
     }
 
+    /// Of what is in a file nothing stays in memory until it is looked at again.
+    pub(super) fn release(&self) {
+        if let Place::File(map) = &self.place {
+            map.release();
+        }
+    }
+
     #[cfg(test)]
     pub(super) fn is_file(&self) -> bool {
         matches!(self.place, Place::File(_))
@@ -219,6 +226,13 @@ impl Segments {
             list.segments.pop_front();
             list.base += 1;
         }
+    }
+
+    /// Of what is in files nothing stays in memory until it is looked at again.
+    pub(crate) fn release(&self) {
+        let segments: Vec<_> = self.list.read().segments.iter().flatten().cloned().collect();
+        segments.iter().for_each(|segment| segment.bytes.read().release());
+        self.pieces.release_files();
     }
 
     /// Bytes of all chunks.

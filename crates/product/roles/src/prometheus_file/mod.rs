@@ -209,9 +209,6 @@ impl Reader<'_> {
             }
             None => GlobalConfig::default(),
         };
-        for (position, name) in global.not_acted_on() {
-            self.not_acted_on.push(not_yet(*position, &format!("global.{name}")));
-        }
         let jobs = self.jobs(&mut fields, &global);
         let named =
             fields.or("rule_files", rule_files::Named::default(), |node| rule_files::named(node, &base));
@@ -299,9 +296,6 @@ impl Reader<'_> {
             };
             let of_job = |text: String| format!("job {:?}: {text}", job.config.job_name);
             self.not_acted_on.extend(not_available.into_iter().map(|error| in_its_file(error.map(of_job))));
-            for (position, name) in job.config.not_acted_on() {
-                self.not_acted_on.push(in_its_file(not_yet(*position, name).map(of_job)));
-            }
             decoded.push(ScrapeJob {
                 file: job.file.unwrap_or_else(|| self.path.to_path_buf()),
                 position: job.discovery.position,

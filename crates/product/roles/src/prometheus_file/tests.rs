@@ -235,7 +235,6 @@ fn everything_nothing_acts_on_is_named_with_its_place() {
         (5, "tracing"),
         (8, "alerting.alertmanagers.sigv4"),
         (8, "alertmanagers: dns_sd_configs: this service discovery is not available yet"),
-        (9, "job \"a\": scrape_failure_log_file"),
         (9, "job \"a\": consul_sd_configs: this service discovery is not available yet"),
     ];
     assert_eq!(named, expected.map(|(line, name)| (line, name.to_string())));

@@ -92,22 +92,6 @@ pub(super) const KINDS: &[Kind] = &[
         reader: None,
     },
     Kind {
-        name: "ionos_sd_configs",
-        type_name: "ionos.plain",
-        http: true,
-        fields: &[("datacenter_id", Text), REFRESH, PORT],
-        rules: |entry| entry.require("datacenter_id", "datacenter id can't be empty"),
-        reader: None,
-    },
-    Kind {
-        name: "linode_sd_configs",
-        type_name: "linode.plain",
-        http: true,
-        fields: &[REFRESH, PORT, ("tag_separator", Text), ("region", Text)],
-        rules: no_rules,
-        reader: None,
-    },
-    Kind {
         name: "oci_sd_configs",
         type_name: "oci.plain",
         http: true,
@@ -207,31 +191,6 @@ pub(super) const KINDS: &[Kind] = &[
         reader: None,
     },
     Kind {
-        name: "scaleway_sd_configs",
-        type_name: "scaleway.plain",
-        http: true,
-        fields: &[
-            ("project_id", Text),
-            ("api_url", Text),
-            ("zone", Text),
-            ("access_key", Text),
-            ("secret_key", Text),
-            ("secret_key_file", Text),
-            ("name_filter", Text),
-            ("tags_filter", Texts),
-            REFRESH,
-            PORT,
-            ("role", OneOf(&["instance", "baremetal"], "unknown role \"{}\"")),
-        ],
-        rules: |entry| {
-            entry.require("role", "role missing (one of: instance, baremetal)")?;
-            entry.require("project_id", "project_id is mandatory")?;
-            entry.require_one("secret_key", "secret_key_file")?;
-            entry.require("access_key", "access_key is mandatory")
-        },
-        reader: None,
-    },
-    Kind {
         name: "stackit_sd_configs",
         type_name: "stackit.plain",
         http: true,
@@ -256,43 +215,6 @@ pub(super) const KINDS: &[Kind] = &[
             })?;
             Ok(())
         },
-        reader: None,
-    },
-    Kind {
-        name: "triton_sd_configs",
-        type_name: "triton.plain",
-        http: false,
-        fields: &[
-            ("account", Text),
-            ("role", TextOr("container")),
-            ("dns_suffix", Text),
-            ("endpoint", Text),
-            ("groups", Texts),
-            PORT,
-            ("refresh_interval", Duration),
-            ("tls_config", Tls),
-            ("version", Integer),
-        ],
-        rules: |entry| {
-            let known = matches!(entry.text("role").as_str(), "container" | "cn");
-            ensure(known, "role", "triton SD configuration requires role to be 'container' or 'cn'")?;
-            entry.require("account", "triton SD configuration requires an account")?;
-            entry.require("dns_suffix", "triton SD configuration requires a dns_suffix")?;
-            entry.require("endpoint", "triton SD configuration requires an endpoint")?;
-            ensure(
-                entry.text("refresh_interval") != "0",
-                "refresh_interval",
-                "triton SD configuration requires RefreshInterval to be a positive integer",
-            )
-        },
-        reader: None,
-    },
-    Kind {
-        name: "vultr_sd_configs",
-        type_name: "vultr.plain",
-        http: true,
-        fields: &[REFRESH, PORT],
-        rules: no_rules,
         reader: None,
     },
 ];

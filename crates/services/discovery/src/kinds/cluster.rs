@@ -4,37 +4,11 @@ use super::{Boolean, Duration, Entry, Filters, Kind, Outcome, PORT, REFRESH, Tex
 
 pub(super) const KINDS: &[Kind] = &[
     Kind {
-        name: "marathon_sd_configs",
-        type_name: "marathon.plain",
-        http: true,
-        fields: &[("servers", Texts), REFRESH, ("auth_token", Text), ("auth_token_file", Text)],
-        rules: marathon,
-        reader: None,
-    },
-    Kind {
         name: "nerve_sd_configs",
         type_name: "zookeeper.plain",
         http: false,
         fields: &[("servers", Texts), ("paths", Texts), ("timeout", Duration)],
         rules: |entry| zookeeper(entry, "nerve"),
-        reader: None,
-    },
-    Kind {
-        name: "nomad_sd_configs",
-        type_name: "nomad.plain",
-        http: true,
-        fields: &[
-            ("allow_stale", Boolean),
-            ("namespace", Text),
-            REFRESH,
-            ("region", Text),
-            ("server", TextOr("http://localhost:4646")),
-            ("tag_separator", Text),
-        ],
-        rules: |entry| {
-            let server = !entry.text("server").trim().is_empty();
-            ensure(server, "server", "nomad SD configuration requires a server address")
-        },
         reader: None,
     },
     Kind {

@@ -11,11 +11,22 @@ mod digitalocean;
 mod dns;
 mod docker;
 mod dockerswarm;
+mod eureka;
 mod hetzner;
 mod http;
+mod ionos;
 mod kubernetes;
+mod kuma;
+mod linode;
+mod marathon;
+mod nomad;
+mod puppetdb;
+mod scaleway;
 mod server;
 mod settings;
+mod triton;
+mod uyuni;
+mod vultr;
 
 use std::collections::BTreeMap;
 
@@ -103,6 +114,17 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Kind> {
         &hetzner::KIND,
         &http::KIND,
         &kubernetes::KIND,
+        &uyuni::KIND,
+        &triton::KIND,
+        &kuma::KIND,
+        &puppetdb::KIND,
+        &marathon::KIND,
+        &eureka::KIND,
+        &nomad::KIND,
+        &scaleway::KIND,
+        &ionos::KIND,
+        &linode::KIND,
+        &vultr::KIND,
     ];
     KINDS.iter().copied().chain(cloud::KINDS).chain(server::KINDS).chain(cluster::KINDS)
 }
@@ -271,6 +293,26 @@ pub(crate) fn settings(kind: &'static Kind, yaml: &str, endpoint: &str) -> Setti
     let mut settings = kind.decode(&Node::parse(yaml).unwrap(), &base).unwrap();
     settings.endpoint = Some(endpoint.to_string());
     settings
+}
+
+/// The targets that a source names when it is asked once, the group's labels among them.
+#[cfg(test)]
+pub(crate) async fn targets<P: crate::poll::Poll>(
+    kind: &'static Kind,
+    yaml: &str,
+    endpoint: &str,
+) -> crate::api::Result<Vec<String>> {
+    let groups = P::new(&settings(kind, yaml, endpoint))?.look().await?;
+    let targets = groups.iter().flat_map(|group| {
+        group.targets.iter().map(|target| {
+            let mut labels = group.labels.to_builder();
+            for (name, value) in target.iter() {
+                labels.set(name, value);
+            }
+            labels.build().to_string()
+        })
+    });
+    Ok(targets.collect())
 }
 
 #[cfg(test)]

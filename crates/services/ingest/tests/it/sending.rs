@@ -329,7 +329,7 @@ async fn version_2_carries_histograms_exemplars_and_metadata_with_their_series()
     let metadata = MetadataSettings { send: true, ..MetadataSettings::default() };
     sender.apply(vec![Remote { message: WriteMessage::V2, metadata, ..remote(&url) }]).await;
     let mut refs = Vec::new();
-    db.resolve(&[labels(0), labels(1)], &mut refs).unwrap();
+    db.resolve(&[labels(2), labels(3)], &mut refs).unwrap();
     let histogram = FloatHistogram { count: 2.0, sum: 1.0, zero_count: 2.0, ..FloatHistogram::default() };
     let exemplar = Exemplar {
         labels: Labels::from_pairs([("trace_id", "t")]),
@@ -355,7 +355,7 @@ async fn version_2_carries_histograms_exemplars_and_metadata_with_their_series()
     let answer = super::answer(&app, axum::http::Request::from_parts(parts, body)).await;
     assert_eq!(answer, (204, String::new()));
     let state = store.0.lock();
-    assert_eq!((state.samples.as_slice(), state.values[0].0), (&[(1_000, super::NOW_MS)][..], 1.5));
+    assert_eq!((state.samples.as_slice(), state.values[0].0), (&[(2, super::NOW_MS)][..], 1.5));
     assert_eq!(state.histograms[0].2, histogram);
     assert_eq!(state.exemplars[0].1.labels, Labels::from_pairs([("trace_id", "t")]));
     assert_eq!(state.metadata[0].1.metric_type, MetricType::Gauge);

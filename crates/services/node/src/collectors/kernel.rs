@@ -143,7 +143,7 @@ pub(super) fn processes(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error>
             continue;
         }
         // A process may end while we look.
-        let Ok(text) = run.files.text(&base.join(&pid).join("stat")) else { continue };
+        let Ok(text) = run.files.text_once(&base.join(&pid).join("stat")) else { continue };
         let mut fields = text.rsplit_once(')').map_or("", |(_, rest)| rest).split_ascii_whitespace();
         let Some(state) = fields.next() else { continue };
         *states.entry(state.to_string()).or_default() += 1.0;

@@ -200,12 +200,15 @@ pub(super) fn netclass(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> 
             continue;
         }
         // There may be plain files, such as `bonding_masters`.
-        let Some(folder) = run.files.folder(&base.join(&device)) else { continue };
+        let folder = base.join(&device);
+        if !run.files.device(&folder) {
+            continue;
+        }
         found = true;
         let labels = [("device", device.as_str())];
         let mut flags = None;
         for (file, name, metric_type) in CLASS_FILES {
-            let Some(text) = run.files.line_in(&folder, file) else { continue };
+            let Some(text) = run.files.line(&folder.join(file)) else { continue };
             let value = if text.starts_with("0x") { hex(text) } else { number(text) };
             let Some(value) = value else { continue };
             if file == "flags" {
@@ -219,14 +222,14 @@ pub(super) fn netclass(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> 
                 value,
             );
         }
-        let speed = run.files.line_in(&folder, "speed").and_then(|text| text.parse::<i64>().ok());
+        let speed = run.files.line(&folder.join("speed")).and_then(|text| text.parse::<i64>().ok());
         // Some devices say -1 for "unknown".
         if let Some(speed) = speed.filter(|speed| *speed >= 0 || !run.config.ignore_invalid_speed) {
             let bytes = speed.saturating_mul(1_000_000) / 8;
             let help = "Speed of a network device, in bytes a second.";
             page.gauge("node_network_speed_bytes", help, &labels, bytes as f64);
         }
-        let mut text = |file: &str| run.files.line_in(&folder, file).unwrap_or("").to_string();
+        let mut text = |file: &str| run.files.line(&folder.join(file)).unwrap_or("").to_string();
         let (address, broadcast, duplex) = (text("address"), text("broadcast"), text("duplex"));
         let (alias, state) = (text("ifalias"), text("operstate"));
         let admin = match flags {
@@ -282,8 +285,8 @@ pub(super) fn conntrack(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error>
         ("nf_conntrack_count", "node_nf_conntrack_entries", "Connections that are tracked."),
         ("nf_conntrack_max", "node_nf_conntrack_entries_limit", "The most connections that can be tracked."),
     ] {
-        let text = run.files.proc(&format!("sys/net/netfilter/{file}"))?;
-        page.gauge(name, help, &[], number(text.trim()).ok_or_else(|| Error::malformed(file))?);
+        let text = run.files.proc_line(&format!("sys/net/netfilter/{file}"))?;
+        page.gauge(name, help, &[], number(text).ok_or_else(|| Error::malformed(file))?);
     }
     let text = run.files.proc("net/stat/nf_conntrack")?;
     let mut lines = text.lines();

@@ -7,7 +7,7 @@ use crate::page::Page;
 use crate::{Error, Run};
 
 pub(super) fn loadavg(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
-    let text = run.files.proc("loadavg")?;
+    let text = run.files.proc_line("loadavg")?;
     let mut fields = text.split_ascii_whitespace();
     for (name, help) in [
         ("node_load1", "Load average over 1 minute."),
@@ -95,7 +95,7 @@ pub(super) fn pressure(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> 
             ["", "Time in which all tasks waited for interrupts to be served."],
         ),
     ] {
-        let text = match run.files.proc(&format!("pressure/{resource}")) {
+        let text = match run.files.proc_line(&format!("pressure/{resource}")) {
             Ok(text) => text,
             Err(Error::NoData) => continue,
             // The kernel knows pressure but was told not to measure it.
@@ -120,7 +120,7 @@ pub(super) fn pressure(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> 
 }
 
 pub(super) fn filefd(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
-    let text = run.files.proc("sys/fs/file-nr")?;
+    let text = run.files.proc_line("sys/fs/file-nr")?;
     let fields: Option<Vec<f64>> = text.split_ascii_whitespace().map(number).collect();
     let Some([allocated, _, maximum]) = fields.as_deref() else { return Err(Error::malformed("file-nr")) };
     page.gauge("node_filefd_allocated", "Open files of the whole machine.", &[], *allocated);
@@ -133,7 +133,7 @@ pub(super) fn entropy(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
         ("entropy_avail", "node_entropy_available_bits", "Entropy at hand."),
         ("poolsize", "node_entropy_pool_size_bits", "Size of the entropy pool."),
     ] {
-        let text = run.files.proc(&format!("sys/kernel/random/{file}"))?;
+        let text = run.files.proc_line(&format!("sys/kernel/random/{file}"))?;
         let value = number(text.trim()).ok_or_else(|| Error::malformed(file))?;
         page.gauge(name, help, &[], value);
     }
@@ -141,7 +141,7 @@ pub(super) fn entropy(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
 }
 
 pub(super) fn kernel_hung(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
-    let text = run.files.proc("sys/kernel/hung_task_detect_count")?;
+    let text = run.files.proc_line("sys/kernel/hung_task_detect_count")?;
     let value = number(text.trim()).ok_or_else(|| Error::malformed("hung_task_detect_count"))?;
     page.counter("node_kernel_hung_tasks_total", "Tasks found hanging since the start.", &[], value);
     Ok(())

@@ -1,6 +1,6 @@
 //! Metrics that other programs leave in `*.prom` files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -36,17 +36,20 @@ pub(super) fn textfile(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> 
             };
             for (name, family) in families {
                 // One metric has one help text: of files that disagree the first counts.
-                let help = helps.entry(name.clone()).or_insert_with(|| family.help.clone());
-                if *help != family.help {
-                    failed = true;
-                    continue;
+                if !family.help.is_empty() {
+                    let help = helps.entry(name.clone()).or_insert_with(|| family.help.clone());
+                    if *help != family.help {
+                        failed = true;
+                        continue;
+                    }
                 }
                 let read_from = format!("Metric read from {}", path.display());
-                let help = if help.is_empty() { &read_from } else { help };
-                for sample in family.samples {
+                let help = helps.get(&name).unwrap_or(&read_from);
+                let metric_type = family.metric_type;
+                for sample in family.complete(&name) {
                     let labels: Vec<(&str, &str)> =
                         sample.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-                    page.add_part(&name, &sample.name, family.metric_type, help, &labels, sample.value);
+                    page.add_part(&name, &sample.name, metric_type, help, &labels, sample.value);
                 }
             }
             if let Some(seconds) = modified_seconds(&path) {
@@ -59,6 +62,78 @@ pub(super) fn textfile(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> 
     let help = "Whether a file with metrics could not be read.";
     page.gauge("node_textfile_scrape_error", help, &[], f64::from(u8::from(failed)));
     Ok(())
+}
+
+impl Family {
+    /// The samples as they are shown: all with the same labels, empty where the file has none; summaries
+    /// and histograms with their sum and count.
+    fn complete(self, name: &str) -> Vec<Sample> {
+        let part = match self.metric_type {
+            MetricType::Histogram => "le",
+            MetricType::Summary => "quantile",
+            _ => "",
+        };
+        let names: BTreeSet<&str> = self
+            .samples
+            .iter()
+            .flat_map(|sample| sample.labels.iter().map(|(label, _)| label.as_str()))
+            .filter(|label| *label != part)
+            .collect();
+        let shown = |sample: &Sample| -> Vec<(String, String)> {
+            let value = |label: &str| {
+                let found = sample.labels.iter().find(|(known, _)| known == label);
+                found.map_or(String::new(), |(_, value)| value.clone())
+            };
+            names.iter().map(|label| ((*label).to_string(), value(label))).collect()
+        };
+        if part.is_empty() {
+            let sample = |sample: &Sample| Sample {
+                name: sample.name.clone(),
+                labels: shown(sample),
+                value: sample.value,
+            };
+            return self.samples.iter().map(sample).collect();
+        }
+        let mut groups: BTreeMap<Vec<(String, String)>, Group> = BTreeMap::new();
+        for sample in &self.samples {
+            let group = groups.entry(shown(sample)).or_default();
+            let bound = sample.labels.iter().find(|(label, _)| label == part);
+            match (sample.name.strip_prefix(name), bound) {
+                (Some("_sum"), _) => group.sum = sample.value,
+                (Some("_count"), _) => group.count = sample.value,
+                (_, Some((_, bound))) => group.parts.push((bound.clone(), sample.value)),
+                _ => {}
+            }
+        }
+        let mut samples = Vec::new();
+        for (labels, mut group) in groups {
+            let number = |text: &str| text.parse().unwrap_or(f64::INFINITY);
+            group.parts.sort_by(|(a, _), (b, _)| number(a).total_cmp(&number(b)));
+            let is_histogram = part == "le";
+            if is_histogram && !group.parts.iter().any(|(bound, _)| number(bound) == f64::INFINITY) {
+                group.parts.push(("+Inf".to_string(), group.count));
+            }
+            for (bound, value) in group.parts {
+                let name = if is_histogram { [name, "_bucket"].concat() } else { name.to_string() };
+                let mut labels = labels.clone();
+                labels.push((part.to_string(), bound));
+                samples.push(Sample { name, labels, value });
+            }
+            let name = |end: &str| [name, end].concat();
+            samples.push(Sample { name: name("_sum"), labels: labels.clone(), value: group.sum });
+            samples.push(Sample { name: name("_count"), labels, value: group.count });
+        }
+        samples
+    }
+}
+
+/// What a histogram or summary has for one set of labels.
+#[derive(Default)]
+struct Group {
+    /// Buckets or quantiles: bound and value.
+    parts: Vec<(String, f64)>,
+    sum: f64,
+    count: f64,
 }
 
 /// The folders that a pattern of a path names. What names none is taken as it stands.

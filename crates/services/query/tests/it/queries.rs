@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use base::Clock;
+use http_body_util::BodyExt;
 use model::storage::{MetricReader, Select, SelectedSamples, Selection, StorageError, TimeRange};
 use model::{LabelTable, Labels, Matcher, Samples};
 use query::conformance::fixture::{self, NOW_MS};
@@ -104,6 +105,10 @@ async fn statistics_come_when_asked_for() {
         stats["stats"]["samples"]["totalQueryableSamplesPerStep"],
         json!([[1_767_361_000, 2], [1_767_361_010, 2], [1_767_361_020, 2]])
     );
+    let end = "start=1767361000&end=1767361020&step=10&stats=all";
+    let stats = get(&format!("query_range?query=count_over_time(up[1d])&{end}")).await.data();
+    let read = stats["stats"]["samples"]["samplesReadPerStep"].as_array().unwrap();
+    assert_eq!((read.len(), &read[0][0], &read[1]), (3, &json!(1_767_361_000), &json!([1_767_361_010, 2])));
     assert_eq!(
         get("query?query=up&stats=yes").await.json()["warnings"],
         json!([
@@ -362,4 +367,64 @@ async fn a_query_without_time_times_out() {
     let answer = send(router(config, deps), query("sum(up)")).await;
     assert_eq!(answer.status, 503);
     assert_eq!(answer.error(), "timeout: query timed out in query execution");
+}
+
+/// A thousand series with a sample a second, of which the 900th cannot be read.
+struct BrokenAtTheEnd;
+
+impl SelectedSamples for BrokenAtTheEnd {
+    fn sample_count_max(&self, _: usize) -> u64 {
+        300
+    }
+
+    fn sample_count_estimate(&self) -> u64 {
+        300_000
+    }
+
+    fn read(&self, at: usize, into: &mut Samples) -> Result<(), StorageError> {
+        if at == 900 {
+            return Err(StorageError::Refused);
+        }
+        (0..300).for_each(|second| into.push(NOW_MS + second * 1_000, 0.1 * second as f64));
+        Ok(())
+    }
+}
+
+impl MetricReader for BrokenAtTheEnd {
+    fn select(&self, _: &Select<'_>, labels: &mut LabelTable) -> Result<Selection, StorageError> {
+        let mut series =
+            |at: usize| labels.insert(&Labels::from_pairs([("__name__", "a"), ("at", &format!("{at:03}"))]));
+        Ok(Selection { sets: (0..1_000).map(&mut series).collect(), samples: Box::new(BrokenAtTheEnd) })
+    }
+
+    fn label_names(&self, _: TimeRange, _: &[Matcher]) -> Result<Vec<String>, StorageError> {
+        Ok(Vec::new())
+    }
+
+    fn label_values(&self, _: &str, _: TimeRange, _: &[Matcher]) -> Result<Vec<String>, StorageError> {
+        Ok(Vec::new())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_begins_before_its_end_is_computed_and_breaks_off_if_that_fails() {
+    let deps = || Deps { reader: Arc::new(BrokenAtTheEnd), clock: Clock::manual(NOW_MS), ..fixture::deps() };
+    let (start, end) = (NOW_MS / 1000, NOW_MS / 1000 + 299);
+    let ask = |expression: &str| {
+        let path = format!("/api/v1/query_range?query={expression}&start={start}&end={end}&step=1");
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        router(Config::default(), deps()).oneshot(request)
+    };
+    let answer = ask("a%2B1").await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let mut body = answer.into_body();
+    let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(first.starts_with(
+        br#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"at":"000"}"#
+    ));
+    assert!(body.collect().await.is_err(), "the answer looks whole");
+    // What is not handed on piece by piece fails before it begins.
+    assert_eq!(ask("sum(a)").await.unwrap().status(), 422);
+    // A limit cuts, and what is beyond it still has to be readable.
+    assert_eq!(ask("a&limit=2").await.unwrap().status(), 422);
 }

@@ -30,15 +30,8 @@ impl Matcher {
             set.dedup();
             return Some(Matcher::Set(set.into_iter().map(String::into_boxed_str).collect()));
         }
-        let globs: Option<Vec<Glob>> = match inner {
-            [only] => match uncaptured(only).kind() {
-                HirKind::Alternation(subs) if subs.len() <= GLOBS_MAX => {
-                    subs.iter().map(|sub| Glob::new(std::slice::from_ref(sub))).collect()
-                }
-                _ => Glob::new(inner).map(|glob| vec![glob]),
-            },
-            _ => Glob::new(inner).map(|glob| vec![glob]),
-        };
+        let globs: Option<Vec<Glob>> =
+            alternatives(inner)?.iter().map(|sequence| Glob::new(sequence)).collect();
         globs.map(|globs| Matcher::Globs(globs.into()))
     }
 
@@ -49,6 +42,26 @@ impl Matcher {
             Matcher::Globs(globs) => globs.iter().any(|glob| glob.is_match(text)),
         }
     }
+}
+
+/// Sequences that match together what one with alternations in it matches, if they are few.
+fn alternatives(sequence: &[Hir]) -> Option<Vec<Vec<&Hir>>> {
+    let mut all: Vec<Vec<&Hir>> = vec![Vec::new()];
+    for part in sequence {
+        let ends: Vec<&Hir> = match uncaptured(part).kind() {
+            HirKind::Alternation(subs) => subs.iter().collect(),
+            _ => vec![part],
+        };
+        if all.len().saturating_mul(ends.len()) > GLOBS_MAX {
+            return None;
+        }
+        let mut longer = Vec::with_capacity(all.len() * ends.len());
+        for start in &all {
+            longer.extend(ends.iter().map(|end| start.iter().copied().chain([*end]).collect::<Vec<_>>()));
+        }
+        all = longer;
+    }
+    Some(all)
 }
 
 /// The literal that every match starts with, if the pattern is anchored at its start.
@@ -152,20 +165,54 @@ fn expand(hir: &Hir, limits: Limits) -> Option<Vec<String>> {
     }
 }
 
-/// Literals with wildcards between: `api_.*`, `.+error.*`, `a.*b`.
+/// Literals with wildcards between: `api_.*`, `.+error.*`, `a.*b`, and before the first and behind the last `.*`
+/// such for one character, as in `10.0.0.1:.*`.
 pub(super) struct Glob {
-    prefix: Box<str>,
+    prefix: Spaced,
     /// Each literal that must follow, and whether at least one character stands before it.
     middles: Box<[(usize, Finder<'static>)]>,
     /// The least bytes between the last literal and the suffix; `None` if there is no wildcard.
     gap_min: Option<usize>,
-    suffix: Box<str>,
+    suffix: Spaced,
     /// Whether the wildcards take line breaks. If not, no literal has one, so none may be anywhere.
     takes_newline: bool,
 }
 
+/// Literals with any one character between each two of them.
+struct Spaced(Box<[Box<str>]>);
+
+impl Spaced {
+    fn new(literals: Vec<String>) -> Self {
+        Spaced(literals.into_iter().map(String::into_boxed_str).collect())
+    }
+
+    /// What is left of a text behind these.
+    fn strip_from<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let [first, rest @ ..] = &*self.0 else { return Some(text) };
+        rest.iter().try_fold(text.strip_prefix(&**first)?, |text, literal| {
+            let mut characters = text.chars();
+            characters.next()?;
+            characters.as_str().strip_prefix(&**literal)
+        })
+    }
+
+    /// What is left of a text before these.
+    fn strip_from_end<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let [rest @ .., last] = &*self.0 else { return Some(text) };
+        rest.iter().rev().try_fold(text.strip_suffix(&**last)?, |text, literal| {
+            let mut characters = text.chars();
+            characters.next_back()?;
+            characters.as_str().strip_suffix(&**literal)
+        })
+    }
+}
+
 enum Piece<'h> {
     Literal(&'h str),
+    /// `.`
+    One {
+        takes_newline: bool,
+    },
     /// `.*` or `.+`.
     Gap {
         min: usize,
@@ -174,31 +221,37 @@ enum Piece<'h> {
 }
 
 impl Glob {
-    fn new(sequence: &[Hir]) -> Option<Self> {
+    fn new(sequence: &[&Hir]) -> Option<Self> {
         let mut pieces = Vec::new();
         for part in sequence {
             collect_pieces(part, &mut pieces)?;
         }
-        let mut literals = vec![String::new()];
+        // What stands between the gaps.
+        let mut literals = vec![vec![String::new()]];
         let mut gaps: Vec<usize> = Vec::new();
         let mut newline: Option<bool> = None;
         let mut after_gap = false;
         for piece in pieces {
+            if let Piece::One { takes_newline } | Piece::Gap { takes_newline, .. } = piece
+                && *newline.get_or_insert(takes_newline) != takes_newline
+            {
+                return None;
+            }
             match piece {
                 Piece::Literal(text) => {
-                    literals.last_mut()?.push_str(text);
+                    literals.last_mut()?.last_mut()?.push_str(text);
                     after_gap = false;
                 }
-                Piece::Gap { min, takes_newline } => {
-                    if newline.is_some_and(|known| known != takes_newline) {
-                        return None;
-                    }
-                    newline = Some(takes_newline);
+                Piece::One { .. } => {
+                    literals.last_mut()?.push(String::new());
+                    after_gap = false;
+                }
+                Piece::Gap { min, .. } => {
                     match gaps.last_mut().filter(|_| after_gap) {
                         Some(last) => *last += min,
                         None => {
                             gaps.push(min);
-                            literals.push(String::new());
+                            literals.push(vec![String::new()]);
                         }
                     }
                     after_gap = true;
@@ -210,30 +263,26 @@ impl Glob {
             return None;
         }
         let takes_newline = newline.unwrap_or(true);
-        if !takes_newline && literals.iter().any(|literal| literal.contains('\n')) {
+        if !takes_newline && literals.iter().flatten().any(|literal| literal.contains('\n')) {
             return None;
         }
         let gap_min = gaps.pop();
-        let suffix = if gap_min.is_some() { literals.pop()? } else { String::new() };
+        let suffix = if gap_min.is_some() { literals.pop()? } else { vec![String::new()] };
         let mut literals = literals.into_iter();
-        let prefix = literals.next()?.into_boxed_str();
-        let middles = gaps
-            .into_iter()
-            .zip(literals)
-            .map(|(min, literal)| (min, Finder::new(literal.as_bytes()).into_owned()))
-            .collect();
-        Some(Glob { prefix, middles, gap_min, suffix: suffix.into(), takes_newline })
+        let prefix = Spaced::new(literals.next()?);
+        let middle = |(min, literal): (usize, Vec<String>)| match literal.as_slice() {
+            [only] => Some((min, Finder::new(only.as_bytes()).into_owned())),
+            _ => None,
+        };
+        let middles = gaps.into_iter().zip(literals).map(middle).collect::<Option<_>>()?;
+        Some(Glob { prefix, middles, gap_min, suffix: Spaced::new(suffix), takes_newline })
     }
 
     fn is_match(&self, text: &str) -> bool {
-        let Some(gap_min) = self.gap_min else { return *text == *self.prefix };
-        let Some(mut body) = text
-            .strip_prefix(&*self.prefix)
-            .and_then(|rest| rest.strip_suffix(&*self.suffix))
-            .map(str::as_bytes)
-        else {
-            return false;
-        };
+        let has_forbidden = || !self.takes_newline && memchr::memchr(b'\n', text.as_bytes()).is_some();
+        let Some(rest) = self.prefix.strip_from(text) else { return false };
+        let Some(gap_min) = self.gap_min else { return rest.is_empty() && !has_forbidden() };
+        let Some(mut body) = self.suffix.strip_from_end(rest).map(str::as_bytes) else { return false };
         // The leftmost place for each literal leaves the most room for the next. A literal of whole
         // characters is never found inside one, so counting bytes is enough.
         for (min, middle) in &self.middles {
@@ -241,7 +290,22 @@ impl Glob {
             let Some(at) = middle.find(from) else { return false };
             body = &from[at + middle.needle().len()..];
         }
-        body.len() >= gap_min && (self.takes_newline || memchr::memchr(b'\n', text.as_bytes()).is_none())
+        body.len() >= gap_min && !has_forbidden()
+    }
+}
+
+/// Whether a class of characters is `.`, and whether with line breaks.
+fn any_character(hir: &Hir) -> Option<bool> {
+    let HirKind::Class(Class::Unicode(class)) = hir.kind() else { return None };
+    match class.ranges() {
+        [all] if (all.start(), all.end()) == ('\0', char::MAX) => Some(true),
+        [before, after]
+            if (before.start(), before.end()) == ('\0', '\x09')
+                && (after.start(), after.end()) == ('\x0b', char::MAX) =>
+        {
+            Some(false)
+        }
+        _ => None,
     }
 }
 
@@ -256,22 +320,10 @@ fn collect_pieces<'h>(hir: &'h Hir, pieces: &mut Vec<Piece<'h>>) -> Option<()> {
             }
         }
         HirKind::Repetition(repetition) if repetition.max.is_none() && repetition.min <= 1 => {
-            let HirKind::Class(Class::Unicode(class)) = uncaptured(&repetition.sub).kind() else {
-                return None;
-            };
-            let takes_newline = match class.ranges() {
-                [all] if (all.start(), all.end()) == ('\0', char::MAX) => true,
-                [before, after]
-                    if (before.start(), before.end()) == ('\0', '\x09')
-                        && (after.start(), after.end()) == ('\x0b', char::MAX) =>
-                {
-                    false
-                }
-                _ => return None,
-            };
+            let takes_newline = any_character(uncaptured(&repetition.sub))?;
             pieces.push(Piece::Gap { min: repetition.min as usize, takes_newline });
         }
-        _ => return None,
+        _ => pieces.push(Piece::One { takes_newline: any_character(hir)? }),
     }
     Some(())
 }
