@@ -210,7 +210,7 @@ fn everything_nothing_acts_on_is_named_with_its_place() {
     let file = load(
         "global: {query_log_file: q}\n\
          runtime: {gogc: 50}\n\
-         remote_write: [{url: 'http://a'}]\n\
+         remote_write: [{url: 'http://a', round_robin_dns: true}]\n\
          remote_read: [{url: 'http://a'}]\n\
          tracing: {endpoint: 'a:1'}\n\
          otlp: {promote_scope_metadata: true}\n\
@@ -230,7 +230,7 @@ fn everything_nothing_acts_on_is_named_with_its_place() {
     let expected = [
         (1, "global.query_log_file"),
         (2, "runtime.gogc"),
-        (3, "remote_write"),
+        (3, "remote_write.round_robin_dns"),
         (4, "remote_read"),
         (5, "tracing"),
         (8, "alerting.alertmanagers.sigv4"),
@@ -247,7 +247,7 @@ fn remote_write_has_the_defaults_of_the_protocol() {
     )
     .unwrap();
     let [a, b] = &file.remote_write[..] else { panic!("{:?}", file.remote_write) };
-    assert_eq!((a.timeout_ms, a.message, a.http.enable_http2), (30_000, WriteMessage::V1, false));
+    assert_eq!((a.timeout_ms, a.message, a.http.enable_http2), (30_000, ingest::WriteMessage::V1, false));
     assert_eq!((a.queue.capacity, a.queue.max_shards, a.metadata.send), (5, 50, true));
     assert!(b.http.enable_http2);
     assert!(matches!(&b.cloud_auth, CloudAuth::SigV4 { region, .. } if region == "r"));
