@@ -357,6 +357,7 @@ fn decode_floats(
     // bits means that there was none yet.
     let (mut width, mut trailing) = (0u32, 0u32);
     // A copy whose address nobody has: its position stays in a register.
+    #[allow(clippy::redundant_locals)]
     let mut bits = bits;
     for (at, (time_slot, value_slot)) in times.iter_mut().zip(values).enumerate() {
         let mut word = bits.peek();
