@@ -435,7 +435,7 @@ async fn send(shared: &Shared, batch: Batch) -> Answer {
             metrics.histograms_failed.add(counts.histograms);
             metrics.exemplars_failed.add(counts.exemplars);
             let held =
-                remote.failed_request_logging.then(|| format!("{:?}", batch.items)).unwrap_or_default();
+                if remote.failed_request_logging { format!("{:?}", batch.items) } else { String::new() };
             tracing::error!(
                 name = remote.name,
                 samples = counts.samples,
