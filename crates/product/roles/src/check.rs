@@ -566,8 +566,11 @@ async fn discover(job: &ScrapeJob, timeout: Duration) -> Vec<Arc<TargetGroup>> {
     discovery.apply(vec![(name.to_string(), job.discovery.clone())]);
     let is_fixed = job.discovery.sections.iter().all(|section| matches!(section, Section::Static(_)));
     let mut seen = discovery.current(name);
+    if is_fixed {
+        return seen.groups.clone();
+    }
     let _ = tokio::time::timeout(timeout, async {
-        while !is_fixed {
+        loop {
             let quiet = match seen.groups.iter().any(|group| !group.targets.is_empty()) {
                 true => QUIET,
                 false => timeout,
