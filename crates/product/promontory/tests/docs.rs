@@ -65,6 +65,8 @@ fn every_flag_in_the_documents_exists() {
         &["prometheus", "--help"],
         &["check", "--help"],
         &["export", "--help"],
+        &["import", "--help"],
+        &["promtool", "test", "--help"],
         &["node-exporter", "--help"],
         &["promtool", "check", "config", "--help"],
         &["promtool", "check", "metrics", "--help"],

@@ -301,9 +301,17 @@ impl Settings {
     pub fn external_url(&self, listening: SocketAddr) -> String {
         match &self.external_url {
             Some(url) => url.trim_end_matches('/').to_string(),
-            None if listening.ip().is_unspecified() => format!("http://{}:{}", hostname(), listening.port()),
-            None => format!("http://{listening}"),
+            None if listening.ip().is_unspecified() => {
+                format!("{}://{}:{}", self.scheme(), hostname(), listening.port())
+            }
+            None => format!("{}://{listening}", self.scheme()),
         }
+    }
+
+    /// `https` if connections are encrypted.
+    fn scheme(&self) -> &'static str {
+        let web = self.web.config_file.as_deref().map(net::web_config::WebConfig::load);
+        if web.is_some_and(|web| web.is_ok_and(|web| web.has_tls())) { "https" } else { "http" }
     }
 
     /// The path under which everything is served, ending in a slash: that of the external URL unless there

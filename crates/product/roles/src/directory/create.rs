@@ -195,7 +195,7 @@ pub fn blocks_from_rules(
 /// Answers range queries.
 enum Evaluate {
     Server { client: Client, url: String, runtime: tokio::runtime::Runtime },
-    Directory { engine: Box<Engine>, staged: Staged },
+    Directory { engine: Box<Engine>, staged: Box<Staged> },
 }
 
 /// Series with their points.
@@ -215,7 +215,7 @@ impl Evaluate {
             Evaluator::Directory(dir) => {
                 let threads = std::thread::available_parallelism().map_or(1, usize::from);
                 let engine = Engine::new(EngineOptions { threads, ..EngineOptions::default() });
-                Evaluate::Directory { engine: Box::new(engine), staged: Staged::open(dir, dir)? }
+                Evaluate::Directory { engine: Box::new(engine), staged: Box::new(Staged::open(dir, dir)?) }
             }
         })
     }
