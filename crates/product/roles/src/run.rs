@@ -339,6 +339,7 @@ impl Running {
                 settings: self.settings.clone(),
                 shown: self.shown.clone(),
                 own: self.collect.own.clone(),
+                discovery: collect.discovery.clone(),
             }),
             exemplars: Arc::new(StoredExemplars(self.store.db.clone())),
             admin: self
