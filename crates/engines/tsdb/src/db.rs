@@ -227,7 +227,7 @@ impl Db {
         let started = self.options.clock.mark();
         let dir = self.options.dir.join(WAL_DIR);
         let listing = replay::list(&dir)?;
-        follow::discard(&self.options.dir, &self.options.disk, &self.options.clock, &listing.rubbish)?;
+        self.discard(&listing.rubbish)?;
         let blocks = self.blocks();
         // A block that was merged since is a source of another one.
         let exists = |ulid: &str| {
@@ -302,6 +302,12 @@ impl Db {
             Some(sync) => sync.wait(sync.written()),
             None => Ok(()),
         }
+    }
+
+    /// Deletes parts of the log but for what is to be sent on.
+    pub(crate) fn discard(&self, rubbish: &[PathBuf]) -> Result<(), Error> {
+        let Options { dir, disk, clock, unsent_max_ms, .. } = &self.options;
+        follow::discard(dir, disk, clock.now_ms().saturating_sub(*unsent_max_ms), rubbish)
     }
 
     pub(crate) fn dir(&self) -> &Path {

@@ -3,6 +3,7 @@
 //!
 //! Must not know how any service does its work, nor what the command line looks like.
 
+mod agent;
 mod alert;
 mod ask;
 pub mod blackbox_exporter;
@@ -19,8 +20,10 @@ pub mod node_exporter;
 pub mod prometheus_file;
 mod push;
 mod run;
+mod send_on;
 mod serve;
 pub mod settings;
+mod started;
 mod store;
 pub mod store_settings;
 mod user_assets;

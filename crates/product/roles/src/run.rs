@@ -17,12 +17,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tsdb::Retention;
 
+use crate::agent;
 use crate::alert::{self, Alert};
 use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, StoreAdmin, StoredExemplars};
 use crate::collect::{self, Collect};
 use crate::monitors;
 use crate::prometheus_file::PrometheusFile;
 use crate::push::Push;
+use crate::send_on::SendOn;
 use crate::serve::{self, Command};
 use crate::settings::{Mode, Settings};
 use crate::store::{self, Store};
@@ -64,6 +66,12 @@ impl Loaded {
             Some(path) => Some(PrometheusFile::load(path, &settings.features)?),
             None => None,
         };
+        if let Some(file) = prometheus.as_ref().filter(|_| settings.agent.is_some()) {
+            let errors = file.agent_mode_errors();
+            if !errors.is_empty() {
+                return Err(errors);
+            }
+        }
         let mut rules = alert::machine_rules(settings)?;
         if let Some(file) = &prometheus {
             rules.extend(file.rules.iter().cloned());
@@ -153,9 +161,6 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     if let Some(problem) = settings.exposure_problem() {
         return Err(StartError::Other(problem));
     }
-    if settings.agent.is_some() {
-        return Err(StartError::Other("agent mode is not available yet".into()));
-    }
     let mut signals = Signals::listen()?;
     let loaded = Loaded::read(&settings).map_err(StartError::Config)?;
     for note in &settings.notes {
@@ -203,6 +208,7 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     let _ = stop.send(true);
     tokio::join!(running.collect.scraper.stop(STOP_TIMEOUT), running.monitors.stop(STOP_TIMEOUT));
     running.alert.stop(STOP_TIMEOUT, running.settings.notification_drain).await;
+    running.send_on.stop(STOP_TIMEOUT).await;
     for serving in serving {
         let _ = serving.await;
     }
@@ -259,6 +265,7 @@ struct Running {
     monitors: probe::monitor::Monitors,
     alert: Alert,
     push: Push,
+    send_on: SendOn,
     shown: Arc<ArcSwap<Shown>>,
     reload_succeeded: Gauge,
     reloaded_at: Gauge,
@@ -293,6 +300,7 @@ impl Running {
             &registry,
             &clock,
         )?;
+        let send_on = SendOn::new(&store, &registry, &clock);
         Ok(Running {
             started_ms: clock.now_ms(),
             reload_succeeded: registry.gauge(
@@ -316,6 +324,7 @@ impl Running {
             monitors,
             alert,
             push: Push::new(),
+            send_on,
         })
     }
 
@@ -339,7 +348,7 @@ impl Running {
                 settings: self.settings.clone(),
                 shown: self.shown.clone(),
                 own: self.collect.own.clone(),
-                discovery: collect.discovery.clone(),
+                discovery: self.collect.discovery.clone(),
             }),
             exemplars: Arc::new(StoredExemplars(self.store.db.clone())),
             admin: self
@@ -356,6 +365,7 @@ impl Running {
             &self.clock,
         )
         .merge(self.push.router(&self.settings, &self.store, &self.registry, &self.clock));
+        let roles = if self.settings.agent.is_some() { agent::without_queries(roles) } else { roles };
         serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
     }
 
@@ -371,6 +381,8 @@ impl Running {
         self.store.configure(loaded.store_settings(&self.settings));
         self.store.db.set_retention(loaded.retention(&self.settings));
         self.push.apply(loaded);
+        // Before anything is written, so that a new receiver gets all of it.
+        self.send_on.apply(loaded).await;
         self.collect.apply(&self.settings, loaded);
         self.monitors.apply(&loaded.own.as_ref().unwrap_or(&self.settings).monitors.monitors);
         self.alert.apply(&self.settings, loaded, &self.external_url).await;

@@ -40,6 +40,8 @@ pub(crate) fn open(
         exemplars_max: store.exemplars_max,
         start_timestamps: settings.start_timestamps,
         budgets: store.budgets.clone(),
+        keeps_blocks: settings.agent.is_none(),
+        unsent_max_ms: settings.agent.map_or(tsdb::UNSENT_MAX_MS, |agent| agent.retention_max_ms),
         compaction: settings.merge_blocks,
         clock: clock.clone(),
         ..Options::new(&settings.data_dir)

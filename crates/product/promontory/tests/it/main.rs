@@ -16,4 +16,5 @@ mod kills;
 mod peers;
 mod promtool;
 mod reload;
+mod sending;
 mod start;

@@ -23,7 +23,7 @@ use scrape::GlobalConfig;
 
 pub use alerting::{Alerting, Alertmanager};
 pub use auth::CloudAuth;
-pub use remote::{MetadataSettings, QueueSettings, RemoteRead, RemoteWrite, WriteMessage};
+pub use remote::{RemoteRead, RemoteWrite};
 pub use storage::{Retention, Storage};
 pub use tracing::Tracing;
 
@@ -37,7 +37,6 @@ const NOT_ACTED_ON: &[&[&str]] = &[
     &["runtime", "gogc"],
     &["storage", "tsdb", "stale_series_compaction_threshold"],
     &["tracing"],
-    &["remote_write"],
     &["remote_read"],
 ];
 
@@ -316,6 +315,12 @@ impl Reader<'_> {
             }
         }
         self.note_signed_tokens(root);
+        let writes = root.get("remote_write").and_then(|list| list.list(Ok).ok()).unwrap_or_default();
+        for name in ["sigv4", "azuread", "google_iam", "round_robin_dns"] {
+            for node in writes.iter().filter_map(|write| write.get(name)).filter(|node| !node.is_null()) {
+                self.not_acted_on.push(not_yet(node.position, &format!("remote_write.{name}")));
+            }
+        }
     }
 
     /// Notes clients, wherever they are set, that shall sign tokens themselves.
