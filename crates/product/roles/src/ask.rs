@@ -23,6 +23,8 @@ use query::{Config, Deps, Queries, RuleAsks, Sources};
 use rules::file::RuleKind;
 use tsdb::Db;
 
+use discovery::Discovery;
+
 use crate::collect::OwnMetrics;
 use crate::settings::{Settings, hostname};
 
@@ -272,6 +274,7 @@ pub(crate) struct ProcessStatus {
     pub(crate) settings: Arc<Settings>,
     pub(crate) shown: Arc<ArcSwap<Shown>>,
     pub(crate) own: OwnMetrics,
+    pub(crate) discovery: Discovery,
 }
 
 /// What a reload changes.
@@ -374,7 +377,16 @@ impl Status for ProcessStatus {
     fn notifications(&self) -> Vec<NotificationView> {
         let failed = self.shown.load().failed_at_ms;
         let text = "Configuration reload has failed.".to_string();
-        failed.map(|date| NotificationView { text, date, active: true }).into_iter().collect()
+        let reload = failed.map(|date| NotificationView { text, date, active: true });
+        // One line a job: a source that is away may fail many sections.
+        let mut problems = self.discovery.problems();
+        problems.dedup_by(|a, b| a.job == b.job);
+        let of_jobs = problems.into_iter().map(|problem| NotificationView {
+            text: format!("Service discovery of job {:?}: {}", problem.job, problem.message),
+            date: problem.since_ms,
+            active: true,
+        });
+        reload.into_iter().chain(of_jobs).collect()
     }
 
     fn external_labels(&self) -> Labels {

@@ -654,11 +654,17 @@ mod tests {
 
     #[test]
     fn what_nothing_acts_on_is_a_warning_by_name() {
-        let (text, code) =
-            report(&[("p.yml", "scrape_configs:\n- job_name: a\ntracing: {endpoint: 'x:1'}\n")], "p.yml");
+        let (text, code) = report(
+            &[(
+                "p.yml",
+                "scrape_configs:\n- job_name: a\n  oci_sd_configs: [{region: a, auth: instance_principal}]\ntracing: {endpoint: 'a:1'}\n",
+            )],
+            "p.yml",
+        );
         assert_eq!(code, 0);
         for expected in [
-            "WARNING: p.yml:3:10: tracing: accepted, but nothing acts on it yet",
+            "WARNING: p.yml:3:19: job \"a\": oci_sd: auth instance_principal is not available yet; use api_key",
+            "WARNING: p.yml:4:10: tracing: accepted, but nothing acts on it yet",
             " SUCCESS: p.yml is valid prometheus config file syntax",
         ] {
             assert!(text.contains(expected), "{text}");

@@ -16,7 +16,7 @@ use crate::settings::{Settings, hostname};
 pub(crate) struct Collect {
     pub(crate) scraper: scrape::Handle,
     pub(crate) own: OwnMetrics,
-    discovery: Discovery,
+    pub(crate) discovery: Discovery,
 }
 
 /// Starts without anything to collect; [`Collect::apply`] begins.

@@ -348,6 +348,7 @@ impl Running {
                 settings: self.settings.clone(),
                 shown: self.shown.clone(),
                 own: self.collect.own.clone(),
+                discovery: self.collect.discovery.clone(),
             }),
             exemplars: Arc::new(StoredExemplars(self.store.db.clone())),
             admin: self

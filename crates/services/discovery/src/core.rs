@@ -59,6 +59,15 @@ struct Content {
     /// Whether the groups are the reader's own, not those of the one it replaced.
     published: bool,
     problems: Vec<String>,
+    /// Since when there is something wrong, milliseconds since the epoch.
+    wrong_since_ms: Option<i64>,
+}
+
+impl Content {
+    fn tell(&mut self, problems: Vec<String>, now_ms: i64) {
+        self.wrong_since_ms = (!problems.is_empty()).then(|| self.wrong_since_ms.unwrap_or(now_ms));
+        self.problems = problems;
+    }
 }
 
 /// Something that keeps a section's targets from being up to date.
@@ -68,6 +77,8 @@ pub struct Problem {
     pub job: String,
     /// What is wrong; names the file or server.
     pub message: String,
+    /// Since when, milliseconds since the epoch.
+    pub since_ms: i64,
 }
 
 /// Where a reader puts what it finds.
@@ -88,7 +99,10 @@ impl Publisher {
     /// wants to know.
     pub(crate) fn publish(&self, groups: Vec<Arc<TargetGroup>>, problems: Vec<String>) -> bool {
         let Some(inner) = self.inner.upgrade() else { return false };
-        *self.slot.content.lock() = Content { groups: Some(groups), published: true, problems };
+        let mut content = self.slot.content.lock();
+        (content.groups, content.published) = (Some(groups), true);
+        content.tell(problems, inner.clock.now_ms());
+        drop(content);
         inner.stats.received.with(&[inner.stats.purpose]).inc();
         inner.merge(|job| job.slots.iter().any(|slot| Arc::ptr_eq(slot, &self.slot)));
         inner.told();
@@ -98,7 +112,7 @@ impl Publisher {
     /// Says what is wrong; what was found before stays. False once nobody wants to know.
     pub(crate) fn report(&self, problems: Vec<String>) -> bool {
         let Some(inner) = self.inner.upgrade() else { return false };
-        self.slot.content.lock().problems = problems;
+        self.slot.content.lock().tell(problems, inner.clock.now_ms());
         inner.told();
         self.is_wanted()
     }
@@ -213,8 +227,10 @@ impl Discovery {
             .iter()
             .flat_map(|(name, job)| job.slots.iter().map(move |slot| (name, slot)))
             .flat_map(|(name, slot)| {
-                let messages = slot.content.lock().problems.clone();
-                messages.into_iter().map(move |message| Problem { job: name.clone(), message })
+                let content = slot.content.lock();
+                let since_ms = content.wrong_since_ms.unwrap_or(0);
+                let messages = content.problems.clone();
+                messages.into_iter().map(move |message| Problem { job: name.clone(), message, since_ms })
             })
             .collect();
         problems.sort_by(|a, b| (&a.job, &a.message).cmp(&(&b.job, &b.message)));
@@ -279,7 +295,7 @@ impl Slot {
         };
         Slot {
             section,
-            content: Mutex::new(Content { groups, published: false, problems: Vec::new() }),
+            content: Mutex::new(Content { groups, ..Content::default() }),
             reader: Mutex::new(None),
             gone: AtomicBool::new(false),
         }
@@ -321,7 +337,7 @@ pub async fn discover_once(config: Config, timeout: Duration) -> (Vec<Arc<Target
     if !in_time {
         let silent = slots.iter().filter(|slot| !is_done(slot)).count();
         let message = format!("{silent} of {} sections did not answer within {timeout:?}", slots.len());
-        problems.push(Problem { job: JOB.into(), message });
+        problems.push(Problem { job: JOB.into(), message, since_ms: discovery.0.clock.now_ms() });
     }
     (discovery.current(JOB).groups.clone(), problems)
 }

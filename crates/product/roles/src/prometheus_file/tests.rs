@@ -215,8 +215,8 @@ fn everything_nothing_acts_on_is_named_with_its_place() {
          tracing: {endpoint: 'a:1'}\n\
          otlp: {promote_scope_metadata: true}\n\
          storage: {tsdb: {out_of_order_time_window: 1h, chunk_encoding: {floats: xor2}}, exemplars: {max_exemplars: 1}}\n\
-         alerting: {alertmanagers: [{sigv4: {region: a}, dns_sd_configs: [{names: [a]}]}]}\n\
-         scrape_configs: [{job_name: a, scrape_failure_log_file: f, consul_sd_configs: [{}]}]\n",
+         alerting: {alertmanagers: [{sigv4: {region: a}, oci_sd_configs: [{region: a, auth: instance_principal}]}]}\n\
+         scrape_configs: [{job_name: a, scrape_failure_log_file: f, oci_sd_configs: [{region: a, auth: instance_principal}]}]\n",
         None,
     )
     .unwrap();
@@ -234,6 +234,8 @@ fn everything_nothing_acts_on_is_named_with_its_place() {
         (4, "remote_read"),
         (5, "tracing"),
         (8, "alerting.alertmanagers.sigv4"),
+        (8, "alertmanagers: oci_sd: auth instance_principal is not available yet; use api_key"),
+        (9, "job \"a\": oci_sd: auth instance_principal is not available yet; use api_key"),
     ];
     assert_eq!(named, expected.map(|(line, name)| (line, name.to_string())));
 }
@@ -312,6 +314,13 @@ fn jobs_of_other_files_are_told_by_the_file_they_stand_in() {
     std::fs::write(&path, "scrape_config_files: ['jobs/*.yml']\n").unwrap();
     std::fs::create_dir(folder.path().join("jobs")).unwrap();
     let jobs = folder.path().join("jobs/a.yml");
+    std::fs::write(
+        &jobs,
+        "scrape_configs:\n- job_name: a\n  oci_sd_configs: [{region: a, auth: instance_principal}]\n",
+    )
+    .unwrap();
+    let file = PrometheusFile::load(&path, &Features::default()).unwrap();
+    assert_eq!(file.not_acted_on[0].file.as_deref(), Some(jobs.to_str().unwrap()));
     std::fs::write(&jobs, "scrape_configs:\n- job_name: a\n  dns_sd_configs: [{}]\n").unwrap();
     let errors = PrometheusFile::load(&path, &Features::default()).unwrap_err();
     let expected = format!("{}:3:20: DNS-SD config must contain", jobs.display());

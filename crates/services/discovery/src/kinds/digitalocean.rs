@@ -65,8 +65,8 @@ impl DigitalOcean {
 
     fn droplet(&self, droplet: &Value) -> Labels {
         let address = |family: &str, kind: &str| {
-            let networks = droplet.items(family).iter();
-            let found = networks.filter(|network| network.text("type") == kind).next_back();
+            let mut networks = droplet.items(family).iter();
+            let found = networks.rfind(|network| network.text("type") == kind);
             found.map_or_else(String::new, |network| network.text("ip_address"))
         };
         let public = address("networks.v4", "public");

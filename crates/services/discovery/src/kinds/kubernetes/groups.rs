@@ -139,7 +139,7 @@ impl World {
         let first = |kind: &&str| node.status.addresses.iter().find(|address| address.r#type == **kind);
         let by_priority =
             ["InternalIP", "InternalDNS", "ExternalIP", "ExternalDNS", "LegacyHostIP", "Hostname"];
-        let Some(address) = by_priority.iter().find_map(|kind| first(kind)) else {
+        let Some(address) = by_priority.iter().find_map(first) else {
             tracing::warn!(node = node.metadata.name, "Kubernetes discovery: the node has no address");
             return None;
         };
