@@ -56,8 +56,13 @@ pub(crate) struct BlackboxExporter {
 
 impl BlackboxExporter {
     pub(crate) fn settings(&self) -> Result<Settings, String> {
-        let bad_level = || format!("--log.prober: expected debug, info, warn or error, found {:?}", self.log_prober);
-        if self.external_url.as_deref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
+        let bad_level =
+            || format!("--log.prober: expected debug, info, warn or error, found {:?}", self.log_prober);
+        if self
+            .external_url
+            .as_deref()
+            .is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://"))
+        {
             return Err("--web.external-url: expected a URL such as https://host/path".into());
         }
         Ok(Settings {
@@ -67,7 +72,8 @@ impl BlackboxExporter {
                 history_max: self.history_limit,
                 log_level: probe::Level::named(&self.log_prober).ok_or_else(bad_level)?,
             },
-            listen: parse_listen(&self.listen_address).map_err(|error| format!("--web.listen-address: {error}"))?,
+            listen: parse_listen(&self.listen_address)
+                .map_err(|error| format!("--web.listen-address: {error}"))?,
             external_url: self.external_url.clone(),
             route_prefix: self.route_prefix.clone(),
             web_config: self.web_config.clone(),

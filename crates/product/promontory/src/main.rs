@@ -7,9 +7,9 @@ mod cli;
 mod drop_in;
 mod features;
 mod logging;
+mod node_exporter;
 mod promtool;
 mod push_flags;
-mod node_exporter;
 
 use std::process::ExitCode;
 

@@ -66,6 +66,7 @@ fn every_flag_in_the_documents_exists() {
         &["check", "--help"],
         &["export", "--help"],
         &["node-exporter", "--help"],
+        &["blackbox-exporter", "--help"],
         &["promtool", "tsdb", "dump", "--help"],
         &["promtool", "tsdb", "create-blocks-from", "openmetrics", "--help"],
         &["promtool", "tsdb", "create-blocks-from", "rules", "--help"],
@@ -73,7 +74,13 @@ fn every_flag_in_the_documents_exists() {
     .iter()
     .map(|args| promontory(args, dir.path()).1)
     .collect();
-    let hidden = ["--collector.NAME", "--web.console.templates", "--web.console.libraries", "--log.format", "--data-urlencode"];
+    let hidden = [
+        "--collector.NAME",
+        "--web.console.templates",
+        "--web.console.libraries",
+        "--log.format",
+        "--data-urlencode",
+    ];
     // Those of the measuring program.
     let bench = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../benches/src");
     let sources = std::fs::read_dir(bench).expect("the measuring program").flatten();
@@ -101,7 +108,9 @@ fn every_flag_in_the_documents_exists() {
 fn the_default_alerts_in_the_documents_are_those_of_the_mixin() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
     let document = std::fs::read_to_string(root.join("docs/alerts.md")).expect("docs/alerts.md");
-    let mixin = std::fs::read_to_string(root.join("mixins/machine.yml")).expect("mixins/machine.yml");
+    let mixin = ["mixins/machine.yml", "mixins/monitors.yml"]
+        .map(|file| std::fs::read_to_string(root.join(file)).expect("a mixin"))
+        .concat();
     let rules: Vec<&str> = mixin.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
     let listed: Vec<&str> = document
         .lines()

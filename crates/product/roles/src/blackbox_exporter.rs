@@ -134,7 +134,12 @@ fn prefix(settings: &Settings) -> String {
     }
 }
 
-fn router(exporter: &Exporter, registry: &Registry, clock: &Clock, prefix: &str) -> Result<Router, StartError> {
+fn router(
+    exporter: &Exporter,
+    registry: &Registry,
+    clock: &Clock,
+    prefix: &str,
+) -> Result<Router, StartError> {
     let node = Node::new(NodeConfig::default(), clock.clone())
         .map_err(|error| StartError::Other(error.to_string()))?;
     let (registry, node) = (registry.clone(), std::sync::Arc::new(node));

@@ -282,7 +282,13 @@ mod tests {
     fn every_path_answers_by_its_schema() {
         if let Some(dir) = testkit::conformance("prometheus/api") {
             let result = api(&dir);
-            assert!(result.failures.is_empty(), "{} of {}: {:#?}", result.passed, result.total, result.failures);
+            assert!(
+                result.failures.is_empty(),
+                "{} of {}: {:#?}",
+                result.passed,
+                result.total,
+                result.failures
+            );
             assert!(result.total > 370, "only {} cases", result.total);
         }
     }

@@ -43,9 +43,8 @@ impl MonitorSettings {
     /// Takes over what the file says.
     pub(crate) fn decode(&mut self, fields: &mut Fields<'_>, base: &PathBase) -> Result<(), Error> {
         self.alerts = fields.or("monitor_alerts", self.alerts, Node::boolean)?;
-        let modules = fields.or("blackbox_config", Modules::default(), |node| {
-            Modules::load(&base.join(&node.string()?))
-        })?;
+        let modules = fields
+            .or("blackbox_config", Modules::default(), |node| Modules::load(&base.join(&node.string()?)))?;
         self.monitors =
             fields.or("monitors", Vec::new(), |node| Monitor::decode_all(node, &modules, base))?;
         Ok(())
@@ -96,5 +95,14 @@ mod tests {
         assert_eq!(decode("{}").rules(&settings).unwrap().len(), 0);
         assert!(!decode(one).rules(&settings).unwrap().is_empty());
         assert_eq!(decode(&format!("{one}\nmonitor_alerts: false")).rules(&settings).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn the_default_alerts_fire_when_they_should_and_only_then() {
+        let tests =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../mixins/tests/monitors.yml");
+        let report = crate::check::check_files(&[tests], None, &crate::check::Options::default());
+        let lines: Vec<&str> = report.lines.iter().map(|line| line.text.as_str()).collect();
+        assert_eq!(report.error_count, 0, "{}", lines.join("\n"));
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use config::http_client::{PathBase, check_http_url};
 use config::{Error, Node};
 
-use crate::push::PushSettings;
 use crate::monitors::MonitorSettings;
+use crate::push::PushSettings;
 use crate::store_settings::StoreSettings;
 
 /// What the process is for.

@@ -75,7 +75,9 @@ pub fn run(dir: &Path) -> SuiteResult {
     let text = std::fs::read_to_string(dir.join("metrics.json")).unwrap_or_default();
     let metrics: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     for name in metrics.as_object().into_iter().flat_map(|metrics| metrics.keys()) {
-        let known = METRICS.iter().any(|(own, _)| own == name || own.strip_prefix("blackbox_exporter_") == Some(name));
+        let known = METRICS
+            .iter()
+            .any(|(own, _)| own == name || own.strip_prefix("blackbox_exporter_") == Some(name));
         result.add(if known { Ok(()) } else { Err(format!("no metric {name}")) });
     }
     result

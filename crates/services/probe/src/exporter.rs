@@ -56,7 +56,11 @@ struct Shared {
 
 impl Exporter {
     /// Reads the modules.
-    pub fn start(config: ExporterConfig, clock: &Clock, registry: &Registry) -> Result<Exporter, config::Error> {
+    pub fn start(
+        config: ExporterConfig,
+        clock: &Clock,
+        registry: &Registry,
+    ) -> Result<Exporter, config::Error> {
         let modules = Modules::load(&config.file)?;
         let gauge = |name: &'static str| registry.gauge(name, help(name));
         let exporter = Exporter(Arc::new(Shared {
@@ -138,7 +142,10 @@ async fn probe(State(exporter): State<Exporter>, RawQuery(query): RawQuery, head
     let modules = shared.modules.read().clone();
     let Some(module) = modules.get(module_name) else {
         shared.unknown_modules.inc();
-        return refuse(StatusCode::BAD_REQUEST, &format!("Unknown module {}", gocompat::quote::quote(module_name)));
+        return refuse(
+            StatusCode::BAD_REQUEST,
+            &format!("Unknown module {}", gocompat::quote::quote(module_name)),
+        );
     };
     let header = headers.get("x-prometheus-scrape-timeout-seconds").and_then(|value| value.to_str().ok());
     let timeout = match timeout(header.unwrap_or(""), module, shared.config.timeout_offset_seconds) {
@@ -161,8 +168,11 @@ async fn probe(State(exporter): State<Exporter>, RawQuery(query): RawQuery, head
         return refuse(StatusCode::BAD_REQUEST, &message);
     }
     let wants_debug = parameter("debug") == "true";
-    let mut report =
-        shared.prober.report(if wants_debug { Level::Debug } else { shared.config.log_level.min(Level::Info) });
+    let mut report = shared.prober.report(if wants_debug {
+        Level::Debug
+    } else {
+        shared.config.log_level.min(Level::Info)
+    });
     report.name(module_name, &target);
     let request = Request { module, target: &target, hostname, timeout };
     let success = shared.prober.probe(request, &mut report).await;
@@ -293,7 +303,11 @@ async fn landing(State(exporter): State<Exporter>) -> Response {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
 }
 
 #[cfg(test)]

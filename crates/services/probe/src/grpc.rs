@@ -30,7 +30,8 @@ pub(crate) async fn probe(dialer: &Dialer, probe: &GrpcProbe, target: &str, repo
     report.set_labelled(DURATION, &[("phase", "resolve")], 0.0);
     report.set("probe_grpc_ssl", 0.0);
     report.set("probe_grpc_status_code", 0.0);
-    let target = ["http://", "https://"].iter().find_map(|scheme| target.strip_prefix(scheme)).unwrap_or(target);
+    let target =
+        ["http://", "https://"].iter().find_map(|scheme| target.strip_prefix(scheme)).unwrap_or(target);
     let target = target.split(['/', '?', '#']).next().unwrap_or("");
     let default_port = if probe.tls { 443 } else { 80 };
     let (host, port) = match dial::split_host_port(target) {
@@ -88,7 +89,8 @@ async fn check(
     host: &str,
 ) -> Result<(u8, Option<Arc<TlsSession>>), Failure> {
     let away = |error: &dyn std::fmt::Display| (UNAVAILABLE, error.to_string());
-    let mut stream: Box<dyn Stream> = Box::new(dial::connect(address, None).await.map_err(|error| away(&error))?);
+    let mut stream: Box<dyn Stream> =
+        Box::new(dial::connect(address, None).await.map_err(|error| away(&error))?);
     let mut session = None;
     if probe.tls {
         let client = dialer.tls(&probe.tls_config, &["h2"]).map_err(|error| away(&error))?;
@@ -96,17 +98,22 @@ async fn check(
         session = Some(under_tls.session().clone());
         stream = Box::new(under_tls);
     }
-    let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-        .await
-        .map_err(|error| away(&error))?;
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .map_err(|error| away(&error))?;
     let driver = Driver(tokio::spawn(async move {
         let _ = connection.await;
     }));
-    let request = request(probe, &authority(host, Some(address.port()))).map_err(|error| (INTERNAL, error))?;
+    let request =
+        request(probe, &authority(host, Some(address.port()))).map_err(|error| (INTERNAL, error))?;
     let answer = sender.send_request(request).await.map_err(|error| away(&error))?;
     let (head, mut body) = answer.into_parts();
     if head.status != 200 {
-        return Err((code_of_http(head.status.as_u16()), format!("unexpected HTTP status code {}", head.status)));
+        return Err((
+            code_of_http(head.status.as_u16()),
+            format!("unexpected HTTP status code {}", head.status),
+        ));
     }
     // An answer without a body says it all in its head.
     if let Some(failure) = status(&head.headers) {
@@ -123,7 +130,8 @@ async fn check(
     }
     drop(driver);
     status(&trailers).unwrap_or_else(|| Err((INTERNAL, "the server ended without a status".into())))?;
-    let state = serving_status(&message).ok_or_else(|| (INTERNAL, "the answer cannot be read".to_string()))?;
+    let state =
+        serving_status(&message).ok_or_else(|| (INTERNAL, "the answer cannot be read".to_string()))?;
     Ok((state, session))
 }
 

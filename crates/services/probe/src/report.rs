@@ -231,7 +231,8 @@ fn push_field(out: &mut String, key: &str, value: &dyn Display) {
         text.truncate(text.floor_char_boundary(LOG_VALUE_MAX_BYTES));
         text.push('…');
     }
-    let is_plain = !text.is_empty() && text.chars().all(|c| !c.is_whitespace() && c != '"' && c != '=' && !c.is_control());
+    let is_plain = !text.is_empty()
+        && text.chars().all(|c| !c.is_whitespace() && c != '"' && c != '=' && !c.is_control());
     let _ = match is_plain {
         true => write!(out, " {key}={text}"),
         false => write!(out, " {key}={text:?}"),
@@ -240,8 +241,14 @@ fn push_field(out: &mut String, key: &str, value: &dyn Display) {
 
 /// Names of metrics and what they are.
 pub(crate) const METRICS: [(&str, &str); 42] = [
-    ("blackbox_exporter_config_last_reload_success_timestamp_seconds", "When the modules in force were read."),
-    ("blackbox_exporter_config_last_reload_successful", "Whether the modules were read without a mistake the last time."),
+    (
+        "blackbox_exporter_config_last_reload_success_timestamp_seconds",
+        "When the modules in force were read.",
+    ),
+    (
+        "blackbox_exporter_config_last_reload_successful",
+        "Whether the modules were read without a mistake the last time.",
+    ),
     ("blackbox_module_unknown_total", "Probes that asked for a module that does not exist."),
     ("probe_dns_additional_rrs", "Records in the additional section of the answer."),
     ("probe_dns_answer_rrs", "Records in the answer section of the answer."),

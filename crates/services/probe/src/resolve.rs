@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use cached::Cached;
 use base::Clock;
+use cached::Cached;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
@@ -181,7 +181,12 @@ impl Resolver {
                     Err(_) => failure = format!("lookup {shown} on {server}: i/o timeout"),
                     Ok(Err(error)) => failure = format!("lookup {shown} on {server}: {error}"),
                     Ok(Ok(answer)) => match answer.rcode {
-                        0 => return Ok(answer.sections[0].iter().filter_map(|record| record.address).collect()),
+                        0 => {
+                            return Ok(answer.sections[0]
+                                .iter()
+                                .filter_map(|record| record.address)
+                                .collect());
+                        }
                         3 => return Err(format!("lookup {shown} on {server}: no such host")),
                         code => {
                             failure = format!("lookup {shown} on {server}: {}", names::rcode_name(code));
@@ -221,7 +226,8 @@ pub(crate) async fn exchange_udp(
     let mut buffer = vec![0; UDP_MAX_BYTES];
     loop {
         let length = socket.recv(&mut buffer).await?;
-        let answer = message::parse(&buffer[..length]).map_err(|error| std::io::Error::other(error.to_string()))?;
+        let answer =
+            message::parse(&buffer[..length]).map_err(|error| std::io::Error::other(error.to_string()))?;
         if answer.id == id && answer.is_response {
             return Ok(answer);
         }
@@ -278,8 +284,10 @@ fn parse_servers(text: &str) -> Servers {
                 servers.addresses.extend(address.filter(|_| servers.addresses.len() < SERVERS_MAX));
             }
             Some("search" | "domain") => {
-                servers.search =
-                    words.map(|word| word.trim_matches('.').to_string()).filter(|word| !word.is_empty()).collect();
+                servers.search = words
+                    .map(|word| word.trim_matches('.').to_string())
+                    .filter(|word| !word.is_empty())
+                    .collect();
             }
             Some("options") => {
                 for word in words {
@@ -311,7 +319,9 @@ mod tests {
         let hosts = parse_hosts("127.0.0.1 localhost  me # comment\n::1 localhost\nfe80::1%lo0 link\n");
         assert_eq!(hosts[1], ("me".into(), "127.0.0.1".parse().unwrap()));
         assert_eq!((hosts[2].1.is_ipv6(), hosts.len()), (true, 4));
-        let servers = parse_servers("search a.example b.example.\nnameserver 10.0.0.1\nnameserver ::1\noptions ndots:5 timeout:2\n");
+        let servers = parse_servers(
+            "search a.example b.example.\nnameserver 10.0.0.1\nnameserver ::1\noptions ndots:5 timeout:2\n",
+        );
         assert_eq!(servers.addresses.len(), 2);
         assert_eq!(servers.search, ["a.example", "b.example"]);
         assert_eq!((servers.dots, servers.timeout), (5, Duration::from_secs(2)));

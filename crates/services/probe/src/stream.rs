@@ -129,7 +129,9 @@ impl Dialogue {
             if step.starttls {
                 let client = match dialer.tls(&probe.tls_config, &[]) {
                     Ok(client) => client,
-                    Err(error) => return report.fail("Failed to create TLS configuration", &[("err", &error)]),
+                    Err(error) => {
+                        return report.fail("Failed to create TLS configuration", &[("err", &error)]);
+                    }
                 };
                 match client.connect(self.stream, server_name).await {
                     Ok(stream) => {
@@ -179,8 +181,12 @@ impl Dialogue {
                         value
                     })
                     .collect();
-                let labels: Vec<(&str, &str)> =
-                    step.labels.iter().zip(&values).map(|((name, _), value)| (name.as_str(), value.as_str())).collect();
+                let labels: Vec<(&str, &str)> = step
+                    .labels
+                    .iter()
+                    .zip(&values)
+                    .map(|((name, _), value)| (name.as_str(), value.as_str()))
+                    .collect();
                 report.set_labelled("probe_expect_info", &labels, 1.0);
             }
             return Some(match std::str::from_utf8(&step.send) {

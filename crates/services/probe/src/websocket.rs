@@ -117,13 +117,16 @@ async fn upgrade(
     let text = String::from_utf8_lossy(&head);
     let mut lines = text.split("\r\n");
     let status_line = lines.next().unwrap_or("");
-    let status: u16 = match status_line.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1)?.parse().ok()) {
-        Some(status) => status,
-        None => return Err(format!("the server does not speak HTTP: {status_line:?}")),
-    };
+    let status: u16 =
+        match status_line.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1)?.parse().ok()) {
+            Some(status) => status,
+            None => return Err(format!("the server does not speak HTTP: {status_line:?}")),
+        };
     report.set("probe_websocket_status_code", f64::from(status));
-    let pairs: Vec<(&str, &str)> =
-        lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name.trim(), value.trim())).collect();
+    let pairs: Vec<(&str, &str)> = lines
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.trim(), value.trim()))
+        .collect();
     let value = |name: &str| {
         pairs.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map_or("", |(_, value)| *value)
     };
@@ -163,8 +166,7 @@ async fn answer(step: &QueryResponse, stream: &mut dyn Stream, report: &mut Repo
             Err(error) => return report.fail("Error reading message", &[("err", &error)]),
         };
         let Some(captures) = regexp.captures(&message) else {
-            return report
-                .fail("Regexp did not match", &[("regexp", &regexp.as_str()), ("line", &message)]);
+            return report.fail("Regexp did not match", &[("regexp", &regexp.as_str()), ("line", &message)]);
         };
         report.debug("regexp matched", &[("regexp", &regexp.as_str()), ("line", &message)]);
         if let Ok(template) = std::str::from_utf8(&step.send) {

@@ -40,7 +40,10 @@ impl Scope {
             Expr::Literal(literal) => Ok(literal.value()),
             Expr::Variable(name) => {
                 let found = self.variables.iter().rev().find(|(own, _)| own == name);
-                found.map_or_else(|| error(format!("no such attribute: {name}")), |(_, value)| Ok(value.clone()))
+                found.map_or_else(
+                    || error(format!("no such attribute: {name}")),
+                    |(_, value)| Ok(value.clone()),
+                )
             }
             Expr::TypeName(name) => Ok(Value::Type(name)),
             Expr::Field(of, name) => {

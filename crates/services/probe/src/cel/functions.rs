@@ -52,9 +52,7 @@ pub(super) fn shown(value: &Value) -> String {
         Value::String(text) => text.to_string(),
         Value::Int(value) => value.to_string(),
         Value::Uint(value) => value.to_string(),
-        Value::Double(value) => {
-            gocompat::float::format(*value, gocompat::float::Format::General, None)
-        }
+        Value::Double(value) => gocompat::float::format(*value, gocompat::float::Format::General, None),
         Value::Bool(value) => value.to_string(),
         other => other.type_name().to_string(),
     }
@@ -116,9 +114,7 @@ fn unary(name: &str, value: &Value) -> Evaluated {
             Err(_) => error("invalid UTF-8"),
         },
         ("string", Value::Timestamp(ns)) => Ok(Value::String(time(*ns)?.to_string().into())),
-        ("string", Value::Duration(ns)) => {
-            Ok(Value::String(format!("{}s", *ns as f64 / 1e9).into()))
-        }
+        ("string", Value::Duration(ns)) => Ok(Value::String(format!("{}s", *ns as f64 / 1e9).into())),
         ("string", Value::Int(_) | Value::Uint(_) | Value::Double(_) | Value::Bool(_)) => {
             Ok(Value::String(shown(value).into()))
         }
@@ -128,9 +124,9 @@ fn unary(name: &str, value: &Value) -> Evaluated {
             Err(_) => error(format!("{text:?} is not a time")),
         },
         ("timestamp", Value::Int(seconds)) => Ok(Value::Timestamp(i128::from(*seconds) * 1_000_000_000)),
-        ("duration", Value::String(text)) => gocompat::duration::parse_ns(text)
-            .map(Value::Duration)
-            .map_err(|why| CelError(why.to_string())),
+        ("duration", Value::String(text)) => {
+            gocompat::duration::parse_ns(text).map(Value::Duration).map_err(|why| CelError(why.to_string()))
+        }
         ("lowerAscii", Value::String(text)) => Ok(Value::String(text.to_ascii_lowercase().into())),
         ("upperAscii", Value::String(text)) => Ok(Value::String(text.to_ascii_uppercase().into())),
         (_, Value::Timestamp(ns)) => part_of_time(name, *ns),

@@ -33,7 +33,13 @@ pub(super) enum Expr {
     Choose(Box<Expr>, Box<Expr>, Box<Expr>),
     List(Vec<Expr>),
     Map(Vec<(Expr, Expr)>),
-    Macro { kind: Macro, over: Box<Expr>, variable: String, body: Box<Expr>, result: Option<Box<Expr>> },
+    Macro {
+        kind: Macro,
+        over: Box<Expr>,
+        variable: String,
+        body: Box<Expr>,
+        result: Option<Box<Expr>>,
+    },
 }
 
 pub(super) enum Literal {
@@ -94,8 +100,8 @@ pub(super) fn parse(text: &str) -> Result<Expr, CelError> {
 }
 
 const SIGNS: [&str; 25] = [
-    "||", "&&", "==", "!=", "<=", ">=", "<", ">", "+", "-", "*", "/", "%", "!", "?", ":", "(", ")", "[", "]", "{",
-    "}", ",", ".", ";",
+    "||", "&&", "==", "!=", "<=", ">=", "<", ">", "+", "-", "*", "/", "%", "!", "?", ":", "(", ")", "[", "]",
+    "{", "}", ",", ".", ";",
 ];
 
 fn lex(text: &str) -> Result<Vec<(Token, usize)>, CelError> {
@@ -115,7 +121,9 @@ fn lex(text: &str) -> Result<Vec<(Token, usize)>, CelError> {
         let fail = |why: &str| CelError(format!("column {}: {why}", at + 1));
         let (token, length) = if let Some(found) = quoted(rest) {
             found.map_err(|why| fail(&why))?
-        } else if first.is_ascii_digit() || (first == '.' && rest[1..].starts_with(|c: char| c.is_ascii_digit())) {
+        } else if first.is_ascii_digit()
+            || (first == '.' && rest[1..].starts_with(|c: char| c.is_ascii_digit()))
+        {
             number(rest).ok_or_else(|| fail("not a number"))?
         } else if first.is_ascii_alphabetic() || first == '_' {
             let length = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());

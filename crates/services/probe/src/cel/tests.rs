@@ -90,7 +90,7 @@ fn mistakes_are_found_when_compiling() {
     assert!(Program::compile(&"(".repeat(50_000)).is_err());
     assert!(Program::compile(&"!".repeat(50_000)).is_err());
     assert!(Program::compile(&format!("body{}", ".a".repeat(20_000))).is_err());
-    assert!(Program::compile(&format!("1{}", " + 1".repeat(5_000))).is_err() );
+    assert!(Program::compile(&format!("1{}", " + 1".repeat(5_000))).is_err());
 }
 
 #[test]

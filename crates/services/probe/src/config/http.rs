@@ -137,9 +137,7 @@ impl HttpProbe {
             return Err(node.error("setting body and body_file both are not allowed"));
         }
         for (name, value) in &probe.headers {
-            if name.eq_ignore_ascii_case("accept-encoding")
-                && !accepts_encoding(&probe.compression, value)
-            {
+            if name.eq_ignore_ascii_case("accept-encoding") && !accepts_encoding(&probe.compression, value) {
                 return Err(headers.unwrap_or(node).error(format!(
                     "invalid configuration \"{name}: {value}\", \"compression: {}\"",
                     probe.compression
@@ -154,9 +152,7 @@ impl HttpProbe {
         let has = |name: &str| self.valid_http_versions.iter().any(|version| version == name);
         if !self.http3 {
             return match has("HTTP/3.0") {
-                true => {
-                    Err("HTTP/3 cannot be used as a valid HTTP version when enable_http3 is false")
-                }
+                true => Err("HTTP/3 cannot be used as a valid HTTP version when enable_http3 is false"),
                 false => Ok(()),
             };
         }

@@ -263,8 +263,7 @@ impl Module {
     }
 
     /// Names that [`Module::built_in`] knows.
-    pub const BUILT_IN: [&str; 8] =
-        ["http", "http_2xx", "tcp", "tls", "icmp", "grpc", "websocket", "unix"];
+    pub const BUILT_IN: [&str; 8] = ["http", "http_2xx", "tcp", "tls", "icmp", "grpc", "websocket", "unix"];
 
     /// Reads a module; paths in it are relative to `base`.
     pub fn decode(node: &Node, base: &PathBase) -> Result<Module> {
@@ -278,8 +277,7 @@ impl Module {
         let dns = fields.or("dns", DnsProbe::default(), |node| dns(node, base))?;
         let grpc = fields.or("grpc", GrpcProbe::default(), |node| grpc(node, base))?;
         let unix = fields.or("unix", StreamProbe::default(), |node| stream(node, base, false))?;
-        let websocket =
-            fields.or("websocket", WebsocketProbe::default(), |node| websocket(node, base))?;
+        let websocket = fields.or("websocket", WebsocketProbe::default(), |node| websocket(node, base))?;
         fields.finish()?;
         let name = prober.map_or(Ok(String::new()), Node::string)?;
         let probe = match name.as_str() {
@@ -413,14 +411,12 @@ fn icmp(node: &Node) -> Result<IcmpProbe> {
     let probe = IcmpProbe {
         ip: ip_choice(&mut fields)?,
         source_ip: fields.or("source_ip_address", String::new(), Node::string)?,
-        payload_size_bytes: fields.or("payload_size", 0, |node| {
-            match usize::try_from(node.integer()?) {
-                Ok(size) if size <= ICMP_PAYLOAD_MAX_BYTES => Ok(size),
-                _ => Err(node.error(format!(
-                    "expected a size from 0 to {ICMP_PAYLOAD_MAX_BYTES} bytes, found {}",
-                    node.shown()
-                ))),
-            }
+        payload_size_bytes: fields.or("payload_size", 0, |node| match usize::try_from(node.integer()?) {
+            Ok(size) if size <= ICMP_PAYLOAD_MAX_BYTES => Ok(size),
+            _ => Err(node.error(format!(
+                "expected a size from 0 to {ICMP_PAYLOAD_MAX_BYTES} bytes, found {}",
+                node.shown()
+            ))),
         })?,
         dont_fragment: fields.or("dont_fragment", false, Node::boolean)?,
         ttl: fields.or("ttl", ICMP_TTL, |node| match node.integer()? {
@@ -459,8 +455,7 @@ fn dns(node: &Node, base: &PathBase) -> Result<DnsProbe> {
             let text = node.string()?;
             match text.as_str() {
                 "" => Ok(default),
-                text => number(text)
-                    .ok_or_else(|| node.error(format!("query {what} '{text}' is not valid"))),
+                text => number(text).ok_or_else(|| node.error(format!("query {what} '{text}' is not valid"))),
             }
         }
     };
@@ -523,9 +518,8 @@ fn grpc(node: &Node, base: &PathBase) -> Result<GrpcProbe> {
 fn websocket(node: &Node, base: &PathBase) -> Result<WebsocketProbe> {
     let mut fields = node.fields("config.plain")?;
     let probe = WebsocketProbe {
-        client: fields.or("http_config", HttpClientConfig::default(), |node| {
-            HttpClientConfig::decode(node, base)
-        })?,
+        client: fields
+            .or("http_config", HttpClientConfig::default(), |node| HttpClientConfig::decode(node, base))?,
         headers: fields.or("headers", Vec::new(), |node| node.map(|node| header_values(node, base)))?,
         query_response: fields.or("query_response", Vec::new(), |node| node.list(query_response))?,
         ip: ip_choice(&mut fields)?,

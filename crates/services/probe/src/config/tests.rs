@@ -20,15 +20,33 @@ fn a_module_without_a_section_has_the_defaults() {
 fn mistakes_say_what_and_where() {
     for (text, expected) in [
         ("modules:\n  a:\n    prober: htp\n", "line 3, column 13: prober 'htp' is not valid"),
-        ("modules:\n  a:\n    prober: http\n    http: {bodi: x}\n", "line 4, column 12: field bodi not found in type config.plain; did you mean body?"),
-        ("modules: {a: {prober: http, http: {fail_if_body_matches_regexp: [':[']}}}", "\"Could not compile regular expression\" regexp=\":[\""),
-        ("modules: {a: {prober: http, http: {fail_if_body_json_matches_cel: 'foo.bar'}}}", "\"Could not compile CEL program\" expression=\"foo.bar\""),
-        ("modules: {a: {prober: http, http: {valid_http_versions: [HTTP/3.0]}}}", "HTTP/3 cannot be used as a valid HTTP version when enable_http3 is false"),
-        ("modules: {a: {prober: tcp, tcp: {query_response: [{expect: a, expect_bytes: b}]}}}", "expect and expect_bytes are mutually exclusive"),
+        (
+            "modules:\n  a:\n    prober: http\n    http: {bodi: x}\n",
+            "line 4, column 12: field bodi not found in type config.plain; did you mean body?",
+        ),
+        (
+            "modules: {a: {prober: http, http: {fail_if_body_matches_regexp: [':[']}}}",
+            "\"Could not compile regular expression\" regexp=\":[\"",
+        ),
+        (
+            "modules: {a: {prober: http, http: {fail_if_body_json_matches_cel: 'foo.bar'}}}",
+            "\"Could not compile CEL program\" expression=\"foo.bar\"",
+        ),
+        (
+            "modules: {a: {prober: http, http: {valid_http_versions: [HTTP/3.0]}}}",
+            "HTTP/3 cannot be used as a valid HTTP version when enable_http3 is false",
+        ),
+        (
+            "modules: {a: {prober: tcp, tcp: {query_response: [{expect: a, expect_bytes: b}]}}}",
+            "expect and expect_bytes are mutually exclusive",
+        ),
         ("modules: {a: {prober: icmp, icmp: {payload_size: -1}}}", "expected a size from 0 to 65507"),
         ("modules: {a: {prober: icmp, timeout: 5}}", "duration"),
         ("modules: {a: {prober: tcp, dns: {query_type: A}}}", "query name must be set for DNS module"),
-        ("modules: {a: {prober: http, http: {http_headers: {Host: {values: [x]}}}}}", "setting header \"Host\" is not allowed"),
+        (
+            "modules: {a: {prober: http, http: {http_headers: {Host: {values: [x]}}}}}",
+            "setting header \"Host\" is not allowed",
+        ),
     ] {
         let error = parse(text).unwrap_err().to_string();
         assert!(error.contains(expected), "{text}\n  {error}");
@@ -54,7 +72,8 @@ fn compression_must_be_accepted() {
 
 #[test]
 fn secrets_do_not_show() {
-    let modules = parse("modules: {a: {prober: http, http: {basic_auth: {username: u, password: hunter2}}}}").unwrap();
+    let modules =
+        parse("modules: {a: {prober: http, http: {basic_auth: {username: u, password: hunter2}}}}").unwrap();
     assert!(!modules.render().contains("hunter2"));
     assert!(!modules.get("a").unwrap().render().contains("hunter2"));
 }

@@ -84,7 +84,9 @@ pub(crate) async fn probe(dialer: &Dialer, probe: &DnsProbe, target: &str, repor
     if !valid_rcode(message.rcode, &probe.valid_rcodes, report) {
         return false;
     }
-    for ((name, records), checks) in ["Answer", "Authority", "Additional"].iter().zip(&message.sections).zip(&probe.sections) {
+    for ((name, records), checks) in
+        ["Answer", "Authority", "Additional"].iter().zip(&message.sections).zip(&probe.sections)
+    {
         report.debug(&format!("Validating {name} RRs"), &[]);
         if !valid_records(records, checks, report) {
             return report.fail(&format!("{name} RRs validation failed"), &[]);

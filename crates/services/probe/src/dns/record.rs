@@ -64,13 +64,9 @@ pub(super) fn text(
         "TLSA" | "SMIMEA" => {
             format!("{} {} {} {}", data.u8()?, data.u8()?, data.u8()?, hex(rest(&data), false))
         }
-        "DNSKEY" | "CDNSKEY" | "KEY" | "RKEY" => format!(
-            "{} {} {} {}",
-            data.u16()?,
-            data.u8()?,
-            data.u8()?,
-            net::client::base64(rest(&data))
-        ),
+        "DNSKEY" | "CDNSKEY" | "KEY" | "RKEY" => {
+            format!("{} {} {} {}", data.u16()?, data.u8()?, data.u8()?, net::client::base64(rest(&data)))
+        }
         "RRSIG" | "SIG" => {
             let covered = names::type_name(data.u16()?);
             let (algorithm, labels, ttl) = (data.u8()?, data.u8()?, data.u32()?);
@@ -89,9 +85,7 @@ pub(super) fn text(
         }
         "NSEC3PARAM" => format!("{} {} {} {}", data.u8()?, data.u8()?, data.u16()?, salt(&mut data)?),
         "SVCB" | "HTTPS" => service(&mut data)?,
-        "EUI48" | "EUI64" => {
-            raw.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join("-")
-        }
+        "EUI48" | "EUI64" => raw.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join("-"),
         "OPENPGPKEY" | "DHCID" => net::client::base64(raw),
         "OPT" => String::new(),
         _ => unknown(raw),

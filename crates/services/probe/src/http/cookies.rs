@@ -45,9 +45,8 @@ impl Cookies {
                 false => is_within(&host, &cookie.domain),
             };
             let below = path.strip_prefix(cookie.path.as_str());
-            let path_fits = below.is_some_and(|rest| {
-                rest.is_empty() || cookie.path.ends_with('/') || rest.starts_with('/')
-            });
+            let path_fits = below
+                .is_some_and(|rest| rest.is_empty() || cookie.path.ends_with('/') || rest.starts_with('/'));
             domain && path_fits && (url.is_tls || !cookie.secure)
         };
         let pairs: Vec<String> =
@@ -104,7 +103,13 @@ mod tests {
     fn cookies_go_back_to_where_they_belong() {
         let url = |text: &str| Url::parse(text).unwrap();
         let mut headers = HeaderMap::new();
-        for cookie in ["a=1; Path=/x", "b=2; Domain=shop.test", "c=3; Domain=evil.test", "d=4; Secure", "e=5; Domain=test"] {
+        for cookie in [
+            "a=1; Path=/x",
+            "b=2; Domain=shop.test",
+            "c=3; Domain=evil.test",
+            "d=4; Secure",
+            "e=5; Domain=test",
+        ] {
             headers.append(SET_COOKIE, cookie.parse().unwrap());
         }
         let mut cookies = Cookies::default();

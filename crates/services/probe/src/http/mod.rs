@@ -11,8 +11,8 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use config::http_client::{Auth, HeaderValue as Configured, HttpClientConfig, TlsConfig};
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue, LAST_MODIFIED, LOCATION,
-    PROXY_AUTHORIZATION, TRANSFER_ENCODING, USER_AGENT,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue, LAST_MODIFIED,
+    LOCATION, PROXY_AUTHORIZATION, TRANSFER_ENCODING, USER_AGENT,
 };
 use http::{HeaderMap, Method, Request, Version};
 use http_body_util::{BodyExt, Full};
@@ -85,7 +85,9 @@ pub(crate) async fn probe(
         Err(error) => return report.fail("Error creating request", &[("err", &error)]),
     };
     match journey.travel(report).await {
-        Ok(answer) => judge(dialer, probe, answer, journey.requests, journey.stopped, journey.is_head(), report).await,
+        Ok(answer) => {
+            judge(dialer, probe, answer, journey.requests, journey.stopped, journey.is_head(), report).await
+        }
         Err(error) => report.fail("Error for HTTP request", &[("err", &error)]),
     }
 }
@@ -303,8 +305,7 @@ async fn judge(
     let mut success = valid;
     if !valid {
         match probe.valid_status_codes.as_slice() {
-            [] => report
-                .fail("Invalid HTTP response status code, wanted 2xx", &[("status_code", &status)]),
+            [] => report.fail("Invalid HTTP response status code, wanted 2xx", &[("status_code", &status)]),
             codes => report.fail(
                 "Invalid HTTP response status code",
                 &[("status_code", &status), ("valid_status_codes", &format!("{codes:?}"))],
@@ -317,7 +318,8 @@ async fn judge(
         success = check_headers(probe, &headers, report);
         report.set("probe_failed_due_to_regex", f64::from(u8::from(!success)));
     }
-    let checks_text = success && !(probe.fail_if_body_matches.is_empty() && probe.fail_if_body_not_matches.is_empty());
+    let checks_text =
+        success && !(probe.fail_if_body_matches.is_empty() && probe.fail_if_body_not_matches.is_empty());
     let checks_json =
         success && (probe.fail_if_json_matches.is_some() || probe.fail_if_json_not_matches.is_some());
     let is_read = !stopped || checks_text || checks_json;
@@ -389,7 +391,8 @@ fn content_length(response: &http::Response<Incoming>, is_head: bool) -> f64 {
     if !is_head && matches!(status, 100..200 | 204 | 304) {
         return 0.0;
     }
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
+    let announced =
+        headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
     match announced {
         Some(length) if !headers.contains_key(TRANSFER_ENCODING) => length as f64,
         None if response.version() == Version::HTTP_2 && !is_head && response.body().is_end_stream() => 0.0,
@@ -411,7 +414,11 @@ fn check_headers(probe: &HttpProbe, headers: &HeaderMap, report: &mut Report) ->
         if values.iter().any(|value| check.regexp.is_match(value)) == fails_on {
             return report.fail(
                 message,
-                &[("header", &check.header), ("regexp", &check.regexp.as_str()), ("value_count", &values.len())],
+                &[
+                    ("header", &check.header),
+                    ("regexp", &check.regexp.as_str()),
+                    ("value_count", &values.len()),
+                ],
             );
         }
         true
@@ -425,10 +432,12 @@ fn check_headers(probe: &HttpProbe, headers: &HeaderMap, report: &mut Report) ->
 
 /// Seconds since the epoch of a date in one of HTTP's three forms.
 fn http_date(text: &str) -> Option<i64> {
-    ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"].iter().find_map(|format| {
-        let parsed = jiff::fmt::strtime::parse(format, text).ok()?.to_datetime().ok()?;
-        Some(parsed.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
-    })
+    ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"].iter().find_map(
+        |format| {
+            let parsed = jiff::fmt::strtime::parse(format, text).ok()?.to_datetime().ok()?;
+            Some(parsed.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
+        },
+    )
 }
 
 fn header_name(name: &str) -> Result<HeaderName, String> {

@@ -20,14 +20,16 @@ pub(super) fn is_set(config: &ProxyConfig) -> bool {
 
 /// The proxy for a request, if it goes through one.
 pub(super) fn choose(config: &ProxyConfig, target: &Url) -> Result<Option<Url>, String> {
-    let variable = |names: [&str; 2]| names.iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default();
+    let variable =
+        |names: [&str; 2]| names.iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default();
     let (proxy, exempt) = if config.from_environment {
         let proxy = match target.is_tls {
             true => variable(["HTTPS_PROXY", "https_proxy"]),
             false => variable(["HTTP_PROXY", "http_proxy"]),
         };
         // Upstream's library never sends what stays on the machine through the environment's proxy.
-        let local = target.host == "localhost" || target.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+        let local =
+            target.host == "localhost" || target.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
         if local {
             return Ok(None);
         }
@@ -89,8 +91,10 @@ fn is_in_network(address: IpAddr, network: IpAddr, length: u32) -> bool {
 
 /// `Basic` credentials of a proxy's URL.
 pub(super) fn authorization(proxy: &Url) -> Option<String> {
-    let (user, password) = proxy.user_info.as_deref()?.split_once(':').unwrap_or((proxy.user_info.as_deref()?, ""));
-    let plain = [&*net::client::percent_decoded(user), b":", &*net::client::percent_decoded(password)].concat();
+    let (user, password) =
+        proxy.user_info.as_deref()?.split_once(':').unwrap_or((proxy.user_info.as_deref()?, ""));
+    let plain =
+        [&*net::client::percent_decoded(user), b":", &*net::client::percent_decoded(password)].concat();
     Some(format!("Basic {}", net::client::base64(&plain)))
 }
 

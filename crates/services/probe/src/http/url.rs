@@ -181,7 +181,11 @@ mod tests {
             ("https://o:2/d", "https://o:2/d", false),
         ] {
             let (url, same) = from.join(location).unwrap();
-            assert_eq!((url.with_authority(&url.authority()), same), (expected.to_string(), stays), "{location}");
+            assert_eq!(
+                (url.with_authority(&url.authority()), same),
+                (expected.to_string(), stays),
+                "{location}"
+            );
         }
     }
 }

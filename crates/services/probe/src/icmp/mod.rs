@@ -103,7 +103,9 @@ fn checksum(bytes: &[u8]) -> u16 {
 }
 
 fn is_reply(message: &[u8], address: IpAddr, id: Option<u16>, sequence: u16, payload: &[u8]) -> bool {
-    let [kind, code, _, _, id_high, id_low, sequence_high, sequence_low, data @ ..] = message else { return false };
+    let [kind, code, _, _, id_high, id_low, sequence_high, sequence_low, data @ ..] = message else {
+        return false;
+    };
     let expected = if address.is_ipv4() { 0 } else { 129 };
     (*kind, *code) == (expected, 0)
         && id.is_none_or(|id| id == u16::from_be_bytes([*id_high, *id_low]))

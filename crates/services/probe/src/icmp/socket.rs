@@ -143,7 +143,8 @@ fn receive(socket: &Socket, buffer: &mut [u8]) -> io::Result<Received> {
         let mut header = libc::CMSG_FIRSTHDR(&raw const message);
         while !header.is_null() {
             let kind = ((*header).cmsg_level, (*header).cmsg_type);
-            let has_int = (*header).cmsg_len as usize >= libc::CMSG_LEN(mem::size_of::<i32>() as u32) as usize;
+            let has_int =
+                (*header).cmsg_len as usize >= libc::CMSG_LEN(mem::size_of::<i32>() as u32) as usize;
             let is_limit =
                 kind == (libc::IPPROTO_IP, libc::IP_TTL) || kind == (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT);
             if is_limit && has_int {

@@ -27,8 +27,23 @@ const RETRIES: u32 = 1;
 const CERTIFICATE_LIFE: Duration = Duration::from_secs(14 * 86_400);
 /// Labels that samples have already.
 const RESERVED_TAGS: [&str; 17] = [
-    "__name__", "monitor", "instance", "job", "owner", "phase", "version", "cipher", "serving_status",
-    "fingerprint_sha256", "issuer", "serialnumber", "subject", "subjectalternative", "le", "quantile", "alertname",
+    "__name__",
+    "monitor",
+    "instance",
+    "job",
+    "owner",
+    "phase",
+    "version",
+    "cipher",
+    "serving_status",
+    "fingerprint_sha256",
+    "issuer",
+    "serialnumber",
+    "subject",
+    "subjectalternative",
+    "le",
+    "quantile",
+    "alertname",
 ];
 
 /// A target that is watched.
@@ -186,7 +201,9 @@ fn check_dependencies(monitors: &[Arc<Monitor>], nodes: &[&Node]) -> Result<()> 
     for (monitor, node) in monitors.iter().zip(nodes) {
         for name in &monitor.depends_on {
             if !place.contains_key(name.as_str()) {
-                return Err(node.error(format!("{:?} depends on {name:?}, which is no monitor", monitor.name)));
+                return Err(
+                    node.error(format!("{:?} depends on {name:?}, which is no monitor", monitor.name))
+                );
             }
         }
     }
@@ -212,7 +229,9 @@ fn check_dependencies(monitors: &[Arc<Monitor>], nodes: &[&Node]) -> Result<()> 
         }
     }
     match (0..monitors.len()).find(|at| open[*at] > 0).filter(|_| count < monitors.len()) {
-        Some(at) => Err(nodes[at].error(format!("{:?} depends on itself, by way of others", monitors[at].name))),
+        Some(at) => {
+            Err(nodes[at].error(format!("{:?} depends on itself, by way of others", monitors[at].name)))
+        }
         None => Ok(()),
     }
 }
@@ -223,11 +242,9 @@ mod tests {
     use std::path::Path;
 
     fn decode(text: &str) -> Result<Vec<Arc<Monitor>>> {
-        let modules = Modules::parse(
-            "modules: {special: {prober: http, timeout: 3s}}",
-            &PathBase::new(Path::new("")),
-        )
-        .unwrap();
+        let modules =
+            Modules::parse("modules: {special: {prober: http, timeout: 3s}}", &PathBase::new(Path::new("")))
+                .unwrap();
         Monitor::decode_all(&Node::parse(text).unwrap(), &modules, &PathBase::new(Path::new("/etc")))
     }
 
@@ -243,7 +260,10 @@ mod tests {
         assert_eq!((shop.interval_ms, shop.timeout.as_secs(), shop.retries), (20_000, 10, 1));
         assert_eq!((shop.slow_after.as_secs(), shop.certificate_life.as_secs()), (5, 14 * 86_400));
         assert_eq!((shop.module.prober(), monitors[1].timeout.as_secs()), ("http", 4));
-        assert_eq!((monitors[2].module.prober(), monitors[2].certificate_life.as_secs()), ("dns", 30 * 86_400));
+        assert_eq!(
+            (monitors[2].module.prober(), monitors[2].certificate_life.as_secs()),
+            ("dns", 30 * 86_400)
+        );
         assert_eq!(monitors[3].timeout.as_secs(), 3);
     }
 
@@ -252,14 +272,20 @@ mod tests {
         for (text, expected) in [
             ("- {target: x}", "a monitor needs a name"),
             ("- {name: x}", "a monitor needs a target"),
-            ("- {name: x, target: y}\n- {name: x, target: z}", "line 2, column 3: there is a monitor \"x\" already"),
+            (
+                "- {name: x, target: y}\n- {name: x, target: z}",
+                "line 2, column 3: there is a monitor \"x\" already",
+            ),
             ("- {name: x, target: y, module: htp}", "there is no module \"htp\"; there are grpc, http"),
             ("- {name: x, target: y, interval: 10ms}", "at least 1s"),
             ("- {name: x, target: y, interval: 5s, timeout: 6s}", "not above the interval"),
             ("- {name: x, target: y, tags: {instance: z}}", "\"instance\" cannot be a tag"),
             ("- {name: x, target: y, tags: {a-b: z}}", "\"a-b\" cannot be a tag"),
             ("- {name: x, target: y, depends_on: [z]}", "\"x\" depends on \"z\", which is no monitor"),
-            ("- {name: x, target: y, depends_on: [z]}\n- {name: z, target: y, depends_on: [x]}", "\"x\" depends on itself"),
+            (
+                "- {name: x, target: y, depends_on: [z]}\n- {name: z, target: y, depends_on: [x]}",
+                "\"x\" depends on itself",
+            ),
             ("- {name: x, target: y, targt: z}", "did you mean target?"),
         ] {
             let error = decode(text).unwrap_err().to_string();

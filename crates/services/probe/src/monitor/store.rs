@@ -79,8 +79,7 @@ impl Store {
             }
         }
         let appended = self.writer.append(&batch)?;
-        let refused =
-            appended.out_of_order + appended.duplicate + appended.too_old + appended.outside_window;
+        let refused = appended.out_of_order + appended.duplicate + appended.too_old + appended.outside_window;
         self.refused.add(refused);
         if !appended.unknown.is_empty() {
             // Series that the store has dropped since are made anew with the next probe.
@@ -103,7 +102,8 @@ impl Known {
     /// Takes over the values of a probe. They mostly come in the order of the last one.
     fn take(&mut self, monitor: &Monitor, samples: Vec<Sample>, turn: u64) {
         for (at, sample) in samples.into_iter().enumerate() {
-            let is = |series: &Series| series.sample.name == sample.name && series.sample.labels == sample.labels;
+            let is =
+                |series: &Series| series.sample.name == sample.name && series.sample.labels == sample.labels;
             let place = match self.series.get(at) {
                 Some(series) if is(series) => Some(at),
                 _ => self.series.iter().position(is),

@@ -120,7 +120,9 @@ async fn findings_are_stored_with_the_monitor_s_labels_on_the_schedule_s_times()
     let series = written.series.lock();
     let (labels, _) = series
         .iter()
-        .find(|(labels, _)| labels.metric_name() == "probe_http_duration_seconds" && labels.value("phase") == "connect")
+        .find(|(labels, _)| {
+            labels.metric_name() == "probe_http_duration_seconds" && labels.value("phase") == "connect"
+        })
         .unwrap();
     let found: BTreeMap<&str, &str> = labels.iter().collect();
     let instance = format!("http://{address}/");
@@ -151,14 +153,22 @@ async fn a_monitor_is_down_after_its_retries_and_marks_what_depends_on_it() {
     assert_eq!(written.samples("monitor_up", "shop")[0].1, 0.0);
     assert_eq!(written.samples("monitor_dependencies_up", "router")[0].1, 1.0);
     for monitor in ["shop", "page"] {
-        written.until("monitor_dependencies_up", monitor, |samples| samples.iter().any(|(_, value)| *value == 0.0)).await;
+        written
+            .until("monitor_dependencies_up", monitor, |samples| {
+                samples.iter().any(|(_, value)| *value == 0.0)
+            })
+            .await;
     }
     status.send(200).unwrap();
     for monitor in ["router", "shop", "page"] {
-        written.until("monitor_up", monitor, |samples| samples.last().is_some_and(|(_, value)| *value == 1.0)).await;
+        written
+            .until("monitor_up", monitor, |samples| samples.last().is_some_and(|(_, value)| *value == 1.0))
+            .await;
     }
     written
-        .until("monitor_dependencies_up", "page", |samples| samples.last().is_some_and(|(_, value)| *value == 1.0))
+        .until("monitor_dependencies_up", "page", |samples| {
+            samples.last().is_some_and(|(_, value)| *value == 1.0)
+        })
         .await;
     running.stop(Duration::from_secs(10)).await;
 }
@@ -194,7 +204,9 @@ async fn series_end_with_their_monitor_and_with_what_is_no_longer_found() {
     written.until("probe_success", "b", ends).await;
     let count = written.samples("probe_success", "b").len();
     status.send(503).unwrap();
-    written.until("probe_success", "a", |samples| samples.last().is_some_and(|(_, value)| *value == 0.0)).await;
+    written
+        .until("probe_success", "a", |samples| samples.last().is_some_and(|(_, value)| *value == 0.0))
+        .await;
     assert_eq!(written.samples("probe_success", "b").len(), count);
     running.stop(Duration::from_secs(10)).await;
     assert!(!ends(&written.samples("probe_success", "a")), "a stop of the process does not end series");

@@ -110,7 +110,9 @@ async fn an_answer_is_counted_and_checked() {
     assert!(found.with("probe_dns_duration_seconds", "phase", "request") > 0.0);
     assert!(!found.has("probe_dns_serial"));
     let check = |section: &str, kind: &str, regexp: &str| {
-        module(&format!("query_name: www.zone.test, query_type: A, validate_{section}_rrs: {{{kind}: ['{regexp}']}}"))
+        module(&format!(
+            "query_name: www.zone.test, query_type: A, validate_{section}_rrs: {{{kind}: ['{regexp}']}}"
+        ))
     };
     let line = "^www.zone.test.\t300\tIN\tA\t192.0.2.[12]$";
     for (section, kind, regexp, failure) in [
@@ -138,8 +140,14 @@ async fn records_are_told_as_zone_files_write_them() {
     let target = udp().await.to_string();
     let found = probe(&module("query_name: zone.test, query_type: SOA"), &target).await.succeeds();
     assert_eq!(found.value("probe_dns_serial"), 2_024_010_203.0);
-    assert!(found.page().contains("ns.zone.test. admin.zone.test. 2024010203 3600 600 86400 300"), "{}", found.page());
-    for (record_type, expected) in [("TXT", r#"TXT\t\"a \\\"b\\\\\" \"cd\""#), ("MX", r"MX\t10 mail.zone.test.")] {
+    assert!(
+        found.page().contains("ns.zone.test. admin.zone.test. 2024010203 3600 600 86400 300"),
+        "{}",
+        found.page()
+    );
+    for (record_type, expected) in
+        [("TXT", r#"TXT\t\"a \\\"b\\\\\" \"cd\""#), ("MX", r"MX\t10 mail.zone.test.")]
+    {
         let settings = format!("query_name: zone.test, query_type: {record_type}");
         let found = probe(&module(&settings), &target).await.succeeds();
         assert!(found.page().contains(expected), "{}", found.page());
@@ -168,11 +176,16 @@ async fn questions_go_over_tcp_and_tls_too() {
         }
     })
     .await;
-    let settings = format!("query_name: www.zone.test, transport_protocol: tcp, dns_over_tls: true, tls_config: {}", trusted());
+    let settings = format!(
+        "query_name: www.zone.test, transport_protocol: tcp, dns_over_tls: true, tls_config: {}",
+        trusted()
+    );
     probe(&module(&settings), &tls.to_string()).await.succeeds();
     let settings = "query_name: www.zone.test, dns_over_tls: true";
     probe(&module(settings), &tls.to_string()).await.fails("Expected transport protocol tcp for DoT");
-    probe(&module("query_name: a, transport_protocol: sctp"), "127.0.0.1").await.fails("Expected transport protocol");
+    probe(&module("query_name: a, transport_protocol: sctp"), "127.0.0.1")
+        .await
+        .fails("Expected transport protocol");
     probe(&module("query_name: a..b"), &tcp.to_string()).await.fails("a label has 1 to 63 bytes");
     probe(&module("query_name: a, transport_protocol: tcp"), "127.0.0.1:1").await.fails("refused");
 }

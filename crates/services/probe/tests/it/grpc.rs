@@ -36,7 +36,14 @@ async fn health(request: Request) -> Response {
         [0, 0, 0, 0, 4, 0x0a, 2, b'u', b'p'] => 1,
         [0, 0, 0, 0, 6, 0x0a, 4, b'd', b'o', b'w', b'n'] => 2,
         _ if token.as_deref() == Some("t") => 1,
-        _ => return [("content-type", "application/grpc"), ("grpc-status", "5"), ("grpc-message", "unknown service")].into_response(),
+        _ => {
+            return [
+                ("content-type", "application/grpc"),
+                ("grpc-status", "5"),
+                ("grpc-message", "unknown service"),
+            ]
+            .into_response();
+        }
     };
     let mut trailers = axum::http::HeaderMap::new();
     trailers.insert("grpc-status", "0".parse().unwrap());

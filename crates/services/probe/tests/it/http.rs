@@ -16,7 +16,8 @@ use crate::support::{SERVER_EXPIRY, certificate, http, probe, probe_as, probe_wi
 async fn echo(request: Request) -> String {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
-    let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("-").to_string();
+    let header =
+        |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("-").to_string();
     format!(
         "{} {} host={} agent={} auth={} cookie={} x={} close={} body={}\n",
         parts.method,
@@ -108,7 +109,9 @@ async fn a_request_is_made_as_the_module_says() {
     let expect = |text: &str| format!("fail_if_body_not_matches_regexp: ['{text}']");
     let settings = format!(
         "method: PUT, body: hi, headers: {{Host: vhost.test, X-Test: yes}}, basic_auth: {{username: u, password: p}}, {}",
-        expect("^PUT /echo\\?a=b host=vhost.test agent=Blackbox-Exporter/.* auth=Basic dTpw cookie=- x=yes close=close body=hi")
+        expect(
+            "^PUT /echo\\?a=b host=vhost.test agent=Blackbox-Exporter/.* auth=Basic dTpw cookie=- x=yes close=close body=hi"
+        )
     );
     probe(&module(&settings), &format!("http://{address}/echo?a=b")).await.succeeds();
     let folder = tempfile::tempdir().unwrap();
@@ -116,7 +119,8 @@ async fn a_request_is_made_as_the_module_says() {
     std::fs::write(&path, "from a file").unwrap();
     let settings = format!("method: POST, body_file: {}, {}", path.display(), expect("body=from a file"));
     probe(&module(&settings), &format!("http://{address}/echo")).await.succeeds();
-    let settings = format!("http_headers: {{X-Test: {{secrets: [s]}}}}, {}", expect("auth=Basic dXNlcjpwdw== .* x=s"));
+    let settings =
+        format!("http_headers: {{X-Test: {{secrets: [s]}}}}, {}", expect("auth=Basic dXNlcjpwdw== .* x=s"));
     probe(&module(&settings), &format!("http://user:pw@{address}/echo")).await.succeeds();
     let (settings, target) = (module(&expect("host=other.test")), format!("{address}/echo"));
     probe_as(&settings, &target, "other.test", Duration::from_secs(9)).await.succeeds();
@@ -129,8 +133,12 @@ async fn statuses_and_versions_count() {
     let found = probe(&module(""), &target).await.fails("wanted 2xx");
     assert_eq!(found.value("probe_http_status_code"), 418.0);
     probe(&module("valid_status_codes: [200, 418]"), &target).await.succeeds();
-    probe(&module("valid_status_codes: [200]"), &format!("http://{address}/teapot")).await.fails("valid_status_codes");
-    probe(&module("valid_http_versions: [HTTP/2.0]"), &format!("http://{address}/")).await.fails("Invalid HTTP version number");
+    probe(&module("valid_status_codes: [200]"), &format!("http://{address}/teapot"))
+        .await
+        .fails("valid_status_codes");
+    probe(&module("valid_http_versions: [HTTP/2.0]"), &format!("http://{address}/"))
+        .await
+        .fails("Invalid HTTP version number");
     probe(&module("fail_if_not_ssl: true"), &format!("http://{address}/")).await.fails("not over SSL");
 }
 
@@ -140,20 +148,31 @@ async fn bodies_and_headers_are_checked() {
     let at = |path: &str| format!("http://{address}{path}");
     let found = probe(&module("fail_if_body_matches_regexp: [hell]"), &at("/")).await.fails("Body matched");
     assert_eq!(found.value("probe_failed_due_to_regex"), 1.0);
-    probe(&module("fail_if_body_not_matches_regexp: [hell, nope]"), &at("/")).await.fails("Body did not match");
+    probe(&module("fail_if_body_not_matches_regexp: [hell, nope]"), &at("/"))
+        .await
+        .fails("Body did not match");
     let header = |kind: &str, name: &str, regexp: &str, missing: bool| {
         module(&format!("{kind}: [{{header: {name}, regexp: '{regexp}', allow_missing: {missing}}}]"))
     };
-    probe(&header("fail_if_header_matches", "X-One", "b", false), &at("/headers")).await.fails("Header matched");
+    probe(&header("fail_if_header_matches", "X-One", "b", false), &at("/headers"))
+        .await
+        .fails("Header matched");
     probe(&header("fail_if_header_not_matches", "x-one", "b", false), &at("/headers")).await.succeeds();
-    probe(&header("fail_if_header_not_matches", "X-None", ".", false), &at("/headers")).await.fails("Missing required header");
+    probe(&header("fail_if_header_not_matches", "X-None", ".", false), &at("/headers"))
+        .await
+        .fails("Missing required header");
     probe(&header("fail_if_header_matches", "X-None", ".", true), &at("/headers")).await.succeeds();
 
     let cel = |kind: &str, text: &str| module(&format!("fail_if_body_json_{kind}_cel: \"{text}\""));
-    let found = probe(&cel("not_matches", "body.status == 'ok' && body.items[0].n == 1"), &at("/json")).await.succeeds();
+    let found = probe(&cel("not_matches", "body.status == 'ok' && body.items[0].n == 1"), &at("/json"))
+        .await
+        .succeeds();
     assert_eq!(found.value("probe_failed_due_to_cel"), 0.0);
     let found = probe(&cel("matches", "body.status == 'ok'"), &at("/json")).await.fails("Body matched CEL");
-    assert_eq!((found.value("probe_failed_due_to_cel"), found.value("probe_failed_due_to_regex")), (1.0, 0.0));
+    assert_eq!(
+        (found.value("probe_failed_due_to_cel"), found.value("probe_failed_due_to_regex")),
+        (1.0, 0.0)
+    );
     probe(&cel("not_matches", "body.nope == 1"), &at("/json")).await.fails("Error evaluating CEL");
     probe(&cel("matches", "body.status"), &at("/json")).await.fails("not a boolean");
     probe(&cel("matches", "false"), &at("/")).await.fails("Error unmarshalling HTTP body to JSON");
@@ -163,7 +182,8 @@ async fn bodies_and_headers_are_checked() {
 async fn compressed_bodies_are_read_and_bounded() {
     let address = http(router(), None).await;
     let at = |path: &str| format!("http://{address}{path}");
-    let settings = "compression: gzip, fail_if_body_not_matches_regexp: ['^x{1000}x{1000}x{1000}x{1000}x{1000}$']";
+    let settings =
+        "compression: gzip, fail_if_body_not_matches_regexp: ['^x{1000}x{1000}x{1000}x{1000}x{1000}$']";
     let found = probe(&module(settings), &at("/gzip")).await.succeeds();
     assert_eq!(found.value("probe_http_uncompressed_body_length"), 5_000.0);
     assert!(found.value("probe_http_content_length") < 1_000.0);
@@ -186,7 +206,12 @@ async fn redirects_are_followed_with_cookies_or_not_at_all() {
     let settings = "method: POST, body: hi, headers: {Host: vhost.test}, fail_if_body_not_matches_regexp: ['^GET /echo host=vhost.test .* cookie=session=1 .* body=\\n']";
     let found = probe(&module(settings), &at("/away")).await.succeeds();
     assert_eq!(found.value("probe_http_redirects"), 2.0);
-    probe(&module("method: POST, body: hi, fail_if_body_not_matches_regexp: ['^POST .* body=hi']"), &at("/same")).await.succeeds();
+    probe(
+        &module("method: POST, body: hi, fail_if_body_not_matches_regexp: ['^POST .* body=hi']"),
+        &at("/same"),
+    )
+    .await
+    .succeeds();
     let found = probe(&module("follow_redirects: false"), &at("/away")).await.fails("Not following redirect");
     assert_eq!((found.value("probe_http_redirects"), found.value("probe_http_status_code")), (1.0, 302.0));
     probe(&module("no_follow_redirects: true, valid_status_codes: [302]"), &at("/away")).await.succeeds();
@@ -229,7 +254,8 @@ async fn tls_is_told_in_full_and_http2_is_spoken() {
     let found = probe(&module(""), &target).await.fails("Error for HTTP request");
     assert_eq!(found.value("probe_http_status_code"), 0.0);
     // The header Host says which name the server must prove.
-    let settings = format!("headers: {{Host: probe.test}}, tls_config: {{ca_file: {}}}", certificate("ca.pem"));
+    let settings =
+        format!("headers: {{Host: probe.test}}, tls_config: {{ca_file: {}}}", certificate("ca.pem"));
     probe(&module(&settings), &target).await.succeeds();
 }
 
@@ -253,7 +279,10 @@ async fn what_does_not_answer_fails_in_time() {
     })
     .await;
     let found = probe(&module(""), &address.to_string()).await.fails("Failed to read HTTP response body");
-    assert_eq!((found.value("probe_http_status_code"), found.value("probe_http_uncompressed_body_length")), (200.0, 3.0));
+    assert_eq!(
+        (found.value("probe_http_status_code"), found.value("probe_http_uncompressed_body_length")),
+        (200.0, 3.0)
+    );
     let found = probe(&module("enable_http3: true, enable_http2: false"), "https://127.0.0.1:1/").await;
     found.fails("HTTP/3 is not available");
 }
@@ -268,7 +297,10 @@ async fn proxies_are_asked_as_they_want_it() {
         }
         let text = String::from_utf8(head).unwrap();
         if let Some(rest) = text.strip_prefix("CONNECT ") {
-            assert!(text.contains("X-Token: t\r\n") && text.contains("Proxy-Authorization: Basic dTpw\r\n"), "{text}");
+            assert!(
+                text.contains("X-Token: t\r\n") && text.contains("Proxy-Authorization: Basic dTpw\r\n"),
+                "{text}"
+            );
             let target = rest.split(' ').next().unwrap();
             let mut other = tokio::net::TcpStream::connect(target).await.unwrap();
             stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
@@ -281,7 +313,9 @@ async fn proxies_are_asked_as_they_want_it() {
     })
     .await;
     let through = format!("proxy_url: http://u:p@{proxy}, proxy_connect_header: {{X-Token: [t]}}");
-    let settings = format!("{through}, skip_resolve_phase_with_proxy: true, fail_if_body_not_matches_regexp: ['via proxy: GET http://nowhere.test/x HTTP']");
+    let settings = format!(
+        "{through}, skip_resolve_phase_with_proxy: true, fail_if_body_not_matches_regexp: ['via proxy: GET http://nowhere.test/x HTTP']"
+    );
     let found = probe(&module(&settings), "http://nowhere.test/x").await.succeeds();
     assert!(!found.has("probe_ip_protocol"));
     assert_eq!(found.value("probe_http_version"), 1.0);

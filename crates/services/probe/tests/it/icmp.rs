@@ -6,7 +6,9 @@ use crate::support::{Found, probe, probe_within};
 
 /// `None` where the system allows no echo requests, as some containers do not.
 fn allowed(found: Found) -> Option<Found> {
-    if found.report.log().contains("Error listening to socket") || found.report.log().contains("Error writing to socket") {
+    if found.report.log().contains("Error listening to socket")
+        || found.report.log().contains("Error writing to socket")
+    {
         println!("skipped: this system allows no echo requests");
         return None;
     }
@@ -15,7 +17,8 @@ fn allowed(found: Found) -> Option<Found> {
 
 #[tokio::test]
 async fn this_machine_answers() {
-    let Some(found) = allowed(probe("{prober: icmp, icmp: {preferred_ip_protocol: ip4}}", "localhost").await) else {
+    let Some(found) = allowed(probe("{prober: icmp, icmp: {preferred_ip_protocol: ip4}}", "localhost").await)
+    else {
         return;
     };
     let found = found.succeeds();
@@ -42,5 +45,7 @@ async fn what_cannot_be_asked_is_a_failure() {
     assert!(!found.success, "{}", found.page());
     assert!(!found.has("probe_icmp_reply_hop_limit"));
     assert_eq!(found.with("probe_icmp_duration_seconds", "phase", "rtt"), 0.0);
-    probe("{prober: icmp, icmp: {source_ip_address: nope}}", "127.0.0.1").await.fails("Error parsing source ip");
+    probe("{prober: icmp, icmp: {source_ip_address: nope}}", "127.0.0.1")
+        .await
+        .fails("Error parsing source ip");
 }

@@ -15,7 +15,9 @@ async fn smtp() -> std::net::SocketAddr {
         let mut line = String::new();
         while stream.read_line(&mut line).await.unwrap_or(0) > 0 {
             match line.trim() {
-                "EHLO prober" => stream.write_all(b"250-mail.test\r\n250-STARTTLS\r\n250 OK\r\n").await.unwrap(),
+                "EHLO prober" => {
+                    stream.write_all(b"250-mail.test\r\n250-STARTTLS\r\n250 OK\r\n").await.unwrap()
+                }
                 "STARTTLS" => {
                     // What somebody in the middle adds in the clear must not count.
                     stream.write_all(b"220 go\r\n").await.unwrap();
@@ -80,7 +82,10 @@ async fn a_dialogue_goes_from_clear_text_to_tls() {
         "CN=probe.test,OU=a+OU=b,O=Promontory\\, tests,C=DE,1.2.840.113549.1.9.1=#0c0c614070726f62652e74657374"
     );
     assert_eq!(info("subjectalternative"), "probe.test,localhost");
-    assert_eq!(info("fingerprint_sha256"), "036a32733914141189" .to_string() + "98be2ab409810da92485e59e88c1845ede8d7f867aa618");
+    assert_eq!(
+        info("fingerprint_sha256"),
+        "036a32733914141189".to_string() + "98be2ab409810da92485e59e88c1845ede8d7f867aa618"
+    );
 }
 
 #[tokio::test]

@@ -29,8 +29,7 @@ pub fn trusted() -> String {
 
 pub fn acceptor(protocols: &[&str]) -> TlsAcceptor {
     let read = |name: &str| std::fs::read(certificate(name)).unwrap();
-    let chain: Vec<_> =
-        CertificateDer::pem_slice_iter(&read("server.pem")).map(Result::unwrap).collect();
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&read("server.pem")).map(Result::unwrap).collect();
     let key = PrivateKeyDer::from_pem_slice(&read("server.key")).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut server = rustls::ServerConfig::builder_with_provider(provider)

@@ -71,12 +71,14 @@ async fn a_dialogue_in_messages() {
     assert_eq!(found.value("probe_websocket_connection_upgraded"), 1.0);
     assert_eq!(found.value("probe_websocket_status_code"), 101.0);
     assert_eq!(found.value("probe_websocket_failed_due_to_regex"), 0.0);
-    let dialogue = r#"query_response: [{expect: '^Hello,\s(.+)', send: "I see ${1}"}, {expect: '^I see world$'}]"#;
+    let dialogue =
+        r#"query_response: [{expect: '^Hello,\s(.+)', send: "I see ${1}"}, {expect: '^I see world$'}]"#;
     let found = probe(&module(dialogue), &target).await.succeeds();
     for phase in ["resolve", "connect", "processing", "transfer"] {
         assert!(found.with("probe_websocket_duration_seconds", "phase", phase) > 0.0, "{phase}");
     }
-    let found = probe(&module("query_response: [{expect: nope}]"), &target).await.fails("Regexp did not match");
+    let found =
+        probe(&module("query_response: [{expect: nope}]"), &target).await.fails("Regexp did not match");
     assert_eq!(found.value("probe_websocket_failed_due_to_regex"), 1.0);
     let bye = "query_response: [{expect: Hello, send: bye}, {expect: x}]";
     probe(&module(bye), &target).await.fails("close 1000");
