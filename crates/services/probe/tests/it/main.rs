@@ -7,4 +7,5 @@ mod http;
 mod icmp;
 mod stream;
 mod support;
+mod upstream;
 mod websocket;
