@@ -17,6 +17,10 @@ use crate::disk::Disk;
 use crate::error::Error;
 use crate::series::{ChunkData, ChunkHandle, Found, merge, remove_deleted};
 
+/// Series after which the files that were read are let go: reading all of them would fill the memory with what
+/// is not looked at again.
+pub(crate) const RELEASE_EVERY: usize = 1 << 14;
+
 /// Series in order of their labels.
 pub(crate) type Source<'a> = Box<dyn Iterator<Item = Result<Found, Error>> + 'a>;
 
@@ -120,7 +124,13 @@ fn rewrite(
                 symbols.insert(symbol.to_string());
             }
         }
-        series.push(Box::new(block.scan()?.map(|found| found.map(change))));
+        let series_of_block = block.scan()?.enumerate().map(move |(at, found)| {
+            if at % RELEASE_EVERY == RELEASE_EVERY - 1 {
+                block.release_files();
+            }
+            found.map(change)
+        });
+        series.push(Box::new(series_of_block));
     }
     let symbols = symbols.into_iter().collect();
     match write_block(disk, parent, meta, symbols, series)? {

@@ -49,7 +49,19 @@ pub struct Db {
     /// Whether all of the log has been read.
     replayed: AtomicBool,
     /// Locked as long as the store is open.
-    _lock: File,
+    _lock: DirLock,
+}
+
+/// The lock on a data directory. It is undone outright: closing the file is not enough while a process that
+/// another thread is just starting still has it.
+struct DirLock(File);
+
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the data directory stays locked until this process ends");
+        }
+    }
 }
 
 #[derive(Default)]
@@ -190,13 +202,14 @@ impl Db {
             counters: Counters::default(),
             xor2: AtomicBool::new(false),
             replayed: AtomicBool::new(false),
-            _lock: lock,
+            _lock: DirLock(lock),
             options,
         };
         db.head.late.set_window_ms(db.options.out_of_order_window_ms);
         db.head.admission.set(db.options.budgets.clone());
         db.head.starts.set(db.options.start_timestamps);
         db.head.exemplars.set_max(db.options.exemplars_max);
+        db.head.exemplars.set_window_ms(db.options.out_of_order_window_ms);
         db.counters.set_aside.store(opened.corrupt_blocks.len() as u64, Ordering::Relaxed);
         Ok((db, opened))
     }
@@ -214,7 +227,7 @@ impl Db {
         let started = self.options.clock.mark();
         let dir = self.options.dir.join(WAL_DIR);
         let listing = replay::list(&dir)?;
-        follow::discard(&self.options.dir, &self.options.disk, &self.options.clock, &listing.rubbish)?;
+        self.discard(&listing.rubbish)?;
         let blocks = self.blocks();
         // A block that was merged since is a source of another one.
         let exists = |ulid: &str| {
@@ -289,6 +302,12 @@ impl Db {
             Some(sync) => sync.wait(sync.written()),
             None => Ok(()),
         }
+    }
+
+    /// Deletes parts of the log but for what is to be sent on.
+    pub(crate) fn discard(&self, rubbish: &[PathBuf]) -> Result<(), Error> {
+        let Options { dir, disk, clock, unsent_max_ms, .. } = &self.options;
+        follow::discard(dir, disk, clock.now_ms().saturating_sub(*unsent_max_ms), rubbish)
     }
 
     pub(crate) fn dir(&self) -> &Path {

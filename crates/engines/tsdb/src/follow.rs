@@ -9,7 +9,6 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use base::Clock;
 use model::log::{Followed, FollowedFloat, FollowedHistogram, LogFollower, LogPosition, LogSource};
 use model::storage::{SeriesRef, StorageError, TimeRange};
 use model::{Labels, Samples};
@@ -28,8 +27,6 @@ use crate::wal::{WAL_DIR, checkpoint_path, segment_path};
 
 /// Where followers stand, and what is kept for them.
 pub(crate) const FOLLOW_DIR: &str = "wal-followers";
-/// For so long the log is kept for a follower that does not read it.
-const KEPT_MAX_MS: i64 = 24 * 3_600_000;
 /// As much of the disk at most is taken by that: one part in so many.
 const KEPT_DISK_SHARE: u64 = 10;
 /// Bytes read at once.
@@ -100,6 +97,13 @@ impl Folders {
         Some(LogPosition { segment: words.next()?.parse().ok()?, offset: words.next()?.parse().ok()? })
     }
 
+    fn write_position(&self, name: &str, position: LogPosition) -> Result<(), Error> {
+        let path = self.position_path(name);
+        let text = format!("{} {}\n{name}\n", position.segment, position.offset);
+        let written = self.disk.replace_file(&path, &path.with_extension("tmp"), text.as_bytes());
+        written.map_err(Error::io("writing", &path))
+    }
+
     /// Where all followers stand.
     fn positions(&self) -> Vec<LogPosition> {
         let entries = fs::read_dir(&self.kept).into_iter().flatten().flatten();
@@ -112,11 +116,12 @@ impl Folders {
     }
 }
 
-/// Deletes what the log does not need any more, but for what a follower has not read.
+/// Deletes what the log does not need any more, but for what a follower has not read and that is not older than
+/// `given_up_ms`.
 pub(crate) fn discard(
     dir: &Path,
     disk: &Arc<dyn Disk>,
-    clock: &Clock,
+    given_up_ms: i64,
     rubbish: &[PathBuf],
 ) -> Result<(), Error> {
     let folders = Folders::of(dir, disk);
@@ -144,13 +149,13 @@ pub(crate) fn discard(
         disk.remove_file(path).map_err(Error::io("deleting", path))?;
     }
     if first.is_some() || folders.kept.is_dir() {
-        trim(&folders, clock, is_wanted)?;
+        trim(&folders, given_up_ms, is_wanted)?;
     }
     Ok(())
 }
 
 /// Deletes what is kept and not wanted, or kept for too long, or too much.
-fn trim(folders: &Folders, clock: &Clock, is_wanted: impl Fn(&Path) -> bool) -> Result<(), Error> {
+fn trim(folders: &Folders, given_up_ms: i64, is_wanted: impl Fn(&Path) -> bool) -> Result<(), Error> {
     let mut files = Vec::new();
     let entries = fs::read_dir(&folders.kept).map_err(Error::io("listing", &folders.kept))?;
     for path in entries.flatten().map(|entry| entry.path()) {
@@ -166,8 +171,7 @@ fn trim(folders: &Folders, clock: &Clock, is_wanted: impl Fn(&Path) -> bool) -> 
     let capacity_bytes = folders.disk.capacity_bytes(&folders.kept).unwrap_or(u64::MAX);
     let mut left_bytes: u64 = files.iter().map(|(_, size_bytes, _)| size_bytes).sum();
     for (modified_ms, size_bytes, path) in files {
-        let given_up = clock.now_ms().saturating_sub(modified_ms) > KEPT_MAX_MS
-            || left_bytes > capacity_bytes / KEPT_DISK_SHARE;
+        let given_up = modified_ms < given_up_ms || left_bytes > capacity_bytes / KEPT_DISK_SHARE;
         if given_up && is_wanted(&path) {
             tracing::warn!(path = %path.display(), "this part of the log was never sent on, and is given up");
         }
@@ -180,6 +184,23 @@ fn trim(folders: &Folders, clock: &Clock, is_wanted: impl Fn(&Path) -> bool) -> 
 }
 
 impl LogSource for Db {
+    fn begin(&self, name: &str) -> Result<(), StorageError> {
+        let folders = Folders::of(self.dir(), self.disk());
+        folders.disk.create_dir_all(&folders.kept).map_err(Error::io("making", &folders.kept))?;
+        if folders.position(&folders.position_path(name)).is_some() {
+            return Ok(());
+        }
+        let (segments, _) = folders.list()?;
+        let mut position = LogPosition::default();
+        if let Some(&segment) = segments.last() {
+            let path = segment_path(&folders.wal, segment);
+            // It may end inside of a record that is being written: reading goes on behind that.
+            let offset = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+            position = LogPosition { segment, offset };
+        }
+        Ok(folders.write_position(name, position)?)
+    }
+
     fn follow(&self, name: &str) -> Result<Box<dyn LogFollower>, StorageError> {
         let folders = Folders::of(self.dir(), self.disk());
         folders.disk.create_dir_all(&folders.kept).map_err(Error::io("making", &folders.kept))?;
@@ -490,12 +511,7 @@ impl LogFollower for Follower {
     }
 
     fn commit(&mut self, position: LogPosition) -> Result<(), StorageError> {
-        let path = self.folders.position_path(&self.name);
-        let text = format!("{} {}\n{}\n", position.segment, position.offset, self.name);
-        self.folders
-            .disk
-            .replace_file(&path, &path.with_extension("tmp"), text.as_bytes())
-            .map_err(Error::io("writing", &path))?;
+        self.folders.write_position(&self.name, position)?;
         Ok(())
     }
 }
@@ -643,6 +659,7 @@ mod tests {
     use model::storage::{MetricWriter, WriteBatch};
     use std::time::Duration;
 
+    use base::Clock;
     use model::{Exemplar, FloatHistogram};
 
     use super::*;

@@ -6,9 +6,14 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use model::storage::TimeRange;
+use model::{Matcher, Samples};
+
 use crate::block::Block;
 use crate::block::meta::is_ulid;
+use crate::chunk;
 use crate::error::Error;
+use crate::series::ChunkHandle;
 use crate::stats::BlockStats;
 
 /// What a block consists of; tables with the largest first.
@@ -34,6 +39,47 @@ pub struct BlockAnalysis {
     pub names_by_values: Vec<(String, u64)>,
     /// Metric names by number of series.
     pub metrics_by_series: Vec<(String, u64)>,
+    /// The series that were looked at.
+    pub series: u64,
+    /// Their chunks.
+    pub chunks: ChunkAnalysis,
+}
+
+/// The chunks of a block: a number for each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChunkAnalysis {
+    /// Samples of chunks of floats.
+    pub float_samples: Vec<usize>,
+    /// Their bytes.
+    pub float_bytes: Vec<usize>,
+    /// Samples of chunks of histograms.
+    pub histogram_samples: Vec<usize>,
+    /// Their bytes.
+    pub histogram_bytes: Vec<usize>,
+    /// Buckets of all their histograms together.
+    pub histogram_buckets: Vec<usize>,
+}
+
+impl ChunkAnalysis {
+    fn add(&mut self, handle: &ChunkHandle) -> Result<(), Error> {
+        let (is_histogram, bytes, count) = handle.with(|encoding, bytes| {
+            (encoding.is_histogram(), bytes.len(), chunk::sample_count_or_zero(bytes))
+        })?;
+        let (samples, sizes) = match is_histogram {
+            true => (&mut self.histogram_samples, &mut self.histogram_bytes),
+            false => (&mut self.float_samples, &mut self.float_bytes),
+        };
+        samples.push(usize::from(count));
+        sizes.push(bytes);
+        if is_histogram {
+            let mut decoded = Samples::default();
+            handle.decode(TimeRange::ALL, &mut decoded)?;
+            let buckets = decoded.histograms.iter().flatten();
+            let buckets = buckets.map(|h| h.positive_buckets.len() + h.negative_buckets.len());
+            self.histogram_buckets.push(buckets.sum());
+        }
+        Ok(())
+    }
 }
 
 /// The blocks of a directory, oldest first. Those that cannot be read are an error.
@@ -51,8 +97,14 @@ pub fn list_blocks(dir: &Path) -> Result<Vec<BlockStats>, Error> {
     Ok(blocks)
 }
 
-/// Analyses a block of a directory, the newest if none is named. Tables have at most `limit` entries.
-pub fn analyze_block(dir: &Path, ulid: Option<&str>, limit: usize) -> Result<BlockAnalysis, Error> {
+/// Analyses the series of a block that match; of the newest block of the directory if none is named. Tables have
+/// at most `limit` entries.
+pub fn analyze_block(
+    dir: &Path,
+    ulid: Option<&str>,
+    matchers: &[Matcher],
+    limit: usize,
+) -> Result<BlockAnalysis, Error> {
     let ulid = match ulid {
         Some(ulid) if is_ulid(ulid) => ulid.to_string(),
         Some(other) => return Err(Error::BadInput(format!("{other:?} is not the name of a block"))),
@@ -77,7 +129,14 @@ pub fn analyze_block(dir: &Path, ulid: Option<&str>, limit: usize) -> Result<Blo
     let mut analysis = BlockAnalysis { block: stats, ..BlockAnalysis::default() };
     for found in block.scan()? {
         let found = found?;
+        if !matchers.iter().all(|matcher| matcher.matches_labels(&found.labels)) {
+            continue;
+        }
         let (Some(first), Some(last)) = (found.chunks.first(), found.chunks.last()) else { continue };
+        analysis.series += 1;
+        for handle in &found.chunks {
+            analysis.chunks.add(handle)?;
+        }
         let covered_ms = last.max_ms.saturating_sub(first.min_ms).max(0) as u64;
         for (name, value) in &found.labels {
             let counts = pairs.entry((name.to_string(), value.to_string())).or_default();

@@ -38,8 +38,10 @@ pub use disk::{Disk, DiskFile, OsDisk};
 pub use error::Error;
 pub use foreign::TakenOver;
 pub use head::starts::StartTimestamps;
-pub use inspect::{BlockAnalysis, analyze_block, list_blocks};
-pub use options::{BLOCK_MAX_MS, BLOCK_RANGE_MS, EXEMPLARS_MAX_DEFAULT, Options, Retention, RetentionRule};
+pub use inspect::{BlockAnalysis, ChunkAnalysis, analyze_block, list_blocks};
+pub use options::{
+    BLOCK_MAX_MS, BLOCK_RANGE_MS, EXEMPLARS_MAX_DEFAULT, Options, Retention, RetentionRule, UNSENT_MAX_MS,
+};
 pub use stats::{
     BlockStats, Cardinality, GroupStats, GrowthPoint, LabelCardinality, SelectionCardinality, Stats,
 };

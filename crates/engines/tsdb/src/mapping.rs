@@ -28,6 +28,19 @@ impl Mapping {
         map(&file).map_err(Error::io("mapping", path))
     }
 
+    /// Takes the pages that were looked at out of this process's memory. They come back from the system's cache,
+    /// or from the file, when they are looked at again.
+    pub(crate) fn release(&self) {
+        if let Some(map) = &self.0 {
+            // SAFETY: of a mapping of a file that nobody writes to, which this is (see the head of this module),
+            // the system reads the same bytes again.
+            let released = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+            if let Err(error) = released {
+                tracing::debug!(%error, "pages of a mapped file stay in memory");
+            }
+        }
+    }
+
     /// Writes bytes to a file that has no name by the time this returns, and maps it.
     pub(crate) fn of_nameless_file(path: &Path, bytes: &[u8]) -> io::Result<Self> {
         let mut file = File::options().read(true).write(true).create_new(true).open(path)?;

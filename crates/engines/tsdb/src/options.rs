@@ -16,6 +16,9 @@ pub const BLOCK_RANGE_MS: i64 = 2 * 3_600_000;
 /// No block covers more.
 pub const BLOCK_MAX_MS: i64 = 31 * 24 * 3_600_000;
 
+/// For so long the log is kept for a follower that does not read it, unless said otherwise.
+pub const UNSENT_MAX_MS: i64 = 24 * 3_600_000;
+
 /// Exemplars that are kept unless said otherwise, as in Prometheus.
 pub const EXEMPLARS_MAX_DEFAULT: usize = 100_000;
 
@@ -67,6 +70,11 @@ pub struct Options {
     pub start_timestamps: StartTimestamps,
     /// Exemplars that are kept; 0 for none.
     pub exemplars_max: usize,
+    /// Whether what leaves the head becomes blocks. If not, only the log and the head hold samples, about three
+    /// hours of them: for what sends samples on and is not asked.
+    pub keeps_blocks: bool,
+    /// How long the log is kept for a follower that does not read it.
+    pub unsent_max_ms: i64,
     /// Whether blocks are merged into larger ones.
     pub compaction: bool,
     /// Where time comes from.
@@ -84,6 +92,8 @@ impl Options {
             retention_size_bytes: None,
             retention_disk_percent: None,
             retention_rules: Vec::new(),
+            keeps_blocks: true,
+            unsent_max_ms: UNSENT_MAX_MS,
             block_range_ms: BLOCK_RANGE_MS,
             wal_segment_size_bytes: 64 << 20,
             budgets: Budgets::default(),

@@ -33,11 +33,18 @@ pub fn is_embedded() -> bool {
     file("index.html").is_some()
 }
 
-/// The routes of the page. `prefix` is where it is mounted, such as `/` or `/monitoring/`.
-pub fn router(prefix: &str) -> Router {
+/// The routes of the page. `prefix` is where people see it, such as `/` or `/monitoring/`; `title` replaces its
+/// own.
+pub fn router(prefix: &str, title: Option<&str>) -> Router {
     let html = match file("index.html").and_then(|bytes| std::str::from_utf8(bytes).ok()) {
         Some(html) => html.replacen("<base href=\"/\"", &format!("<base href=\"{prefix}\""), 1),
         None => HEADLESS.to_string(),
+    };
+    let html = match (title, html.find("<title>"), html.find("</title>")) {
+        (Some(title), Some(start), Some(end)) if start < end => {
+            format!("{}<title>{}{}", &html[..start], escaped(title), &html[end..])
+        }
+        _ => html,
     };
     let etag = format!("\"{:016x}\"", fnv(html.as_bytes()));
     let etag = HeaderValue::from_str(&etag).unwrap_or(HeaderValue::from_static("\"page\""));
@@ -51,6 +58,11 @@ pub fn router(prefix: &str) -> Router {
         .route("/assets/{*name}", get(show_asset))
         .route("/favicon.svg", get(show_asset))
         .with_state(index)
+}
+
+/// A text inside HTML.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 fn file(name: &str) -> Option<&'static [u8]> {
@@ -142,7 +154,7 @@ mod tests {
 
     async fn ask(path: &str) -> Response {
         let request = Request::builder().uri(path).body(Body::empty()).unwrap();
-        router("/").oneshot(request).await.unwrap()
+        router("/", None).oneshot(request).await.unwrap()
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ use roles::{Mode, Settings};
 
 use crate::blackbox_exporter::BlackboxExporter;
 use crate::drop_in::Prometheus;
+use crate::import::Import;
 use crate::logging::{self, Level};
 use crate::node_exporter::{self, Asked};
 use crate::promtool::{Export, Promtool, print_report};
@@ -51,6 +52,8 @@ enum Command {
     },
     /// Make a data directory that Prometheus starts on from one of ours
     Export(Export),
+    /// Take samples of the past over from another system
+    Import(Box<Import>),
     /// Stand in for promtool
     Promtool(Box<Promtool>),
 }
@@ -88,6 +91,9 @@ struct Run {
     /// Allow other machines to reach the APIs although nobody has to log in
     #[arg(long)]
     allow_unauthenticated: bool,
+    /// Web configuration file: TLS, users with their password hashes, headers; read again when it changes
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    web_config_file: Option<PathBuf>,
     /// How much is logged
     #[arg(long = "log.level", value_enum, default_value_t, value_name = "LEVEL")]
     log_level: Level,
@@ -132,6 +138,9 @@ impl Run {
                 target.clone_from(path);
             }
         }
+        if self.web_config_file.is_some() {
+            settings.web.config_file.clone_from(&self.web_config_file);
+        }
         if let Some(path) = &self.data_dir {
             settings.data_dir.clone_from(path);
         }
@@ -167,7 +176,22 @@ pub(crate) fn main() -> ExitCode {
         }
         _ => {}
     }
-    let cli = Cli::parse_from(args);
+    if args.get(1).is_some_and(|command| command == "prometheus") {
+        args.iter_mut().skip(2).for_each(|arg| *arg = negated(arg));
+    }
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            let is_promtool = args.get(1).is_some_and(|command| command == "promtool");
+            // promtool ends with 1 where others end with 2.
+            return match (error.use_stderr(), is_promtool) {
+                (false, _) => ExitCode::SUCCESS,
+                (true, true) => ExitCode::FAILURE,
+                (true, false) => ExitCode::from(2),
+            };
+        }
+    };
     match cli.command {
         None => run(cli.run.settings(), cli.run.log_level),
         Some(Command::Run(flags)) => run(flags.settings(), flags.log_level),
@@ -183,7 +207,16 @@ pub(crate) fn main() -> ExitCode {
         }
         Some(Command::Check { files }) => report(&check_files(&files, None, &Options::default())),
         Some(Command::Export(export)) => end(export.run()),
+        Some(Command::Import(import)) => end(import.run()),
         Some(Command::Promtool(promtool)) => promtool.run(),
+    }
+}
+
+/// `--no-flag` as `--flag=false`, which Prometheus's programs write so.
+fn negated(arg: &std::ffi::OsString) -> std::ffi::OsString {
+    match arg.to_str().and_then(|arg| arg.strip_prefix("--no-")) {
+        Some(flag) => format!("--{flag}=false").into(),
+        None => arg.clone(),
     }
 }
 

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use base::units::{format_duration_ms, parse_bytes, parse_duration_ms};
 use clap::{ArgAction, Args};
-use roles::settings::parse_listen;
 use roles::{Mode, Settings};
 
+use crate::agent_flags::AgentFlags;
+use crate::ignored_flags::IgnoredFlags;
 use crate::logging::Level;
 use crate::push_flags::PushFlags;
+use crate::web_flags::WebFlags;
 
 /// Remote reads at once where the flag says that there is no limit.
 const READS_MAX: usize = 1_000;
@@ -23,29 +25,10 @@ pub(crate) struct Prometheus {
     /// The configuration file
     #[arg(long = "config.file", default_value = "prometheus.yml", value_name = "FILE")]
     config_file: PathBuf,
-    /// Take the configuration over when one of its files changes
-    #[arg(long = "config.auto-reload")]
-    auto_reload: bool,
-    /// How often the files of the configuration are looked at
-    #[arg(long = "config.auto-reload-interval", default_value = "30s", value_name = "DURATION")]
-    auto_reload_interval: String,
-    /// Address to listen on; without a flag only this machine can connect
-    #[arg(long = "web.listen-address", default_value = "127.0.0.1:9090", value_name = "ADDRESS")]
-    listen_address: String,
-    /// Where people reach this server; its path is the prefix of all routes
-    #[arg(long = "web.external-url", value_name = "URL")]
-    external_url: Option<String>,
-    /// Allow POST /-/reload and /-/quit
-    #[arg(long = "web.enable-lifecycle")]
-    enable_lifecycle: bool,
+    #[command(flatten)]
+    web: WebFlags,
     #[command(flatten)]
     push: PushFlags,
-    /// Allow /api/v1/admin to delete series and make snapshots
-    #[arg(long = "web.enable-admin-api")]
-    enable_admin_api: bool,
-    /// Clients that are told notifications as they come
-    #[arg(long = "web.max-notifications-subscribers", default_value_t = 16, value_name = "COUNT")]
-    max_notifications_subscribers: usize,
     /// Samples of a remote read that is not streamed; 0 is no limit
     #[arg(long = "storage.remote.read-sample-limit", default_value_t = 50_000_000, value_name = "COUNT")]
     read_sample_limit: u64,
@@ -71,6 +54,18 @@ pub(crate) struct Prometheus {
     /// How much room samples may take, as a share of the disk, 0 to 100
     #[arg(long = "storage.tsdb.retention.percentage", value_name = "PERCENT")]
     retention_percentage: Option<f64>,
+    /// Longest time that a merged block covers; 2h leaves blocks as they are cut, for programs that upload them
+    #[arg(long = "storage.tsdb.max-block-duration", value_name = "DURATION")]
+    max_block_duration: Option<String>,
+    /// How long a stop waits for samples that are still to be sent on
+    #[arg(long = "storage.remote.flush-deadline", default_value = "1m", value_name = "DURATION")]
+    flush_deadline: String,
+    /// Read the configuration again when one of its files changes
+    #[arg(long = "config.auto-reload", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    auto_reload: bool,
+    /// How often the configuration's files are looked at
+    #[arg(long = "config.auto-reload-interval", default_value = "30s", value_name = "DURATION")]
+    auto_reload_interval: String,
     /// How far back a query looks for a sample
     #[arg(long = "query.lookback-delta", default_value = "5m", value_name = "DURATION")]
     lookback_delta: String,
@@ -95,6 +90,9 @@ pub(crate) struct Prometheus {
     /// Alerts that may wait for one Alertmanager
     #[arg(long = "alertmanager.notification-queue-capacity", default_value_t = 10_000, value_name = "COUNT")]
     notification_queue_capacity: usize,
+    /// Send the alerts that wait before stopping, which --no-... turns off
+    #[arg(long = "alertmanager.drain-notification-queue-on-shutdown", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
+    drain_notifications: bool,
     /// Alerts that an Alertmanager gets in one request
     #[arg(long = "alertmanager.notification-batch-size", default_value_t = 256, value_name = "COUNT")]
     notification_batch_size: usize,
@@ -104,18 +102,13 @@ pub(crate) struct Prometheus {
     /// Features to turn on, separated by commas
     #[arg(long = "enable-feature", action = ArgAction::Append, value_delimiter = ',', value_name = "FEATURE")]
     enable_feature: Vec<String>,
-    /// Not used: console templates do not exist here
-    #[arg(long = "web.console.templates", hide = true)]
-    console_templates: Option<PathBuf>,
-    /// Not used: console libraries do not exist here
-    #[arg(long = "web.console.libraries", hide = true)]
-    console_libraries: Option<PathBuf>,
     /// How much is logged
     #[arg(long = "log.level", value_enum, default_value_t, value_name = "LEVEL")]
     pub(crate) log_level: Level,
-    /// Not used: there is one format
-    #[arg(long = "log.format", hide = true)]
-    log_format: Option<String>,
+    #[command(flatten)]
+    agent: AgentFlags,
+    #[command(flatten)]
+    ignored: IgnoredFlags,
 }
 
 impl Prometheus {
@@ -123,17 +116,15 @@ impl Prometheus {
         let ms =
             |flag: &str, text: &str| parse_duration_ms(text).map_err(|error| format!("--{flag}: {error}"));
         let mut settings = Settings::new(Mode::Prometheus);
-        settings.listen =
-            parse_listen(&self.listen_address).map_err(|error| format!("--web.listen-address: {error}"))?;
         // Who names an address that others can reach asks for what Prometheus does: no accounts.
         settings.allow_unauthenticated = true;
         settings.prometheus_config = Some(self.config_file.clone());
         settings.data_dir.clone_from(&self.tsdb_path);
-        settings.external_url.clone_from(&self.external_url);
-        settings.lifecycle_api = self.enable_lifecycle;
+        self.web.apply(&mut settings)?;
+        let given: Vec<String> = std::env::args().filter(|arg| arg.starts_with("--")).collect();
+        self.agent.apply(&given, &mut settings)?;
+        settings.notes.extend(self.ignored.notes());
         self.push.apply(&mut settings)?;
-        settings.admin_api = self.enable_admin_api;
-        settings.notifications_subscribers_max = self.max_notifications_subscribers;
         settings.read_samples_max = self.read_sample_limit;
         settings.read_concurrency_max = match self.read_concurrent_limit {
             0 => READS_MAX,
@@ -163,6 +154,18 @@ impl Prometheus {
                 settings.retention_time_ms = None;
             }
         }
+        if let Some(text) = &self.max_block_duration {
+            settings.merge_blocks = ms("storage.tsdb.max-block-duration", text)? > tsdb::BLOCK_RANGE_MS;
+            if settings.merge_blocks {
+                let why = "merged blocks cover up to a tenth of the retention; only 2h, which keeps blocks as they \
+                           are cut, changes that";
+                settings
+                    .notes
+                    .push(format!("--storage.tsdb.max-block-duration={text} is not acted on: {why}"));
+            }
+        }
+        settings.remote_flush_deadline =
+            Duration::from_millis(ms("storage.remote.flush-deadline", &self.flush_deadline)?.unsigned_abs());
         settings.lookback_ms = ms("query.lookback-delta", &self.lookback_delta)?;
         settings.query_timeout = Duration::from_millis(ms("query.timeout", &self.timeout)?.unsigned_abs());
         settings.query_concurrency_max = self.max_concurrency.max(1);
@@ -172,6 +175,7 @@ impl Prometheus {
         settings.rules_resend_delay_ms = ms("rules.alert.resend-delay", &self.resend_delay)?;
         settings.rules_concurrency_max = self.max_concurrent_evals.max(1);
         settings.notification_queue_alerts_max = self.notification_queue_capacity.max(1);
+        settings.notification_drain = self.drain_notifications;
         settings.notification_batch_alerts_max = self.notification_batch_size.max(1);
         settings.auto_reload = self.auto_reload;
         settings.auto_reload_interval_ms =
@@ -181,11 +185,6 @@ impl Prometheus {
             ("config.file", self.config_file.display().to_string()),
             ("config.auto-reload", settings.auto_reload.to_string()),
             ("config.auto-reload-interval", format_duration_ms(settings.auto_reload_interval_ms)),
-            ("web.listen-address", self.listen_address.clone()),
-            ("web.external-url", self.external_url.clone().unwrap_or_default()),
-            ("web.enable-lifecycle", self.enable_lifecycle.to_string()),
-            ("web.enable-admin-api", self.enable_admin_api.to_string()),
-            ("web.max-notifications-subscribers", self.max_notifications_subscribers.to_string()),
             ("storage.remote.read-sample-limit", self.read_sample_limit.to_string()),
             ("storage.remote.read-concurrent-limit", self.read_concurrent_limit.to_string()),
             ("storage.remote.read-max-bytes-in-frame", self.read_max_bytes_in_frame.to_string()),
@@ -202,6 +201,8 @@ impl Prometheus {
                 "storage.tsdb.retention.percentage",
                 settings.retention_percentage.map(|share| share.to_string()).unwrap_or_default(),
             ),
+            ("storage.tsdb.max-block-duration", self.max_block_duration.clone().unwrap_or_default()),
+            ("storage.remote.flush-deadline", self.flush_deadline.clone()),
             ("query.lookback-delta", self.lookback_delta.clone()),
             ("query.timeout", self.timeout.clone()),
             ("query.max-concurrency", self.max_concurrency.to_string()),
@@ -210,11 +211,14 @@ impl Prometheus {
             ("rules.alert.for-grace-period", self.grace_period.clone()),
             ("rules.alert.resend-delay", self.resend_delay.clone()),
             ("alertmanager.notification-queue-capacity", self.notification_queue_capacity.to_string()),
+            ("alertmanager.drain-notification-queue-on-shutdown", self.drain_notifications.to_string()),
             ("alertmanager.notification-batch-size", self.notification_batch_size.to_string()),
             ("enable-feature", self.enable_feature.join(",")),
         ]
         .into_iter()
         .chain(self.push.shown(&settings))
+        .chain(self.web.shown())
+        .chain(self.agent.shown())
         .map(|(name, value)| (name.to_string(), value))
         .collect();
         Ok(settings)

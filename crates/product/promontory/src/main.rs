@@ -2,14 +2,18 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod agent_flags;
 mod blackbox_exporter;
 mod cli;
 mod drop_in;
 mod features;
+mod ignored_flags;
+mod import;
 mod logging;
 mod node_exporter;
 mod promtool;
 mod push_flags;
+mod web_flags;
 
 use std::process::ExitCode;
 

@@ -122,9 +122,11 @@ impl Alert {
     }
 
     /// Stops: rules first, then what delivers what they said last.
-    pub(crate) async fn stop(&self, within: Duration) {
+    /// What waits for other Alertmanagers is sent first only if `drain` says so.
+    pub(crate) async fn stop(&self, within: Duration, drain: bool) {
         self.rules.stop().await;
-        tokio::join!(self.alerting.stop(within), self.forward.stop(within));
+        let forward_within = if drain { within } else { Duration::ZERO };
+        tokio::join!(self.alerting.stop(within), self.forward.stop(forward_within));
     }
 }
 

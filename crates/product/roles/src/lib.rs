@@ -3,6 +3,7 @@
 //!
 //! Must not know how any service does its work, nor what the command line looks like.
 
+mod agent;
 mod alert;
 mod ask;
 pub mod blackbox_exporter;
@@ -12,17 +13,22 @@ mod collect;
 pub mod conformance;
 pub mod directory;
 mod forward;
+pub mod import;
 mod memory;
 pub mod monitors;
 pub mod node_exporter;
 pub mod prometheus_file;
 mod push;
 mod run;
+mod send_on;
 mod serve;
 pub mod settings;
+mod started;
 mod store;
 pub mod store_settings;
+mod user_assets;
 mod watched_files;
+pub mod web_settings;
 
 pub use ingest::{Deltas, WriteMessage};
 pub use prometheus_file::PrometheusFile;

@@ -17,20 +17,20 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tsdb::Retention;
 
+use crate::agent;
 use crate::alert::{self, Alert};
 use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, StoreAdmin, StoredExemplars};
 use crate::collect::{self, Collect};
 use crate::monitors;
 use crate::prometheus_file::PrometheusFile;
 use crate::push::Push;
+use crate::send_on::SendOn;
 use crate::serve::{self, Command};
 use crate::settings::{Mode, Settings};
 use crate::store::{self, Store};
 use crate::store_settings::StoreSettings;
 use crate::watched_files;
 
-/// Connections at once.
-const CONNECTIONS_MAX: usize = 512;
 /// How long a stop waits for each part.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -66,6 +66,12 @@ impl Loaded {
             Some(path) => Some(PrometheusFile::load(path, &settings.features)?),
             None => None,
         };
+        if let Some(file) = prometheus.as_ref().filter(|_| settings.agent.is_some()) {
+            let errors = file.agent_mode_errors();
+            if !errors.is_empty() {
+                return Err(errors);
+            }
+        }
         let mut rules = alert::machine_rules(settings)?;
         if let Some(file) = &prometheus {
             rules.extend(file.rules.iter().cloned());
@@ -161,19 +167,28 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         tracing::warn!("{note}");
     }
     loaded.warn();
-    let server = Server::bind(&ServerConfig {
-        listen: settings.listen,
-        connections_max: CONNECTIONS_MAX,
-        ..ServerConfig::default()
-    })
-    .await?;
-    let listening = server.local_addr();
+    let mut servers = Vec::new();
+    for listen in std::iter::once(settings.listen).chain(settings.web.listen_too.iter().copied()) {
+        let config = ServerConfig {
+            listen,
+            connections_max: settings.web.connections_max,
+            read_timeout: settings.web.read_timeout,
+            web_config: settings.web.config_file.clone(),
+        };
+        servers.push(Server::bind(&config).await?);
+    }
+    let Some(listening) = servers.first().map(Server::local_addr) else { return Ok(()) };
     let store =
         store::open(&settings, &loaded.store_settings(&settings), loaded.retention(&settings), &clock)?;
     let (stop, stopped) = watch::channel(false);
     let (commands, asked) = mpsc::channel(4);
     let running = Running::start(settings, &loaded, store, listening, clock)?;
-    let serving = tokio::spawn(server.serve(running.router(commands), stopped.clone(), STOP_TIMEOUT));
+    tokio::spawn(crate::memory::keep_small(stopped.clone()));
+    let router = running.router(commands);
+    let serving: Vec<_> = servers
+        .into_iter()
+        .map(|server| tokio::spawn(server.serve(router.clone(), stopped.clone(), STOP_TIMEOUT)))
+        .collect();
 
     // Blocks can be asked already; what writes begins when the log has been read.
     tokio::select! {
@@ -192,8 +207,11 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     tracing::info!("stopping");
     let _ = stop.send(true);
     tokio::join!(running.collect.scraper.stop(STOP_TIMEOUT), running.monitors.stop(STOP_TIMEOUT));
-    running.alert.stop(STOP_TIMEOUT).await;
-    let _ = serving.await;
+    running.alert.stop(STOP_TIMEOUT, running.settings.notification_drain).await;
+    running.send_on.stop(STOP_TIMEOUT).await;
+    for serving in serving {
+        let _ = serving.await;
+    }
     // A merge under way is not worth waiting for: it begins anew at the next start.
     let _ = tokio::time::timeout(STOP_TIMEOUT, maintenance).await;
     let db = running.store.db.clone();
@@ -247,6 +265,7 @@ struct Running {
     monitors: probe::monitor::Monitors,
     alert: Alert,
     push: Push,
+    send_on: SendOn,
     shown: Arc<ArcSwap<Shown>>,
     reload_succeeded: Gauge,
     reloaded_at: Gauge,
@@ -281,6 +300,7 @@ impl Running {
             &registry,
             &clock,
         )?;
+        let send_on = SendOn::new(&store, &registry, &clock);
         Ok(Running {
             started_ms: clock.now_ms(),
             reload_succeeded: registry.gauge(
@@ -304,6 +324,7 @@ impl Running {
             monitors,
             alert,
             push: Push::new(),
+            send_on,
         })
     }
 
@@ -343,6 +364,7 @@ impl Running {
             &self.clock,
         )
         .merge(self.push.router(&self.settings, &self.store, &self.registry, &self.clock));
+        let roles = if self.settings.agent.is_some() { agent::without_queries(roles) } else { roles };
         serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
     }
 
@@ -358,6 +380,8 @@ impl Running {
         self.store.configure(loaded.store_settings(&self.settings));
         self.store.db.set_retention(loaded.retention(&self.settings));
         self.push.apply(loaded);
+        // Before anything is written, so that a new receiver gets all of it.
+        self.send_on.apply(loaded).await;
         self.collect.apply(&self.settings, loaded);
         self.monitors.apply(&loaded.own.as_ref().unwrap_or(&self.settings).monitors.monitors);
         self.alert.apply(&self.settings, loaded, &self.external_url).await;

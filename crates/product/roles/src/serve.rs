@@ -5,15 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use exposition::{ScrapeProtocol, TextWriter};
+use gocompat::re2::Regex;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::collect::OwnMetrics;
 use crate::settings::{Mode, Settings, hostname};
+use crate::user_assets;
 
 /// What a request may ask of the process.
 pub(crate) enum Command {
@@ -47,7 +49,14 @@ pub(crate) fn router(
         .route("/-/quit", post(quit).put(quit))
         .route("/metrics", get(metrics))
         .with_state(process);
-    let all = roles.merge(own).merge(page::router(&prefix));
+    let mut all =
+        roles.merge(own).merge(page::router(&settings.external_path(), settings.web.page_title.as_deref()));
+    if let Some(folder) = &settings.web.user_assets {
+        all = all.merge(user_assets::router(folder.clone()));
+    }
+    if let Some(origins) = &settings.web.cors_origin {
+        all = all.layer(middleware::from_fn_with_state(Arc::new(origins.clone()), other_origins));
+    }
     let all = if prefix == "/" {
         all
     } else {
@@ -105,6 +114,27 @@ fn is_own_name(host: &str, known_as: Option<&str>) -> bool {
         || is(&hostname())
         || known_as.is_some_and(is)
         || address.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// Lets pages of some other origins read the answers.
+async fn other_origins(State(allowed): State<Arc<Regex>>, request: Request, next: Next) -> Response {
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    let Some(origin) = origin.filter(|origin| origin.to_str().is_ok_and(|text| allowed.is_match(text)))
+    else {
+        return response;
+    };
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    for (name, value) in [
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "Accept, Authorization, Content-Type, Origin"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
+        (header::ACCESS_CONTROL_EXPOSE_HEADERS, "Date"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
 }
 
 /// Refuses what a page of another site makes a browser send, unless it only reads.

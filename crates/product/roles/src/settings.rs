@@ -11,6 +11,7 @@ use config::{Error, Node};
 use crate::monitors::MonitorSettings;
 use crate::push::PushSettings;
 use crate::store_settings::StoreSettings;
+use crate::web_settings::WebSettings;
 
 /// What the process is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Whether APIs may be reached from other machines although nobody has to log in.
     pub allow_unauthenticated: bool,
+    /// What else the listener is told.
+    pub web: WebSettings,
     /// Where data is kept.
     pub data_dir: PathBuf,
     /// How long samples are kept; `None` for ever.
@@ -114,10 +117,29 @@ pub struct Settings {
     pub rules_resend_delay_ms: i64,
     /// Alerts that may wait for one Alertmanager.
     pub notification_queue_alerts_max: usize,
+    /// Whether alerts that wait are sent before a stop.
+    pub notification_drain: bool,
     /// Alerts that an Alertmanager gets in one request.
     pub notification_batch_alerts_max: usize,
+    /// How long a stop waits for samples that are still to be sent on.
+    pub remote_flush_deadline: Duration,
+    /// Whether blocks are merged into larger ones.
+    pub merge_blocks: bool,
+    /// Set if there is no store that can be asked.
+    pub agent: Option<AgentSettings>,
     /// The flags as they are shown by `/api/v1/status/flags`.
     pub flags: BTreeMap<String, String>,
+}
+
+/// What an agent is told: a process that scrapes and sends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AgentSettings {
+    /// How often what was sent is removed from the log.
+    pub truncate_interval_ms: i64,
+    /// Samples are kept at least this long.
+    pub retention_min_ms: i64,
+    /// Samples are given up after this time, sent or not.
+    pub retention_max_ms: i64,
 }
 
 /// Prometheus's retention.
@@ -125,8 +147,9 @@ pub const RETENTION_DEFAULT_MS: i64 = 15 * 24 * 3_600_000;
 
 impl Settings {
     /// The keys of a `promontory.yml`; none of them is one of another kind of file.
-    pub const FILE_KEYS: [&str; 16] = [
+    pub const FILE_KEYS: [&str; 17] = [
         "listen",
+        "web_config_file",
         "allow_unauthenticated",
         "admin_api",
         "data_dir",
@@ -151,6 +174,7 @@ impl Settings {
             mode,
             listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
             allow_unauthenticated: false,
+            web: WebSettings::default(),
             data_dir: PathBuf::from(if machine { "promontory-data" } else { "data" }),
             retention_time_ms: Some(RETENTION_DEFAULT_MS),
             retention_size_bytes: None,
@@ -193,7 +217,11 @@ impl Settings {
             rules_grace_period_ms: 600_000,
             rules_resend_delay_ms: 60_000,
             notification_queue_alerts_max: 10_000,
+            notification_drain: true,
             notification_batch_alerts_max: 256,
+            remote_flush_deadline: Duration::from_secs(60),
+            merge_blocks: true,
+            agent: None,
             flags: BTreeMap::new(),
         }
     }
@@ -213,6 +241,9 @@ impl Settings {
         let path = |node: &Node| node.string().map(|text| base.join(&text));
         if let Some(listen) = fields.optional("listen", listen_address)? {
             self.listen = listen;
+        }
+        if let Some(file) = fields.optional("web_config_file", path)? {
+            self.web.config_file = Some(file);
         }
         self.allow_unauthenticated =
             fields.or("allow_unauthenticated", self.allow_unauthenticated, Node::boolean)?;
@@ -275,13 +306,21 @@ impl Settings {
         }
     }
 
-    /// The path under which everything is served: the external URL's, ending in a slash.
+    /// The path under which everything is served, ending in a slash: that of the external URL unless there
+    /// is another.
     pub fn path_prefix(&self) -> String {
+        match &self.web.route_prefix {
+            Some(prefix) => slashed(prefix),
+            None => self.external_path(),
+        }
+    }
+
+    /// The path under which people see everything, ending in a slash.
+    pub fn external_path(&self) -> String {
         let url = self.external_url.as_deref().unwrap_or("");
         let path =
             url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, path)| path);
-        let path = path.trim_matches('/');
-        if path.is_empty() { "/".into() } else { format!("/{path}/") }
+        slashed(path)
     }
 
     /// Why this address may not be listened on, if it may not: without accounts, only this machine
@@ -290,12 +329,22 @@ impl Settings {
         if self.listen.ip().is_loopback() || self.allow_unauthenticated {
             return None;
         }
+        let web = self.web.config_file.as_deref().map(net::web_config::WebConfig::load);
+        if web.is_some_and(|web| web.is_ok_and(|web| web.has_authentication())) {
+            return None;
+        }
         Some(format!(
-            "{} can be reached from other machines, and nobody would have to log in; listen on 127.0.0.1, or allow it \
-             with --allow-unauthenticated",
+            "{} can be reached from other machines, and nobody would have to log in; listen on 127.0.0.1, name users in \
+             a --web.config.file, or allow it with --allow-unauthenticated",
             self.listen
         ))
     }
+}
+
+/// A path with a slash at both ends.
+fn slashed(path: &str) -> String {
+    let path = path.trim_matches('/');
+    if path.is_empty() { "/".into() } else { format!("/{path}/") }
 }
 
 /// This machine's name.

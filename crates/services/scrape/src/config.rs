@@ -1,10 +1,9 @@
-//! The `global` section and the entries of `scrape_configs`: all fields are read and checked; those
-//! that nothing acts on yet are listed, so that loading can say so.
+//! The `global` section and the entries of `scrape_configs`: all fields are read and checked.
 
 use std::path::{Path, PathBuf};
 
 use config::http_client::{HttpClientConfig, PathBase};
-use config::yaml::{Position, Value};
+use config::yaml::Value;
 use config::{Error, Fields, Node, RelabelRule, Result, glob, relabel};
 use exposition::{EscapingScheme, ScrapeProtocol};
 use model::Labels;
@@ -77,27 +76,6 @@ pub struct ScrapeLimits {
     pub histogram_buckets_max: u64,
 }
 
-/// Fields that a file sets and nothing acts on, with their places. All are equal to each other:
-/// two configurations do not differ because a line moved.
-#[derive(Clone, Debug, Default)]
-pub struct NotActedOn(Vec<(Position, &'static str)>);
-
-impl PartialEq for NotActedOn {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl NotActedOn {
-    fn note(&mut self, fields: &mut Fields<'_>, name: &'static str) {
-        if let Some(node) = fields.take(name)
-            && !node.is_null()
-        {
-            self.0.push((node.position, name));
-        }
-    }
-}
-
 /// The `global` section of a Prometheus configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GlobalConfig {
@@ -131,8 +109,8 @@ pub struct GlobalConfig {
     pub convert_classic_histograms_to_nhcb: bool,
     /// Whether three further series describe each scrape; `None` leaves it to the feature.
     pub extra_scrape_metrics: Option<bool>,
-    /// See [`GlobalConfig::not_acted_on`] and [`Config::not_acted_on`].
-    pub not_acted_on: NotActedOn,
+    /// Where failed scrapes are logged.
+    pub failure_log_file: Option<PathBuf>,
 }
 
 impl Default for GlobalConfig {
@@ -153,7 +131,7 @@ impl Default for GlobalConfig {
             always_scrape_classic_histograms: false,
             convert_classic_histograms_to_nhcb: false,
             extra_scrape_metrics: None,
-            not_acted_on: NotActedOn::default(),
+            failure_log_file: None,
         }
     }
 }
@@ -162,7 +140,6 @@ impl GlobalConfig {
     /// Decodes the section; nothing in it means the defaults.
     pub fn decode(node: &Node, base: &PathBase) -> Result<Self> {
         let mut fields = node.fields("config.plain")?;
-        let mut not_acted_on = NotActedOn::default();
         let interval = fields.or("scrape_interval", 0, Node::duration_ms)?;
         let timeout = fields.or("scrape_timeout", 0, Node::duration_ms)?;
         let evaluation = fields.or("evaluation_interval", 0, Node::duration_ms)?;
@@ -201,18 +178,13 @@ impl GlobalConfig {
             extra_scrape_metrics: fields.optional("extra_scrape_metrics", Node::boolean)?,
             ..GlobalConfig::default()
         };
-        not_acted_on.note(&mut fields, "scrape_failure_log_file");
+        let failure_log_file = take_failure_log(&mut fields, base)?;
         if timeout > config.scrape_interval_ms {
             return Err(fields.error("global scrape timeout greater than scrape interval"));
         }
         let timeout = if timeout == 0 { TIMEOUT_DEFAULT_MS.min(config.scrape_interval_ms) } else { timeout };
         fields.finish()?;
-        Ok(GlobalConfig { scrape_timeout_ms: timeout, not_acted_on, ..config })
-    }
-
-    /// Fields that the file sets and nothing acts on yet.
-    pub fn not_acted_on(&self) -> &[(Position, &'static str)] {
-        &self.not_acted_on.0
+        Ok(GlobalConfig { scrape_timeout_ms: timeout, failure_log_file, ..config })
     }
 }
 
@@ -267,8 +239,8 @@ pub struct Config {
     pub relabel: Vec<RelabelRule>,
     /// Rules that are applied to each series.
     pub metric_relabel: Vec<RelabelRule>,
-    /// See [`GlobalConfig::not_acted_on`] and [`Config::not_acted_on`].
-    pub not_acted_on: NotActedOn,
+    /// Where failed scrapes are logged.
+    pub failure_log_file: Option<PathBuf>,
 }
 
 /// An entry of `scrape_configs` and what it leaves to others.
@@ -430,9 +402,8 @@ impl Config {
             global.convert_classic_histograms_to_nhcb,
             Node::boolean,
         )?;
-        let mut not_acted_on = NotActedOn::default();
-        let _: String =
-            checked(&mut fields, &mut not_acted_on, "scrape_failure_log_file", String::new(), Node::string)?;
+        let failure_log_file =
+            take_failure_log(&mut fields, base)?.or_else(|| global.failure_log_file.clone());
 
         let config = Config {
             honor_labels: fields.or("honor_labels", false, Node::boolean)?,
@@ -464,7 +435,7 @@ impl Config {
             http: HttpClientConfig::take(&mut fields, base)?,
             relabel,
             metric_relabel,
-            not_acted_on,
+            failure_log_file,
             job_name,
         };
         if config.relabel.is_empty()
@@ -475,11 +446,6 @@ impl Config {
         fields.take_where(is_discovery_name);
         fields.finish()?;
         nameless.map_or(Ok(config), Err)
-    }
-
-    /// Fields that the file sets and nothing acts on yet.
-    pub fn not_acted_on(&self) -> &[(Position, &'static str)] {
-        &self.not_acted_on.0
     }
 
     /// The protocols to ask for: protobuf first where only it can tell all that is wanted.
@@ -511,21 +477,9 @@ fn schema_of_factor(factor: f64) -> i32 {
     schema.clamp(f64::from(HISTOGRAM_SCHEMA_MIN), f64::from(HISTOGRAM_SCHEMA_MAX)) as i32
 }
 
-/// A field that is checked and noted, as nothing acts on it.
-fn checked<T>(
-    fields: &mut Fields<'_>,
-    not_acted_on: &mut NotActedOn,
-    name: &'static str,
-    default: T,
-    decode: impl FnOnce(&Node) -> Result<T>,
-) -> Result<T> {
-    match fields.take(name) {
-        Some(node) if !node.is_null() => {
-            not_acted_on.0.push((node.position, name));
-            decode(node)
-        }
-        _ => Ok(default),
-    }
+fn take_failure_log(fields: &mut Fields<'_>, base: &PathBase) -> Result<Option<PathBuf>> {
+    let path = fields.optional("scrape_failure_log_file", Node::string)?;
+    Ok(path.filter(|path| !path.is_empty()).map(|path| base.join(&path)))
 }
 
 fn take_limits(fields: &mut Fields<'_>) -> Result<ScrapeLimits> {

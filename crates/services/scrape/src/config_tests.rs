@@ -143,18 +143,12 @@ fn legacy_names_imply_escaping_with_underscores() {
 }
 
 #[test]
-fn what_nothing_acts_on_is_named_with_its_place() {
-    let config = job("{}", "job_name: a\nscrape_failure_log_file: x\n").unwrap();
-    let named: Vec<(usize, &str)> =
-        config.not_acted_on().iter().map(|(position, field)| (position.line, *field)).collect();
-    assert_eq!(named, [(2, "scrape_failure_log_file")]);
-}
-
-#[test]
-fn moved_lines_do_not_make_a_configuration_another_one() {
-    let one = job("{}", "job_name: a\nscrape_failure_log_file: x\n").unwrap();
-    let other = job("{}", "\n\njob_name: a\nscrape_failure_log_file: x\n").unwrap();
-    assert_eq!(one, other);
+fn failures_are_logged_where_the_job_or_else_the_global_section_says() {
+    let file = |global: &str, own: &str| job(global, own).unwrap().failure_log_file;
+    assert_eq!(file("{}", "job_name: a"), None);
+    assert_eq!(file("scrape_failure_log_file: x", "job_name: a"), Some("/etc/p/x".into()));
+    let own = "{job_name: a, scrape_failure_log_file: y}";
+    assert_eq!(file("scrape_failure_log_file: x", own), Some("/etc/p/y".into()));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use net::{Client, ClientError, Limits, Request};
 use parking_lot::Mutex;
 
 /// The bound of a page where the configuration sets none.
-pub const BODY_SIZE_MAX_BYTES: u64 = 1 << 30;
+pub const BODY_SIZE_MAX_BYTES: u64 = 256 << 20;
 
 /// What to get.
 #[derive(Clone, Copy, Debug)]
@@ -156,3 +156,7 @@ impl Fetch for LocalFetch {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "fetch_tests.rs"]
+mod tests;

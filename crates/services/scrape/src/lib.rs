@@ -6,6 +6,7 @@
 
 mod cache;
 mod config;
+mod failure_log;
 mod family;
 mod fetch;
 mod metadata;
@@ -20,7 +21,7 @@ mod target;
 #[cfg(test)]
 mod testing;
 
-pub use crate::config::{Config, GlobalConfig, Job, NameValidation, NotActedOn, ScrapeLimits};
+pub use crate::config::{Config, GlobalConfig, Job, NameValidation, ScrapeLimits};
 pub use crate::fetch::{
     BODY_SIZE_MAX_BYTES, Connect, Fetch, FetchError, FetchRequest, LocalTarget, Page, RenderPage, http,
 };

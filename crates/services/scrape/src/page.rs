@@ -692,4 +692,4 @@ fn shown(text: &str) -> &str {
 
 #[cfg(test)]
 #[path = "page_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -6,7 +6,7 @@ use crate::config::GlobalConfig;
 use crate::testing::{MemoryStore, Value};
 
 /// One target with its store; every page is a scrape, ten seconds after the one before.
-struct Rig {
+pub(crate) struct Rig {
     store: MemoryStore,
     config: Config,
     target: Target,
@@ -19,7 +19,7 @@ struct Rig {
 }
 
 impl Rig {
-    fn new(yaml: &str) -> Self {
+    pub(crate) fn new(yaml: &str) -> Self {
         let config = decode(yaml);
         let labels = Labels::from_pairs([("job", "web"), ("instance", "h:1")]);
         let target = Target {
@@ -47,11 +47,15 @@ impl Rig {
     }
 
     fn scrape_as(&mut self, page: Result<&[u8], ScrapeError>, content_type: &str) -> Outcome {
-        self.at_ms += 10_000;
-        let page = page.map(|body| Page {
+        self.take(page.map(|body| Page {
             body: bytes::Bytes::copy_from_slice(body),
             content_type: content_type.to_string(),
-        });
+        }))
+    }
+
+    /// Takes a page as that of the next scrape.
+    pub(crate) fn take(&mut self, page: Result<Page, ScrapeError>) -> Outcome {
+        self.at_ms += 10_000;
         let context = PageContext {
             config: &self.config,
             target: &self.target,
@@ -74,14 +78,14 @@ impl Rig {
     }
 
     /// What a user sees of the last scrape: metric and value, labels of the target left out.
-    fn seen(&self) -> Vec<String> {
+    pub(crate) fn seen(&self) -> Vec<String> {
         let lines = self.store.at(self.at_ms).into_iter();
         lines
             .map(|line| line.replace(r#", instance="h:1", job="web""#, "").replace(r#"__name__="#, ""))
             .collect()
     }
 
-    fn report(&self, metric: &str) -> f64 {
+    pub(crate) fn report(&self, metric: &str) -> f64 {
         match self.store.report(metric, self.at_ms) {
             Some(Value::Float(value)) => value,
             other => panic!("{metric}: {other:?}"),

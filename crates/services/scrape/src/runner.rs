@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
 use crate::config::Config;
+use crate::failure_log::{FailedScrape, FailureLogs};
 use crate::fetch::{BODY_SIZE_MAX_BYTES, Fetch, FetchError, FetchRequest, Page};
 use crate::metadata::Families;
 use crate::page::{Outcome, PageContext, ScrapeError, Scratch, TargetSeries};
@@ -45,6 +46,7 @@ pub(crate) struct Common {
     /// Keeps pages from being made to collide in the cache.
     pub(crate) hash_seed: u64,
     pub(crate) features: Features,
+    pub(crate) failure_logs: FailureLogs,
     workers: Semaphore,
     /// One at a time works on a thread of the runtime: should the store stall, the others go on.
     on_runtime: Semaphore,
@@ -70,6 +72,7 @@ impl Common {
             schedule_seed,
             hash_seed: RandomState::new().build_hasher().finish(),
             features,
+            failure_logs: FailureLogs::default(),
             workers: Semaphore::new(WORKERS),
             on_runtime: Semaphore::new(1),
             scratches: Mutex::default(),
@@ -216,6 +219,7 @@ pub(crate) async fn run(
             Some((back, outcome)) => {
                 series = back;
                 note(&common, &plan, &outcome);
+                log_failure(&common, &plan, began_ms, &outcome);
                 show(&last, began_ms, &outcome, &series);
             }
             // The work was torn down with the runtime, or it panicked: start anew.
@@ -298,6 +302,20 @@ fn note(common: &Common, plan: &Plan, outcome: &Outcome) {
     stats.series_refused.add(outcome.series_refused);
     if outcome.storage_error.is_some() {
         stats.storage_failed.inc();
+    }
+}
+
+/// Writes a line about a failed scrape where the configuration wants one.
+fn log_failure(common: &Arc<Common>, plan: &Plan, at_ms: i64, outcome: &Outcome) {
+    if let (Some(path), Some(error)) = (&plan.config.failure_log_file, &outcome.error) {
+        let failed = FailedScrape {
+            at_ms,
+            job: plan.config.job_name.clone(),
+            target: plan.target.url.clone(),
+            error: error.to_string(),
+        };
+        let (common, path) = (common.clone(), path.clone());
+        drop(tokio::task::spawn_blocking(move || common.failure_logs.write(&path, &failed)));
     }
 }
 

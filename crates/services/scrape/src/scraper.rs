@@ -107,6 +107,7 @@ impl Handle {
             return;
         }
         state.ending.retain(|task| !task.is_finished());
+        common.failure_logs.open(configs.iter().filter_map(|config| config.failure_log_file.as_deref()));
         let gone: Vec<String> = state
             .pools
             .keys()

@@ -81,6 +81,9 @@ impl Followed {
 
 /// A store whose log can be followed.
 pub trait LogSource: Send + Sync {
+    /// From now on the log is kept for this name, if it is new; [`LogSource::follow`] will read it from here.
+    fn begin(&self, name: &str) -> Result<(), StorageError>;
+
     /// Follows the log under a name: from where that name stood, or, if it is new, from now on. Blocks
     /// while it learns the series.
     fn follow(&self, name: &str) -> Result<Box<dyn LogFollower>, StorageError>;

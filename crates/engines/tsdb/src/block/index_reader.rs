@@ -125,6 +125,11 @@ enum Values {
 }
 
 impl IndexReader {
+    /// Nothing of the file stays in memory until it is looked at again.
+    pub(crate) fn release_file(&self) {
+        self.file.release();
+    }
+
     /// Opens an index of the version it says, or of the one that is known better.
     pub(crate) fn open(path: &Path, version: Option<u8>) -> Result<Self, Error> {
         let file = Mapping::open(path)?;

@@ -300,6 +300,12 @@ impl Block {
         Ok(last_by_file.values().all(|&reference| self.chunk_parts(reference).is_some()))
     }
 
+    /// Nothing of its files stays in memory until it is looked at again.
+    pub(crate) fn release_files(&self) {
+        self.index.release_file();
+        self.chunks.iter().for_each(Mapping::release);
+    }
+
     /// All names and values of labels.
     pub(crate) fn symbols(&self) -> impl Iterator<Item = &str> {
         self.index.symbols()

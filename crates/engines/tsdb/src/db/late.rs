@@ -100,6 +100,7 @@ impl Db {
     /// not at all.
     pub fn set_out_of_order_window(&self, window_ms: i64) {
         self.head.late.set_window_ms(window_ms);
+        self.head.exemplars.set_window_ms(window_ms);
     }
 
     /// The floats of blocks made from now on are encoded as XOR2, which Prometheus reads from 3.11 on, or

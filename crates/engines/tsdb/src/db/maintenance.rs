@@ -13,7 +13,6 @@ use crate::block::writer::FinishedBlock;
 use crate::block::{self, Block};
 use crate::compact::{self, Source};
 use crate::error::Error;
-use crate::follow;
 use crate::plan::{self, BlockInfo};
 use crate::series::Found;
 use crate::wal::WAL_DIR;
@@ -31,7 +30,8 @@ impl Db {
         }
         if self.wal_sync.read().as_ref().is_some_and(|sync| sync.is_lost()) {
             // What the disk may have dropped is in memory still. First of all: cutting waits for the log.
-            let result = self.head.checkpoint(&self.options.dir.join(WAL_DIR));
+            let result =
+                self.head.checkpoint(&self.options.dir.join(WAL_DIR), &|rubbish| self.discard(rubbish));
             self.note(result, "making up for a failed flush of the log", &mut report);
         }
         if self.wal_sync.read().as_ref().is_some_and(|sync| sync.holds_closed_files()) {
@@ -48,10 +48,12 @@ impl Db {
             self.merge_blocks(&mut maintenance, now_ms, &mut report);
         }
         self.head.note_growth(now_ms);
-        let result = follow::discard(&self.options.dir, &self.options.disk, &self.options.clock, &[]);
+        let result = self.discard(&[]);
         self.note(result, "deleting what was sent on", &mut report);
         let result = self.apply_retention(&mut maintenance, now_ms, &mut report);
         self.note(result, "deleting old blocks", &mut report);
+        self.head.release_files();
+        self.blocks().iter().for_each(|block| block.release_files());
         report
     }
 
@@ -71,6 +73,11 @@ impl Db {
         report: &mut MaintenanceReport,
     ) -> Result<(), Error> {
         while let Some((start_ms, end_ms)) = self.head.begin_cut(now_ms) {
+            if !self.options.keeps_blocks {
+                self.head.truncate(end_ms);
+                maintenance.checkpoint_due = true;
+                continue;
+            }
             let ulid = new_ulid(now_ms);
             let finished = self.write_head_block(&self.options.dir, &ulid, start_ms, end_ms, false)?;
             if let Some(finished) = finished {
@@ -85,7 +92,7 @@ impl Db {
             maintenance.checkpoint_due = true;
         }
         if maintenance.checkpoint_due {
-            self.head.checkpoint(&self.options.dir.join(WAL_DIR))?;
+            self.head.checkpoint(&self.options.dir.join(WAL_DIR), &|rubbish| self.discard(rubbish))?;
             maintenance.checkpoint_due = false;
         }
         Ok(())
@@ -104,7 +111,10 @@ impl Db {
         let meta = Meta::first(ulid.to_string(), start_ms, end_ms);
         let range = TimeRange { start_ms, end_ms: end_ms - 1 };
         let ids = self.head.sorted_ids();
-        let series = ids.into_iter().filter_map(|id| {
+        let series = ids.into_iter().enumerate().filter_map(|(at, id)| {
+            if at % compact::RELEASE_EVERY == compact::RELEASE_EVERY - 1 {
+                self.head.release_files();
+            }
             let found = match with_late {
                 true => self.head.series_with_late(id, range)?,
                 false => {

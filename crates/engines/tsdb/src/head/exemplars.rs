@@ -15,8 +15,9 @@ pub(crate) struct Exemplars(RwLock<State>);
 
 struct State {
     max: usize,
-    /// Place in `series` of each exemplar, the oldest first. The exemplars of one series are in the
-    /// same order there.
+    /// An exemplar may be less than this behind the last one of its series; 0 for not at all.
+    window_ms: i64,
+    /// Place in `series` of each exemplar, as they came.
     ring: VecDeque<u32>,
     series: Vec<Option<OfSeries>>,
     free: Vec<u32>,
@@ -29,6 +30,7 @@ struct State {
 struct OfSeries {
     labels: Labels,
     id: u32,
+    /// In order of time.
     exemplars: VecDeque<Exemplar>,
 }
 
@@ -38,7 +40,7 @@ pub(crate) enum Judged {
     Taken,
     /// It is there already, or none are kept.
     Passed,
-    /// Older than the last one of its series, or its labels are too long.
+    /// Too far behind the last one of its series, or its labels are too long.
     Refused,
 }
 
@@ -46,6 +48,7 @@ impl Default for Exemplars {
     fn default() -> Self {
         Exemplars(RwLock::new(State {
             max: EXEMPLARS_MAX_DEFAULT,
+            window_ms: 0,
             ring: VecDeque::new(),
             series: Vec::new(),
             free: Vec::new(),
@@ -61,6 +64,11 @@ impl Exemplars {
         let mut state = self.0.write();
         state.max = max;
         state.make_room(0);
+    }
+
+    /// An exemplar may be less than this behind the last one of its series from now on; 0 for not at all.
+    pub(crate) fn set_window_ms(&self, window_ms: i64) {
+        self.0.write().window_ms = window_ms.max(0);
     }
 
     /// How many there are, and of how many series.
@@ -191,18 +199,24 @@ impl State {
             }
             let key = |e: &Exemplar| (e.timestamp_ms, e.value);
             let (before, now) = (key(newest), key(exemplar));
-            // The buckets of a native histogram may have one each at the same time, by value, then labels.
-            let older = now.0 < before.0
+            // The buckets of a native histogram may have one each at the same time, by value, then labels. The
+            // rule is Prometheus's.
+            let older = (now.0 < before.0 && before.0.saturating_sub(now.0) >= self.window_ms)
                 || (now.0 == before.0 && now.1 < before.1)
                 || (now == before && exemplar.labels.fingerprint() < newest.labels.fingerprint());
             if older {
                 return Judged::Refused;
             }
+            let is_late = now.0 < before.0;
+            if is_late && series.exemplars.iter().any(|known| known.is_same(exemplar)) {
+                return Judged::Passed;
+            }
         }
         self.make_room(1);
         // Making room may have taken the series away, if it was its own last one.
         if let Some(Some(series)) = self.series.get_mut(place as usize) {
-            series.exemplars.push_back(exemplar.clone());
+            let at = series.exemplars.partition_point(|e| e.timestamp_ms <= exemplar.timestamp_ms);
+            series.exemplars.insert(at, exemplar.clone());
             self.ring.push_back(place);
         }
         Judged::Taken
@@ -267,6 +281,20 @@ mod tests {
         assert_eq!(add(&kept, 1, &untimed), Judged::Taken);
         untimed.timestamp_ms = 35;
         assert_eq!(add(&kept, 1, &untimed), Judged::Passed, "the same in the next scrape");
+    }
+
+    #[test]
+    fn in_the_window_a_late_one_is_put_in_its_place_once() {
+        let kept = Exemplars::default();
+        kept.set_window_ms(50);
+        let judged = [100, 60, 60, 50, 101].map(|time_ms| add(&kept, 1, &exemplar("a", time_ms, 1.0)));
+        assert_eq!(
+            judged,
+            [Judged::Taken, Judged::Taken, Judged::Passed, Judged::Refused, Judged::Taken],
+            "as far behind as the window is long is too far"
+        );
+        let times: Vec<i64> = all(&kept)[0].1.iter().map(|e| e.timestamp_ms).collect();
+        assert_eq!(times, [60, 100, 101]);
     }
 
     #[test]

@@ -36,7 +36,7 @@ use crate::chunk::histogram::{HistogramAppender, ResetFlag, is_consistent};
 use crate::error::Error;
 use crate::wal::record;
 use crate::wal::samples::{SAMPLES_PER_RECORD, SampleWriter};
-use crate::wal::side::LateFloat;
+use crate::wal::side::{LateFloat, LoggedStart};
 use crate::wal::{Wal, WalSync};
 use cardinality::Growth;
 use exemplars::Exemplars;
@@ -115,6 +115,10 @@ struct Writer {
     late: LateBatch,
     /// Records of what stands beside the samples.
     side: Vec<u8>,
+    /// Starts in them.
+    starts: Vec<LoggedStart>,
+    /// Places in the batch of the metadata in them.
+    metadata: Vec<usize>,
 }
 
 /// Floats of one series, one behind the other in the batch, that were accepted but are not in their chunk
@@ -331,7 +335,7 @@ impl Head {
             appended.ticket = Ticket(wal.sync().written());
         }
         self.store(writer, &pages, batch);
-        self.store_late(writer, batch);
+        self.store_side(writer, batch);
         add(&self.counters.samples, appended.accepted);
         add(&self.counters.out_of_order, appended.out_of_order);
         add(&self.counters.duplicate, appended.duplicate);

@@ -185,6 +185,11 @@ impl Pieces {
         }
     }
 
+    /// Of what is in files nothing stays in memory until it is looked at again.
+    pub(crate) fn release_files(&self) {
+        self.list.read().blocks.iter().flatten().for_each(|block| block.memory.release());
+    }
+
     /// The pieces of a chunk are not needed any more.
     pub(crate) fn release(&self, last: PieceRef) {
         if last != PieceRef::NONE {

@@ -36,6 +36,16 @@ impl ChunkRef {
         (u64::from(self.min_ms[0]) | u64::from(self.min_ms[1]) << 32) as i64
     }
 
+    /// The number of its segment, which is given out once.
+    pub(crate) fn segment(&self) -> u32 {
+        self.segment
+    }
+
+    /// Where it lies there.
+    pub(crate) fn offset(&self) -> u32 {
+        self.offset
+    }
+
     /// Time of the last sample.
     pub(crate) fn max_ms(&self) -> i64 {
         self.min_ms() + i64::from(self.span_ms)
@@ -76,6 +86,13 @@ impl Memory {
     /// The same memory with nothing in it.
     pub(super) fn emptied(self) -> Self {
         Memory { length: 0, ..self }
+    }
+
+    /// Of what is in a file nothing stays in memory until it is looked at again.
+    pub(super) fn release(&self) {
+        if let Place::File(map) = &self.place {
+            map.release();
+        }
     }
 
     #[cfg(test)]
@@ -219,6 +236,13 @@ impl Segments {
             list.segments.pop_front();
             list.base += 1;
         }
+    }
+
+    /// Of what is in files nothing stays in memory until it is looked at again.
+    pub(crate) fn release(&self) {
+        let segments: Vec<_> = self.list.read().segments.iter().flatten().cloned().collect();
+        segments.iter().for_each(|segment| segment.bytes.read().release());
+        self.pieces.release_files();
     }
 
     /// Bytes of all chunks.

@@ -16,11 +16,13 @@ use crate::wal::side::{self, LoggedStart, Owner, Side};
 const EXEMPLARS_PER_WRITE: usize = 1 << 12;
 
 impl Head {
-    /// Takes the exemplars, the starts and the metadata of a batch and encodes their log records. An exemplar that
-    /// cannot be logged after all is there until the next start.
+    /// Takes the exemplars of a batch, finds what is new of its starts and metadata, and encodes their log records.
+    /// An exemplar that cannot be logged after all is there until the next start.
     pub(super) fn take_side(&self, writer: &mut Writer, batch: &WriteBatch, appended: &mut Appended) {
-        let buffer = &mut writer.side;
+        let Writer { side: buffer, starts, metadata, .. } = writer;
         buffer.clear();
+        starts.clear();
+        metadata.clear();
         let mut taken = Vec::new();
         for (series, exemplar) in &batch.exemplars {
             let Some(id) = u32::try_from(series.0).ok().filter(|&id| id != 0) else { continue };
@@ -32,10 +34,12 @@ impl Head {
         }
         appended.exemplars = taken.len() as u64;
         side::write_exemplars(buffer, &taken);
-        side::write_starts(buffer, &self.note_starts(batch));
-        for (metric, metadata) in &batch.metadata {
-            if self.metadata.set(metric, metadata) {
-                side::write_metadata(buffer, metric, metadata);
+        self.new_starts(batch, starts);
+        side::write_starts(buffer, starts);
+        for (at, (metric, said)) in batch.metadata.iter().enumerate() {
+            if self.metadata.is_new(metric, said) {
+                side::write_metadata(buffer, metric, said);
+                metadata.push(at);
             }
         }
     }
@@ -54,8 +58,12 @@ impl Head {
         buffer.extend_from_slice(side);
     }
 
-    /// Stores what is late and logged.
-    pub(super) fn store_late(&self, writer: &Writer, batch: &WriteBatch) {
+    /// Stores what is logged of what stands beside the samples in order.
+    pub(super) fn store_side(&self, writer: &Writer, batch: &WriteBatch) {
+        self.starts.note(&writer.starts);
+        for (metric, said) in writer.metadata.iter().filter_map(|&at| batch.metadata.get(at)) {
+            self.metadata.set(metric, said);
+        }
         if writer.late.len() == 0 {
             return;
         }
@@ -154,9 +162,9 @@ impl HeadReplay<'_> {
                 head.metadata.set(metric, &metadata);
             }
             Side::Starts(starts) => {
-                for start in starts {
-                    head.starts.note(LoggedStart { id: self.id(start.id), ..start });
-                }
+                let known = |start: LoggedStart| LoggedStart { id: self.id(start.id), ..start };
+                let starts: Vec<_> = starts.into_iter().map(known).collect();
+                head.starts.note(&starts);
             }
         }
         Ok(())

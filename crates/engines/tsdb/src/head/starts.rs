@@ -50,23 +50,31 @@ impl Starts {
         self.write_zero.store(wanted.write_zero, Ordering::Relaxed);
     }
 
-    /// Notes a start; says whether it is another one than before.
-    pub(crate) fn note(&self, start: LoggedStart) -> bool {
-        let mut series = self.series.write();
-        let runs = match series.get_mut(&start.id) {
-            Some(runs) => runs,
-            None if start.start_ms == 0 => return false,
-            None => series.entry(start.id).or_default(),
-        };
-        let follows = match runs.last() {
-            Some(last) => last.start_ms != start.start_ms && last.from_ms < start.from_ms,
-            None => start.start_ms != 0,
-        };
-        if follows {
-            runs.push(Run { from_ms: start.from_ms, start_ms: start.start_ms });
-            self.some.store(true, Ordering::Release);
+    /// Notes starts that are in the log; those that are not new change nothing.
+    pub(crate) fn note(&self, starts: &[LoggedStart]) {
+        if starts.is_empty() {
+            return;
         }
-        follows
+        let mut series = self.series.write();
+        for start in starts {
+            if follows(series.get(&start.id).and_then(|runs| runs.last()), start) {
+                let run = Run { from_ms: start.from_ms, start_ms: start.start_ms };
+                series.entry(start.id).or_default().push(run);
+                self.some.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    /// Of these, in order of time for each series, those that are other ones than before.
+    fn new_among(&self, starts: impl Iterator<Item = LoggedStart>, into: &mut Vec<LoggedStart>) {
+        let series = self.series.read();
+        for start in starts {
+            let said = into.last().filter(|last| last.id == start.id);
+            let said = said.map(|last| Run { from_ms: last.from_ms, start_ms: last.start_ms });
+            if follows(said.as_ref().or_else(|| series.get(&start.id)?.last()), &start) {
+                into.push(start);
+            }
+        }
     }
 
     /// Whether a series has any.
@@ -139,6 +147,14 @@ impl Starts {
     }
 }
 
+/// Whether a start is another one than the last of its series.
+fn follows(last: Option<&Run>, start: &LoggedStart) -> bool {
+    match last {
+        Some(last) => last.start_ms != start.start_ms && last.from_ms < start.from_ms,
+        None => start.start_ms != 0,
+    }
+}
+
 /// Series, time and start of each sample of a batch, 0 for unknown.
 fn starts_of(batch: &WriteBatch) -> impl Iterator<Item = (u32, i64, i64)> + '_ {
     let start = |starts_ms: &[i64], at: usize| starts_ms.get(at).copied().unwrap_or(0);
@@ -151,17 +167,15 @@ fn starts_of(batch: &WriteBatch) -> impl Iterator<Item = (u32, i64, i64)> + '_ {
 }
 
 impl Head {
-    /// Notes the starts of a batch, if they are to be kept; gives what is new.
-    pub(super) fn note_starts(&self, batch: &WriteBatch) -> Vec<LoggedStart> {
+    /// The starts of a batch that are new, if they are to be kept.
+    pub(super) fn new_starts(&self, batch: &WriteBatch, into: &mut Vec<LoggedStart>) {
         let starts = &self.starts;
         let has_any = !batch.start_timestamps_ms.is_empty() || !batch.histogram_starts_ms.is_empty();
         if !starts.store.load(Ordering::Relaxed) || !(has_any || starts.some.load(Ordering::Acquire)) {
-            return Vec::new();
+            return;
         }
         let all = starts_of(batch).filter(|&(id, from_ms, start_ms)| id != 0 && start_ms < from_ms);
-        all.map(|(id, from_ms, start_ms)| LoggedStart { id, from_ms, start_ms })
-            .filter(|start| starts.note(*start))
-            .collect()
+        starts.new_among(all.map(|(id, from_ms, start_ms)| LoggedStart { id, from_ms, start_ms }), into);
     }
 
     /// The samples of 0 that belong before those of a batch: at the start of each counter, if it lies

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use model::Labels;
@@ -13,7 +13,6 @@ use super::page::{PAGE_SERIES, PageCursor};
 use super::{Head, add};
 use crate::disk::{Disk, FileWriter};
 use crate::error::Error;
-use crate::follow;
 use crate::series::{ChunkHandle, Found};
 use crate::wal::record::{self, FILE_HEADER, LoggedChunk, LoggedChunks};
 use crate::wal::{checkpoint_path, replay};
@@ -89,6 +88,11 @@ impl Head {
         texts.sort_unstable();
         texts.dedup();
         texts
+    }
+
+    /// Of closed chunks in files nothing stays in memory until it is looked at again.
+    pub(crate) fn release_files(&self) {
+        self.segments.release();
     }
 
     /// Labels, chunks in the range and deleted spans of one series.
@@ -183,6 +187,7 @@ impl Head {
         freed.dedup();
         let mut index = self.index.write();
         index.remove(&freed, is_alive);
+        self.metadata.forget_without(|name| index.symbols.find(model::METRIC_NAME, name).is_some());
         let mut pages = self.pages.write();
         let last = pages.len().saturating_sub(1);
         for slot in pages.iter_mut().take(last) {
@@ -262,8 +267,12 @@ impl Head {
     }
 
     /// Writes what the head holds as a checkpoint and deletes the log before it. Writers go on
-    /// meanwhile: what they write is in the segment after the checkpoint too.
-    pub(crate) fn checkpoint(&self, dir: &Path) -> Result<(), Error> {
+    /// meanwhile: what they write is in the segment after the checkpoint too. `discard` deletes files.
+    pub(crate) fn checkpoint(
+        &self,
+        dir: &Path,
+        discard: &dyn Fn(&[PathBuf]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let (disk, segment, sync, written) = {
             let mut writer = self.writer.lock();
             let wal = writer.wal()?;
@@ -282,8 +291,7 @@ impl Head {
         disk.rename(&temporary, &path).map_err(Error::io("renaming", &temporary))?;
         disk.sync_dir(dir).map_err(Error::io("flushing", dir))?;
         sync.stands_for(written);
-        let rubbish = replay::list(dir)?.rubbish;
-        follow::discard(dir.parent().unwrap_or(dir), &disk, &self.clock, &rubbish)?;
+        discard(&replay::list(dir)?.rubbish)?;
         if let Ok(wal) = self.writer.lock().wal() {
             wal.truncated(segment, size);
         }

@@ -18,7 +18,8 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 pub(crate) use check::print_report;
-pub(crate) use tsdb::Export;
+pub(crate) use server::HttpFlags;
+pub(crate) use tsdb::{Export, with_output};
 
 /// Something is wrong.
 const FAILURE: u8 = 1;
@@ -130,7 +131,7 @@ fn all_exist(files: &[PathBuf]) -> Result<(), ExitCode> {
 }
 
 /// Milliseconds of an RFC 3339 time or of seconds since the epoch.
-fn parse_time_ms(text: &str) -> Result<i64, String> {
+pub(crate) fn parse_time_ms(text: &str) -> Result<i64, String> {
     let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite());
     seconds
         .map(|seconds| (seconds * 1000.0).round() as i64)

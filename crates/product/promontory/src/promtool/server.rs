@@ -14,10 +14,10 @@ const LIMITS: Limits = Limits { timeout: Duration::from_secs(120), body_size_max
 
 /// How the server is reached.
 #[derive(Args, Clone, Debug, Default)]
-pub(super) struct HttpFlags {
+pub(crate) struct HttpFlags {
     /// HTTP client configuration file: TLS, authentication, headers
     #[arg(long = "http.config.file", value_name = "FILE", global = true)]
-    pub(super) http_config_file: Option<PathBuf>,
+    pub(crate) http_config_file: Option<PathBuf>,
 }
 
 /// A server that is asked.
@@ -28,12 +28,14 @@ pub(super) struct Server {
     runtime: tokio::runtime::Runtime,
 }
 
-/// Reads a file of client settings.
-fn read_settings(path: &Path) -> Result<HttpClientConfig, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    Node::parse(&text)
-        .and_then(|node| HttpClientConfig::decode(&node, &PathBase::of_file(path)))
-        .map_err(|error| error.in_file(&path.display().to_string()).to_string())
+impl HttpFlags {
+    /// Reads a file of client settings.
+    pub(crate) fn read(path: &Path) -> Result<HttpClientConfig, String> {
+        let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+        Node::parse(&text)
+            .and_then(|node| HttpClientConfig::decode(&node, &PathBase::of_file(path)))
+            .map_err(|error| error.in_file(&path.display().to_string()).to_string())
+    }
 }
 
 impl Server {
@@ -45,7 +47,7 @@ impl Server {
                         .into(),
                 );
             }
-            Some(path) => read_settings(path)
+            Some(path) => HttpFlags::read(path)
                 .map_err(|error| format!("promtool: error: Failed to load HTTP config file: {error}"))?,
             None => HttpClientConfig::default(),
         };

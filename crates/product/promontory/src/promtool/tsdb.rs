@@ -6,14 +6,19 @@ use std::process::ExitCode;
 
 use base::Clock;
 use base::units::parse_duration_ms;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use model::storage::TimeRange;
-use roles::directory::{self, Create, Dump, Output, RuleBackfill};
+use roles::directory::{
+    self, Analyze, BenchWrite, Create, Dump, DumpFormat, Evaluator, Output, RuleBackfill,
+};
 
 use super::end;
 
 /// Rules are backfilled up to three hours ago: what is newer is still in the head.
 const RULES_END_BEFORE_NOW_MS: i64 = 3 * 3_600_000;
+
+/// How often progress is printed where there is no terminal.
+const PROGRESS_INTERVAL: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// Arguments of `promontory export`.
 #[derive(Args)]
@@ -49,6 +54,12 @@ enum What {
         /// Entries in each list
         #[arg(long, default_value_t = 20)]
         limit: usize,
+        /// Look into chunks too
+        #[arg(long)]
+        extended: bool,
+        /// Only series that match this selector
+        #[arg(long = "match", value_name = "SELECTOR")]
+        selector: Option<String>,
         /// The data directory
         #[arg(default_value = "data/")]
         dir: PathBuf,
@@ -56,14 +67,52 @@ enum What {
         block: Option<String>,
     },
     /// Print all samples, a line each
-    Dump(DumpArgs),
+    Dump {
+        #[command(flatten)]
+        args: DumpArgs,
+        /// Output format of the dump
+        #[arg(long, value_enum, default_value_t = Format::Prom)]
+        format: Format,
+    },
     /// Print all samples in the OpenMetrics format
     DumpOpenmetrics(DumpArgs),
+    /// Run benchmarks
+    Bench {
+        #[command(subcommand)]
+        what: Bench,
+    },
     /// Make blocks from samples of the past
     CreateBlocksFrom {
+        #[command(flatten)]
+        common: Common,
         #[command(subcommand)]
         from: From,
     },
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Run a write performance benchmark
+    Write {
+        /// Set the output path
+        #[arg(long, default_value = "benchout")]
+        out: PathBuf,
+        /// Number of metrics to read
+        #[arg(long, default_value_t = 10_000)]
+        metrics: usize,
+        /// Number of scrapes to simulate
+        #[arg(long, default_value_t = 3_000)]
+        scrapes: usize,
+        /// Input file with series, a JSON object of labels a line [default: made-up ones]
+        file: Option<PathBuf>,
+    },
+}
+
+/// How samples are printed.
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Prom,
+    Seriesjson,
 }
 
 /// What to print.
@@ -78,7 +127,10 @@ struct DumpArgs {
     /// Only series that match one of these selectors
     #[arg(long = "match", value_name = "SELECTOR")]
     selectors: Vec<String>,
-    /// The data directory; no server may run on it
+    /// Where a copy is made to read the log from; it is removed in the end [default: the data directory]
+    #[arg(long, value_name = "DIR")]
+    sandbox_dir_root: Option<PathBuf>,
+    /// The data directory, which is left as it is
     #[arg(default_value = "data/")]
     dir: PathBuf,
 }
@@ -88,8 +140,6 @@ struct DumpArgs {
 enum From {
     /// A file in the OpenMetrics format whose samples have times
     Openmetrics {
-        #[command(flatten)]
-        common: Common,
         /// A label for every series, such as region=eu
         #[arg(long = "label", value_name = "NAME=VALUE")]
         labels: Vec<String>,
@@ -99,10 +149,11 @@ enum From {
         #[arg(default_value = "data/")]
         out: PathBuf,
     },
-    /// Recording rules, evaluated over the past by a server
+    /// Recording rules, evaluated over the past by a server, or over a data directory
     Rules {
-        #[command(flatten)]
-        common: Common,
+        /// Evaluate over this data directory instead of asking a server; it is left as it is
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
         /// The server that evaluates
         #[arg(long, default_value = "http://localhost:9090")]
         url: String,
@@ -128,13 +179,13 @@ enum From {
 #[derive(Args)]
 struct Common {
     /// Print sizes and times for people
-    #[arg(short = 'r', long)]
+    #[arg(short = 'r', long, global = true)]
     human_readable: bool,
     /// Do not list the blocks
-    #[arg(short = 'q', long)]
+    #[arg(short = 'q', long, global = true)]
     quiet: bool,
     /// Time that a block covers
-    #[arg(long, default_value = "2h", value_name = "DURATION")]
+    #[arg(long, default_value = "2h", value_name = "DURATION", global = true)]
     max_block_duration: String,
 }
 
@@ -160,16 +211,23 @@ fn time(flag: &str, text: &str) -> Result<i64, String> {
         })
 }
 
-fn with_output(run: impl FnOnce(&mut Output<'_>) -> Result<(), String>) -> Result<(), String> {
+pub(crate) fn with_output(run: impl FnOnce(&mut Output<'_>) -> Result<(), String>) -> Result<(), String> {
     let terminal = std::io::stderr().is_terminal();
     let mut shown = String::new();
+    let clock = Clock::system();
+    let mut mark = clock.mark();
     let mut progress = |text: &str| {
         if text == shown {
             return;
         }
         match terminal {
             true => eprint!("\r\x1b[K{text}"),
-            false => eprintln!("{text}"),
+            // A line now and then: in a file many would hide everything else.
+            false if mark.elapsed() < PROGRESS_INTERVAL => return,
+            false => {
+                mark = clock.mark();
+                eprintln!("{text}");
+            }
         }
         shown = text.to_string();
     };
@@ -198,25 +256,36 @@ impl What {
     fn run(&self) -> Result<(), String> {
         with_output(|output| match self {
             What::List { human_readable, dir } => directory::list(dir, *human_readable, output),
-            What::Analyze { limit, dir, block } => directory::analyze(dir, block.as_deref(), *limit, output),
-            What::Dump(args) => args.run(false, output),
-            What::DumpOpenmetrics(args) => args.run(true, output),
-            What::CreateBlocksFrom { from } => from.run(output),
+            What::Analyze { limit, extended, selector, dir, block } => {
+                let (block, selector) = (block.clone(), selector.clone());
+                let what = Analyze { block, limit: *limit, extended: *extended, selector };
+                directory::analyze(dir, &what, output)
+            }
+            What::Dump { args, format: Format::Prom } => args.run(DumpFormat::Lines, output),
+            What::Dump { args, format: Format::Seriesjson } => args.run(DumpFormat::SeriesJson, output),
+            What::DumpOpenmetrics(args) => args.run(DumpFormat::OpenMetrics, output),
+            What::Bench { what: Bench::Write { out, metrics, scrapes, file } } => {
+                let (file, out) = (file.clone(), out.clone());
+                let what = BenchWrite { file, out, metrics: *metrics, scrapes: *scrapes };
+                directory::bench_write(&what, output)
+            }
+            What::CreateBlocksFrom { common, from } => from.run(common, output),
         })
     }
 }
 
 impl DumpArgs {
-    fn run(&self, openmetrics: bool, output: &mut Output<'_>) -> Result<(), String> {
+    fn run(&self, format: DumpFormat, output: &mut Output<'_>) -> Result<(), String> {
         let range = TimeRange { start_ms: self.min_time, end_ms: self.max_time };
-        directory::dump(&self.dir, &Dump { range, selectors: self.selectors.clone(), openmetrics }, output)
+        let (selectors, sandbox_root) = (self.selectors.clone(), self.sandbox_dir_root.clone());
+        directory::dump(&self.dir, &Dump { range, selectors, format, sandbox_root }, output)
     }
 }
 
 impl From {
-    fn run(&self, output: &mut Output<'_>) -> Result<(), String> {
+    fn run(&self, common: &Common, output: &mut Output<'_>) -> Result<(), String> {
         match self {
-            From::Openmetrics { common, labels, file, out } => {
+            From::Openmetrics { labels, file, out } => {
                 let mut pairs = Vec::new();
                 for label in labels {
                     let (name, value) = label
@@ -227,9 +296,12 @@ impl From {
                 }
                 directory::blocks_from_openmetrics(file, &common.create(out.clone(), pairs)?, output)
             }
-            From::Rules { common, url, start, end, output_dir, eval_interval, files } => {
+            From::Rules { data_dir, url, start, end, output_dir, eval_interval, files } => {
                 let how = RuleBackfill {
-                    url: url.clone(),
+                    evaluator: match data_dir {
+                        Some(dir) => Evaluator::Directory(dir.clone()),
+                        None => Evaluator::Server(url.clone()),
+                    },
                     start_ms: time("--start", start)?,
                     end_ms: match end {
                         Some(end) => time("--end", end)?,

@@ -14,5 +14,7 @@ mod disk_full;
 mod harness;
 mod kills;
 mod peers;
+mod promtool;
 mod reload;
+mod sending;
 mod start;

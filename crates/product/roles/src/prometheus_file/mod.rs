@@ -23,7 +23,7 @@ use scrape::GlobalConfig;
 
 pub use alerting::{Alerting, Alertmanager};
 pub use auth::CloudAuth;
-pub use remote::{MetadataSettings, QueueSettings, RemoteRead, RemoteWrite, WriteMessage};
+pub use remote::{RemoteRead, RemoteWrite};
 pub use storage::{Retention, Storage};
 pub use tracing::Tracing;
 
@@ -37,7 +37,6 @@ const NOT_ACTED_ON: &[&[&str]] = &[
     &["runtime", "gogc"],
     &["storage", "tsdb", "stale_series_compaction_threshold"],
     &["tracing"],
-    &["remote_write"],
     &["remote_read"],
 ];
 
@@ -210,9 +209,6 @@ impl Reader<'_> {
             }
             None => GlobalConfig::default(),
         };
-        for (position, name) in global.not_acted_on() {
-            self.not_acted_on.push(not_yet(*position, &format!("global.{name}")));
-        }
         let jobs = self.jobs(&mut fields, &global);
         let named =
             fields.or("rule_files", rule_files::Named::default(), |node| rule_files::named(node, &base));
@@ -300,9 +296,6 @@ impl Reader<'_> {
             };
             let of_job = |text: String| format!("job {:?}: {text}", job.config.job_name);
             self.not_acted_on.extend(not_available.into_iter().map(|error| in_its_file(error.map(of_job))));
-            for (position, name) in job.config.not_acted_on() {
-                self.not_acted_on.push(in_its_file(not_yet(*position, name).map(of_job)));
-            }
             decoded.push(ScrapeJob {
                 file: job.file.unwrap_or_else(|| self.path.to_path_buf()),
                 position: job.discovery.position,
@@ -322,6 +315,12 @@ impl Reader<'_> {
             }
         }
         self.note_signed_tokens(root);
+        let writes = root.get("remote_write").and_then(|list| list.list(Ok).ok()).unwrap_or_default();
+        for name in ["sigv4", "azuread", "google_iam", "round_robin_dns"] {
+            for node in writes.iter().filter_map(|write| write.get(name)).filter(|node| !node.is_null()) {
+                self.not_acted_on.push(not_yet(node.position, &format!("remote_write.{name}")));
+            }
+        }
     }
 
     /// Notes clients, wherever they are set, that shall sign tokens themselves.

@@ -2,6 +2,7 @@
 
 use config::http_client::{HttpClientConfig, PathBase};
 use config::{Fields, Node, RelabelRule, Result, relabel};
+use ingest::{MetadataSettings, QueueSettings, WriteMessage};
 use model::Labels;
 
 use super::auth::{self, CloudAuth};
@@ -57,72 +58,6 @@ pub struct RemoteWrite {
     pub queue: QueueSettings,
     /// When metadata is sent.
     pub metadata: MetadataSettings,
-}
-
-/// A message of the remote write protocol.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WriteMessage {
-    /// `prometheus.WriteRequest`.
-    #[default]
-    V1,
-    /// `io.prometheus.write.v2.Request`.
-    V2,
-}
-
-/// How samples wait to be sent.
-#[derive(Clone, Debug, PartialEq)]
-pub struct QueueSettings {
-    /// Samples that a shard holds.
-    pub capacity: i64,
-    /// Requests at once, at most.
-    pub max_shards: i64,
-    /// Requests at once, at least.
-    pub min_shards: i64,
-    /// Samples of a request.
-    pub max_samples_per_send: i64,
-    /// How long a sample waits for others.
-    pub batch_send_deadline_ms: i64,
-    /// How long after a failure, at first.
-    pub min_backoff_ms: i64,
-    /// How long after a failure, at most.
-    pub max_backoff_ms: i64,
-    /// Whether "too many requests" is tried again.
-    pub retry_on_http_429: bool,
-    /// Older samples are not sent; 0 is no limit.
-    pub sample_age_limit_ms: i64,
-}
-
-impl Default for QueueSettings {
-    fn default() -> Self {
-        QueueSettings {
-            capacity: 10_000,
-            max_shards: 50,
-            min_shards: 1,
-            max_samples_per_send: 2_000,
-            batch_send_deadline_ms: 5_000,
-            min_backoff_ms: 30,
-            max_backoff_ms: 5_000,
-            retry_on_http_429: false,
-            sample_age_limit_ms: 0,
-        }
-    }
-}
-
-/// When metadata is sent.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MetadataSettings {
-    /// Whether at all.
-    pub send: bool,
-    /// How often.
-    pub send_interval_ms: i64,
-    /// Entries of a request.
-    pub max_samples_per_send: i64,
-}
-
-impl Default for MetadataSettings {
-    fn default() -> Self {
-        MetadataSettings { send: true, send_interval_ms: 60_000, max_samples_per_send: 2_000 }
-    }
 }
 
 /// Somewhere that samples of others are read from.
@@ -262,14 +197,13 @@ pub(super) fn headers(node: &Node, authorization: &str) -> Result<Vec<(String, S
 }
 
 fn message(node: &Node) -> Result<WriteMessage> {
-    match node.string()?.as_str() {
-        "prometheus.WriteRequest" => Ok(WriteMessage::V1),
-        "io.prometheus.write.v2.Request" => Ok(WriteMessage::V2),
-        other => Err(node.error(format!(
-            "invalid protobuf_message value: unknown type for remote write protobuf message {other}, supported: \
+    let name = node.string()?;
+    WriteMessage::from_name(&name).ok_or_else(|| {
+        node.error(format!(
+            "invalid protobuf_message value: unknown type for remote write protobuf message {name}, supported: \
              prometheus.WriteRequest, io.prometheus.write.v2.Request"
-        ))),
-    }
+        ))
+    })
 }
 
 fn queue(node: &Node) -> Result<QueueSettings> {

@@ -210,7 +210,7 @@ fn everything_nothing_acts_on_is_named_with_its_place() {
     let file = load(
         "global: {query_log_file: q}\n\
          runtime: {gogc: 50}\n\
-         remote_write: [{url: 'http://a'}]\n\
+         remote_write: [{url: 'http://a', round_robin_dns: true}]\n\
          remote_read: [{url: 'http://a'}]\n\
          tracing: {endpoint: 'a:1'}\n\
          otlp: {promote_scope_metadata: true}\n\
@@ -230,14 +230,10 @@ fn everything_nothing_acts_on_is_named_with_its_place() {
     let expected = [
         (1, "global.query_log_file"),
         (2, "runtime.gogc"),
-        (3, "remote_write"),
+        (3, "remote_write.round_robin_dns"),
         (4, "remote_read"),
         (5, "tracing"),
-        (6, "otlp"),
         (8, "alerting.alertmanagers.sigv4"),
-        (8, "alertmanagers: dns_sd_configs: this service discovery is not available yet"),
-        (9, "job \"a\": scrape_failure_log_file"),
-        (9, "job \"a\": consul_sd_configs: this service discovery is not available yet"),
     ];
     assert_eq!(named, expected.map(|(line, name)| (line, name.to_string())));
 }
@@ -251,7 +247,7 @@ fn remote_write_has_the_defaults_of_the_protocol() {
     )
     .unwrap();
     let [a, b] = &file.remote_write[..] else { panic!("{:?}", file.remote_write) };
-    assert_eq!((a.timeout_ms, a.message, a.http.enable_http2), (30_000, WriteMessage::V1, false));
+    assert_eq!((a.timeout_ms, a.message, a.http.enable_http2), (30_000, ingest::WriteMessage::V1, false));
     assert_eq!((a.queue.capacity, a.queue.max_shards, a.metadata.send), (5, 50, true));
     assert!(b.http.enable_http2);
     assert!(matches!(&b.cloud_auth, CloudAuth::SigV4 { region, .. } if region == "r"));
@@ -316,9 +312,6 @@ fn jobs_of_other_files_are_told_by_the_file_they_stand_in() {
     std::fs::write(&path, "scrape_config_files: ['jobs/*.yml']\n").unwrap();
     std::fs::create_dir(folder.path().join("jobs")).unwrap();
     let jobs = folder.path().join("jobs/a.yml");
-    std::fs::write(&jobs, "scrape_configs:\n- job_name: a\n  vultr_sd_configs: [{}]\n").unwrap();
-    let file = PrometheusFile::load(&path, &Features::default()).unwrap();
-    assert_eq!(file.not_acted_on[0].file.as_deref(), Some(jobs.to_str().unwrap()));
     std::fs::write(&jobs, "scrape_configs:\n- job_name: a\n  dns_sd_configs: [{}]\n").unwrap();
     let errors = PrometheusFile::load(&path, &Features::default()).unwrap_err();
     let expected = format!("{}:3:20: DNS-SD config must contain", jobs.display());

@@ -1,9 +1,11 @@
 //! What is pushed, as a client sees it: what is answered to which request, and what is stored.
 #![allow(clippy::unwrap_used)]
 
+mod gateway;
 mod otlp;
 mod remote_write;
 mod remote_write_2;
+mod sending;
 
 use std::sync::Arc;
 
