@@ -13,6 +13,7 @@ mod measure;
 mod model;
 mod node;
 mod peers;
+mod probe;
 mod process;
 mod soak;
 mod table;

@@ -13,6 +13,7 @@ use crate::farm::Farm;
 use crate::http::Client;
 use crate::node;
 use crate::peers::{Kind, Program, Server, size_bytes};
+use crate::probe;
 use crate::table::{Goal, Round, Row, figure, geometric_mean, spread};
 use crate::write::{Shape, Writer};
 
@@ -36,6 +37,8 @@ pub(crate) struct Plan {
     restart: (u64, u64),
     /// Pages of an exporter.
     node_pages: u32,
+    /// Monitors, seconds for which they are measured.
+    monitors: (u64, u64),
     /// When the history ends, the same for every server and round.
     history_end_ms: i64,
     pub(crate) base_port: u16,
@@ -68,6 +71,7 @@ impl Plan {
             memory: (500_000, 480),
             restart: (1_000_000, 120),
             node_pages: 500,
+            monitors: (10_000, 40),
             history_end_ms: CLOCK.now_ms() / HISTORY_STEP_MS * HISTORY_STEP_MS,
             base_port,
             dir,
@@ -88,6 +92,7 @@ impl Plan {
             memory: (20_000, 480),
             restart: (50_000, 20),
             node_pages: 50,
+            monitors: (500, 5),
             ..Plan::full(dir, base_port)
         }
     }
@@ -162,6 +167,16 @@ impl Plan {
                 Goal::OfEach(&[(Kind::NodeExporter, 0.2)]),
             ),
             row("node-memory", "the exporter, resident".to_string(), "MB", Goal::AtMost(10.0)),
+            row(
+                "probe",
+                format!(
+                    "{} HTTP monitors every 20 s, a new connection each time",
+                    thousands(self.monitors.0)
+                ),
+                "processors",
+                Goal::AtMost(1.0),
+            ),
+            row("probe-memory", "the program with them, resident".to_string(), "bytes/monitor", Goal::Open),
             row("restart-memory", format!("{restart}: most that was resident"), "bytes/series", Goal::Open),
         ]
     }
@@ -210,7 +225,7 @@ impl Report {
 }
 
 /// Rows that one piece of work gives.
-const WORKS: [(&str, &[&str]); 7] = [
+const WORKS: [(&str, &[&str]); 8] = [
     ("write", &["write", "new", "wal"]),
     ("write-large", &["write-large", "new-large"]),
     ("history", &["packed", "blocks", "queries", "queries-cpu", "queries-worst"]),
@@ -218,6 +233,7 @@ const WORKS: [(&str, &[&str]); 7] = [
     ("memory", &["memory"]),
     ("restart", &["restart", "restart-answer", "restart-whole", "restart-memory"]),
     ("node", &["node", "node-memory"]),
+    ("probe", &["probe", "probe-memory"]),
 ];
 
 /// Whether a program does a piece of work.
@@ -225,7 +241,7 @@ fn does(kind: Kind, work: &str) -> bool {
     match kind {
         Kind::Promontory => true,
         Kind::NodeExporter => work == "node",
-        Kind::Prometheus | Kind::VictoriaMetrics => work != "node",
+        Kind::Prometheus | Kind::VictoriaMetrics => !matches!(work, "node" | "probe"),
     }
 }
 
@@ -279,6 +295,7 @@ pub(crate) fn run(
                     "scrape" => farm.as_ref().map_or(Ok(()), |farm| at.scrape(farm)),
                     "memory" => at.memory(),
                     "node" => at.node(),
+                    "probe" => at.probe(),
                     _ => at.restart(),
                 };
                 if let Err(error) = outcome {
@@ -433,6 +450,25 @@ impl Place<'_> {
         println!("  a page has {} samples", cost.samples);
         self.put("node", cost.cpu_ms);
         self.put("node-memory", cost.resident_bytes as f64 / 1e6);
+        Ok(())
+    }
+
+    fn probe(&mut self) -> Result<(), String> {
+        let (monitors, window_s) = self.plan.monitors;
+        // A port of its own for each round: those of the last one are still in use by what it closed.
+        let port = self.plan.base_port + 14 + 2 * self.round as u16;
+        let cost = probe::measure(self.program, self.dir, port, monitors, Duration::from_secs(window_s))?;
+        println!(
+            "  {} CPU µs a probe; {} of {} due were answered",
+            figure(cost.probe_cpu_us),
+            cost.answered,
+            cost.due
+        );
+        if cost.answered * 10 < cost.due * 9 {
+            self.report.note(format!("only {} of {} probes due were answered", cost.answered, cost.due));
+        }
+        self.put("probe", cost.cores);
+        self.put("probe-memory", cost.monitor_bytes);
         Ok(())
     }
 

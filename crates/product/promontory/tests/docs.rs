@@ -68,6 +68,7 @@ fn every_flag_in_the_documents_exists() {
         &["import", "--help"],
         &["promtool", "test", "--help"],
         &["node-exporter", "--help"],
+        &["blackbox-exporter", "--help"],
         &["promtool", "check", "config", "--help"],
         &["promtool", "check", "metrics", "--help"],
         &["promtool", "check", "service-discovery", "--help"],
@@ -113,7 +114,9 @@ fn every_flag_in_the_documents_exists() {
 fn the_default_alerts_in_the_documents_are_those_of_the_mixin() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
     let document = std::fs::read_to_string(root.join("docs/alerts.md")).expect("docs/alerts.md");
-    let mixin = std::fs::read_to_string(root.join("mixins/machine.yml")).expect("mixins/machine.yml");
+    let mixin = ["mixins/machine.yml", "mixins/monitors.yml"]
+        .map(|file| std::fs::read_to_string(root.join(file)).expect("a mixin"))
+        .concat();
     let rules: Vec<&str> = mixin.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
     let listed: Vec<&str> = document
         .lines()

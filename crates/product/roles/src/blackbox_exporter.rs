@@ -64,7 +64,10 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
     let registry = Registry::new();
     let exporter = Exporter::start(settings.exporter.clone(), &clock, &registry)
         .map_err(|error| StartError::Config(vec![error]))?;
-    registry.gauge_fn("blackbox_exporter_build_info", "1; labels say which build runs.", || 1.0);
+    registry
+        .gauges("blackbox_exporter_build_info", "1; its label says which build runs.", &["version"], 1)
+        .with(&[env!("CARGO_PKG_VERSION")])
+        .set(1.0);
     let server = Server::bind(&ServerConfig {
         listen: settings.listen,
         connections_max: CONNECTIONS_MAX,

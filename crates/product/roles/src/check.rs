@@ -12,6 +12,7 @@ use config::{Error, Node, glob};
 use discovery::{Discovery, Section};
 use model::target::{ADDRESS_LABEL, TargetSource};
 use model::{Labels, TargetGroup};
+use probe::config::Modules;
 use promql::Features;
 use rules::GroupSpec;
 use rules::file::{Defaults, RuleKind};
@@ -80,6 +81,8 @@ pub enum Kind {
     Alertmanager,
     /// Unit tests of rules.
     RuleTests,
+    /// `blackbox.yml`.
+    Blackbox,
     /// Our own `promontory.yml`.
     Own,
 }
@@ -164,6 +167,7 @@ pub fn check_files(paths: &[PathBuf], kind: Option<Kind>, options: &Options) -> 
             Kind::Targets => check_targets(path, &mut report),
             Kind::Alertmanager => check_alertmanager_file(path, &mut report),
             Kind::RuleTests => check_tests(path, options, &mut report),
+            Kind::Blackbox => check_blackbox(path, &mut report),
             Kind::Own => check_own(path, &mut report),
         }
     }
@@ -190,6 +194,8 @@ pub fn kind_of(path: &Path, text: &str) -> Kind {
         Kind::Rules
     } else if has("route") || has("receivers") {
         Kind::Alertmanager
+    } else if has("modules") {
+        Kind::Blackbox
     } else if Settings::FILE_KEYS.iter().any(|key| has(key)) {
         Kind::Own
     } else {
@@ -204,12 +210,25 @@ fn kind_of_broken(text: &str) -> Kind {
             "groups" => return Kind::Rules,
             "tests" => return Kind::RuleTests,
             "route" | "receivers" => return Kind::Alertmanager,
+            "modules" => return Kind::Blackbox,
             "global" | "scrape_configs" | "rule_files" => return Kind::Prometheus,
             key if key.starts_with("- ") => return Kind::Targets,
             _ => {}
         }
     }
     Kind::Prometheus
+}
+
+fn check_blackbox(path: &Path, report: &mut Report) {
+    report.say(format!("Checking {}", path.display()));
+    match Modules::load(path) {
+        Ok(modules) => {
+            modules.notes().iter().for_each(|note| report.warn(note));
+            report.say(format!("  SUCCESS: {} modules found", modules.names().count()));
+        }
+        Err(error) => report.fail(&[error]),
+    }
+    report.say("");
 }
 
 fn check_own(path: &Path, report: &mut Report) {

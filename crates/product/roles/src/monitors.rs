@@ -96,4 +96,13 @@ mod tests {
         assert!(!decode(one).rules(&settings).unwrap().is_empty());
         assert_eq!(decode(&format!("{one}\nmonitor_alerts: false")).rules(&settings).unwrap().len(), 0);
     }
+
+    #[test]
+    fn the_default_alerts_fire_when_they_should_and_only_then() {
+        let tests =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../mixins/tests/monitors.yml");
+        let report = crate::check::check_files(&[tests], None, &crate::check::Options::default());
+        let lines: Vec<&str> = report.lines.iter().map(|line| line.text.as_str()).collect();
+        assert_eq!(report.error_count, 0, "{}", lines.join("\n"));
+    }
 }

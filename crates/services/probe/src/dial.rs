@@ -55,8 +55,9 @@ impl Dialer {
         let mut kept = self.tls.lock();
         let place = kept.iter().position(|one| one.protocols == protocols && one.settings == *settings);
         if let Some(one) = place.and_then(|at| kept.get_mut(at)) {
-            if one.checked.elapsed() < TLS_FILES_CHECK_INTERVAL || !one.client.is_outdated() {
-                if one.checked.elapsed() >= TLS_FILES_CHECK_INTERVAL {
+            let is_fresh = one.checked.elapsed() < TLS_FILES_CHECK_INTERVAL;
+            if is_fresh || !one.client.is_outdated() {
+                if !is_fresh {
                     one.checked = self.clock.mark();
                 }
                 return Ok(one.client.clone());

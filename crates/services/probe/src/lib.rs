@@ -11,6 +11,8 @@ pub mod conformance;
 mod dial;
 mod dns;
 mod exporter;
+#[cfg(test)]
+mod fuzz;
 mod grpc;
 mod history;
 mod http;

@@ -1,4 +1,5 @@
 //! Probes against true servers in this process.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, unreachable_pub, missing_docs)]
 
 mod dns;
 mod exporter;
@@ -7,4 +8,5 @@ mod http;
 mod icmp;
 mod stream;
 mod support;
+mod upstream;
 mod websocket;
