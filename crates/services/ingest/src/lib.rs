@@ -10,9 +10,9 @@ mod gateway;
 mod receive;
 mod send;
 
+pub use gateway::{Gateway, GatewayConfig};
 #[cfg(test)]
 pub(crate) use receive::Receiver;
-pub use gateway::{Gateway, GatewayConfig};
 pub use receive::otlp::{Deltas, OtlpSettings, TranslationStrategy};
 pub use receive::{Config, Deps, Routes, WriteMessage, router};
 pub use send::{MetadataSettings, MetadataSource, QueueSettings, Remote, Sender, SenderDeps};

@@ -22,7 +22,8 @@ pub(super) fn read(path: &Path) -> Result<Groups, String> {
         }
         _ => fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?,
     };
-    let root: Value = serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    let root: Value =
+        serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     let mut groups = Groups::default();
     for group in root.as_array().into_iter().flatten() {
         let mut families = BTreeMap::new();

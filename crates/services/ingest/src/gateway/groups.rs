@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 pub(super) const PUSH_TIME: &str = "push_time_seconds";
 /// When a push to it failed.
 pub(super) const PUSH_FAILURE_TIME: &str = "push_failure_time_seconds";
-const PUSH_TIME_HELP: &str = "When this group was last changed by a push that succeeded, seconds since the epoch.";
+const PUSH_TIME_HELP: &str =
+    "When this group was last changed by a push that succeeded, seconds since the epoch.";
 const PUSH_FAILURE_TIME_HELP: &str = "When a push to this group last failed, seconds since the epoch.";
 
 /// The labels that name a group.
@@ -95,7 +96,8 @@ pub(super) fn read(body: &[u8], format: Format, key: &GroupingKey, now_ms: i64) 
                         value.truncate(value.len() - 2);
                     }
                 }
-                let of_family = if belongs(&name, &current, &families) { current.clone() } else { name.clone() };
+                let of_family =
+                    if belongs(&name, &current, &families) { current.clone() } else { name.clone() };
                 family(&mut families, &of_family);
                 if let Some(family) = families.get_mut(&of_family) {
                     family.samples.push(Sample { name, labels: of_sample, value: series.value });
@@ -145,7 +147,6 @@ impl Groups {
         &self,
         key: &GroupingKey,
         pushed: &Families,
-        replace: bool,
         reserved: &BTreeMap<String, MetricType>,
         bounds: Bounds,
     ) -> Result<(), String> {
@@ -158,9 +159,8 @@ impl Groups {
             return Err(format!("there is room for {} samples", bounds.samples_max));
         }
         for (name, family) in pushed {
-            let others = self.0.iter().filter(|(other, _)| *other != key || !replace);
-            let others = others.filter(|(other, _)| *other != key || name != PUSH_TIME);
-            let same = others.filter(|(other, _)| *other != key).filter_map(|(_, group)| group.get(name));
+            let same =
+                self.0.iter().filter(|(other, _)| *other != key).filter_map(|(_, group)| group.get(name));
             let known = same.map(|other| other.metric_type).chain(reserved.get(name).copied()).next();
             if let Some(known) = known.filter(|known| *known != family.metric_type) {
                 return Err(format!(
@@ -223,7 +223,10 @@ impl Groups {
             let mut group = Map::new();
             group.insert("labels".into(), json!(key));
             let at = |name: &str| {
-                families.get(name).and_then(|family| family.samples.first()).map_or(0.0, |sample| sample.value)
+                families
+                    .get(name)
+                    .and_then(|family| family.samples.first())
+                    .map_or(0.0, |sample| sample.value)
             };
             group.insert("last_push_successful".into(), json!(at(PUSH_TIME) > at(PUSH_FAILURE_TIME)));
             for (name, family) in families {

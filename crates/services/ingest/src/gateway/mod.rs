@@ -22,7 +22,7 @@ use model::MetricType;
 use parking_lot::RwLock;
 use serde_json::json;
 
-use groups::{Bounds, Groups, GroupingKey};
+use groups::{Bounds, GroupingKey, Groups};
 
 /// Settings of the gateway.
 #[derive(Clone, Debug)]
@@ -152,7 +152,8 @@ impl Gateway {
         }
         self.metrics.pushes.inc();
         let replace = method == Method::PUT;
-        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let content_type =
+            headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
         // Anything else is read as text.
         let format = match content_type.starts_with("application/vnd.google.protobuf") {
             true => Format::Protobuf,
@@ -174,9 +175,8 @@ impl Gateway {
                 (groups::PUSH_TIME.to_string(), MetricType::Gauge),
                 (groups::PUSH_FAILURE_TIME.to_string(), MetricType::Gauge),
             ]);
-            let bounds =
-                Bounds { groups_max: self.config.groups_max, samples_max: self.config.samples_max };
-            if let Err(error) = groups.check(&key, &pushed, replace, &reserved, bounds) {
+            let bounds = Bounds { groups_max: self.config.groups_max, samples_max: self.config.samples_max };
+            if let Err(error) = groups.check(&key, &pushed, &reserved, bounds) {
                 drop(groups);
                 return self.refuse(&key, &error, now_ms);
             }
@@ -210,7 +210,8 @@ fn grouping_key(path: &str) -> Result<GroupingKey, String> {
         Some((first, rest)) if first == "job" || first == "job@base64" => {
             let (job, labels) = rest.split_first().ok_or("job name is required")?;
             let job = match first.ends_with("@base64") {
-                true => decode(job).map_err(|why| format!("invalid base64 encoding in job name {job:?}: {why}"))?,
+                true => decode(job)
+                    .map_err(|why| format!("invalid base64 encoding in job name {job:?}: {why}"))?,
                 false => job.clone(),
             };
             (job, labels)
@@ -223,7 +224,10 @@ fn grouping_key(path: &str) -> Result<GroupingKey, String> {
     let mut key = GroupingKey::new();
     let labels = if labels == [""] { &[] } else { labels };
     let (pairs, []) = labels.as_chunks::<2>() else {
-        return Err(format!("odd number of components in label string {:?}", format!("/{}", labels.join("/"))));
+        return Err(format!(
+            "odd number of components in label string {:?}",
+            format!("/{}", labels.join("/"))
+        ));
     };
     for [name, value] in pairs {
         let trimmed = name.strip_suffix("@base64").unwrap_or(name);
@@ -284,7 +288,8 @@ async fn page(State(gateway): State<Arc<Gateway>>) -> Response {
     let mut out = Vec::new();
     gateway.write(&mut TextWriter::new(&mut out));
     gateway.registry.collect(&mut TextWriter::new(&mut out));
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8; escaping=values")], out).into_response()
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8; escaping=values")], out)
+        .into_response()
 }
 
 fn answer(data: serde_json::Value) -> Response {
