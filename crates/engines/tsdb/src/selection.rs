@@ -14,7 +14,7 @@ use crate::block::Block;
 use crate::chunk::{self, Encoding};
 use crate::db::Db;
 use crate::error::Error;
-use crate::head::segments::Segment;
+use crate::head::segments::{ChunkRef, Segment, Segments};
 use crate::series::{check_times, merge, remove_deleted};
 
 /// Bytes between two questions to the meter.
@@ -55,6 +55,8 @@ pub(crate) struct SelectionBuilder<'a> {
     /// The series of each chunk.
     owners: Vec<u32>,
     stored: Stored,
+    /// Segments of the head met so far: their number there and here.
+    segments: Vec<(u32, u32)>,
     /// The series that chunks are being added to, and what of it is deleted there.
     current: u32,
     current_deleted: u32,
@@ -96,6 +98,7 @@ impl<'a> SelectionBuilder<'a> {
                 copied: Vec::new(),
                 deleted: Vec::new(),
             },
+            segments: Vec::new(),
             current: 0,
             current_deleted: 0,
             charged_bytes: 0,
@@ -135,6 +138,26 @@ impl<'a> SelectionBuilder<'a> {
     fn push(&mut self, min_ms: i64, max_ms: i64, place: Place) {
         self.owners.push(self.current);
         self.stored.chunks.push(Chunk { min_ms, max_ms, place, deleted: self.current_deleted });
+    }
+
+    /// The number here of the segment that a closed chunk of the head lies in; `None` if it was freed meanwhile.
+    #[inline]
+    pub(crate) fn segment_of(&mut self, chunk: &ChunkRef, segments: &Segments) -> Option<u32> {
+        // Chunks of series that follow each other lie near each other.
+        let known = self.segments.iter().rev().find(|(number, _)| *number == chunk.segment());
+        if let Some((_, segment)) = known {
+            return Some(*segment);
+        }
+        let (segment, _) = segments.locate(chunk)?;
+        self.stored.segments.push(segment);
+        let segment = self.stored.segments.len() as u32 - 1;
+        self.segments.push((chunk.segment(), segment));
+        Some(segment)
+    }
+
+    /// A closed chunk of the head whose segment is known here.
+    pub(crate) fn push_closed(&mut self, chunk: &ChunkRef, segment: u32) {
+        self.push(chunk.min_ms(), chunk.max_ms(), Place::Segment { segment, offset: chunk.offset() });
     }
 
     /// A closed chunk of the head.

@@ -383,47 +383,14 @@ pub fn domain(region: &str) -> &'static str {
 /// Signs a request with Signature Version 4: its headers `x-amz-date`, `x-amz-security-token` and
 /// `authorization` are set. The headers it already has and the body are signed too and must not change.
 pub fn sign(request: &mut Request, credentials: &Credentials, region: &str, service: &str, now_ms: i64) {
-    let scope_names =
-        Scope { prefix: "AWS4", hash: "AWS4-HMAC-SHA256", end: "aws4_request", header: "x-amz" };
-    sign_as(request, credentials, region, service, now_ms, &scope_names);
-}
-
-/// The same for 3DS Outscale, which has its own names in it.
-pub fn sign_outscale(
-    request: &mut Request,
-    credentials: &Credentials,
-    region: &str,
-    service: &str,
-    now_ms: i64,
-) {
-    let scope_names =
-        Scope { prefix: "OSC4", hash: "OSC4-HMAC-SHA256", end: "osc4_request", header: "x-osc" };
-    sign_as(request, credentials, region, service, now_ms, &scope_names);
-}
-
-struct Scope {
-    prefix: &'static str,
-    hash: &'static str,
-    end: &'static str,
-    header: &'static str,
-}
-
-fn sign_as(
-    request: &mut Request,
-    credentials: &Credentials,
-    region: &str,
-    service: &str,
-    now_ms: i64,
-    names: &Scope,
-) {
     let (date, time) = (utc(now_ms, "%Y%m%d"), utc(now_ms, "%Y%m%dT%H%M%SZ"));
     let set = |request: &mut Request, name: String, value: String| {
         request.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
         request.headers.push((name, value));
     };
-    set(request, format!("{}-date", names.header), time.clone());
+    set(request, "x-amz-date".into(), time.clone());
     if !credentials.session_token.is_empty() {
-        set(request, format!("{}-security-token", names.header), credentials.session_token.clone());
+        set(request, "x-amz-security-token".into(), credentials.session_token.clone());
     }
     let rest = request.url.split_once("://").map_or(request.url.as_str(), |(_, rest)| rest);
     let (host, target) = rest.find(['/', '?']).map_or((rest, "/"), |at| rest.split_at(at));
@@ -460,16 +427,16 @@ fn sign_as(
         pairs.join("&"),
         hex(&sha256(&request.body))
     );
-    let scope = format!("{date}/{region}/{service}/{}", names.end);
-    let text = format!("{}\n{time}\n{scope}\n{}", names.hash, hex(&sha256(canonical.as_bytes())));
-    let mut key = format!("{}{}", names.prefix, credentials.secret_key).into_bytes();
-    for part in [date.as_str(), region, service, names.end] {
+    let scope = format!("{date}/{region}/{service}/aws4_request");
+    let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", hex(&sha256(canonical.as_bytes())));
+    let mut key = format!("AWS4{}", credentials.secret_key).into_bytes();
+    for part in [date.as_str(), region, service, "aws4_request"] {
         key = hmac_sha256(&key, part.as_bytes());
     }
     let signature = hex(&hmac_sha256(&key, text.as_bytes()));
     let authorization = format!(
-        "{} Credential={}/{scope}, SignedHeaders={signed}, Signature={signature}",
-        names.hash, credentials.access_key
+        "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={signed}, Signature={signature}",
+        credentials.access_key
     );
     set(request, "authorization".into(), authorization);
 }

@@ -361,7 +361,7 @@ impl Client {
                 format!("Basic {}", base64(format!("{}:{password}", read_secret(username)?).as_bytes()))
             }
             Auth::Authorization { kind, credentials } => format!("{kind} {}", read_secret(credentials)?),
-            Auth::OAuth2(oauth2) => return self.token(oauth2).await.map(Some),
+            Auth::OAuth2(oauth2) => return Box::pin(self.token(oauth2)).await.map(Some),
         };
         sensitive(&text).map(Some)
     }

@@ -565,3 +565,11 @@ fn a_gzip_bomb_stops_at_the_limit() {
     gunzip(&bomb, &mut out, 1 << 20).unwrap();
     assert_eq!(out.len(), 1 << 20);
 }
+
+#[test]
+fn a_request_under_way_takes_little_memory() {
+    let client = client("{}");
+    let sending = client.send_over(Request::get("http://h/"), LIMITS, None, BytesMut::new());
+    let size_bytes = std::mem::size_of_val(&sending);
+    assert!(size_bytes <= 4096, "{size_bytes}");
+}

@@ -98,7 +98,7 @@ impl Connections {
             None => self.proxies.of(server.is_https, server.host, server.port),
         };
         if let Some(shared) = self.shared(&key) {
-            match exchange_shared(shared, request, body_size_max_bytes, body).await {
+            match Box::pin(exchange_shared(shared, request, body_size_max_bytes, body)).await {
                 Err(Failure::Closed) => {}
                 outcome => return outcome.map_err(error_of),
             }
@@ -116,14 +116,16 @@ impl Connections {
                 outcome => return outcome.map(|answer| self.keep(key, connection, answer)).map_err(error_of),
             }
         }
-        match self.dial(&server, proxy).await? {
+        // What is seldom done is boxed: the state of the usual way stays small.
+        match Box::pin(self.dial(&server, proxy)).await? {
             Dialled::One(mut connection) => {
                 let outcome = connection.exchange(outgoing, body_size_max_bytes, body).await;
                 outcome.map(|answer| self.keep(key, connection, answer)).map_err(error_of)
             }
             Dialled::Two(shared) => {
                 self.kept.lock().entry(key).or_default().shared = Some((shared.clone(), self.clock.mark()));
-                exchange_shared(shared, request, body_size_max_bytes, body).await.map_err(error_of)
+                let exchange = Box::pin(exchange_shared(shared, request, body_size_max_bytes, body));
+                exchange.await.map_err(error_of)
             }
         }
     }
@@ -139,7 +141,8 @@ impl Connections {
         let server = Server::of(&uri, None)?;
         let proxy = self.proxies.of(server.is_https, server.host, server.port);
         let mut outgoing = request.map(Full::new);
-        match self.dial(&server, proxy).await? {
+        // What is seldom done is boxed: the state of the usual way stays small.
+        match Box::pin(self.dial(&server, proxy)).await? {
             Dialled::Two(mut shared) => {
                 *outgoing.uri_mut() = without_user(&uri)?;
                 shared.send_request(outgoing).await.map_err(failed)

@@ -654,14 +654,14 @@ mod tests {
         let (text, code) = report(
             &[(
                 "p.yml",
-                "scrape_configs:\n- job_name: a\n  vultr_sd_configs: [{}]\nremote_write: [{url: 'http://x'}]\n",
+                "global: {query_log_file: q}\nremote_write: [{url: 'http://x', round_robin_dns: true}]\n",
             )],
             "p.yml",
         );
         assert_eq!(code, 0);
         for expected in [
-            "WARNING: p.yml:3:21: job \"a\": vultr_sd_configs: this service discovery is not available yet",
-            "WARNING: p.yml:4:15: remote_write: accepted, but nothing acts on it yet",
+            "global.query_log_file: accepted, but nothing acts on it yet",
+            "WARNING: p.yml:2:51: remote_write.round_robin_dns: accepted, but nothing acts on it yet",
             " SUCCESS: p.yml is valid prometheus config file syntax",
         ] {
             assert!(text.contains(expected), "{text}");

@@ -10,6 +10,7 @@ use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, Ticket, Wr
 use promql::Features;
 pub use promql::conformance::SuiteResult;
 use rules::file::Defaults;
+use rules::unit_test;
 
 use crate::PrometheusFile;
 use crate::check::{self, Kind, Options};
@@ -107,7 +108,7 @@ pub fn promtool(dir: &Path) -> SuiteResult {
         ("url_in_scrape_targetgroup_with_relabel_config.bad.yml", None, false),
         ("url_in_scrape_targetgroup_with_relabel_config.good.yml", None, true),
         ("at-modifier.yml", None, true),
-        ("bad-promql.yml", None, true),
+        ("bad-promql.yml", None, false),
         ("bad-rules-error.yml", None, true),
         ("bad-rules-syntax.yml", None, false),
         ("features.yml", None, false),
@@ -132,6 +133,18 @@ pub fn promtool(dir: &Path) -> SuiteResult {
         result.add(checked(&folder.join(name), kind, is_good, &Features::default()));
     }
     result.add(checked(&folder.join("features.yml"), None, true, &Features::all()));
+    for (name, options, passes) in rule_unit_tests() {
+        let report = unit_test::run_file(&folder.join(name), &options, None);
+        let errors: Vec<&str> = report.errors().collect();
+        result.add(match errors.is_empty() == passes {
+            true => Ok(()),
+            false => Err(format!(
+                "test rules {name}: should {}: {}",
+                if passes { "pass" } else { "fail" },
+                errors.join("\n")
+            )),
+        });
+    }
     for path in files(&dir.join("examples"), "yml") {
         if file_name(&path).starts_with("prometheus") {
             // Examples name files that are not there; loading them is what they promise.
@@ -175,6 +188,110 @@ impl MetricWriter for Nowhere {
     fn wait_durable(&self, _: Ticket) -> Result<(), StorageError> {
         Ok(())
     }
+}
+
+/// Unit tests of rules, how they are run, and whether they pass.
+fn rule_unit_tests() -> Vec<(&'static str, unit_test::Options, bool)> {
+    let plain = unit_test::Options::default;
+    let only = |name: &str| unit_test::Options {
+        run: gocompat::re2::Regex::new(name).into_iter().collect(),
+        ..unit_test::Options::default()
+    };
+    vec![
+        ("unittest.yml", plain(), true),
+        ("long-period.yml", plain(), true),
+        ("at-modifier-test.yml", plain(), true),
+        ("negative-offset-test.yml", plain(), true),
+        ("no-test-group-interval.yml", plain(), true),
+        ("start-time-test.yml", plain(), true),
+        ("bad-input-series.yml", plain(), false),
+        ("bad-promql.yml", plain(), false),
+        ("bad-rules-syntax-test.yml", plain(), false),
+        ("bad-rules-error-test.yml", plain(), false),
+        ("failing.yml", plain(), false),
+        ("rules_run.yml", plain(), false),
+        ("rules_run.yml", only("correct"), true),
+        ("rules_run.yml", only("wrong"), false),
+        ("rules_run_extrafields.yml", plain(), false),
+        ("rules_run_extrafields.yml", unit_test::Options { ignore_unknown: true, ..plain() }, true),
+        ("rules_run_no_fuzzy.yml", plain(), false),
+        ("rules_run_fuzzy.yml", only("correct"), true),
+        ("rules_run_fuzzy.yml", only("wrong"), false),
+    ]
+}
+
+/// `mixins/rule-tests`: the kubernetes-mixin's own tests of its rules, a case each test. Its rules are beside the
+/// tests, or those that were rendered once.
+pub fn rule_tests(dir: &Path) -> SuiteResult {
+    let rendered = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kubernetes-mixin");
+    let options = unit_test::Options { rules_folder: Some(rendered), ..unit_test::Options::default() };
+    let mut result = SuiteResult::default();
+    for path in files(&dir.join("mixins/rule-tests"), "yaml") {
+        let name = file_name(&path);
+        let report = unit_test::run_file(&path, &options, None);
+        if let Some(error) = report.aborted.as_ref().or(report.warnings.first()) {
+            result.add(Err(format!("{name}: {error}")));
+        }
+        for case in report.cases {
+            result.add(match case.failures.is_empty() {
+                true => Ok(()),
+                false => Err(format!("{name}: {}: {}", case.name, case.failures.join("\n"))),
+            });
+        }
+    }
+    result
+}
+
+/// `prometheus/tsdb`: blocks as old programs left them.
+pub fn tsdb(dir: &Path) -> SuiteResult {
+    let mut result = SuiteResult::default();
+    let v1 = dir.join("tsdb/testdata/index_format_v1");
+    let all = "{foo=\"bar\"} 2 1\n{foo=\"baz\"} 4 3\n";
+    for (selector, expected) in [
+        ("{foo=\"bar\"}", "{foo=\"bar\"} 2 1\n"),
+        ("{foo!~\"^.?$\"}", all),
+        ("{foo=~\"b.*\"}", all),
+        ("{foo!=\"\"}", all),
+    ] {
+        result.add(match dumped(&v1, selector) {
+            Ok(lines) if lines == expected => Ok(()),
+            Ok(lines) => Err(format!("index_format_v1 {selector}: expected {expected}, got {lines}")),
+            Err(error) => Err(format!("index_format_v1 {selector}: {error}")),
+        });
+    }
+    result
+}
+
+/// What a dump of a folder with one block prints.
+fn dumped(block: &Path, selector: &str) -> Result<String, String> {
+    use crate::directory::{Dump, DumpFormat, Output, dump};
+    let folder = std::env::temp_dir().join(format!("promontory-suite-{}", std::process::id()));
+    let copy = || -> std::io::Result<()> {
+        // A block's folder has the name of a block.
+        let into = folder.join("01BZJ9WJQPWHGNC2W4J9TA62KC");
+        std::fs::create_dir_all(into.join("chunks"))?;
+        for part in ["", "chunks"] {
+            for path in files(&block.join(part), "") {
+                std::fs::copy(&path, into.join(part).join(file_name(&path)))?;
+            }
+        }
+        Ok(())
+    };
+    let dump = || -> Result<String, String> {
+        copy().map_err(|error| error.to_string())?;
+        let what = Dump {
+            range: model::storage::TimeRange::ALL,
+            selectors: vec![selector.to_string()],
+            format: DumpFormat::Lines,
+            sandbox_root: None,
+        };
+        let mut out = Vec::new();
+        dump(&folder, &what, &mut Output { out: &mut out, progress: &mut |_| {} })?;
+        String::from_utf8(out).map_err(|error| error.to_string())
+    };
+    let dumped = dump();
+    let _ = std::fs::remove_dir_all(&folder);
+    dumped
 }
 
 fn checked(path: &Path, kind: Option<Kind>, is_good: bool, features: &Features) -> Result<(), String> {
@@ -294,9 +411,23 @@ mod tests {
     }
 
     #[test]
+    fn tests_of_the_kubernetes_mixin() {
+        if let Some(dir) = testkit::conformance("") {
+            hold(&rule_tests(&dir), 60);
+        }
+    }
+
+    #[test]
+    fn blocks_of_old_programs() {
+        if let Some(dir) = testkit::conformance("") {
+            hold(&tsdb(&dir.join("prometheus")), 4);
+        }
+    }
+
+    #[test]
     fn what_promtool_checks() {
         if let Some(dir) = testkit::conformance("") {
-            hold(&promtool(&dir.join("prometheus")), 50);
+            hold(&promtool(&dir.join("prometheus")), 75);
         }
     }
 }

@@ -24,6 +24,7 @@ mod run;
 mod send_on;
 mod serve;
 pub mod settings;
+mod started;
 mod store;
 pub mod store_settings;
 mod user_assets;

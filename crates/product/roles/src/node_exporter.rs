@@ -18,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::run::StartError;
+use crate::started;
 
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 128;
@@ -101,6 +102,7 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
         tracing::info!("serves {scheme}://{}{}", server.local_addr(), settings.telemetry_path);
         serving.push(tokio::spawn(server.serve(router.clone(), stopped.clone(), STOP_TIMEOUT)));
     }
+    started::forget();
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

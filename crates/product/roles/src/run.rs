@@ -183,6 +183,7 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     let (stop, stopped) = watch::channel(false);
     let (commands, asked) = mpsc::channel(4);
     let running = Running::start(settings, &loaded, store, listening, clock)?;
+    tokio::spawn(crate::memory::keep_small(stopped.clone()));
     let router = running.router(commands);
     let serving: Vec<_> = servers
         .into_iter()

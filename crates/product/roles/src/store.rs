@@ -10,7 +10,6 @@ use exposition::Registry;
 use tokio::sync::watch;
 use tsdb::{Db, Options, Retention, Stats};
 
-use crate::memory;
 use crate::run::StartError;
 use crate::settings::Settings;
 use crate::store_settings::StoreSettings;
@@ -93,12 +92,7 @@ impl Store {
                     _ = stop.wait_for(|stop| *stop) => return,
                 }
                 let (db, now_ms) = (db.clone(), clock.now_ms());
-                let done = tokio::task::spawn_blocking(move || {
-                    let report = db.maintain(now_ms);
-                    memory::give_back();
-                    report
-                })
-                .await;
+                let done = tokio::task::spawn_blocking(move || db.maintain(now_ms)).await;
                 match done {
                     Ok(report) => {
                         for block in &report.cut {

@@ -45,6 +45,12 @@ impl From<net::ClientError> for Failure {
     }
 }
 
+impl From<cloud::Error> for Failure {
+    fn from(error: cloud::Error) -> Self {
+        Failure::new(error.to_string())
+    }
+}
+
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         Failure::new(error.to_string())

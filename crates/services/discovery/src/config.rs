@@ -65,11 +65,7 @@ impl Config {
         for kind in kinds::all() {
             let Some(list) = fields.take(kind.name) else { continue };
             let found = entries(list, kind.name, |entry| kind.decode(entry, base))?;
-            if !found.is_empty() && kind.reader.is_none() {
-                let message = format!("{}: this service discovery is not available yet", kind.name);
-                not_available.push(list.error(message));
-                continue;
-            }
+            not_available.extend(found.iter().filter_map(Settings::not_available).map(|why| list.error(why)));
             config.sections.extend(found.into_iter().map(|settings| Section::Kind(Box::new(settings))));
         }
         if let Some(list) = fields.take("static_configs") {
@@ -172,8 +168,8 @@ mod tests {
             ("http_sd_configs: [{url: 'http://'}]", "host is missing in URL"),
             ("file_sd_configs: [{}]", "must contain at least one path name"),
             (
-                "job_name: x\ngce_sd_configs:\n  - {project: a, zone: b}\n",
-                "line 3, column 3: gce_sd_configs: this service discovery is not available yet",
+                "job_name: x\noci_sd_configs:\n  - {region: x, auth: instance_principal}\n",
+                "line 3, column 3: oci_sd: auth instance_principal is not available yet",
             ),
             (
                 "consult_sd_configs: []",
@@ -188,10 +184,12 @@ mod tests {
 
     #[test]
     fn checking_lists_what_is_not_available_beside_the_rest() {
-        let node =
-            Node::parse("gce_sd_configs: [{project: a, zone: b}]\nstatic_configs: [{targets: [a]}]").unwrap();
+        let node = Node::parse(
+            "oci_sd_configs: [{region: a, auth: instance_principal}]\nstatic_configs: [{targets: [a]}]",
+        )
+        .unwrap();
         let base = PathBase::new(Path::new(""));
         let (config, missing) = Config::check(&node, "config.ScrapeConfig", &base).unwrap();
-        assert_eq!((config.sections.len(), missing.len()), (1, 1));
+        assert_eq!((config.sections.len(), missing.len()), (2, 1));
     }
 }

@@ -14,6 +14,7 @@ mod poll;
 mod resolver;
 mod stats;
 mod xml;
+mod zookeeper;
 
 pub use crate::config::{Config, FileConfig, Section};
 pub use crate::core::{Discovery, Problem, discover_once};

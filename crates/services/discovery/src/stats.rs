@@ -21,6 +21,7 @@ pub(crate) struct Stats {
     pub(crate) file_read_errors: Counter,
     pub(crate) dns_lookups: Counter,
     pub(crate) dns_lookup_failures: Counter,
+    pub(crate) azure_cache_hits: Counter,
     pub(crate) consul_rpcs: Labelled<Histogram>,
     pub(crate) kubernetes_events: Labelled<Counter>,
     /// Failures that a kind counts for itself, by the kind's name.
@@ -96,6 +97,10 @@ impl Stats {
             dns_lookups: registry.counter("prometheus_sd_dns_lookups_total", "Names that were looked up."),
             dns_lookup_failures: registry
                 .counter("prometheus_sd_dns_lookup_failures_total", "Names that could not be looked up."),
+            azure_cache_hits: registry.counter(
+                "prometheus_sd_azure_cache_hit_total",
+                "Network interfaces of Azure that did not have to be asked for.",
+            ),
             consul_rpcs: registry.histograms(
                 "prometheus_sd_consul_rpc_duration_seconds",
                 "How long a call of Consul took.",

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use foldhash::fast::FixedState;
 use gocompat::re2::Regex;
+use hashbrown::HashMap;
+use parking_lot::Mutex;
 
 use crate::Error;
 
@@ -316,7 +319,12 @@ impl Default for NodeConfig {
 pub(crate) struct Pattern {
     include: Option<Regex>,
     exclude: Option<Regex>,
+    /// Names seen and whether they were taken: most names come again with each collection.
+    known: Mutex<HashMap<Box<str>, bool, FixedState>>,
 }
+
+/// Names that a pattern remembers.
+const KNOWN_MAX: usize = 8192;
 
 impl Pattern {
     fn new(option: &'static str, filter: &Filter) -> Result<Self, Error> {
@@ -324,12 +332,24 @@ impl Pattern {
             "" => Ok(None),
             pattern => Regex::new(pattern).map(Some).map_err(|source| Error::BadPattern { option, source }),
         };
-        Ok(Pattern { include: compile(&filter.include)?, exclude: compile(&filter.exclude)? })
+        let (include, exclude) = (compile(&filter.include)?, compile(&filter.exclude)?);
+        Ok(Pattern { include, exclude, known: Mutex::default() })
     }
 
     pub(crate) fn takes(&self, name: &str) -> bool {
-        !self.exclude.as_ref().is_some_and(|exclude| exclude.is_match(name))
-            && self.include.as_ref().is_none_or(|include| include.is_match(name))
+        if !self.is_set() {
+            return true;
+        }
+        let mut known = self.known.lock();
+        if let Some(taken) = known.get(name) {
+            return *taken;
+        }
+        let taken = !self.exclude.as_ref().is_some_and(|exclude| exclude.is_match(name))
+            && self.include.as_ref().is_none_or(|include| include.is_match(name));
+        if known.len() < KNOWN_MAX {
+            known.insert(Box::from(name), taken);
+        }
+        taken
     }
 
     /// Whether it leaves anything out.

@@ -26,6 +26,9 @@ const KEPT_MAX: usize = 4096;
 /// Collections after which a file that nobody read is closed.
 const KEPT_COLLECTIONS: u32 = 64;
 
+/// Collections in which something of `/sys` that was not there is not looked for again.
+const MISSING_COLLECTIONS: u32 = 4;
+
 /// What `statfs` says of `/proc` and `/sys`.
 const PROC_MAGIC: u64 = 0x9fa0;
 const SYS_MAGIC: u64 = 0x6265_6572;
@@ -38,6 +41,8 @@ pub(crate) struct Files {
     /// The text where the buffer is not UTF-8.
     repaired: String,
     kept: HashMap<Box<[u8]>, Kept, FixedState>,
+    /// What was not there, and in which collection.
+    missing: HashMap<Box<[u8]>, u32, FixedState>,
     /// Zero where the paths hold ordinary files, which may be replaced by others of the same name.
     kept_max: usize,
     /// The device behind a folder, so that files of one that took another's name are not mixed up.
@@ -66,10 +71,16 @@ impl Files {
             filled: 0,
             repaired: String::new(),
             kept: HashMap::default(),
+            missing: HashMap::default(),
             kept_max: if is_kernels { half.min(KEPT_MAX) } else { 0 },
             devices: HashMap::default(),
             collection: 0,
         }
+    }
+
+    /// Whether these are the kernel's own folders, at the usual places.
+    pub(crate) fn is_this_machine(&self) -> bool {
+        self.kept_max > 0 && self.paths.procfs == Path::new("/proc") && self.paths.sysfs == Path::new("/sys")
     }
 
     /// Begins a collection: files that were not read for long are closed.
@@ -78,6 +89,7 @@ impl Files {
         if self.collection.is_multiple_of(KEPT_COLLECTIONS) {
             let now = self.collection;
             self.kept.retain(|_, kept| now.wrapping_sub(kept.read_in) <= KEPT_COLLECTIONS);
+            self.missing.clear();
         }
     }
 
@@ -160,18 +172,53 @@ impl Files {
         if keep && let Some(kept) = self.kept.get_mut(key) {
             kept.read_in = self.collection;
             match fill(&kept.file, &mut self.buffer, &mut self.filled, short) {
-                Ok(()) => return Ok(()),
                 // The device it was of is gone; there may be another.
-                Err(_) => self.kept.remove(key),
+                Err(Errno::NODEV) => self.kept.remove(key),
+                result => return result.map_err(failed),
             };
         }
-        let file: OwnedFd =
-            openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
-        fill(&file, &mut self.buffer, &mut self.filled, short).map_err(failed)?;
+        if self.is_missing(path) {
+            return Err(Error::NoData);
+        }
+        let file: OwnedFd = match openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(file) => file,
+            Err(errno) => {
+                if errno == Errno::NOENT {
+                    self.note_missing(path);
+                }
+                return Err(failed(errno));
+            }
+        };
+        let result = fill(&file, &mut self.buffer, &mut self.filled, short).map_err(failed);
+        // A file that cannot be read now, such as the speed of a device that is down, may be later.
         if keep && self.kept.len() < self.kept_max {
             self.kept.insert(Box::from(key), Kept { file, read_in: self.collection });
         }
-        Ok(())
+        result
+    }
+
+    /// Whether it was found missing a short time ago. Hardware comes and goes, but not so fast.
+    fn is_missing(&self, path: &Path) -> bool {
+        let seen = self.missing.get(path.as_os_str().as_bytes());
+        seen.is_some_and(|seen| self.collection.wrapping_sub(*seen) < MISSING_COLLECTIONS)
+    }
+
+    fn note_missing(&mut self, path: &Path) {
+        if self.kept_max > 0 && path.starts_with(&self.paths.sysfs) && self.missing.len() < KEPT_MAX {
+            self.missing.insert(Box::from(path.as_os_str().as_bytes()), self.collection);
+        }
+    }
+
+    /// Whether there is such a folder.
+    pub(crate) fn is_folder(&mut self, path: &Path) -> bool {
+        if self.is_missing(path) {
+            return false;
+        }
+        let is_folder = path.is_dir();
+        if !is_folder {
+            self.note_missing(path);
+        }
+        is_folder
     }
 
     fn is_kernels(&self, path: &Path) -> bool {
@@ -199,8 +246,14 @@ impl Files {
     }
 
     /// The names in a folder, sorted. An empty list if it is not there.
-    pub(crate) fn names(&self, path: &Path) -> Vec<String> {
-        let Ok(entries) = std::fs::read_dir(path) else { return Vec::new() };
+    pub(crate) fn names(&mut self, path: &Path) -> Vec<String> {
+        if self.is_missing(path) {
+            return Vec::new();
+        }
+        let Ok(entries) = std::fs::read_dir(path) else {
+            self.note_missing(path);
+            return Vec::new();
+        };
         let mut names: Vec<String> =
             entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
         names.sort();

@@ -100,6 +100,7 @@ impl Node {
     /// Runs collectors one after the other, and notes how long each took and how it went.
     fn run(&self, wanted: &dyn Fn(&str) -> bool, files: &mut Files, page: &mut Page, state: &mut State) {
         files.begin();
+        state.begin();
         for collector in self.active.iter().filter(|collector| wanted(collector.name)) {
             let mark = self.clock.mark();
             let result = (collector.collect)(&mut self.run_with(files, state), page);

@@ -212,15 +212,45 @@ const RTM_GETLINK: u16 = 18;
 /// Of `ifinfomsg`.
 const LINK_BYTES: usize = 16;
 const IFLA_ADDRESS: u16 = 1;
+const IFLA_BROADCAST: u16 = 2;
 const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
+const IFLA_TXQLEN: u16 = 13;
+const IFLA_OPERSTATE: u16 = 16;
+const IFLA_LINKMODE: u16 = 17;
 const IFLA_IFALIAS: u16 = 20;
 const IFLA_STATS64: u16 = 23;
+const IFLA_GROUP: u16 = 27;
+const IFLA_CARRIER: u16 = 33;
+const IFLA_CARRIER_CHANGES: u16 = 35;
+const IFLA_CARRIER_UP_COUNT: u16 = 47;
+const IFLA_CARRIER_DOWN_COUNT: u16 = 48;
+/// By their numbers.
+const STATES: [&str; 7] = ["unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up"];
 
 /// A network device.
+#[derive(Default)]
 pub(crate) struct Link {
     pub(crate) index: u32,
     pub(crate) name: String,
     pub(crate) alias: String,
+    /// The number of its kind of hardware.
+    pub(crate) hardware: u16,
+    pub(crate) flags: u32,
+    pub(crate) address: Vec<u8>,
+    pub(crate) broadcast: Vec<u8>,
+    /// The device below it; itself if there is none.
+    pub(crate) lower: Option<u32>,
+    pub(crate) mtu: Option<u32>,
+    pub(crate) queue_length: Option<u32>,
+    pub(crate) group: Option<u32>,
+    /// As `/sys` names it.
+    pub(crate) state: &'static str,
+    pub(crate) link_mode: Option<u8>,
+    pub(crate) carrier: Option<u8>,
+    /// Changes of the carrier: all, to up, to down.
+    pub(crate) carrier_changes: [Option<u32>; 3],
     /// In the order of `struct rtnl_link_stats64`; none if the device does not count.
     pub(crate) counters: Option<[u64; 24]>,
 }
@@ -237,11 +267,31 @@ pub(crate) fn links(socket: &mut Socket) -> std::io::Result<Vec<Link>> {
 }
 
 fn read_link(message: &[u8]) -> Option<Link> {
-    let index = u32_at(message, 4)?;
-    let mut link = Link { index, name: String::new(), alias: String::new(), counters: None };
+    let mut link = Link {
+        hardware: u16_at(message, 2)?,
+        index: u32_at(message, 4)?,
+        flags: u32_at(message, 8)?,
+        state: "unknown",
+        ..Link::default()
+    };
     for (kind, content) in attributes(message.get(LINK_BYTES..)?) {
         match kind {
+            IFLA_ADDRESS => link.address = content.to_vec(),
+            IFLA_BROADCAST => link.broadcast = content.to_vec(),
             IFLA_IFNAME => link.name = text(content),
+            IFLA_MTU => link.mtu = u32_at(content, 0),
+            IFLA_LINK => link.lower = u32_at(content, 0),
+            IFLA_TXQLEN => link.queue_length = u32_at(content, 0),
+            IFLA_OPERSTATE => {
+                let state = content.first().and_then(|state| STATES.get(usize::from(*state)));
+                link.state = state.copied().unwrap_or("unknown");
+            }
+            IFLA_LINKMODE => link.link_mode = content.first().copied(),
+            IFLA_GROUP => link.group = u32_at(content, 0),
+            IFLA_CARRIER => link.carrier = content.first().copied(),
+            IFLA_CARRIER_CHANGES => link.carrier_changes[0] = u32_at(content, 0),
+            IFLA_CARRIER_UP_COUNT => link.carrier_changes[1] = u32_at(content, 0),
+            IFLA_CARRIER_DOWN_COUNT => link.carrier_changes[2] = u32_at(content, 0),
             IFLA_IFALIAS => link.alias = text(content),
             IFLA_STATS64 => {
                 let (values, _) = content.as_chunks::<8>();

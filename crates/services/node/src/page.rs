@@ -1,5 +1,7 @@
 //! Puts samples that collectors give in any order together to families.
 
+use std::cmp::Ordering;
+
 use exposition::TextWriter;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -8,13 +10,16 @@ use model::MetricType;
 /// The families of one collection. Their buffers live on from one collection to the next.
 #[derive(Default)]
 pub(crate) struct Page {
-    families: HashMap<Box<str>, Family, FixedState>,
-    /// The names in order.
-    sorted: Vec<Box<str>>,
+    families: Vec<Family>,
+    /// Where each name's family is.
+    places: HashMap<Box<str>, usize, FixedState>,
+    /// The families in the order of their names.
+    sorted: Vec<usize>,
     open_metrics: bool,
 }
 
 struct Family {
+    name: Box<str>,
     metric_type: MetricType,
     lines: Vec<u8>,
 }
@@ -23,7 +28,7 @@ impl Page {
     /// Begins a page in the format of this writer.
     pub(crate) fn start(&mut self, out: &TextWriter<'_>) {
         self.open_metrics = out.is_open_metrics();
-        self.families.values_mut().for_each(|family| family.lines.clear());
+        self.families.iter_mut().for_each(|family| family.lines.clear());
     }
 
     /// Adds a sample. The first sample of a family decides about its type and help.
@@ -48,12 +53,11 @@ impl Page {
         labels: &[(&str, &str)],
         value: f64,
     ) {
-        if !self.families.contains_key(name) {
-            let at = self.sorted.partition_point(|known| **known < *name);
-            self.sorted.insert(at, Box::from(name));
-            self.families.insert(Box::from(name), Family { metric_type, lines: Vec::new() });
-        }
-        let Some(family) = self.families.get_mut(name) else { return };
+        let at = match self.places.get(name) {
+            Some(at) => *at,
+            None => self.insert(name, metric_type),
+        };
+        let Some(family) = self.families.get_mut(at) else { return };
         let is_first = family.lines.is_empty();
         if is_first {
             family.metric_type = metric_type;
@@ -71,6 +75,17 @@ impl Page {
         writer.sample(sample, labels, value);
     }
 
+    /// Makes room for a family.
+    fn insert(&mut self, name: &str, metric_type: MetricType) -> usize {
+        let at = self.families.len();
+        let before = |known: &usize| self.families.get(*known).is_some_and(|family| *family.name < *name);
+        let place = self.sorted.partition_point(before);
+        self.sorted.insert(place, at);
+        self.places.insert(Box::from(name), at);
+        self.families.push(Family { name: Box::from(name), metric_type, lines: Vec::new() });
+        at
+    }
+
     pub(crate) fn gauge(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
         self.add(name, MetricType::Gauge, help, labels, value);
     }
@@ -81,11 +96,41 @@ impl Page {
 
     /// Writes the page.
     pub(crate) fn write(&self, out: &mut TextWriter<'_>) {
-        for name in &self.sorted {
-            if let Some(family) = self.families.get(name) {
-                out.lines(&family.lines);
+        for family in self.sorted.iter().filter_map(|at| self.families.get(*at)) {
+            let is_sorted = matches!(family.metric_type, MetricType::Histogram | MetricType::Summary);
+            match sorted(&family.lines).filter(|_| !is_sorted) {
+                None => out.lines(&family.lines),
+                Some(lines) => lines.iter().for_each(|line| out.lines(line)),
             }
         }
+    }
+}
+
+/// The lines of a family sorted by the values of their labels; `None` if they are so already.
+fn sorted(text: &[u8]) -> Option<Vec<&[u8]>> {
+    let lines = || text.split_inclusive(|byte| *byte == b'\n');
+    if lines().is_sorted_by(|a, b| is_comment(a) || by_labels(a, b) != Ordering::Greater) {
+        return None;
+    }
+    let mut lines: Vec<&[u8]> = lines().collect();
+    // Help and type stay at the head.
+    let head = lines.iter().take_while(|line| is_comment(line)).count();
+    lines.get_mut(head..)?.sort_by(|a, b| by_labels(a, b));
+    Some(lines)
+}
+
+fn is_comment(line: &[u8]) -> bool {
+    line.first() == Some(&b'#')
+}
+
+/// The quote behind a value comes before everything that a longer value has there.
+fn by_labels(a: &[u8], b: &[u8]) -> Ordering {
+    let first = a.iter().zip(b).find(|(a, b)| a != b);
+    match first {
+        Some((b'"', _)) => Ordering::Less,
+        Some((_, b'"')) => Ordering::Greater,
+        Some((a, b)) => a.cmp(b),
+        None => a.len().cmp(&b.len()),
     }
 }
 
@@ -106,7 +151,15 @@ pub(crate) fn name_part(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::name_part;
+    use super::{name_part, sorted};
+
+    #[test]
+    fn samples_come_by_the_values_of_their_labels() {
+        let text = b"# HELP x y\nx{a=\"b c\"} 1\nx{a=\"b\"} 2\nx{a=\"a\"} 3\n";
+        let lines = sorted(text).unwrap().concat();
+        assert_eq!(lines, b"# HELP x y\nx{a=\"a\"} 3\nx{a=\"b\"} 2\nx{a=\"b c\"} 1\n");
+        assert!(sorted(&lines).is_none());
+    }
 
     #[test]
     fn what_is_foreign_becomes_one_underscore() {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use base::Clock;
 use exposition::TextWriter;
-use node::{Node, NodeConfig, Paths};
+use node::{Exporter, Node, NodeConfig, Outcome, Paths};
 use tempfile::TempDir;
 
 fn tree(files: &[(&str, &str)]) -> TempDir {
@@ -91,7 +91,7 @@ fn partitions_ram_disks_and_pseudo_file_systems_are_left_out() {
     ]);
     let page = page(&node(dir.path(), &["diskstats", "filesystem"]));
     let devices: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("node_disk_io_now")).collect();
-    assert_eq!(devices, ["{device=\"sda\"} 9", "{device=\"nvme0n1\"} 9", "{device=\"dm-0\"} 9"]);
+    assert_eq!(devices, ["{device=\"dm-0\"} 9", "{device=\"nvme0n1\"} 9", "{device=\"sda\"} 9"]);
     let mounts: Vec<&str> =
         page.lines().filter_map(|line| line.strip_prefix("node_filesystem_readonly")).collect();
     assert_eq!(
@@ -157,4 +157,89 @@ fn an_unknown_collector_is_named_with_the_valid_choices() {
     let error =
         Node::new(NodeConfig { collectors, ..NodeConfig::default() }, Clock::manual(0)).err().unwrap();
     assert!(error.to_string().starts_with("unknown collector \"cqu\"; there are: arp, bcache,"), "{error}");
+}
+
+#[test]
+fn network_devices_are_the_same_by_netlink_and_by_files() {
+    // Through a path that is not the usual one, everything is read from files.
+    let [by_netlink, by_files] = ["/sys", "/proc/../sys"].map(|sysfs| {
+        let only = |(name, _): (&str, bool)| (name.to_string(), name == "netclass");
+        let config = NodeConfig {
+            paths: Paths { sysfs: sysfs.into(), ..Paths::default() },
+            collectors: Node::collectors().map(only).collect::<BTreeMap<_, _>>(),
+            ..NodeConfig::default()
+        };
+        let page = page(&Node::new(config, Clock::manual(0)).unwrap());
+        page.lines().filter(|line| line.starts_with("node_network_")).map(str::to_string).collect::<Vec<_>>()
+    });
+    assert_eq!(by_netlink, by_files);
+}
+
+#[test]
+fn a_page_can_be_asked_for_in_part() {
+    let dir = tree(&[("proc/loadavg", "0.21 0.37 0.39 1/719 19737\n"), ("proc/meminfo", "MemTotal: 1 kB\n")]);
+    let only = |(name, _): (&str, bool)| (name.to_string(), ["loadavg", "meminfo"].contains(&name));
+    let config = NodeConfig {
+        paths: Paths { procfs: dir.path().join("proc"), sysfs: dir.path().join("sys"), ..Paths::default() },
+        collectors: Node::collectors().map(only).collect::<BTreeMap<_, _>>(),
+        ..NodeConfig::default()
+    };
+    let exporter = Exporter::new(config, Clock::manual(0), "1.2.3", true).unwrap();
+    let select = |collect: &[&str], exclude: &[&str]| {
+        let own = |names: &[&str]| names.iter().map(|name| (*name).to_string()).collect::<Vec<_>>();
+        exporter.select(&own(collect), &own(exclude))
+    };
+    for (selection, has_load, has_memory) in [
+        (select(&[], &[]), true, true),
+        (select(&["loadavg"], &[]), true, false),
+        (select(&[], &["loadavg"]), false, true),
+        (select(&[], &["loadavg", "meminfo"]), false, false),
+    ] {
+        let mut out = Vec::new();
+        let asked = exporter.ask(40).unwrap();
+        asked.write(&selection.unwrap(), &mut TextWriter::new(&mut out));
+        let page = String::from_utf8(out).unwrap();
+        assert_eq!(
+            (page.contains("node_load1 "), page.contains("node_memory_MemTotal_bytes ")),
+            (has_load, has_memory)
+        );
+        assert_eq!(value(&page, "promhttp_metric_handler_requests_in_flight "), Some(1.0));
+        asked.end(Outcome::Answered);
+    }
+    for (collect, exclude, expected) in [
+        (
+            &["cpu"][..],
+            &[][..],
+            "Couldn't create filtered metrics handler: couldn't create collector: disabled collector: cpu",
+        ),
+        (
+            &["cqu"],
+            &[],
+            "Couldn't create filtered metrics handler: couldn't create collector: missing collector: cqu",
+        ),
+        (&["loadavg"], &["meminfo"], "Combined collect and exclude queries are not allowed."),
+    ] {
+        assert_eq!(select(collect, exclude).unwrap_err(), expected);
+    }
+}
+
+#[test]
+fn more_requests_than_allowed_are_refused_and_counted() {
+    let dir = tree(&[("proc/loadavg", "0.21 0.37 0.39 1/719 19737\n")]);
+    let config = NodeConfig {
+        paths: Paths { procfs: dir.path().join("proc"), sysfs: dir.path().join("sys"), ..Paths::default() },
+        collectors: Node::collectors().map(|(name, _)| (name.to_string(), false)).collect(),
+        ..NodeConfig::default()
+    };
+    let exporter = Exporter::new(config, Clock::manual(0), "1.2.3", true).unwrap();
+    let first = exporter.ask(1).unwrap();
+    assert!(exporter.ask(1).is_none());
+    first.end(Outcome::Answered);
+    let mut out = Vec::new();
+    exporter.ask(1).unwrap().write(&exporter.select(&[], &[]).unwrap(), &mut TextWriter::new(&mut out));
+    let page = String::from_utf8(out).unwrap();
+    for (code, count) in [("200", 1.0), ("500", 0.0), ("503", 1.0)] {
+        let series = format!("promhttp_metric_handler_requests_total{{code=\"{code}\"}}");
+        assert_eq!(value(&page, &series), Some(count), "{code}");
+    }
 }

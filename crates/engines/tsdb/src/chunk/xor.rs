@@ -194,16 +194,21 @@ pub(crate) fn encode(
     state.count += 1;
     let (prefix, prefix_bits, significant, width) = state.window.parts(last.1 ^ value);
     let (word, count) = (time << prefix_bits | prefix, time_bits + prefix_bits);
-    // From the top: what the last byte held, the prefixes, the value.
-    let mut all = if held > 0 { u128::from(place[0]) << 120 } else { 0 };
-    all |= u128::from(word) << ((128 - held - count) % 128);
-    if width > 0 {
-        all |= u128::from(significant) << ((128 - held - count - width) % 128);
-    }
     let bits = held + count + width;
     state.free = (bits.wrapping_neg() & 7) as u8;
-    if let Some(start) = place.first_chunk_mut() {
-        *start = all.to_be_bytes();
+    let begun = u64::from(place[0]) & (0xff00 >> held & 0xff);
+    // From the top: what the last byte held, the prefixes, the value.
+    if bits <= 64 {
+        let all = begun << 56 | word << (64 - held - count) | significant << (64 - bits);
+        if let Some(start) = place.first_chunk_mut() {
+            *start = all.to_be_bytes();
+        }
+    } else {
+        let prefixes = u128::from(begun) << 120 | u128::from(word) << (128 - held - count);
+        let all = prefixes | u128::from(significant) << (128 - bits);
+        if let Some(start) = place.first_chunk_mut() {
+            *start = all.to_be_bytes();
+        }
     }
     bits.div_ceil(8) as usize
 }

@@ -186,14 +186,15 @@ impl Record {
     ) {
         let mut run = Run { bytes: [0; RUN_BYTES], length: 0 };
         let mut state = self.begin(&mut run);
+        // Times ascend, so only the end of the range is looked at.
+        let mut end_ms = if self.open_is_histogram { i64::MIN } else { self.open_range_end_ms() };
         for (time_ms, value) in samples {
-            let fits = (1..SAMPLES_PER_CHUNK).contains(&state.count)
-                && !self.open_is_histogram
-                && time_ms.saturating_sub(self.open_min_ms) < i64::from(self.open_room_ms);
+            let fits = (1..SAMPLES_PER_CHUNK).contains(&state.count) && time_ms < end_ms;
             if !fits {
                 self.end(segments, &run, state);
                 self.seal(segments, range_ms, last.0);
                 self.open_chunk(time_ms, range_ms, false);
+                end_ms = self.open_range_end_ms();
                 state = self.begin(&mut run);
             } else if run.length > RUN_BYTES - xor::SAMPLE_ROOM_BYTES {
                 self.end(segments, &run, state);

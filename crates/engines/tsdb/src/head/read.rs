@@ -1,7 +1,6 @@
 //! Reading the head.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 
 use model::label_table::PairId;
 use model::storage::{TimeRange, Want};
@@ -9,7 +8,7 @@ use model::{LabelTable, Matcher};
 
 use super::Head;
 use super::page::{PAGE_SERIES, Page, Record};
-use super::segments::Segment;
+use super::segments::ChunkRef;
 use super::symbols::Symbols;
 use crate::error::Error;
 use crate::postings;
@@ -21,20 +20,19 @@ use crate::stats::Cardinality;
 const BATCH: usize = 1024;
 
 /// A chunk of the head.
-enum HeadChunk {
+enum HeadChunk<'a> {
     /// In a segment.
-    Closed { min_ms: i64, max_ms: i64, segment: Arc<Segment>, offset: u32 },
+    Closed(&'a ChunkRef),
     /// The one that is being written to.
     Open { min_ms: i64, max_ms: i64 },
 }
 
-impl HeadChunk {
+impl HeadChunk<'_> {
     /// Times of its first and its last sample.
     fn times_ms(&self) -> (i64, i64) {
         match self {
-            HeadChunk::Closed { min_ms, max_ms, .. } | HeadChunk::Open { min_ms, max_ms } => {
-                (*min_ms, *max_ms)
-            }
+            HeadChunk::Closed(chunk) => (chunk.min_ms(), chunk.max_ms()),
+            HeadChunk::Open { min_ms, max_ms } => (*min_ms, *max_ms),
         }
     }
 }
@@ -109,50 +107,65 @@ impl Head {
                     && deleted.is_empty()
                     && self.late.last_ms(id).is_none_or(|late_ms| late_ms <= record.last_ms)
                     && !self.starts.has(id);
-                let mut is_there = is_known;
                 late.clear();
                 // Their chunks are encoded anew: not for who only asks which series there are.
                 let has_starts = !is_known && into.want != Want::Labels && self.starts.has(id);
                 if has_starts {
                     late = self.chunks_of(record, range);
+                }
+                if !is_known {
                     self.late.add_chunks(id, range, &mut late);
+                }
+                if has_starts {
                     late = self.starts.stamp(id, std::mem::take(&mut late));
-                } else if !is_known {
-                    self.visit_chunks(record, range, |chunk| {
-                        let (min_ms, max_ms) = chunk.times_ms();
-                        is_there |= !is_deleted(deleted, min_ms, max_ms);
-                    });
-                    self.late.add_chunks(id, range, &mut late);
                 }
-                is_there |= late.iter().any(|chunk| !is_deleted(deleted, chunk.min_ms, chunk.max_ms));
-                if !is_there {
-                    return;
-                }
-                own_pairs.clear();
-                for &pair in page.pairs(record) {
-                    own_pairs.push(pairs.get(pair, &index.symbols, into.labels));
-                }
-                into.begin(&own_pairs, deleted);
-                if into.want == Want::Labels {
-                    return;
-                }
+                let wants_chunks = into.want != Want::Labels;
+                let mut is_begun = false;
+                let mut begin = |into: &mut SelectionBuilder<'_>| {
+                    if !std::mem::replace(&mut is_begun, true) {
+                        own_pairs.clear();
+                        for &pair in page.pairs(record) {
+                            own_pairs.push(pairs.get(pair, &index.symbols, into.labels));
+                        }
+                        into.begin(&own_pairs, deleted);
+                    }
+                };
                 if is_known {
+                    begin(into);
                     return into.push_sample(record.last_ms, record.last_value);
                 }
                 // Those with starts are in the other list.
                 let own = if has_starts { TimeRange { start_ms: 1, end_ms: 0 } } else { range };
-                self.visit_chunks(record, own, |chunk| match chunk {
-                    HeadChunk::Closed { min_ms, max_ms, segment, offset } => {
-                        into.push_segment(min_ms, max_ms, segment, offset);
+                self.visit_chunks(record, own, |chunk| {
+                    let (min_ms, max_ms) = chunk.times_ms();
+                    if is_deleted(deleted, min_ms, max_ms) {
+                        return;
                     }
-                    HeadChunk::Open { min_ms, max_ms } => {
-                        into.push_copy(min_ms, max_ms, record.open_encoding(), |bytes| {
-                            record.copy_open_chunk(&self.segments, bytes);
-                        });
+                    match chunk {
+                        HeadChunk::Closed(chunk) => {
+                            let Some(segment) = into.segment_of(chunk, &self.segments) else { return };
+                            begin(into);
+                            if wants_chunks {
+                                into.push_closed(chunk, segment);
+                            }
+                        }
+                        HeadChunk::Open { .. } => {
+                            begin(into);
+                            if wants_chunks {
+                                into.push_copy(min_ms, max_ms, record.open_encoding(), |bytes| {
+                                    record.copy_open_chunk(&self.segments, bytes);
+                                });
+                            }
+                        }
                     }
                 });
                 for ChunkHandle { min_ms, max_ms, data } in late.drain(..) {
+                    if is_deleted(deleted, min_ms, max_ms) {
+                        continue;
+                    }
+                    begin(into);
                     match data {
+                        _ if !wants_chunks => {}
                         ChunkData::Segment(segment, offset) => {
                             into.push_segment(min_ms, max_ms, segment, offset)
                         }
@@ -190,14 +203,16 @@ impl Head {
     pub(super) fn chunks_of(&self, record: &Record, range: TimeRange) -> Vec<ChunkHandle> {
         let mut chunks = Vec::new();
         self.visit_chunks(record, range, |chunk| {
-            let (min_ms, max_ms, data) = match chunk {
-                HeadChunk::Closed { min_ms, max_ms, segment, offset } => {
-                    (min_ms, max_ms, ChunkData::Segment(segment, offset))
-                }
-                HeadChunk::Open { min_ms, max_ms } => {
+            let (min_ms, max_ms) = chunk.times_ms();
+            let data = match chunk {
+                HeadChunk::Closed(chunk) => match self.segments.locate(chunk) {
+                    Some((segment, offset)) => ChunkData::Segment(segment, offset),
+                    None => return,
+                },
+                HeadChunk::Open { .. } => {
                     let mut bytes = Vec::new();
                     record.copy_open_chunk(&self.segments, &mut bytes);
-                    (min_ms, max_ms, ChunkData::Memory(record.open_encoding(), bytes.into()))
+                    ChunkData::Memory(record.open_encoding(), bytes.into())
                 }
             };
             chunks.push(ChunkHandle { min_ms, max_ms, data });
@@ -205,14 +220,11 @@ impl Head {
         chunks
     }
 
-    /// Calls with the chunks of a series that overlap a range.
-    fn visit_chunks(&self, record: &Record, range: TimeRange, mut with: impl FnMut(HeadChunk)) {
+    /// Calls with the chunks of a series that overlap a range. A closed one may be freed already.
+    fn visit_chunks(&self, record: &Record, range: TimeRange, mut with: impl FnMut(HeadChunk<'_>)) {
         for chunk in record.chunks.iter() {
-            let (min_ms, max_ms) = (chunk.min_ms(), chunk.max_ms());
-            if (TimeRange { start_ms: min_ms, end_ms: max_ms }).overlaps(range)
-                && let Some((segment, offset)) = self.segments.locate(chunk)
-            {
-                with(HeadChunk::Closed { min_ms, max_ms, segment, offset });
+            if (TimeRange { start_ms: chunk.min_ms(), end_ms: chunk.max_ms() }).overlaps(range) {
+                with(HeadChunk::Closed(chunk));
             }
         }
         let (min_ms, max_ms) = (record.open_min_ms, record.last_ms);

@@ -146,7 +146,12 @@ impl<'a> HeadReplay<'a> {
                 return;
             };
             let last = (record.last_ms, record.last_value);
-            record.append(&head.segments, head.range_ms, last, samples.iter().copied());
+            record.append(
+                &head.segments,
+                head.range_ms,
+                last,
+                samples.iter().map(|&(time_ms, value)| (time_ms, value)),
+            );
             (record.last_ms, record.last_value, record.last_is_histogram) = (last_ms, last_value, false);
             min_ms = min_ms.min(first_ms);
             max_ms = max_ms.max(last_ms);

@@ -36,6 +36,16 @@ impl ChunkRef {
         (u64::from(self.min_ms[0]) | u64::from(self.min_ms[1]) << 32) as i64
     }
 
+    /// The number of its segment, which is given out once.
+    pub(crate) fn segment(&self) -> u32 {
+        self.segment
+    }
+
+    /// Where it lies there.
+    pub(crate) fn offset(&self) -> u32 {
+        self.offset
+    }
+
     /// Time of the last sample.
     pub(crate) fn max_ms(&self) -> i64 {
         self.min_ms() + i64::from(self.span_ms)

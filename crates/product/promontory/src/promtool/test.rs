@@ -61,6 +61,7 @@ impl Test {
             ignore_unknown: *ignore_unknown_fields,
             delayed_name_removal: language.delayed_name_removal,
             features: language.features,
+            rules_folder: None,
         };
         let mut reports = Vec::with_capacity(files.len());
         let mut passed = true;

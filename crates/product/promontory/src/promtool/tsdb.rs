@@ -17,6 +17,9 @@ use super::end;
 /// Rules are backfilled up to three hours ago: what is newer is still in the head.
 const RULES_END_BEFORE_NOW_MS: i64 = 3 * 3_600_000;
 
+/// How often progress is printed where there is no terminal.
+const PROGRESS_INTERVAL: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// Arguments of `promontory export`.
 #[derive(Args)]
 pub(crate) struct Export {
@@ -211,13 +214,20 @@ fn time(flag: &str, text: &str) -> Result<i64, String> {
 pub(crate) fn with_output(run: impl FnOnce(&mut Output<'_>) -> Result<(), String>) -> Result<(), String> {
     let terminal = std::io::stderr().is_terminal();
     let mut shown = String::new();
+    let clock = Clock::system();
+    let mut mark = clock.mark();
     let mut progress = |text: &str| {
         if text == shown {
             return;
         }
         match terminal {
             true => eprint!("\r\x1b[K{text}"),
-            false => eprintln!("{text}"),
+            // A line now and then: in a file many would hide everything else.
+            false if mark.elapsed() < PROGRESS_INTERVAL => return,
+            false => {
+                mark = clock.mark();
+                eprintln!("{text}");
+            }
         }
         shown = text.to_string();
     };

@@ -234,8 +234,6 @@ fn everything_nothing_acts_on_is_named_with_its_place() {
         (4, "remote_read"),
         (5, "tracing"),
         (8, "alerting.alertmanagers.sigv4"),
-        (8, "alertmanagers: dns_sd_configs: this service discovery is not available yet"),
-        (9, "job \"a\": consul_sd_configs: this service discovery is not available yet"),
     ];
     assert_eq!(named, expected.map(|(line, name)| (line, name.to_string())));
 }
@@ -314,9 +312,6 @@ fn jobs_of_other_files_are_told_by_the_file_they_stand_in() {
     std::fs::write(&path, "scrape_config_files: ['jobs/*.yml']\n").unwrap();
     std::fs::create_dir(folder.path().join("jobs")).unwrap();
     let jobs = folder.path().join("jobs/a.yml");
-    std::fs::write(&jobs, "scrape_configs:\n- job_name: a\n  vultr_sd_configs: [{}]\n").unwrap();
-    let file = PrometheusFile::load(&path, &Features::default()).unwrap();
-    assert_eq!(file.not_acted_on[0].file.as_deref(), Some(jobs.to_str().unwrap()));
     std::fs::write(&jobs, "scrape_configs:\n- job_name: a\n  dns_sd_configs: [{}]\n").unwrap();
     let errors = PrometheusFile::load(&path, &Features::default()).unwrap_err();
     let expected = format!("{}:3:20: DNS-SD config must contain", jobs.display());

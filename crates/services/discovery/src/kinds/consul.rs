@@ -58,7 +58,7 @@ pub(super) const KIND: Kind = Kind {
             "at most one of consul SD token, authorization, or oauth2 can be configured",
         )
     },
-    reader: Some(|settings| Box::new(ConsulReader(settings.clone()))),
+    reader: |settings| Box::new(ConsulReader(settings.clone())),
 };
 
 /// How long a blocking query waits for a change.

@@ -19,7 +19,7 @@ pub(super) const KIND: Kind = Kind {
         ("role", OneOf(&["droplets", "databases"], "unknown DigitalOcean SD role \"{}\"")),
     ],
     rules: super::no_rules,
-    reader: Some(poll::<DigitalOcean>),
+    reader: poll::<DigitalOcean>,
 };
 
 struct DigitalOcean {

@@ -34,7 +34,7 @@ pub(super) const KIND: Kind = Kind {
             _ => ensure(false, "type", format!("invalid DNS-SD records type {kind}")),
         }
     },
-    reader: Some(poll::<Dns>),
+    reader: poll::<Dns>,
 };
 
 /// Names that are looked up at the same time.

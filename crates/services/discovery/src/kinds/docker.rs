@@ -27,7 +27,7 @@ pub(super) const KIND: Kind = Kind {
         ("match_first_network", BooleanTrue),
     ],
     rules: host_rules,
-    reader: Some(poll::<Docker>),
+    reader: poll::<Docker>,
 };
 
 /// The engine's address must be there and be one.

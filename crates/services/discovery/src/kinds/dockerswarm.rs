@@ -23,7 +23,7 @@ pub(super) const KIND: Kind = Kind {
         let known = matches!(role.as_str(), "services" | "nodes" | "tasks");
         ensure(known, "role", format!("invalid role {role}, expected tasks, services, or nodes"))
     },
-    reader: Some(poll::<Swarm>),
+    reader: poll::<Swarm>,
 };
 
 const PREFIX: &str = "__meta_dockerswarm_";

@@ -20,7 +20,7 @@ pub(super) const KIND: Kind = Kind {
         let whole = !url.scheme.is_empty() && !url.host.is_empty();
         ensure(whole, "server", "eureka_sd: invalid eureka server URL")
     },
-    reader: Some(poll::<Eureka>),
+    reader: poll::<Eureka>,
 };
 
 struct Eureka {

@@ -22,7 +22,7 @@ pub(super) const KIND: Kind = Kind {
         ("label_selector", Text),
     ],
     rules: |entry| entry.require("role", "role missing (one of: robot, hcloud)"),
-    reader: Some(poll::<Hetzner>),
+    reader: poll::<Hetzner>,
 };
 
 struct Hetzner {

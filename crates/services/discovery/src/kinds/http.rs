@@ -16,7 +16,7 @@ pub(super) const KIND: Kind = Kind {
     http: true,
     fields: &[("url", Text), REFRESH],
     rules: |entry| entry.http_url("url"),
-    reader: Some(poll::<Http>),
+    reader: poll::<Http>,
 };
 
 /// The label that says which server a target comes from.

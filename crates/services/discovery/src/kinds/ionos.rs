@@ -15,7 +15,7 @@ pub(super) const KIND: Kind = Kind {
     http: true,
     fields: &[("datacenter_id", Text), REFRESH, PORT],
     rules: |entry| entry.require("datacenter_id", "datacenter id can't be empty"),
-    reader: Some(poll::<Ionos>),
+    reader: poll::<Ionos>,
 };
 
 struct Ionos {

@@ -31,7 +31,7 @@ pub(super) const KIND: Kind = Kind {
             format!("kuma SD server must not be empty and have a scheme: {}", entry.text("server")),
         )
     },
-    reader: Some(poll::<Kuma>),
+    reader: poll::<Kuma>,
 };
 
 const TYPE_URL: &str = "type.googleapis.com/kuma.observability.v1.MonitoringAssignment";

@@ -17,7 +17,7 @@ pub(super) const KIND: Kind = Kind {
     http: true,
     fields: &[REFRESH, PORT, ("tag_separator", TextOr(",")), ("region", Text)],
     rules: super::no_rules,
-    reader: Some(poll::<Linode>),
+    reader: poll::<Linode>,
 };
 
 struct Linode {

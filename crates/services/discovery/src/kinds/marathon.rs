@@ -15,7 +15,7 @@ pub(super) const KIND: Kind = Kind {
     http: true,
     fields: &[("servers", Texts), REFRESH_30S, ("auth_token", Secret), ("auth_token_file", Text)],
     rules,
-    reader: Some(poll::<Marathon>),
+    reader: poll::<Marathon>,
 };
 
 fn rules(entry: &Entry<'_>) -> Outcome {

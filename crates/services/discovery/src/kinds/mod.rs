@@ -4,14 +4,15 @@
 //!
 //! Names, defaults and error texts are those of Prometheus 3.14.
 
-mod cloud;
-mod cluster;
+mod aws;
+mod azure;
 mod consul;
 mod digitalocean;
 mod dns;
 mod docker;
 mod dockerswarm;
 mod eureka;
+mod gce;
 mod hetzner;
 mod http;
 mod ionos;
@@ -20,13 +21,18 @@ mod kuma;
 mod linode;
 mod marathon;
 mod nomad;
+mod oci;
+mod openstack;
+mod outscale;
+mod ovhcloud;
 mod puppetdb;
 mod scaleway;
-mod server;
 mod settings;
+mod stackit;
 mod triton;
 mod uyuni;
 mod vultr;
+mod zookeeper;
 
 use std::collections::BTreeMap;
 
@@ -49,7 +55,7 @@ pub(crate) struct Kind {
     fields: &'static [(&'static str, Field)],
     rules: fn(&Entry<'_>) -> Outcome,
     /// Makes what looks for the targets.
-    pub(crate) reader: Option<fn(&Settings) -> Box<dyn Reader>>,
+    pub(crate) reader: fn(&Settings) -> Box<dyn Reader>,
 }
 
 impl std::fmt::Debug for Kind {
@@ -75,7 +81,6 @@ enum Field {
     Boolean,
     /// True unless it says otherwise.
     BooleanTrue,
-    Duration,
     /// A duration with a default in milliseconds.
     DurationOr(i64),
     Texts,
@@ -90,8 +95,8 @@ enum Field {
 }
 
 use Field::{
-    Boolean, BooleanTrue, Duration, DurationOr, Filters, Integer, IntegerOr, Map, OneOf, Secret, Text,
-    TextOr, Texts, Tls,
+    Boolean, BooleanTrue, DurationOr, Filters, Integer, IntegerOr, Map, OneOf, Secret, Text, TextOr, Texts,
+    Tls,
 };
 
 /// The field that a rule is about, or nothing for the whole entry, and what is wrong.
@@ -114,6 +119,15 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Kind> {
         &hetzner::KIND,
         &http::KIND,
         &kubernetes::KIND,
+        &zookeeper::NERVE,
+        &zookeeper::SERVERSET,
+        &openstack::KIND,
+        &oci::KIND,
+        &stackit::KIND,
+        &outscale::KIND,
+        &ovhcloud::KIND,
+        &azure::KIND,
+        &gce::KIND,
         &uyuni::KIND,
         &triton::KIND,
         &kuma::KIND,
@@ -126,7 +140,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Kind> {
         &linode::KIND,
         &vultr::KIND,
     ];
-    KINDS.iter().copied().chain(cloud::KINDS).chain(server::KINDS).chain(cluster::KINDS)
+    KINDS.iter().copied().chain(aws::KINDS.iter().copied())
 }
 
 impl Kind {
@@ -178,7 +192,7 @@ impl Field {
             }
             Integer | IntegerOr(_) => Value::Integer(node.integer()?),
             Boolean | BooleanTrue => Value::Boolean(node.boolean()?),
-            Duration | DurationOr(_) => Value::DurationMs(node.duration_ms()?),
+            DurationOr(_) => Value::DurationMs(node.duration_ms()?),
             Texts => Value::Texts(node.strings()?),
             Map => Value::Map(node.map(Node::string)?),
             Filters => Value::Filters(node.list(filter)?),

@@ -23,7 +23,7 @@ pub(super) const KIND: Kind = Kind {
         let server = !entry.text("server").trim().is_empty();
         ensure(server, "server", "nomad SD configuration requires a server address")
     },
-    reader: Some(poll::<Nomad>),
+    reader: poll::<Nomad>,
 };
 
 struct Nomad {

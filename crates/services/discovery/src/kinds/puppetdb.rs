@@ -18,7 +18,7 @@ pub(super) const KIND: Kind = Kind {
         entry.http_url("url")?;
         entry.require("query", "query missing")
     },
-    reader: Some(poll::<PuppetDb>),
+    reader: poll::<PuppetDb>,
 };
 
 struct PuppetDb {

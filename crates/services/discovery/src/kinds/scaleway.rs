@@ -34,7 +34,7 @@ pub(super) const KIND: Kind = Kind {
         entry.require_one("secret_key", "secret_key_file")?;
         entry.require("access_key", "access_key is mandatory")
     },
-    reader: Some(poll::<Scaleway>),
+    reader: poll::<Scaleway>,
 };
 
 /// Objects asked for in one page.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ::config::http_client::{PathBase, SecretSource, TlsConfig};
+use ::config::http_client::{PathBase, TlsConfig};
 use ::config::yaml::Value as Yaml;
 use ::config::{HttpClientConfig, Node, Secret};
 use serde_json::Value as Json;
@@ -157,15 +157,6 @@ impl Settings {
         }
     }
 
-    /// The same secret as a source that is read at each use.
-    pub(crate) fn secret_source(&self, inline: &str, file: &str) -> SecretSource {
-        if self.text(file).is_empty() {
-            SecretSource::Inline(Secret::new(self.text(inline).to_string()))
-        } else {
-            SecretSource::File(self.path(file))
-        }
-    }
-
     /// Where an API is: here, unless a test has it elsewhere.
     pub(crate) fn endpoint(&self, here: &str) -> String {
         #[cfg(test)]
@@ -175,22 +166,26 @@ impl Settings {
         here.trim_end_matches('/').to_string()
     }
 
+    /// Where credentials of clouds are looked for.
+    pub(crate) fn surroundings(&self) -> cloud::Surroundings {
+        #[cfg(test)]
+        if let Some(endpoint) = &self.endpoint {
+            return cloud::Surroundings::made_up(&[], endpoint);
+        }
+        cloud::Surroundings::of_process()
+    }
+
     /// A reader of what this section describes.
     pub(crate) fn reader(&self) -> Box<dyn Reader> {
-        match self.kind.reader {
-            Some(reader) => reader(self),
-            None => Box::new(Silent),
-        }
+        (self.kind.reader)(self)
     }
-}
 
-/// Finds nothing.
-struct Silent;
-
-impl Reader for Silent {
-    fn run(self: Box<Self>, publisher: crate::core::Publisher) -> model::target::BoxFuture<'static, ()> {
-        publisher.publish(Vec::new(), Vec::new());
-        Box::pin(std::future::ready(()))
+    /// What of the section is not acted on, if anything.
+    pub(crate) fn not_available(&self) -> Option<&'static str> {
+        match self.kind.name {
+            "oci_sd_configs" => super::oci::not_available(self),
+            _ => None,
+        }
     }
 }
 

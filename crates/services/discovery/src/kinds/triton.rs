@@ -35,7 +35,7 @@ pub(super) const KIND: Kind = Kind {
             "triton SD configuration requires RefreshInterval to be a positive integer",
         )
     },
-    reader: Some(poll::<Triton>),
+    reader: poll::<Triton>,
 };
 
 struct Triton {

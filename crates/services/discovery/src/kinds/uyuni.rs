@@ -35,7 +35,7 @@ pub(super) const KIND: Kind = Kind {
         entry.require("username", "Uyuni SD configuration requires a username")?;
         entry.require("password", "Uyuni SD configuration requires a password")
     },
-    reader: Some(poll::<Uyuni>),
+    reader: poll::<Uyuni>,
 };
 
 /// How long a token is asked for.

@@ -14,7 +14,7 @@ pub(super) const KIND: Kind = Kind {
     http: true,
     fields: &[REFRESH, PORT],
     rules: super::no_rules,
-    reader: Some(poll::<Vultr>),
+    reader: poll::<Vultr>,
 };
 
 struct Vultr {

@@ -207,7 +207,7 @@ pub(super) fn frequency(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error>
     }
     for name in cpus {
         let folder = base.join(name).join("cpufreq");
-        if !folder.is_dir() {
+        if !run.files.is_folder(&folder) {
             continue;
         }
         let cpu = name.trim_start_matches("cpu");

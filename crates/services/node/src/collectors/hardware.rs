@@ -5,11 +5,8 @@ use crate::{Error, Run};
 
 pub(super) fn thermal_zone(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     let base = run.files.sys_path("class/thermal");
-    let names = run.files.names(&base);
-    if names.is_empty() {
-        return Err(Error::NoData);
-    }
-    for name in names {
+    // No zone is nothing special: virtual machines have none.
+    for name in run.files.names(&base) {
         let folder = base.join(&name);
         let Some(kind) = run.files.line(&folder.join("type")).map(str::to_string) else { continue };
         if let Some(zone) = name.strip_prefix("thermal_zone") {
@@ -93,7 +90,7 @@ const SUPPLY_FILES: [(&str, &str, f64); 49] = [
 
 pub(super) fn power_supply(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     let base = run.files.sys_path("class/power_supply");
-    if !base.is_dir() {
+    if !run.files.is_folder(&base) {
         return Err(Error::NoData);
     }
     for supply in run.files.names(&base) {
@@ -140,7 +137,7 @@ pub(super) fn power_supply(run: &mut Run<'_>, page: &mut Page) -> Result<(), Err
 
 pub(super) fn watchdog(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     let base = run.files.sys_path("class/watchdog");
-    if !base.is_dir() {
+    if !run.files.is_folder(&base) {
         return Err(Error::NoData);
     }
     for name in run.files.names(&base) {

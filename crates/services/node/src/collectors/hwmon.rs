@@ -37,7 +37,7 @@ struct Chip {
 
 pub(super) fn hwmon(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     let base = run.files.sys_path("class/hwmon");
-    if !base.is_dir() {
+    if !run.files.is_folder(&base) {
         return Err(Error::NoData);
     }
     let mut chips = Vec::new();

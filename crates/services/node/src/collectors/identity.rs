@@ -92,8 +92,22 @@ fn unquote(value: &str) -> String {
 }
 
 pub(super) fn dmi(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
+    if run.state.dmi.is_none() {
+        let found = dmi_fields(run);
+        run.state.dmi = Some(found);
+    }
+    let found = run.state.dmi.as_deref().unwrap_or_default();
+    if found.is_empty() {
+        return Err(Error::NoData);
+    }
+    let labels: Vec<(&str, &str)> = found.iter().map(|(label, value)| (*label, value.as_str())).collect();
+    page.gauge("node_dmi_info", "What the firmware says about the machine.", &labels, 1.0);
+    Ok(())
+}
+
+fn dmi_fields(run: &mut Run<'_>) -> Vec<(&'static str, String)> {
     let base = run.files.sys_path("class/dmi/id");
-    let mut found: Vec<(&str, String)> = Vec::new();
+    let mut found = Vec::new();
     for (label, file) in [
         ("bios_date", "bios_date"),
         ("bios_release", "bios_release"),
@@ -120,10 +134,5 @@ pub(super) fn dmi(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
             found.push((label, value.to_string()));
         }
     }
-    if found.is_empty() {
-        return Err(Error::NoData);
-    }
-    let labels: Vec<(&str, &str)> = found.iter().map(|(label, value)| (*label, value.as_str())).collect();
-    page.gauge("node_dmi_info", "What the firmware says about the machine.", &labels, 1.0);
-    Ok(())
+    found
 }

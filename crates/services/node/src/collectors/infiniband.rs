@@ -73,7 +73,7 @@ const GIGABIT_BYTES: f64 = 125_000_000.0;
 
 pub(super) fn infiniband(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     let base = run.files.sys_path("class/infiniband");
-    if !base.is_dir() {
+    if !run.files.is_folder(&base) {
         return Err(Error::NoData);
     }
     for device in run.files.names(&base) {

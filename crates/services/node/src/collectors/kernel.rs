@@ -55,7 +55,7 @@ pub(super) fn slabinfo(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> 
 
 pub(super) fn ksmd(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     let base = run.files.sys_path("kernel/mm/ksm");
-    if !base.is_dir() {
+    if !run.files.is_folder(&base) {
         return Err(Error::NoData);
     }
     for (file, name, metric_type, unit) in [

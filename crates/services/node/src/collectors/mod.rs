@@ -38,8 +38,11 @@ mod units;
 mod wifi;
 mod zfs;
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use crate::mounts::Mounts;
-use crate::netlink::Sockets;
+use crate::netlink::{self, Link, Sockets};
 use crate::page::Page;
 use crate::{Error, Run};
 
@@ -52,16 +55,45 @@ pub(crate) struct Collector {
     pub(crate) collect: fn(&mut Run<'_>, &mut Page) -> Result<(), Error>,
 }
 
+impl State {
+    /// Forgets what holds for one collection only.
+    pub(crate) fn begin(&mut self) {
+        self.links = None;
+        self.octets = None;
+    }
+
+    /// The network devices: asked for once a collection.
+    fn links(&mut self) -> std::io::Result<Arc<[Link]>> {
+        if let Some(links) = &self.links {
+            return Ok(links.clone());
+        }
+        let links: Arc<[Link]> = self.sockets.route(netlink::links)?.into();
+        self.links = Some(links.clone());
+        Ok(links)
+    }
+}
+
 /// What collectors remember from one collection to the next.
 #[derive(Default)]
 pub(crate) struct State {
+    /// When the machine was started, in seconds since 1970.
+    boot_seconds: Option<f64>,
     cpus: cpu::History,
+    /// What the mainboard says of itself, which never changes.
+    dmi: Option<Vec<(&'static str, String)>>,
+    /// The columns of each protocol, and the metric of each field of IPv6 that is shown.
+    netstat: HashMap<Box<str>, protocols::Columns>,
+    snmp6: HashMap<Box<str>, Option<String>>,
+    /// Bytes that IP received and sent, as read in this collection.
+    octets: Option<(f64, f64)>,
     mounts: Mounts,
     /// A midnight with a leap second, in seconds since 1970.
     leap_midnight: Option<f64>,
     pci_names: Option<pci::Names>,
     perf: Option<Vec<perf::Counter>>,
     sockets: Sockets,
+    /// The network devices, once something has asked for them in this collection.
+    links: Option<Arc<[Link]>>,
 }
 
 const fn on(name: &'static str, collect: fn(&mut Run<'_>, &mut Page) -> Result<(), Error>) -> Collector {

@@ -7,7 +7,7 @@ const SECTOR_BYTES: f64 = 512.0;
 
 pub(super) fn device_mapper(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     let base = run.files.sys_path("block");
-    if !base.is_dir() {
+    if !run.files.is_folder(&base) {
         return Err(Error::NoData);
     }
     for sysfs_name in run.files.names(&base).iter().filter(|name| name.starts_with("dm-")) {
@@ -47,7 +47,7 @@ const STATES: [&str; 7] = ["connecting", "dead", "deleting", "live", "new", "res
 
 pub(super) fn nvme_subsystem(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     let base = run.files.sys_path("class/nvme-subsystem");
-    if !base.is_dir() {
+    if !run.files.is_folder(&base) {
         return Err(Error::NoData);
     }
     for name in run.files.names(&base).iter().filter(|name| name.starts_with("nvme-subsys")) {

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::Path;
 
 use model::MetricType;
 use model::MetricType::{Counter, Gauge};
 
 use crate::files::{hex, number};
+use crate::netlink::Link;
 use crate::page::Page;
 use crate::{Error, Run, netlink};
 
@@ -88,7 +90,7 @@ pub(super) fn netdev(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
         return netdev_file(run, page);
     }
     // Where netlink is forbidden, the file has almost the same.
-    let Ok(links) = run.state.sockets.route(netlink::links) else { return netdev_file(run, page) };
+    let Ok(links) = run.state.links() else { return netdev_file(run, page) };
     for link in links.iter().filter(|link| run.filters.network_devices.takes(&link.name)) {
         let Some(counters) = &link.counters else { continue };
         let labels = [("device", link.name.as_str()), ("ifalias", link.alias.as_str())];
@@ -134,7 +136,7 @@ fn netdev_file(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
 
 fn addresses(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     let failed = |error| Error::read("netlink", error);
-    let links = run.state.sockets.route(netlink::links).map_err(failed)?;
+    let links = run.state.links().map_err(failed)?;
     let addresses = run.state.sockets.route(netlink::addresses).map_err(failed)?;
     for address in &addresses {
         let Some(link) = links.iter().find(|link| link.index == address.link) else { continue };
@@ -192,8 +194,12 @@ const CLASS_FILES: [(&str, &str, MetricType); 16] = [
     ("type", "node_network_protocol_type", Gauge),
 ];
 
+const CLASS_HELP: &str = "A property of a network device, from /sys/class/net.";
+
 pub(super) fn netclass(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     let base = run.files.sys_path("class/net");
+    // What netlink tells of all devices at once need not be read file by file.
+    let links = if run.files.is_this_machine() { run.state.links().ok() } else { None };
     let mut found = false;
     for device in run.files.names(&base) {
         if !run.filters.network_classes.takes(&device) {
@@ -205,52 +211,124 @@ pub(super) fn netclass(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> 
             continue;
         }
         found = true;
-        let labels = [("device", device.as_str())];
+        let link = links.iter().flat_map(|links| links.iter()).find(|link| link.name == device);
+        let device = Device { name: &device, folder: &folder };
+        match link.filter(|link| device.is(run, link)) {
+            Some(link) => device.show_link(run, page, link),
+            None => device.show_files(run, page),
+        }
+    }
+    if found { Ok(()) } else { Err(Error::NoData) }
+}
+
+/// A folder of `/sys/class/net`.
+struct Device<'d> {
+    name: &'d str,
+    folder: &'d Path,
+}
+
+impl Device<'_> {
+    fn text(&self, run: &mut Run<'_>, file: &str) -> String {
+        run.files.line(&self.folder.join(file)).unwrap_or("").to_string()
+    }
+
+    fn number(&self, run: &mut Run<'_>, file: &str) -> Option<f64> {
+        let text = run.files.line(&self.folder.join(file))?;
+        if text.starts_with("0x") { hex(text) } else { number(text) }
+    }
+
+    /// Whether a device told by netlink is this one: `/sys` may show another network than ours.
+    fn is(&self, run: &mut Run<'_>, link: &Link) -> bool {
+        self.number(run, "ifindex") == Some(f64::from(link.index))
+            && self.text(run, "address") == address(&link.address)
+    }
+
+    /// Shows what netlink tells, and reads only the rest.
+    fn show_link(&self, run: &mut Run<'_>, page: &mut Page, link: &Link) {
+        let labels = [("device", self.name)];
+        let is_up = link.flags & IFF_UP != 0;
+        let word = |value: Option<u32>| value.map(f64::from);
+        let byte = |value: Option<u8>| value.map(f64::from);
+        let dormant = f64::from(u8::from(link.flags & IFF_DORMANT != 0));
+        let flags = self.number(run, "flags");
+        let values = [
+            self.number(run, "addr_assign_type"),
+            // A device that is down does not know.
+            byte(link.carrier).filter(|_| is_up),
+            word(link.carrier_changes[0]),
+            word(link.carrier_changes[1]),
+            word(link.carrier_changes[2]),
+            self.number(run, "dev_id"),
+            Some(dormant).filter(|_| is_up),
+            flags,
+            Some(f64::from(link.index)),
+            Some(f64::from(link.lower.unwrap_or(link.index))),
+            byte(link.link_mode),
+            word(link.mtu),
+            self.number(run, "name_assign_type"),
+            word(link.group),
+            word(link.queue_length),
+            Some(f64::from(link.hardware)),
+        ];
+        for ((_, name, metric_type), value) in CLASS_FILES.iter().zip(values) {
+            if let Some(value) = value {
+                page.add(name, *metric_type, CLASS_HELP, &labels, value);
+            }
+        }
+        let (own, broadcast) = (address(&link.address), address(&link.broadcast));
+        self.info(run, page, flags, [&own, &broadcast, &link.alias, link.state]);
+    }
+
+    fn show_files(&self, run: &mut Run<'_>, page: &mut Page) {
         let mut flags = None;
         for (file, name, metric_type) in CLASS_FILES {
-            let Some(text) = run.files.line(&folder.join(file)) else { continue };
-            let value = if text.starts_with("0x") { hex(text) } else { number(text) };
-            let Some(value) = value else { continue };
+            let Some(value) = self.number(run, file) else { continue };
             if file == "flags" {
-                flags = Some(value as u64);
+                flags = Some(value);
             }
-            page.add(
-                name,
-                metric_type,
-                "A property of a network device, from /sys/class/net.",
-                &labels,
-                value,
-            );
+            page.add(name, metric_type, CLASS_HELP, &[("device", self.name)], value);
         }
-        let speed = run.files.line(&folder.join("speed")).and_then(|text| text.parse::<i64>().ok());
+        let texts = ["address", "broadcast", "ifalias", "operstate"].map(|file| self.text(run, file));
+        self.info(run, page, flags, texts.each_ref().map(String::as_str));
+    }
+
+    fn info(&self, run: &mut Run<'_>, page: &mut Page, flags: Option<f64>, texts: [&str; 4]) {
+        let labels = [("device", self.name)];
+        let speed = run.files.line(&self.folder.join("speed")).and_then(|text| text.parse::<i64>().ok());
         // Some devices say -1 for "unknown".
         if let Some(speed) = speed.filter(|speed| *speed >= 0 || !run.config.ignore_invalid_speed) {
             let bytes = speed.saturating_mul(1_000_000) / 8;
             let help = "Speed of a network device, in bytes a second.";
             page.gauge("node_network_speed_bytes", help, &labels, bytes as f64);
         }
-        let mut text = |file: &str| run.files.line(&folder.join(file)).unwrap_or("").to_string();
-        let (address, broadcast, duplex) = (text("address"), text("broadcast"), text("duplex"));
-        let (alias, state) = (text("ifalias"), text("operstate"));
+        let duplex = self.text(run, "duplex");
+        let [address, broadcast, alias, state] = texts;
         let admin = match flags {
             None => "unknown",
-            Some(flags) if flags & 1 == 1 => "up",
+            Some(flags) if flags as u64 & 1 == 1 => "up",
             Some(_) => "down",
         };
         let help = "Whether a network device is up.";
         page.gauge("node_network_up", help, &labels, f64::from(u8::from(state == "up")));
         let labels = [
-            ("address", address.as_str()),
+            ("address", address),
             ("adminstate", admin),
-            ("broadcast", &broadcast),
-            ("device", &device),
+            ("broadcast", broadcast),
+            ("device", self.name),
             ("duplex", &duplex),
-            ("ifalias", &alias),
-            ("operstate", &state),
+            ("ifalias", alias),
+            ("operstate", state),
         ];
         page.gauge("node_network_info", "What a network device is.", &labels, 1.0);
     }
-    if found { Ok(()) } else { Err(Error::NoData) }
+}
+
+const IFF_UP: u32 = 1;
+const IFF_DORMANT: u32 = 1 << 17;
+
+/// An address of hardware as `/sys` writes it.
+fn address(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
 }
 
 pub(super) fn arp(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
@@ -259,8 +337,8 @@ pub(super) fn arp(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
         let failed = |error| Error::read("netlink", error);
         let neighbours = run.state.sockets.route(netlink::neighbours).map_err(failed)?;
         let links = match neighbours.is_empty() {
-            true => Vec::new(),
-            false => run.state.sockets.route(netlink::links).map_err(failed)?,
+            true => [].into(),
+            false => run.state.links().map_err(failed)?,
         };
         for (index, count) in neighbours {
             let link = links.iter().find(|link| link.index == index);

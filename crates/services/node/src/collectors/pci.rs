@@ -18,7 +18,7 @@ pub(crate) struct Names(BTreeMap<String, String>);
 
 pub(super) fn pcidevice(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     let base = run.files.sys_path("bus/pci/devices");
-    if !base.is_dir() {
+    if !run.files.is_folder(&base) {
         return Err(Error::NoData);
     }
     if run.config.pci_names && run.state.pci_names.is_none() {

@@ -24,30 +24,28 @@ pub(crate) fn process(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     let space = space.map_or(-1.0, |bytes| bytes as f64);
     let help = "The most address space this process may have, -1 for no limit.";
     page.gauge("process_virtual_memory_max_bytes", help, &[], space);
-    if let Ok(text) = run.files.text(Path::new("/proc/self/net/netstat")) {
-        let mut lines = text.lines().filter_map(|line| line.strip_prefix("IpExt: "));
-        let (names, values) = (lines.next().unwrap_or(""), lines.next().unwrap_or(""));
-        for (name, value) in names.split(' ').zip(values.split(' ')) {
-            let (metric, help) = match name {
-                "InOctets" => {
-                    ("process_network_receive_bytes_total", "Bytes this process's network received.")
-                }
-                "OutOctets" => ("process_network_transmit_bytes_total", "Bytes this process's network sent."),
-                _ => continue,
-            };
-            page.counter(metric, help, &[], number(value).unwrap_or(0.0));
-        }
+    if let Some((received, sent)) = run.state.octets.take() {
+        let help = "Bytes that the network this process is in received.";
+        page.counter("process_network_receive_bytes_total", help, &[], received);
+        let help = "Bytes that the network this process is in sent.";
+        page.counter("process_network_transmit_bytes_total", help, &[], sent);
     }
-    let text = run.files.text(Path::new("/proc/stat"))?;
-    if let Some(boot) = text.lines().find_map(|line| number(line.strip_prefix("btime ")?)) {
+    if run.state.boot_seconds.is_none() {
+        let text = run.files.text(Path::new("/proc/stat"))?;
+        run.state.boot_seconds = text.lines().find_map(|line| number(line.strip_prefix("btime ")?));
+    }
+    if let Some(boot) = run.state.boot_seconds {
         let help = "When this process was started, in seconds since 1970.";
         page.gauge("process_start_time_seconds", help, &[], boot + start);
     }
-    if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
+    // The size of the folder is how many there are; before Linux 6.2 it was 0 and they had to be counted.
+    let folder = Path::new("/proc/self/fd");
+    let open = match std::fs::metadata(folder).map_or(0, |metadata| metadata.len()) {
         // One of them reads this folder.
-        let open = open.count().saturating_sub(1);
-        page.gauge("process_open_fds", "Open files of this process.", &[], open as f64);
-    }
+        0 => std::fs::read_dir(folder).map_or(0, |open| open.count().saturating_sub(1)) as f64,
+        open => open as f64,
+    };
+    page.gauge("process_open_fds", "Open files of this process.", &[], open);
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     if let Some(limit) = limit {
         page.gauge("process_max_fds", "The most files this process may open.", &[], limit as f64);

@@ -2,6 +2,7 @@
 
 use model::MetricType;
 
+use crate::config::Filters;
 use crate::files::{hex, number};
 use crate::page::Page;
 use crate::{Error, Run};
@@ -32,6 +33,18 @@ pub(super) fn sockstat(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> 
     Ok(())
 }
 
+/// Which columns of a protocol are shown. The headings stay the same from collection to collection.
+#[derive(Default)]
+pub(crate) struct Columns {
+    headings: String,
+    /// Place and metric.
+    shown: Vec<(usize, String)>,
+    /// Places of the bytes that IP received and sent.
+    octets: [Option<usize>; 2],
+}
+
+const NETSTAT_HELP: &str = "A field of /proc/net/netstat, snmp or snmp6.";
+
 pub(super) fn netstat(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     for file in ["net/netstat", "net/snmp"] {
         let text = run.files.proc(file)?;
@@ -42,8 +55,25 @@ pub(super) fn netstat(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
             else {
                 return Err(Error::malformed(file));
             };
-            for (name, value) in names.split_ascii_whitespace().zip(values.split_ascii_whitespace()) {
-                field(run.filters, page, protocol, name, value);
+            let columns = match run.state.netstat.get_mut(protocol) {
+                Some(columns) => columns,
+                None => run.state.netstat.entry(protocol.into()).or_default(),
+            };
+            if columns.headings != names {
+                *columns = self::columns(run.filters, protocol, names);
+            }
+            let mut wanted = columns.shown.iter().peekable();
+            let mut octets = [None; 2];
+            for (at, value) in values.split_ascii_whitespace().enumerate() {
+                if let Some((_, metric)) = wanted.next_if(|(place, _)| *place == at) {
+                    field(page, metric, value);
+                }
+                if let Some(which) = columns.octets.iter().position(|place| *place == Some(at)) {
+                    octets[which] = number(value);
+                }
+            }
+            if let [Some(received), Some(sent)] = octets {
+                run.state.octets = Some((received, sent));
             }
         }
     }
@@ -55,22 +85,44 @@ pub(super) fn netstat(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     for line in text.lines() {
         let mut fields = line.split_ascii_whitespace();
         let (Some(key), Some(value)) = (fields.next(), fields.next()) else { continue };
-        if let Some(at) = key.find('6') {
-            let (protocol, name) = key.split_at(at + 1);
-            field(run.filters, page, protocol, name, value);
+        let metric = match run.state.snmp6.get(key) {
+            Some(metric) => metric.as_deref(),
+            None => {
+                let metric = key.find('6').map(|at| key.split_at(at + 1));
+                let metric = metric.and_then(|(protocol, name)| self::metric(run.filters, protocol, name));
+                run.state.snmp6.entry(key.into()).or_insert(metric).as_deref()
+            }
+        };
+        if let Some(metric) = metric {
+            field(page, metric, value);
         }
     }
     Ok(())
 }
 
-fn field(filters: &crate::config::Filters, page: &mut Page, protocol: &str, name: &str, value: &str) {
-    let key = [protocol, "_", name].concat();
-    if !filters.netstat_fields.takes(&key) {
-        return;
+fn columns(filters: &Filters, protocol: &str, names: &str) -> Columns {
+    let mut columns = Columns { headings: names.to_string(), ..Columns::default() };
+    for (at, name) in names.split_ascii_whitespace().enumerate() {
+        columns.shown.extend(metric(filters, protocol, name).map(|metric| (at, metric)));
+        match (protocol, name) {
+            ("IpExt", "InOctets") => columns.octets[0] = Some(at),
+            ("IpExt", "OutOctets") => columns.octets[1] = Some(at),
+            _ => {}
+        }
     }
-    let Ok(value) = value.parse::<i64>() else { return };
-    let help = "A field of /proc/net/netstat, snmp or snmp6.";
-    page.add(&["node_netstat_", &key].concat(), MetricType::Unknown, help, &[], value as f64);
+    columns
+}
+
+/// The metric of a field, if it is wanted.
+fn metric(filters: &Filters, protocol: &str, name: &str) -> Option<String> {
+    let key = [protocol, "_", name].concat();
+    filters.netstat_fields.takes(&key).then(|| ["node_netstat_", &key].concat())
+}
+
+fn field(page: &mut Page, metric: &str, value: &str) {
+    if let Ok(value) = value.parse::<i64>() {
+        page.add(metric, MetricType::Unknown, NETSTAT_HELP, &[], value as f64);
+    }
 }
 
 pub(super) fn udp_queues(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {

@@ -141,7 +141,7 @@ fn array<'t>(line: &'t str, rest: &[&'t str]) -> Option<Array<'t>> {
 
 pub(super) fn nvme(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     let base = run.files.sys_path("class/nvme");
-    if !base.is_dir() {
+    if !run.files.is_folder(&base) {
         return Err(Error::NoData);
     }
     for device in run.files.names(&base) {
@@ -228,7 +228,7 @@ pub(super) fn tapestats(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error>
 
 pub(super) fn fibrechannel(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     let base = run.files.sys_path("class/fc_host");
-    if !base.is_dir() {
+    if !run.files.is_folder(&base) {
         return Err(Error::NoData);
     }
     for host in run.files.names(&base) {

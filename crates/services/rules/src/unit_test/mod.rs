@@ -9,7 +9,7 @@ mod junit;
 mod shown;
 mod store;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base::Clock;
 use config::glob;
@@ -32,6 +32,8 @@ pub struct Options {
     pub delayed_name_removal: bool,
     /// Which features of the language are on.
     pub features: Features,
+    /// Where rule files are looked for by their names, if they are not where a test says.
+    pub rules_folder: Option<PathBuf>,
 }
 
 /// What came of a file of tests.
@@ -77,8 +79,13 @@ pub fn run_file(path: &Path, options: &Options, mut debug: Option<&mut dyn FnMut
     };
     let mut rule_files = Vec::new();
     for pattern in &file.rule_files {
-        let found: Vec<_> =
+        let mut found: Vec<_> =
             glob::expand(pattern).unwrap_or_default().into_iter().filter(|path| path.exists()).collect();
+        if let (true, Some(folder), Some(name)) =
+            (found.is_empty(), &options.rules_folder, pattern.file_name())
+        {
+            found.extend(Some(folder.join(name)).filter(|path| path.exists()));
+        }
         if found.is_empty() {
             report.warnings.push(format!("no file match pattern {}", pattern.display()));
         }

@@ -52,7 +52,7 @@ pub(super) const KIND: Kind = Kind {
         ("attach_metadata", Field::Section(attach_metadata)),
     ],
     rules,
-    reader: Some(reader),
+    reader: reader,
 };
 
 fn namespaces(node: &Node) -> Result<()> {
