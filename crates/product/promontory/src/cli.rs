@@ -15,6 +15,7 @@ use crate::import::Import;
 use crate::logging::{self, Level};
 use crate::node_exporter::{self, Asked};
 use crate::promtool::{Export, Promtool, print_report};
+use crate::pushgateway::Pushgateway;
 
 /// Monitoring in one program: metrics, alerts and their delivery, on one port.
 ///
@@ -44,6 +45,8 @@ enum Command {
     },
     /// Stand in for blackbox_exporter: takes its flags and its file, probes on request
     BlackboxExporter(BlackboxExporter),
+    /// Stand in for a Pushgateway: keeps what jobs push until it is scraped
+    Pushgateway(Box<Pushgateway>),
     /// Check configuration and rule files of any kind
     Check {
         /// The files
@@ -174,6 +177,7 @@ pub(crate) fn main() -> ExitCode {
         Some("blackbox_exporter" | "blackbox-exporter" | "prometheus-blackbox-exporter") => {
             args.insert(1, "blackbox-exporter".into());
         }
+        Some("pushgateway" | "prometheus-pushgateway") => args.insert(1, "pushgateway".into()),
         _ => {}
     }
     if args.get(1).is_some_and(|command| command == "prometheus") {
@@ -204,6 +208,11 @@ pub(crate) fn main() -> ExitCode {
                 false => blackbox_exporter::run(flags.settings()?).map_err(|error| error.to_string()),
             };
             end(run())
+        }
+        Some(Command::Pushgateway(flags)) => {
+            logging::init(flags.log_level);
+            let run = |settings| roles::pushgateway::run(settings).map_err(|error| error.to_string());
+            end(flags.settings().and_then(run))
         }
         Some(Command::Check { files }) => report(&check_files(&files, None, &Options::default())),
         Some(Command::Export(export)) => end(export.run()),

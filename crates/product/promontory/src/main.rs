@@ -13,6 +13,7 @@ mod logging;
 mod node_exporter;
 mod promtool;
 mod push_flags;
+mod pushgateway;
 mod web_flags;
 
 use std::process::ExitCode;

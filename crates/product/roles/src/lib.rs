@@ -19,6 +19,7 @@ pub mod monitors;
 pub mod node_exporter;
 pub mod prometheus_file;
 mod push;
+pub mod pushgateway;
 mod run;
 mod send_on;
 mod serve;
@@ -30,7 +31,7 @@ mod user_assets;
 mod watched_files;
 pub mod web_settings;
 
-pub use ingest::{Deltas, WriteMessage};
+pub use ingest::{Deltas, GatewayConfig, WriteMessage};
 pub use prometheus_file::PrometheusFile;
 pub use push::PushSettings;
 pub use run::{StartError, run};

@@ -15,6 +15,7 @@ mod harness;
 mod kills;
 mod peers;
 mod promtool;
+mod pushgateway;
 mod reload;
 mod sending;
 mod start;

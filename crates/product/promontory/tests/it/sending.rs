@@ -88,3 +88,39 @@ fn an_agent_sends_what_it_gets_and_can_be_asked_nothing() {
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.contains("field rule_files is not allowed in agent mode"), "{}", ended.stderr);
 }
+
+#[test]
+fn a_federated_server_gives_its_series_with_their_labels_and_its_native_histograms() {
+    let (dir, scrapers) = (tempdir().unwrap(), tempdir().unwrap());
+    let source = Server::quiet(dir.path(), &[]);
+    let mut body = Vec::new();
+    let mut encoder = wire::remote::WriteRequestEncoder::new(&mut body);
+    let histogram = model::FloatHistogram {
+        count: 5.0,
+        sum: 7.5,
+        zero_count: 5.0,
+        zero_threshold: 1e-128,
+        ..model::FloatHistogram::default()
+    };
+    let time_ms = now_ms();
+    encoder
+        .series([("__name__", "g"), ("instance", "i"), ("job", "own")], |series| series.sample(time_ms, 3.0));
+    encoder.series([("__name__", "h"), ("instance", "i"), ("job", "own")], |series| {
+        series.histogram(time_ms, &histogram);
+    });
+    let body = snap::raw::Encoder::new().compress_vec(&body).unwrap();
+    let written = source.try_request("POST", "/api/v1/write", "application/x-protobuf", &body).unwrap();
+    assert_eq!(written.status, 204, "{}", written.text());
+    let config = format!(
+        "scrape_configs:\n- job_name: federate\n  honor_labels: true\n  metrics_path: /federate\n  \
+         scrape_interval: 1s\n  scrape_native_histograms: true\n  scrape_protocols: [PrometheusProto]\n  \
+         params: {{'match[]': ['{{job=\"own\"}}']}}\n  static_configs: [{{targets: ['{}']}}]\n",
+        source.address
+    );
+    file(scrapers.path(), "prometheus.yml", &config);
+    let scraper = Server::prometheus(scrapers.path(), &[]);
+    let found = until("it is scraped", SOON, || scraper.vector("histogram_count(h)").pop());
+    assert_eq!(found, (serde_json::json!({"instance": "i", "job": "own"}), 5.0));
+    assert_eq!(scraper.value("histogram_sum(h{job=\"own\"})"), Some(7.5));
+    assert_eq!(scraper.value("g{instance=\"i\"}"), Some(3.0));
+}

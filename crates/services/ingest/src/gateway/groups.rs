@@ -147,7 +147,6 @@ impl Groups {
         &self,
         key: &GroupingKey,
         pushed: &Families,
-        replace: bool,
         reserved: &BTreeMap<String, MetricType>,
         bounds: Bounds,
     ) -> Result<(), String> {
@@ -160,9 +159,8 @@ impl Groups {
             return Err(format!("there is room for {} samples", bounds.samples_max));
         }
         for (name, family) in pushed {
-            let others = self.0.iter().filter(|(other, _)| *other != key || !replace);
-            let others = others.filter(|(other, _)| *other != key || name != PUSH_TIME);
-            let same = others.filter(|(other, _)| *other != key).filter_map(|(_, group)| group.get(name));
+            let same =
+                self.0.iter().filter(|(other, _)| *other != key).filter_map(|(_, group)| group.get(name));
             let known = same.map(|other| other.metric_type).chain(reserved.get(name).copied()).next();
             if let Some(known) = known.filter(|known| *known != family.metric_type) {
                 return Err(format!(

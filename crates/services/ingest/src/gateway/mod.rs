@@ -176,7 +176,7 @@ impl Gateway {
                 (groups::PUSH_FAILURE_TIME.to_string(), MetricType::Gauge),
             ]);
             let bounds = Bounds { groups_max: self.config.groups_max, samples_max: self.config.samples_max };
-            if let Err(error) = groups.check(&key, &pushed, replace, &reserved, bounds) {
+            if let Err(error) = groups.check(&key, &pushed, &reserved, bounds) {
                 drop(groups);
                 return self.refuse(&key, &error, now_ms);
             }
