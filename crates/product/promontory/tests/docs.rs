@@ -69,6 +69,7 @@ fn every_flag_in_the_documents_exists() {
         &["promtool", "test", "--help"],
         &["node-exporter", "--help"],
         &["blackbox-exporter", "--help"],
+        &["pushgateway", "--help"],
         &["promtool", "check", "config", "--help"],
         &["promtool", "check", "metrics", "--help"],
         &["promtool", "check", "service-discovery", "--help"],

@@ -9,7 +9,7 @@ use std::time::Duration;
 use base::Clock;
 use clap::{Args, Subcommand};
 use exposition::{Entry, Format, LabelBuffer, Options, Parser};
-use model::MetricType;
+use model::{LabelsBuilder, MetricType};
 use net::client::{Limits, Request};
 use wire::remote::{MetricMetadata, WriteRequestEncoder};
 
@@ -138,9 +138,13 @@ fn encoded(text: &[u8], labels: &[(String, String)], now_ms: i64) -> Result<Vec<
             }
             Entry::Series(series) => {
                 series.labels(&mut buffer);
-                let mut builder = buffer.build().to_builder();
+                // As upstream: the page's own labels win, and its job steps aside.
+                let mut builder = LabelsBuilder::default();
                 for (name, value) in labels {
                     builder.set(name, value);
+                }
+                for (name, value) in buffer.iter() {
+                    builder.set(if name == "job" { "exported_job" } else { name }, value);
                 }
                 let labels = builder.build();
                 request.series(labels.iter(), |encoder| {

@@ -12,6 +12,8 @@ use crate::report::Report;
 use crate::resolve::random_u16;
 
 const DURATION: &str = "probe_icmp_duration_seconds";
+/// The header before a message that a raw socket shows.
+const IP_HEADER_MAX_BYTES: usize = 60;
 /// What a packet holds if its size is not set.
 const PAYLOAD: &[u8] = b"Prometheus Blackbox Exporter";
 
@@ -55,7 +57,8 @@ pub(crate) async fn probe(dialer: &Dialer, probe: &IcmpProbe, target: &str, repo
         return false;
     }
     report.debug("Waiting for reply packets", &[]);
-    let mut buffer = vec![0; 65_536];
+    // A packet that is longer than the reply cannot be it, also if it is cut off.
+    let mut buffer = vec![0; IP_HEADER_MAX_BYTES + packet.len() + 1];
     loop {
         let received = match socket.receive(&mut buffer).await {
             Ok(received) => received,
