@@ -1,10 +1,11 @@
 //! Owns what tests of several crates share: where the conformance data is, a fuzzer, a count of memory,
-//! servers that stand in for others (any HTTP server, a Kubernetes API).
+//! servers that stand in for others (any HTTP server, a name server, a Kubernetes API).
 //!
 //! Must not know any crate of the product; nothing but tests may use it.
 #![allow(clippy::print_stdout)]
 
 pub mod allocation;
+pub mod dns;
 pub mod fuzz;
 pub mod http;
 pub mod kubernetes;
