@@ -1,5 +1,7 @@
 //! A name server, over UDP and TCP.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot have its server fails")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
