@@ -106,7 +106,7 @@ fn run(document: &Node, ask: Ask<'_>, has_examples: bool) -> SuiteResult {
         for case in operation.cases() {
             // Examples name a time: what is there then, only the small world knows.
             if has_examples || case.result_type.is_none() {
-                result.check(&case.name(&operation), operation.run(ask, &case));
+                result.check(case.name(&operation), operation.run(ask, &case));
             }
         }
     }
