@@ -9,7 +9,6 @@ use self::socket::EchoSocket;
 use crate::config::IcmpProbe;
 use crate::dial::{self, Dialer};
 use crate::report::Report;
-use crate::resolve::random_u16;
 
 const DURATION: &str = "probe_icmp_duration_seconds";
 /// The header before a message that a raw socket shows.
@@ -41,8 +40,9 @@ pub(crate) async fn probe(dialer: &Dialer, probe: &IcmpProbe, target: &str, repo
             );
         }
     };
-    let id = random_u16();
-    let sequence = SEQUENCE.get_or_init(|| AtomicU16::new(random_u16())).fetch_add(1, Ordering::Relaxed);
+    let id = net::dns::random_u16();
+    let sequence =
+        SEQUENCE.get_or_init(|| AtomicU16::new(net::dns::random_u16())).fetch_add(1, Ordering::Relaxed);
     let mut payload = PAYLOAD.to_vec();
     if probe.payload_size_bytes != 0 {
         payload.resize(probe.payload_size_bytes, 0);
