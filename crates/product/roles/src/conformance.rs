@@ -1,5 +1,7 @@
 //! The conformance suites of configuration and rule files, and of the API as a whole. Each takes the folder `prometheus` of the data.
 
+mod mixin;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ use testkit::SuiteResult;
 use crate::PrometheusFile;
 use crate::check::{self, Kind, Options};
 use crate::prometheus_file::rule_files;
+pub use mixin::{RENDERED_RULES, rule_tests};
 
 /// Files of `prometheus/config` whose names do not say that they must be refused.
 const REFUSED: [&str; 3] = [
@@ -220,28 +223,6 @@ fn rule_unit_tests() -> Vec<(&'static str, unit_test::Options, bool)> {
     ]
 }
 
-/// `mixins/rule-tests`: the kubernetes-mixin's own tests of its rules, a case each test. Its rules are beside the
-/// tests, or those that were rendered once.
-pub fn rule_tests(dir: &Path) -> SuiteResult {
-    let rendered = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kubernetes-mixin");
-    let options = unit_test::Options { rules_folder: Some(rendered), ..unit_test::Options::default() };
-    let mut result = SuiteResult::default();
-    for path in files(&dir.join("mixins/rule-tests"), "yaml") {
-        let name = file_name(&path);
-        let report = unit_test::run_file(&path, &options, None);
-        if let Some(error) = report.aborted.as_ref().or(report.warnings.first()) {
-            result.add(Err(format!("{name}: {error}")));
-        }
-        for case in report.cases {
-            result.add(match case.failures.is_empty() {
-                true => Ok(()),
-                false => Err(format!("{name}: {}: {}", case.name, case.failures.join("\n"))),
-            });
-        }
-    }
-    result
-}
-
 /// `prometheus/tsdb`: blocks as old programs left them.
 pub fn tsdb(dir: &Path) -> SuiteResult {
     let mut result = SuiteResult::default();
@@ -407,13 +388,6 @@ mod tests {
                 result.failures
             );
             assert!(result.total > 370, "only {} cases", result.total);
-        }
-    }
-
-    #[test]
-    fn tests_of_the_kubernetes_mixin() {
-        if let Some(dir) = testkit::conformance("") {
-            hold(&rule_tests(&dir), 60);
         }
     }
 

@@ -381,6 +381,11 @@ impl Running {
         self.store.configure(loaded.store_settings(&self.settings));
         self.store.db.set_retention(loaded.retention(&self.settings));
         self.push.apply(loaded);
+        let query_log = loaded.global().and_then(|global| global.query_log_file.as_deref());
+        if let Err(error) = self.queries.log_to(query_log) {
+            let path = query_log.unwrap_or(std::path::Path::new("")).display();
+            tracing::error!(%error, "queries cannot be logged to {path}");
+        }
         // Before anything is written, so that a new receiver gets all of it.
         self.send_on.apply(loaded).await;
         self.collect.apply(&self.settings, loaded);

@@ -109,7 +109,7 @@ where
     let cancel = Cancel::default();
     let progress = Progress::default();
     let asked = Asked::new(&text, times.start_ms, times.end_ms, times.step_ms, &client);
-    let mut place = api.deps.queries.enter(asked, cancel.clone(), progress.clone())?;
+    let mut place = api.deps.queries.enter(asked, (&text, &client), cancel.clone(), progress.clone())?;
     let queued = api.deps.clock.mark();
     let slot = tokio::select! {
         slot = tokio::time::timeout(timeout, api.slots.clone().acquire_owned()) => slot,
@@ -157,7 +157,7 @@ where
             }
             Err(error) => {
                 let error = refusal(&worker, error, &place);
-                place.end(error.error_type.as_str());
+                place.fail(error.error_type.as_str(), &error.message);
                 drop(place);
                 writer.release();
                 writer.fail(Err(error));

@@ -41,7 +41,7 @@ pub(crate) async fn explain(State(api): State<Arc<Api>>, request: Request) -> An
     // Selecting takes memory as a query does, so it takes a query's place.
     let (cancel, progress) = (Cancel::default(), Progress::default());
     let asked = Asked::new(&text, start_ms, end_ms, step_ms.unwrap_or(0), &client);
-    let mut place = api.deps.queries.enter(asked, cancel.clone(), progress.clone())?;
+    let mut place = api.deps.queries.enter(asked, (&text, &client), cancel.clone(), progress.clone())?;
     let slot = tokio::select! {
         slot = tokio::time::timeout(api.config.timeout, api.slots.clone().acquire_owned()) => slot,
         () = place.killed() => return Err(stopped(&place)),

@@ -29,6 +29,7 @@ mod live;
 mod openapi;
 mod params;
 mod point;
+mod query_log;
 mod remote_read;
 mod rules;
 mod running;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderMap, header};
@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 
 use crate::Api;
 use crate::answer::{Answer, ApiError, ErrorType, success};
+use crate::query_log::{Ended, QueryLog};
 
 /// Slow queries that are remembered.
 const SLOWEST_MAX: usize = 50;
@@ -87,8 +88,10 @@ impl Asked {
 /// Who sent a request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Client {
-    address: String,
+    pub(crate) address: String,
     user_agent: String,
+    pub(crate) method: String,
+    pub(crate) path: String,
 }
 
 impl Client {
@@ -98,6 +101,8 @@ impl Client {
         };
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.to_string());
         Client {
+            method: request.method().to_string(),
+            path: cut(request.uri().path()),
             address: peer.unwrap_or_default(),
             user_agent: text(request.headers(), header::USER_AGENT).unwrap_or_default(),
         }
@@ -110,8 +115,11 @@ fn cut(text: &str) -> String {
 
 struct Entry {
     asked: Asked,
+    /// The whole expression and who sent it, if queries are logged.
+    logged: Option<(String, Client)>,
     started_ms: i64,
     since: Mark,
+    queue_seconds: OnceLock<f64>,
     phase: AtomicU8,
     is_killed: AtomicBool,
     killed: Notify,
@@ -140,6 +148,7 @@ pub struct Queries {
     /// Queries that run or wait, at most.
     max: usize,
     clock: Clock,
+    log: QueryLog,
 }
 
 /// One query's place in the list, until it is dropped.
@@ -148,22 +157,30 @@ pub struct Place {
     id: u64,
     entry: Arc<Entry>,
     outcome: &'static str,
+    error: Option<String>,
 }
 
 impl Queries {
     /// An empty list. `max`: queries of clients that run or wait, at most.
     pub fn new(max: usize, clock: Clock) -> Arc<Queries> {
-        Arc::new(Queries { lists: Mutex::default(), max, clock })
+        Arc::new(Queries { lists: Mutex::default(), max, clock, log: QueryLog::default() })
     }
 
-    /// Enters a query; refused if too many wait already.
+    /// Logs every query that ends to this file, or none. A file that is open already is opened anew, so that
+    /// one that was moved away is made again.
+    pub fn log_to(&self, path: Option<&std::path::Path>) -> std::io::Result<()> {
+        self.log.open(path)
+    }
+
+    /// Enters a query, its whole text and who sent it; refused if too many wait already.
     pub(crate) fn enter(
         self: &Arc<Self>,
         asked: Asked,
+        from: (&str, &Client),
         cancel: Cancel,
         progress: Progress,
     ) -> Result<Place, ApiError> {
-        self.insert(asked, cancel, progress, self.max)
+        self.insert(asked, from, cancel, progress, self.max)
     }
 
     /// Enters the evaluation of a rule. It is never refused, for there are only as many at once as groups
@@ -176,8 +193,9 @@ impl Queries {
         cancel: Cancel,
         progress: Progress,
     ) -> Option<Place> {
-        let asked = Asked { rule: Some(rule), ..Asked::new(query, at_ms, at_ms, 0, &Client::default()) };
-        let place = self.insert(asked, cancel, progress, usize::MAX).ok()?;
+        let nobody = Client::default();
+        let asked = Asked { rule: Some(rule), ..Asked::new(query, at_ms, at_ms, 0, &nobody) };
+        let place = self.insert(asked, (query, &nobody), cancel, progress, usize::MAX).ok()?;
         place.set(Phase::Evaluating);
         Some(place)
     }
@@ -185,12 +203,15 @@ impl Queries {
     fn insert(
         self: &Arc<Self>,
         asked: Asked,
+        (text, client): (&str, &Client),
         cancel: Cancel,
         progress: Progress,
         max: usize,
     ) -> Result<Place, ApiError> {
         let entry = Arc::new(Entry {
             asked,
+            logged: self.log.is_open().then(|| (text.to_string(), client.clone())),
+            queue_seconds: OnceLock::new(),
             started_ms: self.clock.now_ms(),
             since: self.clock.mark(),
             phase: AtomicU8::new(Phase::Queued as u8),
@@ -207,7 +228,7 @@ impl Queries {
         lists.last_id += 1;
         let id = lists.last_id;
         lists.running.insert(id, entry.clone());
-        Ok(Place { queries: self.clone(), id, entry, outcome: "canceled" })
+        Ok(Place { queries: self.clone(), id, entry, outcome: "canceled", error: None })
     }
 
     /// Stops a query; `false` if there is none of this number.
@@ -223,12 +244,21 @@ impl Queries {
 impl Place {
     /// What the query is doing from now on.
     pub(crate) fn set(&self, phase: Phase) {
+        if phase == Phase::Evaluating {
+            let _ = self.entry.queue_seconds.set(self.entry.since.elapsed_seconds());
+        }
         self.entry.phase.store(phase as u8, Ordering::Relaxed);
     }
 
     /// How it ended: `success`, or the type of an error.
     pub fn end(&mut self, outcome: &'static str) {
         self.outcome = outcome;
+    }
+
+    /// How it failed, with the error's text.
+    pub(crate) fn fail(&mut self, outcome: &'static str, error: &str) {
+        self.outcome = outcome;
+        self.error = Some(error.to_string());
     }
 
     /// Whether an operator stopped it.
@@ -251,6 +281,21 @@ impl Drop for Place {
     fn drop(&mut self) {
         let seconds = self.entry.since.elapsed_seconds();
         let now_ms = self.queries.clock.now_ms();
+        if let Some((text, client)) = &self.entry.logged {
+            let waited = self.entry.queue_seconds.get().copied();
+            self.queries.log.write(&Ended {
+                at_ms: now_ms,
+                query: text,
+                asked: &self.entry.asked,
+                client,
+                error: match self.outcome {
+                    "success" => None,
+                    outcome => Some(self.error.as_deref().unwrap_or(outcome)),
+                },
+                queue_seconds: waited.unwrap_or(seconds),
+                stats: &self.cost(),
+            });
+        }
         let mut lists = self.queries.lists.lock();
         lists.running.remove(&self.id);
         lists.slowest.retain(|slow| slow.started_ms > now_ms - SLOWEST_FOR_MS);
@@ -397,7 +442,9 @@ mod tests {
         let clock = Clock::manual(10_000_000);
         let queries = Queries::new(1_000, clock.clone());
         let run = |name: &str, seconds: u64| {
-            let place = queries.enter(asked(name), Cancel::default(), Progress::default()).unwrap();
+            let place = queries
+                .enter(asked(name), (name, &Client::default()), Cancel::default(), Progress::default())
+                .unwrap();
             clock.advance(std::time::Duration::from_secs(seconds));
             drop(place);
         };
@@ -415,10 +462,17 @@ mod tests {
     #[test]
     fn more_than_the_limit_may_not_wait() {
         let queries = Queries::new(1, Clock::manual(0));
-        let first = queries.enter(asked("a"), Cancel::default(), Progress::default()).unwrap();
-        let refused = queries.enter(asked("b"), Cancel::default(), Progress::default());
+        let first = queries
+            .enter(asked("a"), ("a", &Client::default()), Cancel::default(), Progress::default())
+            .unwrap();
+        let refused =
+            queries.enter(asked("b"), ("b", &Client::default()), Cancel::default(), Progress::default());
         assert_eq!(refused.err().unwrap().error_type, ErrorType::Unavailable);
         drop(first);
-        assert!(queries.enter(asked("b"), Cancel::default(), Progress::default()).is_ok());
+        assert!(
+            queries
+                .enter(asked("b"), ("b", &Client::default()), Cancel::default(), Progress::default())
+                .is_ok()
+        );
     }
 }

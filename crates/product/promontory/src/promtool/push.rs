@@ -9,9 +9,10 @@ use std::time::Duration;
 use base::Clock;
 use clap::{Args, Subcommand};
 use exposition::{Entry, Format, LabelBuffer, Options, Parser};
-use model::{LabelsBuilder, MetricType};
+use model::{Labels, LabelsBuilder, Metadata};
 use net::client::{Limits, Request};
 use wire::remote::{MetricMetadata, WriteRequestEncoder};
+use wire::remote2::RequestEncoder;
 
 use super::server::{HttpFlags, Server};
 use super::{FAILURE, all_exist, parse_duration_ms, parse_pair};
@@ -61,13 +62,13 @@ impl Push {
             eprintln!("  FAILED: {error}");
             ExitCode::from(FAILURE)
         };
-        match message.as_str() {
-            V1 => {}
-            V2 => return failed("message io.prometheus.write.v2.Request cannot be sent yet"),
+        let message = match message.as_str() {
+            V1 => Message::V1,
+            V2 => Message::V2,
             other => {
                 return failed(&format!("invalid protobuf message {other:?}, must be {V1} or {V2}"));
             }
-        }
+        };
         let server = match Server::new(url, &self.http) {
             Ok(server) => server.with_headers(headers),
             Err(error) => return super::fail(&error),
@@ -76,7 +77,7 @@ impl Push {
             Ok(ms) => Duration::from_millis(ms.max(0).unsigned_abs()),
             Err(error) => return super::fail(&format!("--timeout: {error}")),
         };
-        let send = |text: &[u8]| push(&server, text, labels, timeout);
+        let send = |text: &[u8]| push(&server, text, labels, message, timeout);
         if files.is_empty() {
             let mut text = Vec::new();
             if let Err(error) = std::io::stdin().read_to_end(&mut text) {
@@ -107,12 +108,29 @@ impl Push {
     }
 }
 
-fn push(server: &Server, text: &[u8], labels: &[(String, String)], timeout: Duration) -> Result<(), String> {
-    let message = encoded(text, labels, Clock::system().now_ms())?;
-    let body = snap::raw::Encoder::new().compress_vec(&message).map_err(|error| error.to_string())?;
-    let request = Request::post(server.url(), "application/x-protobuf", body)
+/// Which message is sent.
+#[derive(Clone, Copy)]
+enum Message {
+    V1,
+    V2,
+}
+
+fn push(
+    server: &Server,
+    text: &[u8],
+    labels: &[(String, String)],
+    message: Message,
+    timeout: Duration,
+) -> Result<(), String> {
+    let page = Page::read(text, labels, Clock::system().now_ms())?;
+    let (content_type, version, body) = match message {
+        Message::V1 => ("application/x-protobuf", "0.1.0", page.v1()),
+        Message::V2 => ("application/x-protobuf;proto=io.prometheus.write.v2.Request", "2.0.0", page.v2()),
+    };
+    let body = snap::raw::Encoder::new().compress_vec(&body).map_err(|error| error.to_string())?;
+    let request = Request::post(server.url(), content_type, body)
         .header("content-encoding", "snappy")
-        .header("x-prometheus-remote-write-version", "0.1.0");
+        .header("x-prometheus-remote-write-version", version);
     let answer = server.send(request, Limits { timeout, body_size_max_bytes: 1 << 20 })?;
     if answer.status.is_success() {
         return Ok(());
@@ -121,41 +139,75 @@ fn push(server: &Server, text: &[u8], labels: &[(String, String)], timeout: Dura
     Err(format!("server returned HTTP status {}: {}", answer.status, said.trim()))
 }
 
-/// A write request of everything in a page of metrics. What has no time was measured now.
-fn encoded(text: &[u8], labels: &[(String, String)], now_ms: i64) -> Result<Vec<u8>, String> {
-    let mut out = Vec::new();
-    let mut request = WriteRequestEncoder::new(&mut out);
-    let mut parser = Parser::new(Format::Text, text, Options::default());
-    let mut buffer = LabelBuffer::default();
-    let mut known: BTreeMap<String, (MetricType, String)> = BTreeMap::new();
-    while let Some(entry) = parser.next_entry().map_err(|error| error.to_string())? {
-        match entry {
-            Entry::Type { metric, metric_type } => {
-                known.entry(metric.into_owned()).or_default().0 = metric_type;
-            }
-            Entry::Help { metric, help } => {
-                known.entry(metric.into_owned()).or_default().1 = help.into_owned()
-            }
-            Entry::Series(series) => {
-                series.labels(&mut buffer);
-                // As upstream: the page's own labels win, and its job steps aside.
-                let mut builder = LabelsBuilder::default();
-                for (name, value) in labels {
-                    builder.set(name, value);
+/// Everything in a page of metrics.
+#[derive(Default)]
+struct Page {
+    /// Series, each with its time in milliseconds and its value.
+    series: Vec<(Labels, i64, f64)>,
+    /// What families are.
+    families: BTreeMap<String, Metadata>,
+}
+
+impl Page {
+    /// Reads a page and gives every series these labels. What has no time was measured now.
+    fn read(text: &[u8], labels: &[(String, String)], now_ms: i64) -> Result<Page, String> {
+        let mut page = Page::default();
+        let mut parser = Parser::new(Format::Text, text, Options::default());
+        let mut buffer = LabelBuffer::default();
+        while let Some(entry) = parser.next_entry().map_err(|error| error.to_string())? {
+            match entry {
+                Entry::Type { metric, metric_type } => {
+                    page.families.entry(metric.into_owned()).or_default().metric_type = metric_type;
                 }
-                for (name, value) in buffer.iter() {
-                    builder.set(if name == "job" { "exported_job" } else { name }, value);
+                Entry::Help { metric, help } => {
+                    page.families.entry(metric.into_owned()).or_default().help = help.into_owned();
                 }
-                let labels = builder.build();
-                request.series(labels.iter(), |encoder| {
-                    encoder.sample(series.timestamp_ms.unwrap_or(now_ms), series.value);
-                });
+                Entry::Series(series) => {
+                    series.labels(&mut buffer);
+                    // As upstream: the page's own labels win, and its job steps aside.
+                    let mut builder = LabelsBuilder::default();
+                    for (name, value) in labels {
+                        builder.set(name, value);
+                    }
+                    for (name, value) in buffer.iter() {
+                        builder.set(if name == "job" { "exported_job" } else { name }, value);
+                    }
+                    page.series.push((builder.build(), series.timestamp_ms.unwrap_or(now_ms), series.value));
+                }
+                _ => {}
             }
-            _ => {}
         }
+        Ok(page)
     }
-    for (family, (metric_type, help)) in &known {
-        request.metadata(&MetricMetadata { metric_type: *metric_type, family, help, unit: "" });
+
+    fn v1(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut request = WriteRequestEncoder::new(&mut out);
+        for (labels, at_ms, value) in &self.series {
+            request.series(labels.iter(), |encoder| encoder.sample(*at_ms, *value));
+        }
+        for (family, Metadata { metric_type, help, .. }) in &self.families {
+            request.metadata(&MetricMetadata { metric_type: *metric_type, family, help, unit: "" });
+        }
+        out
     }
-    Ok(out)
+
+    fn v2(&self) -> Vec<u8> {
+        let (mut out, mut request, nothing) = (Vec::new(), RequestEncoder::new(), Metadata::default());
+        for (labels, at_ms, value) in &self.series {
+            let metadata = self.family_of(labels.metric_name()).unwrap_or(&nothing);
+            request.series(labels.iter(), metadata, |encoder| encoder.sample(*at_ms, *value, 0));
+        }
+        request.finish(&mut out);
+        out
+    }
+
+    /// What the family of a series is; parts of histograms and summaries have names of their own.
+    fn family_of(&self, name: &str) -> Option<&Metadata> {
+        let part_of = || {
+            let whole = ["_bucket", "_sum", "_count"].into_iter().find_map(|part| name.strip_suffix(part))?;
+            self.families.get(whole)
+        };
+        self.families.get(name).or_else(part_of)
+    }
 }

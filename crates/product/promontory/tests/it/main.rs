@@ -19,3 +19,4 @@ mod pushgateway;
 mod reload;
 mod sending;
 mod start;
+mod tools;

@@ -133,7 +133,10 @@ pub fn run(import: &Import, output: &mut Output<'_>) -> Result<(), String> {
     let file = import.state_file();
     let state = match State::read(&file)? {
         Some(state) if state.identity == import.identity() => {
-            (output.progress)(&format!("going on after {} samples", state.samples));
+            // Said at once, and also where nobody watches the progress.
+            writeln!(output.out, "going on after {} samples", state.samples)
+                .and_then(|()| output.out.flush())
+                .map_err(|error| format!("cannot write: {error}"))?;
             state
         }
         Some(state) => {

@@ -33,11 +33,22 @@ const FILE_SIZE_MAX_BYTES: u64 = 64 << 20;
 /// Settings that are read and checked and that nothing acts on yet, as keys from the top of the
 /// file. Once something acts on one, its line goes.
 const NOT_ACTED_ON: &[&[&str]] = &[
-    &["global", "query_log_file"],
     &["runtime", "gogc"],
     &["storage", "tsdb", "stale_series_compaction_threshold"],
     &["tracing"],
     &["remote_read"],
+];
+
+/// Settings of clients that name a secret of a secret store, which neither Prometheus nor we have.
+const SECRET_REFERENCES: [&str; 8] = [
+    "username_ref",
+    "password_ref",
+    "credentials_ref",
+    "client_secret_ref",
+    "client_certificate_key_ref",
+    "ca_ref",
+    "cert_ref",
+    "key_ref",
 ];
 
 /// A `prometheus.yml` and what it names.
@@ -314,7 +325,7 @@ impl Reader<'_> {
                 self.not_acted_on.push(not_yet(node.position, &keys.join(".")));
             }
         }
-        self.note_signed_tokens(root);
+        self.note_clients(root);
         let writes = root.get("remote_write").and_then(|list| list.list(Ok).ok()).unwrap_or_default();
         for name in ["sigv4", "azuread", "google_iam", "round_robin_dns"] {
             for node in writes.iter().filter_map(|write| write.get(name)).filter(|node| !node.is_null()) {
@@ -323,13 +334,17 @@ impl Reader<'_> {
         }
     }
 
-    /// Notes clients, wherever they are set, that shall sign tokens themselves.
-    fn note_signed_tokens(&mut self, node: &Node) {
+    /// Notes clients, wherever they are set, that shall sign tokens themselves or take secrets from a store.
+    fn note_clients(&mut self, node: &Node) {
         match &node.value {
-            Value::Sequence(items) => items.iter().for_each(|item| self.note_signed_tokens(item)),
+            Value::Sequence(items) => items.iter().for_each(|item| self.note_clients(item)),
             Value::Mapping(entries) => {
-                for (_, value) in entries {
-                    self.note_signed_tokens(value);
+                for (key, value) in entries {
+                    let name = key.string().ok().filter(|name| SECRET_REFERENCES.contains(&name.as_str()));
+                    match name {
+                        Some(name) => self.not_acted_on.push(not_yet(key.position, &name)),
+                        None => self.note_clients(value),
+                    }
                 }
                 if let Some(grant) = node.get("oauth2").and_then(|oauth2| oauth2.get("grant_type"))
                     && grant.string().is_ok_and(|grant| grant.ends_with("jwt-bearer"))

@@ -208,7 +208,7 @@ fn an_empty_file_has_the_defaults() {
 #[test]
 fn everything_nothing_acts_on_is_named_with_its_place() {
     let file = load(
-        "global: {query_log_file: q}\n\
+        "global: {}\n\
          runtime: {gogc: 50}\n\
          remote_write: [{url: 'http://a', round_robin_dns: true}]\n\
          remote_read: [{url: 'http://a'}]\n\
@@ -228,7 +228,6 @@ fn everything_nothing_acts_on_is_named_with_its_place() {
         })
         .collect();
     let expected = [
-        (1, "global.query_log_file"),
         (2, "runtime.gogc"),
         (3, "remote_write.round_robin_dns"),
         (4, "remote_read"),
@@ -238,6 +237,193 @@ fn everything_nothing_acts_on_is_named_with_its_place() {
         (9, "job \"a\": oci_sd: auth instance_principal is not available yet; use api_key"),
     ];
     assert_eq!(named, expected.map(|(line, name)| (line, name.to_string())));
+}
+
+/// What becomes of a setting.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fate {
+    /// Something acts on it.
+    Acted,
+    /// It is named as not acted on.
+    Named,
+}
+use Fate::{Acted, Named};
+
+/// Sections of `prometheus.yml`: how a setting stands in the file (`@`), and every key of Prometheus 3.14 with a
+/// value and what becomes of it. Whether something acts on one is for the tests of who does; here is kept that
+/// no key is forgotten, and that what is named is named.
+const SETTINGS: &[(&str, &[(&str, Fate)])] = &[
+    (
+        "@",
+        &[
+            ("global: {scrape_interval: 1s}", Acted),
+            ("runtime: {gogc: 50}", Named),
+            ("alerting: {alert_relabel_configs: [{action: drop, source_labels: [a]}]}", Acted),
+            ("rule_files: ['*.none']", Acted),
+            ("scrape_config_files: ['*.none']", Acted),
+            ("scrape_configs: [{job_name: b}]", Acted),
+            ("storage: {exemplars: {max_exemplars: 5}}", Acted),
+            ("tracing: {endpoint: 'a:1'}", Named),
+            ("remote_write: [{url: 'http://a'}]", Acted),
+            ("remote_read: [{url: 'http://a'}]", Named),
+            ("otlp: {promote_scope_metadata: true}", Acted),
+        ],
+    ),
+    (
+        "global: {@}",
+        &[
+            ("scrape_interval: 2s, scrape_timeout: 1s", Acted),
+            ("scrape_protocols: [PrometheusProto]", Acted),
+            ("evaluation_interval: 2s", Acted),
+            ("rule_query_offset: 2s", Acted),
+            ("query_log_file: q", Acted),
+            ("scrape_failure_log_file: f", Acted),
+            ("external_labels: {a: b}", Acted),
+            ("body_size_limit: 1MB", Acted),
+            ("sample_limit: 1", Acted),
+            ("target_limit: 1", Acted),
+            ("label_limit: 1", Acted),
+            ("label_name_length_limit: 1", Acted),
+            ("label_value_length_limit: 1", Acted),
+            ("keep_dropped_targets: 1", Acted),
+            ("metric_name_validation_scheme: legacy", Acted),
+            ("metric_name_escaping_scheme: dots", Acted),
+            ("scrape_native_histograms: true", Acted),
+            ("convert_classic_histograms_to_nhcb: true", Acted),
+            ("always_scrape_classic_histograms: true", Acted),
+            ("extra_scrape_metrics: true", Acted),
+        ],
+    ),
+    (
+        "scrape_configs: [{job_name: a, @}]",
+        &[
+            ("honor_labels: true", Acted),
+            ("honor_timestamps: false", Acted),
+            ("track_timestamps_staleness: true", Acted),
+            ("params: {a: [b]}", Acted),
+            ("scrape_interval: 2s, scrape_timeout: 1s", Acted),
+            ("scrape_protocols: [PrometheusProto]", Acted),
+            ("fallback_scrape_protocol: PrometheusText0.0.4", Acted),
+            ("scrape_native_histograms: true", Acted),
+            ("always_scrape_classic_histograms: true", Acted),
+            ("convert_classic_histograms_to_nhcb: true", Acted),
+            ("scrape_failure_log_file: f", Acted),
+            ("metrics_path: /m", Acted),
+            ("scheme: https", Acted),
+            ("enable_compression: false", Acted),
+            ("body_size_limit: 1MB", Acted),
+            ("sample_limit: 1", Acted),
+            ("target_limit: 1", Acted),
+            ("label_limit: 1", Acted),
+            ("label_name_length_limit: 1", Acted),
+            ("label_value_length_limit: 1", Acted),
+            ("native_histogram_bucket_limit: 1", Acted),
+            ("native_histogram_min_bucket_factor: 1.1", Acted),
+            ("keep_dropped_targets: 1", Acted),
+            ("metric_name_validation_scheme: legacy", Acted),
+            ("metric_name_escaping_scheme: dots", Acted),
+            ("extra_scrape_metrics: true", Acted),
+            ("relabel_configs: [{action: drop, source_labels: [a]}]", Acted),
+            ("metric_relabel_configs: [{action: drop, source_labels: [a]}]", Acted),
+            ("basic_auth: {username: a, password: b}", Acted),
+            ("basic_auth: {username_ref: a}", Named),
+            ("basic_auth: {username: a, password_ref: b}", Named),
+            ("authorization: {type: Bearer, credentials: a}", Acted),
+            ("authorization: {credentials_file: a}", Acted),
+            ("authorization: {credentials_ref: a}", Named),
+            ("bearer_token: a", Acted),
+            ("bearer_token_file: a", Acted),
+            ("oauth2: {client_id: a, client_secret: b, token_url: 'http://a', scopes: [a]}", Acted),
+            ("oauth2: {client_id: a, client_secret_ref: b, token_url: 'http://a'}", Named),
+            ("tls_config: {ca_file: a, server_name: a, insecure_skip_verify: true}", Acted),
+            ("tls_config: {ca_ref: a}", Named),
+            ("tls_config: {cert: a, key: b, cert_ref: a}", Named),
+            ("tls_config: {cert: a, key: b, key_ref: a}", Named),
+            ("follow_redirects: false", Acted),
+            ("enable_http2: false", Acted),
+            ("proxy_url: 'http://a'", Acted),
+            ("proxy_url: 'http://a', no_proxy: a", Acted),
+            ("proxy_from_environment: true", Acted),
+            ("proxy_url: 'http://a', proxy_connect_header: {a: [b]}", Acted),
+            ("http_headers: {a: {values: [b]}}", Acted),
+            ("oci_sd_configs: [{region: a, auth: instance_principal}]", Named),
+            ("stackit_sd_configs: [{project: a, credentials_file_path: b}]", Named),
+        ],
+    ),
+    (
+        "storage: {tsdb: {@}}",
+        &[
+            ("retention: {time: 1d}", Acted),
+            ("retention: {size: 1GB}", Acted),
+            ("retention: {percentage: 10}", Acted),
+            ("out_of_order_time_window: 1h", Acted),
+            ("stale_series_compaction_threshold: 0.5", Named),
+            ("chunk_encoding: {floats: xor2}", Acted),
+        ],
+    ),
+    (
+        "alerting: {alertmanagers: [{@}]}",
+        &[
+            ("static_configs: [{targets: ['a:1']}]", Acted),
+            ("scheme: https", Acted),
+            ("path_prefix: /a", Acted),
+            ("timeout: 1s", Acted),
+            ("api_version: v2", Acted),
+            ("relabel_configs: [{action: drop, source_labels: [a]}]", Acted),
+            ("alert_relabel_configs: [{action: drop, source_labels: [a]}]", Acted),
+            ("basic_auth: {username: a, password_ref: b}", Named),
+            ("sigv4: {region: a}", Named),
+        ],
+    ),
+    (
+        "remote_write: [{url: 'http://a', @}]",
+        &[
+            ("remote_timeout: 1s", Acted),
+            ("headers: {a: b}", Acted),
+            ("write_relabel_configs: [{action: drop, source_labels: [a]}]", Acted),
+            ("name: a", Acted),
+            ("send_exemplars: true", Acted),
+            ("send_native_histograms: true", Acted),
+            ("round_robin_dns: true", Named),
+            ("protobuf_message: io.prometheus.write.v2.Request", Acted),
+            ("failed_request_logging: true", Acted),
+            ("queue_config: {capacity: 1, max_shards: 9, min_shards: 2, max_samples_per_send: 1}", Acted),
+            ("queue_config: {batch_send_deadline: 1s, min_backoff: 1s, max_backoff: 2s}", Acted),
+            ("queue_config: {retry_on_http_429: true, sample_age_limit: 1h}", Acted),
+            ("metadata_config: {send: false, send_interval: 1s, max_samples_per_send: 1}", Acted),
+            ("sigv4: {region: a}", Named),
+            ("azuread: {managed_identity: {client_id: 00000000-0000-0000-0000-000000000000}}", Named),
+            ("google_iam: {credentials_file: a}", Named),
+            ("tls_config: {ca_ref: a}", Named),
+        ],
+    ),
+    (
+        "otlp: {@}",
+        &[
+            ("promote_all_resource_attributes: true, ignore_resource_attributes: [a]", Acted),
+            ("promote_resource_attributes: [a]", Acted),
+            ("translation_strategy: NoTranslation", Acted),
+            ("keep_identifying_resource_attributes: true", Acted),
+            ("convert_histograms_to_nhcb: true", Acted),
+            ("promote_scope_metadata: true", Acted),
+            ("label_name_underscore_sanitization: false", Acted),
+            ("label_name_preserve_multiple_underscores: false", Acted),
+        ],
+    ),
+];
+
+#[test]
+fn every_setting_is_acted_on_or_named_and_an_unknown_one_refused() {
+    for (section, settings) in SETTINGS {
+        for (setting, fate) in *settings {
+            let text = section.replace('@', setting);
+            let file = load(&text, None).unwrap_or_else(|errors| panic!("{text}: {errors:?}"));
+            let found = if file.not_acted_on.is_empty() { Acted } else { Named };
+            assert_eq!(found, *fate, "{text}: {:?}", file.not_acted_on);
+        }
+        let unknown = section.replace('@', "no_such_key: 1");
+        assert!(load(&unknown, None).is_err(), "{unknown}");
+    }
 }
 
 #[test]

@@ -184,6 +184,7 @@ impl Settings {
     pub(crate) fn not_available(&self) -> Option<&'static str> {
         match self.kind.name {
             "oci_sd_configs" => super::oci::not_available(self),
+            "stackit_sd_configs" => super::stackit::not_available(self),
             _ => None,
         }
     }

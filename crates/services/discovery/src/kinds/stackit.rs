@@ -44,6 +44,13 @@ pub(super) const KIND: Kind = Kind {
     reader: poll::<Stackit>,
 };
 
+/// What of a section is not acted on: the file whose format is the vendor's library's own.
+pub(super) fn not_available(settings: &Settings) -> Option<&'static str> {
+    (!settings.text("credentials_file_path").is_empty()).then_some(
+        "stackit_sd: credentials_file_path: accepted, but nothing acts on it; use service_account_key_path",
+    )
+}
+
 const TOKEN_URL: &str = "https://service-account.api.stackit.cloud/token";
 
 struct Stackit {
