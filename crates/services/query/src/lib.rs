@@ -1,8 +1,9 @@
 //! Owns Prometheus's HTTP API for asking: queries, series, labels, metadata, and the status of
-//! targets, rules and the store, which it learns through [`sources`].
+//! targets, rules and the store, which it learns through [`sources`]; and asking other servers for their series
+//! ([`remotes`]).
 //!
 //! Must not know how series are stored or who scrapes and evaluates. Of `tsdb` it takes the encoding of
-//! chunks alone, which remote read sends.
+//! chunks alone, which remote read sends and receives.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,7 @@ mod openapi;
 mod params;
 mod point;
 mod remote_read;
+pub mod remotes;
 mod rules;
 mod running;
 mod search;
@@ -83,6 +85,8 @@ impl Default for Config {
 pub struct Deps {
     /// The series.
     pub reader: Arc<dyn MetricReader>,
+    /// The series that this server stores itself; federation gives away no others.
+    pub local: Arc<dyn MetricReader>,
     /// Evaluates queries.
     pub engine: Arc<Engine>,
     /// Which features of the language are on.

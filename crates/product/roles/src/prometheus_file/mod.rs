@@ -37,7 +37,6 @@ const NOT_ACTED_ON: &[&[&str]] = &[
     &["runtime", "gogc"],
     &["storage", "tsdb", "stale_series_compaction_threshold"],
     &["tracing"],
-    &["remote_read"],
 ];
 
 /// A `prometheus.yml` and what it names.

@@ -231,7 +231,6 @@ fn everything_nothing_acts_on_is_named_with_its_place() {
         (1, "global.query_log_file"),
         (2, "runtime.gogc"),
         (3, "remote_write.round_robin_dns"),
-        (4, "remote_read"),
         (5, "tracing"),
         (8, "alerting.alertmanagers.sigv4"),
         (8, "alertmanagers: oci_sd: auth instance_principal is not available yet; use api_key"),
