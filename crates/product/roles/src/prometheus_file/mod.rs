@@ -315,9 +315,12 @@ impl Reader<'_> {
         }
         self.note_signed_tokens(root);
         let writes = root.get("remote_write").and_then(|list| list.list(Ok).ok()).unwrap_or_default();
-        for name in ["sigv4", "azuread", "google_iam", "round_robin_dns"] {
-            for node in writes.iter().filter_map(|write| write.get(name)).filter(|node| !node.is_null()) {
-                self.not_acted_on.push(not_yet(node.position, &format!("remote_write.{name}")));
+        for keys in
+            [&["sigv4", "use_fips_sts_endpoint"][..], &["azuread", "certificate"], &["round_robin_dns"]]
+        {
+            let of = |write| keys.iter().try_fold(write, |node: &Node, key| node.get(key));
+            for node in writes.iter().filter_map(|write| of(*write)).filter(|node| !node.is_null()) {
+                self.not_acted_on.push(not_yet(node.position, &format!("remote_write.{}", keys.join("."))));
             }
         }
     }

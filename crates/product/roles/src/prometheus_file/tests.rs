@@ -252,6 +252,8 @@ fn remote_write_has_the_defaults_of_the_protocol() {
     assert_eq!((a.queue.capacity, a.queue.max_shards, a.metadata.send), (5, 50, true));
     assert!(b.http.enable_http2);
     assert!(matches!(&b.cloud_auth, CloudAuth::SigV4 { region, .. } if region == "r"));
+    assert!(a.cloud_auth.signer().unwrap().is_none());
+    assert!(matches!(b.cloud_auth.signer(), Ok(Some(cloud::Signer::Aws(_, service))) if service == "aps"));
 }
 
 #[test]
