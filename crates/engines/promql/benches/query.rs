@@ -40,7 +40,7 @@ impl MetricReader for Store {
         let matching = |labels: &Labels| request.matchers.iter().all(|m| m.matches_labels(labels));
         let chosen: Vec<usize> = (0..self.0.len()).filter(|at| matching(&self.0[*at])).collect();
         let sets = chosen.iter().map(|at| table.insert(&self.0[*at])).collect();
-        Ok(Selection { sets, samples: Box::new(Chosen(self.1.clone(), chosen)) })
+        Ok(Selection::new(sets, Box::new(Chosen(self.1.clone(), chosen))))
     }
 
     fn label_names(&self, _: TimeRange, _: &[Matcher]) -> Result<Vec<String>, StorageError> {

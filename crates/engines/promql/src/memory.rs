@@ -205,7 +205,7 @@ impl MetricReader for Memory {
                 all.push(samples);
             }
         }
-        Ok(Selection { sets, samples: Box::new(all) })
+        Ok(Selection::new(sets, Box::new(all)))
     }
 
     fn label_names(&self, _: TimeRange, matchers: &[Matcher]) -> Result<Vec<String>, StorageError> {

@@ -352,6 +352,11 @@ impl Db {
         *blocks = Arc::new(changed);
     }
 
+    /// Where the oldest block begins, milliseconds since the epoch; `None` without blocks.
+    pub fn oldest_block_ms(&self) -> Option<i64> {
+        self.blocks().iter().map(|block| block.range().start_ms).min()
+    }
+
     /// Counts of all kinds.
     pub fn stats(&self) -> Stats {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

@@ -42,6 +42,7 @@ pub use inspect::{BlockAnalysis, ChunkAnalysis, analyze_block, list_blocks};
 pub use options::{
     BLOCK_MAX_MS, BLOCK_RANGE_MS, EXEMPLARS_MAX_DEFAULT, Options, Retention, RetentionRule, UNSENT_MAX_MS,
 };
+pub use series::merge as merge_samples;
 pub use stats::{
     BlockStats, Cardinality, GroupStats, GrowthPoint, LabelCardinality, SelectionCardinality, Stats,
 };

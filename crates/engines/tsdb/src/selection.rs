@@ -247,7 +247,7 @@ impl<'a> SelectionBuilder<'a> {
             start = *end as usize;
         }
         stored.ends = ends;
-        Selection { sets, samples: Box::new(stored) }
+        Selection::new(sets, Box::new(stored))
     }
 }
 

@@ -119,8 +119,9 @@ pub(crate) struct Found {
     pub(crate) deleted: Vec<TimeRange>,
 }
 
-/// Adds the samples of all parts in order of time, of equal times the one that [`outranks`] the others.
-pub(crate) fn merge(parts: &[Samples], into: &mut Samples) {
+/// Adds the samples of all parts in order of time, whatever their order in the parts. Of samples at one time
+/// one counts, the same wherever they lie: a histogram before a float, a number before the mark of an end.
+pub fn merge(parts: &[Samples], into: &mut Samples) {
     let mut order: Vec<(i64, u32, u32)> = Vec::with_capacity(parts.iter().map(Samples::len).sum());
     for (part, samples) in parts.iter().enumerate() {
         let part = part as u32;

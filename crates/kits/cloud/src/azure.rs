@@ -11,6 +11,8 @@ use crate::token::{Fresh, Kept};
 use crate::{Error, Surroundings, read, refused};
 
 const LIMITS: Limits = Limits { timeout: Duration::from_secs(30), body_size_max_bytes: 1 << 20 };
+/// The variable that names a workload's token.
+const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
 const METADATA: &str = "http://169.254.169.254";
 
 /// Who we are to Azure.
@@ -36,6 +38,8 @@ pub enum Identity {
         tenant_id: String,
         /// The application.
         client_id: String,
+        /// The token.
+        token_file: String,
     },
     /// Whatever the environment offers first: a secret, a workload's identity, the machine's.
     Environment,
@@ -107,17 +111,17 @@ impl Provider {
                 self.by_form(tenant_id, client_id, &[("client_secret", client_secret)]).await
             }
             Identity::Managed { client_id } => self.managed(client_id).await,
-            Identity::Workload { tenant_id, client_id } => {
+            Identity::Workload { tenant_id, client_id, token_file } => {
                 let (tenant, client) = (or(tenant_id, "AZURE_TENANT_ID"), or(client_id, "AZURE_CLIENT_ID"));
-                self.workload(&tenant, &client).await
+                self.workload(&tenant, &client, &or(token_file, TOKEN_FILE)).await
             }
             Identity::Environment => {
                 let (tenant, client) = (variable("AZURE_TENANT_ID"), variable("AZURE_CLIENT_ID"));
                 let secret = variable("AZURE_CLIENT_SECRET");
                 if !secret.is_empty() {
                     self.by_form(&tenant, &client, &[("client_secret", &secret)]).await
-                } else if !variable("AZURE_FEDERATED_TOKEN_FILE").is_empty() {
-                    self.workload(&tenant, &client).await
+                } else if !variable(TOKEN_FILE).is_empty() {
+                    self.workload(&tenant, &client, &variable(TOKEN_FILE)).await
                 } else {
                     self.managed(&client).await
                 }
@@ -125,11 +129,12 @@ impl Provider {
         }
     }
 
-    async fn workload(&self, tenant: &str, client: &str) -> Result<Fresh<String>, Error> {
-        let file = self.surroundings.variable("AZURE_FEDERATED_TOKEN_FILE").ok_or_else(|| {
-            Error::Config("AZURE_FEDERATED_TOKEN_FILE does not name the workload's token".into())
-        })?;
-        let token = read(file.as_ref())?;
+    async fn workload(&self, tenant: &str, client: &str, file: &str) -> Result<Fresh<String>, Error> {
+        if file.is_empty() {
+            return Err(Error::Config(format!("{TOKEN_FILE} does not name the workload's token")));
+        }
+        let file = std::path::Path::new(file);
+        let token = read(file)?;
         let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
         let fields = [("client_assertion_type", kind), ("client_assertion", token.trim())];
         self.by_form(tenant, client, &fields).await
@@ -215,7 +220,11 @@ mod tests {
             client_secret: "secret".into(),
         };
         let managed = Identity::Managed { client_id: String::new() };
-        let workload = Identity::Workload { tenant_id: String::new(), client_id: String::new() };
+        let workload = Identity::Workload {
+            tenant_id: String::new(),
+            client_id: String::new(),
+            token_file: String::new(),
+        };
         let of_tenant = [("AZURE_TENANT_ID", "tenant"), ("AZURE_FEDERATED_TOKEN_FILE", file.as_str())];
         for (identity, variables, expected) in [
             (secret, &[][..], "secret"),

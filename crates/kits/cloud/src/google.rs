@@ -1,6 +1,7 @@
 //! Google: access tokens by Application Default Credentials: a key's file, the user's file, or the
 //! machine we run on. <https://cloud.google.com/docs/authentication/application-default-credentials>
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use base::Clock;
@@ -20,6 +21,8 @@ const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
 /// Hands out access tokens for one scope.
 pub struct Provider {
     scope: String,
+    /// The credentials, or nothing for those of the surroundings.
+    file: Option<PathBuf>,
     surroundings: Surroundings,
     client: Client,
     clock: Clock,
@@ -30,7 +33,14 @@ impl Provider {
     /// Tokens for a scope, such as `https://www.googleapis.com/auth/compute.readonly`.
     pub fn new(scope: &str, surroundings: Surroundings) -> Result<Provider, Error> {
         let client = Client::new(&HttpClientConfig::default())?;
-        Ok(Provider { scope: scope.into(), surroundings, client, clock: Clock::system(), kept: Kept::new() })
+        let (scope, clock) = (scope.into(), Clock::system());
+        Ok(Provider { scope, file: None, surroundings, client, clock, kept: Kept::new() })
+    }
+
+    /// The same, with the credentials of a file if one is named.
+    #[must_use]
+    pub fn with_file(self, file: Option<PathBuf>) -> Provider {
+        Provider { file, ..self }
     }
 
     /// A token that is good now.
@@ -44,6 +54,9 @@ impl Provider {
     }
 
     async fn obtain(&self) -> Result<Fresh<String>, Error> {
+        if let Some(file) = &self.file {
+            return self.of_file(&read(file)?).await;
+        }
         if let Some(file) = self.surroundings.variable("GOOGLE_APPLICATION_CREDENTIALS") {
             return self.of_file(&read(file.as_ref())?).await;
         }

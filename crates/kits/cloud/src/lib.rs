@@ -10,7 +10,10 @@ pub mod encoding;
 pub mod google;
 pub mod oci;
 pub mod rsa;
+mod signer;
 mod token;
+
+pub use signer::Signer;
 
 use base::{Classify, ErrorClass};
 

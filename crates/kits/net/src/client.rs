@@ -234,37 +234,64 @@ impl Client {
                 request.url.parse().map_err(|error| ClientError::Url(format!("invalid URL: {error}")))?;
             let (status, headers) =
                 self.once(&request, &uri, unix_socket, limits, trusted, &mut memory).await?;
-            let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
-            let redirect = matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308);
-            let (true, true, Some(location)) = (redirect, self.0.config.follow_redirects, location) else {
-                return Ok(Response { status, headers, body: memory.freeze() });
-            };
-            let target = join(&uri, location)?;
             // Credentials stay with the server they were meant for.
-            trusted = trusted && is_same_server(&uri, &target);
-            unix_socket = unix_socket.filter(|_| is_same_server(&uri, &target));
-            if !matches!(status.as_u16(), 307 | 308) && request.method != Method::HEAD {
-                request.method = Method::GET;
-                request.body = Bytes::new();
+            match self.redirect(&mut request, &uri, status, &headers)? {
+                Some(true) => {}
+                Some(false) => (trusted, unix_socket) = (false, None),
+                None => return Ok(Response { status, headers, body: memory.freeze() }),
             }
-            request.url = target.to_string();
         }
         Err(ClientError::Network(format!("stopped after {REDIRECTS_MAX} redirects")))
     }
 
     /// Sends a request on a connection of its own and returns as soon as the answer's head is there; the
-    /// body is read piece by piece. For answers without an end, such as a watch; redirects are not
-    /// followed. `timeout` is that of the head.
+    /// body is read piece by piece. For answers that are large or have no end, such as a watch. `timeout` is
+    /// that of the head.
     pub async fn open(&self, request: Request, timeout: Duration) -> Result<OpenResponse, ClientError> {
-        let opening = async {
+        let answer = tokio::time::timeout(timeout, self.follow_open(request)).await;
+        let (parts, body) = answer.map_err(|_| ClientError::Timeout)??.into_parts();
+        Ok(OpenResponse { status: parts.status, headers: parts.headers, body })
+    }
+
+    async fn follow_open(
+        &self,
+        mut request: Request,
+    ) -> Result<http::Response<hyper::body::Incoming>, ClientError> {
+        let mut trusted = true;
+        for _ in 0..=REDIRECTS_MAX {
             let uri: Uri =
                 request.url.parse().map_err(|error| ClientError::Url(format!("invalid URL: {error}")))?;
-            let outgoing = self.outgoing(&request, &uri, true).await?;
-            self.connections()?.open(outgoing).await
+            let outgoing = self.outgoing(&request, &uri, trusted).await?;
+            let answer = self.connections()?.open(outgoing).await?;
+            match self.redirect(&mut request, &uri, answer.status(), answer.headers())? {
+                Some(is_same_server) => trusted = trusted && is_same_server,
+                None => return Ok(answer),
+            }
+        }
+        Err(ClientError::Network(format!("stopped after {REDIRECTS_MAX} redirects")))
+    }
+
+    /// Aims the request at where the answer sends it, and says whether that is the same server; `None` if the
+    /// answer is no redirect to follow.
+    fn redirect(
+        &self,
+        request: &mut Request,
+        from: &Uri,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Result<Option<bool>, ClientError> {
+        let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
+        let redirect = matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308);
+        let (true, true, Some(location)) = (redirect, self.0.config.follow_redirects, location) else {
+            return Ok(None);
         };
-        let answer = tokio::time::timeout(timeout, opening).await.map_err(|_| ClientError::Timeout)??;
-        let (parts, body) = answer.into_parts();
-        Ok(OpenResponse { status: parts.status, headers: parts.headers, body })
+        let target = join(from, location)?;
+        if !matches!(status.as_u16(), 307 | 308) && request.method != Method::HEAD {
+            request.method = Method::GET;
+            request.body = Bytes::new();
+        }
+        request.url = target.to_string();
+        Ok(Some(is_same_server(from, &target)))
     }
 
     /// A request with the headers of the settings.

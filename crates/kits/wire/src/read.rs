@@ -3,7 +3,7 @@
 //! Field numbers: `remote.proto` and `types.proto` of Prometheus. Frames of the streamed answer: the
 //! message's length as a variable-length number, its CRC-32C big-endian, the message.
 
-use crate::remote::{SeriesEncoder, WriteRequestEncoder};
+use crate::remote::{SeriesEncoder, TimeSeries, WriteRequestEncoder, label};
 use crate::{DecodeError, Reader, Writer};
 
 /// Queries of one request, and matchers of one query.
@@ -180,6 +180,77 @@ pub struct ChunkMessage<'a> {
     pub encoding: u8,
     /// The chunk.
     pub data: &'a [u8],
+}
+
+/// Chunks of one series out of a streamed answer.
+#[derive(Clone, Debug, Default)]
+pub struct ChunkedSeries<'a> {
+    /// The labels, in the sender's order.
+    pub labels: Vec<(&'a str, &'a str)>,
+    /// Its next chunks.
+    pub chunks: Vec<ChunkMessage<'a>>,
+}
+
+impl<'a> ChunkedSeries<'a> {
+    /// The series of a `ChunkedReadResponse`, the message inside a frame.
+    pub fn decode_all(message: &'a [u8]) -> Result<Vec<Self>, DecodeError> {
+        let mut all = Vec::new();
+        for field in Reader::new(message) {
+            let field = field?;
+            if field.number == 1 {
+                all.push(ChunkedSeries::decode(field.message()?)?);
+            }
+        }
+        Ok(all)
+    }
+
+    fn decode(message: Reader<'a>) -> Result<Self, DecodeError> {
+        let mut series = ChunkedSeries::default();
+        for field in message {
+            let field = field?;
+            match field.number {
+                1 => series.labels.push(label(field.message()?)?),
+                2 => series.chunks.push(ChunkMessage::decode(field.message()?)?),
+                _ => {}
+            }
+        }
+        Ok(series)
+    }
+}
+
+impl<'a> ChunkMessage<'a> {
+    fn decode(message: Reader<'a>) -> Result<Self, DecodeError> {
+        let mut chunk = ChunkMessage { min_ms: 0, max_ms: 0, encoding: 0, data: &[] };
+        for field in message {
+            let field = field?;
+            match field.number {
+                1 => chunk.min_ms = field.int()?,
+                2 => chunk.max_ms = field.int()?,
+                3 => chunk.encoding = u8::try_from(field.uint()?).unwrap_or(u8::MAX),
+                4 => chunk.data = field.bytes()?,
+                _ => {}
+            }
+        }
+        Ok(chunk)
+    }
+}
+
+/// The series of a `ReadResponse`, of all its results, in their order.
+pub fn result_messages(response: &[u8]) -> Result<Vec<TimeSeries<'_>>, DecodeError> {
+    let mut all = Vec::new();
+    for result in Reader::new(response) {
+        let result = result?;
+        if result.number != 1 {
+            continue;
+        }
+        for series in result.message()? {
+            let series = series?;
+            if series.number == 1 {
+                all.push(TimeSeries::read(series.bytes()?)?);
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// Adds a `ChunkedReadResponse` with chunks of one series, without its frame.

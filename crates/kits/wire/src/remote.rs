@@ -126,7 +126,7 @@ impl<'a> TimeSeries<'a> {
     }
 }
 
-fn label(message: Reader<'_>) -> Result<(&str, &str), DecodeError> {
+pub(crate) fn label(message: Reader<'_>) -> Result<(&str, &str), DecodeError> {
     let (mut name, mut value) = ("", "");
     for field in message {
         let field = field?;

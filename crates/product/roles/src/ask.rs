@@ -48,6 +48,7 @@ pub(crate) fn router(
     settings: &Settings,
     engine: Arc<Engine>,
     reader: Arc<dyn MetricReader>,
+    local: Arc<dyn MetricReader>,
     sources: Sources,
     queries: Arc<Queries>,
     clock: &Clock,
@@ -62,7 +63,7 @@ pub(crate) fn router(
         ..Config::default()
     };
     let features = settings.features;
-    query::router(config, Deps { reader, engine, features, sources, queries, clock: clock.clone() })
+    query::router(config, Deps { reader, local, engine, features, sources, queries, clock: clock.clone() })
 }
 
 /// Enters what rules ask into the list of queries, where an operator sees and stops it.

@@ -12,6 +12,7 @@ mod collect;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod directory;
+mod elsewhere;
 mod forward;
 pub mod import;
 mod memory;

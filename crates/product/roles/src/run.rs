@@ -9,7 +9,7 @@ use axum::Router;
 use base::Clock;
 use exposition::Registry;
 use exposition::registry::Gauge;
-use model::storage::{MetricReader, MetricWriter};
+use model::storage::MetricWriter;
 use net::server::{Server, ServerConfig, ServerError};
 use query::{Queries, Sources};
 use rules::GroupSpec;
@@ -21,6 +21,7 @@ use crate::agent;
 use crate::alert::{self, Alert};
 use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, StoreAdmin, StoredExemplars};
 use crate::collect::{self, Collect};
+use crate::elsewhere::Elsewhere;
 use crate::monitors;
 use crate::prometheus_file::PrometheusFile;
 use crate::push::Push;
@@ -266,6 +267,7 @@ struct Running {
     alert: Alert,
     push: Push,
     send_on: SendOn,
+    elsewhere: Elsewhere,
     shown: Arc<ArcSwap<Shown>>,
     reload_succeeded: Gauge,
     reloaded_at: Gauge,
@@ -282,8 +284,8 @@ impl Running {
     ) -> Result<Running, StartError> {
         let registry = Registry::new();
         store::register(&registry, &store);
-        let (reader, writer): (Arc<dyn MetricReader>, Arc<dyn MetricWriter>) =
-            (store.db.clone(), store.db.clone());
+        let writer: Arc<dyn MetricWriter> = store.db.clone();
+        let elsewhere = Elsewhere::new(&store, &registry, &clock);
         let engine = ask::engine(&settings, &clock);
         let queries = Queries::new(settings.queries_max.max(settings.query_concurrency_max), clock.clone());
         let external_url = settings.external_url(listening);
@@ -294,7 +296,7 @@ impl Running {
             loaded,
             engine.clone(),
             queries.clone(),
-            reader,
+            elsewhere.reader(),
             writer,
             &external_url,
             &registry,
@@ -325,6 +327,7 @@ impl Running {
             alert,
             push: Push::new(),
             send_on,
+            elsewhere,
         })
     }
 
@@ -359,6 +362,7 @@ impl Running {
         let roles = ask::router(
             &self.settings,
             self.engine.clone(),
+            self.elsewhere.reader(),
             self.store.db.clone(),
             sources,
             self.queries.clone(),
@@ -388,6 +392,7 @@ impl Running {
         }
         // Before anything is written, so that a new receiver gets all of it.
         self.send_on.apply(loaded).await;
+        self.elsewhere.apply(loaded);
         self.collect.apply(&self.settings, loaded);
         self.monitors.apply(&loaded.own.as_ref().unwrap_or(&self.settings).monitors.monitors);
         self.alert.apply(&self.settings, loaded, &self.external_url).await;

@@ -41,10 +41,15 @@ impl SendOn {
         let external = loaded.global().map(|global| global.external_labels.clone()).unwrap_or_default();
         let (mut remotes, mut unusable) = (Vec::with_capacity(writes.len()), Vec::new());
         for (name, write) in names(writes).into_iter().zip(writes) {
-            match Client::new(&write.http) {
-                Ok(client) => remotes.push(self.remote(name, write, client, &external)),
+            let signer = write.cloud_auth.signer().map_err(|error| error.to_string());
+            let made = Client::new(&write.http).map_err(|error| error.to_string());
+            match made.and_then(|client| Ok((client, signer?))) {
+                Ok((client, signer)) => {
+                    let remote = self.remote(name, write, client, &external);
+                    remotes.push(Remote { signer: signer.map(Arc::new), ..remote });
+                }
                 Err(error) => {
-                    tracing::error!(remote = name, %error, "samples cannot be sent to a remote_write");
+                    tracing::error!(remote = name, error, "samples cannot be sent to a remote_write");
                     unusable.push(name);
                 }
             }
@@ -64,6 +69,7 @@ impl SendOn {
             name,
             url: write.url.clone(),
             client,
+            signer: None,
             timeout_ms: write.timeout_ms,
             headers: write.headers.clone(),
             external_labels: external.clone(),

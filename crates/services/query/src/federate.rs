@@ -155,7 +155,7 @@ fn latest(api: &Api, selectors: &[Vec<Matcher>], cancel: &Cancel) -> Result<Vec<
         let mut labels = LabelTable::new();
         let meter = ByteLimit::new(SELECTION_MAX_BYTES);
         let request = Select { range, matchers, want: Want::Newest, meter: &meter };
-        let selection = api.deps.reader.select(&request, &mut labels)?;
+        let selection = api.deps.local.select(&request, &mut labels)?;
         for (at, &set) in selection.sets.iter().enumerate() {
             if cancel.is_canceled() {
                 return Err(StorageError::Unavailable("the client went away".into()));

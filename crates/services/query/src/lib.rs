@@ -1,8 +1,9 @@
 //! Owns Prometheus's HTTP API for asking: queries, series, labels, metadata, and the status of
-//! targets, rules and the store, which it learns through [`sources`].
+//! targets, rules and the store, which it learns through [`sources`]; and asking other servers for their series
+//! ([`remotes`]).
 //!
 //! Must not know how series are stored or who scrapes and evaluates. Of `tsdb` it takes the encoding of
-//! chunks alone, which remote read sends.
+//! chunks alone, which remote read sends and receives.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,7 @@ mod params;
 mod point;
 mod query_log;
 mod remote_read;
+pub mod remotes;
 mod rules;
 mod running;
 mod search;
@@ -84,6 +86,8 @@ impl Default for Config {
 pub struct Deps {
     /// The series.
     pub reader: Arc<dyn MetricReader>,
+    /// The series that this server stores itself; federation gives away no others.
+    pub local: Arc<dyn MetricReader>,
     /// Evaluates queries.
     pub engine: Arc<Engine>,
     /// Which features of the language are on.

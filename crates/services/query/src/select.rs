@@ -34,15 +34,18 @@ pub(crate) async fn series(State(api): State<Arc<Api>>, request: Request) -> Ans
         let mut table = LabelTable::new();
         let meter = ByteLimit::new(SELECTION_MAX_BYTES);
         let selectors = if range.end_ms < range.start_ms { Vec::new() } else { selectors };
-        let mut sets = Vec::new();
+        let (mut sets, mut warnings) = (Vec::new(), Vec::new());
         for matchers in &selectors {
             let request = Select { range, matchers, want: Want::Labels, meter: &meter };
-            sets.extend(reader.select(&request, &mut table)?.sets);
+            let selection = reader.select(&request, &mut table)?;
+            sets.extend(selection.sets);
+            warnings.extend(selection.warnings);
         }
+        warnings.sort();
+        warnings.dedup();
         sets.sort_unstable();
         sets.dedup();
         let mut order = table.order(&sets);
-        let mut warnings = Vec::new();
         limited(&mut order, limit, &mut warnings);
         let series = order.into_iter().filter_map(|at| sets.get(at as usize));
         Ok::<_, StorageError>(listed(series, &warnings, |out, set| write_pairs(out, table.iter(*set))))

@@ -165,12 +165,19 @@ pub struct Selection {
     pub sets: Vec<SetId>,
     /// Their samples, in the same order.
     pub samples: Box<dyn SelectedSamples>,
+    /// What may be missing, and why: one line each, for whoever asked.
+    pub warnings: Vec<String>,
 }
 
 impl Selection {
+    /// These series, with nothing missing.
+    pub fn new(sets: Vec<SetId>, samples: Box<dyn SelectedSamples>) -> Self {
+        Selection { sets, samples, warnings: Vec::new() }
+    }
+
     /// No series.
     pub fn empty() -> Self {
-        Selection { sets: Vec::new(), samples: Box::new(Vec::new()) }
+        Selection::new(Vec::new(), Box::new(Vec::new()))
     }
 
     /// How many series there are.

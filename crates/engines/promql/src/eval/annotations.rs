@@ -1,6 +1,6 @@
 //! Warnings and remarks about a query, with the place they are about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use gocompat::float::{Format, format};
@@ -182,12 +182,19 @@ pub(crate) struct Notes {
     entries: BTreeMap<String, Entry>,
     /// The last note on types, which may come for every cell of a large result.
     last_types: Option<([&'static str; 3], Span)>,
+    /// What the store says is missing, in its own words.
+    of_storage: BTreeSet<String>,
 }
 
 impl Notes {
     /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && self.of_storage.is_empty()
+    }
+
+    /// Adds what the store says of a selection.
+    pub(crate) fn add_storage_warnings(&mut self, warnings: &[String]) {
+        self.of_storage.extend(warnings.iter().cloned());
     }
 
     pub(crate) fn add(&mut self, note: Note<'_>, span: Span) {
@@ -252,11 +259,12 @@ impl Notes {
         for (text, entry) in other.entries {
             self.insert(text, entry);
         }
+        self.of_storage.extend(other.of_storage);
     }
 
     /// Warnings and remarks as texts that end with ` (line:column)` in `query`.
     pub(crate) fn into_texts(self, query: &str) -> (Vec<String>, Vec<String>) {
-        let (mut warnings, mut infos) = (Vec::new(), Vec::new());
+        let (mut warnings, mut infos) = (Vec::from_iter(self.of_storage), Vec::new());
         for (text, entry) in self.entries {
             let mut line = String::from(if entry.is_warning { "PromQL warning: " } else { "PromQL info: " });
             line.push_str(&text);

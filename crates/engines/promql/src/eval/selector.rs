@@ -38,6 +38,7 @@ impl<'q> Evaluator<'q> {
             StorageError::Refused => self.budget.refusal(),
             error => error.into(),
         })?);
+        self.notes.add_storage_warnings(&selection.warnings);
         self.budget.count_series(selection.len() as u64);
         let matchers = matchers.to_vec();
         self.selections.push(Selected { range, matchers, want, selection: selection.clone() });

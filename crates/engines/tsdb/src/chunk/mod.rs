@@ -8,6 +8,8 @@ pub(crate) mod xor;
 use model::Samples;
 use model::storage::TimeRange;
 
+use crate::error::Error;
+
 /// Samples after which a chunk is closed, as in Prometheus.
 pub(crate) const SAMPLES_PER_CHUNK: u16 = 120;
 
@@ -105,6 +107,30 @@ pub struct Chunk {
     pub max_ms: i64,
     /// The chunk, without length and checksum.
     pub bytes: Vec<u8>,
+}
+
+impl Chunk {
+    /// A chunk that another server sent, its encoding by number. Nothing of it is believed but that its
+    /// samples can be counted.
+    pub fn received(encoding: u8, min_ms: i64, max_ms: i64, bytes: Vec<u8>) -> Result<Chunk, Error> {
+        let encoding = Encoding::from_byte(encoding).map_err(unreadable)?;
+        count_samples(encoding, &bytes).map_err(unreadable)?;
+        Ok(Chunk { encoding, min_ms, max_ms, bytes })
+    }
+
+    /// How many samples its header says it has.
+    pub fn sample_count(&self) -> u64 {
+        count_samples(self.encoding, &self.bytes).map_or(0, u64::from)
+    }
+
+    /// Adds its samples that lie in the range.
+    pub fn read(&self, range: TimeRange, into: &mut Samples) -> Result<(), Error> {
+        decode(self.encoding, &self.bytes, range, into).map_err(unreadable)
+    }
+}
+
+fn unreadable(error: ChunkError) -> Error {
+    Error::Corrupt(format!("a received chunk: {error}"))
 }
 
 /// Encodes samples into chunks of at most [`SAMPLES_PER_CHUNK`]. If start timestamps are known, they are

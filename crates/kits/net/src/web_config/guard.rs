@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use parking_lot::Mutex;
 use tokio_rustls::TlsAcceptor;
 
+use super::password::PasswordHash;
 use super::{WebConfig, server_tls};
 
 /// Passwords that are known to be right or wrong, since a hash takes long to compare with.
@@ -20,11 +21,13 @@ const KNOWN_MAX: usize = 100;
 /// A hash that no password has: what is compared with for a user that does not exist, so that it takes as long.
 const NOBODY: &str = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi";
 
+type Digest = [u8; 32];
+
 struct Current {
     config: WebConfig,
     acceptor: Option<TlsAcceptor>,
-    /// User, password and whether they are right; the newest last.
-    known: Mutex<VecDeque<(String, String, bool)>>,
+    /// A digest of user and password, and whether they are right; the newest last.
+    known: Mutex<VecDeque<(Digest, bool)>>,
 }
 
 impl Current {
@@ -111,25 +114,38 @@ async fn allowed(current: &Arc<Current>, headers: &HeaderMap) -> bool {
     let Some((user, password)) = headers.get(header::AUTHORIZATION).and_then(credentials) else {
         return false;
     };
-    let known = current.known.lock().iter().rev().find(|(u, p, _)| *u == user && *p == password).cloned();
-    if let Some((_, _, is_right)) = known {
+    let digest = digest(&user, &password);
+    let known = current.known.lock().iter().rev().find(|(known, _)| *known == digest).copied();
+    if let Some((_, is_right)) = known {
         return is_right;
     }
     let hash = current.config.users.iter().find(|(name, _)| *name == user);
     let exists = hash.is_some();
     let hash = hash.map_or_else(|| NOBODY.to_string(), |(_, hash)| hash.expose().to_string());
-    let asked = password.clone();
     // Hashes are slow by intent.
-    let is_right = tokio::task::spawn_blocking(move || bcrypt::verify(asked, &hash).unwrap_or(false))
-        .await
-        .unwrap_or(false)
+    let is_right = tokio::task::spawn_blocking(move || {
+        PasswordHash::parse(&hash).is_some_and(|hash| hash.is_of(&password))
+    })
+    .await
+    .unwrap_or(false)
         && exists;
     let mut known = current.known.lock();
     if known.len() >= KNOWN_MAX {
         known.pop_front();
     }
-    known.push_back((user, password, is_right));
+    known.push_back((digest, is_right));
     is_right
+}
+
+/// What is remembered in place of a password; how long comparing it takes says nothing about the password.
+fn digest(user: &str, password: &str) -> Digest {
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    context.update(&(user.len() as u64).to_le_bytes());
+    context.update(user.as_bytes());
+    context.update(password.as_bytes());
+    let mut digest = [0; 32];
+    digest.copy_from_slice(context.finish().as_ref());
+    digest
 }
 
 /// User and password of `Basic ...`.
@@ -156,7 +172,7 @@ mod tests {
 
     /// The hash of `test`, at the lowest cost.
     fn users(name: &str) -> String {
-        let hash = bcrypt::hash_with_salt("test", 4, [7; 16]).unwrap().to_string();
+        let hash = PasswordHash::new("test", 4, [7; 16]).to_string();
         format!("basic_auth_users: {{{name}: {hash}}}\n")
     }
 

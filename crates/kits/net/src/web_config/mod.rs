@@ -2,6 +2,7 @@
 //! password hashes, and headers of every answer.
 
 mod guard;
+mod password;
 mod server_tls;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use config::http_client::{PathBase, SecretSource};
 use config::{Error, Node, Result, Secret};
 
 pub(crate) use guard::{Guard, guarded};
+use password::PasswordHash;
 
 /// Headers that may be set, of those that the file names.
 const HEADERS: [&str; 5] = [
@@ -129,8 +131,8 @@ fn decode(root: &Node, base: &PathBase) -> Result<WebConfig> {
     if let Some(node) = fields.take("basic_auth_users") {
         config.users = node.map(|hash| {
             let text = hash.string()?;
-            text.parse::<bcrypt::HashParts>()
-                .map_err(|_| hash.error("expected a password hash of bcrypt, such as $2y$10$..."))?;
+            PasswordHash::parse(&text)
+                .ok_or_else(|| hash.error("expected a password hash of bcrypt, such as $2y$10$..."))?;
             Ok(Secret::new(text))
         })?;
     }

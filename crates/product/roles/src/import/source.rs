@@ -7,9 +7,8 @@ use model::storage::{MetricReader, Select, TimeRange};
 use model::{LabelTable, Labels, MatchOp, Matcher, Samples};
 use net::client::{Client, ClientError, Limits, Request, Response};
 use tsdb::Db;
-use wire::Reader;
 use wire::read::{ReadMatcher, ReadQuery, ReadRequest};
-use wire::remote::{Point, TimeSeries};
+use wire::remote::Point;
 
 use super::{From, Import, To, victoria};
 use crate::directory::Staged;
@@ -208,34 +207,23 @@ fn read(
 /// The series of a `ReadResponse`; one that several queries found counts once.
 pub(super) fn decode(message: &[u8]) -> Result<Series, wire::DecodeError> {
     let mut found: BTreeMap<Labels, Samples> = BTreeMap::new();
-    for result in Reader::new(message) {
-        let result = result?;
-        if result.number != 1 {
+    for series in wire::read::result_messages(message)? {
+        let pairs = series.labels().collect::<Result<Vec<_>, _>>()?;
+        let labels = Labels::from_pairs(pairs);
+        if found.contains_key(&labels) {
             continue;
         }
-        for series in result.message()? {
-            let series = series?;
-            if series.number != 1 {
-                continue;
-            }
-            let series = TimeSeries::read(series.bytes()?)?;
-            let pairs = series.labels().collect::<Result<Vec<_>, _>>()?;
-            let labels = Labels::from_pairs(pairs);
-            if found.contains_key(&labels) {
-                continue;
-            }
-            let mut samples = Samples::default();
-            for point in series.points() {
-                match point? {
-                    Point::Sample { timestamp_ms, value } => samples.push(timestamp_ms, value),
-                    Point::Histogram(message) => {
-                        samples.push_histogram(message.timestamp_ms, message.decode()?.into());
-                    }
-                    Point::Exemplar(_) => {}
+        let mut samples = Samples::default();
+        for point in series.points() {
+            match point? {
+                Point::Sample { timestamp_ms, value } => samples.push(timestamp_ms, value),
+                Point::Histogram(message) => {
+                    samples.push_histogram(message.timestamp_ms, message.decode()?.into());
                 }
+                Point::Exemplar(_) => {}
             }
-            found.insert(labels, samples);
         }
+        found.insert(labels, samples);
     }
     Ok(found.into_iter().collect())
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use cloud::azure::{Cloud, Identity};
+use cloud::{Signer, Surroundings};
 use config::http_client::{Auth, HttpClientConfig, PathBase};
 use config::{Fields, Node, Result, Secret};
 
@@ -36,6 +38,8 @@ pub enum CloudAuth {
         cloud: String,
         /// The one section that says how.
         method: &'static str,
+        /// What it says.
+        identity: AzureIdentity,
         /// What tokens are asked for, or empty for the default of the cloud.
         scope: String,
     },
@@ -44,6 +48,19 @@ pub enum CloudAuth {
         /// The credentials, or nothing for those of the environment.
         credentials_file: Option<PathBuf>,
     },
+}
+
+/// What the section of `azuread` says, as far as it has it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AzureIdentity {
+    /// The application, or the machine's identity.
+    pub client_id: String,
+    /// The directory.
+    pub tenant_id: String,
+    /// The secret of the application.
+    pub client_secret: Secret,
+    /// The file of a workload's token.
+    pub token_file: String,
 }
 
 /// Takes `sigv4`, `azuread` and `google_iam`; with the client's own settings at most one may be there.
@@ -166,8 +183,8 @@ fn azure_ad(node: &Node) -> Result<CloudAuth> {
     let scope = scope_node.map(Node::string).transpose()?.unwrap_or_default();
     let mut used = Vec::new();
     for method in &METHODS {
-        if fields.optional(method.key, |node| method.check(node))?.is_some() {
-            used.push(method.key);
+        if let Some(identity) = fields.optional(method.key, |node| method.check(node))? {
+            used.push((method.key, identity));
         }
     }
     if !matches!(cloud.as_str(), "" | "AzurePublic" | "AzureGovernment" | "AzureChina") {
@@ -175,8 +192,8 @@ fn azure_ad(node: &Node) -> Result<CloudAuth> {
             "must provide a cloud in the Azure AD config; allowed are AzurePublic, AzureGovernment, AzureChina",
         ));
     }
-    let method = match used[..] {
-        [method] => method,
+    let (method, identity) = match used.as_slice() {
+        [(method, identity)] => (*method, identity.clone()),
         [] => {
             return Err(fields.error(
                 "must provide an Azure Managed Identity, Azure Workload Identity, Azure OAuth, Azure Certificate or \
@@ -192,11 +209,11 @@ fn azure_ad(node: &Node) -> Result<CloudAuth> {
         return Err(scope_node.unwrap_or(node).error("the provided scope contains invalid characters"));
     }
     fields.finish()?;
-    Ok(CloudAuth::AzureAd { cloud, method, scope })
+    Ok(CloudAuth::AzureAd { cloud, method, identity, scope })
 }
 
 impl Method {
-    fn check(&self, node: &Node) -> Result<()> {
+    fn check(&self, node: &Node) -> Result<AzureIdentity> {
         let mut fields = node.fields(self.type_name)?;
         for name in self.optional {
             fields.optional(name, Node::string)?;
@@ -214,7 +231,86 @@ impl Method {
         {
             return Err(id.error(format!("the provided Azure {} client_id is invalid", self.name)));
         }
-        fields.finish()
+        fields.finish()?;
+        let text = |name: &str| node.get(name).map(Node::string).transpose().map(Option::unwrap_or_default);
+        Ok(AzureIdentity {
+            client_id: text("client_id")?,
+            tenant_id: text("tenant_id")?,
+            client_secret: node.get("client_secret").map(Node::secret).transpose()?.unwrap_or_default(),
+            token_file: text("token_file_path")?,
+        })
+    }
+}
+
+/// Where Kubernetes puts the token of a workload.
+const WORKLOAD_TOKEN_FILE: &str = "/var/run/secrets/azure/tokens/azure-identity-token";
+
+impl CloudAuth {
+    /// What signs requests of remote write; `None` if nothing has to.
+    pub fn signer(&self) -> std::result::Result<Option<Signer>, cloud::Error> {
+        let here = Surroundings::of_process();
+        Ok(match self {
+            CloudAuth::None => None,
+            CloudAuth::SigV4 {
+                region,
+                access_key,
+                secret_key,
+                profile,
+                role_arn,
+                external_id,
+                service_name,
+                ..
+            } => {
+                let settings = cloud::aws::Settings {
+                    access_key: access_key.clone(),
+                    secret_key: secret_key.expose().to_string(),
+                    profile: profile.clone(),
+                    role_arn: role_arn.clone(),
+                    external_id: external_id.clone(),
+                    region: region.clone(),
+                };
+                let service = if service_name.is_empty() { "aps" } else { service_name };
+                Some(Signer::Aws(cloud::aws::Provider::new(settings, here)?, service.to_string()))
+            }
+            CloudAuth::AzureAd { cloud, method, identity, scope } => {
+                let of = identity.clone();
+                let identity = match *method {
+                    "managed_identity" => Identity::Managed { client_id: of.client_id },
+                    "oauth" => Identity::Secret {
+                        tenant_id: of.tenant_id,
+                        client_id: of.client_id,
+                        client_secret: of.client_secret.expose().to_string(),
+                    },
+                    "workload_identity" => Identity::Workload {
+                        tenant_id: of.tenant_id,
+                        client_id: of.client_id,
+                        token_file: match of.token_file.as_str() {
+                            "" => WORKLOAD_TOKEN_FILE.to_string(),
+                            file => file.to_string(),
+                        },
+                    },
+                    "sdk" => Identity::Environment,
+                    other => {
+                        return Err(cloud::Error::Config(format!("azuread.{other} is not supported yet")));
+                    }
+                };
+                let (authority, monitor) = match cloud.as_str() {
+                    "AzureChina" => ("https://login.chinacloudapi.cn", "https://monitor.azure.cn/"),
+                    "AzureGovernment" => ("https://login.microsoftonline.us", "https://monitor.azure.us/"),
+                    _ => ("https://login.microsoftonline.com", "https://monitor.azure.com/"),
+                };
+                let asked =
+                    if scope.is_empty() { monitor } else { scope.strip_suffix("/.default").unwrap_or(scope) };
+                let cloud = Cloud { authority: authority.to_string(), management: asked.to_string() };
+                let http = HttpClientConfig::default();
+                Some(Signer::Azure(cloud::azure::Provider::new(cloud, identity, &http, here)?))
+            }
+            CloudAuth::GoogleIam { credentials_file } => {
+                let scope = "https://www.googleapis.com/auth/monitoring.write";
+                let provider = cloud::google::Provider::new(scope, here)?;
+                Some(Signer::Google(provider.with_file(credentials_file.clone())))
+            }
+        })
     }
 }
 

@@ -32,12 +32,8 @@ const FILE_SIZE_MAX_BYTES: u64 = 64 << 20;
 
 /// Settings that are read and checked and that nothing acts on yet, as keys from the top of the
 /// file. Once something acts on one, its line goes.
-const NOT_ACTED_ON: &[&[&str]] = &[
-    &["runtime", "gogc"],
-    &["storage", "tsdb", "stale_series_compaction_threshold"],
-    &["tracing"],
-    &["remote_read"],
-];
+const NOT_ACTED_ON: &[&[&str]] =
+    &[&["runtime", "gogc"], &["storage", "tsdb", "stale_series_compaction_threshold"], &["tracing"]];
 
 /// Settings of clients that name a secret of a secret store, which neither Prometheus nor we have.
 const SECRET_REFERENCES: [&str; 8] = [
@@ -327,9 +323,12 @@ impl Reader<'_> {
         }
         self.note_clients(root);
         let writes = root.get("remote_write").and_then(|list| list.list(Ok).ok()).unwrap_or_default();
-        for name in ["sigv4", "azuread", "google_iam", "round_robin_dns"] {
-            for node in writes.iter().filter_map(|write| write.get(name)).filter(|node| !node.is_null()) {
-                self.not_acted_on.push(not_yet(node.position, &format!("remote_write.{name}")));
+        for keys in
+            [&["sigv4", "use_fips_sts_endpoint"][..], &["azuread", "certificate"], &["round_robin_dns"]]
+        {
+            let of = |write| keys.iter().try_fold(write, |node: &Node, key| node.get(key));
+            for node in writes.iter().filter_map(|write| of(*write)).filter(|node| !node.is_null()) {
+                self.not_acted_on.push(not_yet(node.position, &format!("remote_write.{}", keys.join("."))));
             }
         }
     }

@@ -230,7 +230,6 @@ fn everything_nothing_acts_on_is_named_with_its_place() {
     let expected = [
         (2, "runtime.gogc"),
         (3, "remote_write.round_robin_dns"),
-        (4, "remote_read"),
         (5, "tracing"),
         (8, "alerting.alertmanagers.sigv4"),
         (8, "alertmanagers: oci_sd: auth instance_principal is not available yet; use api_key"),
@@ -439,6 +438,8 @@ fn remote_write_has_the_defaults_of_the_protocol() {
     assert_eq!((a.queue.capacity, a.queue.max_shards, a.metadata.send), (5, 50, true));
     assert!(b.http.enable_http2);
     assert!(matches!(&b.cloud_auth, CloudAuth::SigV4 { region, .. } if region == "r"));
+    assert!(a.cloud_auth.signer().unwrap().is_none());
+    assert!(matches!(b.cloud_auth.signer(), Ok(Some(cloud::Signer::Aws(_, service))) if service == "aps"));
 }
 
 #[test]

@@ -96,9 +96,11 @@ impl Poll for Azure {
         let text = |name: &str| settings.text(name).to_string();
         let identity = match settings.text("authentication_method") {
             "ManagedIdentity" => Identity::Managed { client_id: text("client_id") },
-            "WorkloadIdentity" => {
-                Identity::Workload { tenant_id: text("tenant_id"), client_id: text("client_id") }
-            }
+            "WorkloadIdentity" => Identity::Workload {
+                tenant_id: text("tenant_id"),
+                client_id: text("client_id"),
+                token_file: String::new(),
+            },
             "SDK" => Identity::Environment,
             _ => Identity::Secret {
                 tenant_id: text("tenant_id"),

@@ -1,5 +1,7 @@
 //! Where samples are sent on, and how they wait.
 
+use std::sync::Arc;
+
 use model::Labels;
 use model::relabel::RelabelRule;
 use net::client::Client;
@@ -71,6 +73,8 @@ pub struct Remote {
     pub url: String,
     /// How to reach it.
     pub client: Client,
+    /// How requests are signed, if a cloud asks for it.
+    pub signer: Option<Arc<cloud::Signer>>,
     /// How long a request may take.
     pub timeout_ms: i64,
     /// Further headers.

@@ -424,7 +424,7 @@ async fn send(shared: &Shared, batch: Batch) -> Answer {
     metrics.histograms.add(counts.histograms);
     metrics.exemplars.add(counts.exemplars);
     let started = deps.clock.mark();
-    let response = remote.client.send(request(remote, body, batch.attempt), limits(remote)).await;
+    let response = exchange(remote, body, batch.attempt).await;
     answer.seconds = started.elapsed_seconds();
     metrics.sent_seconds.observe(answer.seconds);
     answer.outcome = judge(remote, &response, deps.clock.now_ms());
@@ -466,6 +466,20 @@ async fn send(shared: &Shared, batch: Batch) -> Answer {
 fn limits(remote: &Remote) -> Limits {
     let timeout = Duration::from_millis(remote.timeout_ms.max(1) as u64);
     Limits { timeout, body_size_max_bytes: ANSWER_MAX_BYTES }
+}
+
+/// One request and its answer. Signed each time: a signature holds for minutes only.
+async fn exchange(remote: &Remote, body: Vec<u8>, attempt: u32) -> Result<Response, ClientError> {
+    let mut request = request(remote, body, attempt);
+    if let Some(signer) = &remote.signer {
+        let signing = tokio::time::timeout(limits(remote).timeout, signer.sign(&mut request)).await;
+        match signing {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(ClientError::Network(error.to_string())),
+            Err(_) => return Err(ClientError::Timeout),
+        }
+    }
+    remote.client.send(request, limits(remote)).await
 }
 
 fn request(remote: &Remote, body: Vec<u8>, attempt: u32) -> Request {
@@ -572,7 +586,7 @@ async fn send_metadata(shared: &Shared) {
         let body = encode::metadata(part);
         metrics.metadata_bytes.add(body.len() as u64);
         metrics.metadata.add(part.len() as u64);
-        let response = remote.client.send(request(remote, body, 0), limits(remote)).await;
+        let response = exchange(remote, body, 0).await;
         if judge(remote, &response, deps.clock.now_ms()) != Outcome::Sent {
             metrics.metadata_failed.add(part.len() as u64);
             tracing::debug!(name = remote.name, "metadata was not taken: {}", reason(&response));

@@ -102,6 +102,7 @@ fn remote(url: &str) -> Remote {
             ..QueueSettings::default()
         },
         metadata: MetadataSettings { send: false, ..MetadataSettings::default() },
+        signer: None,
         generation: 0,
     }
 }

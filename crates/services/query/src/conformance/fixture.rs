@@ -34,8 +34,10 @@ pub fn api() -> Router {
 pub fn deps() -> Deps {
     let clock = Clock::manual(NOW_MS);
     let engine = Engine::new(EngineOptions { clock: clock.clone(), ..EngineOptions::default() });
+    let reader = Arc::new(series());
     Deps {
-        reader: Arc::new(series()),
+        local: reader.clone(),
+        reader,
         engine: Arc::new(engine),
         features: promql::Features::default(),
         sources: Sources {

@@ -8,6 +8,7 @@ mod methods;
 mod queries;
 mod refusals;
 mod remote;
+mod remotes;
 mod running;
 mod search;
 mod select;

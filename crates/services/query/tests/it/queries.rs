@@ -297,7 +297,7 @@ impl MetricReader for Gated {
         let mut series =
             |at: usize| labels.insert(&Labels::from_pairs([("__name__", "a"), ("at", &at.to_string())]));
         let sets = (0..1_000).map(&mut series).collect();
-        Ok(Selection { sets, samples: Box::new(GatedSamples(self.0.clone())) })
+        Ok(Selection::new(sets, Box::new(GatedSamples(self.0.clone()))))
     }
 
     fn label_names(&self, _: TimeRange, _: &[Matcher]) -> Result<Vec<String>, StorageError> {
@@ -394,7 +394,7 @@ impl MetricReader for BrokenAtTheEnd {
     fn select(&self, _: &Select<'_>, labels: &mut LabelTable) -> Result<Selection, StorageError> {
         let mut series =
             |at: usize| labels.insert(&Labels::from_pairs([("__name__", "a"), ("at", &format!("{at:03}"))]));
-        Ok(Selection { sets: (0..1_000).map(&mut series).collect(), samples: Box::new(BrokenAtTheEnd) })
+        Ok(Selection::new((0..1_000).map(&mut series).collect(), Box::new(BrokenAtTheEnd)))
     }
 
     fn label_names(&self, _: TimeRange, _: &[Matcher]) -> Result<Vec<String>, StorageError> {

@@ -153,7 +153,8 @@ async fn a_store_that_fails_decides_the_status() {
         (closing, 503, "unavailable: closing"),
     ] {
         for path in paths {
-            let deps = Deps { reader: Arc::new(Failing(fails)), ..fixture::deps() };
+            let failing = Arc::new(Failing(fails));
+            let deps = Deps { reader: failing.clone(), local: failing, ..fixture::deps() };
             let request = Request::get(format!("/api/v1/{path}")).body(Body::empty()).unwrap();
             let answer = send(router(Config::default(), deps), request).await;
             assert_eq!(answer.status, status, "{path}");
