@@ -1,15 +1,19 @@
-//! Owns what tests of several crates share: where the conformance data is, a fuzzer, a count of memory,
-//! servers that stand in for others (any HTTP server, a Kubernetes API).
+//! Owns what tests of several crates share: where the conformance data is and how its suites went, a fuzzer,
+//! a count of memory, servers that stand in for others (any HTTP server, a name server, a Kubernetes API).
 //!
-//! Must not know any crate of the product; nothing but tests may use it.
+//! Must not know any crate of the product; nothing but tests and the runners of suites may use it.
 #![allow(clippy::print_stdout)]
 
 pub mod allocation;
+pub mod dns;
 pub mod fuzz;
 pub mod http;
 pub mod kubernetes;
+mod suite;
 
 use std::path::{Path, PathBuf};
+
+pub use suite::SuiteResult;
 
 /// A part of the conformance data: in the folder that `PROMONTORY_CONFORMANCE` names, or beside the
 /// workspace. Where it is missing, as on a user's machine, this says so and the test skips; in CI

@@ -5,15 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What a suite yields.
-pub struct Outcome {
-    /// Cases that pass.
-    pub passed: usize,
-    /// All cases.
-    pub total: usize,
-    /// A line for each case that fails.
-    pub failures: Vec<String>,
-}
+use testkit::SuiteResult;
 
 /// A suite: its name, after folder and file of the data, and how it runs.
 struct Suite {
@@ -25,31 +17,21 @@ enum Run {
     /// Nothing runs it yet.
     Later,
     /// One suite.
-    One(fn(&Path) -> Outcome),
+    One(fn(&Path) -> SuiteResult),
     /// A folder of suites, each with its whole name; `None` for a file that nothing runs yet.
-    Many(fn(&Path) -> Vec<(String, Option<Outcome>)>),
+    Many(fn(&Path) -> Vec<(String, Option<SuiteResult>)>),
 }
 
 const fn later(name: &'static str) -> Suite {
     Suite { name, run: Run::Later }
 }
 
-const fn suite(name: &'static str, run: fn(&Path) -> Outcome) -> Suite {
+const fn suite(name: &'static str, run: fn(&Path) -> SuiteResult) -> Suite {
     Suite { name, run: Run::One(run) }
 }
 
-/// Turns a crate's result into an [`Outcome`]: all have the same fields.
-macro_rules! outcome {
-    ($folder:literal, $run:path) => {
-        |dir: &Path| {
-            let result = $run(&dir.join($folder));
-            Outcome { passed: result.passed, total: result.total, failures: result.failures }
-        }
-    };
-}
-
 /// One suite for each file of `alertmanager/cases`.
-fn alertmanager_cases(dir: &Path) -> Vec<(String, Option<Outcome>)> {
+fn alertmanager_cases(dir: &Path) -> Vec<(String, Option<SuiteResult>)> {
     let mut results = alerting::conformance::run(dir);
     let files = fs::read_dir(dir.join("alertmanager/cases")).into_iter().flatten().flatten();
     let mut names: Vec<String> = files
@@ -59,19 +41,15 @@ fn alertmanager_cases(dir: &Path) -> Vec<(String, Option<Outcome>)> {
     names
         .into_iter()
         .map(|name| {
-            let outcome = results.remove(&name).map(|result| Outcome {
-                passed: result.passed,
-                total: result.total,
-                failures: result.failures,
-            });
-            (name, outcome)
+            let result = results.remove(&name);
+            (name, result)
         })
         .collect()
 }
 
 /// The queries of the compliance suite, held against an installed Prometheus by a test of the program, which
 /// says how many there are. Where none is installed, none hold.
-fn compliance(dir: &Path) -> Outcome {
+fn compliance(dir: &Path) -> SuiteResult {
     let output = std::process::Command::new(env!("CARGO"))
         .args([
             "test",
@@ -98,34 +76,36 @@ fn compliance(dir: &Path) -> Outcome {
         line.strip_suffix(" queries of the compliance suite")?.rsplit(' ').next()?.parse::<usize>().ok()
     });
     match (succeeded, count) {
-        (true, Some(count)) => Outcome { passed: count, total: count, failures: Vec::new() },
-        _ => Outcome { passed: 0, total: 1, failures: vec![said] },
+        (true, Some(count)) => SuiteResult { passed: count, total: count, failures: Vec::new() },
+        _ => SuiteResult::broken(said),
     }
 }
 
 /// All suites of the data, in the order of its README.
 const SUITES: &[Suite] = &[
-    suite("promql/scripts", outcome!("promql/scripts", promql::conformance::scripts)),
-    suite("promql/parse-cases", outcome!("promql", promql::conformance::parse_cases)),
+    suite("promql/scripts", |dir| promql::conformance::scripts(&dir.join("promql/scripts"))),
+    suite("promql/parse-cases", |dir| promql::conformance::parse_cases(&dir.join("promql"))),
     suite("promql/compliance-queries", compliance),
-    suite("prometheus/config", outcome!("prometheus", roles::conformance::config)),
-    suite("prometheus/rulefmt", outcome!("prometheus", roles::conformance::rulefmt)),
-    suite("prometheus/rules", outcome!("prometheus", roles::conformance::rules)),
-    suite("prometheus/promtool", outcome!("prometheus", roles::conformance::promtool)),
-    suite("prometheus/textparse", outcome!("prometheus/textparse", exposition::conformance::textparse)),
-    suite("prometheus/tsdb", outcome!("prometheus", roles::conformance::tsdb)),
-    suite("prometheus/api", outcome!("prometheus/api", roles::conformance::api)),
+    suite("prometheus/config", |dir| roles::conformance::config(&dir.join("prometheus"))),
+    suite("prometheus/rulefmt", |dir| roles::conformance::rulefmt(&dir.join("prometheus"))),
+    suite("prometheus/rules", |dir| roles::conformance::rules(&dir.join("prometheus"))),
+    suite("prometheus/promtool", |dir| roles::conformance::promtool(&dir.join("prometheus"))),
+    suite("prometheus/textparse", |dir| {
+        exposition::conformance::textparse(&dir.join("prometheus/textparse"))
+    }),
+    suite("prometheus/tsdb", |dir| roles::conformance::tsdb(&dir.join("prometheus"))),
+    suite("prometheus/api", |dir| roles::conformance::api(&dir.join("prometheus/api"))),
     later("prometheus/discovery"),
     later("prometheus/alert-generator"),
     Suite { name: "alertmanager/cases", run: Run::Many(alertmanager_cases) },
     later("alertmanager/acceptance"),
-    suite("blackbox", outcome!("blackbox", probe::conformance::run)),
+    suite("blackbox", |dir| probe::conformance::run(&dir.join("blackbox"))),
     later("operator/cases"),
     later("kube-state-metrics/cases"),
-    suite("node-exporter", outcome!("node-exporter", node::conformance::e2e)),
-    suite("mixins/promql", outcome!("", promql::conformance::mixins)),
+    suite("node-exporter", |dir| node::conformance::e2e(&dir.join("node-exporter"))),
+    suite("mixins/promql", |dir| promql::conformance::mixins(&dir.join(""))),
     later("mixins/dashboards"),
-    suite("mixins/rule-tests", outcome!("", roles::conformance::rule_tests)),
+    suite("mixins/rule-tests", |dir| roles::conformance::rule_tests(&dir.join(""))),
     later("thanos"),
     later("logql/scripts"),
     later("logql/expressions"),

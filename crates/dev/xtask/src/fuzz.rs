@@ -4,7 +4,7 @@
 use std::process::Command;
 
 /// Target, package, arguments of `cargo test` that choose the test program, the test's name.
-const TARGETS: [(&str, &str, &[&str], &str); 13] = [
+const TARGETS: [(&str, &str, &[&str], &str); 15] = [
     ("log", "promontory-tsdb", &["--lib"], "fuzz::fuzz_log"),
     ("index", "promontory-tsdb", &["--lib"], "fuzz::fuzz_index"),
     ("chunks", "promontory-tsdb", &["--lib"], "fuzz::fuzz_chunks"),
@@ -18,6 +18,8 @@ const TARGETS: [(&str, &str, &[&str], &str); 13] = [
     ("promql", "promontory-promql", &["--test", "it"], "fuzz::fuzz_promql"),
     ("otlp", "promontory-ingest", &["--lib"], "fuzz::fuzz_otlp"),
     ("remote_write", "promontory-ingest", &["--lib"], "fuzz::fuzz_remote_write"),
+    ("dns", "promontory-net", &["--lib"], "dns::fuzz::fuzz_dns"),
+    ("cel", "promontory-probe", &["--lib"], "fuzz::fuzz_cel"),
 ];
 
 /// Runs `fuzz TARGET [--seconds N] [--seed N]`; `all` for one after the other. Says whether nothing was found.

@@ -84,6 +84,10 @@ fn workspace(root: &Path) -> Result<Vec<Crate>, String> {
             let uses = dependencies
                 .iter()
                 .filter(|dependency| dependency["kind"].as_str() != Some("dev"))
+                // What stands behind a feature is no part of the product, whose features are few and its own.
+                .filter(|dependency| {
+                    dependency["optional"] != true || dependency["name"] != "promontory-testkit"
+                })
                 .map(|dependency| text(&dependency["name"]))
                 .collect();
             Crate { name: text(&package["name"]), floor: floor.unwrap_or_default(), folder, uses }

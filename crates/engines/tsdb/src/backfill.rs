@@ -115,6 +115,16 @@ impl Backfill {
     }
 }
 
+/// What was written on the way is worth nothing without the rest.
+impl Drop for Backfill {
+    fn drop(&mut self) {
+        if self.parts_dir.exists() {
+            // Nobody is there to be told; the next start on this directory removes it as well.
+            let _ = self.disk.remove_dir_all(&self.parts_dir);
+        }
+    }
+}
+
 /// Samples of one series in any order.
 pub(crate) struct Gathered {
     pub(crate) labels: Labels,

@@ -318,6 +318,11 @@ impl Db {
         &self.options.disk
     }
 
+    /// What writers of the log share; none until it has been read.
+    pub(crate) fn wal_sync(&self) -> Option<Arc<WalSync>> {
+        self.wal_sync.read().clone()
+    }
+
     pub(crate) fn head(&self) -> &Head {
         &self.head
     }

@@ -23,7 +23,7 @@ use crate::wal::record::{
 };
 use crate::wal::samples::LoggedColumns;
 use crate::wal::side::{Owner, Side};
-use crate::wal::{WAL_DIR, checkpoint_path, segment_path};
+use crate::wal::{WAL_DIR, WalSync, checkpoint_path, segment_path};
 
 /// Where followers stand, and what is kept for them.
 pub(crate) const FOLLOW_DIR: &str = "wal-followers";
@@ -31,6 +31,8 @@ pub(crate) const FOLLOW_DIR: &str = "wal-followers";
 const KEPT_DISK_SHARE: u64 = 10;
 /// Bytes read at once.
 const READ_BYTES: usize = 256 << 10;
+/// Number of the first segment that a log ever had.
+const FIRST_SEGMENT: u32 = 1;
 /// Series whose last values stand in one piece.
 const PAGE: u32 = 256;
 /// Series are told again in pieces of so many.
@@ -209,6 +211,7 @@ impl LogSource for Db {
         let mut follower = Follower {
             name: name.to_string(),
             folders,
+            sync: self.wal_sync(),
             tail: None,
             position: LogPosition::default(),
             told: HashMap::new(),
@@ -241,6 +244,8 @@ impl LogSource for Db {
 /// Reads the records of one file, which may grow.
 struct Tail {
     file: File,
+    /// What is behind this is not looked at yet.
+    end: u64,
     /// Where the next record begins.
     at: u64,
     /// What was read of the file from `buffer_at` on.
@@ -250,7 +255,7 @@ struct Tail {
 
 impl Tail {
     fn new(file: File) -> Tail {
-        Tail { file, at: FILE_HEADER.len() as u64, buffer: Vec::new(), buffer_at: 0 }
+        Tail { file, end: u64::MAX, at: FILE_HEADER.len() as u64, buffer: Vec::new(), buffer_at: 0 }
     }
 
     /// Sees that so many bytes from the next record on are in the buffer, if the file has them.
@@ -262,7 +267,12 @@ impl Tail {
             self.buffer_at = self.at;
             while self.buffer.len() < size {
                 let have = self.buffer.len();
-                self.buffer.resize(have + (size - have).max(READ_BYTES), 0);
+                let left = self.end.saturating_sub(self.buffer_at + have as u64);
+                let more = usize::try_from(left).unwrap_or(usize::MAX).min((size - have).max(READ_BYTES));
+                if more == 0 {
+                    break;
+                }
+                self.buffer.resize(have + more, 0);
                 let got = self.file.read_at(&mut self.buffer[have..], self.buffer_at + have as u64);
                 self.buffer.truncate(have + *got.as_ref().unwrap_or(&0));
                 if got.map_err(read)? == 0 {
@@ -306,6 +316,8 @@ impl Tail {
 struct Follower {
     name: String,
     folders: Folders,
+    /// Knows how far the newest segment may be read.
+    sync: Option<Arc<WalSync>>,
     tail: Option<Tail>,
     position: LogPosition,
     /// Series that the reader knows, and the segment that named them last.
@@ -329,13 +341,20 @@ struct State {
     decoded: Samples,
 }
 
+/// Whether a record names series, or says since when they have been counting.
+fn names_or_starts(body: &[u8]) -> bool {
+    record::names_series(body) || record::says_starts(body)
+}
+
 impl Follower {
     /// Learns the series and goes to where the follower stood, or to the end.
     fn start(&mut self, stood: Option<LogPosition>) -> Result<(), Error> {
         let (segments, checkpoints) = self.folders.list()?;
         let Some(&last) = segments.last() else { return Ok(()) };
+        // What records mean depends on those before them, and nothing before is read on.
+        self.state = State::default();
         let first = segments.first().copied().unwrap_or(last);
-        let target = match stood {
+        let mut target = match stood {
             Some(stood) if stood.segment >= first && stood.segment <= last => Some(stood),
             // Given up, or another log: what there is.
             Some(stood) if stood.segment > 0 && stood.segment < first => {
@@ -350,19 +369,31 @@ impl Follower {
             }
             _ => None,
         };
-        let segment = target.map_or(last, |target| target.segment);
+        let before = |segment: u32| checkpoints.iter().copied().rfind(|&number| number <= segment);
+        let mut segment = target.map_or(last, |target| target.segment);
+        // Of what is kept a checkpoint goes before the segments behind it. Without it nothing says which series
+        // their samples are of, there and in all that follows: sending goes on at the next checkpoint.
+        if before(segment).is_none()
+            && first > FIRST_SEGMENT
+            && let Some(next) = checkpoints.first()
+            && let Some(behind) = segments.iter().copied().find(|number| number >= next)
+        {
+            segment = behind;
+            target = Some(LogPosition { segment, offset: 0 });
+        }
         let mut named: HashMap<u32, (u32, Labels)> = HashMap::new();
-        let checkpoint = checkpoints.iter().copied().rfind(|&number| number <= segment);
+        let checkpoint = before(segment);
         if let Some(number) = checkpoint {
             let mut tail = Tail::new(self.folders.open(|dir| checkpoint_path(dir, number))?);
-            self.learn(&mut tail, number, &mut named)?;
+            self.learn(&mut tail, number, &mut named, names_or_starts)?;
             self.swept = number;
         }
         for &number in segments.iter().filter(|&&n| n < segment && Some(n) >= checkpoint) {
             let mut tail = Tail::new(self.folders.open(|dir| segment_path(dir, number))?);
-            self.learn(&mut tail, number, &mut named)?;
+            self.learn(&mut tail, number, &mut named, names_or_starts)?;
         }
         let mut tail = Tail::new(self.folders.open(|dir| segment_path(dir, segment))?);
+        tail.end = self.end_of(segment);
         let mut collect = Collect::new(&mut self.state, None);
         let end = target.map_or(u64::MAX, |target| target.offset);
         while tail.at < end
@@ -373,26 +404,33 @@ impl Follower {
         named.extend(collect.series.drain(..).map(|(id, labels)| (id, (segment, labels))));
         self.position = LogPosition { segment, offset: tail.at };
         self.tail = Some(tail);
+        let lost = self.told.keys().filter(|id| !named.contains_key(*id));
+        self.gone.extend(lost.map(|id| SeriesRef(u64::from(*id))));
         self.told = named.iter().map(|(id, (number, _))| (*id, *number)).collect();
         self.untold = named.into_iter().map(|(id, (_, labels))| (id, labels)).collect();
         Ok(())
     }
 
-    /// Reads nothing but the names of series.
+    /// Reads only the records that are wanted.
     fn learn(
         &mut self,
         tail: &mut Tail,
         segment: u32,
         named: &mut HashMap<u32, (u32, Labels)>,
+        is_wanted: fn(&[u8]) -> bool,
     ) -> Result<(), Error> {
         let mut collect = Collect::new(&mut self.state, None);
         while let Some(body) = tail.next()? {
-            if record::names_series(body) {
+            if is_wanted(body) {
                 record::read(body, &mut collect, &mut self.scratch)?;
             }
         }
         named.extend(collect.series.drain(..).map(|(id, labels)| (id, (segment, labels))));
         Ok(())
+    }
+
+    fn end_of(&self, segment: u32) -> u64 {
+        self.sync.as_ref().map_or(u64::MAX, |sync| sync.end_of(segment))
     }
 
     /// Goes on with the next file, if there is one.
@@ -402,12 +440,14 @@ impl Follower {
             return Ok(false);
         };
         // What was written between the last look at this file and the making of the next one.
-        if let Some(tail) = &mut self.tail
-            && tail.next()?.is_some()
-        {
-            tail.at = self.position.offset;
-            tail.forget()?;
-            return Ok(true);
+        let end = self.end_of(self.position.segment);
+        if let Some(tail) = &mut self.tail {
+            tail.end = end;
+            if tail.next()?.is_some() {
+                tail.at = self.position.offset;
+                tail.forget()?;
+                return Ok(true);
+            }
         }
         let missed = self.position.segment > 0 && next > self.position.segment + 1;
         if missed {
@@ -432,7 +472,8 @@ impl Follower {
             Err(_) => return Ok(()),
         };
         let mut named = HashMap::new();
-        self.learn(&mut tail, checkpoint, &mut named)?;
+        // Since when series count was read in its place already.
+        self.learn(&mut tail, checkpoint, &mut named, record::names_series)?;
         let gone = &mut self.gone;
         self.told.retain(|id, segment| {
             let stays = *segment >= checkpoint || named.contains_key(id);
@@ -458,12 +499,14 @@ impl LogFollower for Follower {
             return Ok(true);
         }
         loop {
+            let end = self.end_of(self.position.segment);
             let Some(tail) = &mut self.tail else {
                 if !self.next_segment()? {
                     return Ok(false);
                 }
                 continue;
             };
+            tail.end = end;
             let before = into.len();
             let mut at_end = true;
             let mut collect = Collect::new(&mut self.state, Some(into));
@@ -499,7 +542,8 @@ impl LogFollower for Follower {
             }
             let more = if at_end { self.next_segment()? } else { true };
             // Series of the next file may mean something else by a number: they are told apart.
-            if into.len() > before || !into.series.is_empty() || !self.gone.is_empty() || !more {
+            let has_news = !into.series.is_empty() || !self.gone.is_empty() || !self.untold.is_empty();
+            if into.len() > before || has_news || !more {
                 into.gone.append(&mut self.gone);
                 return Ok(more);
             }
@@ -793,6 +837,51 @@ mod tests {
         let kept: Vec<_> =
             fs::read_dir(dir.path().join(FOLLOW_DIR)).unwrap().flatten().map(|e| e.path()).collect();
         assert!(kept.iter().all(|path| path.extension().is_some_and(|e| e == "position")), "{kept:?}");
+    }
+
+    /// Hours in which half of the series end, with maintenance.
+    fn write_hours(db: &Db, clock: &Clock) {
+        for step in 1..30 {
+            let now_ms = START_MS + step * HOUR_MS / 4;
+            clock.advance(Duration::from_millis((now_ms - clock.now_ms()) as u64));
+            write(db, if step < 5 { 0..300 } else { 100..400 }, now_ms);
+            db.maintain(now_ms);
+        }
+        write(db, 100..400, clock.now_ms() + 15_000);
+    }
+
+    #[test]
+    fn behind_a_gap_in_the_log_samples_have_their_own_values() {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::manual(START_MS));
+        let db = open(dir.path(), &clock);
+        let mut follower = db.follow("a").unwrap();
+        let mut reader = Reader::default();
+        write(&db, 0..300, START_MS);
+        assert_eq!(reader.read(&mut *follower, 1_000), 300);
+        write_hours(&db, &clock);
+        // It was there for too long.
+        for entry in fs::read_dir(dir.path().join(FOLLOW_DIR)).unwrap().flatten() {
+            if entry.path().extension().is_none_or(|extension| extension != "position") {
+                fs::remove_file(entry.path()).unwrap();
+            }
+        }
+        assert!(reader.read(&mut *follower, 1_000) >= 300);
+        reader.check();
+        assert_eq!(reader.series.len(), 300, "what ended in the gap is forgotten");
+    }
+
+    #[test]
+    fn where_the_names_of_series_were_given_up_a_follower_goes_on_at_the_next_checkpoint() {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::manual(START_MS));
+        let db = open(dir.path(), &clock);
+        db.follow("a").unwrap();
+        write(&db, 0..300, START_MS);
+        write_hours(&db, &clock);
+        fs::remove_file(segment_path(&dir.path().join(FOLLOW_DIR), FIRST_SEGMENT)).unwrap();
+        let mut follower = db.follow("a").unwrap();
+        let mut reader = Reader::default();
+        assert!(reader.read(&mut *follower, 1_000) >= 300);
+        reader.check();
     }
 
     #[test]

@@ -2,9 +2,10 @@
 //! <https://docs.oracle.com/en-us/iaas/Content/API/Concepts/signingrequests.htm>
 
 use net::Request;
+use net::client::base64;
 
 use crate::Error;
-use crate::encoding::{base64, utc};
+use crate::encoding::utc;
 use crate::rsa::{Digest, Key};
 
 /// A user's API key.

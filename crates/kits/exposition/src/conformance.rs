@@ -3,30 +3,11 @@
 
 use std::path::Path;
 
+use testkit::SuiteResult;
+
 use crate::format::Format;
 use crate::labels::LabelBuffer;
 use crate::parser::{Entry, Options, Parser};
-
-/// What became of a suite.
-#[derive(Clone, Debug, Default)]
-pub struct SuiteResult {
-    /// Cases that hold.
-    pub passed: usize,
-    /// All cases.
-    pub total: usize,
-    /// What does not hold, one text a case.
-    pub failures: Vec<String>,
-}
-
-impl SuiteResult {
-    fn case(&mut self, name: impl FnOnce() -> String, result: Result<(), String>) {
-        self.total += 1;
-        match result {
-            Ok(()) => self.passed += 1,
-            Err(why) => self.failures.push(format!("{}: {why}", name())),
-        }
-    }
-}
 
 #[derive(serde::Deserialize)]
 struct ErrorCase {
@@ -49,7 +30,7 @@ fn run(dir: &Path, result: &mut SuiteResult) -> std::io::Result<()> {
     {
         let cases: Vec<ErrorCase> = serde_json::from_slice(&std::fs::read(dir.join("derived").join(file))?)?;
         for case in cases {
-            result.case(|| format!("{file} {:?}", case.input), refuses(format, &case));
+            result.check(format_args!("{file} {:?}", case.input), refuses(format, &case));
         }
     }
     for folder in ["derived", "testdata"] {
@@ -65,7 +46,7 @@ fn run(dir: &Path, result: &mut SuiteResult) -> std::io::Result<()> {
             if folder == "derived" {
                 complete(format, &mut body);
             }
-            result.case(|| name.clone(), reads(format, &body));
+            result.check(&name, reads(format, &body));
         }
     }
     Ok(())

@@ -111,7 +111,10 @@ fn kubeconfig(text: &str, base: &PathBase) -> Result<Cluster, String> {
     let source = |node: &Node, name: &str| -> Result<Option<SecretSource>, String> {
         let data = text(node, &format!("{name}-data"));
         if !data.is_empty() {
-            let bytes = decode_base64(&data).ok_or_else(|| format!("{name}-data is not base64"))?;
+            // Editors wrap long lines.
+            let digits = data.replace(|c: char| c.is_ascii_whitespace(), "");
+            let bytes =
+                net::client::base64_decoded(&digits).ok_or_else(|| format!("{name}-data is not base64"))?;
             let pem = String::from_utf8(bytes).map_err(|_| format!("{name}-data is not PEM"))?;
             return Ok(Some(SecretSource::Inline(Secret::new(pem))));
         }
@@ -158,29 +161,6 @@ fn kubeconfig(text: &str, base: &PathBase) -> Result<Cluster, String> {
     let proxy = text(&cluster, "proxy-url");
     let proxy = ProxyConfig { url: Some(proxy).filter(|url| !url.is_empty()), ..ProxyConfig::default() };
     Ok(Cluster { url: server, http: HttpClientConfig { auth, tls, proxy, ..HttpClientConfig::default() } })
-}
-
-/// Standard base64, with or without padding; white space is ignored.
-fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut count) = (0u32, 0);
-    for byte in text.bytes().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=') {
-        let digit = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(digit);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            out.push((bits >> count) as u8);
-        }
-    }
-    Some(out)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use config::HttpClientConfig;
 use config::http_client::{Auth, HeaderValue as ConfiguredHeader, OAuth2, SecretSource};
 use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, LOCATION, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, USER_AGENT,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use http_body_util::BodyExt;
@@ -281,7 +281,7 @@ impl Client {
         headers.insert(USER_AGENT, self.0.user_agent.clone());
         for (name, value) in &request.headers {
             let name = header_name(name)?;
-            if trusted || (name != AUTHORIZATION && name != COOKIE) {
+            if trusted || is_for_anybody(&name) {
                 headers.insert(name, header_value(value)?);
             }
         }
@@ -389,15 +389,21 @@ impl Client {
         for (name, value) in &oauth2.endpoint_params {
             add(name, value);
         }
-        let credentials = format!(
-            "{}:{}",
-            encode_form(&oauth2.client_id),
-            encode_form(&read_secret(&oauth2.client_secret)?)
-        );
-        let request = Request::post(oauth2.token_url.clone(), "application/x-www-form-urlencoded", form)
-            .header("authorization", format!("Basic {}", base64(credentials.as_bytes())));
+        let (id, secret) =
+            (encode_form(&oauth2.client_id), encode_form(&read_secret(&oauth2.client_secret)?));
         let limits = Limits { timeout: Duration::from_secs(30), body_size_max_bytes: TOKEN_SIZE_MAX_BYTES };
-        let answer = Box::pin(client.send(request, limits)).await?;
+        let ask = |form: String| Request::post(&oauth2.token_url, "application/x-www-form-urlencoded", form);
+        let in_header = format!("Basic {}", base64(format!("{id}:{secret}").as_bytes()));
+        let request = ask(form.clone()).header("authorization", in_header);
+        let mut answer = Box::pin(client.send(request, limits)).await?;
+        // Some servers take the client's secret in the form only (RFC 6749, 2.3.1).
+        if matches!(answer.status.as_u16(), 400..500) {
+            let in_form = ask(format!("{form}&client_id={id}&client_secret={secret}"));
+            let second = Box::pin(client.send(in_form, limits)).await?;
+            if second.status.is_success() {
+                answer = second;
+            }
+        }
         if !answer.status.is_success() {
             return Err(ClientError::Network(format!("the token's server answered {}", answer.status)));
         }
@@ -407,7 +413,12 @@ impl Client {
         if access_token.is_empty() {
             return Err(ClientError::Body("the token's server answered without an access_token".into()));
         }
-        let seconds = json.get("expires_in").and_then(serde_json::Value::as_u64).unwrap_or(3600);
+        // Some servers write the number as a text.
+        let seconds = json.get("expires_in").and_then(|value| match value {
+            serde_json::Value::String(text) => text.parse().ok(),
+            number => number.as_u64(),
+        });
+        let seconds = seconds.unwrap_or(3600);
         let authorization = sensitive(&format!("Bearer {access_token}"))?;
         *cached = Some(Token {
             authorization: authorization.clone(),
@@ -443,6 +454,13 @@ fn header_name(name: &str) -> Result<HeaderName, ClientError> {
 fn header_value(value: &str) -> Result<HeaderValue, ClientError> {
     HeaderValue::from_str(value)
         .map_err(|_| ClientError::Config("a header's value holds a control character".into()))
+}
+
+/// Whether a header says nothing that only one server may know. Tokens have many names (`x-auth-token`,
+/// `x-consul-token`, `x-amz-security-token`), so all others stay behind.
+fn is_for_anybody(name: &HeaderName) -> bool {
+    [ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT].contains(name)
+        || name.as_str().starts_with("x-prometheus-")
 }
 
 fn sensitive(text: &str) -> Result<HeaderValue, ClientError> {
@@ -565,6 +583,29 @@ pub fn base64(bytes: &[u8]) -> String {
         }
     }
     out
+}
+
+/// The bytes of standard base64, with or without padding; none if it has other characters.
+pub fn base64_decoded(text: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut bits, mut count) = (0u32, 0);
+    for byte in text.trim_end_matches('=').bytes() {
+        let digit = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(digit);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            out.push((bits >> count) as u8);
+        }
+    }
+    Some(out)
 }
 
 /// `application/x-www-form-urlencoded`.

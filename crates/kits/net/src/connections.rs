@@ -16,7 +16,7 @@ use http::header::HOST;
 use http::{HeaderMap, Method, StatusCode, Uri, header, uri};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
@@ -31,8 +31,16 @@ use crate::resolve::resolve;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// Unused connections that are kept to one server.
 const IDLE_PER_SERVER_MAX: usize = 8;
+/// A shared connection that was silent for so long is asked whether it still lives, and has so long to answer.
+/// Without that one whose peer vanished would take every request until the kernel gives it up, after a quarter
+/// of an hour: each request keeps it in use.
+const PING_INTERVAL: Duration = Duration::from_secs(60);
+const PING_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long an address has before one of the other family is tried beside it (RFC 8305).
 const FAMILY_DELAY: Duration = Duration::from_millis(300);
+
+/// How long an address has before the next of its family is tried in its place.
+const ADDRESS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// See the module.
 pub(crate) struct Connections {
@@ -243,7 +251,11 @@ impl Connections {
             let is_http2;
             (stream, is_http2) = self.tls_over(stream, name, true).await?;
             if is_http2 {
-                let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+                let mut builder = http2::Builder::new(TokioExecutor::new());
+                builder.timer(TokioTimer::new());
+                builder.keep_alive_interval(PING_INTERVAL).keep_alive_timeout(PING_TIMEOUT);
+                builder.keep_alive_while_idle(true);
+                let handshake = builder.handshake(TokioIo::new(stream)).await;
                 let (sender, driver) = handshake.map_err(|error| ClientError::Network(innermost(&error)))?;
                 // Ends with its connection, whose end shows in the sender.
                 tokio::spawn(driver);
@@ -454,8 +466,16 @@ async fn either<T, E>(
 
 async fn connect_to_any(addresses: &[SocketAddr]) -> Result<TcpStream, ClientError> {
     let mut failed = ClientError::Network("no address".into());
-    for address in addresses {
-        match TcpStream::connect(address).await {
+    for (at, address) in addresses.iter().enumerate() {
+        let connecting = TcpStream::connect(address);
+        // The last one has all the time that the caller gives.
+        let outcome = match at + 1 < addresses.len() {
+            true => tokio::time::timeout(ADDRESS_TIMEOUT, connecting)
+                .await
+                .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())),
+            false => connecting.await,
+        };
+        match outcome {
             Ok(stream) => {
                 // A request is written as a whole: waiting to fill a packet gains nothing.
                 let _ = stream.set_nodelay(true);

@@ -1,11 +1,12 @@
 //! Owns how bytes travel over HTTP: the server every role's routes hang on, the client that
-//! scrapes, sends and notifies, with their limits, TLS, authentication and compression.
+//! scrapes, sends and notifies, with their limits, TLS, authentication and compression, and DNS.
 //!
 //! Must not know any route or what a body means.
 
 pub mod client;
 mod connections;
 pub mod dial;
+pub mod dns;
 mod http1;
 mod proxy;
 mod resolve;

@@ -1,5 +1,8 @@
 //! Names to addresses, by the operating system's resolver, which blocks. A name server that does not answer
 //! must not take the threads that others need, so only so many lookups run at once.
+//!
+//! `dns::Resolver` is not used here: what the C library's `nsswitch.conf` adds (mDNS, NIS, the names of
+//! containers and of `systemd`) must go on being found by scrapes and notifications.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use config::http_client::{SecretSource, TlsConfig};
+use parking_lot::Mutex;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
@@ -25,6 +26,26 @@ pub(crate) struct Built {
 /// When a file was last changed, if it can be told.
 pub(crate) fn modified(path: &Path) -> Option<SystemTime> {
     std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
+}
+
+/// The authorities that the machine trusts.
+struct Native {
+    authorities: Vec<CertificateDer<'static>>,
+    roots: Arc<RootCertStore>,
+}
+
+/// Read once for all clients: there are hundreds of files and, with many jobs, hundreds of clients. A machine that
+/// has none is looked at again.
+fn native() -> Arc<Native> {
+    static NATIVE: Mutex<Option<Arc<Native>>> = Mutex::new(None);
+    let mut kept = NATIVE.lock();
+    if let Some(native) = kept.as_ref().filter(|native| !native.roots.is_empty()) {
+        return native.clone();
+    }
+    let authorities = rustls_native_certs::load_native_certs().certs;
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(authorities.iter().cloned());
+    kept.insert(Arc::new(Native { authorities, roots: Arc::new(roots) })).clone()
 }
 
 pub(crate) fn build(tls: &TlsConfig) -> Result<Built, ClientError> {
@@ -70,25 +91,27 @@ pub(crate) fn build(tls: &TlsConfig) -> Result<Built, ClientError> {
     let verifier: Arc<dyn ServerCertVerifier> = if tls.insecure_skip_verify {
         Arc::new(AcceptAny(provider.clone()))
     } else {
-        let mut roots = RootCertStore::empty();
-        match &tls.ca {
+        let roots = match &tls.ca {
             Some(source) => {
+                let mut roots = RootCertStore::empty();
                 let pem = read(source, "CA")?;
                 for certificate in CertificateDer::pem_slice_iter(&pem) {
                     let certificate = certificate.map_err(|error| bad("CA", &error))?;
                     roots.add(certificate.clone()).map_err(|error| bad("CA", &error))?;
                     authorities.push(certificate);
                 }
+                Arc::new(roots)
             }
             None => {
-                authorities = rustls_native_certs::load_native_certs().certs;
-                roots.add_parsable_certificates(authorities.iter().cloned());
+                let native = native();
+                authorities.clone_from(&native.authorities);
+                native.roots.clone()
             }
-        }
+        };
         if roots.is_empty() {
             Arc::new(NoAuthorities(provider.clone()))
         } else {
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+            WebPkiServerVerifier::builder_with_provider(roots, provider.clone())
                 .build()
                 .map_err(|error| bad("CA", &error))?
         }

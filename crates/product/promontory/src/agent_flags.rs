@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use base::units::parse_duration_ms;
-use clap::Args;
+use clap::{ArgAction, Args};
 use roles::Settings;
 use roles::settings::AgentSettings;
 
@@ -17,7 +17,7 @@ const AGENT_ONLY: &str = "--storage.agent.";
 #[derive(Args)]
 pub(crate) struct AgentFlags {
     /// Scrape and send on, without a store that can be asked
-    #[arg(long = "agent")]
+    #[arg(long = "agent", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     agent: bool,
     /// The data directory of an agent
     #[arg(long = "storage.agent.path", default_value = "data-agent/", value_name = "DIR")]

@@ -120,7 +120,11 @@ impl Prometheus {
         settings.prometheus_config = Some(self.config_file.clone());
         settings.data_dir.clone_from(&self.tsdb_path);
         self.web.apply(&mut settings)?;
-        let given: Vec<String> = std::env::args().filter(|arg| arg.starts_with("--")).collect();
+        // A path need not be UTF-8; `args()` would panic on it.
+        let given: Vec<String> = std::env::args_os()
+            .map(|arg| arg.to_string_lossy().into_owned())
+            .filter(|arg| arg.starts_with("--"))
+            .collect();
         self.agent.apply(&given, &mut settings)?;
         settings.notes.extend(self.ignored.notes());
         self.push.apply(&mut settings)?;

@@ -7,10 +7,10 @@ use roles::{PushSettings, Settings, WriteMessage};
 #[derive(Args)]
 pub(crate) struct PushFlags {
     /// Take samples at /api/v1/write
-    #[arg(long = "web.enable-remote-write-receiver")]
+    #[arg(long = "web.enable-remote-write-receiver", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     enable_remote_write_receiver: bool,
     /// Take OpenTelemetry's metrics at /api/v1/otlp/v1/metrics
-    #[arg(long = "web.enable-otlp-receiver")]
+    #[arg(long = "web.enable-otlp-receiver", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     enable_otlp_receiver: bool,
     /// Messages of remote write that are taken, separated by commas: prometheus.WriteRequest,
     /// io.prometheus.write.v2.Request [default: both]

@@ -2,15 +2,14 @@
 //! then said to be good or what is wrong with it and where.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use alerting::MatcherMode;
 use config::http_client::{Auth, PathBase, SecretSource};
 use config::yaml::Value;
 use config::{Error, Node, glob};
-use discovery::{Discovery, Section};
-use model::target::{ADDRESS_LABEL, TargetSource};
+use discovery::{Section, discover_once};
+use model::target::ADDRESS_LABEL;
 use model::{Labels, TargetGroup};
 use probe::config::Modules;
 use promql::Features;
@@ -22,8 +21,6 @@ use crate::settings::{Mode, Settings};
 
 /// Series whose scrapes are further apart than this are stale in between.
 const LOOKBACK_DEFAULT_MS: i64 = 5 * 60_000;
-/// How long a discovery that has named targets must stay as it is until that is taken for all.
-const QUIET: Duration = Duration::from_secs(3);
 
 /// Whose words a report uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -541,8 +538,13 @@ fn check_tests(path: &Path, options: &Options, report: &mut Report) {
 }
 
 /// The targets of a job as they are discovered now, before and after relabelling, as indented JSON.
-/// Blocks until all are known or the time is over.
-pub fn service_discovery(path: &Path, job: &str, timeout: Duration) -> std::result::Result<String, String> {
+/// Blocks until every section has answered or the time is over; a line for each that did not goes to `problem`.
+pub fn service_discovery(
+    path: &Path,
+    job: &str,
+    timeout: Duration,
+    problem: impl Fn(&str),
+) -> std::result::Result<String, String> {
     let file = PrometheusFile::load_without_rules(path).map_err(|errors| {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         format!("Cannot load config {}", errors.join("\n"))
@@ -556,7 +558,8 @@ pub fn service_discovery(path: &Path, job: &str, timeout: Duration) -> std::resu
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
-    let groups = runtime.block_on(discover(job, timeout));
+    let (groups, problems) = runtime.block_on(async { discover_once(job.discovery.clone(), timeout).await });
+    problems.iter().for_each(|found| problem(&found.message));
     runtime.shutdown_background();
     let mut shown: Vec<serde_json::Value> = Vec::new();
     let object = |labels: &Labels| -> serde_json::Value {
@@ -577,31 +580,6 @@ pub fn service_discovery(path: &Path, job: &str, timeout: Duration) -> std::resu
         }
     }
     serde_json::to_string_pretty(&shown).map_err(|error| error.to_string())
-}
-
-async fn discover(job: &ScrapeJob, timeout: Duration) -> Vec<Arc<TargetGroup>> {
-    let name = job.config.job_name.as_str();
-    let discovery = Discovery::new("scrape", &exposition::Registry::new());
-    discovery.apply(vec![(name.to_string(), job.discovery.clone())]);
-    let is_fixed = job.discovery.sections.iter().all(|section| matches!(section, Section::Static(_)));
-    let mut seen = discovery.current(name);
-    if is_fixed {
-        return seen.groups.clone();
-    }
-    let _ = tokio::time::timeout(timeout, async {
-        loop {
-            let quiet = match seen.groups.iter().any(|group| !group.targets.is_empty()) {
-                true => QUIET,
-                false => timeout,
-            };
-            if tokio::time::timeout(quiet, discovery.changed(name, seen.version)).await.is_err() {
-                return;
-            }
-            seen = discovery.current(name);
-        }
-    })
-    .await;
-    discovery.current(name).groups.clone()
 }
 
 #[cfg(test)]

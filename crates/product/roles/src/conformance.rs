@@ -10,9 +10,9 @@ use exposition::Registry;
 use model::Labels;
 use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, Ticket, WriteBatch};
 use promql::Features;
-pub use promql::conformance::SuiteResult;
 use rules::file::Defaults;
 use rules::unit_test;
+use testkit::SuiteResult;
 
 use crate::PrometheusFile;
 use crate::check::{self, Kind, Options};
@@ -164,7 +164,7 @@ pub fn promtool(dir: &Path) -> SuiteResult {
 }
 
 /// `prometheus/api`: the paths about asking, and those that samples are pushed to.
-pub fn api(dir: &Path) -> query::conformance::SuiteResult {
+pub fn api(dir: &Path) -> SuiteResult {
     let deps = ingest::Deps {
         writer: Arc::new(Nowhere),
         registry: Registry::new(),

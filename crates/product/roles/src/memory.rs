@@ -10,15 +10,21 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// Sets how many heaps there are: one a core, as no more threads than that ask at the same time for long. To be
-/// called before there are threads.
-pub(crate) fn bound_heaps() {
+/// Sets how many heaps there are at most. To be called before there are threads.
+pub(crate) fn bound_heaps(count: usize) {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = libc::c_int::try_from(count).unwrap_or(libc::c_int::MAX);
         // SAFETY: takes two numbers; see the module's text.
-        unsafe { libc::mallopt(libc::M_ARENA_MAX, cores.clamp(1, 16) as libc::c_int) };
+        unsafe { libc::mallopt(libc::M_ARENA_MAX, count) };
     }
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    let _ = count;
+}
+
+/// Sets as many heaps as there are cores, as no more threads than that ask at the same time for long.
+pub(crate) fn bound_heaps_to_cores() {
+    bound_heaps(std::thread::available_parallelism().map_or(1, usize::from).clamp(1, 16));
 }
 
 /// Between two looks at what could go back.
@@ -44,13 +50,21 @@ fn give_back_if_much() {
     let known = unsafe { libc::mallinfo2() };
     let in_use = known.uordblks + known.hblkhd;
     if resident_bytes().is_some_and(|resident| resident > in_use + in_use / 4 + SPARE_BYTES) {
-        // SAFETY: takes a number; see the module's text.
-        unsafe { libc::malloc_trim(0) };
+        give_back();
     }
 }
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 fn give_back_if_much() {}
+
+/// Gives free memory back at once.
+pub(crate) fn give_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: takes a number; see the module's text.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
 
 /// Resident memory of this process without that of files.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use axum::Router;
@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::run::StartError;
-use crate::started;
+use crate::{memory, started};
 
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 128;
@@ -50,10 +50,14 @@ struct Served {
     exporter: Exporter,
     telemetry_path: String,
     requests_max: u64,
+    /// The first page ends the start: much is set up when it is first needed.
+    start: Once,
 }
 
 /// Serves until a signal ends it. Blocks. An error means that it could not start.
 pub fn run(settings: Settings) -> Result<(), StartError> {
+    // The threads take turns. What one has freed, the other can use.
+    memory::bound_heaps(1);
     // One thread for connections, and one that reads the machine: a scrape is a few milliseconds of work.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -82,6 +86,7 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
         exporter,
         telemetry_path: settings.telemetry_path.clone(),
         requests_max: settings.requests_max,
+        start: Once::new(),
     });
     let mut router = Router::new().route(&settings.telemetry_path, any(metrics));
     if settings.telemetry_path != "/" {
@@ -102,7 +107,6 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
         tracing::info!("serves {scheme}://{}{}", server.local_addr(), settings.telemetry_path);
         serving.push(tokio::spawn(server.serve(router.clone(), stopped.clone(), STOP_TIMEOUT)));
     }
-    started::forget();
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -147,6 +151,10 @@ fn page(served: &Served, selection: &Selection) -> Result<Vec<u8>, String> {
     let mut page = Vec::with_capacity(PAGE_BYTES);
     asked.write(selection, &mut TextWriter::new(&mut page));
     asked.end(Outcome::Answered);
+    served.start.call_once(|| {
+        memory::give_back();
+        started::forget();
+    });
     Ok(page)
 }
 

@@ -143,7 +143,7 @@ impl Loaded {
 
 /// Runs until a signal or a request ends it. Blocks. An error means that it could not start.
 pub fn run(settings: Settings) -> Result<(), StartError> {
-    crate::memory::bound_heaps();
+    crate::memory::bound_heaps_to_cores();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(std::thread::available_parallelism().map_or(2, |count| count.get().clamp(2, 8)))
         .thread_name("promontory")

@@ -39,14 +39,17 @@ impl SendOn {
     pub(crate) async fn apply(&self, loaded: &Loaded) {
         let writes = loaded.prometheus.as_ref().map(|file| file.remote_write.as_slice()).unwrap_or_default();
         let external = loaded.global().map(|global| global.external_labels.clone()).unwrap_or_default();
-        let mut remotes = Vec::with_capacity(writes.len());
+        let (mut remotes, mut unusable) = (Vec::with_capacity(writes.len()), Vec::new());
         for (name, write) in names(writes).into_iter().zip(writes) {
             match Client::new(&write.http) {
                 Ok(client) => remotes.push(self.remote(name, write, client, &external)),
-                Err(error) => tracing::error!(url = write.url, %error, "samples cannot be sent here"),
+                Err(error) => {
+                    tracing::error!(remote = name, %error, "samples cannot be sent to a remote_write");
+                    unusable.push(name);
+                }
             }
         }
-        self.sender.apply(remotes).await;
+        self.sender.apply(remotes, &unusable).await;
     }
 
     fn remote(&self, name: String, write: &RemoteWrite, client: Client, external: &Labels) -> Remote {

@@ -54,9 +54,6 @@ pub(crate) fn router(
     if let Some(folder) = &settings.web.user_assets {
         all = all.merge(user_assets::router(folder.clone()));
     }
-    if let Some(origins) = &settings.web.cors_origin {
-        all = all.layer(middleware::from_fn_with_state(Arc::new(origins.clone()), other_origins));
-    }
     let all = if prefix == "/" {
         all
     } else {
@@ -75,8 +72,28 @@ pub(crate) fn router(
     };
     // Who may connect is bounded by the address alone, so a browser must mean this machine by it.
     let own_names = settings.mode == Mode::Machine && settings.listen.ip().is_loopback();
-    guarded(all, settings.external_url.as_deref(), own_names)
+    let all = guarded(all, settings.external_url.as_deref(), own_names);
+    match &settings.web.cors_origin {
+        // Around the guard: it has to know whom the operator lets in.
+        Some(origins) => all.layer(middleware::from_fn_with_state(Arc::new(origins.clone()), other_origins)),
+        None => all,
+    }
 }
+
+/// What is only asked, also by POST.
+const QUESTIONS: [&str; 7] = [
+    "/api/v1/query",
+    "/api/v1/query_range",
+    "/api/v1/query_exemplars",
+    "/api/v1/series",
+    "/api/v1/labels",
+    "/api/v1/format_query",
+    "/api/v1/parse_query",
+];
+
+/// Says that a request is of a page whose origin may use the APIs.
+#[derive(Clone)]
+struct OfAllowedOrigin;
 
 /// Routes that no page of another site can make a browser change or, with `own_names`, reach by a name that is
 /// not this machine's.
@@ -117,15 +134,24 @@ fn is_own_name(host: &str, known_as: Option<&str>) -> bool {
 }
 
 /// Lets pages of some other origins read the answers.
-async fn other_origins(State(allowed): State<Arc<Regex>>, request: Request, next: Next) -> Response {
+async fn other_origins(State(allowed): State<Arc<Regex>>, mut request: Request, next: Next) -> Response {
     let origin = request.headers().get(header::ORIGIN).cloned();
-    let mut response = next.run(request).await;
+    let text = origin.as_ref().and_then(|origin| origin.to_str().ok());
+    let is_allowed = text.is_some_and(|text| allowed.is_match(text));
+    let asks_before = request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let mut response = if is_allowed && asks_before {
+        // Browsers take no other status for a yes.
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        if is_allowed {
+            request.extensions_mut().insert(OfAllowedOrigin);
+        }
+        next.run(request).await
+    };
     let headers = response.headers_mut();
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
-    let Some(origin) = origin.filter(|origin| origin.to_str().is_ok_and(|text| allowed.is_match(text)))
-    else {
-        return response;
-    };
+    let Some(origin) = origin.filter(|_| is_allowed) else { return response };
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     for (name, value) in [
         (header::ACCESS_CONTROL_ALLOW_HEADERS, "Accept, Authorization, Content-Type, Origin"),
@@ -140,7 +166,10 @@ async fn other_origins(State(allowed): State<Arc<Regex>>, request: Request, next
 /// Refuses what a page of another site makes a browser send, unless it only reads.
 async fn same_site_only(State(known_as): State<Option<Arc<str>>>, request: Request, next: Next) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !reads && is_of_another_site(request.headers(), known_as.as_deref()) {
+    // Questions may be long and come by POST. What changes the process or its data stays with our own page.
+    let is_let_in = request.extensions().get::<OfAllowedOrigin>().is_some()
+        && QUESTIONS.iter().any(|question| request.uri().path().ends_with(question));
+    if !reads && !is_let_in && is_of_another_site(request.headers(), known_as.as_deref()) {
         return (StatusCode::FORBIDDEN, "a page of another site may not do this\n").into_response();
     }
     next.run(request).await

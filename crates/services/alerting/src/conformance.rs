@@ -7,33 +7,13 @@ use config::Node;
 use config::http_client::PathBase;
 use model::{Labels, MatchOp, Matcher};
 use serde_json::Value;
+use testkit::SuiteResult;
 
 use crate::inhibit::{InhibitRule, Inhibitor};
 use crate::matchers::{MatcherError, MatcherMode, Parsed};
 use crate::route::{GroupBy, Route, RouteConfig, Routes};
 use crate::settings::{Config, Webhook};
 use crate::timeinterval::{Range, TimeInterval, any_contains_ms, time_range};
-
-/// How a suite went.
-#[derive(Clone, Debug, Default)]
-pub struct SuiteResult {
-    /// Cases that behave as upstream.
-    pub passed: usize,
-    /// All cases.
-    pub total: usize,
-    /// What the others did.
-    pub failures: Vec<String>,
-}
-
-impl SuiteResult {
-    fn check(&mut self, name: impl Into<String>, result: Result<(), String>) {
-        self.total += 1;
-        match result {
-            Ok(()) => self.passed += 1,
-            Err(message) => self.failures.push(format!("{}: {message}", name.into())),
-        }
-    }
-}
 
 type Suite = fn(&Value, &Path, &mut SuiteResult);
 

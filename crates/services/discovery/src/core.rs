@@ -339,6 +339,8 @@ pub async fn discover_once(config: Config, timeout: Duration) -> (Vec<Arc<Target
         let message = format!("{silent} of {} sections did not answer within {timeout:?}", slots.len());
         problems.push(Problem { job: JOB.into(), message, since_ms: discovery.0.clock.now_ms() });
     }
+    // The last to answer may not have been put to the others yet.
+    discovery.0.merge(|_| true);
     (discovery.current(JOB).groups.clone(), problems)
 }
 

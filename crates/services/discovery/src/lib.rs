@@ -11,7 +11,6 @@ mod group;
 mod kinds;
 mod meta;
 mod poll;
-mod resolver;
 mod stats;
 mod xml;
 mod zookeeper;

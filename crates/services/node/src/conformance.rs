@@ -5,6 +5,7 @@ use std::path::Path;
 
 use base::Clock;
 use exposition::{Entry, Format, LabelBuffer, Options, Parser, TextWriter};
+use testkit::SuiteResult;
 
 use crate::{Exporter, Filter, NodeConfig, Paths};
 
@@ -30,19 +31,6 @@ const ON: [&str; 19] = [
     "zoneinfo",
     "bcachefs",
 ];
-
-/// What became of a suite.
-#[derive(Clone, Debug, Default)]
-pub struct SuiteResult {
-    /// Samples that are there as expected.
-    pub passed: usize,
-    /// All samples that are expected.
-    pub total: usize,
-    /// What is missing, different or too much.
-    pub failures: Vec<String>,
-    /// By the first words of the metric's name: how many hold, of how many.
-    pub by_area: BTreeMap<String, (usize, usize)>,
-}
 
 /// The configuration of the expected page, for the unpacked tree `fixtures`.
 pub fn config(fixtures: &Path) -> NodeConfig {
@@ -151,17 +139,15 @@ pub fn textfiles(dir: &Path) -> SuiteResult {
         let folder = unpacked.join("fixtures/textfile");
         let mut result = SuiteResult::default();
         for (folders, page) in TEXTFILES {
-            result.total += 1;
-            match textfile(&folder, folders, page)? {
-                differences if differences.is_empty() => result.passed += 1,
-                differences => result.failures.push(format!("{folders:?}: {}", differences.join("; "))),
-            }
+            let differences = textfile(&folder, folders, page)?;
+            let case = if differences.is_empty() { Ok(()) } else { Err(differences.join("; ")) };
+            result.check(format_args!("{folders:?}"), case);
         }
         Ok(result)
     });
     // What cannot be removed is left to whoever cleans the folder for temporary files.
     let _ = std::fs::remove_dir_all(&unpacked);
-    result.unwrap_or_else(|why| SuiteResult { failures: vec![why], ..SuiteResult::default() })
+    result.unwrap_or_else(SuiteResult::broken)
 }
 
 fn textfile(folder: &Path, folders: &[&str], page: &str) -> Result<Vec<String>, String> {
@@ -195,7 +181,7 @@ pub fn e2e(dir: &Path) -> SuiteResult {
     let result = unpack(dir, &unpacked).and_then(|()| compare(dir, &unpacked.join("fixtures")));
     // What cannot be removed is left to whoever cleans the folder for temporary files.
     let _ = std::fs::remove_dir_all(&unpacked);
-    result.unwrap_or_else(|why| SuiteResult { failures: vec![why], ..SuiteResult::default() })
+    result.unwrap_or_else(SuiteResult::broken)
 }
 
 fn unpack(dir: &Path, into: &Path) -> Result<(), String> {
@@ -221,15 +207,12 @@ fn compare(dir: &Path, fixtures: &Path) -> Result<SuiteResult, String> {
     let page = String::from_utf8_lossy(&page).replace(&*fixtures.to_string_lossy(), "collector/fixtures");
     let (expected, actual) = (lines(&expected)?, lines(page.as_bytes())?);
     let mut result = SuiteResult::default();
-    for (name, line) in &expected {
+    for entry in &expected {
+        let (_, line) = entry;
         let is_sample = !line.starts_with('#');
         result.total += usize::from(is_sample);
-        let area = name.split('_').take(2).collect::<Vec<_>>().join("_");
-        let counts = result.by_area.entry(area).or_default();
-        counts.1 += 1;
-        if actual.contains(&(name.clone(), line.clone())) {
+        if actual.contains(entry) {
             result.passed += usize::from(is_sample);
-            counts.0 += 1;
         } else {
             result.failures.push(format!("missing: {line}"));
         }

@@ -90,6 +90,12 @@ impl Files {
             let now = self.collection;
             self.kept.retain(|_, kept| now.wrapping_sub(kept.read_in) <= KEPT_COLLECTIONS);
             self.missing.clear();
+            // Devices of containers come with ever new names.
+            let gone: Vec<PathBuf> = self.devices.keys().filter(|folder| !folder.is_dir()).cloned().collect();
+            for folder in gone {
+                self.devices.remove(&folder);
+                self.kept.retain(|path, _| !path.starts_with(folder.as_os_str().as_bytes()));
+            }
         }
     }
 
@@ -172,8 +178,9 @@ impl Files {
         if keep && let Some(kept) = self.kept.get_mut(key) {
             kept.read_in = self.collection;
             match fill(&kept.file, &mut self.buffer, &mut self.filled, short) {
-                // The device it was of is gone; there may be another.
-                Err(Errno::NODEV) => self.kept.remove(key),
+                // The device it was of is gone, or (an entry of `/proc`, which says EIO from then on) the module or
+                // the pool; there may be another of that name. Drivers say EIO too: then opening costs a little.
+                Err(Errno::NODEV | Errno::IO | Errno::NOENT | Errno::SRCH) => self.kept.remove(key),
                 result => return result.map_err(failed),
             };
         }

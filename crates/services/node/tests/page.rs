@@ -113,7 +113,7 @@ fn files_of_metrics_are_joined_and_damaged_ones_are_reported() {
         (
             "textfile/b.prom",
             "# HELP jobs Jobs.\n# TYPE jobs gauge\njobs{a=\"2\"} 4\n# TYPE h histogram\n\
-                             h_bucket{le=\"+Inf\"} 1\nh_sum 2\nh_count 1\n",
+                             h_bucket{le=\"1.0\"} 0\nh_bucket{le=\"+Inf\"} 1\nh_sum 2\nh_count 1\n",
         ),
         ("textfile/ignored.txt", "nonsense{"),
     ]);
@@ -123,7 +123,8 @@ fn files_of_metrics_are_joined_and_damaged_ones_are_reported() {
         good.contains("# HELP jobs Jobs.\n# TYPE jobs gauge\njobs{a=\"1\",b=\"2\"} 3\njobs{a=\"2\"} 4\n"),
         "{good}"
     );
-    assert!(good.contains("# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\nh_sum 2\nh_count 1\n"), "{good}");
+    let histogram = "# TYPE h histogram\nh_bucket{le=\"1\"} 0\nh_bucket{le=\"+Inf\"} 1\nh_sum 2\nh_count 1\n";
+    assert!(good.contains(histogram), "{good}");
     assert_eq!(value(&good, "node_textfile_scrape_error "), Some(0.0));
     write(dir.path(), &[("textfile/c.prom", "with_time 1 1700000000000\n")]);
     let bad = page(&node);
@@ -241,5 +242,24 @@ fn more_requests_than_allowed_are_refused_and_counted() {
     for (code, count) in [("200", 1.0), ("500", 0.0), ("503", 1.0)] {
         let series = format!("promhttp_metric_handler_requests_total{{code=\"{code}\"}}");
         assert_eq!(value(&page, &series), Some(count), "{code}");
+    }
+}
+
+#[test]
+fn threads_are_counted_by_state_beside_their_processes() {
+    let dir = tree(&[
+        ("proc/7/stat", "7 (a) name) S 1 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 2 0\n"),
+        ("proc/7/task/7/stat", "7 (a) name) S 1\n"),
+        ("proc/7/task/8/stat", "8 (worker) R 1\n"),
+        ("proc/sys/kernel/threads-max", "100\n"),
+        ("proc/sys/kernel/pid_max", "200\n"),
+    ]);
+    let page = page(&node(dir.path(), &["processes"]));
+    assert_eq!(value(&page, "node_processes_threads "), Some(2.0));
+    assert_eq!(value(&page, "node_processes_state{state=\"S\"}"), Some(1.0));
+    assert_eq!(value(&page, "node_processes_state{state=\"R\"}"), None);
+    for state in ["S", "R"] {
+        let series = format!("node_processes_threads_state{{thread_state=\"{state}\"}}");
+        assert_eq!(value(&page, &series), Some(1.0), "{state}");
     }
 }

@@ -2,29 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use testkit::SuiteResult;
+
 use crate::config::Modules;
 use crate::report::METRICS;
-
-/// What became of a suite.
-#[derive(Clone, Debug, Default)]
-pub struct SuiteResult {
-    /// Cases that hold.
-    pub passed: usize,
-    /// All cases.
-    pub total: usize,
-    /// A line for each case that does not.
-    pub failures: Vec<String>,
-}
-
-impl SuiteResult {
-    fn add(&mut self, case: Result<(), String>) {
-        self.total += 1;
-        match case {
-            Ok(()) => self.passed += 1,
-            Err(why) => self.failures.push(why),
-        }
-    }
-}
 
 /// What upstream says of its bad files.
 const TEXTS: [(&str, &str); 23] = [

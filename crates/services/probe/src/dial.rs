@@ -14,7 +14,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::certificate::{self, Certificate};
 use crate::config::{IpChoice, IpFamily};
 use crate::report::Report;
-use crate::resolve::Resolver;
+use net::dns::Resolver;
 
 /// Clients' sides of TLS that are kept.
 const TLS_CLIENTS_MAX: usize = 256;
@@ -109,7 +109,7 @@ impl Dialer {
         report.debug("Resolving target address", &[("target", &host), ("ip_protocol", &shown)]);
         let started = self.clock.mark();
         let family = (!choice.fallback).then_some(choice.preferred);
-        let found = self.resolver.lookup(host, family).await;
+        let found = self.resolver.addresses(host, family).await;
         let seconds = started.elapsed_seconds();
         report.set("probe_dns_lookup_time_seconds", seconds);
         let addresses = match found {

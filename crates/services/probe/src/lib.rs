@@ -20,7 +20,6 @@ mod icmp;
 pub mod monitor;
 mod prober;
 mod report;
-mod resolve;
 mod stream;
 mod websocket;
 

@@ -8,8 +8,8 @@ use base::Clock;
 use crate::config::{Module, Probe};
 use crate::dial::Dialer;
 use crate::report::{Level, Report};
-use crate::resolve::Resolver;
 use crate::{dns, grpc, http, icmp, stream, websocket};
+use net::dns::Resolver;
 
 /// Probes targets. Cheap to clone; clones share what is expensive to make.
 #[derive(Clone)]

@@ -136,16 +136,17 @@ where
         },
         ..QueryLimits::default()
     };
-    let (sink, pending) = stream::answer("application/json", cancel);
+    let (mut sink, pending) = stream::answer("application/json", cancel);
+    sink.hold(slot);
     let mut writer = Writer::new(sink, shape);
     let worker = api.clone();
     tokio::task::spawn_blocking(move || {
-        // The slot is free when the evaluation ends: not when the client leaves, and not only when a slow
-        // client has taken its answer.
+        // The slot is free when the evaluation ends, and while it waits for its client: not when the client
+        // leaves, and not only when a slow client has taken its answer.
         place.set(Phase::Evaluating);
         match evaluate(&worker, &expr, &text, &limits, &mut |series| writer.series(&series).is_ok()) {
             Ok(result) => {
-                drop(slot);
+                writer.release();
                 place.set(Phase::Sending);
                 if let Ok(sink) = writer.end(result, queue_seconds) {
                     place.end("success");
@@ -157,7 +158,8 @@ where
             Err(error) => {
                 let error = refusal(&worker, error, &place);
                 place.fail(error.error_type.as_str(), &error.message);
-                drop((place, slot));
+                drop(place);
+                writer.release();
                 writer.fail(Err(error));
             }
         }

@@ -61,6 +61,11 @@ impl Writer {
         self.sink.step()
     }
 
+    /// The evaluation has ended: see [`Sink::release`].
+    pub(crate) fn release(&mut self) {
+        self.sink.release();
+    }
+
     /// Ends the answer with an error: as one, or, if it has begun, by breaking it off.
     pub(crate) fn fail(self, answer: Answer) {
         self.sink.fail(answer);

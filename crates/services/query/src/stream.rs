@@ -11,7 +11,8 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body::Frame;
 use promql::Cancel;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::answer::{Answer, ApiError, ErrorType};
 
@@ -21,7 +22,7 @@ const WHOLE_MAX_BYTES: usize = 256 << 10;
 const PIECE_BYTES: usize = 64 << 10;
 /// Pieces that wait for the client; then the writer waits.
 const PIECES_MAX: usize = 4;
-/// How often a writer that waits for the client looks whether the query was killed.
+/// How often a writer that waits looks whether the query was killed.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 enum Piece {
@@ -53,6 +54,8 @@ pub(crate) struct Sink {
     begin: Option<oneshot::Sender<Answer>>,
     cancel: Cancel,
     pieces: Option<mpsc::Sender<Piece>>,
+    /// The query's turn while it is evaluated. Whoever waits for a client lets others have it meanwhile.
+    slot: Option<OwnedSemaphorePermit>,
     /// What a thread that is not the runtime's waits with.
     runtime: tokio::runtime::Handle,
 }
@@ -69,7 +72,8 @@ pub(crate) fn answer(content_type: &'static str, cancel: Cancel) -> (Sink, Pendi
     let (begin, begun) = oneshot::channel();
     let guard = CancelOnDrop(Some(cancel.clone()));
     let runtime = tokio::runtime::Handle::current();
-    let sink = Sink { buffer: Vec::new(), content_type, begin: Some(begin), cancel, pieces: None, runtime };
+    let (buffer, begin) = (Vec::new(), Some(begin));
+    let sink = Sink { buffer, content_type, begin, cancel, pieces: None, slot: None, runtime };
     (sink, Pending { begun, guard })
 }
 
@@ -112,20 +116,43 @@ impl Sink {
         self.send(Piece::Data(data))
     }
 
-    /// Waits for the client to take something, unless the query is killed meanwhile.
-    fn send(&self, piece: Piece) -> Result<(), Gone> {
+    /// Keeps the turn of a query that is being evaluated.
+    pub(crate) fn hold(&mut self, slot: OwnedSemaphorePermit) {
+        self.slot = Some(slot);
+    }
+
+    /// The evaluation has ended.
+    pub(crate) fn release(&mut self) {
+        self.slot = None;
+    }
+
+    fn send(&mut self, piece: Piece) -> Result<(), Gone> {
         let pieces = self.pieces.as_ref().ok_or(Gone)?;
-        let place = self.runtime.block_on(async {
+        let piece = match pieces.try_send(piece) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Closed(_)) => return Err(Gone),
+            Err(TrySendError::Full(piece)) => piece,
+        };
+        let slots = self.slot.take().map(|slot| slot.semaphore().clone());
+        self.wait(pieces.reserve())?.send(piece);
+        if let Some(slots) = slots {
+            self.slot = Some(self.wait(slots.acquire_owned())?);
+        }
+        Ok(())
+    }
+
+    /// Waits, unless the query is killed meanwhile.
+    fn wait<T, E>(&self, until: impl Future<Output = Result<T, E>>) -> Result<T, Gone> {
+        self.runtime.block_on(async {
+            let mut until = std::pin::pin!(until);
             loop {
-                match tokio::time::timeout(LOOK_INTERVAL, pieces.reserve()).await {
-                    Ok(place) => return place.map_err(|_| Gone),
+                match tokio::time::timeout(LOOK_INTERVAL, until.as_mut()).await {
+                    Ok(done) => return done.map_err(|_| Gone),
                     Err(_) if self.cancel.is_canceled() => return Err(Gone),
                     Err(_) => {}
                 }
             }
-        })?;
-        place.send(piece);
-        Ok(())
+        })
     }
 
     fn response(&self, body: Body) -> Response {
@@ -218,6 +245,27 @@ mod tests {
         assert!(!writer.is_finished());
         assert_eq!(body.collect().await.unwrap().to_bytes().len(), 100 * PIECE_BYTES);
         writer.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_client_lets_others_have_the_turn() {
+        let slots = std::sync::Arc::new(tokio::sync::Semaphore::new(1));
+        let (mut sink, pending) = answer("text/plain", Cancel::default());
+        sink.hold(slots.clone().acquire_owned().await.unwrap());
+        let writer = tokio::task::spawn_blocking(move || {
+            for _ in 0..100 {
+                sink.out().extend_from_slice(&[b'x'; PIECE_BYTES]);
+                sink.step().unwrap();
+            }
+            sink.release();
+            sink.finish().unwrap();
+        });
+        let body = pending.begun().await.unwrap().into_body();
+        drop(slots.acquire().await.unwrap());
+        assert!(!writer.is_finished());
+        assert_eq!(body.collect().await.unwrap().to_bytes().len(), 100 * PIECE_BYTES);
+        writer.await.unwrap();
+        assert_eq!(slots.available_permits(), 1);
     }
 
     #[tokio::test]

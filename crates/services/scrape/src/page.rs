@@ -349,6 +349,11 @@ impl TargetSeries {
                         walk.add(None);
                         found = Found::Dropped;
                     }
+                    // Beyond the limit the page is only counted: nothing of it is kept.
+                    Some(_) if outcome.after_relabelling >= samples_max => {
+                        outcome.after_relabelling += 1;
+                        continue;
+                    }
                     Some(labels) => {
                         let place = scratch.new_labels.len() as u32;
                         walk.add(Some(place));

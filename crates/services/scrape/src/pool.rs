@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use model::{Labels, TargetGroups};
+use model::{Labels, TargetSource};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -79,9 +79,15 @@ impl Pool {
         true
     }
 
-    /// Makes targets of what was discovered, and sees to it that exactly they are scraped.
-    pub(crate) fn sync(&self, common: &Arc<Common>, groups: &TargetGroups) {
+    /// Makes targets of what is discovered now, and sees to it that exactly they are scraped. Nothing is done
+    /// before anything was looked for.
+    pub(crate) fn sync(&self, common: &Arc<Common>, targets: &dyn TargetSource) {
         let mut state = self.state.lock();
+        // Looked at under the lock: of two at the same time the later one has the newer targets.
+        let groups = targets.current(&self.name);
+        if groups.version == 0 {
+            return;
+        }
         let config = state.config.clone();
         let mut made = Vec::new();
         for group in &groups.groups {
@@ -178,11 +184,18 @@ impl State {
         common.stats.pool_targets.with(&[name]).set(count as f64);
         common.stats.pool_target_limit.with(&[name]).set(limit as f64);
 
-        // Whoever goes is stopped before anybody comes: its markers are then the older ones.
+        // Whoever goes is stopped before anybody comes: its markers are then the older ones. One that only moved
+        // to another URL goes on there: its series must not end in between.
         self.ending.retain(|task| !task.is_finished());
         let gone: Vec<Key> = self.active.keys().filter(|key| !wanted.contains_key(*key)).cloned().collect();
-        for running in gone.iter().filter_map(|key| self.active.remove(key)) {
-            self.ending.push(running.stop(Stop::Gone));
+        let coming = wanted.keys().filter(|key| !self.active.contains_key(*key));
+        let mut coming: HashMap<Labels, Key> = coming.map(|key| (key.0.clone(), key.clone())).collect();
+        for key in gone {
+            let Some(running) = self.active.remove(&key) else { continue };
+            match coming.remove(&key.0) {
+                Some(moved_to) => _ = self.active.insert(moved_to, running),
+                None => self.ending.push(running.stop(Stop::Gone)),
+            }
         }
         for (key, (target, fetch)) in wanted {
             let config = self.config.clone();

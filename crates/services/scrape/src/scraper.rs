@@ -124,7 +124,7 @@ impl Handle {
         }
         for config in configs {
             let name = config.job_name.clone();
-            let groups = targets.current(&name);
+            let seen_version = targets.current(&name).version;
             let pool = match state.pools.get(&name) {
                 Some((pool, _)) => {
                     if !pool.configure(config, connect) {
@@ -135,15 +135,13 @@ impl Handle {
                 None => {
                     let fetch = connect(&config.http);
                     let pool = Arc::new(Pool::new(config, fetch));
-                    let watch = watch(common.clone(), targets.clone(), pool.clone(), groups.version);
+                    let watch = watch(common.clone(), targets.clone(), pool.clone(), seen_version);
                     let watcher = tokio::spawn(watch);
                     state.pools.insert(name.clone(), (pool.clone(), watcher.abort_handle()));
                     pool
                 }
             };
-            if groups.version > 0 {
-                pool.sync(common, &groups);
-            }
+            pool.sync(common, &**targets);
         }
         self.0.apply_local(&mut state, global);
         common.stats.pools.set((state.pools.len() + state.local_pools.len()) as f64);
@@ -194,11 +192,8 @@ impl Handle {
 async fn watch(common: Arc<Common>, targets: Arc<dyn TargetSource>, pool: Arc<Pool>, mut seen_version: u64) {
     loop {
         targets.changed(pool.name(), seen_version).await;
-        let groups = targets.current(pool.name());
-        seen_version = groups.version;
-        if groups.version > 0 {
-            pool.sync(&common, &groups);
-        }
+        seen_version = targets.current(pool.name()).version;
+        pool.sync(&common, &*targets);
         tokio::time::sleep(SYNC_INTERVAL).await;
     }
 }

@@ -2,12 +2,12 @@
 //! on a store without data, and on one made up so that every selector finds something.
 
 use std::path::Path;
+use testkit::SuiteResult;
 
 use model::METRIC_NAME;
 use model::labels::{Labels, LabelsBuilder};
 use model::matcher::{MatchOp, Matcher};
 
-use super::SuiteResult;
 use super::memory::{Memory, Point};
 use super::parse_cases::{Text, corpus_queries};
 use crate::ast::Expr;

@@ -1,10 +1,10 @@
 //! What must parse, what must not, and with which words.
 
 use std::path::Path;
+use testkit::SuiteResult;
 
 use serde_json::Value;
 
-use super::SuiteResult;
 use crate::parse::{Features, parse, parse_series_description};
 
 fn read(path: &Path) -> Result<String, String> {

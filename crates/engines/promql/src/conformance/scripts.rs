@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use testkit::SuiteResult;
 
 use model::METRIC_NAME;
 use model::histogram::{ClassicHistogram, FloatHistogram};
 use model::labels::Labels;
 use model::sample::is_stale_nan;
 
-use super::SuiteResult;
 use super::memory::{Memory, Point};
 use super::script::{Command, Eval, Expected, Load, When, parse as parse_script};
 use crate::ast::{At, Expr};

@@ -4,11 +4,13 @@ use model::label_table::SetId;
 use model::storage::{Meter, Want};
 
 use super::QueryError;
-use super::engine::{Env, Evaluator, note_sort_in_range, unexpected, unparen, window_range};
+use super::engine::{Env, Evaluator, note_sort_in_range, unexpected};
 use super::functions::rate::{self, Kind};
 use super::functions::{extended, math, over_time, regression, time};
 use super::leaf::{Feed, Pick};
 use super::rows::{Ready, Rows, has_equal_labels, row_bytes, same_labelset};
+use super::selector::window_range;
+use super::tree::unparen;
 use super::value::{ABSENT, Cell, Cells, Row};
 use super::window::{Remarks, WholeRow, Window, WindowRows};
 use crate::ast::{Call, Expr, Extension, Span};

@@ -25,6 +25,7 @@ mod matching;
 mod points;
 mod ranking;
 mod rows;
+mod selector;
 mod stream;
 mod subquery;
 mod tree;

@@ -7,9 +7,10 @@ use super::QueryError;
 use super::aggregate::group;
 use super::annotations::Note;
 
-use super::engine::{Env, Evaluator, unexpected, unparen};
+use super::engine::{Env, Evaluator, unexpected};
 use super::functions::quantile::quantile_of;
 use super::rows::row_bytes;
+use super::tree::unparen;
 use super::value::{Cell, Cells, Row};
 use crate::ast::{Aggregate, AggregateOp, Expr};
 

@@ -1,4 +1,4 @@
-//! The syntax tree as a whole: how deep it is, and which of its parts are alike.
+//! The syntax tree as a whole: how deep it is, which of its parts are alike, and which are fixed in time.
 
 use std::collections::HashSet;
 
@@ -75,4 +75,50 @@ pub(super) fn repeated(expr: &Expr) -> HashSet<String> {
         }
     }
     repeated
+}
+
+/// An expression without the parentheses around it.
+pub(crate) fn unparen(mut expr: &Expr) -> &Expr {
+    while let Expr::Paren(paren) = expr {
+        expr = &paren.expr;
+    }
+    expr
+}
+
+/// Functions whose value depends on the evaluation time even if their arguments do not.
+const TIME_DEPENDENT: [&str; 11] = [
+    "days_in_month",
+    "day_of_month",
+    "day_of_week",
+    "day_of_year",
+    "hour",
+    "minute",
+    "month",
+    "year",
+    "predict_linear",
+    "time",
+    "timestamp",
+];
+
+/// Whether an expression has the same value at all steps, because `@` fixes all it reads.
+pub(crate) fn is_step_invariant(expr: &Expr) -> bool {
+    match expr {
+        Expr::Number(_) | Expr::String(_) => true,
+        Expr::Selector(selector) => selector.at.is_some(),
+        Expr::Range(range) => range.selector.at.is_some(),
+        Expr::Subquery(subquery) => subquery.at.is_some(),
+        Expr::Paren(paren) => is_step_invariant(&paren.expr),
+        Expr::Unary(unary) => is_step_invariant(&unary.expr),
+        Expr::Binary(binary) => is_step_invariant(&binary.left) && is_step_invariant(&binary.right),
+        Expr::Aggregate(aggregate) => {
+            is_step_invariant(&aggregate.expr) && aggregate.param.as_deref().is_none_or(is_step_invariant)
+        }
+        Expr::Call(call) => {
+            let arguments_are = call.args.iter().all(is_step_invariant);
+            let name = call.function.name;
+            let is_time_of_sample =
+                name == "timestamp" && call.args.iter().all(|arg| matches!(unparen(arg), Expr::Selector(_)));
+            arguments_are && (!TIME_DEPENDENT.contains(&name) || is_time_of_sample)
+        }
+    }
 }

@@ -9,7 +9,8 @@ mod stream;
 
 use std::path::PathBuf;
 
-use promql::conformance::{SuiteResult, mixins, must_parse, parse_cases, script, script_engine};
+use promql::conformance::{mixins, must_parse, parse_cases, script, script_engine};
+use testkit::SuiteResult;
 
 fn assert_all_pass(result: &SuiteResult) {
     let failures = result.failures.join("\n");

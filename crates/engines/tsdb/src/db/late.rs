@@ -29,6 +29,12 @@ impl Db {
         let range_ms = self.options.block_range_ms;
         let late = &self.head.late;
         let Some(generation) = late.begin_cut(now_ms, range_ms, false) else { return Ok(()) };
+        if !self.options.keeps_blocks {
+            // As with what leaves the head in order: the log has them for who has not read them yet.
+            late.end_cut();
+            maintenance.checkpoint_due = true;
+            return Ok(());
+        }
         let mut series: Vec<(Labels, u32)> =
             generation.ids().filter_map(|id| Some((self.head.labels_of(id)?, id))).collect();
         series.sort_unstable_by(|a, b| a.0.cmp(&b.0));

@@ -12,8 +12,8 @@ use crate::error::Error;
 use crate::head::exemplars::Judged;
 use crate::wal::side::{self, LoggedStart, Owner, Side};
 
-/// Exemplars that a checkpoint writes at once.
-const EXEMPLARS_PER_WRITE: usize = 1 << 12;
+/// Exemplars that a checkpoint encodes at once.
+const EXEMPLARS_PER_RECORDS: usize = 1 << 12;
 
 impl Head {
     /// Takes the exemplars of a batch, finds what is new of its starts and metadata, and encodes their log records.
@@ -97,17 +97,14 @@ impl Head {
         mut write: impl FnMut(&mut Vec<u8>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut buffer = Vec::new();
-        let mut result = Ok(());
-        self.exemplars.visit(EXEMPLARS_PER_WRITE, |part| {
+        // Written when they are let go of: whoever appends an exemplar waits for them, and all others for that.
+        self.exemplars.visit(EXEMPLARS_PER_RECORDS, |part| {
             let owned: Vec<_> =
                 part.iter().map(|(labels, e)| (Owner::Labels(labels.clone()), e.clone())).collect();
             side::write_exemplars(&mut buffer, &owned);
-            if result.is_ok() {
-                result = write(&mut buffer);
-            }
-            buffer.clear();
         });
-        result?;
+        write(&mut buffer)?;
+        buffer.clear();
         self.metadata.visit(|metric, metadata| side::write_metadata(&mut buffer, metric, metadata));
         write(&mut buffer)
     }

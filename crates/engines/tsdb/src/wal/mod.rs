@@ -54,6 +54,7 @@ impl Wal {
         closed_bytes: u64,
     ) -> Self {
         let sync = Arc::new(WalSync::default());
+        *sync.end.lock() = (last, u64::MAX);
         Wal {
             dir,
             disk,
@@ -123,6 +124,7 @@ impl Wal {
         self.segment += 1;
         self.file = Some(file);
         self.length = FILE_HEADER.len() as u64;
+        *self.sync.end.lock() = (self.segment, self.length);
         self.torn = false;
         Ok(self.segment)
     }
@@ -137,6 +139,7 @@ impl Wal {
             return Err(self.refusal(error));
         }
         self.length += records.len() as u64;
+        self.sync.end.lock().1 = self.length;
         Ok(self.sync.written.fetch_add(records.len() as u64, Ordering::AcqRel) + records.len() as u64)
     }
 
@@ -169,6 +172,9 @@ impl Wal {
 pub(crate) struct WalSync {
     /// Bytes written so far; a ticket is such a number.
     written: AtomicU64,
+    /// The newest segment, and where in it what was taken ends: behind that may be what is being written, or
+    /// what a write that failed left for a moment.
+    end: Mutex<(u32, u64)>,
     state: Mutex<SyncState>,
     done: Condvar,
     /// Flushes so far.
@@ -202,6 +208,16 @@ impl WalSync {
     /// What has been written up to now.
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Ordering::Acquire)
+    }
+
+    /// How far a segment may be read.
+    pub(crate) fn end_of(&self, segment: u32) -> u64 {
+        let (newest, end) = *self.end.lock();
+        match segment.cmp(&newest) {
+            std::cmp::Ordering::Less => u64::MAX,
+            std::cmp::Ordering::Equal => end,
+            std::cmp::Ordering::Greater => 0,
+        }
     }
 
     /// Whether a flush failed and no checkpoint has made up for it.

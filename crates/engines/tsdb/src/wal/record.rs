@@ -33,6 +33,11 @@ pub(crate) fn names_series(body: &[u8]) -> bool {
     body.first() == Some(&SERIES)
 }
 
+/// Whether a record says since when series have been counting.
+pub(crate) fn says_starts(body: &[u8]) -> bool {
+    body.first() == Some(&side::STARTS)
+}
+
 /// A float sample as version 1 logged it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct LoggedSample {

@@ -17,7 +17,7 @@ const LATE_HISTOGRAM: u8 = 33;
 const LATE_CHUNKS: u8 = 34;
 const EXEMPLARS: u8 = 35;
 const METADATA: u8 = 36;
-const STARTS: u8 = 37;
+pub(super) const STARTS: u8 = 37;
 
 /// Entries after which a list is continued in another record.
 const ENTRIES_PER_RECORD: usize = 1 << 14;

@@ -176,7 +176,7 @@ impl Check {
                 }
                 let result = parse_duration_ms(timeout).and_then(|ms| {
                     let timeout = Duration::from_millis(ms.max(0).unsigned_abs());
-                    check::service_discovery(config_file, job, timeout)
+                    check::service_discovery(config_file, job, timeout, |problem| eprintln!("{problem}"))
                 });
                 end(result.map(|found| print!("{found}")))
             }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use base::Clock;
 use clap::{Args, Subcommand};
 use exposition::{Entry, Format, LabelBuffer, Options, Parser};
-use model::{Labels, Metadata};
+use model::{Labels, LabelsBuilder, Metadata};
 use net::client::{Limits, Request};
 use wire::remote::{MetricMetadata, WriteRequestEncoder};
 use wire::remote2::RequestEncoder;
@@ -164,9 +164,13 @@ impl Page {
                 }
                 Entry::Series(series) => {
                     series.labels(&mut buffer);
-                    let mut builder = buffer.build().to_builder();
+                    // As upstream: the page's own labels win, and its job steps aside.
+                    let mut builder = LabelsBuilder::default();
                     for (name, value) in labels {
                         builder.set(name, value);
+                    }
+                    for (name, value) in buffer.iter() {
+                        builder.set(if name == "job" { "exported_job" } else { name }, value);
                     }
                     page.series.push((builder.build(), series.timestamp_ms.unwrap_or(now_ms), series.value));
                 }

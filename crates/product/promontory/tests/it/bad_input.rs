@@ -108,15 +108,16 @@ fn a_mistake_in_any_other_file_is_told_with_its_place_too() {
 #[test]
 fn flags_that_do_not_exist_are_refused_by_name() {
     let dir = tempdir().unwrap();
-    for (args, unknown, similar) in [
-        (&["--lissten", "127.0.0.1:0"][..], "'--lissten'", "'--listen'"),
-        (&["run", "--datadir=x"], "'--datadir'", "'--data-dir'"),
-        (&["prometheus", "--web.listen-adress=:0"], "'--web.listen-adress'", "'--web.listen-address'"),
-        (&["prometheus", "--storage.tsdb.pth=x"], "'--storage.tsdb.pth'", "'--storage.tsdb.path'"),
-        (&["promtool", "chek"], "'chek'", "'check'"),
+    for (args, code, unknown, similar) in [
+        (&["--lissten", "127.0.0.1:0"][..], 2, "'--lissten'", "'--listen'"),
+        (&["run", "--datadir=x"], 2, "'--datadir'", "'--data-dir'"),
+        (&["prometheus", "--web.listen-adress=:0"], 2, "'--web.listen-adress'", "'--web.listen-address'"),
+        (&["prometheus", "--storage.tsdb.pth=x"], 2, "'--storage.tsdb.pth'", "'--storage.tsdb.path'"),
+        // As upstream's: 2 and 3 say other things there.
+        (&["promtool", "chek"], 1, "'chek'", "'check'"),
     ] {
         let ended = run(dir.path(), args);
-        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert_eq!(ended.code, Some(code), "{}", ended.stderr);
         assert!(ended.stderr.contains(unknown) && ended.stderr.contains(similar), "{}", ended.stderr);
     }
 }
@@ -158,7 +159,7 @@ fn checks_tell_good_from_bad_by_text_and_exit_code() {
     file(dir, "am.yml", "route: {receiver: a}\nreceivers: [{name: a}]\n");
     let config_is_good = "SUCCESS: good.yml is valid prometheus config file syntax";
     let config_is_bad = "FAILED: bad.yml:3:5: ";
-    let rules_are_bad = "FAILED: broken-rules.yml:4:24: ";
+    let rules_are_bad = "FAILED:\nbroken-rules.yml: 4:24: ";
     for (args, code, out, err) in [
         (&["promtool", "check", "config", "good.yml"][..], 0, config_is_good, ""),
         (&["promtool", "check", "config", "bad.yml"], 1, "Checking bad.yml", config_is_bad),

@@ -68,7 +68,7 @@ pub struct Import {
     pub slice_ms: i64,
     /// Where the progress is kept; beside the data if it is not given.
     pub state_file: Option<PathBuf>,
-    /// How the source is reached.
+    /// How the source is reached; the target, if the source is a directory.
     pub http: HttpClientConfig,
 }
 
@@ -81,13 +81,27 @@ impl Import {
         }
     }
 
-    /// Names what is imported, so that a state is not used for something else.
+    /// Names what is imported, where it goes and between which times, so that a state is not used for something
+    /// else: what it says is done would be left out.
     fn identity(&self) -> String {
         let from = match &self.from {
             From::Directory(dir) => dir.display().to_string(),
             From::RemoteRead(url) | From::VictoriaMetrics(url) => url.clone(),
         };
-        format!("{from} {}", self.selectors.join(" "))
+        let to = match &self.to {
+            To::Directory(dir) => dir.display().to_string(),
+            To::RemoteWrite(url) => url.clone(),
+        };
+        let mut identity = format!("{from} to {to}");
+        for (name, time_ms) in [("start", self.start_ms), ("end", self.end_ms)] {
+            if let Some(time_ms) = time_ms {
+                identity.push_str(&format!(" {name} {time_ms}"));
+            }
+        }
+        for selector in &self.selectors {
+            identity.push_str(&format!(" {selector}"));
+        }
+        identity
     }
 }
 
@@ -109,7 +123,12 @@ pub fn run(import: &Import, output: &mut Output<'_>) -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
-    let mut target = Target::open(&import.to)?;
+    // What the source is told is not the target's business.
+    let to_http = match &import.from {
+        From::Directory(_) => import.http.clone(),
+        From::RemoteRead(_) | From::VictoriaMetrics(_) => HttpClientConfig::default(),
+    };
+    let mut target = Target::open(&import.to, &to_http)?;
     let mut source = Source::open(import, sets)?;
     let file = import.state_file();
     let state = match State::read(&file)? {
@@ -210,17 +229,13 @@ impl Slices<'_> {
         let mut wait = RETRY_WAIT;
         let mut attempt = 1;
         loop {
-            let read = match self.source.read(range, self.runtime) {
-                Ok(series) => {
-                    for (labels, points) in series {
-                        *samples += points.len() as u64;
-                        self.target.add(&labels, &points, self.runtime)?;
-                    }
-                    return Ok(());
-                }
-                Err(error) => error,
+            let (target, runtime) = (&mut *self.target, self.runtime);
+            let mut take = |labels: &model::Labels, points: &model::Samples| {
+                *samples += points.len() as u64;
+                target.add(labels, points, runtime)
             };
-            match read {
+            let Err(error) = self.source.read(range, runtime, &mut take) else { return Ok(()) };
+            match error {
                 Fetch::TooLarge(_) if range.end_ms - range.start_ms >= 2 * SLICE_MIN_MS => {
                     let middle_ms = range.start_ms + (range.end_ms - range.start_ms) / 2;
                     self.slice(TimeRange { end_ms: middle_ms, ..range }, samples, output)?;

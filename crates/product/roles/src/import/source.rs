@@ -79,17 +79,22 @@ impl Source {
         }
     }
 
-    /// All samples in a span of time.
+    /// All samples in a span of time, series by series. Before the first is taken it is certain that a server's
+    /// answer is whole; an error of `take` is [`Fetch::Failed`].
     pub(super) fn read(
         &mut self,
         range: TimeRange,
         runtime: &tokio::runtime::Runtime,
-    ) -> Result<Series, Fetch> {
-        match &self.kind {
-            Kind::Directory(staged) => read(staged.db(), range, &self.sets).map_err(Fetch::Failed),
-            Kind::RemoteRead(http) => runtime.block_on(http.remote_read(range, &self.sets)),
-            Kind::VictoriaMetrics(http) => runtime.block_on(http.export(range, &self.sets)),
-        }
+        take: &mut dyn FnMut(&Labels, &Samples) -> Result<(), String>,
+    ) -> Result<(), Fetch> {
+        let answer = match &self.kind {
+            Kind::Directory(staged) => {
+                return read(staged.db(), range, &self.sets, take).map_err(Fetch::Failed);
+            }
+            Kind::RemoteRead(http) => runtime.block_on(http.remote_read(range, &self.sets))?,
+            Kind::VictoriaMetrics(http) => runtime.block_on(http.export(range, &self.sets))?,
+        };
+        answer.iter().try_for_each(|(labels, samples)| take(labels, samples)).map_err(Fetch::Failed)
     }
 }
 
@@ -172,10 +177,15 @@ impl Http {
     }
 }
 
-/// The series of a store.
-fn read(db: &Db, range: TimeRange, sets: &[Vec<Matcher>]) -> Result<Series, String> {
+/// The series of a store, one at a time: all samples of a slice may be more than fit into memory.
+fn read(
+    db: &Db,
+    range: TimeRange,
+    sets: &[Vec<Matcher>],
+    take: &mut dyn FnMut(&Labels, &Samples) -> Result<(), String>,
+) -> Result<(), String> {
     let mut seen = HashSet::new();
-    let mut series: Series = Vec::new();
+    let mut samples = Samples::default();
     for matchers in sets {
         let mut table = LabelTable::new();
         let selected =
@@ -185,14 +195,14 @@ fn read(db: &Db, range: TimeRange, sets: &[Vec<Matcher>]) -> Result<Series, Stri
             if sets.len() > 1 && !seen.insert(labels.clone()) {
                 continue;
             }
-            let mut samples = Samples::default();
+            samples.clear();
             selected.samples.read(at, &mut samples).map_err(|error| error.to_string())?;
             if !samples.is_empty() {
-                series.push((labels, samples));
+                take(&labels, &samples)?;
             }
         }
     }
-    Ok(series)
+    Ok(())
 }
 
 /// The series of a `ReadResponse`; one that several queries found counts once.

@@ -24,14 +24,14 @@ pub(super) enum Target {
 }
 
 impl Target {
-    pub(super) fn open(to: &To) -> Result<Target, String> {
+    pub(super) fn open(to: &To, http: &HttpClientConfig) -> Result<Target, String> {
         Ok(match to {
             To::Directory(dir) => {
                 std::fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
                 Target::Blocks { dir: dir.clone(), slice: None }
             }
             To::RemoteWrite(url) => Target::RemoteWrite {
-                client: Client::new(&HttpClientConfig::default()).map_err(|error| error.to_string())?,
+                client: Client::new(http).map_err(|error| error.to_string())?,
                 url: url.clone(),
                 message: Vec::new(),
             },
@@ -112,6 +112,9 @@ async fn send(client: &Client, url: &str, message: &mut Vec<u8>) -> Result<(), S
             Ok(answer) => {
                 let said = String::from_utf8_lossy(&answer.body).trim().to_string();
                 let error = format!("{url}: status {}: {said}", answer.status);
+                if matches!(answer.status.as_u16(), 401 | 403 | 404) {
+                    return Err(error);
+                }
                 if answer.status.as_u16() != 429 && !answer.status.is_server_error() {
                     return Err(format!(
                         "{error}; a server takes old samples only with an out-of-order window that reaches so far back"

@@ -1,7 +1,7 @@
 //! Consul: services of its catalogue, followed by blocking queries (an answer comes when something
 //! changed, or after two minutes).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -141,6 +141,8 @@ async fn follow(consul: Arc<Consul>, publisher: Publisher) {
     // Everything that was started ends with this.
     let mut tasks = JoinSet::new();
     let mut services: HashMap<String, AbortHandle> = HashMap::new();
+    // Those that have neither answered nor failed yet.
+    let mut unheard: HashSet<String> = HashSet::new();
     let start = |query: Query, tasks: &mut JoinSet<()>| {
         tasks.spawn(ask_on(consul.clone(), query, sender.clone(), publisher.clone()))
     };
@@ -148,6 +150,7 @@ async fn follow(consul: Arc<Consul>, publisher: Publisher) {
         start(Query::of_catalogue(&consul.settings), &mut tasks);
     } else {
         for name in wanted {
+            unheard.insert(name.clone());
             services.insert(name.clone(), start(Query::of_service(name, &consul.settings), &mut tasks));
         }
     }
@@ -155,8 +158,9 @@ async fn follow(consul: Arc<Consul>, publisher: Publisher) {
     // By service; the catalogue has no name.
     let mut problems: BTreeMap<String, String> = BTreeMap::new();
     while let Some(told) = receiver.recv().await {
-        let told_of = match told {
+        match told {
             Told::Failed(name, failure) => {
+                unheard.remove(&name);
                 let message = format!("consul: {failure}");
                 if problems.get(&name) != Some(&message) {
                     tracing::warn!(
@@ -170,7 +174,10 @@ async fn follow(consul: Arc<Consul>, publisher: Publisher) {
                 if !publisher.report(problems.values().cloned().collect()) {
                     return;
                 }
-                continue;
+                // It may be the last that the first targets waited for.
+                if publisher.has_published() || services.is_empty() {
+                    continue;
+                }
             }
             Told::Catalogue(found) => {
                 problems.remove("");
@@ -185,6 +192,7 @@ async fn follow(consul: Arc<Consul>, publisher: Publisher) {
                 }
                 for name in names {
                     if !services.contains_key(name) {
+                        unheard.insert(name.clone());
                         services.insert(
                             name.clone(),
                             start(Query::of_service(name, &consul.settings), &mut tasks),
@@ -197,22 +205,23 @@ async fn follow(consul: Arc<Consul>, publisher: Publisher) {
                         task.abort();
                         groups.remove(name);
                         problems.remove(name);
+                        unheard.remove(name);
                     }
                     stays
                 });
-                // What was started above answers soon; nothing to say before, unless there is nothing.
-                if !services.is_empty() && !publisher.has_published() {
-                    continue;
-                }
-                String::new()
             }
             Told::Service(name, _) if !services.contains_key(&name) => continue,
             Told::Service(name, group) => {
-                groups.insert(name.clone(), Arc::new(group));
-                name
+                unheard.remove(&name);
+                problems.remove(&name);
+                groups.insert(name, Arc::new(group));
             }
-        };
-        problems.remove(&told_of);
+        }
+        // The first targets are those of all services: what a changed section had before would go otherwise.
+        let is_whole = unheard.is_empty() && (services.is_empty() || !groups.is_empty());
+        if !is_whole && !publisher.has_published() {
+            continue;
+        }
         if !publisher.publish(groups.values().cloned().collect(), problems.values().cloned().collect()) {
             return;
         }

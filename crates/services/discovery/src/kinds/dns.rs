@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base::Clock;
 use model::{Labels, TargetGroup};
+use net::dns::{Record, Resolver, Value, names};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -12,7 +14,6 @@ use super::{Integer, Kind, REFRESH_30S, Settings, TextOr, Texts, ensure};
 use crate::api::{Failure, Result};
 use crate::meta::Meta;
 use crate::poll::{Poll, poll};
-use crate::resolver::{Record, RecordType, Resolver};
 use crate::stats::Stats;
 
 pub(super) const KIND: Kind = Kind {
@@ -39,13 +40,14 @@ pub(super) const KIND: Kind = Kind {
 
 /// Names that are looked up at the same time.
 const LOOKUPS_MAX: usize = 32;
+/// For one question to one name server: a look asks many.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 struct Dns {
     names: Vec<String>,
-    record_type: RecordType,
+    record_type: u16,
     port: i64,
-    /// Of the operating system, read anew at each look, unless a test has its own.
-    resolver: Option<Resolver>,
+    resolver: Resolver,
     /// What each name last stood for. A name that cannot be looked up keeps it.
     known: BTreeMap<String, TargetGroup>,
     failures: Vec<String>,
@@ -54,34 +56,30 @@ struct Dns {
 impl Poll for Dns {
     fn new(settings: &Settings) -> Result<Self> {
         let record_type = match settings.text("type").to_ascii_uppercase().as_str() {
-            "A" => RecordType::A,
-            "AAAA" => RecordType::Aaaa,
-            "MX" => RecordType::Mx,
-            "NS" => RecordType::Ns,
-            _ => RecordType::Srv,
+            "A" => names::TYPE_A,
+            "AAAA" => names::TYPE_AAAA,
+            "MX" => names::TYPE_MX,
+            "NS" => names::TYPE_NS,
+            _ => names::TYPE_SRV,
         };
         Ok(Dns {
             names: settings.texts("names").to_vec(),
             record_type,
             port: settings.integer("port"),
-            resolver: None,
+            resolver: Resolver::system(&Clock::system()).with_patience(ANSWER_TIMEOUT),
             known: BTreeMap::new(),
             failures: Vec::new(),
         })
     }
 
     async fn look(&mut self) -> Result<Vec<TargetGroup>> {
-        let resolver = match &self.resolver {
-            Some(resolver) => resolver.clone(),
-            None => Resolver::system(Duration::from_secs(2))?,
-        };
         let turns = Arc::new(Semaphore::new(LOOKUPS_MAX));
         let mut lookups = JoinSet::new();
         for (at, name) in self.names.iter().cloned().enumerate() {
-            let (resolver, turns, record_type) = (resolver.clone(), turns.clone(), self.record_type);
+            let (resolver, turns, record_type) = (self.resolver.clone(), turns.clone(), self.record_type);
             lookups.spawn(async move {
                 let _turn = turns.acquire().await;
-                let found = resolver.lookup(&name, record_type).await;
+                let found = resolver.records(&name, record_type).await;
                 (at, name, found)
             });
         }
@@ -89,11 +87,12 @@ impl Poll for Dns {
         while let Some(Ok((at, name, found))) = lookups.join_next().await {
             match found {
                 Ok(records) => {
-                    let targets = records.iter().map(|record| target(&name, record, self.port)).collect();
+                    let of = |record| target(&name, record, self.record_type, self.port);
+                    let targets = records.iter().filter_map(of).collect();
                     let group = TargetGroup { source: name.clone(), targets, labels: Labels::empty() };
                     self.known.insert(name, group);
                 }
-                Err(message) => failures.push((at, message)),
+                Err(error) => failures.push((at, format!("could not resolve {name:?}: {error}"))),
             }
         }
         failures.sort();
@@ -114,38 +113,41 @@ impl Poll for Dns {
     }
 }
 
-fn target(name: &str, record: &Record, port: i64) -> Labels {
+fn target(name: &str, record: &Record, record_type: u16, port: i64) -> Option<Labels> {
     // A name as it is usually written, without the dot at its end.
     let usual = |host: &str| host.trim_end_matches('.').to_string();
     let mut target = Meta::new("__meta_dns_");
     target.set("name", name);
-    match record {
-        Record::Srv { host, port } => {
+    match &record.value {
+        Value::Srv { host, port } => {
             target.address(&usual(host), port);
             target.set("srv_record_target", host).set("srv_record_port", port.to_string());
         }
-        Record::Mx(host) => {
-            target.address(&usual(host), port).set("mx_record_target", host);
+        Value::Host(host) => {
+            let label = if record_type == names::TYPE_MX { "mx_record_target" } else { "ns_record_target" };
+            target.address(&usual(host), port).set(label, host);
         }
-        Record::Ns(host) => {
-            target.address(&usual(host), port).set("ns_record_target", host);
-        }
-        Record::Address(address) => {
+        Value::Address(address) => {
             target.address(&address.to_string(), port);
         }
+        Value::Serial(_) | Value::Other => return None,
     }
-    target.build()
+    Some(target.build())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resolver::tests::{Answer, server};
+    use testkit::dns::{Answer, serve};
 
-    async fn dns(yaml: &str, resolver: Resolver) -> Dns {
+    /// The kind, asking this name server.
+    fn dns(yaml: &str, server: std::net::SocketAddr) -> (Dns, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("resolv.conf");
+        std::fs::write(&file, format!("nameserver {server}\n")).unwrap();
         let mut dns = Dns::new(&super::super::settings(&KIND, yaml, "")).unwrap();
-        dns.resolver = Some(resolver);
-        dns
+        dns.resolver = Resolver::with_files(folder.path(), &file, &Clock::system());
+        (dns, folder)
     }
 
     fn shown(groups: &[TargetGroup]) -> Vec<String> {
@@ -154,7 +156,7 @@ mod tests {
 
     #[tokio::test]
     async fn records_of_each_type_are_targets() {
-        let resolver = server(|name, record_type| match (name, record_type) {
+        let server = serve(|name, record_type| match (name, record_type) {
             ("_http._tcp.example.com", 33) => {
                 Answer::srv(&[("a.example.com.", 9100), ("b.example.com.", 9101)])
             }
@@ -197,7 +199,8 @@ mod tests {
             ),
             ("{names: [nobody.test.]}", vec![]),
         ] {
-            let groups = dns(yaml, resolver.clone()).await.look().await.unwrap();
+            let (mut dns, _folder) = dns(yaml, server);
+            let groups = dns.look().await.unwrap();
             assert_eq!(shown(&groups), expected, "{yaml}");
         }
     }
@@ -206,12 +209,12 @@ mod tests {
     async fn a_name_that_cannot_be_looked_up_keeps_its_targets() {
         let failing = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let flaps = failing.clone();
-        let resolver = server(move |name, _| match name {
+        let server = serve(move |name, _| match name {
             "flaps.test" if flaps.load(std::sync::atomic::Ordering::Relaxed) => Answer::code(2),
             _ => Answer::srv(&[("a.test.", 1)]),
         })
         .await;
-        let mut dns = dns("{names: [flaps.test., good.test.]}", resolver).await;
+        let (mut dns, _folder) = dns("{names: [flaps.test., good.test.]}", server);
         assert_eq!(dns.look().await.unwrap().len(), 2);
         failing.store(true, std::sync::atomic::Ordering::Relaxed);
         let groups = dns.look().await.unwrap();

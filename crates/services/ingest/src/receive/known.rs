@@ -16,7 +16,7 @@ const SECRET_WORDS: u64 = 24;
 /// known order.
 const MISSES_MAX: u8 = 6;
 /// Series that were in no request for so long are forgotten; the store forgets them about then, too.
-const UNSEEN_HOURS_MAX: u16 = 4;
+const UNSEEN_HOURS_MAX: i16 = 4;
 const HOUR_MS: i64 = 3_600_000;
 /// So that places fit the slots, which are at most a billion.
 const SERIES_MAX: usize = 700_000_000;
@@ -144,7 +144,8 @@ impl Table {
     fn sweep(&mut self, hour: u16) {
         self.swept_hour = hour;
         let before = self.entries.len();
-        let age = |entry: &Entry| hour.wrapping_sub(entry.seen_hour.load(Ordering::Relaxed));
+        // Below 0 if the clock went back, or for a request that began before the hour did.
+        let age = |entry: &Entry| hour.wrapping_sub(entry.seen_hour.load(Ordering::Relaxed)) as i16;
         self.entries.retain(|entry| entry.is_alive() && age(entry) <= UNSEEN_HOURS_MAX);
         if self.entries.len() == before {
             return;

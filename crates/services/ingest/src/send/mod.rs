@@ -71,12 +71,16 @@ impl Sender {
         Sender { deps, metrics, running: Mutex::default() }
     }
 
-    /// Makes these the receivers. Those that stay as they are go on undisturbed.
-    pub async fn apply(&self, remotes: Vec<Remote>) {
+    /// Makes these the receivers. Those that stay as they are go on undisturbed. What is `unusable` are the names
+    /// of receivers that cannot be made now, for want of a file, say: one that runs goes on as it was, and of
+    /// each it stays known where sending stood.
+    pub async fn apply(&self, remotes: Vec<Remote>, unusable: &[String]) {
         let mut running = self.running.lock().await;
-        let names: Vec<String> = remotes.iter().map(|remote| remote.name.clone()).collect();
+        let names = remotes.iter().map(|remote| &remote.name).chain(unusable);
+        let names: Vec<String> = names.cloned().collect();
         let stays = |name: &String, now: &Running| {
-            remotes.iter().any(|remote| remote.name == *name && remote.generation == now.generation)
+            unusable.contains(name)
+                || remotes.iter().any(|remote| remote.name == *name && remote.generation == now.generation)
         };
         let (kept, ended): (HashMap<_, _>, HashMap<_, _>) =
             running.drain().partition(|(name, now)| stays(name, now));

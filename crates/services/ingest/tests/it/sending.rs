@@ -191,7 +191,7 @@ async fn failures_throttling_and_silence_lose_nothing_and_keep_the_order() {
     let sender = sender(&db, &registry);
     let mut remote = remote(&url);
     remote.queue.retry_on_http_429 = true;
-    sender.apply(vec![remote]).await;
+    sender.apply(vec![remote], &[]).await;
     for step in 0..5 {
         write(&db, 0..100, START_MS + step);
     }
@@ -240,7 +240,7 @@ async fn what_a_receiver_refuses_is_not_sent_again_and_the_rest_goes_on() {
     let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::new());
     let db = open(dir.path());
     let sender = sender(&db, &registry);
-    sender.apply(vec![remote(&url)]).await;
+    sender.apply(vec![remote(&url)], &[]).await;
     for step in 0..3 {
         write(&db, 0..1, START_MS + step);
         let seen = next(&mut requests).await;
@@ -263,7 +263,7 @@ async fn a_receiver_that_was_away_gets_everything_even_after_a_restart_of_the_se
         let db = open(dir.path());
         write(&db, 0..10, START_MS);
         let sender = sender(&db, &Registry::new());
-        sender.apply(vec![remote(&nowhere)]).await;
+        sender.apply(vec![remote(&nowhere)], &[]).await;
         for step in 1..20 {
             write(&db, 0..10, START_MS + step);
         }
@@ -274,7 +274,7 @@ async fn a_receiver_that_was_away_gets_everything_even_after_a_restart_of_the_se
     let (url, mut requests) = serve(Vec::new()).await;
     let db = open(dir.path());
     let sender = sender(&db, &Registry::new());
-    sender.apply(vec![Remote { generation: 1, ..remote(&url) }]).await;
+    sender.apply(vec![Remote { generation: 1, ..remote(&url) }], &[]).await;
     write(&db, 0..10, START_MS + 21);
     let mut all = taken(&mut requests, 210).await;
     all.sort();
@@ -284,7 +284,7 @@ async fn a_receiver_that_was_away_gets_everything_even_after_a_restart_of_the_se
     sender.stop(PATIENCE).await;
     // What was answered is not sent again.
     let again = self::sender(&db, &Registry::new());
-    again.apply(vec![remote(&url)]).await;
+    again.apply(vec![remote(&url)], &[]).await;
     write(&db, 0..1, START_MS + 22);
     assert_eq!(taken(&mut requests, 1).await, [("0".to_string(), START_MS + 22)]);
     again.stop(PATIENCE).await;
@@ -300,7 +300,7 @@ async fn series_are_relabelled_and_external_labels_and_metadata_go_with_them() {
     let relabel: Vec<RelabelRule> = config::relabel::rules(&node, "rule").unwrap();
     let external_labels = Labels::from_pairs([("cluster", "c"), ("n", "not this")]);
     let metadata = MetadataSettings { send: true, ..MetadataSettings::default() };
-    sender.apply(vec![Remote { relabel, external_labels, metadata, ..remote(&url) }]).await;
+    sender.apply(vec![Remote { relabel, external_labels, metadata, ..remote(&url) }], &[]).await;
     write(&db, 0..3, START_MS);
     let (mut series, mut described) = (Vec::new(), Vec::new());
     while series.len() < 2 || described.is_empty() {
@@ -327,7 +327,7 @@ async fn version_2_carries_histograms_exemplars_and_metadata_with_their_series()
     let db = open(dir.path());
     let sender = sender(&db, &registry);
     let metadata = MetadataSettings { send: true, ..MetadataSettings::default() };
-    sender.apply(vec![Remote { message: WriteMessage::V2, metadata, ..remote(&url) }]).await;
+    sender.apply(vec![Remote { message: WriteMessage::V2, metadata, ..remote(&url) }], &[]).await;
     let mut refs = Vec::new();
     db.resolve(&[labels(2), labels(3)], &mut refs).unwrap();
     let histogram = FloatHistogram { count: 2.0, sum: 1.0, zero_count: 2.0, ..FloatHistogram::default() };
@@ -372,7 +372,7 @@ async fn samples_that_are_older_than_wanted_are_left_out() {
     let mut remote = remote(&url);
     // The clock of the sender is the system's, years later.
     remote.queue.sample_age_limit_ms = 3_600_000;
-    sender.apply(vec![remote]).await;
+    sender.apply(vec![remote], &[]).await;
     write(&db, 0..5, START_MS);
     let now_ms = Clock::system().now_ms();
     write(&db, 0..1, now_ms);

@@ -1,6 +1,6 @@
 //! Processors: time by mode, frequencies, throttling.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::files::number;
 use crate::page::Page;
@@ -31,6 +31,7 @@ pub(super) fn cpu(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
 fn times(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     let text = run.files.proc("stat")?;
     let history = &mut run.state.cpus;
+    let mut online: BTreeSet<u32> = BTreeSet::new();
     for line in text.lines() {
         let Some(line) = line.strip_prefix("cpu") else { break };
         let mut fields = line.split_ascii_whitespace();
@@ -43,6 +44,7 @@ fn times(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
         for (time, field) in now.iter_mut().zip(fields) {
             *time = number(field).ok_or_else(|| Error::malformed("stat"))? / TICKS_PER_SECOND;
         }
+        online.insert(cpu);
         let seen = history.entry(cpu).or_insert(now);
         if seen[IDLE] - now[IDLE] >= HOTPLUG_SECONDS {
             *seen = now;
@@ -51,6 +53,8 @@ fn times(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
             *seen = seen.max(now);
         }
     }
+    // A processor that was taken out does nothing, which is not the same as standing still.
+    history.retain(|cpu, _| online.contains(cpu));
     let mut digits = itoa::Buffer::new();
     for (cpu, times) in history.iter() {
         let cpu = digits.format(*cpu);

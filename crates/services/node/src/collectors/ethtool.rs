@@ -128,16 +128,27 @@ fn unique(counters: impl Iterator<Item = (String, u64)>) -> BTreeMap<String, u64
     found.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
-/// A counter's name with `rx` and `tx` written out.
+/// A counter's name with `rx` and `tx` written out. Of two equal ones in a row (virtio's
+/// `tx_tx_timeouts`) the second stays as it is: node_exporter's pattern takes the `_` between them away
+/// with the first, and dashboards know the metric so.
 fn metric(name: &str) -> String {
     if let Some((_, metric)) = COMMON.iter().find(|(known, _)| *known == name) {
         return (*metric).to_string();
     }
     let name = name.to_ascii_lowercase();
-    let parts = name.trim_start_matches('_').split('_').map(|part| match part {
-        "rx" => "received",
-        "tx" => "transmitted",
-        part => part,
+    let mut written_out = "";
+    let parts = name.trim_start_matches('_').split('_').map(|part| {
+        let long = match part {
+            "rx" => "received",
+            "tx" => "transmitted",
+            _ => part,
+        };
+        if part == written_out {
+            written_out = "";
+            return part;
+        }
+        written_out = if long == part { "" } else { part };
+        long
     });
     parts.collect::<Vec<_>>().join("_")
 }
@@ -154,6 +165,8 @@ mod tests {
             ("tx_single_collisions", "transmitted_single_collisions"),
             ("_RX", "received"),
             ("arx_tx", "arx_transmitted"),
+            ("tx_tx_timeouts", "transmitted_tx_timeouts"),
+            ("rx_tx_tx_tx", "received_transmitted_tx_transmitted"),
         ] {
             assert_eq!(metric(name), expected);
         }

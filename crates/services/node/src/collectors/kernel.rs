@@ -137,22 +137,37 @@ pub(super) fn cpu_vulnerabilities(run: &mut Run<'_>, page: &mut Page) -> Result<
 pub(super) fn processes(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
     let base = run.config.paths.procfs.clone();
     let (mut pids, mut threads) = (0.0, 0.0);
-    let mut states: BTreeMap<String, f64> = BTreeMap::new();
+    let (mut states, mut thread_states) = (BTreeMap::<String, f64>::new(), BTreeMap::<String, f64>::new());
     for pid in run.files.names(&base) {
         if !pid.bytes().all(|b| b.is_ascii_digit()) {
             continue;
         }
-        // A process may end while we look.
-        let Ok(text) = run.files.text_once(&base.join(&pid).join("stat")) else { continue };
-        let mut fields = text.rsplit_once(')').map_or("", |(_, rest)| rest).split_ascii_whitespace();
-        let Some(state) = fields.next() else { continue };
-        *states.entry(state.to_string()).or_default() += 1.0;
+        let folder = base.join(&pid);
+        // Processes and threads may end while we look.
+        let Ok(text) = run.files.text_once(&folder.join("stat")) else { continue };
+        let mut fields = behind_name(text);
+        let Some(state) = fields.next().map(str::to_string) else { continue };
         // The state is field 3, the threads are field 20.
         threads += fields.nth(16).and_then(number).unwrap_or(0.0);
         pids += 1.0;
+        let tasks = folder.join("task");
+        for thread in run.files.names(&tasks) {
+            if thread == pid {
+                *thread_states.entry(state.clone()).or_default() += 1.0;
+            } else if let Ok(text) = run.files.text_once(&tasks.join(&thread).join("stat"))
+                && let Some(state) = behind_name(text).next()
+            {
+                *thread_states.entry(state.to_string()).or_default() += 1.0;
+            }
+        }
+        *states.entry(state).or_default() += 1.0;
     }
     for (state, count) in &states {
         page.gauge("node_processes_state", "Processes by state.", &[("state", state)], *count);
+    }
+    for (state, count) in &thread_states {
+        let labels = [("thread_state", state.as_str())];
+        page.gauge("node_processes_threads_state", "Threads by state.", &labels, *count);
     }
     page.gauge("node_processes_pids", "Processes.", &[], pids);
     page.gauge("node_processes_threads", "Threads of all processes.", &[], threads);
@@ -164,6 +179,11 @@ pub(super) fn processes(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error>
         page.gauge(name, help, &[], number(text.trim()).ok_or_else(|| Error::malformed(file))?);
     }
     Ok(())
+}
+
+/// The fields of a `stat` file behind the name, which may hold anything, also blanks and brackets.
+fn behind_name(text: &str) -> std::str::SplitAsciiWhitespace<'_> {
+    text.rsplit_once(')').map_or("", |(_, rest)| rest).split_ascii_whitespace()
 }
 
 pub(super) fn bonding(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {

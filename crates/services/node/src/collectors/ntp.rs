@@ -64,6 +64,8 @@ pub(super) fn ntp(run: &mut Run<'_>, page: &mut Page) -> Result<(), Error> {
         ("root_delay_seconds", root_delay, "How long the way to the reference clock takes."),
         ("root_dispersion_seconds", root_dispersion, "How wrong the server's clock may be."),
     ] {
+        // No finer than clocks are: whole nanoseconds, as node_exporter has them.
+        let value = (value * 1e9).round() / 1e9;
         page.gauge(&["node_ntp_", metric].concat(), help, &[], value);
     }
 

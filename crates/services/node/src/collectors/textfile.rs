@@ -116,7 +116,7 @@ impl Family {
             for (bound, value) in group.parts {
                 let name = if is_histogram { [name, "_bucket"].concat() } else { name.to_string() };
                 let mut labels = labels.clone();
-                labels.push((part.to_string(), bound));
+                labels.push((part.to_string(), bound_text(&bound)));
                 samples.push(Sample { name, labels, value });
             }
             let name = |end: &str| [name, end].concat();
@@ -125,6 +125,12 @@ impl Family {
         }
         samples
     }
+}
+
+/// A bound as the text format has it: `1` and `1e+06`, where OpenMetrics and readers of it have `1.0`.
+fn bound_text(bound: &str) -> String {
+    let Ok(number) = gocompat::float::parse(bound) else { return bound.to_string() };
+    gocompat::float::Buffer::new().exposition(number).to_string()
 }
 
 /// What a histogram or summary has for one set of labels.

@@ -13,7 +13,7 @@ use config::{Error, Fields, Node, Result};
 use gocompat::re2::Regex;
 
 pub use crate::config::http::{HeaderMatch, HttpProbe};
-use crate::dns::names;
+use net::dns::names;
 
 /// What can be probed with, by name.
 #[derive(Clone, Debug, Default)]
@@ -53,14 +53,7 @@ pub enum Probe {
     Websocket(Box<WebsocketProbe>),
 }
 
-/// A family of addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IpFamily {
-    /// IPv4.
-    V4,
-    /// IPv6.
-    V6,
-}
+pub use net::dns::IpFamily;
 
 /// Which of a name's addresses is probed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

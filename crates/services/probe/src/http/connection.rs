@@ -80,7 +80,8 @@ pub(super) async fn send(
         (None, Some(address)) => vec![SocketAddr::new(address, url.port_or_default())],
         (proxy, _) => {
             let next = proxy.as_ref().unwrap_or(url);
-            let found = dialer.resolver.lookup(&next.host, None).await?;
+            let found =
+                dialer.resolver.addresses(&next.host, None).await.map_err(|error| error.to_string())?;
             found.into_iter().map(|address| SocketAddr::new(address, next.port_or_default())).collect()
         }
     };

@@ -9,9 +9,10 @@ use self::socket::EchoSocket;
 use crate::config::IcmpProbe;
 use crate::dial::{self, Dialer};
 use crate::report::Report;
-use crate::resolve::random_u16;
 
 const DURATION: &str = "probe_icmp_duration_seconds";
+/// The header before a message that a raw socket shows.
+const IP_HEADER_MAX_BYTES: usize = 60;
 /// What a packet holds if its size is not set.
 const PAYLOAD: &[u8] = b"Prometheus Blackbox Exporter";
 
@@ -39,8 +40,9 @@ pub(crate) async fn probe(dialer: &Dialer, probe: &IcmpProbe, target: &str, repo
             );
         }
     };
-    let id = random_u16();
-    let sequence = SEQUENCE.get_or_init(|| AtomicU16::new(random_u16())).fetch_add(1, Ordering::Relaxed);
+    let id = net::dns::random_u16();
+    let sequence =
+        SEQUENCE.get_or_init(|| AtomicU16::new(net::dns::random_u16())).fetch_add(1, Ordering::Relaxed);
     let mut payload = PAYLOAD.to_vec();
     if probe.payload_size_bytes != 0 {
         payload.resize(probe.payload_size_bytes, 0);
@@ -55,7 +57,8 @@ pub(crate) async fn probe(dialer: &Dialer, probe: &IcmpProbe, target: &str, repo
         return false;
     }
     report.debug("Waiting for reply packets", &[]);
-    let mut buffer = vec![0; 65_536];
+    // A packet that is longer than the reply cannot be it, also if it is cut off.
+    let mut buffer = vec![0; IP_HEADER_MAX_BYTES + packet.len() + 1];
     loop {
         let received = match socket.receive(&mut buffer).await {
             Ok(received) => received,

@@ -19,6 +19,8 @@ const TAGS_MAX: usize = 32;
 const INTERVAL_MS: i64 = 20_000;
 /// The shortest interval.
 const INTERVAL_MIN_MS: i64 = 1_000;
+/// The longest: queries see a sample for 5 minutes, and an alert must hold from one probe to the next.
+const INTERVAL_MAX_MS: i64 = 240_000;
 /// The longest time of a probe that does not say; never more than 4/5 of the interval.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Failures after which a monitor that does not say is asked once more before it counts as down.
@@ -125,6 +127,10 @@ impl Monitor {
             interval_ms if interval_ms < INTERVAL_MIN_MS => {
                 Err(node.error(format!("expected an interval of at least 1s, found {}", node.shown())))
             }
+            interval_ms if interval_ms > INTERVAL_MAX_MS => Err(node.error(format!(
+                "expected an interval of at most 4m, found {}: alerts would end between two probes",
+                node.shown()
+            ))),
             interval_ms => Ok(interval_ms),
         })?;
         let interval = Duration::from_millis(interval_ms.unsigned_abs());

@@ -182,7 +182,7 @@ async fn a_dead_target_delays_no_other() {
     let (running, written) = start();
     let dead = silent.local_addr().unwrap();
     running.apply(&monitors(&format!(
-        "[{{name: dead, target: 'http://{dead}/', interval: 1h, timeout: 1h}}, {{name: well, target: 'http://{address}/'}}]"
+        "[{{name: dead, target: 'http://{dead}/', interval: 4m, timeout: 4m}}, {{name: well, target: 'http://{address}/'}}]"
     )));
     written.until("probe_success", "well", |samples| samples.len() >= 5).await;
     assert!(written.samples("probe_success", "dead").is_empty());

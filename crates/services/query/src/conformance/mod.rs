@@ -13,6 +13,7 @@ use config::Node;
 use form_urlencoded::Serializer;
 use http_body_util::{BodyExt, Limited};
 use serde_json::Value as Json;
+use testkit::SuiteResult;
 use tower::ServiceExt;
 
 use schema::{Schemas, entries, items, json, text};
@@ -21,31 +22,6 @@ use schema::{Schemas, entries, items, json, text};
 const DOCUMENT: &str = "openapi_3.2_golden.yaml";
 /// Bytes of an answer.
 const ANSWER_MAX_BYTES: usize = 16 << 20;
-
-/// What a suite found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SuiteResult {
-    /// How many cases passed.
-    pub passed: usize,
-    /// How many cases there are.
-    pub total: usize,
-    /// One text for each case that failed: the case, what was expected, what came.
-    pub failures: Vec<String>,
-}
-
-impl SuiteResult {
-    fn add(&mut self, name: &str, case: Result<(), String>) {
-        self.total += 1;
-        match case {
-            Ok(()) => self.passed += 1,
-            Err(failure) => self.failures.push(format!("{name}: {failure}")),
-        }
-    }
-
-    fn broken(why: impl std::fmt::Display) -> Self {
-        SuiteResult { passed: 0, total: 1, failures: vec![why.to_string()] }
-    }
-}
 
 /// A request: a path with its query, what its body is and the body.
 #[derive(Clone, Debug)]
@@ -118,7 +94,7 @@ pub fn description(dir: &Path) -> SuiteResult {
             let same = operations(&ours)
                 .into_iter()
                 .find(|other| other.path == operation.path && other.method == operation.method);
-            result.add(&name, same.ok_or("missing".to_string()).and_then(|same| operation.differs(&same)));
+            result.check(&name, same.ok_or("missing".to_string()).and_then(|same| operation.differs(&same)));
         }
         result
     })
@@ -130,7 +106,7 @@ fn run(document: &Node, ask: Ask<'_>, has_examples: bool) -> SuiteResult {
         for case in operation.cases() {
             // Examples name a time: what is there then, only the small world knows.
             if has_examples || case.result_type.is_none() {
-                result.add(&case.name(&operation), operation.run(ask, &case));
+                result.check(case.name(&operation), operation.run(ask, &case));
             }
         }
     }
@@ -177,7 +153,7 @@ pub fn examples(dir: &Path) -> SuiteResult {
                     let value = example.get("value").map_or(Json::Null, json);
                     let errors = schemas.check(schema, &value);
                     let name = format!("{} {} {status} {name}", operation.method, operation.path);
-                    result.add(&name, if errors.is_empty() { Ok(()) } else { Err(errors.join("\n")) });
+                    result.check(&name, if errors.is_empty() { Ok(()) } else { Err(errors.join("\n")) });
                 }
             }
         }

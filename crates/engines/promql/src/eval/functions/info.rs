@@ -8,9 +8,10 @@ use model::storage::Want;
 
 use super::super::QueryError;
 use super::super::call::argument;
-use super::super::engine::{Env, Evaluator, unexpected, unparen};
+use super::super::engine::{Env, Evaluator, unexpected};
 use super::super::leaf::{Feed, Instant, Pick};
 use super::super::rows::{FastMap, merge_equal, same_labelset};
+use super::super::tree::unparen;
 use super::super::value::{Cells, Row};
 use crate::ast::{Call, Expr};
 

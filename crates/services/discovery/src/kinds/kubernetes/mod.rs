@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::config::{Node, Result};
+use base::{Classify, ErrorClass};
 use kube::{Client, Cluster, Event, Resource, Scope, Watcher};
 use model::TargetGroup;
 use model::target::BoxFuture;
@@ -391,6 +392,8 @@ async fn follow(settings: &Settings, client: Client, namespaces: &[Option<String
     let mut targets = Targets { role, world, groups: BTreeMap::new(), dirty: Dirty::All };
     // Until everything was listed once, targets would lack what others say of them.
     let mut unlisted: BTreeSet<usize> = (0..watches.follows.len()).collect();
+    // Watches that the API does not allow us.
+    let mut forbidden: BTreeSet<usize> = BTreeSet::new();
     let mut problems: HashMap<usize, String> = HashMap::new();
     let mut collecting = Box::pin(tokio::time::sleep(Duration::ZERO));
     let mut is_collecting = false;
@@ -399,7 +402,7 @@ async fn follow(settings: &Settings, client: Client, namespaces: &[Option<String
             told = receiver.recv() => {
                 let Some((id, told)) = told else { return };
                 let Some((what, namespace)) = watches.follows.get(id) else { continue };
-                if let Some(error) = told.failure() {
+                let is_news = if let Some(error) = told.failure() {
                     let message = format!("kubernetes: {what}: {error}");
                     publisher.count(|stats| stats.count_failure("kubernetes"));
                     if problems.get(&id) != Some(&message) {
@@ -407,32 +410,52 @@ async fn follow(settings: &Settings, client: Client, namespaces: &[Option<String
                         problems.insert(id, message);
                         publisher.report(shown(&problems));
                     }
-                    continue;
-                }
-                if problems.remove(&id).is_some() {
-                    publisher.report(shown(&problems));
-                }
-                targets.take_in(told, namespace.as_deref(), &publisher);
-                let was_unlisted = unlisted.remove(&id);
-                if unlisted.is_empty() && was_unlisted {
+                    let is_forbidden = error.class() == ErrorClass::Forbidden;
+                    is_forbidden && forbidden.insert(id) && unlisted.contains(&id)
+                } else {
+                    forbidden.remove(&id);
+                    if problems.remove(&id).is_some() {
+                        publisher.report(shown(&problems));
+                    }
+                    targets.take_in(told, namespace.as_deref(), &publisher);
+                    unlisted.remove(&id)
+                };
+                let Some(left_out) = left_out(&watches.follows, &unlisted, &forbidden) else { continue };
+                if is_news {
                     targets.dirty = Dirty::All;
                     targets.refresh();
-                    if !publisher.publish(targets.all(), shown(&problems)) {
+                    if !publisher.publish(targets.all_but(&left_out), shown(&problems)) {
                         return;
                     }
-                } else if unlisted.is_empty() && !is_collecting && targets.is_dirty() {
+                } else if !is_collecting && targets.is_dirty() {
                     collecting = Box::pin(tokio::time::sleep(COLLECT));
                     is_collecting = true;
                 }
             }
             () = &mut collecting, if is_collecting => {
                 is_collecting = false;
-                if targets.refresh() && !publisher.publish(targets.all(), shown(&problems)) {
+                let Some(left_out) = left_out(&watches.follows, &unlisted, &forbidden) else { continue };
+                if targets.refresh() && !publisher.publish(targets.all_but(&left_out), shown(&problems)) {
                     return;
                 }
             }
         }
     }
+}
+
+/// The namespaces whose targets are left out since we may not look into them; `None` while others were not
+/// listed either, or if there is nothing but such.
+fn left_out<'a>(
+    follows: &'a [(&'static str, Option<String>)],
+    unlisted: &BTreeSet<usize>,
+    forbidden: &BTreeSet<usize>,
+) -> Option<BTreeSet<&'a str>> {
+    let of = |id: &usize| follows.get(*id).and_then(|(_, namespace)| namespace.as_deref());
+    let refused: BTreeSet<&str> = forbidden.iter().filter_map(of).collect();
+    let missing = unlisted.iter().map(|id| of(id).filter(|namespace| refused.contains(namespace)));
+    let missing: BTreeSet<&str> = missing.collect::<Option<_>>()?;
+    let mut all = follows.iter().filter_map(|(_, namespace)| namespace.as_deref());
+    (missing.is_empty() || all.any(|namespace| !missing.contains(namespace))).then_some(missing)
 }
 
 fn shown(problems: &HashMap<usize, String>) -> Vec<String> {
@@ -461,8 +484,10 @@ impl Targets<'_> {
         !matches!(&self.dirty, Dirty::Some(keys) if keys.is_empty())
     }
 
-    fn all(&self) -> Vec<Arc<TargetGroup>> {
-        self.groups.values().cloned().collect()
+    /// The targets, without those in some namespaces.
+    fn all_but(&self, namespaces: &BTreeSet<&str>) -> Vec<Arc<TargetGroup>> {
+        let is_in = |key: &str| key.split_once('/').is_some_and(|(found, _)| namespaces.contains(found));
+        self.groups.iter().filter(|(key, _)| !is_in(key)).map(|(_, group)| group.clone()).collect()
     }
 
     /// Remembers what happened and which targets that concerns.

@@ -1,11 +1,23 @@
 //! Names of record types, classes and response codes (IANA's registry, in the spelling of upstream's DNS library).
 
-pub(crate) const CLASS_IN: u16 = 1;
-pub(crate) const TYPE_A: u16 = 1;
-pub(crate) const TYPE_SOA: u16 = 6;
-pub(crate) const TYPE_AAAA: u16 = 28;
-pub(crate) const TYPE_OPT: u16 = 41;
-pub(crate) const TYPE_ANY: u16 = 255;
+/// The internet.
+pub const CLASS_IN: u16 = 1;
+/// An address of IPv4.
+pub const TYPE_A: u16 = 1;
+/// A name server.
+pub const TYPE_NS: u16 = 2;
+/// The start of a zone.
+pub const TYPE_SOA: u16 = 6;
+/// Who takes mail.
+pub const TYPE_MX: u16 = 15;
+/// An address of IPv6.
+pub const TYPE_AAAA: u16 = 28;
+/// Where a service is.
+pub const TYPE_SRV: u16 = 33;
+/// What a message says of itself (EDNS).
+pub const TYPE_OPT: u16 = 41;
+/// In a question, all types.
+pub const TYPE_ANY: u16 = 255;
 
 /// Every type that a question or a record can name.
 const TYPES: [(&str, u16); 88] = [
@@ -133,31 +145,31 @@ fn name(table: &'static [(&'static str, u16)], number: u16) -> Option<&'static s
 }
 
 /// The number of a record type.
-pub(crate) fn record_type(name: &str) -> Option<u16> {
+pub fn record_type(name: &str) -> Option<u16> {
     number(&TYPES, name)
 }
 
 /// The name of a record type; `TYPE123` if it has none.
-pub(crate) fn type_name(number: u16) -> String {
+pub fn type_name(number: u16) -> String {
     name(&TYPES, number).map_or_else(|| format!("TYPE{number}"), str::to_string)
 }
 
 /// The number of a class.
-pub(crate) fn class(name: &str) -> Option<u16> {
+pub fn class(name: &str) -> Option<u16> {
     number(&CLASSES, name)
 }
 
 /// The name of a class; `CLASS123` if it has none.
-pub(crate) fn class_name(number: u16) -> String {
+pub fn class_name(number: u16) -> String {
     name(&CLASSES, number).map_or_else(|| format!("CLASS{number}"), str::to_string)
 }
 
 /// The number of a response code. `BADVERS` is `BADSIG`'s other name.
-pub(crate) fn rcode(name: &str) -> Option<u16> {
+pub fn rcode(name: &str) -> Option<u16> {
     number(&RCODES, if name == "BADVERS" { "BADSIG" } else { name })
 }
 
 /// The name of a response code.
-pub(crate) fn rcode_name(number: u16) -> String {
+pub fn rcode_name(number: u16) -> String {
     name(&RCODES, number).map_or_else(|| format!("RCODE{number}"), str::to_string)
 }

@@ -1,8 +1,7 @@
 //! DNS messages on the wire (RFC 1035, with EDNS's extended codes of RFC 6891).
 
-use std::net::IpAddr;
-
 use super::names;
+use super::record::Value;
 
 /// Length of a name in bytes.
 const NAME_MAX_BYTES: usize = 255;
@@ -12,12 +11,13 @@ const RECORDS_MAX: usize = 4_096;
 /// What is wrong with a message or a name.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("dns: {0}")]
-pub(crate) struct MessageError(pub(crate) &'static str);
+pub struct MessageError(pub(super) &'static str);
 
 const SHORT: MessageError = MessageError("the message is too short");
 
-/// A question on the wire.
-pub(crate) fn question(
+/// A question on the wire, with its number, and whether the server shall ask others. `\.` and `\123` in the name
+/// stand for bytes that a label could not hold otherwise.
+pub fn question(
     id: u16,
     name: &str,
     record_type: u16,
@@ -31,6 +31,17 @@ pub(crate) fn question(
     out.extend_from_slice(&record_type.to_be_bytes());
     out.extend_from_slice(&class.to_be_bytes());
     Ok(out)
+}
+
+/// Says in a question how large an answer over UDP may be (EDNS, RFC 6891).
+pub fn announce_size(question: &mut Vec<u8>, size_bytes: u16) {
+    // The root name, the type, and neither flags nor options.
+    question.extend_from_slice(&[0, 0, names::TYPE_OPT as u8]);
+    question.extend_from_slice(&size_bytes.to_be_bytes());
+    question.extend_from_slice(&[0; 6]);
+    if let Some(additional) = question.get_mut(10..12) {
+        additional.copy_from_slice(&[0, 1]);
+    }
 }
 
 /// Writes a name; `\.` and `\123` stand for bytes that a label could not hold otherwise.
@@ -76,36 +87,40 @@ fn push_name(out: &mut Vec<u8>, name: &str) -> Result<(), MessageError> {
 }
 
 /// An answer.
-#[derive(Debug)]
-pub(crate) struct Message {
-    pub(crate) id: u16,
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// The question's number.
+    pub id: u16,
     /// Whether it answers at all.
-    pub(crate) is_response: bool,
+    pub is_response: bool,
     /// Whether it did not fit.
-    pub(crate) truncated: bool,
+    pub truncated: bool,
     /// The response code, extended by EDNS.
-    pub(crate) rcode: u16,
+    pub rcode: u16,
     /// Answer, authority, additional.
-    pub(crate) sections: [Vec<Record>; 3],
+    pub sections: [Vec<Record>; 3],
 }
 
 /// A record of an answer.
-#[derive(Debug)]
-pub(crate) struct Record {
-    pub(crate) name: String,
-    pub(crate) record_type: u16,
-    pub(crate) class: u16,
-    pub(crate) ttl: u32,
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Whose record it is, with a dot at its end.
+    pub name: String,
+    /// See `names`.
+    pub record_type: u16,
+    /// See `names`.
+    pub class: u16,
+    /// How many seconds it may be kept.
+    pub ttl: u32,
     /// What it says, as text.
-    pub(crate) data: String,
-    pub(crate) address: Option<IpAddr>,
-    /// The serial number, for SOA.
-    pub(crate) serial: Option<u32>,
+    pub data: String,
+    /// What it says, for types that programs read.
+    pub value: Value,
 }
 
 impl Record {
     /// The record as a line of a zone file, with tabs.
-    pub(crate) fn line(&self) -> String {
+    pub fn line(&self) -> String {
         format!(
             "{}\t{}\t{}\t{}\t{}",
             self.name,
@@ -117,8 +132,8 @@ impl Record {
     }
 }
 
-/// Reads a message.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Message, MessageError> {
+/// Reads a message whole. Fails where one is cut, refers to itself in circles or has more than 4096 records.
+pub fn parse(bytes: &[u8]) -> Result<Message, MessageError> {
     let mut at = Reader { bytes, at: 0 };
     let id = at.u16()?;
     let flags = at.u16()?;
@@ -219,15 +234,10 @@ impl<'a> Reader<'a> {
         let length = usize::from(self.u16()?);
         let start = self.at;
         let raw = self.take(length)?;
-        let address = match (record_type, raw.len()) {
-            (names::TYPE_A, 4) => <[u8; 4]>::try_from(raw).ok().map(IpAddr::from),
-            (names::TYPE_AAAA, 16) => <[u8; 16]>::try_from(raw).ok().map(IpAddr::from),
-            _ => None,
-        };
         // Names in the data refer to the whole message, but nothing may be read behind the data.
         let data = Reader { bytes: &self.bytes[..start + length], at: start };
-        let (text, serial) = super::record::text(record_type, data, raw)?;
-        Ok(Record { name, record_type, class, ttl, data: text, address, serial })
+        let (data, value) = super::record::read(record_type, data, raw)?;
+        Ok(Record { name, record_type, class, ttl, data, value })
     }
 }
 
@@ -244,4 +254,32 @@ fn push_label(out: &mut String, label: &[u8]) {
         }
     }
     out.push('.');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damaged_answers_are_refused() {
+        let mut good = question(7, "example.com.", names::TYPE_A, names::CLASS_IN, true).unwrap();
+        good[2] |= 0x80;
+        good[7] = 1;
+        good.extend_from_slice(b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x01\x2c\x00\x04\x0a\x00\x00\x01");
+        let message = parse(&good).unwrap();
+        assert_eq!((message.id, message.is_response, message.sections[0].len()), (7, true, 1));
+        assert_eq!(message.sections[0][0].line(), "example.com.\t300\tIN\tA\t10.0.0.1");
+        for length in 0..good.len() {
+            assert!(parse(&good[..length]).is_err(), "{length}");
+        }
+        good[12..14].copy_from_slice(&[0xc0, 12]);
+        assert!(parse(&good).is_err(), "a name that refers to itself");
+    }
+
+    #[test]
+    fn names_that_the_wire_cannot_hold_are_refused() {
+        let asks = |name: &str| question(1, name, names::TYPE_A, names::CLASS_IN, true).is_ok();
+        assert!(asks(".") && asks("a.b") && asks(r"a\.b\032c."));
+        assert!(!asks("a..b") && !asks(&"a".repeat(64)) && !asks(&"a.".repeat(200)) && !asks(r"a\"));
+    }
 }

@@ -3,13 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 
 use gocompat::re2::Regex;
+use net::dns::{Message, Record, Value, exchange_stream, exchange_udp, message, names, random_u16};
 
-use super::message::{self, Message, Record};
-use super::names;
 use crate::config::{DnsProbe, RecordChecks};
 use crate::dial::{self, Dialer};
 use crate::report::Report;
-use crate::resolve::{exchange_stream, exchange_udp, random_u16};
 
 const DURATION: &str = "probe_dns_duration_seconds";
 
@@ -66,7 +64,7 @@ pub(crate) async fn probe(dialer: &Dialer, probe: &DnsProbe, target: &str, repor
             ("class", &names::class_name(probe.class)),
         ],
     );
-    let message = match exchange(dialer, probe, server, source, host, &question, id, report).await {
+    let message = match exchange(dialer, probe, server, source, host, &question, report).await {
         Ok(message) => message,
         Err(error) => return report.fail("Error while sending a DNS query", &[("err", &error)]),
     };
@@ -78,8 +76,12 @@ pub(crate) async fn probe(dialer: &Dialer, probe: &DnsProbe, target: &str, repor
     }
     report.set("probe_dns_query_succeeded", 1.0);
     if probe.record_type == names::TYPE_SOA {
-        let serial = message.sections[0].iter().filter_map(|record| record.serial).next_back();
-        report.set("probe_dns_serial", serial.map_or(0.0, f64::from));
+        let serial = |record: &Record| match record.value {
+            Value::Serial(serial) => Some(f64::from(serial)),
+            _ => None,
+        };
+        let serial = message.sections[0].iter().filter_map(serial).next_back();
+        report.set("probe_dns_serial", serial.unwrap_or(0.0));
     }
     if !valid_rcode(message.rcode, &probe.valid_rcodes, report) {
         return false;
@@ -102,13 +104,12 @@ async fn exchange(
     source: Option<IpAddr>,
     host: &str,
     question: &[u8],
-    id: u16,
     report: &mut Report,
 ) -> Result<Message, String> {
     let text = |error: std::io::Error| error.to_string();
     let started = dialer.clock.mark();
     if probe.transport == "udp" {
-        let message = exchange_udp(server, source, question, id).await.map_err(text)?;
+        let message = exchange_udp(server, source, question).await.map_err(text)?;
         report.set_labelled(DURATION, &[("phase", "request")], started.elapsed_seconds());
         return Ok(message);
     }
@@ -121,10 +122,7 @@ async fn exchange(
     let asked = dialer.clock.mark();
     let message = exchange_stream(&mut stream, question).await.map_err(text)?;
     report.set_labelled(DURATION, &[("phase", "request")], asked.elapsed_seconds());
-    match message.id == id && message.is_response {
-        true => Ok(message),
-        false => Err("dns: id mismatch".into()),
-    }
+    Ok(message)
 }
 
 /// Whether the response code is among those that are well: NOERROR if none is named.

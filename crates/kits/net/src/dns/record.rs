@@ -1,35 +1,78 @@
-//! What records say, as text: the form of zone files, in the spelling of upstream's DNS library.
+//! What records say, as values and as text: the form of zone files, in the spelling of upstream's DNS library.
 
 use std::fmt::Write;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::message::{MessageError, Reader};
 use super::names;
 
-/// The data of a record as text, and the serial number of a SOA.
-pub(super) fn text(
+/// What a record says, for types that programs read. Names end with a dot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// Of A and AAAA.
+    Address(IpAddr),
+    /// The host of NS and MX.
+    Host(String),
+    /// Of SRV.
+    Srv {
+        /// Where the service is.
+        host: String,
+        /// Its port.
+        port: u16,
+    },
+    /// The serial number of SOA.
+    Serial(u32),
+    /// Of any other type, or of a size that its type does not have.
+    Other,
+}
+
+/// The data of a record as text and as a value.
+pub(super) fn read(
     record_type: u16,
     mut data: Reader<'_>,
     raw: &[u8],
-) -> Result<(String, Option<u32>), MessageError> {
-    let mut serial = None;
+) -> Result<(String, Value), MessageError> {
+    let mut value = Value::Other;
     let text = match names::type_name(record_type).as_str() {
         "A" => match <[u8; 4]>::try_from(raw) {
-            Ok(bytes) => Ipv4Addr::from(bytes).to_string(),
+            Ok(bytes) => {
+                value = Value::Address(bytes.into());
+                Ipv4Addr::from(bytes).to_string()
+            }
             Err(_) => unknown(raw),
         },
         "AAAA" => match <[u8; 16]>::try_from(raw) {
-            Ok(bytes) => Ipv6Addr::from(bytes).to_string(),
+            Ok(bytes) => {
+                value = Value::Address(bytes.into());
+                Ipv6Addr::from(bytes).to_string()
+            }
             Err(_) => unknown(raw),
         },
-        "NS" | "CNAME" | "PTR" | "DNAME" | "MB" | "MG" | "MR" | "MD" | "MF" => data.name()?,
-        "MX" | "RT" | "AFSDB" | "KX" => format!("{} {}", data.u16()?, data.name()?),
+        "NS" => {
+            let host = data.name()?;
+            value = Value::Host(host.clone());
+            host
+        }
+        "MX" => {
+            let (preference, host) = (data.u16()?, data.name()?);
+            let text = format!("{preference} {host}");
+            value = Value::Host(host);
+            text
+        }
+        "SRV" => {
+            let (priority, weight, port, host) = (data.u16()?, data.u16()?, data.u16()?, data.name()?);
+            let text = format!("{priority} {weight} {port} {host}");
+            value = Value::Srv { host, port };
+            text
+        }
+        "CNAME" | "PTR" | "DNAME" | "MB" | "MG" | "MR" | "MD" | "MF" => data.name()?,
+        "RT" | "AFSDB" | "KX" => format!("{} {}", data.u16()?, data.name()?),
         "RP" | "MINFO" | "TALINK" => format!("{} {}", data.name()?, data.name()?),
         "PX" => format!("{} {} {}", data.u16()?, data.name()?, data.name()?),
         "SOA" => {
             let (primary, contact) = (data.name()?, data.name()?);
             let number = data.u32()?;
-            serial = Some(number);
+            value = Value::Serial(number);
             format!(
                 "{primary} {contact} {number} {} {} {} {}",
                 data.u32()?,
@@ -38,7 +81,6 @@ pub(super) fn text(
                 data.u32()?
             )
         }
-        "SRV" => format!("{} {} {} {}", data.u16()?, data.u16()?, data.u16()?, data.name()?),
         "TXT" | "SPF" | "AVC" | "NINFO" | "RESINFO" => strings(&mut data)?.join(" "),
         "HINFO" | "ISDN" | "X25" => strings(&mut data)?.join(" "),
         "CAA" => {
@@ -65,14 +107,14 @@ pub(super) fn text(
             format!("{} {} {} {}", data.u8()?, data.u8()?, data.u8()?, hex(rest(&data), false))
         }
         "DNSKEY" | "CDNSKEY" | "KEY" | "RKEY" => {
-            format!("{} {} {} {}", data.u16()?, data.u8()?, data.u8()?, net::client::base64(rest(&data)))
+            format!("{} {} {} {}", data.u16()?, data.u8()?, data.u8()?, crate::client::base64(rest(&data)))
         }
         "RRSIG" | "SIG" => {
             let covered = names::type_name(data.u16()?);
             let (algorithm, labels, ttl) = (data.u8()?, data.u8()?, data.u32()?);
             let (expires, begins) = (moment(data.u32()?), moment(data.u32()?));
             let (key, signer) = (data.u16()?, data.name()?);
-            let signature = net::client::base64(rest(&data));
+            let signature = crate::client::base64(rest(&data));
             format!("{covered} {algorithm} {labels} {ttl} {expires} {begins} {key} {signer} {signature}")
         }
         "NSEC" => format!("{}{}", data.name()?, types(rest(&data))),
@@ -86,11 +128,11 @@ pub(super) fn text(
         "NSEC3PARAM" => format!("{} {} {} {}", data.u8()?, data.u8()?, data.u16()?, salt(&mut data)?),
         "SVCB" | "HTTPS" => service(&mut data)?,
         "EUI48" | "EUI64" => raw.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join("-"),
-        "OPENPGPKEY" | "DHCID" => net::client::base64(raw),
+        "OPENPGPKEY" | "DHCID" => crate::client::base64(raw),
         "OPT" => String::new(),
         _ => unknown(raw),
     };
-    Ok((text, serial))
+    Ok((text, value))
 }
 
 fn rest<'a>(data: &Reader<'a>) -> &'a [u8] {
@@ -221,7 +263,7 @@ fn service(data: &mut Reader<'_>) -> Result<String, MessageError> {
                 .map(|ip| Ipv4Addr::new(ip[0], ip[1], ip[2], ip[3]).to_string())
                 .collect::<Vec<_>>()
                 .join(","),
-            5 => net::client::base64(value),
+            5 => crate::client::base64(value),
             6 => value
                 .chunks_exact(16)
                 .filter_map(|ip| <[u8; 16]>::try_from(ip).ok())
