@@ -8,7 +8,7 @@ use probe::ExporterConfig;
 use roles::blackbox_exporter::Settings;
 use roles::settings::parse_listen;
 
-use crate::logging::Level;
+use crate::logging::LogFlags;
 
 /// Flags of blackbox_exporter.
 #[derive(Args)]
@@ -46,12 +46,8 @@ pub(crate) struct BlackboxExporter {
     /// TLS, users and headers (exporter-toolkit's web configuration)
     #[arg(long = "web.config.file", value_name = "FILE")]
     web_config: Option<PathBuf>,
-    /// How much is logged
-    #[arg(long = "log.level", value_enum, default_value_t, value_name = "LEVEL")]
-    pub(crate) log_level: Level,
-    /// Not used: there is one format
-    #[arg(long = "log.format", hide = true)]
-    log_format: Option<String>,
+    #[command(flatten)]
+    pub(crate) log: LogFlags,
 }
 
 impl BlackboxExporter {

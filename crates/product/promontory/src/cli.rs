@@ -12,7 +12,7 @@ use roles::{Mode, Settings};
 use crate::blackbox_exporter::BlackboxExporter;
 use crate::drop_in::Prometheus;
 use crate::import::Import;
-use crate::logging::{self, Level};
+use crate::logging::{self, LogFlags};
 use crate::node_exporter::{self, Asked};
 use crate::promtool::{Export, Promtool, print_report};
 use crate::pushgateway::Pushgateway;
@@ -97,9 +97,8 @@ struct Run {
     /// Web configuration file: TLS, users with their password hashes, headers; read again when it changes
     #[arg(long = "web.config.file", value_name = "FILE")]
     web_config_file: Option<PathBuf>,
-    /// How much is logged
-    #[arg(long = "log.level", value_enum, default_value_t, value_name = "LEVEL")]
-    log_level: Level,
+    #[command(flatten)]
+    log: LogFlags,
 }
 
 impl Run {
@@ -197,12 +196,12 @@ pub(crate) fn main() -> ExitCode {
         }
     };
     match cli.command {
-        None => run(cli.run.settings(), cli.run.log_level),
-        Some(Command::Run(flags)) => run(flags.settings(), flags.log_level),
-        Some(Command::Prometheus(flags)) => run(flags.settings(), flags.log_level),
+        None => run(cli.run.settings(), cli.run.log),
+        Some(Command::Run(flags)) => run(flags.settings(), flags.log),
+        Some(Command::Prometheus(flags)) => run(flags.settings(), flags.log),
         Some(Command::NodeExporter { flags }) => export_node(&flags),
         Some(Command::BlackboxExporter(flags)) => {
-            logging::init(flags.log_level);
+            logging::init(flags.log);
             let run = || match flags.config_check {
                 true => blackbox_exporter::check(&flags.config_file).map_err(|error| error.to_string()),
                 false => blackbox_exporter::run(flags.settings()?).map_err(|error| error.to_string()),
@@ -210,7 +209,7 @@ pub(crate) fn main() -> ExitCode {
             end(run())
         }
         Some(Command::Pushgateway(flags)) => {
-            logging::init(flags.log_level);
+            logging::init(flags.log);
             let run = |settings| roles::pushgateway::run(settings).map_err(|error| error.to_string());
             end(flags.settings().and_then(run))
         }
@@ -229,8 +228,8 @@ fn negated(arg: &std::ffi::OsString) -> std::ffi::OsString {
     }
 }
 
-fn run(settings: Result<Settings, String>, level: Level) -> ExitCode {
-    logging::init(level);
+fn run(settings: Result<Settings, String>, log: LogFlags) -> ExitCode {
+    logging::init(log);
     end(settings.and_then(|settings| roles::run(settings).map_err(|error| error.to_string())))
 }
 
@@ -240,8 +239,8 @@ fn export_node(flags: &[std::ffi::OsString]) -> ExitCode {
             println!("{}", text.trim_end());
             ExitCode::SUCCESS
         }
-        Ok(Asked::Serve(settings, level)) => {
-            logging::init(level);
+        Ok(Asked::Serve(settings, log)) => {
+            logging::init(log);
             end(roles::node_exporter::run(*settings).map_err(|error| error.to_string()))
         }
         Err(message) => end(Err(format!("{message}, try --help"))),

@@ -9,7 +9,7 @@ use roles::{Mode, Settings};
 
 use crate::agent_flags::AgentFlags;
 use crate::ignored_flags::IgnoredFlags;
-use crate::logging::Level;
+use crate::logging::LogFlags;
 use crate::push_flags::PushFlags;
 use crate::web_flags::WebFlags;
 
@@ -102,9 +102,8 @@ pub(crate) struct Prometheus {
     /// Features to turn on, separated by commas
     #[arg(long = "enable-feature", action = ArgAction::Append, value_delimiter = ',', value_name = "FEATURE")]
     enable_feature: Vec<String>,
-    /// How much is logged
-    #[arg(long = "log.level", value_enum, default_value_t, value_name = "LEVEL")]
-    pub(crate) log_level: Level,
+    #[command(flatten)]
+    pub(crate) log: LogFlags,
     #[command(flatten)]
     agent: AgentFlags,
     #[command(flatten)]

@@ -1,7 +1,7 @@
 //! The flags of a Prometheus server that have no meaning here: taken, so that an unchanged command line starts,
 //! and each named with the reason when it is given.
 
-use clap::{ArgAction, Args};
+use clap::Args;
 
 /// Flags without a meaning here.
 #[derive(Args)]
@@ -48,8 +48,6 @@ pub(crate) struct IgnoredFlags {
     timestamp_tolerance: Option<String>,
     #[arg(long = "scrape.discovery-reload-interval", hide = true)]
     discovery_reload_interval: Option<String>,
-    #[arg(long = "log.format", hide = true, action = ArgAction::Set)]
-    log_format: Option<String>,
 }
 
 impl IgnoredFlags {
@@ -110,7 +108,6 @@ impl IgnoredFlags {
                 &self.discovery_reload_interval,
                 "changes of targets are taken over as they come",
             ),
-            ("log.format", &self.log_format, "there is one format"),
         ]
         .into_iter()
         .filter(|(_, value, _)| value.is_some())

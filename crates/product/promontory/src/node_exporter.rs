@@ -8,12 +8,12 @@ use node::flags::{FLAGS, Flags};
 use roles::node_exporter::Settings;
 use roles::settings::parse_listen;
 
-use crate::logging::Level;
+use crate::logging::{Format, Level, LogFlags};
 
 /// Flags of the listener and of the process: name, whether it is a switch, what it is for.
 const OWN: [(&str, bool, &str); 11] = [
     ("collector.disable-defaults", true, "Run only the collectors that are switched on by name"),
-    ("log.format", false, "Not used: there is one format"),
+    ("log.format", false, "How lines look: logfmt or json; lines for people if it is not given"),
     ("log.level", false, "How much is logged: debug, info, warn or error [info]"),
     ("runtime.gomaxprocs", false, "Not used: two threads do the work"),
     ("web.config.file", false, "TLS, users and headers (exporter-toolkit's web configuration)"),
@@ -27,7 +27,7 @@ const OWN: [(&str, bool, &str); 11] = [
 
 /// What the command line asks for.
 pub(crate) enum Asked {
-    Serve(Box<Settings>, Level),
+    Serve(Box<Settings>, LogFlags),
     /// To be printed, and that is all.
     Text(String),
 }
@@ -35,7 +35,7 @@ pub(crate) enum Asked {
 /// Reads the flags behind the command.
 pub(crate) fn read(args: &[OsString]) -> Result<Asked, String> {
     let mut flags = Flags::default();
-    let (mut listen, mut level) = (Vec::new(), Level::default());
+    let (mut listen, mut log) = (Vec::new(), LogFlags::default());
     let (mut telemetry_path, mut web_config) = ("/metrics".to_string(), None);
     let (mut shows_itself, mut requests_max) = (true, 40);
     let mut args = args.iter();
@@ -87,9 +87,15 @@ pub(crate) fn read(args: &[OsString]) -> Result<Asked, String> {
                     },
                 };
                 match name {
-                    "log.format" | "runtime.gomaxprocs" => {}
+                    "runtime.gomaxprocs" => {}
+                    "log.format" => {
+                        let format = <Format as clap::ValueEnum>::from_str(&value, true);
+                        log.format = Some(
+                            format.map_err(|_| format!("--log.format: unrecognized log format {value}"))?,
+                        );
+                    }
                     "log.level" => {
-                        level = <Level as clap::ValueEnum>::from_str(&value, true)
+                        log.level = <Level as clap::ValueEnum>::from_str(&value, true)
                             .map_err(|_| format!("--log.level: unrecognized log level {value}"))?;
                     }
                     "web.config.file" => web_config = (!value.is_empty()).then(|| PathBuf::from(value)),
@@ -117,7 +123,7 @@ pub(crate) fn read(args: &[OsString]) -> Result<Asked, String> {
     }
     let node = flags.finish()?;
     let settings = Settings { node, listen, telemetry_path, web_config, shows_itself, requests_max };
-    Ok(Asked::Serve(Box::new(settings), level))
+    Ok(Asked::Serve(Box::new(settings), log))
 }
 
 fn help() -> String {

@@ -9,7 +9,7 @@ use roles::GatewayConfig;
 use roles::pushgateway::{Settings, flags};
 use roles::settings::parse_listen;
 
-use crate::logging::Level;
+use crate::logging::LogFlags;
 
 /// Flags of a Pushgateway.
 #[derive(Args)]
@@ -47,12 +47,8 @@ pub(crate) struct Pushgateway {
     /// Not used: names in UTF-8 are always taken in metrics
     #[arg(long = "push.enable-utf8-names", hide = true)]
     enable_utf8_names: bool,
-    /// How much is logged
-    #[arg(long = "log.level", value_enum, default_value_t, value_name = "LEVEL")]
-    pub(crate) log_level: Level,
-    /// Not used: there is one format
-    #[arg(long = "log.format", hide = true)]
-    log_format: Option<String>,
+    #[command(flatten)]
+    pub(crate) log: LogFlags,
 }
 
 impl Pushgateway {

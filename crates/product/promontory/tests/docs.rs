@@ -57,6 +57,62 @@ fn every_file_in_the_documents_passes_the_check() {
     assert!(checked >= 2, "only {checked} examples were found");
 }
 
+/// Files (`file:NAME`) and sessions (`console`) of a document, in its order.
+fn sessions(text: &str) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    let mut is_open = false;
+    for line in text.lines() {
+        match line.strip_prefix("```") {
+            Some(mark) => {
+                is_open = !is_open;
+                if is_open {
+                    found.push((mark.to_string(), String::new()));
+                }
+            }
+            None => {
+                if let Some((_, block)) = found.last_mut().filter(|_| is_open) {
+                    block.push_str(line);
+                    block.push('\n');
+                }
+            }
+        }
+    }
+    found.retain(|(mark, _)| mark == "console" || mark.starts_with("file:"));
+    found
+}
+
+#[test]
+fn every_session_in_the_documents_runs_as_it_is_shown() {
+    let mut ran = 0;
+    for document in documents() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let text = std::fs::read_to_string(&document).expect("a document");
+        for (mark, block) in sessions(&text) {
+            if let Some(name) = mark.strip_prefix("file:") {
+                std::fs::write(dir.path().join(name), &block).expect("written");
+                continue;
+            }
+            for shown in block.split("$ promontory ").skip(1) {
+                let (command, expected) = shown.split_once('\n').expect("a line");
+                let args: Vec<&str> = command.split(' ').collect();
+                let (passed, said) = promontory(&args, dir.path());
+                assert!(passed, "{}: {command}\n{said}", document.display());
+                // What differs from run to run is left out at the end of a line.
+                let is_shown = said.lines().count() == expected.lines().count()
+                    && said.lines().zip(expected.lines()).all(|(said, shown)| {
+                        match shown.strip_suffix("...") {
+                            Some(begin) => said.starts_with(begin),
+                            None => said == shown,
+                        }
+                    });
+                assert!(is_shown, "{}: {command}\n{said}\nis shown as\n{expected}", document.display());
+                ran += 1;
+            }
+        }
+    }
+    assert!(ran >= 6, "only {ran} commands were found");
+}
+
 #[test]
 fn every_flag_in_the_documents_exists() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -76,6 +132,7 @@ fn every_flag_in_the_documents_exists() {
         &["promtool", "query", "instant", "--help"],
         &["promtool", "test", "rules", "--help"],
         &["promtool", "tsdb", "dump", "--help"],
+        &["promtool", "push", "metrics", "--help"],
         &["promtool", "tsdb", "create-blocks-from", "openmetrics", "--help"],
         &["promtool", "tsdb", "create-blocks-from", "rules", "--help"],
     ]
@@ -84,7 +141,7 @@ fn every_flag_in_the_documents_exists() {
     .collect();
     // Those that are taken without acting, and of another program.
     let ignored = include_str!("../src/ignored_flags.rs");
-    let hidden = ["--collector.NAME", "--data-urlencode"];
+    let hidden = ["--collector.NAME", "--data-urlencode", "--data-binary"];
     // Those of the measuring program.
     let bench = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../benches/src");
     let sources = std::fs::read_dir(bench).expect("the measuring program").flatten();
@@ -93,7 +150,7 @@ fn every_flag_in_the_documents_exists() {
     for document in documents() {
         let text = std::fs::read_to_string(&document).expect("a document");
         let is_of_bench = document.ends_with("performance.md");
-        for word in text.split(|c: char| !(c.is_alphanumeric() || c == '-' || c == '.')) {
+        for word in text.split(|c: char| !(c.is_alphanumeric() || "-._".contains(c))) {
             let flag = word.trim_end_matches(['.', '-']);
             // Switches are turned off so.
             let flag = &flag.replacen("--no-", "--", 1);

@@ -193,3 +193,25 @@ fn the_past_is_imported_into_a_server_and_an_import_that_was_killed_goes_on() {
     assert!(expected == found, "{} and {} series", expected.len(), found.len());
     assert!(found.iter().all(|(_, samples)| samples.len() == HOURS as usize * 60));
 }
+
+#[test]
+fn queries_and_the_log_are_lines_of_json() {
+    let dir = tempdir().unwrap();
+    file(dir.path(), "p.yml", "global: {query_log_file: queries.log}\n");
+    let listen = "--web.listen-address=127.0.0.1:0";
+    let mut command =
+        promontory(dir.path(), &["prometheus", "--config.file=p.yml", "--log.format=json", listen]);
+    let server = Server::ready(&mut command);
+    for line in server.program.log().lines() {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(line["time"].is_string() && line["msg"].is_string(), "{line}");
+        assert_eq!(line["level"], "INFO");
+    }
+    server.vector("sum(up)");
+    let log = std::fs::read_to_string(dir.path().join("queries.log")).unwrap();
+    let line: Value = serde_json::from_str(log.trim()).unwrap();
+    assert_eq!((&line["params"]["query"], &line["params"]["step"]), (&"sum(up)".into(), &0.into()));
+    let asked = serde_json::json!({ "clientIP": "127.0.0.1", "method": "GET", "path": "/api/v1/query" });
+    assert_eq!(line["httpRequest"], asked);
+    assert!(line["stats"]["timings"]["evalTotalTime"].is_number(), "{line}");
+}
