@@ -98,6 +98,43 @@ fn promtool_lists_analyzes_and_dumps_what_we_wrote() {
 }
 
 #[test]
+fn a_range_begun_in_its_middle_becomes_one_chunk_a_series_also_over_a_restart() {
+    let (dir, crashed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (db, _) = open(dir.path());
+    let mut expected = Dump::new();
+    // 171 samples to the end of the first block range, then until it is cut.
+    let first_ms = START_MS + 2 * HOUR_MS - 171 * 30_000;
+    let write = |db: &Db, steps: std::ops::Range<i64>, expected: &mut Dump| {
+        for step in steps {
+            let samples: Vec<_> = (0..5)
+                .map(|n| (series(n), first_ms + step * 30_000, (step * n as i64) as f64 / 3.0))
+                .collect();
+            append(db, &samples);
+            expect(expected, &samples);
+        }
+    };
+    write(&db, 0..100, &mut expected);
+    copy_dir(dir.path(), crashed.path());
+    write(&db, 100..600, &mut expected);
+    let (again, _) = open(crashed.path());
+    write(&again, 100..600, &mut Dump::new());
+    for (db, dir) in [(db, dir.path()), (again, crashed.path())] {
+        let report = db.maintain(first_ms + 600 * 30_000);
+        assert!(report.errors.is_empty(), "{report:?}");
+        let blocks = db.stats().blocks;
+        assert_eq!(blocks.iter().map(|b| (b.samples, b.chunks)).collect::<Vec<_>>()[0], (5 * 171, 5));
+        assert_eq!(everything(&db), expected);
+        let end_ms = blocks.iter().map(|b| b.max_time_ms).max().unwrap();
+        drop(db);
+        assert_eq!(everything(&open(dir).0), expected);
+        let Some(dumped) = promtool_dump(dir) else { continue };
+        let mut in_blocks = expected.clone();
+        in_blocks.values_mut().for_each(|samples| samples.retain(|(time_ms, _)| *time_ms < end_ms));
+        assert_eq!(dumped, in_blocks);
+    }
+}
+
+#[test]
 fn blocks_that_promtool_wrote_are_read() {
     let dir = tempfile::tempdir().unwrap();
     let mut text = String::from("# TYPE requests counter\n");

@@ -10,8 +10,12 @@ use model::storage::TimeRange;
 
 use crate::error::Error;
 
-/// Samples after which a chunk is closed, as in Prometheus.
+/// Samples of a chunk as it should be, as in Prometheus. In the head a chunk may have up to
+/// [`SAMPLES_PER_CHUNK_MAX`], for the chunks of a block range are planned to be even.
 pub(crate) const SAMPLES_PER_CHUNK: u16 = 120;
+
+/// Samples after which a chunk of the head is closed whatever was planned, as in Prometheus.
+pub(crate) const SAMPLES_PER_CHUNK_MAX: u16 = 2 * SAMPLES_PER_CHUNK;
 
 /// How a chunk is encoded; the number stands in the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -9,12 +9,14 @@ use super::pieces::PieceRef;
 use super::segments::{ChunkRef, Segments};
 use crate::chunk::histogram::HistogramAppender;
 use crate::chunk::xor::{XorState, XorWindow};
-use crate::chunk::{Encoding, SAMPLES_PER_CHUNK, sample_count_or_zero, xor};
+use crate::chunk::{Encoding, SAMPLES_PER_CHUNK, SAMPLES_PER_CHUNK_MAX, sample_count_or_zero, xor};
 use crate::prefetch;
 
 pub(crate) const PAGE_SERIES: u32 = 256;
 /// Bytes of an open chunk that a series keeps with itself: as many as make it fill two lines of the cache.
 const TAIL_BYTES: usize = 45;
+/// Samples after which the end of an open chunk is planned, as in Prometheus.
+const PLANNED_AT: u16 = SAMPLES_PER_CHUNK / 4;
 /// How many series ahead of the one that is written memory is fetched.
 const RECORDS_AHEAD: usize = 4;
 
@@ -32,7 +34,7 @@ pub(crate) struct Record {
     pub(crate) chunks: Box<[ChunkRef]>,
     /// Set once the series had a histogram.
     histograms: Option<Box<Histograms>>,
-    /// From the start of the open chunk to the end of its block range.
+    /// From the start of the open chunk to its end: that of its block range until another is planned.
     open_room_ms: u32,
     /// The log segment that has a float of this series: its values are written as differences there.
     pub(crate) wal_segment: u32,
@@ -53,7 +55,7 @@ pub(crate) struct Record {
     tail: [u8; TAIL_BYTES],
 }
 
-const _: () = assert!(size_of::<Record>() == 128 && SAMPLES_PER_CHUNK <= u8::MAX as u16);
+const _: () = assert!(size_of::<Record>() == 128 && SAMPLES_PER_CHUNK_MAX <= u8::MAX as u16);
 
 /// The end of an open chunk, to which samples are appended.
 struct Run {
@@ -155,24 +157,31 @@ impl Record {
         prefetch::element(&self.tail, TAIL_BYTES - 1);
     }
 
-    /// The end (exclusive) of the block range that the open chunk lies in.
-    pub(crate) fn open_range_end_ms(&self) -> i64 {
-        self.open_min_ms.saturating_add(i64::from(self.open_room_ms))
+    /// Where the block range begins that the open chunk lies in.
+    fn open_range_start_ms(&self, range_ms: i64) -> i64 {
+        self.open_min_ms.saturating_sub(self.open_min_ms.rem_euclid(range_ms))
     }
 
-    fn open_fits(&self, time_ms: i64) -> bool {
-        let count = match self.open_histograms() {
-            Some(histograms) => sample_count_or_zero(&histograms.open),
-            None => u16::from(self.count),
-        };
-        (1..SAMPLES_PER_CHUNK).contains(&count)
-            && time_ms.saturating_sub(self.open_min_ms) < i64::from(self.open_room_ms)
+    /// The time before which samples go into the open chunk.
+    fn open_end_ms(&self) -> i64 {
+        self.open_min_ms.saturating_add(i64::from(self.open_room_ms))
     }
 
     fn open_chunk(&mut self, time_ms: i64, range_ms: i64, histogram: bool) {
         self.open_min_ms = time_ms;
         self.open_room_ms = (range_ms - time_ms.rem_euclid(range_ms)) as u32;
         self.open_is_histogram = histogram;
+    }
+
+    /// Plans the end of an open chunk of [`PLANNED_AT`] samples, the last of them at `last_ms`: what is left of
+    /// the block range is divided evenly, into as many chunks as would be full if samples go on at this rate.
+    #[cold]
+    fn plan_end(&mut self, range_ms: i64, last_ms: i64) -> i64 {
+        let room_ms = range_ms - self.open_min_ms.rem_euclid(range_ms);
+        let taken_ms = last_ms.saturating_sub(self.open_min_ms).saturating_add(1).max(1);
+        let full_ms = taken_ms.saturating_mul(i64::from(SAMPLES_PER_CHUNK / PLANNED_AT));
+        self.open_room_ms = (room_ms / (room_ms / full_ms).max(1)) as u32;
+        self.open_end_ms()
     }
 
     /// Appends floats, times ascending; `last` is the sample before them (if they are not the first).
@@ -186,15 +195,18 @@ impl Record {
     ) {
         let mut run = Run { bytes: [0; RUN_BYTES], length: 0 };
         let mut state = self.begin(&mut run);
-        // Times ascend, so only the end of the range is looked at.
-        let mut end_ms = if self.open_is_histogram { i64::MIN } else { self.open_range_end_ms() };
+        // Times ascend, so only the end is looked at.
+        let mut end_ms = if self.open_is_histogram { i64::MIN } else { self.open_end_ms() };
         for (time_ms, value) in samples {
-            let fits = (1..SAMPLES_PER_CHUNK).contains(&state.count) && time_ms < end_ms;
+            if state.count == PLANNED_AT {
+                end_ms = self.plan_end(range_ms, last.0);
+            }
+            let fits = (1..SAMPLES_PER_CHUNK_MAX).contains(&state.count) && time_ms < end_ms;
             if !fits {
                 self.end(segments, &run, state);
                 self.seal(segments, range_ms, last.0);
                 self.open_chunk(time_ms, range_ms, false);
-                end_ms = self.open_range_end_ms();
+                end_ms = self.open_end_ms();
                 state = self.begin(&mut run);
             } else if run.length > RUN_BYTES - xor::SAMPLE_ROOM_BYTES {
                 self.end(segments, &run, state);
@@ -258,8 +270,12 @@ impl Record {
         time_ms: i64,
         histogram: &FloatHistogram,
     ) {
-        let follows = self.open_is_histogram && self.has_open();
-        let fits = self.open_fits(time_ms);
+        let count = self.open_histograms().map_or(0, |histograms| sample_count_or_zero(&histograms.open));
+        let follows = count > 0;
+        if count == PLANNED_AT {
+            self.plan_end(range_ms, last_ms);
+        }
+        let fits = count < SAMPLES_PER_CHUNK_MAX && time_ms < self.open_end_ms();
         let appender = &mut self.histograms.get_or_insert_default().appender;
         let cut = appender.needs_cut(histogram);
         if !follows || cut.is_some() || !fits {
@@ -294,7 +310,7 @@ impl Record {
                 self.drop_open(segments);
             }
         }
-        let range_start_ms = self.open_range_end_ms().saturating_sub(range_ms);
+        let range_start_ms = self.open_range_start_ms(range_ms);
         let chunk = segments.push(range_start_ms, encoding, self.open_min_ms, last_ms, &bytes);
         self.push_chunk(chunk);
     }
@@ -318,13 +334,13 @@ impl Record {
 
     /// Drops what lies before a time at which block ranges begin. Says whether the series has
     /// nothing left.
-    fn truncate(&mut self, segments: &Segments, before_ms: i64) -> bool {
+    fn truncate(&mut self, segments: &Segments, range_ms: i64, before_ms: i64) -> bool {
         // A chunk lies on both sides if the store had another block range before.
         let is_left = |chunk: &ChunkRef| chunk.max_ms() >= before_ms;
         if !self.chunks.iter().all(is_left) {
             self.chunks = self.chunks.iter().copied().filter(is_left).collect();
         }
-        if self.has_open() && self.open_range_end_ms() <= before_ms {
+        if self.has_open() && self.open_range_start_ms(range_ms).saturating_add(range_ms) <= before_ms {
             self.drop_open(segments);
         }
         self.chunks.is_empty() && !self.has_open() && self.last_ms < before_ms
@@ -406,6 +422,7 @@ impl Page {
     pub(crate) fn truncate(
         &mut self,
         segments: &Segments,
+        range_ms: i64,
         before_ms: i64,
         keep: impl Fn(u32) -> bool,
         freed: &mut Vec<u32>,
@@ -415,7 +432,7 @@ impl Page {
         for slot in 0..PAGE_SERIES {
             let (word, bit) = ((slot >> 6) as usize, slot & 63);
             if self.alive[word] >> bit & 1 == 1 {
-                if self.records[rank].truncate(segments, before_ms) && !keep(slot) {
+                if self.records[rank].truncate(segments, range_ms, before_ms) && !keep(slot) {
                     dead[word] |= 1 << bit;
                 }
                 rank += 1;
@@ -474,5 +491,120 @@ impl<'a> PageCursor<'a> {
             self.page = self.pages.get(number as usize)?.as_ref().map(|page| page.write());
         }
         self.page.as_mut()?.record_mut(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunk::decode;
+    use model::Samples;
+    use model::storage::TimeRange;
+
+    const RANGE_MS: i64 = 7_200_000;
+
+    /// How many samples each chunk has that a series makes of floats at these times, `batch` at once; all of them
+    /// are found again.
+    fn chunks_of(times_ms: &[i64], batch: usize) -> Vec<usize> {
+        let dir = tempfile::tempdir().unwrap();
+        let segments = Segments::new(dir.path().to_path_buf());
+        let mut record = Record::new(0, 0);
+        let value = |time_ms: i64| (time_ms as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        for times_ms in times_ms.chunks(batch) {
+            let last = (record.last_ms, record.last_value);
+            let samples = times_ms.iter().map(|&time_ms| (time_ms, value(time_ms)));
+            record.append(&segments, RANGE_MS, last, samples);
+            let last_ms = times_ms[times_ms.len() - 1];
+            (record.last_ms, record.last_value) = (last_ms, value(last_ms));
+        }
+        record.seal(&segments, RANGE_MS, record.last_ms);
+        let mut found = Samples::default();
+        let counts = samples_of(&record, &segments, &mut found);
+        assert_eq!(found.timestamps_ms, times_ms);
+        assert!(
+            times_ms.iter().zip(&found.values).all(|(&time_ms, found)| found.to_bits() == value(time_ms))
+        );
+        counts
+    }
+
+    fn samples_of(record: &Record, segments: &Segments, into: &mut Samples) -> Vec<usize> {
+        let count = |chunk: &ChunkRef| {
+            let before = into.len();
+            let (segment, offset) = segments.locate(chunk).unwrap();
+            segment
+                .with(offset, |encoding, bytes| decode(encoding, bytes, TimeRange::ALL, into))
+                .unwrap()
+                .unwrap();
+            assert_eq!(chunk.min_ms().div_euclid(RANGE_MS), chunk.max_ms().div_euclid(RANGE_MS));
+            into.len() - before
+        };
+        record.chunks.iter().map(count).collect()
+    }
+
+    fn steps(from_ms: i64, to_ms: i64, step_ms: usize) -> Vec<i64> {
+        (from_ms..to_ms).step_by(step_ms).collect()
+    }
+
+    #[test]
+    fn a_full_block_range_has_chunks_of_120_samples() {
+        for (step_ms, chunks) in [(60_000, 1), (30_000, 2), (15_000, 4), (10_000, 6), (5_000, 12)] {
+            assert_eq!(chunks_of(&steps(0, RANGE_MS, step_ms), 7), vec![120; chunks], "{step_ms}");
+        }
+    }
+
+    #[test]
+    fn a_series_that_begins_in_the_middle_of_a_range_has_even_chunks() {
+        let from = |samples: i64| steps(RANGE_MS - samples * 30_000, RANGE_MS + RANGE_MS, 30_000);
+        assert_eq!(chunks_of(&from(171), 60), [171, 120, 120]);
+        assert_eq!(chunks_of(&from(10), 1), [10, 120, 120]);
+        assert_eq!(chunks_of(&from(130), 500), [130, 120, 120]);
+        // 400 samples of 15 s are three full chunks and a bit.
+        assert_eq!(chunks_of(&steps(RANGE_MS - 400 * 15_000, RANGE_MS, 15_000), 3), [134, 133, 133]);
+    }
+
+    #[test]
+    fn chunks_do_not_depend_on_how_many_samples_come_at_once() {
+        let mut random = crate::testing::Random::new(7);
+        for _ in 0..20 {
+            let mut time_ms = -RANGE_MS + random.below(RANGE_MS as u64) as i64;
+            let times_ms: Vec<i64> = (0..1_000)
+                .map(|_| {
+                    time_ms += 1 + random.below(40_000) as i64;
+                    time_ms
+                })
+                .collect();
+            let chunks = chunks_of(&times_ms, 1);
+            assert!(chunks.iter().all(|&count| count <= 240), "{chunks:?}");
+            for batch in [2, 30, 31, 1_000] {
+                assert_eq!(chunks_of(&times_ms, batch), chunks, "{batch}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_interval_that_becomes_shorter_after_the_plan_ends_a_chunk_at_240_samples() {
+        let mut times_ms = steps(0, 31 * 60_000, 60_000);
+        times_ms.extend(steps(31 * 60_000, 31 * 60_000 + 600_000, 1_000));
+        assert_eq!(chunks_of(&times_ms, 10)[0], 240);
+        // Samples a millisecond apart, and the largest times there are.
+        assert_eq!(chunks_of(&steps(0, 600, 1), 50), vec![120; 5]);
+        assert_eq!(chunks_of(&steps(i64::MAX - 100, i64::MAX, 1), 9), [100]);
+    }
+
+    #[test]
+    fn chunks_of_histograms_are_planned_likewise() {
+        let dir = tempfile::tempdir().unwrap();
+        let segments = Segments::new(dir.path().to_path_buf());
+        let mut record = Record::new(0, 0);
+        let times_ms = steps(RANGE_MS - 171 * 30_000, 2 * RANGE_MS, 30_000);
+        for (at, &time_ms) in times_ms.iter().enumerate() {
+            let histogram = FloatHistogram { count: at as f64, sum: at as f64, ..FloatHistogram::default() };
+            record.append_histogram(&segments, RANGE_MS, record.last_ms, time_ms, &histogram);
+            (record.last_ms, record.last_is_histogram) = (time_ms, true);
+        }
+        record.seal(&segments, RANGE_MS, record.last_ms);
+        let mut found = Samples::default();
+        assert_eq!(samples_of(&record, &segments, &mut found), [171, 120, 120]);
+        assert_eq!(found.timestamps_ms, times_ms);
     }
 }

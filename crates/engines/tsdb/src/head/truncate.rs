@@ -152,8 +152,13 @@ impl Head {
                 };
                 let mut page = slot.write();
                 let first = number as u32 * PAGE_SERIES;
-                removed +=
-                    page.truncate(&self.segments, before_ms, |slot| self.late.has(first + slot), &mut freed);
+                removed += page.truncate(
+                    &self.segments,
+                    self.range_ms,
+                    before_ms,
+                    |slot| self.late.has(first + slot),
+                    &mut freed,
+                );
                 for (_, record) in page.iter(number as u32) {
                     if let Some(first) = record.chunks.first() {
                         min_ms = min_ms.min(first.min_ms());
