@@ -7,7 +7,7 @@ use crate::{Error, aws, azure, google};
 /// Signs requests, or adds a token to them.
 pub enum Signer {
     /// Amazon's Signature Version 4 for a service of this name.
-    Aws(aws::Provider, String),
+    Aws(Box<aws::Provider>, String),
     /// A token of Microsoft's.
     Azure(azure::Provider),
     /// A token of Google's.
@@ -52,7 +52,7 @@ mod tests {
             region: "eu-west-1".into(),
             ..aws::Settings::default()
         };
-        let amazon = Signer::Aws(aws::Provider::new(settings, here()).unwrap(), "aps".into());
+        let amazon = Signer::Aws(Box::new(aws::Provider::new(settings, here()).unwrap()), "aps".into());
         let cloud = azure::Cloud::by_name("").unwrap();
         let machine = azure::Identity::Managed { client_id: String::new() };
         let azure = azure::Provider::new(cloud, machine, &HttpClientConfig::default(), here()).unwrap();

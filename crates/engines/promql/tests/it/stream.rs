@@ -1,5 +1,7 @@
 //! Results that are handed on while they are computed.
 
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
 use promql::eval::{Engine, EngineOptions, QueryError, QueryLimits, QueryResult, Value};
 use promql::{Features, MatrixSeries, parse};
 

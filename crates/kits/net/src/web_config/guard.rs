@@ -169,6 +169,7 @@ mod tests {
 
     use crate::client::{Client, Limits, Request};
     use crate::server::{Server, ServerConfig};
+    use crate::web_config::password::PasswordHash;
 
     /// The hash of `test`, at the lowest cost.
     fn users(name: &str) -> String {

@@ -270,7 +270,7 @@ impl CloudAuth {
                     region: region.clone(),
                 };
                 let service = if service_name.is_empty() { "aps" } else { service_name };
-                Some(Signer::Aws(cloud::aws::Provider::new(settings, here)?, service.to_string()))
+                Some(Signer::Aws(Box::new(cloud::aws::Provider::new(settings, here)?), service.to_string()))
             }
             CloudAuth::AzureAd { cloud, method, identity, scope } => {
                 let of = identity.clone();
