@@ -1,5 +1,5 @@
 //! What is pushed, as a client sees it: what is answered to which request, and what is stored.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod gateway;
 mod otlp;

@@ -41,7 +41,7 @@ struct Seen {
 
 struct Receiver {
     replies: Mutex<Vec<Reply>>,
-    seen: mpsc::UnboundedSender<Seen>,
+    seen: mpsc::Sender<Seen>,
 }
 
 async fn take(
@@ -54,7 +54,7 @@ async fn take(
         if replies.is_empty() { Reply::Take } else { replies.remove(0) }
     };
     let body = snap::raw::Decoder::new().decompress_vec(&body).unwrap();
-    let _ = receiver.seen.send(Seen { headers, body, taken: matches!(reply, Reply::Take) });
+    let _ = receiver.seen.try_send(Seen { headers, body, taken: matches!(reply, Reply::Take) });
     match reply {
         Reply::Take => (
             StatusCode::NO_CONTENT,
@@ -71,9 +71,12 @@ async fn take(
     }
 }
 
+/// Requests that a test may leave unread.
+const REQUESTS_MAX: usize = 100_000;
+
 /// A receiver and what it sees.
-async fn serve(replies: Vec<Reply>) -> (String, mpsc::UnboundedReceiver<Seen>) {
-    let (seen, requests) = mpsc::unbounded_channel();
+async fn serve(replies: Vec<Reply>) -> (String, mpsc::Receiver<Seen>) {
+    let (seen, requests) = mpsc::channel(REQUESTS_MAX);
     let receiver = Arc::new(Receiver { replies: Mutex::new(replies), seen });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/write", listener.local_addr().unwrap());
@@ -154,12 +157,12 @@ fn samples(body: &[u8]) -> Vec<(String, i64)> {
     all
 }
 
-async fn next(requests: &mut mpsc::UnboundedReceiver<Seen>) -> Seen {
+async fn next(requests: &mut mpsc::Receiver<Seen>) -> Seen {
     tokio::time::timeout(PATIENCE, requests.recv()).await.expect("a request in time").unwrap()
 }
 
 /// What was taken until there are so many samples.
-async fn taken(requests: &mut mpsc::UnboundedReceiver<Seen>, count: usize) -> Vec<(String, i64)> {
+async fn taken(requests: &mut mpsc::Receiver<Seen>, count: usize) -> Vec<(String, i64)> {
     let mut all = Vec::new();
     while all.len() < count {
         let seen = next(requests).await;
@@ -355,12 +358,13 @@ async fn version_2_carries_histograms_exemplars_and_metadata_with_their_series()
     parts.headers.insert("content-type", seen.headers["content-type"].clone());
     let answer = super::answer(&app, axum::http::Request::from_parts(parts, body)).await;
     assert_eq!(answer, (204, String::new()));
-    let state = store.0.lock();
-    assert_eq!((state.samples.as_slice(), state.values[0].0), (&[(2, super::NOW_MS)][..], 1.5));
-    assert_eq!(state.histograms[0].2, histogram);
-    assert_eq!(state.exemplars[0].1.labels, Labels::from_pairs([("trace_id", "t")]));
-    assert_eq!(state.metadata[0].1.metric_type, MetricType::Gauge);
-    drop(state);
+    {
+        let state = store.0.lock();
+        assert_eq!((state.samples.as_slice(), state.values[0].0), (&[(2, super::NOW_MS)][..], 1.5));
+        assert_eq!(state.histograms[0].2, histogram);
+        assert_eq!(state.exemplars[0].1.labels, Labels::from_pairs([("trace_id", "t")]));
+        assert_eq!(state.metadata[0].1.metric_type, MetricType::Gauge);
+    }
     sender.stop(PATIENCE).await;
 }
 
