@@ -71,8 +71,10 @@ mod tests {
             "engines/tsdb/src/fuzz.rs",
             "engines/tsdb/src/foreign/fuzz.rs",
             "kits/exposition/tests/fuzz.rs",
+            "kits/net/src/dns/fuzz.rs",
             "engines/promql/tests/it/fuzz.rs",
             "services/ingest/src/fuzz.rs",
+            "services/probe/src/fuzz.rs",
         ];
         let all: String = sources
             .iter()

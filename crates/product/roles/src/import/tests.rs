@@ -95,7 +95,7 @@ fn an_import_that_was_stopped_goes_on_where_it_was() {
     };
     state.write(&to.join("import.json")).unwrap();
     let (said, _) = output(|output| run(&import, output)).unwrap();
-    assert!(said.starts_with("imported 10 samples"), "{said}");
+    assert!(said.starts_with("going on after 6 samples\nimported 10 samples"), "{said}");
     assert_eq!(dump(&to).lines().count(), 4);
     State { identity: "another".into(), ..state }.write(&to.join("import.json")).unwrap();
     let error = output(|output| run(&import, output)).unwrap_err();

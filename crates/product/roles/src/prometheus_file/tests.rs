@@ -264,7 +264,7 @@ const SETTINGS: &[(&str, &[(&str, Fate)])] = &[
             ("storage: {exemplars: {max_exemplars: 5}}", Acted),
             ("tracing: {endpoint: 'a:1'}", Named),
             ("remote_write: [{url: 'http://a'}]", Acted),
-            ("remote_read: [{url: 'http://a'}]", Named),
+            ("remote_read: [{url: 'http://a'}]", Acted),
             ("otlp: {promote_scope_metadata: true}", Acted),
         ],
     ),
