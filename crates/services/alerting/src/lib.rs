@@ -10,14 +10,16 @@ pub mod dispatch;
 pub mod forward;
 pub mod inhibit;
 pub mod journal;
+mod json;
 pub mod matchers;
 pub mod notification;
+pub mod receivers;
 pub mod route;
 pub mod service;
 pub mod settings;
+pub mod template;
 pub mod timeinterval;
 pub mod transport;
-pub mod webhook;
 
 pub use matchers::MatcherMode;
 pub use service::{Alerting, Deps, Handle};

@@ -18,10 +18,12 @@ use tokio::task::JoinSet;
 use crate::dispatch::record::Record;
 use crate::dispatch::{Action, AlertView, Counters, Dispatcher, Event, Failure, GroupView, Limits, Outcome};
 use crate::journal::{Journal, JournalError};
-use crate::notification::{Kind, Notification};
+use crate::notification::Notification;
+use crate::receivers::Delivery;
+use crate::receivers::answer::outcome_of_error;
 use crate::settings::Config;
-use crate::transport::Transport;
-use crate::webhook;
+use crate::template::Data;
+use crate::transport::{Transport, TransportError};
 
 /// Alerts that wait to be taken in. Rules send theirs again, so what does not fit is only late.
 pub const QUEUE_ALERTS_MAX: usize = 100_000;
@@ -376,15 +378,23 @@ impl Driver {
         let transport = self.transport.clone();
         let external_url = self.external_url.clone();
         let timeout = Duration::from_millis(timeout_ms.max(1) as u64);
+        let now_ms = self.shared.clock.now_ms();
         let task = self.attempts.spawn(async move {
-            let outcome = match &notification.integration.kind {
-                Kind::Webhook(settings) => {
-                    webhook::attempt(&*transport, settings, &notification, &external_url, timeout).await
-                }
+            let integration = &notification.integration;
+            let data = Data::of(&notification, &external_url);
+            let delivery = Delivery {
+                notification: &notification,
+                data: &data,
+                templates: &integration.templates,
+                transport: &*transport,
+                now_ms,
+                timeout,
             };
+            let attempt = tokio::time::timeout(timeout, integration.notifier.notify(&delivery));
+            let outcome = attempt.await.unwrap_or_else(|_| outcome_of_error(&TransportError::Timeout));
             let (name, alerts) = (&notification.integration.name, notification.alerts.len());
             match &outcome {
-                Outcome::Taken => {
+                Outcome::Taken(_) => {
                     tracing::info!(integration = name, alerts, group = notification.group_key, "notified");
                 }
                 Outcome::TryAgain(failure) | Outcome::Refused(failure) => {

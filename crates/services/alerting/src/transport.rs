@@ -12,11 +12,13 @@ use parking_lot::Mutex;
 /// Size of a receiver's answer. Its content matters only for error messages.
 const ANSWER_SIZE_MAX_BYTES: u64 = 16 << 20;
 
-/// What to send, by POST.
+/// What to send.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// How to reach the server.
     pub http: Arc<HttpClientConfig>,
+    /// What to do there.
+    pub method: http::Method,
     /// Where to.
     pub url: String,
     /// Headers, names in lower case.
@@ -56,7 +58,7 @@ pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, TransportErro
 /// Sends requests.
 pub trait Transport: Send + Sync {
     /// Sends one request. An answer with any status is an answer.
-    fn post(&self, request: Request) -> Answer<'_>;
+    fn send(&self, request: Request) -> Answer<'_>;
 }
 
 /// The network. Keeps one client, with its connections, for each set of settings in use.
@@ -80,12 +82,12 @@ impl HttpTransport {
 }
 
 impl Transport for HttpTransport {
-    fn post(&self, request: Request) -> Answer<'_> {
+    fn send(&self, request: Request) -> Answer<'_> {
         Box::pin(async move {
             let client = self.client(&request.http)?;
             let limits = net::Limits { timeout: request.timeout, body_size_max_bytes: ANSWER_SIZE_MAX_BYTES };
             let outgoing = net::Request {
-                method: http::Method::POST,
+                method: request.method,
                 url: request.url,
                 headers: request.headers,
                 body: request.body,

@@ -19,7 +19,8 @@ use std::sync::Arc;
 use model::{Alert, Labels};
 
 use crate::inhibit::Inhibitor;
-use crate::notification::{Integration, Kind, Notification};
+use crate::notification::{Integration, Notification};
+use crate::receivers::Memory;
 use crate::settings::Config;
 use flush::{Group, Lane, Ticket, Timer};
 use ledger::{Content, Ledger};
@@ -85,8 +86,8 @@ pub enum Event {
 /// How an attempt went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The receiver has taken it.
-    Taken,
+    /// The receiver has taken it, and the integration wants to know this the next time.
+    Taken(Memory),
     /// It did not, but may later.
     TryAgain(Failure),
     /// It never will.
@@ -543,18 +544,7 @@ fn merge(old: &Held, new: &mut Alert, new_has_ended: bool, now_ms: i64) {
 }
 
 fn integrations(config: &Config) -> BTreeMap<String, Vec<Arc<Integration>>> {
-    let of = |receiver: &crate::settings::Receiver| {
-        let webhooks = receiver.webhooks.iter().enumerate();
-        let list = webhooks.map(|(at, webhook)| {
-            Arc::new(Integration {
-                name: format!("{}/webhook[{at}]", receiver.name),
-                receiver: receiver.name.clone(),
-                kind: Kind::Webhook(webhook.clone()),
-            })
-        });
-        list.collect()
-    };
-    config.receivers.iter().map(|receiver| (receiver.name.clone(), of(receiver))).collect()
+    config.receivers.iter().map(|receiver| (receiver.name.clone(), receiver.integrations.clone())).collect()
 }
 
 #[cfg(test)]
