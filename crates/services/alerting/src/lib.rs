@@ -12,6 +12,7 @@ pub mod inhibit;
 pub mod journal;
 pub mod matchers;
 pub mod notification;
+pub mod replicas;
 pub mod route;
 pub mod service;
 pub mod settings;
