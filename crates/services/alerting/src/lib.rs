@@ -13,15 +13,4 @@ pub mod journal;
 mod json;
 pub mod matchers;
 pub mod notification;
-pub mod receivers;
-pub mod route;
-pub mod service;
-pub mod settings;
-pub mod template;
-pub mod timeinterval;
-pub mod transport;
-
-pub use matchers::MatcherMode;
-pub use service::{Alerting, Deps, Handle};
-pub use settings::Config;
-pub use transport::{HttpTransport, Transport};
+pub mod replicas;
