@@ -1,7 +1,7 @@
 //! What a run is told: from the command line, from `promontory.yml`, or nothing at all.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -334,7 +334,7 @@ impl Settings {
     /// Why this address may not be listened on, if it may not: without accounts, only this machine
     /// may reach the APIs unless the user says otherwise by name.
     pub fn exposure_problem(&self) -> Option<String> {
-        if self.listen.ip().is_loopback() || self.allow_unauthenticated {
+        if self.listen.ip().to_canonical().is_loopback() || self.allow_unauthenticated {
             return None;
         }
         let web = self.web.config_file.as_deref().map(net::web_config::WebConfig::load);
@@ -366,7 +366,8 @@ fn listen_address(node: &Node) -> config::Result<SocketAddr> {
     parse_listen(&text).map_err(|message| node.error(message))
 }
 
-/// An address to listen on: `127.0.0.1:9090`, `[::1]:9090`, `localhost:9090`, or `:9090` for all.
+/// An address to listen on: `127.0.0.1:9090`, `[::1]:9090`, `localhost:9090`, or `:9090` for all
+/// addresses of both protocols.
 pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     let bad = || format!("expected an address such as 127.0.0.1:9090, found {text:?}");
     if let Ok(address) = text.parse() {
@@ -375,7 +376,7 @@ pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
     let port: u16 = port.parse().map_err(|_| bad())?;
     match host {
-        "" => Ok(SocketAddr::from(([0, 0, 0, 0], port))),
+        "" => Ok(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))),
         "localhost" => Ok(SocketAddr::from(([127, 0, 0, 1], port))),
         _ => Err(bad()),
     }
