@@ -13,4 +13,16 @@ pub mod journal;
 mod json;
 pub mod matchers;
 pub mod notification;
+pub mod receivers;
 pub mod replicas;
+pub mod route;
+pub mod service;
+pub mod settings;
+pub mod template;
+pub mod timeinterval;
+pub mod transport;
+
+pub use matchers::MatcherMode;
+pub use service::{Alerting, Deps, Handle};
+pub use settings::Config;
+pub use transport::{HttpTransport, Transport};
