@@ -168,7 +168,7 @@ fn push_alert(out: &mut String, told: &Told) {
 }
 
 /// The labels that all alerts have with the same value.
-fn common(alerts: &[Told], of: impl Fn(&Told) -> &Labels) -> Labels {
+pub(super) fn common(alerts: &[Told], of: impl Fn(&Told) -> &Labels) -> Labels {
     let Some((first, rest)) = alerts.split_first() else { return Labels::empty() };
     let mut common = of(first).clone();
     for told in rest {
