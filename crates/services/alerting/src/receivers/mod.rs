@@ -5,6 +5,7 @@
 
 pub mod answer;
 mod decode;
+pub mod email;
 mod exchange;
 pub mod opsgenie;
 pub mod pagerduty;
@@ -121,6 +122,7 @@ pub struct Kind {
 /// All kinds, in the order in which a receiver's integrations are told and numbered.
 pub const KINDS: &[Kind] = &[
     Kind { field: "webhook_configs", what: "webhook config", decode: webhook::decode },
+    Kind { field: "email_configs", what: "email config", decode: email::decode },
     Kind { field: "pagerduty_configs", what: "pagerduty config", decode: pagerduty::decode },
     Kind { field: "opsgenie_configs", what: "opsgenie config", decode: opsgenie::decode },
     Kind { field: "slack_configs", what: "slack config", decode: slack::decode },

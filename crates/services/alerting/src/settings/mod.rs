@@ -16,7 +16,7 @@ use crate::receivers::{Context, KINDS, webhook::Webhook};
 use crate::route::{RouteConfig, Routes};
 use crate::template::Templates;
 use crate::timeinterval::TimeInterval;
-pub use global::Global;
+pub use global::{Global, Smtp};
 
 /// How long an alert without an end counts as firing after it was last heard of.
 pub const RESOLVE_TIMEOUT_MS: i64 = 300_000;
@@ -50,9 +50,8 @@ pub struct Receiver {
 }
 
 /// The kinds of receivers this version does not have yet.
-const NOT_AVAILABLE_YET: [&str; 10] = [
+const NOT_AVAILABLE_YET: [&str; 9] = [
     "discord_configs",
-    "email_configs",
     "incidentio_configs",
     "wechat_configs",
     "webex_configs",
