@@ -16,6 +16,7 @@ pub mod route;
 pub mod service;
 pub mod settings;
 pub mod timeinterval;
+pub mod trail;
 pub mod transport;
 pub mod webhook;
 
