@@ -285,7 +285,7 @@ impl Driver {
     fn outcome(&mut self, joined: Joined) -> Option<Event> {
         let (id, outcome) = joined.unwrap_or_else(|error| {
             let message = "the attempt ended without an outcome".to_string();
-            (error.id(), Outcome::TryAgain(Failure { reason: "other", message }))
+            (error.id(), Outcome::TryAgain(Failure::new("other", message)))
         });
         let ticket = self.tickets.remove(&id)?;
         Some(Event::Attempted { ticket, outcome })

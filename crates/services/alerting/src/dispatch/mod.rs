@@ -101,6 +101,15 @@ pub struct Failure {
     pub reason: &'static str,
     /// What happened.
     pub message: String,
+    /// How long the receiver wants to be left alone, in ms; 0 if it did not say.
+    pub wait_ms: i64,
+}
+
+impl Failure {
+    /// A failure of a receiver that did not say when to come back.
+    pub fn new(reason: &'static str, message: impl Into<String>) -> Failure {
+        Failure { reason, message: message.into(), wait_ms: 0 }
+    }
 }
 
 /// What the dispatcher wants done, in this order.
