@@ -101,3 +101,10 @@ pub(crate) fn push_string(out: &mut String, text: &str) {
     }
     out.push('"');
 }
+
+/// FNV-1a 64 over some texts.
+pub(crate) fn fnv64<'a>(texts: impl IntoIterator<Item = &'a str>) -> u64 {
+    texts.into_iter().flat_map(str::bytes).fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}

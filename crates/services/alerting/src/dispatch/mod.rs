@@ -7,6 +7,7 @@
 //! ([`ledger::Ledger`]); each has one notification under way at most, so that one that fails never
 //! delays another.
 
+mod browse;
 mod flush;
 pub mod ledger;
 pub mod record;
@@ -25,6 +26,7 @@ use crate::settings::Config;
 use flush::{Group, Lane, Ticket, Timer};
 use ledger::{Content, Ledger};
 use record::Record;
+pub use browse::{GroupKey, Listed, ListedGroup};
 pub use view::{AlertState, AlertView, Delivery, GroupView, IntegrationView, LastAttempt};
 
 /// What the dispatcher may hold and do at once.
