@@ -4,6 +4,7 @@
 //!
 //! Must not know what raised an alert, nor who shows it.
 
+pub mod api;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod dispatch;

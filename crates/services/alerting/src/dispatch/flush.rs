@@ -409,7 +409,7 @@ impl Dispatcher {
             }
             Outcome::TryAgain(failure) => {
                 *self.counters.requests_failed.entry(kind).or_default() += 1;
-                let wait_ms = self.backoff_ms(ticket.failed);
+                let wait_ms = self.backoff_ms(ticket.failed).max(failure.wait_ms);
                 let due_ms = now_ms.saturating_add(wait_ms);
                 if due_ms < ticket.deadline_ms {
                     next = JobState::BackingOff(Attempt {

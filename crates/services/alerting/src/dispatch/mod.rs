@@ -7,6 +7,7 @@
 //! ([`ledger::Ledger`]); each has one notification under way at most, so that one that fails never
 //! delays another.
 
+mod browse;
 mod flush;
 pub mod ledger;
 pub mod record;
@@ -25,6 +26,7 @@ use crate::settings::Config;
 use flush::{Group, Lane, Ticket, Timer};
 use ledger::{Content, Ledger};
 use record::Record;
+pub use browse::{GroupKey, Listed, ListedGroup};
 pub use view::{AlertState, AlertView, Delivery, GroupView, IntegrationView, LastAttempt};
 
 /// What the dispatcher may hold and do at once.
@@ -101,6 +103,15 @@ pub struct Failure {
     pub reason: &'static str,
     /// What happened.
     pub message: String,
+    /// How long the receiver wants to be left alone, in ms; 0 if it did not say.
+    pub wait_ms: i64,
+}
+
+impl Failure {
+    /// A failure of a receiver that did not say when to come back.
+    pub fn new(reason: &'static str, message: impl Into<String>) -> Failure {
+        Failure { reason, message: message.into(), wait_ms: 0 }
+    }
 }
 
 /// What the dispatcher wants done, in this order.

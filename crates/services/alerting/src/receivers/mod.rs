@@ -4,7 +4,11 @@
 //! the templates, sends it once, and says how that went. Trying again is the dispatcher's affair.
 
 pub mod answer;
+mod decode;
+mod exchange;
 mod secret;
+mod text;
+mod tree;
 pub mod webhook;
 
 use std::collections::BTreeMap;
