@@ -494,7 +494,7 @@ impl Driver {
         let now_ms = self.shared.clock.now_ms();
         let task = self.attempts.spawn(async move {
             let integration = &notification.integration;
-            let data = Data::of(&notification, &external_url);
+            let data = Data::of(&notification, &external_url).at(now_ms);
             let delivery = Delivery {
                 notification: &notification,
                 data: &data,
