@@ -6,9 +6,16 @@
 pub mod answer;
 mod decode;
 mod exchange;
+pub mod opsgenie;
+pub mod pushover;
 mod secret;
+pub mod slack;
+pub mod telegram;
+#[cfg(test)]
+mod testing;
 mod text;
 mod tree;
+pub mod victorops;
 pub mod webhook;
 
 use std::collections::BTreeMap;
@@ -116,5 +123,11 @@ pub struct Kind {
 }
 
 /// All kinds, in the order in which a receiver's integrations are told and numbered.
-pub const KINDS: [Kind; 1] =
-    [Kind { field: "webhook_configs", what: "webhook config", decode: webhook::decode }];
+pub const KINDS: &[Kind] = &[
+    Kind { field: "webhook_configs", what: "webhook config", decode: webhook::decode },
+    Kind { field: "opsgenie_configs", what: "opsgenie config", decode: opsgenie::decode },
+    Kind { field: "slack_configs", what: "slack config", decode: slack::decode },
+    Kind { field: "victorops_configs", what: "victorops config", decode: victorops::decode },
+    Kind { field: "pushover_configs", what: "pushover config", decode: pushover::decode },
+    Kind { field: "telegram_configs", what: "telegram config", decode: telegram::decode },
+];
