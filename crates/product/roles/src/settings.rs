@@ -8,6 +8,7 @@ use std::time::Duration;
 use config::http_client::{PathBase, check_http_url};
 use config::{Error, Node};
 
+use crate::alert_settings::AlertSettings;
 use crate::monitors::MonitorSettings;
 use crate::push::PushSettings;
 use crate::store_settings::StoreSettings;
@@ -61,6 +62,8 @@ pub struct Settings {
     pub webhook_url: Option<String>,
     /// Targets that are probed by themselves.
     pub monitors: MonitorSettings,
+    /// What becomes of alerts beyond the files of Prometheus and Alertmanager.
+    pub alerts: AlertSettings,
     /// Whether this machine's metrics are collected.
     pub watch_machine: bool,
     /// Whether the default alerts of a machine are evaluated.
@@ -147,7 +150,7 @@ pub const RETENTION_DEFAULT_MS: i64 = 15 * 24 * 3_600_000;
 
 impl Settings {
     /// The keys of a `promontory.yml`; none of them is one of another kind of file.
-    pub const FILE_KEYS: [&str; 17] = [
+    pub const FILE_KEYS: [&str; 20] = [
         "listen",
         "web_config_file",
         "allow_unauthenticated",
@@ -164,6 +167,9 @@ impl Settings {
         MonitorSettings::FILE_KEYS[0],
         MonitorSettings::FILE_KEYS[1],
         MonitorSettings::FILE_KEYS[2],
+        AlertSettings::FILE_KEYS[0],
+        AlertSettings::FILE_KEYS[1],
+        AlertSettings::FILE_KEYS[2],
         "machine",
     ];
 
@@ -191,6 +197,7 @@ impl Settings {
             auto_reload_interval_ms: 30_000,
             webhook_url: None,
             monitors: MonitorSettings::default(),
+            alerts: AlertSettings::default(),
             watch_machine: machine,
             machine_alerts: machine,
             machine_interval_ms: 15_000,
@@ -279,6 +286,7 @@ impl Settings {
         }
         self.store.decode(&mut fields)?;
         self.monitors.decode(&mut fields, base)?;
+        self.alerts.decode(&mut fields, base)?;
         if let Some(node) = fields.take("machine") {
             let mut machine = node.fields("machine")?;
             self.watch_machine = machine.or("watch", self.watch_machine, Node::boolean)?;

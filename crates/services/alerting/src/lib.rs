@@ -6,6 +6,7 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod dead_man;
 pub mod dispatch;
 pub mod forward;
 pub mod inhibit;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use base::Clock;
 use base::clock::Mark;
 use model::Alert;
-use model::alert::AlertSink;
+use model::alert::{AlertChange, AlertSink};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -20,6 +20,7 @@ use crate::dispatch::{Action, AlertView, Counters, Dispatcher, Event, Failure, G
 use crate::journal::{Journal, JournalError};
 use crate::notification::{Kind, Notification};
 use crate::settings::Config;
+use crate::trail::Trail;
 use crate::transport::Transport;
 use crate::webhook;
 
@@ -44,6 +45,8 @@ pub struct Deps {
     pub external_url: String,
     /// What may be held and done at once.
     pub limits: Limits,
+    /// Where what becomes of alerts is written down.
+    pub trail: Trail,
 }
 
 /// The service, before it runs.
@@ -62,6 +65,7 @@ struct Shared {
     commands: mpsc::Sender<Command>,
     log: LogState,
     torn_bytes: u64,
+    trail: Trail,
 }
 
 #[derive(Default)]
@@ -104,7 +108,7 @@ pub struct Status {
 impl Alerting {
     /// Starts the service on the current tokio runtime, with the state its log holds.
     pub fn start(config: Config, deps: Deps) -> Result<Handle, JournalError> {
-        let Deps { clock, data_dir, transport, external_url, limits } = deps;
+        let Deps { clock, data_dir, transport, external_url, limits, trail } = deps;
         let (journal, found) = match &data_dir {
             Some(dir) => {
                 let (journal, found) = Journal::open(dir)?;
@@ -136,6 +140,7 @@ impl Alerting {
             commands,
             log,
             torn_bytes: found.torn_bytes,
+            trail,
         }));
         let driver = Driver {
             anchor: (now_ms, clock.mark()),
@@ -172,6 +177,10 @@ impl AlertSink for Handle {
             inbox.extend(alerts.into_iter().take(room));
         }
         self.0.wake.notify_one();
+    }
+
+    fn changed(&self, changes: Vec<AlertChange>) {
+        self.0.trail.note_changes(changes);
     }
 }
 
@@ -313,14 +322,17 @@ impl Driver {
         }
         let mut records = Vec::new();
         let mut to_send = Vec::new();
+        let mut notes = Vec::new();
         for action in actions {
             match action {
                 Action::Remember(record) => records.push(record),
+                Action::Note(event) => notes.push(event),
                 Action::Send { ticket, notification, timeout_ms } => {
                     to_send.push((ticket, notification, timeout_ms));
                 }
             }
         }
+        self.shared.trail.note(notes);
         self.write(records).await;
         if sends {
             for (ticket, notification, timeout_ms) in to_send {

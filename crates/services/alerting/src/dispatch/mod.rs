@@ -21,6 +21,7 @@ use model::{Alert, Labels};
 use crate::inhibit::Inhibitor;
 use crate::notification::{Integration, Kind, Notification};
 use crate::settings::Config;
+use crate::trail;
 use flush::{Group, Lane, Ticket, Timer};
 use ledger::{Content, Ledger};
 use record::Record;
@@ -107,6 +108,8 @@ pub struct Failure {
 pub enum Action {
     /// Write this down before anything that follows is done.
     Remember(Record),
+    /// Enter this into the trail.
+    Note(trail::Event),
     /// Attempt a notification and report as [`Event::Attempted`].
     Send {
         /// The number to report with.
