@@ -24,11 +24,6 @@ impl Delivery<'_> {
         self.text(template)
     }
 
-    /// The labels that all alerts have with the same value.
-    pub fn common_labels(&self) -> model::Labels {
-        super::webhook::common(&self.notification.alerts, |told| &told.alert.labels)
-    }
-
     /// Reads a secret. The failure names the setting with the file and is one that no further attempt
     /// mends.
     pub async fn secret(&self, source: &SecretSource, file_setting: &str) -> Result<String, Outcome> {
