@@ -21,6 +21,7 @@ pub mod service;
 pub mod settings;
 pub mod template;
 pub mod timeinterval;
+pub mod trail;
 pub mod transport;
 
 pub use matchers::MatcherMode;

@@ -146,7 +146,7 @@ impl Record {
     }
 }
 
-fn put_unsigned(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn put_unsigned(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -154,11 +154,11 @@ fn put_unsigned(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-fn put_signed(out: &mut Vec<u8>, value: i64) {
+pub(crate) fn put_signed(out: &mut Vec<u8>, value: i64) {
     put_unsigned(out, (value << 1 ^ value >> 63) as u64);
 }
 
-fn put_text(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn put_text(out: &mut Vec<u8>, text: &str) {
     put_unsigned(out, text.len() as u64);
     out.extend_from_slice(text.as_bytes());
 }
@@ -171,13 +171,13 @@ fn put_labels(out: &mut Vec<u8>, labels: &Labels) {
     }
 }
 
-fn take_byte(rest: &mut &[u8]) -> Option<u8> {
+pub(crate) fn take_byte(rest: &mut &[u8]) -> Option<u8> {
     let (first, after) = rest.split_first()?;
     *rest = after;
     Some(*first)
 }
 
-fn take_unsigned(rest: &mut &[u8]) -> Option<u64> {
+pub(crate) fn take_unsigned(rest: &mut &[u8]) -> Option<u64> {
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {
         let byte = take_byte(rest)?;
@@ -189,12 +189,12 @@ fn take_unsigned(rest: &mut &[u8]) -> Option<u64> {
     None
 }
 
-fn take_signed(rest: &mut &[u8]) -> Option<i64> {
+pub(crate) fn take_signed(rest: &mut &[u8]) -> Option<i64> {
     let value = take_unsigned(rest)?;
     Some((value >> 1) as i64 ^ -((value & 1) as i64))
 }
 
-fn take_text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
+pub(crate) fn take_text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
     let length = usize::try_from(take_unsigned(rest)?).ok()?;
     let (text, after) = rest.split_at_checked(length)?;
     *rest = after;
