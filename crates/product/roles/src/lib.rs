@@ -5,6 +5,7 @@
 
 mod agent;
 mod alert;
+pub mod alertmanager;
 mod ask;
 pub mod blackbox_exporter;
 pub mod check;
