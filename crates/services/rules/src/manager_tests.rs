@@ -79,6 +79,7 @@ async fn neither_who_looks_nor_a_reload_waits_for_an_evaluation() {
         writer: Arc::new(Nowhere),
         alerts: Arc::new(Nowhere),
         clock: Clock::system(),
+        metrics: crate::Metrics::default(),
     };
     let handle = Rules::start(config(), deps);
     until(|| stuck.asked.load(Ordering::SeqCst) == 1).await;

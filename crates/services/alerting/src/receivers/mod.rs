@@ -4,7 +4,18 @@
 //! the templates, sends it once, and says how that went. Trying again is the dispatcher's affair.
 
 pub mod answer;
+mod decode;
+mod exchange;
+pub mod opsgenie;
+pub mod pushover;
 mod secret;
+pub mod slack;
+pub mod telegram;
+#[cfg(test)]
+mod testing;
+mod text;
+mod tree;
+pub mod victorops;
 pub mod webhook;
 
 use std::collections::BTreeMap;
@@ -73,6 +84,12 @@ impl Delivery<'_> {
         let expanded = self.templates.text(template, self.data);
         expanded.map_err(|error| answer::refused("other", error))
     }
+
+    /// Expands a template of the settings to a page: values are escaped for where they stand.
+    pub fn html(&self, template: &str) -> std::result::Result<String, Outcome> {
+        let expanded = self.templates.html(template, self.data);
+        expanded.map_err(|error| answer::refused("other", error))
+    }
 }
 
 /// What settings of a kind are decoded with.
@@ -106,5 +123,11 @@ pub struct Kind {
 }
 
 /// All kinds, in the order in which a receiver's integrations are told and numbered.
-pub const KINDS: [Kind; 1] =
-    [Kind { field: "webhook_configs", what: "webhook config", decode: webhook::decode }];
+pub const KINDS: &[Kind] = &[
+    Kind { field: "webhook_configs", what: "webhook config", decode: webhook::decode },
+    Kind { field: "opsgenie_configs", what: "opsgenie config", decode: opsgenie::decode },
+    Kind { field: "slack_configs", what: "slack config", decode: slack::decode },
+    Kind { field: "victorops_configs", what: "victorops config", decode: victorops::decode },
+    Kind { field: "pushover_configs", what: "pushover config", decode: pushover::decode },
+    Kind { field: "telegram_configs", what: "telegram config", decode: telegram::decode },
+];
