@@ -5,6 +5,7 @@
 
 mod agent;
 mod alert;
+pub mod alert_settings;
 mod ask;
 pub mod blackbox_exporter;
 pub mod check;
@@ -28,6 +29,7 @@ pub mod settings;
 mod started;
 mod store;
 pub mod store_settings;
+mod trail;
 mod user_assets;
 mod watched_files;
 pub mod web_settings;

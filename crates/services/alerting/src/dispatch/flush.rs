@@ -15,6 +15,8 @@ const BACKOFF_MAX_MS: i64 = 60_000;
 pub(super) enum Timer {
     Flush(u64),
     Retry(u64, usize),
+    /// What has become old is looked for.
+    Upkeep,
 }
 
 /// Alerts that are told together.
@@ -133,6 +135,7 @@ impl Dispatcher {
             match timer {
                 Timer::Flush(id) => self.flush(id, now_ms),
                 Timer::Retry(id, at) => self.retry(id, at, now_ms),
+                Timer::Upkeep => self.upkeep(now_ms),
             }
         }
     }
@@ -213,38 +216,55 @@ impl Dispatcher {
         at: usize,
         now_ms: i64,
     ) -> Option<(Arc<Integration>, Content, Reason)> {
-        let group = self.groups.get(&id)?;
-        let route = self.config.routes.get(group.route)?;
         let integration = self.integration(id, at)?;
-        if self.is_muted(group.route, now_ms) {
-            *self.counters.suppressed.entry("time interval").or_default() += 1;
+        let group = self.groups.get(&id)?;
+        if !self.silences.is_empty() {
+            for labels in &group.alerts {
+                if let Some(held) = self.alerts.get_mut(labels) {
+                    self.silences.look(labels, &mut held.silences);
+                }
+            }
+        }
+        let route = self.config.routes.get(group.route)?;
+        if let Some(reason) = self.why_muted(group.route, now_ms) {
+            *self.counters.suppressed.entry(reason).or_default() += group.alerts.len() as u64;
             return None;
         }
         let nothing = Ledger::default();
         let ledger =
             self.ledgers.get(&group.name).and_then(|of| of.get(&integration.name)).unwrap_or(&nothing);
         let mut content = Content::default();
-        let mut inhibited = false;
+        let (mut inhibited, mut silenced) = (0, 0);
         for labels in &group.alerts {
             let Some(held) = self.alerts.get(labels) else { continue };
             let fingerprint = labels.fingerprint();
             let has_ended = held.is_resolved_at(now_ms);
             // Who was told that it fires, or may have been, is told that it ended, even if it is
-            // inhibited by now.
-            if !(has_ended && ledger.may_know(fingerprint)) && self.is_inhibited(labels, now_ms) {
-                inhibited = true;
-                continue;
+            // inhibited or silenced by now.
+            if !(has_ended && ledger.may_know(fingerprint)) {
+                if self.is_inhibited(labels, now_ms) {
+                    inhibited += 1;
+                    continue;
+                }
+                if self.silences.is_silenced(&held.silences, now_ms) {
+                    silenced += 1;
+                    continue;
+                }
             }
             let set = if has_ended { &mut content.resolved } else { &mut content.firing };
             set.insert(fingerprint);
         }
-        if inhibited && content == Content::default() {
-            *self.counters.suppressed.entry("inhibition").or_default() += 1;
+        for (why, count) in [("inhibition", inhibited), ("silence", silenced)] {
+            if count > 0 {
+                *self.counters.suppressed.entry(why).or_default() += count;
+            }
+        }
+        if inhibited + silenced > 0 && content == Content::default() {
             return None;
         }
         let reason = ledger.reason_to_tell(
             &content,
-            integration.sends_resolved(),
+            integration.notifier.sends_resolved(),
             route.repeat_interval_ms,
             now_ms,
         )?;
@@ -261,13 +281,32 @@ impl Dispatcher {
         })
     }
 
-    pub(super) fn is_muted(&self, route: usize, now_ms: i64) -> bool {
-        let Some(route) = self.config.routes.get(route) else { return false };
+    /// Why a route is muted now, in the word that metrics have for it.
+    pub(super) fn why_muted(&self, route: usize, now_ms: i64) -> Option<&'static str> {
+        let route = self.config.routes.get(route)?;
         let contains = |name: &String| {
             self.config.time_intervals.get(name).is_some_and(|list| any_contains_ms(list, now_ms))
         };
-        route.mute_time_intervals.iter().any(contains)
-            || (!route.active_time_intervals.is_empty() && !route.active_time_intervals.iter().any(contains))
+        let active = &route.active_time_intervals;
+        if !active.is_empty() && !active.iter().any(contains) {
+            Some("active_time_interval")
+        } else {
+            route.mute_time_intervals.iter().any(contains).then_some("mute_time_interval")
+        }
+    }
+
+    /// The time intervals that mute a route now: those in which it is mute, or, outside all in
+    /// which it is active, these.
+    pub fn muting_intervals(&self, route: usize, now_ms: i64) -> Vec<String> {
+        let why = self.why_muted(route, now_ms);
+        let Some(route) = self.config.routes.get(route).filter(|_| why.is_some()) else { return Vec::new() };
+        let contains = |name: &&String| {
+            self.config.time_intervals.get(*name).is_some_and(|list| any_contains_ms(list, now_ms))
+        };
+        match why {
+            Some("active_time_interval") => route.active_time_intervals.clone(),
+            _ => route.mute_time_intervals.iter().filter(contains).cloned().collect(),
+        }
     }
 
     /// Starts what stands in line for an integration as far as its limit allows.
@@ -302,7 +341,7 @@ impl Dispatcher {
         };
         let Some(group) = self.groups.get(&id) else { return };
         let Some(route) = self.config.routes.get(group.route) else { return };
-        let sends_resolved = integration.sends_resolved();
+        let sends_resolved = integration.notifier.sends_resolved();
         let mut alerts: Vec<Told> = Vec::with_capacity(content.firing.len() + content.resolved.len());
         for labels in &group.alerts {
             let fingerprint = labels.fingerprint();
@@ -316,6 +355,7 @@ impl Dispatcher {
         let has_something_to_say = !alerts.is_empty();
         let deadline_ms = now_ms.saturating_add(route.group_interval_ms.max(DEADLINE_MIN_MS));
         let group_name = group.name.clone();
+        let ledger = self.ledgers.get(&group_name).and_then(|of| of.get(&integration.name));
         let notification = Arc::new(Notification {
             integration: integration.clone(),
             group_key: group.key.clone(),
@@ -323,10 +363,11 @@ impl Dispatcher {
             route_labels: route.labels.clone(),
             reason,
             alerts,
+            memory: ledger.map(|ledger| ledger.memory.clone()).unwrap_or_default(),
         });
         if !has_something_to_say {
             // All has ended for a receiver that does not want to hear of it: only note it.
-            self.note_sent(&group_name, &integration.name, content, now_ms);
+            self.note_sent(&group_name, &integration.name, content, Memory::new(), now_ms);
             self.prune(id, now_ms);
             return;
         }
@@ -340,7 +381,7 @@ impl Dispatcher {
                 ledger,
             });
         }
-        *self.counters.notifications.entry(integration.kind_name()).or_default() += 1;
+        *self.counters.notifications.entry(integration.notifier.kind()).or_default() += 1;
         self.send(id, at, Attempt { notification, content, deadline_ms, failed: 0, due_ms: now_ms }, now_ms);
     }
 
@@ -352,7 +393,7 @@ impl Dispatcher {
         let group_name = group.name.clone();
         let integration = notification.integration.clone();
         let route = self.config.routes.get(group.route);
-        let timeout_ms = match integration.timeout_ms() {
+        let timeout_ms = match integration.notifier.timeout_ms() {
             0 => route.map_or(0, |route| route.group_interval_ms).max(DEADLINE_MIN_MS),
             own => own,
         };
@@ -370,14 +411,17 @@ impl Dispatcher {
             },
         );
         self.lanes.entry(integration.name.clone()).or_default().under_way += 1;
-        *self.counters.requests.entry(integration.kind_name()).or_default() += 1;
+        *self.counters.requests.entry(integration.notifier.kind()).or_default() += 1;
         self.actions.push(Action::Send { ticket, notification, timeout_ms });
     }
 
-    fn note_sent(&mut self, group: &str, integration: &str, content: Content, now_ms: i64) {
+    fn note_sent(&mut self, group: &str, integration: &str, content: Content, memory: Memory, now_ms: i64) {
         let ledger =
             self.ledgers.entry(group.to_string()).or_default().entry(integration.to_string()).or_default();
         ledger.note_sent(content, now_ms);
+        if !memory.is_empty() {
+            ledger.memory = memory;
+        }
         let record = Record::Ledger {
             group: group.to_string(),
             integration: integration.to_string(),
@@ -389,22 +433,22 @@ impl Dispatcher {
     pub(super) fn attempted(&mut self, ticket: u64, outcome: Outcome, now_ms: i64) {
         let Some(ticket) = self.tickets.remove(&ticket) else { return };
         let integration = ticket.notification.integration.clone();
-        let kind = integration.kind_name();
+        let kind = integration.notifier.kind();
         if let Some(lane) = self.lanes.get_mut(&integration.name) {
             lane.under_way = lane.under_way.saturating_sub(1);
         }
         let mut next = JobState::Idle;
         let mut error = None;
         match outcome {
-            Outcome::Taken => {
+            Outcome::Taken(memory) => {
                 // A group that is gone by now has no one to remember for.
                 if self.group_by_name.contains_key(&ticket.group_name) {
-                    self.note_sent(&ticket.group_name, &integration.name, ticket.content, now_ms);
+                    self.note_sent(&ticket.group_name, &integration.name, ticket.content, memory, now_ms);
                 }
             }
             Outcome::TryAgain(failure) => {
                 *self.counters.requests_failed.entry(kind).or_default() += 1;
-                let wait_ms = self.backoff_ms(ticket.failed);
+                let wait_ms = self.backoff_ms(ticket.failed).max(failure.wait_ms);
                 let due_ms = now_ms.saturating_add(wait_ms);
                 if due_ms < ticket.deadline_ms {
                     next = JobState::BackingOff(Attempt {
@@ -493,7 +537,8 @@ impl Dispatcher {
             let fingerprint = labels.fingerprint();
             let must_hear = integrations.iter().any(|integration| {
                 let ledger = ledgers.and_then(|ledgers| ledgers.get(&integration.name));
-                integration.sends_resolved() && ledger.is_some_and(|ledger| ledger.may_know(fingerprint))
+                integration.notifier.sends_resolved()
+                    && ledger.is_some_and(|ledger| ledger.may_know(fingerprint))
             });
             let is_too_old = held.alert.ends_at_ms.saturating_add(self.limits.retention_ms) < now_ms;
             if must_hear && is_too_old {
