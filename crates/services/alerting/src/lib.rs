@@ -4,8 +4,10 @@
 //!
 //! Must not know what raised an alert, nor who shows it.
 
+pub mod api;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod dead_man;
 pub mod dispatch;
 pub mod forward;
 pub mod inhibit;
@@ -18,8 +20,10 @@ pub mod replicas;
 pub mod route;
 pub mod service;
 pub mod settings;
+pub mod silences;
 pub mod template;
 pub mod timeinterval;
+pub mod trail;
 pub mod transport;
 
 pub use matchers::MatcherMode;

@@ -87,6 +87,12 @@ impl Delivery<'_> {
         let expanded = self.templates.text(template, self.data);
         expanded.map_err(|error| answer::refused("other", error))
     }
+
+    /// Expands a template of the settings to a page: values are escaped for where they stand.
+    pub fn html(&self, template: &str) -> std::result::Result<String, Outcome> {
+        let expanded = self.templates.html(template, self.data);
+        expanded.map_err(|error| answer::refused("other", error))
+    }
 }
 
 /// What settings of a kind are decoded with.

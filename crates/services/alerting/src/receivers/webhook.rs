@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use config::http_client::{PathBase, check_http_url};
 use config::{Fields, HttpClientConfig, Node, Result, Secret};
-use jiff::Timestamp;
-use model::Labels;
 
 use super::answer::{outcome_of, refused};
 use super::{Attempt, Context, Delivery, Notifier, SecretSource};
 use crate::dispatch::Outcome;
-use crate::json::{push_map, push_string};
-use crate::notification::{Notification, Told};
+use crate::json::push_string;
+use crate::notification::Notification;
+use crate::template::Data;
 use crate::transport::Request;
 
 /// The settings of one webhook.
@@ -89,7 +88,7 @@ impl Webhook {
                 ("content-type".into(), "application/json".into()),
                 ("user-agent".into(), super::USER_AGENT.into()),
             ],
-            body: body(delivery.notification, self.max_alerts, delivery.data.external_url()).into(),
+            body: body(delivery.notification, self.max_alerts, delivery.data).into(),
             timeout: delivery.timeout,
         };
         outcome_of(delivery.transport.send(request).await, &[])
@@ -115,104 +114,26 @@ impl Notifier for Webhook {
 }
 
 /// The document. `max_alerts` 0 means all.
-pub fn body(notification: &Notification, max_alerts: u64, external_url: &str) -> Vec<u8> {
-    let all = &notification.alerts;
+pub fn body(notification: &Notification, max_alerts: u64, data: &Data) -> Vec<u8> {
+    let alerts = notification.alerts.len();
     let kept = match usize::try_from(max_alerts) {
-        Ok(0) | Err(_) => all.len(),
-        Ok(limit) => limit.min(all.len()),
+        Ok(0) | Err(_) => alerts,
+        Ok(limit) => limit.min(alerts),
     };
-    let alerts = all.get(..kept).unwrap_or(all);
-    let mut out = String::with_capacity(256 + alerts.len() * 512);
-    out.push_str("{\"receiver\":");
-    push_string(&mut out, &quote_meta(&notification.integration.receiver));
-    let fires = alerts.iter().any(|told| !told.is_resolved);
-    let _ = write!(out, ",\"status\":\"{}\",\"alerts\":[", status(!fires));
-    for (at, told) in alerts.iter().enumerate() {
-        if at > 0 {
-            out.push(',');
-        }
-        push_alert(&mut out, told);
-    }
-    let _ = write!(out, "],\"notification_reason\":\"{}\"", notification.reason.as_str());
-    out.push_str(",\"groupLabels\":");
-    push_map(&mut out, notification.group_labels.iter());
-    out.push_str(",\"commonLabels\":");
-    push_map(&mut out, common(alerts, |told| &told.alert.labels).iter());
-    out.push_str(",\"commonAnnotations\":");
-    push_map(&mut out, common(alerts, |told| &told.alert.annotations).iter());
-    out.push_str(",\"routeLabels\":");
-    push_map(&mut out, notification.route_labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    out.push_str(",\"externalURL\":");
-    push_string(&mut out, external_url);
+    let mut out = String::with_capacity(256 + kept * 512);
+    out.push('{');
+    data.first(kept).push_json_fields(&mut out);
     out.push_str(",\"version\":\"4\",\"groupKey\":");
     push_string(&mut out, &notification.group_key);
-    let _ = writeln!(out, ",\"truncatedAlerts\":{}}}", all.len() - kept);
+    let _ = writeln!(out, ",\"truncatedAlerts\":{}}}", alerts - kept);
     out.into_bytes()
-}
-
-fn status(is_resolved: bool) -> &'static str {
-    if is_resolved { "resolved" } else { "firing" }
-}
-
-fn push_alert(out: &mut String, told: &Told) {
-    let alert = &told.alert;
-    let _ = write!(out, "{{\"status\":\"{}\",\"labels\":", status(told.is_resolved));
-    push_map(out, alert.labels.iter());
-    out.push_str(",\"annotations\":");
-    push_map(out, alert.annotations.iter());
-    let ends_at = if told.is_resolved { time(alert.ends_at_ms) } else { time(0) };
-    let _ = write!(out, ",\"startsAt\":\"{}\",\"endsAt\":\"{ends_at}\"", time(alert.starts_at_ms));
-    out.push_str(",\"generatorURL\":");
-    push_string(out, &alert.generator_url);
-    let _ = write!(out, ",\"fingerprint\":\"{:016x}\"}}", alert.labels.fingerprint());
-}
-
-/// The labels that all alerts have with the same value.
-pub(super) fn common(alerts: &[Told], of: impl Fn(&Told) -> &Labels) -> Labels {
-    let Some((first, rest)) = alerts.split_first() else { return Labels::empty() };
-    let mut common = of(first).clone();
-    for told in rest {
-        if common.is_empty() {
-            break;
-        }
-        let labels = of(told);
-        if common.iter().any(|(name, value)| labels.value(name) != value) {
-            let kept: Vec<(String, String)> = common
-                .iter()
-                .filter(|(name, value)| labels.value(name) == *value)
-                .map(|(name, value)| (name.to_string(), value.to_string()))
-                .collect();
-            common = Labels::from_pairs(kept);
-        }
-    }
-    common
-}
-
-/// RFC 3339 with as many digits as needed; 0 is the time Go has for "none".
-pub fn time(at_ms: i64) -> String {
-    match Timestamp::from_millisecond(at_ms) {
-        Ok(timestamp) if at_ms != 0 => timestamp.to_string(),
-        _ => "0001-01-01T00:00:00Z".into(),
-    }
-}
-
-/// Receivers get the name of theirs with what is special in regular expressions escaped.
-fn quote_meta(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if "\\.+*?()|[]{}^$".contains(c) {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notification::{Integration, Reason};
-    use model::Alert;
+    use crate::notification::{Integration, Reason, Told};
+    use model::{Alert, Labels};
 
     fn notification(alerts: Vec<Told>) -> Notification {
         let integration = Integration {
@@ -245,7 +166,8 @@ mod tests {
 
     #[test]
     fn the_document_is_the_one_receivers_know() {
-        let document = body(&notification(vec![told("1", false), told("2", true)]), 0, "http://am");
+        let notification = notification(vec![told("1", false), told("2", true)]);
+        let document = body(&notification, 0, &Data::of(&notification, "http://am"));
         let expected = concat!(
             r#"{"receiver":"a\\.b","status":"firing","alerts":[{"status":"firing","labels":{"alertname":"Up","instance":"1"},"#,
             r#""annotations":{"summary":"a\u003cb"},"startsAt":"2020-01-01T00:00:00.12Z","endsAt":"0001-01-01T00:00:00Z","#,
@@ -269,7 +191,8 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_counted_and_does_not_count_as_common() {
-        let document = body(&notification(vec![told("1", true), told("2", false)]), 1, "");
+        let notification = notification(vec![told("1", true), told("2", false)]);
+        let document = body(&notification, 1, &Data::of(&notification, ""));
         let document: serde_json::Value = serde_json::from_slice(&document).unwrap();
         assert_eq!(document["truncatedAlerts"], 1);
         assert_eq!(document["status"], "resolved");

@@ -172,6 +172,7 @@ impl Rules for World {
         let labels = Labels::from_pairs([("severity", "critical")]);
         let annotations = Labels::from_pairs([("summary", "Many errors.")]);
         let alerting = RuleView::Alerting(AlertingRuleView {
+            label_error: String::new(),
             state: "firing",
             name: "HighErrorRate".into(),
             query: "up == 1".into(),
