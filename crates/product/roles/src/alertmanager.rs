@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use alerting::replicas::{Alone, SharedReplicas};
+use alerting::trail::Options;
 use alerting::{Alerting, MatcherMode, dispatch};
 use axum::Router;
 use axum::extract::State;
@@ -24,6 +25,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::run::{Signals, StartError};
 use crate::serve;
 use crate::settings::{hostname, slashed};
+use crate::trail;
 
 /// Connections at once, on each address.
 const CONNECTIONS_MAX: usize = 4_096;
@@ -131,6 +133,7 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     let external_url = settings.external_url(scheme, listening);
     let registry = Registry::new();
     let replicas: SharedReplicas = Arc::new(Alone);
+    let trail = trail::open(Options::new(settings.storage.join("trail")), &registry, &clock);
     let alerting = Alerting::start(
         config,
         alerting::Deps {
@@ -139,6 +142,7 @@ async fn start(settings: Settings) -> Result<(), StartError> {
             transport: Arc::new(alerting::HttpTransport::default()),
             external_url: external_url.clone(),
             limits: settings.limits.clone(),
+            trail: trail.clone(),
         },
     )
     .map_err(|error| StartError::Other(error.to_string()))?;
@@ -152,7 +156,8 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         is_ready: AtomicBool::new(true),
         reload: commands,
     });
-    let router = router(&settings, &alerting, replicas, process.clone());
+    let trail_routes = trail::router(trail.clone(), clock.clone());
+    let router = router(&settings, &alerting, replicas, process.clone(), trail_routes);
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(crate::memory::keep_small(stopped.clone()));
     let serving: Vec<_> = servers
@@ -190,6 +195,7 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     process.is_ready.store(false, Ordering::Release);
     let _ = stop.send(true);
     alerting.stop(STOP_TIMEOUT).await;
+    let _ = tokio::task::spawn_blocking(move || trail.flush()).await;
     for serving in serving {
         let _ = serving.await;
     }
@@ -245,6 +251,7 @@ fn router(
     alerting: &alerting::Handle,
     replicas: SharedReplicas,
     process: Arc<Process>,
+    trail_routes: Router,
 ) -> Router {
     let mut api = alerting::api::Settings {
         timeout: settings.timeout,
@@ -268,7 +275,7 @@ fn router(
         .with_state(process)
         .nest("/api/v2", alerting::api::router(api, deps));
     let prefix = settings.prefix();
-    let routes = routes.merge(page::router(&prefix, None));
+    let routes = routes.merge(trail_routes).merge(page::router(&prefix, None));
     let all = if prefix == "/" {
         routes
     } else {

@@ -249,6 +249,7 @@ fn rule_view(rule: rules::RuleStatus) -> RuleView {
                 alerts: rule.alerts.into_iter().map(alert_view).collect(),
                 health,
                 last_error: rule.last_error,
+                label_error: rule.label_error,
                 evaluation_time: rule.evaluation_seconds,
                 last_evaluation: rule.last_evaluation_ms,
             })

@@ -32,6 +32,7 @@ use crate::serve::{self, Command};
 use crate::settings::{Mode, Settings};
 use crate::store::{self, Store};
 use crate::store_settings::StoreSettings;
+use crate::trail;
 use crate::watched_files;
 
 /// How long a stop waits for each part.
@@ -89,6 +90,11 @@ impl Loaded {
         };
         rules.extend(own.as_ref().unwrap_or(settings).monitors.rules(settings)?);
         Ok(Loaded { prometheus, own, rules, alerting: alert::load(settings)? })
+    }
+
+    /// What our own file says now, or what the command line said.
+    pub(crate) fn settings<'a>(&'a self, settings: &'a Settings) -> &'a Settings {
+        self.own.as_ref().unwrap_or(settings)
     }
 
     /// The `global` section, if there is a `prometheus.yml`.
@@ -379,7 +385,8 @@ impl Running {
         )
         .merge(self.push.router(&self.settings, &self.store, &self.registry, &self.clock))
         .merge(pushgateway::routes(&self.settings, self.gateway.as_ref()))
-        .merge(self.alert.router(&self.registry));
+        .merge(self.alert.router(&self.registry))
+        .merge(trail::router(self.alert.trail.clone(), self.clock.clone()));
         let roles = if self.settings.agent.is_some() { agent::without_queries(roles) } else { roles };
         serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
     }

@@ -7,6 +7,7 @@
 pub mod api;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod dead_man;
 pub mod dispatch;
 pub mod forward;
 pub mod inhibit;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use base::Clock;
 use base::clock::Mark;
 use model::Alert;
-use model::alert::AlertSink;
+use model::alert::{AlertChange, AlertSink};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -25,6 +25,7 @@ use crate::receivers::answer::outcome_of_error;
 use crate::settings::Config;
 use crate::silences::{Draft, SilenceError, SilenceFilter, SilenceView};
 use crate::template::Data;
+use crate::trail::Trail;
 use crate::transport::{Transport, TransportError};
 
 /// Alerts that wait to be taken in. Rules send theirs again, so what does not fit is only late.
@@ -48,6 +49,8 @@ pub struct Deps {
     pub external_url: String,
     /// What may be held and done at once.
     pub limits: Limits,
+    /// Where what becomes of alerts is written down.
+    pub trail: Trail,
 }
 
 /// The service, before it runs.
@@ -68,6 +71,7 @@ struct Shared {
     commands: mpsc::Sender<Command>,
     log: LogState,
     torn_bytes: u64,
+    trail: Trail,
 }
 
 /// Alerts that wait to be taken in.
@@ -133,7 +137,7 @@ pub struct Status {
 impl Alerting {
     /// Starts the service on the current tokio runtime, with the state its log holds.
     pub fn start(config: Config, deps: Deps) -> Result<Handle, JournalError> {
-        let Deps { clock, data_dir, transport, external_url, limits } = deps;
+        let Deps { clock, data_dir, transport, external_url, limits, trail } = deps;
         let (journal, found) = match &data_dir {
             Some(dir) => {
                 let (journal, found) = Journal::open(dir)?;
@@ -165,6 +169,7 @@ impl Alerting {
             commands,
             log,
             torn_bytes: found.torn_bytes,
+            trail,
         }));
         let driver = Driver {
             anchor: (now_ms, clock.mark()),
@@ -197,6 +202,10 @@ impl AlertSink for Handle {
             self.0.inbox_refused.fetch_add((count - added) as u64, Ordering::Relaxed);
         }
         self.0.wake.notify_one();
+    }
+
+    fn changed(&self, changes: Vec<AlertChange>) {
+        self.0.trail.note_changes(changes);
     }
 }
 
@@ -424,14 +433,17 @@ impl Driver {
         }
         let mut records = Vec::new();
         let mut to_send = Vec::new();
+        let mut notes = Vec::new();
         for action in actions {
             match action {
                 Action::Remember(record) => records.push(record),
+                Action::Note(event) => notes.push(event),
                 Action::Send { ticket, notification, timeout_ms } => {
                     to_send.push((ticket, notification, timeout_ms));
                 }
             }
         }
+        self.shared.trail.note(notes);
         self.write(records).await;
         self.shared.taken.send_replace(put);
         for answer in answers {

@@ -319,6 +319,9 @@ pub struct AlertingRuleView {
     /// Why the last evaluation failed.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub last_error: String,
+    /// Why labels of owners could not be joined onto its alerts.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub label_error: String,
     /// How long the last evaluation took, in seconds.
     pub evaluation_time: f64,
     /// When it was evaluated last, milliseconds since the epoch.

@@ -24,6 +24,7 @@ use crate::notification::{Integration, Notification};
 use crate::receivers::Memory;
 use crate::settings::Config;
 use crate::silences::{Draft, Found, SilenceError, SilenceLimits, Silences};
+use crate::trail;
 pub use browse::{GroupKey, Listed, ListedGroup};
 use flush::{Group, Lane, Ticket, Timer};
 use ledger::{Content, Ledger};
@@ -126,6 +127,8 @@ impl Failure {
 pub enum Action {
     /// Write this down before anything that follows is done.
     Remember(Record),
+    /// Enter this into the trail.
+    Note(trail::Event),
     /// Attempt a notification and report as [`Event::Attempted`].
     Send {
         /// The number to report with.

@@ -19,16 +19,6 @@ impl Delivery<'_> {
         self.text(template).map_err(|failed| during(&format!("execute '{name}' template"), failed))
     }
 
-    /// Expands a template of HTML. The failure is one that no further attempt mends.
-    pub fn html(&self, template: &str) -> Result<String, Outcome> {
-        self.text(template)
-    }
-
-    /// The labels that all alerts have with the same value.
-    pub fn common_labels(&self) -> model::Labels {
-        super::webhook::common(&self.notification.alerts, |told| &told.alert.labels)
-    }
-
     /// Reads a secret. The failure names the setting with the file and is one that no further attempt
     /// mends.
     pub async fn secret(&self, source: &SecretSource, file_setting: &str) -> Result<String, Outcome> {

@@ -124,6 +124,7 @@ impl Targets for World {
                 scrape_url: "http://localhost:9090/metrics".into(),
                 global_url: "http://example.org:9090/metrics".into(),
                 last_error: String::new(),
+            label_error: String::new(),
                 last_scrape: NOW_MS - 4_321,
                 last_scrape_duration: 0.012,
                 health: "up",
