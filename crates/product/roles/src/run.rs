@@ -385,6 +385,7 @@ impl Running {
         )
         .merge(self.push.router(&self.settings, &self.store, &self.registry, &self.clock))
         .merge(pushgateway::routes(&self.settings, self.gateway.as_ref()))
+        .merge(self.alert.router(&self.registry))
         .merge(trail::router(self.alert.trail.clone(), self.clock.clone()));
         let roles = if self.settings.agent.is_some() { agent::without_queries(roles) } else { roles };
         serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
