@@ -8,10 +8,10 @@ mod connections;
 pub mod dial;
 pub mod dns;
 mod http1;
+mod pace;
 mod proxy;
 mod resolve;
 pub mod server;
-mod stall;
 mod tls;
 pub mod web_config;
 

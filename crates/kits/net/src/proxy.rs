@@ -278,7 +278,7 @@ impl Exceptions {
         }
         let of_port = |own: &Option<u16>| own.is_none_or(|own| own == port);
         if let Ok(address) = host.parse::<IpAddr>() {
-            return address.is_loopback()
+            return address.to_canonical().is_loopback()
                 || self.addresses.iter().any(|(own, own_port)| *own == address && of_port(own_port))
                 || self.networks.iter().any(|(network, bits)| is_within(address, *network, *bits));
         }

@@ -1,6 +1,6 @@
 //! The HTTP server: one listener with the limits and headers that hold for every route.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use bytes::Bytes;
 use http_body::Frame;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -25,11 +26,15 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::timeout::TimeoutBody;
 
-use crate::stall::Stall;
+use crate::pace::{self, Paced, Phase};
 use crate::web_config::{Guard, guarded};
 
-/// Time a client has to send the head of a request.
+/// Time a client has to send the head of a request, from its first byte.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time a connection is kept between two requests. Load balancers keep theirs for a minute or more, and a connection
+/// that ends just as a request comes fails that request.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Time a client has between two pieces of a request's body. One that vanished in between would hold its
 /// connection for ever.
@@ -42,11 +47,12 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Settings of the listener.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// Where to listen.
+    /// Where to listen. `[::]` is all addresses, those of IPv4 too, and those alone where there is no IPv6.
     pub listen: SocketAddr,
     /// Connections at once; more wait in the kernel's queue.
     pub connections_max: usize,
-    /// Time a client has for the head of a request, and between two pieces of its body.
+    /// Time a client has for the head of a request (10 s at most), between two pieces of its body (30 s by itself) and
+    /// between two requests (5 m by itself).
     pub read_timeout: Option<Duration>,
     /// A web configuration file: TLS, users, headers.
     pub web_config: Option<PathBuf>,
@@ -111,14 +117,16 @@ impl Server {
     pub async fn bind(config: &ServerConfig) -> Result<Server, ServerError> {
         let listen = config.listen;
         let guard = match &config.web_config {
-            Some(path) => Some(Arc::new(Guard::new(path.clone()).map_err(ServerError::WebConfig)?)),
+            Some(path) => Some(Arc::new(
+                Guard::new(path.clone(), base::Clock::system()).map_err(ServerError::WebConfig)?,
+            )),
             None => None,
         };
         let failed = |source: std::io::Error| match source.kind() {
             std::io::ErrorKind::AddrInUse => ServerError::AddressInUse { listen },
             _ => ServerError::Listen { listen, source },
         };
-        let listener = TcpListener::bind(listen).await.map_err(failed)?;
+        let listener = listener(listen).await.map_err(failed)?;
         let local = listener.local_addr().map_err(failed)?;
         let (connections_max, read_timeout) = (config.connections_max, config.read_timeout);
         Ok(Server { listener, local, connections_max, read_timeout, guard })
@@ -138,6 +146,7 @@ impl Server {
     pub async fn serve(self, router: Router, mut stop: watch::Receiver<bool>, grace: Duration) {
         let head_timeout = self.read_timeout.map_or(HEAD_TIMEOUT, |timeout| timeout.min(HEAD_TIMEOUT));
         let body_timeout = self.read_timeout.unwrap_or(BODY_TIMEOUT);
+        let idle_timeout = self.read_timeout.unwrap_or(IDLE_TIMEOUT);
         let compress = CompressionLayer::new()
             .quality(tower_http::CompressionLevel::Fastest)
             .compress_when(SizeAbove::new(1024).and(NotForContentType::SSE).and(NotForContentType::IMAGES));
@@ -175,19 +184,29 @@ impl Server {
                 }
             };
             let _ = stream.set_nodelay(true);
+            // A peer of IPv4 is one, whatever the listener is.
+            let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+            let phase = Phase::default();
             let service = TowerToHyperService::new(router.clone().layer(Extension(ConnectInfo(peer))));
+            let service = pace::Service::new(service, phase.clone());
             let mut stop = stop.clone();
             let guard = self.guard.clone();
             tokio::spawn(async move {
                 let mut http = hyper::server::conn::http1::Builder::new();
-                http.timer(TokioTimer::new()).header_read_timeout(head_timeout);
-                let stream = Stall::new(stream, WRITE_TIMEOUT);
+                // Counts from the end of the request before.
+                http.timer(TokioTimer::new()).header_read_timeout(idle_timeout);
                 match guard.and_then(|guard| guard.acceptor()) {
-                    None => serve_connection(&http, stream, service, &mut stop).await,
+                    None => {
+                        let stream = Paced::new(stream, WRITE_TIMEOUT, head_timeout, phase);
+                        serve_connection(&http, stream, service, &mut stop).await;
+                    }
                     Some(acceptor) => {
                         let handshake = tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream));
                         match handshake.await {
-                            Ok(Ok(stream)) => serve_connection(&http, stream, service, &mut stop).await,
+                            Ok(Ok(stream)) => {
+                                let stream = Paced::new(stream, WRITE_TIMEOUT, head_timeout, phase);
+                                serve_connection(&http, stream, service, &mut stop).await;
+                            }
                             Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
                             Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
                         }
@@ -208,11 +227,37 @@ impl Server {
     }
 }
 
+/// Connections that wait to be accepted, as the standard library has it.
+const BACKLOG: i32 = 1024;
+
+async fn listener(listen: SocketAddr) -> std::io::Result<TcpListener> {
+    if !(listen.is_ipv6() && listen.ip().is_unspecified()) {
+        return TcpListener::bind(listen).await;
+    }
+    let socket = match Socket::new(Domain::IPV6, Type::STREAM, Some(Protocol::TCP)) {
+        Ok(socket) => socket,
+        // No IPv6 in this kernel.
+        Err(_) => return TcpListener::bind((Ipv4Addr::UNSPECIFIED, listen.port())).await,
+    };
+    socket.set_only_v6(false)?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    match socket.bind(&listen.into()) {
+        // IPv6 is there, and switched off.
+        Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable => {
+            return TcpListener::bind((Ipv4Addr::UNSPECIFIED, listen.port())).await;
+        }
+        bound => bound?,
+    }
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
 /// Serves one connection until it ends, or until the server stops and its request is answered.
 async fn serve_connection<S>(
     http: &hyper::server::conn::http1::Builder,
     stream: S,
-    service: TowerToHyperService<Router>,
+    service: pace::Service<TowerToHyperService<Router>>,
     stop: &mut watch::Receiver<bool>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -404,6 +449,29 @@ mod tests {
             error.to_string().starts_with(&format!("cannot listen on {address}: another program")),
             "{error}"
         );
+    }
+
+    #[tokio::test]
+    async fn all_addresses_are_those_of_both_protocols() {
+        async fn who(ConnectInfo(peer): ConnectInfo<SocketAddr>) -> String {
+            peer.ip().to_string()
+        }
+        let all = SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 0));
+        let server = Server::bind(&ServerConfig { listen: all, ..ServerConfig::default() }).await.unwrap();
+        let address = server.local_addr();
+        let (_stop, stopped) = watch::channel(false);
+        let router = Router::new().route("/", get(who));
+        tokio::spawn(server.serve(router, stopped, Duration::from_secs(5)));
+        let client = Client::new(&Default::default()).unwrap();
+        let ask = async |host: &str| {
+            let url = format!("http://{host}:{}/", address.port());
+            client.send(Request::get(url), limits()).await.unwrap().body
+        };
+        assert_eq!(ask("127.0.0.1").await, "127.0.0.1");
+        // Where IPv6 is off, IPv4 alone is served.
+        if address.is_ipv6() && std::net::TcpListener::bind("[::1]:0").is_ok() {
+            assert_eq!(ask("[::1]").await, "::1");
+        }
     }
 
     #[tokio::test]

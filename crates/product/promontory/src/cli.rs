@@ -91,6 +91,9 @@ struct Run {
     /// Where people reach this server, if it is not the address it listens on
     #[arg(long, value_name = "URL")]
     external_url: Option<String>,
+    /// Serve a Pushgateway's routes under this path, such as /pushgateway, and store what is pushed there
+    #[arg(long = "pushgateway.prefix", value_name = "PATH")]
+    pushgateway_prefix: Option<String>,
     /// Allow other machines to reach the APIs although nobody has to log in
     #[arg(long)]
     allow_unauthenticated: bool,
@@ -109,6 +112,11 @@ impl Run {
         }
         if let Some(text) = &self.listen {
             settings.listen = parse_listen(text).map_err(|error| format!("--listen: {error}"))?;
+        }
+        if let Some(prefix) = &self.pushgateway_prefix {
+            settings
+                .set_pushgateway_prefix(prefix)
+                .map_err(|error| format!("--pushgateway.prefix: {error}"))?;
         }
         settings.retention_by_flag = self.retention_time.is_some() || self.retention_size.is_some();
         if let Some(text) = &self.retention_time {

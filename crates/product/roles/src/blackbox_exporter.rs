@@ -81,7 +81,7 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
     let router = serve::guarded(
         router(&exporter, &registry, &clock, &prefix)?,
         settings.external_url.as_deref(),
-        settings.listen.ip().is_loopback(),
+        settings.listen.ip().to_canonical().is_loopback(),
     );
     tracing::info!("serves {scheme}://{local}{prefix}");
     let (stop, stopped) = watch::channel(false);

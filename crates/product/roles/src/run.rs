@@ -9,6 +9,7 @@ use axum::Router;
 use base::Clock;
 use exposition::Registry;
 use exposition::registry::Gauge;
+use ingest::Gateway;
 use model::storage::MetricWriter;
 use net::server::{Server, ServerConfig, ServerError};
 use query::{Queries, Sources};
@@ -25,6 +26,7 @@ use crate::elsewhere::Elsewhere;
 use crate::monitors;
 use crate::prometheus_file::PrometheusFile;
 use crate::push::Push;
+use crate::pushgateway;
 use crate::send_on::SendOn;
 use crate::serve::{self, Command};
 use crate::settings::{Mode, Settings};
@@ -203,7 +205,8 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         // Nothing has been taken yet that would have to be written down.
         () = signals.stop() => return Ok(()),
     }
-    let maintenance = running.store.maintain(running.clock.clone(), stopped);
+    let maintenance = running.store.maintain(running.clock.clone(), stopped.clone());
+    let keeping = running.gateway.clone().map(|gateway| tokio::spawn(pushgateway::keep(gateway, stopped)));
     running.apply(&loaded).await;
     running.note_load(&loaded);
     tracing::info!(seconds = format!("{:.3}", started.elapsed_seconds()), "ready");
@@ -218,6 +221,9 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     running.send_on.stop(STOP_TIMEOUT).await;
     for serving in serving {
         let _ = serving.await;
+    }
+    if let Some(keeping) = keeping {
+        let _ = keeping.await;
     }
     // A merge under way is not worth waiting for: it begins anew at the next start.
     let _ = tokio::time::timeout(STOP_TIMEOUT, maintenance).await;
@@ -269,6 +275,7 @@ struct Running {
     engine: Arc<promql::Engine>,
     queries: Arc<Queries>,
     collect: Collect,
+    gateway: Option<Arc<Gateway>>,
     monitors: probe::monitor::Monitors,
     alert: Alert,
     push: Push,
@@ -295,7 +302,8 @@ impl Running {
         let engine = ask::engine(&settings, &clock);
         let queries = Queries::new(settings.queries_max.max(settings.query_concurrency_max), clock.clone());
         let external_url = settings.external_url(listening);
-        let collect = collect::start(&settings, writer.clone(), &registry, &clock)?;
+        let gateway = settings.pushgateway.as_ref().map(|it| it.open(&settings.data_dir, &registry, &clock));
+        let collect = collect::start(&settings, gateway.as_ref(), writer.clone(), &registry, &clock)?;
         let monitors = monitors::start(writer.clone(), &registry, &clock);
         let alert = alert::start(
             &settings,
@@ -329,6 +337,7 @@ impl Running {
             engine,
             queries,
             collect,
+            gateway,
             monitors,
             alert,
             push: Push::new(),
@@ -375,7 +384,8 @@ impl Running {
             &self.clock,
         )
         .merge(self.push.router(&self.settings, &self.store, &self.registry, &self.clock))
-        .merge(trail::router(self.alert.trail.clone(), self.clock.clone()));
+        .merge(trail::router(self.alert.trail.clone(), self.clock.clone()))
+        .merge(pushgateway::routes(&self.settings, self.gateway.as_ref()));
         let roles = if self.settings.agent.is_some() { agent::without_queries(roles) } else { roles };
         serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
     }

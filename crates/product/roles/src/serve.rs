@@ -71,7 +71,7 @@ pub(crate) fn router(
             .nest_service(&prefix, all)
     };
     // Who may connect is bounded by the address alone, so a browser must mean this machine by it.
-    let own_names = settings.mode == Mode::Machine && settings.listen.ip().is_loopback();
+    let own_names = settings.mode == Mode::Machine && settings.listen.ip().to_canonical().is_loopback();
     let all = guarded(all, settings.external_url.as_deref(), own_names);
     match &settings.web.cors_origin {
         // Around the guard: it has to know whom the operator lets in.

@@ -1,7 +1,7 @@
 //! What a run is told: from the command line, from `promontory.yml`, or nothing at all.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use config::{Error, Node};
 use crate::alert_settings::AlertSettings;
 use crate::monitors::MonitorSettings;
 use crate::push::PushSettings;
+use crate::pushgateway::PushgatewaySettings;
 use crate::store_settings::StoreSettings;
 use crate::web_settings::WebSettings;
 
@@ -64,6 +65,8 @@ pub struct Settings {
     pub monitors: MonitorSettings,
     /// What becomes of alerts beyond the files of Prometheus and Alertmanager.
     pub alerts: AlertSettings,
+    /// A Pushgateway's routes, if they are wanted.
+    pub pushgateway: Option<PushgatewaySettings>,
     /// Whether this machine's metrics are collected.
     pub watch_machine: bool,
     /// Whether the default alerts of a machine are evaluated.
@@ -150,7 +153,7 @@ pub const RETENTION_DEFAULT_MS: i64 = 15 * 24 * 3_600_000;
 
 impl Settings {
     /// The keys of a `promontory.yml`; none of them is one of another kind of file.
-    pub const FILE_KEYS: [&str; 20] = [
+    pub const FILE_KEYS: [&str; 21] = [
         "listen",
         "web_config_file",
         "allow_unauthenticated",
@@ -170,6 +173,7 @@ impl Settings {
         AlertSettings::FILE_KEYS[0],
         AlertSettings::FILE_KEYS[1],
         AlertSettings::FILE_KEYS[2],
+        PushgatewaySettings::FILE_KEY,
         "machine",
     ];
 
@@ -198,6 +202,7 @@ impl Settings {
             webhook_url: None,
             monitors: MonitorSettings::default(),
             alerts: AlertSettings::default(),
+            pushgateway: None,
             watch_machine: machine,
             machine_alerts: machine,
             machine_interval_ms: 15_000,
@@ -287,6 +292,8 @@ impl Settings {
         self.store.decode(&mut fields)?;
         self.monitors.decode(&mut fields, base)?;
         self.alerts.decode(&mut fields, base)?;
+        let gateway = fields.optional(PushgatewaySettings::FILE_KEY, PushgatewaySettings::decode)?;
+        self.pushgateway = gateway.or(self.pushgateway.take());
         if let Some(node) = fields.take("machine") {
             let mut machine = node.fields("machine")?;
             self.watch_machine = machine.or("watch", self.watch_machine, Node::boolean)?;
@@ -303,6 +310,13 @@ impl Settings {
             machine.finish()?;
         }
         fields.finish()
+    }
+
+    /// Serves a Pushgateway's routes under this path.
+    pub fn set_pushgateway_prefix(&mut self, prefix: &str) -> Result<(), String> {
+        let told = PushgatewaySettings::new(prefix)?;
+        self.pushgateway = Some(self.pushgateway.take().map_or(told.clone(), |file| file.under(told)));
+        Ok(())
     }
 
     /// Where people reach this server: as it was told, or by the address it listens on.
@@ -342,7 +356,7 @@ impl Settings {
     /// Why this address may not be listened on, if it may not: without accounts, only this machine
     /// may reach the APIs unless the user says otherwise by name.
     pub fn exposure_problem(&self) -> Option<String> {
-        if self.listen.ip().is_loopback() || self.allow_unauthenticated {
+        if self.listen.ip().to_canonical().is_loopback() || self.allow_unauthenticated {
             return None;
         }
         let web = self.web.config_file.as_deref().map(net::web_config::WebConfig::load);
@@ -374,7 +388,8 @@ fn listen_address(node: &Node) -> config::Result<SocketAddr> {
     parse_listen(&text).map_err(|message| node.error(message))
 }
 
-/// An address to listen on: `127.0.0.1:9090`, `[::1]:9090`, `localhost:9090`, or `:9090` for all.
+/// An address to listen on: `127.0.0.1:9090`, `[::1]:9090`, `localhost:9090`, or `:9090` for all
+/// addresses of both protocols.
 pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     let bad = || format!("expected an address such as 127.0.0.1:9090, found {text:?}");
     if let Ok(address) = text.parse() {
@@ -383,7 +398,7 @@ pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
     let port: u16 = port.parse().map_err(|_| bad())?;
     match host {
-        "" => Ok(SocketAddr::from(([0, 0, 0, 0], port))),
+        "" => Ok(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))),
         "localhost" => Ok(SocketAddr::from(([127, 0, 0, 1], port))),
         _ => Err(bad()),
     }

@@ -11,8 +11,9 @@ use testkit::SuiteResult;
 
 use crate::inhibit::{InhibitRule, Inhibitor};
 use crate::matchers::{MatcherError, MatcherMode, Parsed};
+use crate::receivers::{Context, webhook};
 use crate::route::{GroupBy, Route, RouteConfig, Routes};
-use crate::settings::{Config, Webhook};
+use crate::settings::Config;
 use crate::timeinterval::{Range, TimeInterval, any_contains_ms, time_range};
 
 type Suite = fn(&Value, &Path, &mut SuiteResult);
@@ -325,8 +326,8 @@ fn config_files(cases: &Value, root: &Path, out: &mut SuiteResult) {
 fn webhook_configs(cases: &Value, root: &Path, out: &mut SuiteResult) {
     for case in items(cases).iter().filter(|case| text(case, "file").contains("webhook")) {
         let expected = case["error"].as_str();
-        let result = Node::parse(text(case, "yaml"))
-            .and_then(|node| Webhook::decode(&node, &PathBase::new(root), &Default::default()));
+        let context = Context { base: &PathBase::new(root), global: &Default::default() };
+        let result = Node::parse(text(case, "yaml")).and_then(|node| webhook::decode(&node, &context));
         out.check(text(case, "test"), loads(result, expected.is_some(), expected));
     }
 }

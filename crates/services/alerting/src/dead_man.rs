@@ -153,18 +153,19 @@ fn note(shared: &std::sync::Weak<Shared>, change: impl FnOnce(&mut Status)) {
 
 async fn beat(
     transport: &dyn Transport,
-    http: &Arc<HttpClientConfig>,
+    settings: &Arc<HttpClientConfig>,
     switch: &DeadManSwitch,
     interval: Duration,
 ) -> std::result::Result<(), String> {
     let request = Request {
-        http: http.clone(),
+        method: http::Method::GET,
+        http: settings.clone(),
         url: switch.url.expose().to_string(),
         headers: vec![("user-agent".into(), concat!("Promontory/", env!("CARGO_PKG_VERSION")).into())],
         body: Bytes::new(),
         timeout: interval.min(TIMEOUT_MAX),
     };
-    match transport.post(request).await {
+    match transport.send(request).await {
         Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
         Ok(answer) => Err(format!("the dead-man switch answered with status {}", answer.status)),
         Err(error) => Err(format!("the dead-man switch could not be reached: {error}")),
@@ -197,9 +198,11 @@ mod tests {
     struct Counting(Mutex<Vec<String>>);
 
     impl Transport for Counting {
-        fn post(&self, request: Request) -> Answer<'_> {
+        fn send(&self, request: Request) -> Answer<'_> {
             self.0.lock().push(request.url);
-            Box::pin(async { Ok(Response { status: 204, body: Bytes::new() }) })
+            Box::pin(async {
+                Ok(Response { status: 204, headers: http::HeaderMap::new(), body: Bytes::new() })
+            })
         }
     }
 

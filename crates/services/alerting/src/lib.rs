@@ -4,6 +4,7 @@
 //!
 //! Must not know what raised an alert, nor who shows it.
 
+pub mod api;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod dead_man;
@@ -11,15 +12,18 @@ pub mod dispatch;
 pub mod forward;
 pub mod inhibit;
 pub mod journal;
+mod json;
 pub mod matchers;
 pub mod notification;
+pub mod receivers;
+pub mod replicas;
 pub mod route;
 pub mod service;
 pub mod settings;
+pub mod template;
 pub mod timeinterval;
 pub mod trail;
 pub mod transport;
-pub mod webhook;
 
 pub use matchers::MatcherMode;
 pub use service::{Alerting, Deps, Handle};

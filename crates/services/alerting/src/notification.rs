@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use model::{Alert, Labels};
 
-use crate::settings::Webhook;
+use crate::receivers::{Memory, Notifier};
+use crate::template::Templates;
 
 /// One way to tell a receiver.
 #[derive(Clone, Debug)]
@@ -14,38 +15,10 @@ pub struct Integration {
     pub name: String,
     /// The receiver it belongs to.
     pub receiver: String,
-    /// What it is.
-    pub kind: Kind,
-}
-
-/// The kinds of integrations.
-#[derive(Clone, Debug)]
-pub enum Kind {
-    /// A webhook.
-    Webhook(Webhook),
-}
-
-impl Integration {
-    /// Whether it hears of alerts that ended.
-    pub fn sends_resolved(&self) -> bool {
-        match &self.kind {
-            Kind::Webhook(webhook) => webhook.send_resolved,
-        }
-    }
-
-    /// How long one attempt may take by its own settings; 0 if they do not say.
-    pub fn timeout_ms(&self) -> i64 {
-        match &self.kind {
-            Kind::Webhook(webhook) => webhook.timeout_ms,
-        }
-    }
-
-    /// The kind's name, as metrics have it.
-    pub fn kind_name(&self) -> &'static str {
-        match &self.kind {
-            Kind::Webhook(_) => "webhook",
-        }
-    }
+    /// What it is, with its settings.
+    pub notifier: Arc<dyn Notifier>,
+    /// The templates of the configuration it is from.
+    pub templates: Arc<Templates>,
 }
 
 /// Why a group is told.
@@ -100,6 +73,8 @@ pub struct Notification {
     pub reason: Reason,
     /// The alerts, in the order receivers know: by `job`, `instance`, then all labels.
     pub alerts: Vec<Told>,
+    /// What the integration remembered of its last notification about this group.
+    pub memory: Memory,
 }
 
 /// The order of alerts in a notification: by `job`, by `instance`, then fewer labels first, then

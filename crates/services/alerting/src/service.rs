@@ -12,17 +12,19 @@ use base::clock::Mark;
 use model::Alert;
 use model::alert::{AlertChange, AlertSink};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::dispatch::record::Record;
 use crate::dispatch::{Action, AlertView, Counters, Dispatcher, Event, Failure, GroupView, Limits, Outcome};
 use crate::journal::{Journal, JournalError};
-use crate::notification::{Kind, Notification};
+use crate::notification::Notification;
+use crate::receivers::Delivery;
+use crate::receivers::answer::outcome_of_error;
 use crate::settings::Config;
+use crate::template::Data;
 use crate::trail::Trail;
-use crate::transport::Transport;
-use crate::webhook;
+use crate::transport::{Transport, TransportError};
 
 /// Alerts that wait to be taken in. Rules send theirs again, so what does not fit is only late.
 pub const QUEUE_ALERTS_MAX: usize = 100_000;
@@ -59,13 +61,34 @@ pub struct Handle(Arc<Shared>);
 struct Shared {
     clock: Clock,
     dispatcher: Mutex<Dispatcher>,
-    inbox: Mutex<Vec<Alert>>,
+    inbox: Mutex<Inbox>,
     inbox_refused: AtomicU64,
+    /// [`Inbox::put`] of what has been taken in and written down.
+    taken: watch::Sender<u64>,
     wake: Notify,
     commands: mpsc::Sender<Command>,
     log: LogState,
     torn_bytes: u64,
     trail: Trail,
+}
+
+/// Alerts that wait to be taken in.
+#[derive(Default)]
+struct Inbox {
+    alerts: Vec<Alert>,
+    /// How many were ever put in.
+    put: u64,
+}
+
+impl Inbox {
+    /// Puts in as many as there is room for; says how many that were.
+    fn put(&mut self, alerts: &mut impl Iterator<Item = Alert>) -> usize {
+        let before = self.alerts.len();
+        self.alerts.extend(alerts.take(QUEUE_ALERTS_MAX.saturating_sub(before)));
+        let added = self.alerts.len() - before;
+        self.put += added as u64;
+        added
+    }
 }
 
 #[derive(Default)]
@@ -134,8 +157,9 @@ impl Alerting {
         let handle = Handle(Arc::new(Shared {
             clock: clock.clone(),
             dispatcher: Mutex::new(dispatcher),
-            inbox: Mutex::new(Vec::new()),
+            inbox: Mutex::default(),
             inbox_refused: AtomicU64::new(0),
+            taken: watch::Sender::new(0),
             wake: Notify::new(),
             commands,
             log,
@@ -167,14 +191,10 @@ impl LogState {
 
 impl AlertSink for Handle {
     fn send(&self, alerts: Vec<Alert>) {
-        {
-            let mut inbox = self.0.inbox.lock();
-            let room = QUEUE_ALERTS_MAX.saturating_sub(inbox.len());
-            let refused = alerts.len().saturating_sub(room);
-            if refused > 0 {
-                self.0.inbox_refused.fetch_add(refused as u64, Ordering::Relaxed);
-            }
-            inbox.extend(alerts.into_iter().take(room));
+        let count = alerts.len();
+        let added = self.0.inbox.lock().put(&mut alerts.into_iter());
+        if added < count {
+            self.0.inbox_refused.fetch_add((count - added) as u64, Ordering::Relaxed);
         }
         self.0.wake.notify_one();
     }
@@ -185,6 +205,41 @@ impl AlertSink for Handle {
 }
 
 impl Handle {
+    /// Takes alerts in and answers when they are: they are shown, and written down. Waits where
+    /// there is no room; `false` says that the service has stopped.
+    pub async fn receive(&self, alerts: Vec<Alert>) -> bool {
+        let mut taken = self.0.taken.subscribe();
+        let mut left = alerts.into_iter().peekable();
+        while left.peek().is_some() {
+            let put = {
+                let mut inbox = self.0.inbox.lock();
+                inbox.put(&mut left);
+                inbox.put
+            };
+            self.0.wake.notify_one();
+            tokio::select! {
+                _ = taken.wait_for(|taken| *taken >= put) => {}
+                () = self.0.commands.closed() => return false,
+            }
+        }
+        true
+    }
+
+    /// Looks at the state for a moment. Nothing is taken in or told meanwhile.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Dispatcher, i64) -> T) -> T {
+        look(&self.0.dispatcher.lock(), self.0.clock.now_ms())
+    }
+
+    /// What was counted.
+    pub(crate) fn counters(&self) -> Counters {
+        self.look(|dispatcher, _| dispatcher.counters().clone())
+    }
+
+    /// The configuration in use.
+    pub fn config(&self) -> Arc<Config> {
+        self.0.dispatcher.lock().config().clone()
+    }
+
     /// Takes a new configuration into use. Alerts are routed anew; what was told stays known.
     pub async fn apply(&self, config: Config) {
         let (done, applied) = oneshot::channel();
@@ -224,7 +279,7 @@ impl Handle {
             alerts,
             groups,
             notifications_pending,
-            queue_alerts: self.0.inbox.lock().len(),
+            queue_alerts: self.0.inbox.lock().alerts.len(),
             queue_refused: self.0.inbox_refused.load(Ordering::Relaxed),
             log_is_whole: log.is_whole.load(Ordering::Relaxed),
             log_size_bytes: log.size_bytes.load(Ordering::Relaxed),
@@ -292,7 +347,7 @@ impl Driver {
     fn outcome(&mut self, joined: Joined) -> Option<Event> {
         let (id, outcome) = joined.unwrap_or_else(|error| {
             let message = "the attempt ended without an outcome".to_string();
-            (error.id(), Outcome::TryAgain(Failure { reason: "other", message }))
+            (error.id(), Outcome::TryAgain(Failure::new("other", message)))
         });
         let ticket = self.tickets.remove(&id)?;
         Some(Event::Attempted { ticket, outcome })
@@ -308,7 +363,10 @@ impl Driver {
             events.insert(0, Event::ClockJumped { by_ms });
         }
         self.anchor = (now_ms, self.shared.clock.mark());
-        let alerts = std::mem::take(&mut *self.shared.inbox.lock());
+        let (alerts, put) = {
+            let mut inbox = self.shared.inbox.lock();
+            (std::mem::take(&mut inbox.alerts), inbox.put)
+        };
         if !alerts.is_empty() {
             events.push(Event::Alerts(alerts));
         }
@@ -334,6 +392,7 @@ impl Driver {
         }
         self.shared.trail.note(notes);
         self.write(records).await;
+        self.shared.taken.send_replace(put);
         if sends {
             for (ticket, notification, timeout_ms) in to_send {
                 self.send(ticket, notification, timeout_ms);
@@ -388,15 +447,23 @@ impl Driver {
         let transport = self.transport.clone();
         let external_url = self.external_url.clone();
         let timeout = Duration::from_millis(timeout_ms.max(1) as u64);
+        let now_ms = self.shared.clock.now_ms();
         let task = self.attempts.spawn(async move {
-            let outcome = match &notification.integration.kind {
-                Kind::Webhook(settings) => {
-                    webhook::attempt(&*transport, settings, &notification, &external_url, timeout).await
-                }
+            let integration = &notification.integration;
+            let data = Data::of(&notification, &external_url);
+            let delivery = Delivery {
+                notification: &notification,
+                data: &data,
+                templates: &integration.templates,
+                transport: &*transport,
+                now_ms,
+                timeout,
             };
+            let attempt = tokio::time::timeout(timeout, integration.notifier.notify(&delivery));
+            let outcome = attempt.await.unwrap_or_else(|_| outcome_of_error(&TransportError::Timeout));
             let (name, alerts) = (&notification.integration.name, notification.alerts.len());
             match &outcome {
-                Outcome::Taken => {
+                Outcome::Taken(_) => {
                     tracing::info!(integration = name, alerts, group = notification.group_key, "notified");
                 }
                 Outcome::TryAgain(failure) | Outcome::Refused(failure) => {

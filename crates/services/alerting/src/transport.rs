@@ -12,11 +12,13 @@ use parking_lot::Mutex;
 /// Size of a receiver's answer. Its content matters only for error messages.
 const ANSWER_SIZE_MAX_BYTES: u64 = 16 << 20;
 
-/// What to send, by POST.
+/// What to send.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// How to reach the server.
     pub http: Arc<HttpClientConfig>,
+    /// What to do there.
+    pub method: http::Method,
     /// Where to.
     pub url: String,
     /// Headers, names in lower case.
@@ -32,6 +34,8 @@ pub struct Request {
 pub struct Response {
     /// The status.
     pub status: u16,
+    /// Its headers.
+    pub headers: http::HeaderMap,
     /// The body.
     pub body: Bytes,
 }
@@ -56,7 +60,7 @@ pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, TransportErro
 /// Sends requests.
 pub trait Transport: Send + Sync {
     /// Sends one request. An answer with any status is an answer.
-    fn post(&self, request: Request) -> Answer<'_>;
+    fn send(&self, request: Request) -> Answer<'_>;
 }
 
 /// The network. Keeps one client, with its connections, for each set of settings in use.
@@ -80,18 +84,22 @@ impl HttpTransport {
 }
 
 impl Transport for HttpTransport {
-    fn post(&self, request: Request) -> Answer<'_> {
+    fn send(&self, request: Request) -> Answer<'_> {
         Box::pin(async move {
             let client = self.client(&request.http)?;
             let limits = net::Limits { timeout: request.timeout, body_size_max_bytes: ANSWER_SIZE_MAX_BYTES };
             let outgoing = net::Request {
-                method: http::Method::POST,
+                method: request.method,
                 url: request.url,
                 headers: request.headers,
                 body: request.body,
             };
             match client.send(outgoing, limits).await {
-                Ok(answer) => Ok(Response { status: answer.status.as_u16(), body: answer.body }),
+                Ok(answer) => Ok(Response {
+                    status: answer.status.as_u16(),
+                    headers: answer.headers,
+                    body: answer.body,
+                }),
                 Err(net::ClientError::Timeout) => Err(TransportError::Timeout),
                 Err(error @ (net::ClientError::Config(_) | net::ClientError::Url(_))) => {
                     Err(TransportError::Settings(error.to_string()))

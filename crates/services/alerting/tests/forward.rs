@@ -102,10 +102,10 @@ struct Observed {
 }
 
 impl Transport for Observed {
-    fn post(&self, request: Request) -> Answer<'_> {
+    fn send(&self, request: Request) -> Answer<'_> {
         Box::pin(async move {
             let port = request.url.split([':', '/']).nth(4).unwrap().parse().unwrap();
-            let answer = self.network.post(request).await;
+            let answer = self.network.send(request).await;
             let _ = self.ended.try_send((port, answer.as_ref().ok().map(|answer| answer.status)));
             answer
         })

@@ -320,7 +320,7 @@ impl World {
     fn arrives(&mut self, life: u32, ticket: u64, notification: &Notification) {
         let name = notification.integration.name.clone();
         let health = self.health.get(&name).copied().unwrap_or(Health::Good);
-        let failure = Failure { reason: "other", message: String::new() };
+        let failure = Failure::new("other", "");
         let mut receipt = None;
         let outcome = match health {
             Health::Answers500 => Outcome::TryAgain(failure),
@@ -344,7 +344,11 @@ impl World {
                     content,
                     is_noted: false,
                 });
-                if health == Health::Good { Outcome::Taken } else { Outcome::TryAgain(failure) }
+                if health == Health::Good {
+                    Outcome::Taken(Default::default())
+                } else {
+                    Outcome::TryAgain(failure)
+                }
             }
         };
         trace!(
@@ -419,7 +423,7 @@ impl World {
                 What::Arrives { life, ticket, notification } => self.arrives(life, ticket, &notification),
                 What::Answer { life, ticket, outcome, receipt } => {
                     if life == self.life && self.dispatcher.is_some() {
-                        let taken = outcome == Outcome::Taken;
+                        let taken = matches!(outcome, Outcome::Taken(_));
                         let written = self.step(Event::Attempted { ticket, outcome }, is_trouble);
                         let _ = written;
                         if let (true, true, Some(receipt)) = (taken, self.dispatcher.is_some(), receipt) {
@@ -444,7 +448,7 @@ impl World {
                 let route = self.config.routes.get(at).unwrap();
                 let key = format!("{}:{}", route.key, route.group_by.group_labels(labels));
                 let receiver = self.config.receiver(&route.receiver).unwrap();
-                for number in 0..receiver.webhooks.len() {
+                for number in 0..receiver.integrations.len() {
                     let integration = format!("{}/webhook[{number}]", receiver.name);
                     let last_word = self.received.iter().rev().find_map(|receipt| {
                         let entry = receipt.content.iter().find(|(of, _, _)| *of == labels.fingerprint());

@@ -3,12 +3,15 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use base::Clock;
+use base::clock::Mark;
 use parking_lot::Mutex;
 use tokio_rustls::TlsAcceptor;
 
@@ -20,6 +23,10 @@ const KNOWN_MAX: usize = 100;
 
 /// A hash that no password has: what is compared with for a user that does not exist, so that it takes as long.
 const NOBODY: &str = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi";
+
+/// How soon a configuration that could not be read is tried again. What it needs may have come meanwhile, also a file
+/// that only it names.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 type Digest = [u8; 32];
 
@@ -44,14 +51,16 @@ impl Current {
 pub(crate) struct Guard {
     path: PathBuf,
     current: ArcSwap<Current>,
-    reading: Mutex<()>,
+    /// What was wrong the last time, and when that was.
+    failed: Mutex<Option<(String, Mark)>>,
+    clock: Clock,
 }
 
 impl Guard {
-    pub(crate) fn new(path: PathBuf) -> Result<Guard, String> {
+    pub(crate) fn new(path: PathBuf, clock: Clock) -> Result<Guard, String> {
         let config = WebConfig::load(&path).map_err(|error| error.to_string())?;
         let current = ArcSwap::from_pointee(Current::new(config)?);
-        Ok(Guard { path, current, reading: Mutex::new(()) })
+        Ok(Guard { path, current, failed: Mutex::default(), clock })
     }
 
     /// What is in force, read again if a file has changed.
@@ -59,19 +68,21 @@ impl Guard {
         let changed = |current: &Current| {
             current.config.files.iter().any(|(path, modified)| crate::tls::modified(path) != *modified)
         };
-        if changed(&self.current.load())
-            && let Some(_reading) = self.reading.try_lock()
-            && changed(&self.current.load())
-        {
+        // One request reads, the others go on with what is in force.
+        let Some(mut failed) = self.failed.try_lock() else { return self.current.load_full() };
+        let is_due = failed.as_ref().is_some_and(|(_, since)| since.elapsed() >= RETRY_INTERVAL);
+        if changed(&self.current.load()) || is_due {
             let read = WebConfig::load(&self.path).map_err(|error| error.to_string()).and_then(Current::new);
             match read {
                 Ok(fresh) => {
                     tracing::info!(file = %self.path.display(), "read the web configuration again");
                     self.current.store(Arc::new(fresh));
+                    *failed = None;
                 }
                 Err(error) => {
-                    tracing::error!("{error}; the web configuration before stays in force");
-                    // Not again before the next change.
+                    if failed.as_ref().is_none_or(|(before, _)| *before != error) {
+                        tracing::error!("{error}; the web configuration before stays in force");
+                    }
                     let before = self.current.load();
                     let mut config = before.config.clone();
                     for (path, modified) in &mut config.files {
@@ -79,6 +90,7 @@ impl Guard {
                     }
                     let acceptor = before.acceptor.clone();
                     self.current.store(Arc::new(Current { config, acceptor, known: Mutex::default() }));
+                    *failed = Some((error, self.clock.mark()));
                 }
             }
         }
@@ -161,20 +173,41 @@ fn credentials(value: &HeaderValue) -> Option<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::time::Duration;
 
     use axum::Router;
     use axum::routing::get;
+    use base::Clock;
     use tokio::sync::watch;
 
     use crate::client::{Client, Limits, Request};
     use crate::server::{Server, ServerConfig};
     use crate::web_config::password::PasswordHash;
 
+    use super::{Guard, RETRY_INTERVAL};
+
     /// The hash of `test`, at the lowest cost.
     fn users(name: &str) -> String {
         let hash = PasswordHash::new("test", 4, [7; 16]).to_string();
         format!("basic_auth_users: {{{name}: {hash}}}\n")
+    }
+
+    #[test]
+    fn a_file_that_came_too_late_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("web.yml");
+        std::fs::write(&path, "").unwrap();
+        let clock = Clock::manual(0);
+        let guard = Guard::new(path.clone(), clock.clone()).unwrap();
+        std::fs::write(&path, "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n").unwrap();
+        assert!(guard.acceptor().is_none());
+        for (from, to) in [("server.pem", "cert.pem"), ("server.key.pem", "key.pem")] {
+            let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates").join(from);
+            std::fs::copy(from, dir.path().join(to)).unwrap();
+        }
+        clock.advance(RETRY_INTERVAL);
+        assert!(guard.acceptor().is_some());
     }
 
     #[tokio::test]

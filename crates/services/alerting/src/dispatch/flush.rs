@@ -244,7 +244,7 @@ impl Dispatcher {
         }
         let reason = ledger.reason_to_tell(
             &content,
-            integration.sends_resolved(),
+            integration.notifier.sends_resolved(),
             route.repeat_interval_ms,
             now_ms,
         )?;
@@ -302,7 +302,7 @@ impl Dispatcher {
         };
         let Some(group) = self.groups.get(&id) else { return };
         let Some(route) = self.config.routes.get(group.route) else { return };
-        let sends_resolved = integration.sends_resolved();
+        let sends_resolved = integration.notifier.sends_resolved();
         let mut alerts: Vec<Told> = Vec::with_capacity(content.firing.len() + content.resolved.len());
         for labels in &group.alerts {
             let fingerprint = labels.fingerprint();
@@ -316,6 +316,7 @@ impl Dispatcher {
         let has_something_to_say = !alerts.is_empty();
         let deadline_ms = now_ms.saturating_add(route.group_interval_ms.max(DEADLINE_MIN_MS));
         let group_name = group.name.clone();
+        let ledger = self.ledgers.get(&group_name).and_then(|of| of.get(&integration.name));
         let notification = Arc::new(Notification {
             integration: integration.clone(),
             group_key: group.key.clone(),
@@ -323,10 +324,11 @@ impl Dispatcher {
             route_labels: route.labels.clone(),
             reason,
             alerts,
+            memory: ledger.map(|ledger| ledger.memory.clone()).unwrap_or_default(),
         });
         if !has_something_to_say {
             // All has ended for a receiver that does not want to hear of it: only note it.
-            self.note_sent(&group_name, &integration.name, content, now_ms);
+            self.note_sent(&group_name, &integration.name, content, Memory::new(), now_ms);
             self.prune(id, now_ms);
             return;
         }
@@ -340,7 +342,7 @@ impl Dispatcher {
                 ledger,
             });
         }
-        *self.counters.notifications.entry(integration.kind_name()).or_default() += 1;
+        *self.counters.notifications.entry(integration.notifier.kind()).or_default() += 1;
         self.send(id, at, Attempt { notification, content, deadline_ms, failed: 0, due_ms: now_ms }, now_ms);
     }
 
@@ -352,7 +354,7 @@ impl Dispatcher {
         let group_name = group.name.clone();
         let integration = notification.integration.clone();
         let route = self.config.routes.get(group.route);
-        let timeout_ms = match integration.timeout_ms() {
+        let timeout_ms = match integration.notifier.timeout_ms() {
             0 => route.map_or(0, |route| route.group_interval_ms).max(DEADLINE_MIN_MS),
             own => own,
         };
@@ -370,14 +372,17 @@ impl Dispatcher {
             },
         );
         self.lanes.entry(integration.name.clone()).or_default().under_way += 1;
-        *self.counters.requests.entry(integration.kind_name()).or_default() += 1;
+        *self.counters.requests.entry(integration.notifier.kind()).or_default() += 1;
         self.actions.push(Action::Send { ticket, notification, timeout_ms });
     }
 
-    fn note_sent(&mut self, group: &str, integration: &str, content: Content, now_ms: i64) {
+    fn note_sent(&mut self, group: &str, integration: &str, content: Content, memory: Memory, now_ms: i64) {
         let ledger =
             self.ledgers.entry(group.to_string()).or_default().entry(integration.to_string()).or_default();
         ledger.note_sent(content, now_ms);
+        if !memory.is_empty() {
+            ledger.memory = memory;
+        }
         let record = Record::Ledger {
             group: group.to_string(),
             integration: integration.to_string(),
@@ -389,22 +394,22 @@ impl Dispatcher {
     pub(super) fn attempted(&mut self, ticket: u64, outcome: Outcome, now_ms: i64) {
         let Some(ticket) = self.tickets.remove(&ticket) else { return };
         let integration = ticket.notification.integration.clone();
-        let kind = integration.kind_name();
+        let kind = integration.notifier.kind();
         if let Some(lane) = self.lanes.get_mut(&integration.name) {
             lane.under_way = lane.under_way.saturating_sub(1);
         }
         let mut next = JobState::Idle;
         let mut error = None;
         match outcome {
-            Outcome::Taken => {
+            Outcome::Taken(memory) => {
                 // A group that is gone by now has no one to remember for.
                 if self.group_by_name.contains_key(&ticket.group_name) {
-                    self.note_sent(&ticket.group_name, &integration.name, ticket.content, now_ms);
+                    self.note_sent(&ticket.group_name, &integration.name, ticket.content, memory, now_ms);
                 }
             }
             Outcome::TryAgain(failure) => {
                 *self.counters.requests_failed.entry(kind).or_default() += 1;
-                let wait_ms = self.backoff_ms(ticket.failed);
+                let wait_ms = self.backoff_ms(ticket.failed).max(failure.wait_ms);
                 let due_ms = now_ms.saturating_add(wait_ms);
                 if due_ms < ticket.deadline_ms {
                     next = JobState::BackingOff(Attempt {
@@ -493,7 +498,8 @@ impl Dispatcher {
             let fingerprint = labels.fingerprint();
             let must_hear = integrations.iter().any(|integration| {
                 let ledger = ledgers.and_then(|ledgers| ledgers.get(&integration.name));
-                integration.sends_resolved() && ledger.is_some_and(|ledger| ledger.may_know(fingerprint))
+                integration.notifier.sends_resolved()
+                    && ledger.is_some_and(|ledger| ledger.may_know(fingerprint))
             });
             let is_too_old = held.alert.ends_at_ms.saturating_add(self.limits.retention_ms) < now_ms;
             if must_hear && is_too_old {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::notification::Reason;
+use crate::receivers::Memory;
 
 /// Alerts by their fingerprints.
 pub type Fingerprints = BTreeSet<u64>;
@@ -20,6 +21,8 @@ pub struct Ledger {
     pub told: Fingerprints,
     /// What an attempt wanted to say fires and no attempt has succeeded to say.
     pub owed: Fingerprints,
+    /// What the integration wants to know the next time; an empty answer leaves it as it is.
+    pub memory: Memory,
 }
 
 /// The alerts of a group that an integration may hear of now.

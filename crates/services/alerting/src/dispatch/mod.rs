@@ -7,6 +7,7 @@
 //! ([`ledger::Ledger`]); each has one notification under way at most, so that one that fails never
 //! delays another.
 
+mod browse;
 mod flush;
 pub mod ledger;
 pub mod record;
@@ -19,9 +20,11 @@ use std::sync::Arc;
 use model::{Alert, Labels};
 
 use crate::inhibit::Inhibitor;
-use crate::notification::{Integration, Kind, Notification};
+use crate::notification::{Integration, Notification};
+use crate::receivers::Memory;
 use crate::settings::Config;
 use crate::trail;
+pub use browse::{GroupKey, Listed, ListedGroup};
 use flush::{Group, Lane, Ticket, Timer};
 use ledger::{Content, Ledger};
 use record::Record;
@@ -86,8 +89,8 @@ pub enum Event {
 /// How an attempt went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The receiver has taken it.
-    Taken,
+    /// The receiver has taken it, and the integration wants to know this the next time.
+    Taken(Memory),
     /// It did not, but may later.
     TryAgain(Failure),
     /// It never will.
@@ -101,6 +104,15 @@ pub struct Failure {
     pub reason: &'static str,
     /// What happened.
     pub message: String,
+    /// How long the receiver wants to be left alone, in ms; 0 if it did not say.
+    pub wait_ms: i64,
+}
+
+impl Failure {
+    /// A failure of a receiver that did not say when to come back.
+    pub fn new(reason: &'static str, message: impl Into<String>) -> Failure {
+        Failure { reason, message: message.into(), wait_ms: 0 }
+    }
 }
 
 /// What the dispatcher wants done, in this order.
@@ -546,18 +558,7 @@ fn merge(old: &Held, new: &mut Alert, new_has_ended: bool, now_ms: i64) {
 }
 
 fn integrations(config: &Config) -> BTreeMap<String, Vec<Arc<Integration>>> {
-    let of = |receiver: &crate::settings::Receiver| {
-        let webhooks = receiver.webhooks.iter().enumerate();
-        let list = webhooks.map(|(at, webhook)| {
-            Arc::new(Integration {
-                name: format!("{}/webhook[{at}]", receiver.name),
-                receiver: receiver.name.clone(),
-                kind: Kind::Webhook(webhook.clone()),
-            })
-        });
-        list.collect()
-    };
-    config.receivers.iter().map(|receiver| (receiver.name.clone(), of(receiver))).collect()
+    config.receivers.iter().map(|receiver| (receiver.name.clone(), receiver.integrations.clone())).collect()
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ impl Record {
                 put_text(out, name);
             }
             Record::Ledger { group, integration, ledger } => {
-                out.push(5);
+                out.push(6);
                 put_text(out, group);
                 put_text(out, integration);
                 put_signed(out, ledger.sent_at_ms);
@@ -90,6 +90,11 @@ impl Record {
                     for fingerprint in set {
                         out.extend_from_slice(&fingerprint.to_le_bytes());
                     }
+                }
+                put_unsigned(out, ledger.memory.len() as u64);
+                for (name, value) in &ledger.memory {
+                    put_text(out, name);
+                    put_text(out, value);
                 }
             }
         }
@@ -122,7 +127,8 @@ impl Record {
                 next_flush_ms: take_signed(rest)?,
             },
             4 => Record::GroupGone { name: take_text(rest)?.to_string() },
-            5 => Record::Ledger {
+            // 5 is a ledger as it was written before integrations had a memory.
+            kind @ (5 | 6) => Record::Ledger {
                 group: take_text(rest)?.to_string(),
                 integration: take_text(rest)?.to_string(),
                 ledger: Ledger {
@@ -131,6 +137,7 @@ impl Record {
                     resolved: take_set(rest)?,
                     told: take_set(rest)?,
                     owed: take_set(rest)?,
+                    memory: if kind == 5 { Default::default() } else { take_texts(rest)? },
                 },
             },
             _ => return None,
@@ -203,6 +210,11 @@ fn take_labels(rest: &mut &[u8]) -> Option<Labels> {
     Some(Labels::from_pairs(pairs))
 }
 
+fn take_texts(rest: &mut &[u8]) -> Option<std::collections::BTreeMap<String, String>> {
+    let count = take_unsigned(rest)?;
+    (0..count).map(|_| Some((take_text(rest)?.to_string(), take_text(rest)?.to_string()))).collect()
+}
+
 fn take_set(rest: &mut &[u8]) -> Option<Fingerprints> {
     let count = take_unsigned(rest)?;
     let mut set = Fingerprints::new();
@@ -227,7 +239,12 @@ mod tests {
             ends_at_ms: i64::MAX,
             generator_url: "http://x".into(),
         };
-        let ledger = Ledger { sent_at_ms: 7, told: [1, u64::MAX].into(), ..Ledger::default() };
+        let ledger = Ledger {
+            sent_at_ms: 7,
+            told: [1, u64::MAX].into(),
+            memory: [("ts".to_string(), "1.2".to_string())].into(),
+            ..Ledger::default()
+        };
         vec![
             Record::Alert { alert, updated_at_ms: 5, has_ended: true, ends_by_timeout: false },
             Record::AlertGone { labels },

@@ -13,8 +13,8 @@ use tokio::sync::{Notify, watch};
 
 use super::queue::{Entry, Queue};
 use super::{Group, Limits};
+use crate::json::{push_map, push_string};
 use crate::transport::{Request, Transport};
-use crate::webhook::{push_map, push_string};
 
 /// How far a sender shall go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,16 +186,17 @@ impl Sender {
         let group = self.group.lock().clone();
         let request = Request {
             http: group.http.clone(),
+            method: http::Method::POST,
             url: self.url.clone(),
             headers: vec![
                 ("content-type".into(), "application/json".into()),
-                ("user-agent".into(), concat!("Promontory/", env!("CARGO_PKG_VERSION")).into()),
+                ("user-agent".into(), crate::receivers::USER_AGENT.into()),
             ],
             body: body(batch.iter().map(|entry| &*entry.alert)),
             timeout: Duration::from_millis(group.timeout_ms.max(1).unsigned_abs()),
         };
         let begun = clock.mark();
-        let answer = match transport.post(request).await {
+        let answer = match transport.send(request).await {
             Ok(answer) => answer,
             Err(error) => return Outcome::TryAgain(error.to_string()),
         };

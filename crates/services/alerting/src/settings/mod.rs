@@ -1,17 +1,22 @@
 //! The settings of the service: `alertmanager.yml`, decoded strictly, or a configuration made for
 //! one machine without any file.
 
+mod global;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use config::http_client::{PathBase, check_http_url};
-use config::{Error, Fields, HttpClientConfig, Node, Result, Secret};
+use config::{Error, Node, Result};
 
 use crate::inhibit::InhibitRule;
 use crate::matchers::MatcherMode;
+use crate::notification::Integration;
+use crate::receivers::{Context, KINDS, webhook::Webhook};
 use crate::route::{RouteConfig, Routes};
+use crate::template::Templates;
 use crate::timeinterval::TimeInterval;
+pub use global::Global;
 
 /// How long an alert without an end counts as firing after it was last heard of.
 pub const RESOLVE_TIMEOUT_MS: i64 = 300_000;
@@ -40,32 +45,8 @@ pub struct Receiver {
     pub name: String,
     /// Labels of the receiver; `name` is among them.
     pub labels: BTreeMap<String, String>,
-    /// Webhooks, in the order of the file.
-    pub webhooks: Vec<Webhook>,
-}
-
-/// A webhook.
-#[derive(Clone, Debug)]
-pub struct Webhook {
-    /// Whether it hears of alerts that ended.
-    pub send_resolved: bool,
-    /// How to reach it.
-    pub http: Arc<HttpClientConfig>,
-    /// Where it is.
-    pub url: WebhookUrl,
-    /// Alerts in one message; 0 for all.
-    pub max_alerts: u64,
-    /// How long one attempt may take; 0 for as long as the flush has.
-    pub timeout_ms: i64,
-}
-
-/// Where a webhook is. URLs often hold a key, so they do not print.
-#[derive(Clone, Debug, PartialEq)]
-pub enum WebhookUrl {
-    /// In the configuration.
-    Inline(Secret),
-    /// In a file that is read at each attempt.
-    File(PathBuf),
+    /// The ways to tell it.
+    pub integrations: Vec<Arc<Integration>>,
 }
 
 /// The kinds of receivers this version does not have yet.
@@ -89,65 +70,6 @@ const NOT_AVAILABLE_YET: [&str; 17] = [
     "mattermost_configs",
 ];
 
-/// Settings under `global` that only receivers use which are not available yet.
-const GLOBAL_NOT_ACTED_ON: [&str; 40] = [
-    "jira_api_url",
-    "smtp_from",
-    "smtp_hello",
-    "smtp_smarthost",
-    "smtp_auth_username",
-    "smtp_auth_password",
-    "smtp_auth_password_file",
-    "smtp_auth_secret",
-    "smtp_auth_secret_file",
-    "smtp_auth_identity",
-    "smtp_require_tls",
-    "smtp_tls_config",
-    "smtp_force_implicit_tls",
-    "slack_api_url",
-    "slack_api_url_file",
-    "slack_app_token",
-    "slack_app_token_file",
-    "slack_app_url",
-    "pagerduty_url",
-    "opsgenie_api_url",
-    "opsgenie_api_key",
-    "opsgenie_api_key_file",
-    "wechat_api_url",
-    "wechat_api_secret",
-    "wechat_api_secret_file",
-    "wechat_api_corp_id",
-    "victorops_api_url",
-    "victorops_api_key",
-    "victorops_api_key_file",
-    "telegram_api_url",
-    "telegram_bot_token",
-    "telegram_bot_token_file",
-    "webex_api_url",
-    "rocketchat_api_url",
-    "rocketchat_token",
-    "rocketchat_token_file",
-    "rocketchat_token_id",
-    "rocketchat_token_id_file",
-    "mattermost_webhook_url",
-    "mattermost_webhook_url_file",
-];
-
-/// Pairs under `global` of which at most one may be set.
-const GLOBAL_EXCLUSIVE: [(&str, &str); 11] = [
-    ("slack_app_token", "slack_app_token_file"),
-    ("slack_api_url", "slack_api_url_file"),
-    ("opsgenie_api_key", "opsgenie_api_key_file"),
-    ("victorops_api_key", "victorops_api_key_file"),
-    ("telegram_bot_token", "telegram_bot_token_file"),
-    ("smtp_auth_password", "smtp_auth_password_file"),
-    ("rocketchat_token", "rocketchat_token_file"),
-    ("rocketchat_token_id", "rocketchat_token_id_file"),
-    ("smtp_auth_secret", "smtp_auth_secret_file"),
-    ("wechat_api_secret", "wechat_api_secret_file"),
-    ("mattermost_webhook_url", "mattermost_webhook_url_file"),
-];
-
 impl Config {
     /// Reads `alertmanager.yml`. Paths in it are relative to `base`.
     pub fn parse(text: &str, base: &PathBase, mode: MatcherMode) -> Result<Config> {
@@ -158,14 +80,15 @@ impl Config {
         let (mut warnings, mut not_acted_on) = (Vec::new(), Vec::new());
         let warn = &mut |warning| warnings.push(warning);
         let mut fields = root.fields("config.plain")?;
-        let global =
-            fields.or("global", Global::default(), |node| Global::decode(node, base, &mut not_acted_on))?;
+        let global = fields.or("global", Global::default(), |node| Global::decode(node, base))?;
         let route = fields.optional("route", |node| RouteConfig::decode(node, mode, warn))?;
         let inhibit_rules = fields.or("inhibit_rules", Vec::new(), |rules| {
             rules.list(|node| InhibitRule::decode(node, mode, warn))
         })?;
+        let templates = Arc::new(Templates::default());
         let receivers = fields.or("receivers", Vec::new(), |receivers| {
-            receivers.list(|node| receiver(node, base, &global.http))
+            let context = Context { base, global: &global };
+            receivers.list(|node| receiver(node, &context, &templates))
         })?;
         if let Some(node) = fields.take("templates").filter(|node| !node.is_null()) {
             node.strings()?;
@@ -225,13 +148,12 @@ impl Config {
             };
             check_http_url(&node, url)
                 .map_err(|error| Error::new(format!("invalid URL: {}", error.message)))?;
-            receiver.webhooks.push(Webhook {
-                send_resolved: true,
-                http: Arc::new(HttpClientConfig::default()),
-                url: WebhookUrl::Inline(Secret::new(url.to_string())),
-                max_alerts: 0,
-                timeout_ms: 0,
-            });
+            receiver.integrations.push(Arc::new(Integration {
+                name: "default/webhook[0]".into(),
+                receiver: receiver.name.clone(),
+                notifier: Arc::new(Webhook::at(url)),
+                templates: Arc::default(),
+            }));
         }
         let route = RouteConfig::catch_all(&receiver.name, &["alertname", "instance"]);
         Ok(Config {
@@ -261,69 +183,28 @@ impl Config {
     }
 }
 
-struct Global {
-    resolve_timeout_ms: i64,
-    http: Arc<HttpClientConfig>,
-}
-
-impl Default for Global {
-    fn default() -> Self {
-        Global { resolve_timeout_ms: RESOLVE_TIMEOUT_MS, http: Arc::new(HttpClientConfig::default()) }
-    }
-}
-
-impl Global {
-    fn decode(node: &Node, base: &PathBase, not_acted_on: &mut Vec<String>) -> Result<Global> {
-        let mut fields = node.fields("config.plain")?;
-        let global = Global {
-            resolve_timeout_ms: fields.or("resolve_timeout", RESOLVE_TIMEOUT_MS, Node::duration_ms)?,
-            http: fields
-                .or("http_config", HttpClientConfig::default(), |node| HttpClientConfig::decode(node, base))?
-                .into(),
-        };
-        let is_set = |name| {
-            node.get(name)
-                .is_some_and(|node| !node.is_null() && node.string().map_or(true, |text| !text.is_empty()))
-        };
-        for name in GLOBAL_NOT_ACTED_ON {
-            fields.take(name);
-            if is_set(name) {
-                not_acted_on.push(format!("global.{name}"));
-            }
-        }
-        for (inline, file) in GLOBAL_EXCLUSIVE {
-            if is_set(inline) && is_set(file) {
-                return Err(fields.error(format!("at most one of {inline} & {file} must be configured")));
-            }
-        }
-        let token = is_set("slack_app_token") || is_set("slack_app_token_file");
-        if token && (is_set("slack_api_url") || is_set("slack_api_url_file")) {
-            // Someone who set both to the same address before there were tokens may keep it so.
-            let text = |name| node.get(name).and_then(|node| node.string().ok());
-            let app_url =
-                text("slack_app_url").unwrap_or_else(|| "https://slack.com/api/chat.postMessage".into());
-            if text("slack_api_url") != Some(app_url) {
-                return Err(fields.error(
-                    "at most one of slack_app_token/slack_app_token_file & slack_api_url/slack_api_url_file must be configured",
-                ));
-            }
-        }
-        fields.finish()?;
-        Ok(global)
-    }
-}
-
-fn receiver(node: &Node, base: &PathBase, global_http: &Arc<HttpClientConfig>) -> Result<Receiver> {
+fn receiver(node: &Node, context: &Context<'_>, templates: &Arc<Templates>) -> Result<Receiver> {
     let mut fields = node.fields("config.plain")?;
     let name = fields.or("name", String::new(), Node::string)?;
     let mut labels: BTreeMap<String, String> =
         fields.or("labels", Vec::new(), |node| node.map(Node::string))?.into_iter().collect();
-    let webhooks = fields.or("webhook_configs", Vec::new(), |node| {
-        node.list(|node| match node.is_null() {
-            true => Err(node.error("missing webhook config")),
-            false => Webhook::decode(node, base, global_http),
-        })
-    })?;
+    let mut integrations = Vec::new();
+    for kind in &KINDS {
+        let entries = fields.or(kind.field, Vec::new(), |node| {
+            node.list(|node| match node.is_null() {
+                true => Err(node.error(format!("missing {}", kind.what))),
+                false => (kind.decode)(node, context),
+            })
+        })?;
+        for (at, notifier) in entries.into_iter().enumerate() {
+            integrations.push(Arc::new(Integration {
+                name: format!("{name}/{}[{at}]", notifier.kind()),
+                receiver: name.clone(),
+                notifier,
+                templates: templates.clone(),
+            }));
+        }
+    }
     for kind in NOT_AVAILABLE_YET {
         let Some(list) = fields.take(kind) else { continue };
         if let Some(first) = list.list(Ok)?.first() {
@@ -343,53 +224,7 @@ fn receiver(node: &Node, base: &PathBase, global_http: &Arc<HttpClientConfig>) -
         _ => {}
     }
     fields.finish()?;
-    Ok(Receiver { name, labels, webhooks })
-}
-
-impl Webhook {
-    /// Decodes one entry of `webhook_configs`.
-    pub fn decode(node: &Node, base: &PathBase, global_http: &Arc<HttpClientConfig>) -> Result<Webhook> {
-        let mut fields = node.fields("config.plain")?;
-        let send_resolved = fields.or("send_resolved", true, Node::boolean)?;
-        let http = fields
-            .optional("http_config", |node| HttpClientConfig::decode(node, base))?
-            .map_or_else(|| global_http.clone(), Arc::new);
-        let url = webhook_url(&mut fields, base)?;
-        let webhook = Webhook {
-            send_resolved,
-            http,
-            url,
-            max_alerts: fields.or("max_alerts", 0, Node::unsigned)?,
-            timeout_ms: fields.or("timeout", 0, Node::duration_ms)?,
-        };
-        if let Some(payload) = fields.take("payload").filter(|node| !node.is_null()) {
-            return Err(payload.error("payload is not available yet: it needs templates"));
-        }
-        fields.finish()?;
-        Ok(webhook)
-    }
-}
-
-fn webhook_url(fields: &mut Fields<'_>, base: &PathBase) -> Result<WebhookUrl> {
-    let url = fields.optional("url", |node| {
-        let text = node.string()?;
-        if text.contains("{{") {
-            return Err(node.error("templates in url are not available yet"));
-        }
-        if !text.is_empty() {
-            check_http_url(node, &text)
-                .map_err(|error| error.map(|message| format!("invalid URL: {message}")))?;
-        }
-        Ok(Secret::new(text))
-    })?;
-    let url = url.filter(|url| !url.is_empty());
-    let file = fields.optional("url_file", Node::string)?.filter(|path| !path.is_empty());
-    match (url, file) {
-        (None, None) => Err(fields.error("one of url or url_file must be configured")),
-        (Some(_), Some(_)) => Err(fields.error("at most one of url & url_file must be configured")),
-        (Some(url), None) => Ok(WebhookUrl::Inline(url)),
-        (None, Some(path)) => Ok(WebhookUrl::File(base.join(&path))),
-    }
+    Ok(Receiver { name, labels, integrations })
 }
 
 fn named_interval(node: &Node, what: &str) -> Result<(String, config::Position, Vec<TimeInterval>)> {
@@ -476,29 +311,18 @@ mod tests {
 
     #[test]
     fn what_nothing_acts_on_is_listed() {
-        let text = "global: {smtp_from: x, smtp_hello: ''}\ntemplates: [a.tmpl]\nroute: {receiver: a}\nreceivers: [{name: a}]\n";
+        let text = "templates: [a.tmpl]\nroute: {receiver: a}\nreceivers: [{name: a}]\n";
         let config = parse(text).unwrap();
-        assert_eq!(config.not_acted_on(), ["global.smtp_from", "templates"]);
+        assert_eq!(config.not_acted_on(), ["templates"]);
         assert_eq!(config.warnings().len(), 1);
-    }
-
-    #[test]
-    fn a_webhook_inherits_the_global_http_settings() {
-        let text = "global: {http_config: {follow_redirects: false}}\nroute: {receiver: a}\nreceivers:\n- name: a\n  \
-                    webhook_configs: [{url_file: u, max_alerts: 3, timeout: 2s, send_resolved: false}]\n";
-        let config = parse(text).unwrap();
-        let webhook = &config.receiver("a").unwrap().webhooks[0];
-        assert!(!webhook.http.follow_redirects && !webhook.send_resolved);
-        assert_eq!(webhook.url, WebhookUrl::File("/etc/am/u".into()));
-        assert_eq!((webhook.max_alerts, webhook.timeout_ms), (3, 2_000));
     }
 
     #[test]
     fn a_machine_without_configuration_keeps_alerts_visible() {
         let config = Config::default_for_machine(None).unwrap();
-        assert!(config.receivers[0].webhooks.is_empty());
+        assert!(config.receivers[0].integrations.is_empty());
         let config = Config::default_for_machine(Some("http://127.0.0.1:1/x")).unwrap();
-        assert_eq!(config.receivers[0].webhooks.len(), 1);
+        assert_eq!(config.receivers[0].integrations.len(), 1);
         assert!(Config::default_for_machine(Some("ftp://x")).is_err());
     }
 

@@ -1,90 +1,116 @@
 //! The webhook: a JSON document of version 4, as Alertmanager posts it.
 
 use std::fmt::Write;
-use std::time::Duration;
+use std::sync::Arc;
 
+use config::http_client::{PathBase, check_http_url};
+use config::{Fields, HttpClientConfig, Node, Result, Secret};
 use jiff::Timestamp;
 use model::Labels;
 
-use crate::dispatch::{Failure, Outcome};
+use super::answer::{outcome_of, refused};
+use super::{Attempt, Context, Delivery, Notifier, SecretSource};
+use crate::dispatch::Outcome;
+use crate::json::{push_map, push_string};
 use crate::notification::{Notification, Told};
-use crate::settings::{Webhook, WebhookUrl};
-use crate::transport::{Request, Response, Transport, TransportError};
+use crate::transport::Request;
 
-/// How much of an answer an error message cites.
-const CITED_MAX_BYTES: usize = 1024;
+/// The settings of one webhook.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// Whether it hears of alerts that ended.
+    pub send_resolved: bool,
+    /// How to reach it.
+    pub http: Arc<HttpClientConfig>,
+    /// Where it is. URLs often hold a key.
+    pub url: SecretSource,
+    /// Alerts in one message; 0 for all.
+    pub max_alerts: u64,
+    /// How long one attempt may take; 0 for as long as the flush has.
+    pub timeout_ms: i64,
+}
 
-/// Sends a notification once.
-pub async fn attempt(
-    transport: &dyn Transport,
-    webhook: &Webhook,
-    notification: &Notification,
-    external_url: &str,
-    timeout: Duration,
-) -> Outcome {
-    let url = match &webhook.url {
-        WebhookUrl::Inline(url) => url.expose().to_string(),
-        WebhookUrl::File(path) => {
-            let path = path.clone();
-            match tokio::task::spawn_blocking(move || std::fs::read_to_string(path)).await {
-                Ok(Ok(text)) => text.trim().to_string(),
-                Ok(Err(error)) => return refused("other", format!("read url_file: {error}")),
-                Err(_) => return refused("other", "read url_file: interrupted".into()),
-            }
-        }
+/// Decodes one entry of `webhook_configs`.
+pub fn decode(node: &Node, context: &Context<'_>) -> Result<Arc<dyn Notifier>> {
+    let mut fields = node.fields("config.plain")?;
+    let webhook = Webhook {
+        send_resolved: fields.or("send_resolved", true, Node::boolean)?,
+        http: context.http(&mut fields)?,
+        url: url(&mut fields, context.base)?,
+        max_alerts: fields.or("max_alerts", 0, Node::unsigned)?,
+        timeout_ms: fields.or("timeout", 0, Node::duration_ms)?,
     };
-    if url.is_empty() {
-        return refused("other", "the webhook's URL is empty".into());
+    if let Some(payload) = fields.take("payload").filter(|node| !node.is_null()) {
+        return Err(payload.error("payload is not available yet: it needs templates"));
     }
-    let request = Request {
-        http: webhook.http.clone(),
-        url,
-        headers: vec![
-            ("content-type".into(), "application/json".into()),
-            ("user-agent".into(), concat!("Promontory/", env!("CARGO_PKG_VERSION")).into()),
-        ],
-        body: body(notification, webhook.max_alerts, external_url).into(),
-        timeout,
-    };
-    outcome_of(transport.post(request).await)
+    fields.finish()?;
+    Ok(Arc::new(webhook))
 }
 
-fn refused(reason: &'static str, message: String) -> Outcome {
-    Outcome::Refused(Failure { reason, message })
+fn url(fields: &mut Fields<'_>, base: &PathBase) -> Result<SecretSource> {
+    if let Some(node) = fields.peek("url").filter(|node| !node.is_null()) {
+        let text = node.string()?;
+        if text.contains("{{") {
+            return Err(node.error("templates in url are not available yet"));
+        }
+        if !text.is_empty() {
+            check_http_url(node, &text)
+                .map_err(|error| error.map(|message| format!("invalid URL: {message}")))?;
+        }
+    }
+    let exclusive = "at most one of url & url_file must be configured";
+    SecretSource::take(fields, base, ("url", "url_file"), exclusive)?
+        .ok_or_else(|| fields.error("one of url or url_file must be configured"))
 }
 
-/// What an answer means: 2xx is taken; 5xx, 429 and no answer may be tried again.
-pub fn outcome_of(answer: Result<Response, TransportError>) -> Outcome {
-    match answer {
-        Ok(Response { status: 200..=299, .. }) => Outcome::Taken,
-        Ok(Response { status, body }) => {
-            let mut message = format!("unexpected status code {status}");
-            let cited =
-                String::from_utf8_lossy(body.get(..CITED_MAX_BYTES).unwrap_or(&body)).trim().to_string();
-            if !cited.is_empty() {
-                let _ = write!(message, ": {cited}");
-            }
-            let reason = match status {
-                401 | 403 => "authError",
-                429 => "rateLimited",
-                400..=499 => "clientError",
-                500..=599 => "serverError",
-                _ => "other",
-            };
-            let failure = Failure { reason, message };
-            if status == 429 || status / 100 == 5 {
-                Outcome::TryAgain(failure)
-            } else {
-                Outcome::Refused(failure)
-            }
+impl Webhook {
+    /// A webhook with default settings.
+    pub fn at(url: &str) -> Webhook {
+        Webhook {
+            send_resolved: true,
+            http: Arc::default(),
+            url: SecretSource::Inline(Secret::new(url.to_string())),
+            max_alerts: 0,
+            timeout_ms: 0,
         }
-        Err(error @ TransportError::Timeout) => {
-            Outcome::TryAgain(Failure { reason: "contextDeadlineExceeded", message: error.to_string() })
-        }
-        Err(error @ TransportError::Network(_)) => {
-            Outcome::TryAgain(Failure { reason: "other", message: error.to_string() })
-        }
-        Err(error @ TransportError::Settings(_)) => refused("other", error.to_string()),
+    }
+
+    async fn attempt(&self, delivery: &Delivery<'_>) -> Outcome {
+        let url = match self.url.read().await {
+            Ok(url) if url.is_empty() => return refused("other", "the webhook's URL is empty"),
+            Ok(url) => url,
+            Err(error) => return refused("other", format!("read url_file: {error}")),
+        };
+        let request = Request {
+            http: self.http.clone(),
+            method: http::Method::POST,
+            url,
+            headers: vec![
+                ("content-type".into(), "application/json".into()),
+                ("user-agent".into(), super::USER_AGENT.into()),
+            ],
+            body: body(delivery.notification, self.max_alerts, delivery.data.external_url()).into(),
+            timeout: delivery.timeout,
+        };
+        outcome_of(delivery.transport.send(request).await, &[])
+    }
+}
+
+impl Notifier for Webhook {
+    fn kind(&self) -> &'static str {
+        "webhook"
+    }
+
+    fn sends_resolved(&self) -> bool {
+        self.send_resolved
+    }
+
+    fn timeout_ms(&self) -> i64 {
+        self.timeout_ms
+    }
+
+    fn notify<'a>(&'a self, delivery: &'a Delivery<'a>) -> Attempt<'a> {
+        Box::pin(self.attempt(delivery))
     }
 }
 
@@ -170,40 +196,6 @@ pub fn time(at_ms: i64) -> String {
     }
 }
 
-pub(crate) fn push_map<'a>(out: &mut String, pairs: impl Iterator<Item = (&'a str, &'a str)>) {
-    out.push('{');
-    for (at, (name, value)) in pairs.enumerate() {
-        if at > 0 {
-            out.push(',');
-        }
-        push_string(out, name);
-        out.push(':');
-        push_string(out, value);
-    }
-    out.push('}');
-}
-
-/// A JSON string with the escapes Go chooses, which keep it safe inside HTML.
-pub(crate) fn push_string(out: &mut String, text: &str) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\x08' => out.push_str("\\b"),
-            '\x0c' => out.push_str("\\f"),
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\x1f' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-}
-
 /// Receivers get the name of theirs with what is special in regular expressions escaped.
 fn quote_meta(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -219,23 +211,15 @@ fn quote_meta(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notification::{Integration, Kind, Reason};
-    use config::Secret;
+    use crate::notification::{Integration, Reason};
     use model::Alert;
-    use std::sync::Arc;
 
     fn notification(alerts: Vec<Told>) -> Notification {
-        let webhook = Webhook {
-            send_resolved: true,
-            http: Arc::default(),
-            url: WebhookUrl::Inline(Secret::new("http://x".into())),
-            max_alerts: 0,
-            timeout_ms: 0,
-        };
         let integration = Integration {
             name: "a.b/webhook[0]".into(),
             receiver: "a.b".into(),
-            kind: Kind::Webhook(webhook),
+            notifier: Arc::new(Webhook::at("http://x")),
+            templates: Arc::default(),
         };
         Notification {
             integration: Arc::new(integration),
@@ -244,6 +228,7 @@ mod tests {
             route_labels: [("team".to_string(), "x".to_string())].into(),
             reason: Reason::First,
             alerts,
+            memory: Default::default(),
         }
     }
 
@@ -289,17 +274,5 @@ mod tests {
         assert_eq!(document["truncatedAlerts"], 1);
         assert_eq!(document["status"], "resolved");
         assert_eq!(document["commonLabels"]["instance"], "1");
-    }
-
-    #[test]
-    fn answers_decide_whether_to_try_again() {
-        let answer = |status| outcome_of(Ok(Response { status, body: "why".into() }));
-        assert_eq!(answer(204), Outcome::Taken);
-        let failure =
-            |reason, status| Failure { reason, message: format!("unexpected status code {status}: why") };
-        assert_eq!(answer(503), Outcome::TryAgain(failure("serverError", 503)));
-        assert_eq!(answer(429), Outcome::TryAgain(failure("rateLimited", 429)));
-        assert_eq!(answer(404), Outcome::Refused(failure("clientError", 404)));
-        assert!(matches!(outcome_of(Err(TransportError::Timeout)), Outcome::TryAgain(_)));
     }
 }

@@ -1,0 +1,148 @@
+//! The state in small parts, so that an answer of any size is written while it is read and the
+//! dispatcher is never held up for long.
+
+use super::*;
+use crate::timeinterval::any_contains_ms;
+
+/// How many inhibiting alerts are named.
+const INHIBITED_BY_MAX: usize = 10;
+
+/// An alert as APIs list it.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The alert.
+    pub alert: Arc<Alert>,
+    /// When it was last heard of.
+    pub updated_at_ms: i64,
+    /// Whether it has ended; it is kept until everyone was told.
+    pub has_ended: bool,
+    /// Its routes, in the order of the tree; see [`Config::routes`].
+    pub routes: Vec<usize>,
+    /// Silences that apply to it now.
+    pub silenced_by: Vec<String>,
+    /// Some of the alerts that inhibit it now.
+    pub inhibited_by: Vec<u64>,
+}
+
+impl Listed {
+    /// Whether it is silenced or inhibited.
+    pub fn is_suppressed(&self) -> bool {
+        !self.silenced_by.is_empty() || !self.inhibited_by.is_empty()
+    }
+}
+
+/// What a group is ordered and found by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GroupKey {
+    /// The labels all its alerts have.
+    pub labels: Labels,
+    /// Who is told.
+    pub receiver: String,
+    /// The route; see [`Config::routes`].
+    pub route: usize,
+    id: u64,
+}
+
+/// A group as APIs list it.
+#[derive(Clone, Debug)]
+pub struct ListedGroup {
+    /// What receivers know it by.
+    pub key: String,
+    /// Its alerts.
+    pub alerts: Vec<Labels>,
+    /// The time intervals that mute its route now.
+    pub muted_by: Vec<String>,
+    /// Whether it was flushed before.
+    pub is_flushed: bool,
+    /// When it is flushed next.
+    pub next_flush_ms: i64,
+}
+
+impl Dispatcher {
+    /// The configuration in use.
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// The labels of all alerts that are kept.
+    pub fn alert_labels(&self) -> Vec<Labels> {
+        self.alerts.keys().cloned().collect()
+    }
+
+    /// One alert, if it is still kept.
+    pub fn listed(&self, labels: &Labels, now_ms: i64) -> Option<Listed> {
+        let held = self.alerts.get(labels)?;
+        let inhibited_by = self.inhibited_by(labels, INHIBITED_BY_MAX, now_ms);
+        Some(Listed {
+            alert: held.alert.clone(),
+            updated_at_ms: held.updated_at_ms,
+            has_ended: held.is_resolved_at(now_ms),
+            routes: held.routes.clone(),
+            silenced_by: Vec::new(),
+            inhibited_by: inhibited_by.iter().map(Labels::fingerprint).collect(),
+        })
+    }
+
+    /// How many alerts that have not ended are told, suppressed, and not yet looked at.
+    pub fn count_states(&self, now_ms: i64) -> [usize; 3] {
+        let mut counts = [0; 3];
+        for (labels, held) in self.alerts.iter().filter(|(_, held)| !held.is_resolved_at(now_ms)) {
+            let is_suppressed = !self.inhibited_by(labels, 1, now_ms).is_empty();
+            let is_flushed =
+                || held.groups.iter().filter_map(|id| self.groups.get(id)).any(|group| group.is_flushed);
+            counts[if is_suppressed { 1 } else { usize::from(!is_flushed()) * 2 }] += 1;
+        }
+        counts
+    }
+
+    /// All groups with alerts whose route is wanted, in no order.
+    pub fn group_keys(&self, wants: impl Fn(usize) -> bool) -> Vec<GroupKey> {
+        let key = |(id, group): (&u64, &Group)| GroupKey {
+            labels: group.labels.clone(),
+            receiver: self.config.routes.get(group.route).map(|r| r.receiver.clone()).unwrap_or_default(),
+            route: group.route,
+            id: *id,
+        };
+        let wanted = self.groups.iter().filter(|(_, g)| !g.alerts.is_empty() && wants(g.route));
+        wanted.map(key).collect()
+    }
+
+    /// One group, if it is still there.
+    pub fn listed_group(&self, key: &GroupKey, now_ms: i64) -> Option<ListedGroup> {
+        let group = self.groups.get(&key.id)?;
+        Some(ListedGroup {
+            key: group.key.clone(),
+            alerts: group.alerts.iter().cloned().collect(),
+            muted_by: self.muting_intervals(group.route, now_ms),
+            is_flushed: group.is_flushed,
+            next_flush_ms: group.next_flush_ms,
+        })
+    }
+
+    /// The group that an alert with these labels would join on a route, if it is there.
+    pub fn group_on(&self, route: usize, labels: &Labels) -> Option<GroupKey> {
+        let of = self.config.routes.get(route)?;
+        let group_labels = of.group_by.group_labels(labels);
+        let (id, _) = self.groups.iter().find(|(_, g)| g.route == route && g.labels == group_labels)?;
+        Some(GroupKey { labels: group_labels, receiver: of.receiver.clone(), route, id: *id })
+    }
+
+    /// The time intervals that mute a route now: those in which it is mute, or, outside all in which
+    /// it is active, these.
+    pub fn muting_intervals(&self, route: usize, now_ms: i64) -> Vec<String> {
+        let Some(route) = self.config.routes.get(route) else { return Vec::new() };
+        let contains = |name: &&String| {
+            self.config.time_intervals.get(*name).is_some_and(|list| any_contains_ms(list, now_ms))
+        };
+        let active = &route.active_time_intervals;
+        if !active.is_empty() && !active.iter().any(|name| contains(&name)) {
+            return active.clone();
+        }
+        route.mute_time_intervals.iter().filter(contains).cloned().collect()
+    }
+
+    /// Alerts that would inhibit one with these labels now.
+    pub fn would_be_inhibited_by(&self, labels: &Labels, now_ms: i64) -> Vec<Labels> {
+        self.inhibited_by(labels, INHIBITED_BY_MAX, now_ms)
+    }
+}

@@ -1,0 +1,114 @@
+//! The kinds of receivers: one file each, with its settings, its messages and its limits.
+//!
+//! A kind is a [`Notifier`] and a line in [`KINDS`]. It gets a [`Delivery`], makes its message with
+//! the templates, sends it once, and says how that went. Trying again is the dispatcher's affair.
+
+pub mod answer;
+mod decode;
+mod exchange;
+mod secret;
+mod text;
+mod tree;
+pub mod webhook;
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::http_client::PathBase;
+use config::{Fields, HttpClientConfig, Node, Result};
+
+use crate::dispatch::Outcome;
+use crate::notification::Notification;
+use crate::settings::Global;
+use crate::template::{Data, Templates};
+use crate::transport::Transport;
+pub use secret::SecretSource;
+
+/// How we introduce ourselves.
+pub const USER_AGENT: &str = concat!("Promontory/", env!("CARGO_PKG_VERSION"));
+
+/// What an integration must know of a group's last notification to go on with it, such as the
+/// number of a message that is to be updated. Kept with the ledger, so it outlives restarts.
+pub type Memory = BTreeMap<String, String>;
+
+/// An attempt under way.
+pub type Attempt<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+
+/// One way to tell a receiver, with its settings.
+pub trait Notifier: Debug + Send + Sync {
+    /// The kind's name, as metrics have it: `webhook`.
+    fn kind(&self) -> &'static str;
+
+    /// Whether it hears of alerts that ended.
+    fn sends_resolved(&self) -> bool;
+
+    /// How long one attempt may take by its own settings; 0 if they do not say.
+    fn timeout_ms(&self) -> i64 {
+        0
+    }
+
+    /// Tells the receiver once, within `delivery.timeout`.
+    fn notify<'a>(&'a self, delivery: &'a Delivery<'a>) -> Attempt<'a>;
+}
+
+/// A notification on its way, and what is needed to send it.
+pub struct Delivery<'a> {
+    /// What to tell.
+    pub notification: &'a Notification,
+    /// The same as templates see it.
+    pub data: &'a Data,
+    /// The templates of the configuration.
+    pub templates: &'a Templates,
+    /// How HTTP requests leave.
+    pub transport: &'a dyn Transport,
+    /// The time, in ms since 1970.
+    pub now_ms: i64,
+    /// How long the attempt may take.
+    pub timeout: Duration,
+}
+
+impl Delivery<'_> {
+    /// Expands a template of the settings. The failure is one that no further attempt mends.
+    pub fn text(&self, template: &str) -> std::result::Result<String, Outcome> {
+        let expanded = self.templates.text(template, self.data);
+        expanded.map_err(|error| answer::refused("other", error))
+    }
+}
+
+/// What settings of a kind are decoded with.
+pub struct Context<'a> {
+    /// What paths are relative to.
+    pub base: &'a PathBase,
+    /// The `global` section.
+    pub global: &'a Global,
+}
+
+impl Context<'_> {
+    /// Takes `http_config`, which falls back to the global one.
+    pub fn http(&self, fields: &mut Fields<'_>) -> Result<Arc<HttpClientConfig>> {
+        let own = fields.optional("http_config", |node| HttpClientConfig::decode(node, self.base))?;
+        Ok(own.map_or_else(|| self.global.http.clone(), Arc::new))
+    }
+}
+
+/// Decodes one entry of a kind's list.
+pub type Decode = fn(&Node, &Context<'_>) -> Result<Arc<dyn Notifier>>;
+
+/// A kind: the field of a receiver that lists its entries, what an error about an entry calls it,
+/// and how an entry is decoded.
+pub struct Kind {
+    /// `webhook_configs`.
+    pub field: &'static str,
+    /// `webhook config`.
+    pub what: &'static str,
+    /// Decodes an entry.
+    pub decode: Decode,
+}
+
+/// All kinds, in the order in which a receiver's integrations are told and numbered.
+pub const KINDS: [Kind; 1] =
+    [Kind { field: "webhook_configs", what: "webhook config", decode: webhook::decode }];
