@@ -217,7 +217,7 @@ mod tests {
         assert!(!format!("{switch:?}").contains("hc-ping"));
         assert_eq!(decode("{url: http://x, interval: 5m}").unwrap().interval_ms, 300_000);
         for (wrong, what) in [
-            ("ftp://x", "ftp"),
+            ("ftp://x", "scheme must be"),
             ("{interval: 5m}", "missing url"),
             ("{url: http://x, interval: 5ms}", "at least 1s"),
         ] {
