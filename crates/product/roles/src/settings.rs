@@ -372,7 +372,7 @@ impl Settings {
 }
 
 /// A path with a slash at both ends.
-fn slashed(path: &str) -> String {
+pub(crate) fn slashed(path: &str) -> String {
     let path = path.trim_matches('/');
     if path.is_empty() { "/".into() } else { format!("/{path}/") }
 }

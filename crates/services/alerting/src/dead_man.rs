@@ -159,12 +159,13 @@ async fn beat(
 ) -> std::result::Result<(), String> {
     let request = Request {
         http: http.clone(),
+        method: ::http::Method::POST,
         url: switch.url.expose().to_string(),
-        headers: vec![("user-agent".into(), concat!("Promontory/", env!("CARGO_PKG_VERSION")).into())],
+        headers: vec![("user-agent".into(), crate::receivers::USER_AGENT.into())],
         body: Bytes::new(),
         timeout: interval.min(TIMEOUT_MAX),
     };
-    match transport.post(request).await {
+    match transport.send(request).await {
         Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
         Ok(answer) => Err(format!("the dead-man switch answered with status {}", answer.status)),
         Err(error) => Err(format!("the dead-man switch could not be reached: {error}")),
@@ -197,9 +198,9 @@ mod tests {
     struct Counting(Mutex<Vec<String>>);
 
     impl Transport for Counting {
-        fn post(&self, request: Request) -> Answer<'_> {
+        fn send(&self, request: Request) -> Answer<'_> {
             self.0.lock().push(request.url);
-            Box::pin(async { Ok(Response { status: 204, body: Bytes::new() }) })
+            Box::pin(async { Ok(Response { status: 204, headers: Default::default(), body: Bytes::new() }) })
         }
     }
 

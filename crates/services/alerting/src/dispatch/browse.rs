@@ -2,7 +2,6 @@
 //! dispatcher is never held up for long.
 
 use super::*;
-use crate::timeinterval::any_contains_ms;
 
 /// How many inhibiting alerts are named.
 const INHIBITED_BY_MAX: usize = 10;
@@ -125,20 +124,6 @@ impl Dispatcher {
         let group_labels = of.group_by.group_labels(labels);
         let (id, _) = self.groups.iter().find(|(_, g)| g.route == route && g.labels == group_labels)?;
         Some(GroupKey { labels: group_labels, receiver: of.receiver.clone(), route, id: *id })
-    }
-
-    /// The time intervals that mute a route now: those in which it is mute, or, outside all in which
-    /// it is active, these.
-    pub fn muting_intervals(&self, route: usize, now_ms: i64) -> Vec<String> {
-        let Some(route) = self.config.routes.get(route) else { return Vec::new() };
-        let contains = |name: &&String| {
-            self.config.time_intervals.get(*name).is_some_and(|list| any_contains_ms(list, now_ms))
-        };
-        let active = &route.active_time_intervals;
-        if !active.is_empty() && !active.iter().any(|name| contains(&name)) {
-            return active.clone();
-        }
-        route.mute_time_intervals.iter().filter(contains).cloned().collect()
     }
 
     /// Alerts that would inhibit one with these labels now.

@@ -25,10 +25,10 @@ use crate::receivers::Memory;
 use crate::settings::Config;
 use crate::silences::{Draft, Found, SilenceError, SilenceLimits, Silences};
 use crate::trail;
+pub use browse::{GroupKey, Listed, ListedGroup};
 use flush::{Group, Lane, Ticket, Timer};
 use ledger::{Content, Ledger};
 use record::Record;
-pub use browse::{GroupKey, Listed, ListedGroup};
 pub use view::{AlertState, AlertView, Delivery, GroupView, IntegrationView, LastAttempt};
 
 /// How often what has become old is looked for.

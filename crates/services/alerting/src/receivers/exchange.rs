@@ -19,11 +19,6 @@ impl Delivery<'_> {
         self.text(template).map_err(|failed| during(&format!("execute '{name}' template"), failed))
     }
 
-    /// Expands a template of HTML. The failure is one that no further attempt mends.
-    pub fn html(&self, template: &str) -> Result<String, Outcome> {
-        self.text(template)
-    }
-
     /// Reads a secret. The failure names the setting with the file and is one that no further attempt
     /// mends.
     pub async fn secret(&self, source: &SecretSource, file_setting: &str) -> Result<String, Outcome> {

@@ -7,9 +7,11 @@ pub mod answer;
 mod decode;
 mod exchange;
 pub mod opsgenie;
+pub mod pagerduty;
 pub mod pushover;
 mod secret;
 pub mod slack;
+pub mod sns;
 pub mod telegram;
 #[cfg(test)]
 mod testing;
@@ -125,9 +127,11 @@ pub struct Kind {
 /// All kinds, in the order in which a receiver's integrations are told and numbered.
 pub const KINDS: &[Kind] = &[
     Kind { field: "webhook_configs", what: "webhook config", decode: webhook::decode },
+    Kind { field: "pagerduty_configs", what: "pagerduty config", decode: pagerduty::decode },
     Kind { field: "opsgenie_configs", what: "opsgenie config", decode: opsgenie::decode },
     Kind { field: "slack_configs", what: "slack config", decode: slack::decode },
     Kind { field: "victorops_configs", what: "victorops config", decode: victorops::decode },
     Kind { field: "pushover_configs", what: "pushover config", decode: pushover::decode },
+    Kind { field: "sns_configs", what: "sns config", decode: sns::decode },
     Kind { field: "telegram_configs", what: "telegram config", decode: telegram::decode },
 ];

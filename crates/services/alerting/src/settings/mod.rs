@@ -50,13 +50,11 @@ pub struct Receiver {
 }
 
 /// The kinds of receivers this version does not have yet.
-const NOT_AVAILABLE_YET: [&str; 12] = [
+const NOT_AVAILABLE_YET: [&str; 10] = [
     "discord_configs",
     "email_configs",
     "incidentio_configs",
-    "pagerduty_configs",
     "wechat_configs",
-    "sns_configs",
     "webex_configs",
     "msteams_configs",
     "msteamsv2_configs",
