@@ -5,7 +5,7 @@
 //! thousands of groups cost a few round trips. While the database is away claims answer
 //! [`Claim::Unreachable`], and what should be shared waits in an [`Outbox`].
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -39,6 +39,8 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 const PRESENCE: &str = "alerting-replica";
 /// The longest key that is stored as it is.
 const KEY_SIZE_MAX_BYTES: usize = 512;
+/// How many looks around one that is missing is shown: about an hour.
+const MISSED_MAX: u32 = 1_200;
 /// Replicas listed.
 const MEMBERS_MAX: usize = 1_000;
 
@@ -84,9 +86,20 @@ struct Shared {
     brought_out: watch::Sender<usize>,
     wake_outbox: Notify,
     is_reachable: AtomicBool,
-    members: Mutex<(Vec<Member>, usize)>,
+    members: Mutex<Known>,
+    /// Who waits for a release, by its token.
+    releasing: Mutex<HashMap<Token, oneshot::Sender<()>>>,
     settled: watch::Sender<bool>,
     metrics: Metrics,
+}
+
+/// Who there is, and was.
+#[derive(Default)]
+struct Known {
+    list: Vec<Member>,
+    position: usize,
+    /// How often one that was there before was not seen since.
+    missed: HashMap<String, u32>,
 }
 
 struct Asked {
@@ -134,7 +147,8 @@ impl Stored {
             brought_out: watch::channel(0).0,
             wake_outbox: Notify::new(),
             is_reachable: AtomicBool::new(true),
-            members: Mutex::new((Vec::new(), 0)),
+            members: Mutex::new(Known::default()),
+            releasing: Mutex::new(HashMap::new()),
             settled: watch::channel(false).0,
             metrics: Metrics::new(registry),
         });
@@ -184,8 +198,13 @@ impl Replicas for Stored {
         Box::pin(async move {
             let told = told.filter(|told| told.body.len() <= ENTRY_SIZE_MAX_BYTES);
             let pending = Pending { key: stored_key(key), token, told };
+            let (released, waits) = oneshot::channel();
+            self.shared.releasing.lock().insert(token, released);
             self.shared.outbox.lock().release(pending);
-            let _ = self.shared.wait_until_out().await;
+            self.shared.wake_outbox.notify_one();
+            if tokio::time::timeout(WAIT_MAX, waits).await.is_err() {
+                self.shared.releasing.lock().remove(&token);
+            }
         })
     }
 
@@ -229,12 +248,15 @@ impl Replicas for Stored {
         if self.shared.is_reachable.load(Ordering::Relaxed) {
             return 0;
         }
-        let position = i64::try_from(self.shared.members.lock().1).unwrap_or(i64::MAX);
+        let position = i64::try_from(self.shared.members.lock().position).unwrap_or(i64::MAX);
         position.saturating_mul(self.shared.settings.peer_timeout.as_millis() as i64)
     }
 
     fn members(&self) -> Members {
-        let (list, position) = self.shared.members.lock().clone();
+        let (list, position) = {
+            let known = self.shared.members.lock();
+            (known.list.clone(), known.position)
+        };
         let is_settled = *self.shared.settled.borrow();
         let status = if is_settled { MembersStatus::Ready } else { MembersStatus::Settling };
         Members { name: self.shared.settings.name.clone(), list, position, status }
@@ -379,7 +401,11 @@ impl Shared {
                 // A lease that ended does not make untrue what was told. Another one may have told
                 // it too; the newer entry stays.
                 let mut outbox = self.outbox.lock();
+                let mut releasing = self.releasing.lock();
                 for (one, released) in batch.into_iter().zip(released) {
+                    if let Some(waits) = releasing.remove(&one.token) {
+                        let _ = waits.send(());
+                    }
                     if let (Released::Lost, Some(told)) = (released, one.told) {
                         outbox.share(told);
                     }
@@ -447,14 +473,19 @@ impl Shared {
         let mut present: Vec<Member> = found.iter().map(member).collect();
         let mut members = self.members.lock();
         // Those that were there before are shown as missing, unless they came back under their name.
-        for known in &members.0 {
-            let is_back = present.iter().any(|member| member.name == known.name);
-            if !is_back && present.len() < MEMBERS_MAX {
+        let mut missed = HashMap::new();
+        for known in &members.list {
+            if present.iter().any(|member| member.name == known.name) || present.len() >= MEMBERS_MAX {
+                continue;
+            }
+            let times = members.missed.get(&known.name).copied().unwrap_or(0) + 1;
+            if times <= MISSED_MAX {
+                missed.insert(known.name.clone(), times);
                 present.push(Member { is_healthy: false, ..known.clone() });
             }
         }
         present.sort_by(|a, b| a.name.cmp(&b.name));
-        *members = (present, position);
+        *members = Known { list: present, position, missed };
         Ok(())
     }
 
@@ -572,8 +603,11 @@ mod tests {
                 body: b"body".to_vec(),
             };
             let write = write_of(&entry);
-            assert!(write.key.len() <= KEY_SIZE_MAX_BYTES && !write.key.is_empty() && !write.key.contains('\0'));
-            let read = entry_of(entry.kind, write.key, write.body.unwrap(), write.stamp_ms, write.expires_at_ms);
+            assert!(
+                write.key.len() <= KEY_SIZE_MAX_BYTES && !write.key.is_empty() && !write.key.contains('\0')
+            );
+            let read =
+                entry_of(entry.kind, write.key, write.body.unwrap(), write.stamp_ms, write.expires_at_ms);
             assert_eq!(read, Some(entry));
         }
         assert_eq!(entry_of(EntryKind::Silence, "a".into(), vec![9, 0, 0, 0, b'a'], 0, None), None);
