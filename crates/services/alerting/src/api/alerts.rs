@@ -39,7 +39,8 @@ fn write(
     after: Option<u64>,
     sink: &mut Sink,
 ) -> Result<(), Gone> {
-    let (config, all) = api.alerting.look(|dispatcher, _| (dispatcher.config().clone(), dispatcher.alert_labels()));
+    let (config, all) =
+        api.alerting.look(|dispatcher, _| (dispatcher.config().clone(), dispatcher.alert_labels()));
     let routes = filter.routes(&config);
     let mut wanted: Vec<(u64, Labels)> = all
         .into_iter()
@@ -53,7 +54,10 @@ fn write(
     sink.out.push(b'[');
     'batches: for batch in wanted.chunks(BATCH) {
         let listed: Vec<(u64, Option<Listed>)> = api.alerting.look(|dispatcher, now_ms| {
-            batch.iter().map(|(fingerprint, labels)| (*fingerprint, dispatcher.listed(labels, now_ms))).collect()
+            batch
+                .iter()
+                .map(|(fingerprint, labels)| (*fingerprint, dispatcher.listed(labels, now_ms)))
+                .collect()
         });
         for (fingerprint, listed) in listed {
             let Some(listed) = listed.filter(|listed| filter.wants(listed)) else { continue };

@@ -91,9 +91,7 @@ impl Decoder {
             self.left.drain(..read);
         }
         if self.left.len() > ALERT_SIZE_MAX_BYTES {
-            return Err(DecodeError::Syntax(format!(
-                "an alert is larger than {ALERT_SIZE_MAX_BYTES} bytes"
-            )));
+            return Err(DecodeError::Syntax(format!("an alert is larger than {ALERT_SIZE_MAX_BYTES} bytes")));
         }
         self.try_at_bytes = self.left.len() * 2;
         Ok(())
@@ -269,10 +267,8 @@ impl<'a> Reader<'a> {
         loop {
             if self.token()? != b'"' {
                 let found = self.peek().unwrap_or(b' ');
-                let message = format!(
-                    "invalid character {} looking for beginning of object key string",
-                    shown(found)
-                );
+                let message =
+                    format!("invalid character {} looking for beginning of object key string", shown(found));
                 return Err(Stop::Error(message));
             }
             let name = self.text()?;
@@ -423,7 +419,8 @@ impl<'a> Reader<'a> {
                         Some(b"\\u") => {
                             let second = self.hex(after + 2)?;
                             if (0xdc00..0xe000).contains(&second) {
-                                code = 0x10000 + (u32::from(first - 0xd800) << 10) + u32::from(second - 0xdc00);
+                                code =
+                                    0x10000 + (u32::from(first - 0xd800) << 10) + u32::from(second - 0xdc00);
                                 after += 6;
                             }
                         }
@@ -436,10 +433,7 @@ impl<'a> Reader<'a> {
                 return Ok(after);
             }
             other => {
-                return Err(Stop::Error(format!(
-                    "invalid character {} in string escape code",
-                    shown(other)
-                )));
+                return Err(Stop::Error(format!("invalid character {} in string escape code", shown(other))));
             }
         };
         out.push(plain);
@@ -503,10 +497,9 @@ impl<'a> Reader<'a> {
                 self.at += length;
                 Ok(())
             }
-            other => Err(Stop::Error(format!(
-                "invalid character {} looking for beginning of value",
-                shown(other)
-            ))),
+            other => {
+                Err(Stop::Error(format!("invalid character {} looking for beginning of value", shown(other))))
+            }
         }
     }
 }
@@ -585,7 +578,10 @@ mod tests {
         }
         assert_eq!(decode(&[b"[{}]"]), Err(DecodeError::LabelsMissing(0)));
         assert_eq!(decode(&[b"[{\"labels\":{\"a\":\"b\"}},{\"x\":1}]"]), Err(DecodeError::LabelsMissing(1)));
-        assert_eq!(decode(&[b"[{\"labels\":{\"a\":\"\xff\"}}]"]).unwrap()[0].labels.get("a"), Some("\u{fffd}"));
+        assert_eq!(
+            decode(&[b"[{\"labels\":{\"a\":\"\xff\"}}]"]).unwrap()[0].labels.get("a"),
+            Some("\u{fffd}")
+        );
         assert!(decode(&[b"[]"]).unwrap().is_empty());
         assert!(decode(&[b"null"]).unwrap().is_empty());
     }

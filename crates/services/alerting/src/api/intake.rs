@@ -72,7 +72,8 @@ fn too_large() -> Refusal {
 /// The valid alerts of a body, and what is wrong with the others.
 async fn read(api: &Api, mut body: Body, bound_bytes: usize) -> Result<(Vec<Alert>, Vec<String>), Refusal> {
     let (config, now_ms) = api.alerting.look(|dispatcher, now_ms| (dispatcher.config().clone(), now_ms));
-    let checks = Checks { now_ms, resolve_timeout_ms: config.resolve_timeout_ms, mode: api.settings.matcher_mode };
+    let checks =
+        Checks { now_ms, resolve_timeout_ms: config.resolve_timeout_ms, mode: api.settings.matcher_mode };
     let (mut alerts, mut errors) = (Vec::new(), Vec::new());
     let mut take = |posted: Posted| match checks.alert(posted) {
         Ok(alert) => alerts.push(alert),
@@ -123,7 +124,8 @@ impl Checks {
             (0, ends) => ends,
             (begins, _) => begins,
         };
-        let ends = if ends_at_ms == 0 { self.now_ms.saturating_add(self.resolve_timeout_ms) } else { ends_at_ms };
+        let ends =
+            if ends_at_ms == 0 { self.now_ms.saturating_add(self.resolve_timeout_ms) } else { ends_at_ms };
         if ends < begins {
             return Err("start time must be before end time".into());
         }

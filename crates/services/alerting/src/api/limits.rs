@@ -44,7 +44,8 @@ pub(super) async fn limited(State(limits): State<Arc<Limits>>, request: Request,
             Err(_) => {
                 limits.metrics.refused_get();
                 let max = limits.gets_max;
-                let message = format!("Limit of concurrent GET requests reached ({max}), try again later.\n\n");
+                let message =
+                    format!("Limit of concurrent GET requests reached ({max}), try again later.\n\n");
                 return (StatusCode::SERVICE_UNAVAILABLE, message).into_response();
             }
         },

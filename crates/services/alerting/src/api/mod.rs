@@ -113,7 +113,10 @@ pub fn router(settings: Settings, deps: Deps) -> Router {
 }
 
 /// A route that says which methods it has.
-fn only<S: Clone + Send + Sync + 'static>(allowed: &'static str, methods: MethodRouter<S>) -> MethodRouter<S> {
+fn only<S: Clone + Send + Sync + 'static>(
+    allowed: &'static str,
+    methods: MethodRouter<S>,
+) -> MethodRouter<S> {
     methods.fallback(move |method: Method| async move {
         let message = format!("method {method} is not allowed, but [{allowed}] are");
         let refusal = Refusal::coded(StatusCode::METHOD_NOT_ALLOWED, 405, message);
@@ -138,10 +141,7 @@ async fn all_origins(request: Request, next: Next) -> Response {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     }
     if asks_before {
-        headers.insert(
-            header::ACCESS_CONTROL_ALLOW_METHODS,
-            HeaderValue::from_static("GET, HEAD, POST"),
-        );
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST"));
         headers.insert(
             header::ACCESS_CONTROL_ALLOW_HEADERS,
             HeaderValue::from_static("Accept, Content-Type, X-Requested-With"),

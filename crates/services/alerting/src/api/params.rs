@@ -73,9 +73,9 @@ impl Filter {
             matchers: params.matchers("filter", mode).map_err(Refusal::bad)?,
             receiver: receiver
                 .map_err(|error| Refusal::bad(format!("failed to parse receiver param: {error}")))?,
-            receiver_matchers: params.matchers("receiver_matchers", mode).map_err(|error| {
-                Refusal::bad(format!("failed to parse receiver_matchers param: {error}"))
-            })?,
+            receiver_matchers: params
+                .matchers("receiver_matchers", mode)
+                .map_err(|error| Refusal::bad(format!("failed to parse receiver_matchers param: {error}")))?,
             active: params.is_on("active"),
             silenced: params.is_on("silenced"),
             inhibited: params.is_on("inhibited"),

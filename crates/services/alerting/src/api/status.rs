@@ -59,9 +59,9 @@ pub(super) async fn status(State(api): Shared) -> Response {
 /// Lists who can be told.
 pub(super) async fn receivers(State(api): Shared, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
     let params = Params::read(query.as_deref());
-    let matchers = params.matchers("receiver_matchers", api.settings.matcher_mode).map_err(|error| {
-        Refusal::bad(format!("failed to parse receiver_matchers param: {error}"))
-    })?;
+    let matchers = params
+        .matchers("receiver_matchers", api.settings.matcher_mode)
+        .map_err(|error| Refusal::bad(format!("failed to parse receiver_matchers param: {error}")))?;
     Ok(answer(move |sink| {
         let config = api.alerting.config();
         let wanted = config

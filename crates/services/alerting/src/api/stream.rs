@@ -100,9 +100,7 @@ impl Drop for Unfinished {
 }
 
 /// An answer in JSON that `write` writes on a thread that may wait.
-pub(crate) async fn answer(
-    write: impl FnOnce(&mut Sink) -> Result<(), Gone> + Send + 'static,
-) -> Response {
+pub(crate) async fn answer(write: impl FnOnce(&mut Sink) -> Result<(), Gone> + Send + 'static) -> Response {
     let (begin, begun) = oneshot::channel();
     let sink = Sink { out: Vec::new(), begin: Some(begin), pieces: None, next_cursor: None };
     tokio::task::spawn_blocking(move || {

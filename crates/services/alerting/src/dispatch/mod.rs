@@ -23,10 +23,10 @@ use crate::inhibit::Inhibitor;
 use crate::notification::{Integration, Notification};
 use crate::receivers::Memory;
 use crate::settings::Config;
+pub use browse::{GroupKey, Listed, ListedGroup};
 use flush::{Group, Lane, Ticket, Timer};
 use ledger::{Content, Ledger};
 use record::Record;
-pub use browse::{GroupKey, Listed, ListedGroup};
 pub use view::{AlertState, AlertView, Delivery, GroupView, IntegrationView, LastAttempt};
 
 /// What the dispatcher may hold and do at once.
