@@ -6,6 +6,7 @@ use std::time::Duration;
 use alerting::Alerting;
 use alerting::dead_man;
 use alerting::trail::Trail;
+use axum::Router;
 use base::Clock;
 use config::http_client::PathBase;
 use exposition::Registry;
@@ -127,6 +128,17 @@ fn rules_config(settings: &Settings, loaded: &Loaded, external_url: &str) -> rul
 }
 
 impl Alert {
+    /// Alertmanager's API, where other Prometheus servers send their alerts.
+    pub(crate) fn router(&self, registry: &Registry) -> Router {
+        let deps = alerting::api::Deps {
+            alerting: self.alerting.clone(),
+            replicas: Arc::new(alerting::replicas::Alone),
+            version: env!("CARGO_PKG_VERSION"),
+            registry: registry.clone(),
+        };
+        Router::new().nest("/api/v2", alerting::api::router(alerting::api::Settings::default(), deps))
+    }
+
     /// Takes over a new configuration.
     pub(crate) async fn apply(&self, settings: &Settings, loaded: &Loaded, external_url: &str) {
         self.alerting.apply(loaded.alerting.clone()).await;

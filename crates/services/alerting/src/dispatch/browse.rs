@@ -77,7 +77,7 @@ impl Dispatcher {
             updated_at_ms: held.updated_at_ms,
             has_ended: held.is_resolved_at(now_ms),
             routes: held.routes.clone(),
-            silenced_by: Vec::new(),
+            silenced_by: self.silences.silenced_by(labels, &held.silences, now_ms),
             inhibited_by: inhibited_by.iter().map(Labels::fingerprint).collect(),
         })
     }
@@ -86,7 +86,8 @@ impl Dispatcher {
     pub fn count_states(&self, now_ms: i64) -> [usize; 3] {
         let mut counts = [0; 3];
         for (labels, held) in self.alerts.iter().filter(|(_, held)| !held.is_resolved_at(now_ms)) {
-            let is_suppressed = !self.inhibited_by(labels, 1, now_ms).is_empty();
+            let is_suppressed = self.silences.is_silenced(&held.silences, now_ms)
+                || !self.inhibited_by(labels, 1, now_ms).is_empty();
             let is_flushed =
                 || held.groups.iter().filter_map(|id| self.groups.get(id)).any(|group| group.is_flushed);
             counts[if is_suppressed { 1 } else { usize::from(!is_flushed()) * 2 }] += 1;
@@ -124,6 +125,11 @@ impl Dispatcher {
         let group_labels = of.group_by.group_labels(labels);
         let (id, _) = self.groups.iter().find(|(_, g)| g.route == route && g.labels == group_labels)?;
         Some(GroupKey { labels: group_labels, receiver: of.receiver.clone(), route, id: *id })
+    }
+
+    /// Silences in force that match these labels, whether or not there is such an alert.
+    pub fn would_be_silenced_by(&self, labels: &Labels, now_ms: i64) -> Vec<String> {
+        self.silences.silenced_by(labels, &Found::default(), now_ms)
     }
 
     /// Alerts that would inhibit one with these labels now.
