@@ -6,6 +6,7 @@
 pub mod answer;
 mod decode;
 pub mod discord;
+pub mod email;
 mod exchange;
 pub mod incidentio;
 pub mod jira;
@@ -136,6 +137,7 @@ pub struct Kind {
 /// All kinds, in the order in which a receiver's integrations are told and numbered.
 pub const KINDS: &[Kind] = &[
     Kind { field: "webhook_configs", what: "webhook config", decode: webhook::decode },
+    Kind { field: "email_configs", what: "email config", decode: email::decode },
     Kind { field: "pagerduty_configs", what: "pagerduty config", decode: pagerduty::decode },
     Kind { field: "opsgenie_configs", what: "opsgenie config", decode: opsgenie::decode },
     Kind { field: "wechat_configs", what: "wechat config", decode: wechat::decode },

@@ -16,7 +16,7 @@ use crate::receivers::{Context, KINDS, webhook::Webhook};
 use crate::route::{RouteConfig, Routes};
 use crate::template::Templates;
 use crate::timeinterval::TimeInterval;
-pub use global::Global;
+pub use global::{Global, Smtp};
 
 /// How long an alert without an end counts as firing after it was last heard of.
 pub const RESOLVE_TIMEOUT_MS: i64 = 300_000;
@@ -48,9 +48,6 @@ pub struct Receiver {
     /// The ways to tell it.
     pub integrations: Vec<Arc<Integration>>,
 }
-
-/// The kinds of receivers this version does not have yet.
-const NOT_AVAILABLE_YET: [&str; 1] = ["email_configs"];
 
 impl Config {
     /// Reads `alertmanager.yml`. Paths in it are relative to `base`.
@@ -185,12 +182,6 @@ fn receiver(node: &Node, context: &Context<'_>, templates: &Arc<Templates>) -> R
             }));
         }
     }
-    for kind in NOT_AVAILABLE_YET {
-        let Some(list) = fields.take(kind) else { continue };
-        if let Some(first) = list.list(Ok)?.first() {
-            return Err(first.error(format!("{kind} is not available yet")));
-        }
-    }
     if name.is_empty() {
         return Err(fields.error("missing name in receiver"));
     }
@@ -277,14 +268,6 @@ mod tests {
 
     fn parse(text: &str) -> Result<Config> {
         Config::parse(text, &PathBase::new(Path::new("/etc/am")), MatcherMode::Fallback)
-    }
-
-    #[test]
-    fn what_is_not_available_yet_is_refused_where_it_stands() {
-        let text = "route: {receiver: a}\nreceivers:\n- name: a\n  sns_configs:\n  - topic_arn: x\n";
-        let error = parse(text).err().unwrap();
-        assert_eq!(error.message, "sns_configs is not available yet");
-        assert_eq!(error.position.unwrap().line, 5);
     }
 
     #[test]
