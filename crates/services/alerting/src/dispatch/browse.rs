@@ -86,7 +86,7 @@ impl Dispatcher {
     pub fn count_states(&self, now_ms: i64) -> [usize; 3] {
         let mut counts = [0; 3];
         for (labels, held) in self.alerts.iter().filter(|(_, held)| !held.is_resolved_at(now_ms)) {
-            let is_suppressed = self.silences.is_silenced(&held.silences, now_ms)
+            let is_suppressed = !self.silences.silenced_by(labels, &held.silences, now_ms).is_empty()
                 || !self.inhibited_by(labels, 1, now_ms).is_empty();
             let is_flushed =
                 || held.groups.iter().filter_map(|id| self.groups.get(id)).any(|group| group.is_flushed);
