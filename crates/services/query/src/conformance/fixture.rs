@@ -124,7 +124,6 @@ impl Targets for World {
                 scrape_url: "http://localhost:9090/metrics".into(),
                 global_url: "http://example.org:9090/metrics".into(),
                 last_error: String::new(),
-            label_error: String::new(),
                 last_scrape: NOW_MS - 4_321,
                 last_scrape_duration: 0.012,
                 health: "up",
@@ -173,6 +172,7 @@ impl Rules for World {
         let labels = Labels::from_pairs([("severity", "critical")]);
         let annotations = Labels::from_pairs([("summary", "Many errors.")]);
         let alerting = RuleView::Alerting(AlertingRuleView {
+            label_error: String::new(),
             state: "firing",
             name: "HighErrorRate".into(),
             query: "up == 1".into(),
