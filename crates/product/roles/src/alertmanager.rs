@@ -274,6 +274,7 @@ fn router(
         .route("/metrics", get(metrics))
         .with_state(process)
         .nest("/api/v2", alerting::api::router(api, deps))
+        .nest("/api/v1/alerting", alerting::api::trial_router(alerting.clone()))
         .merge(trail::router(trail, clock));
     let prefix = settings.prefix();
     let routes = routes.merge(page::router(&prefix, None));

@@ -95,6 +95,18 @@ impl Dispatcher {
         counts
     }
 
+    /// For each route how many groups and alerts are in it.
+    pub fn count_in_routes(&self) -> Vec<(usize, usize)> {
+        let mut counts = vec![(0, 0); self.config.routes.iter().count()];
+        for group in self.groups.values().filter(|group| !group.alerts.is_empty()) {
+            if let Some((groups, alerts)) = counts.get_mut(group.route) {
+                *groups += 1;
+                *alerts += group.alerts.len();
+            }
+        }
+        counts
+    }
+
     /// All groups with alerts whose route is wanted, in no order.
     pub fn group_keys(&self, wants: impl Fn(usize) -> bool) -> Vec<GroupKey> {
         let key = |(id, group): (&u64, &Group)| GroupKey {
