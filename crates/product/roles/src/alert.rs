@@ -136,7 +136,9 @@ impl Alert {
             version: env!("CARGO_PKG_VERSION"),
             registry: registry.clone(),
         };
-        Router::new().nest("/api/v2", alerting::api::router(alerting::api::Settings::default(), deps))
+        Router::new()
+            .nest("/api/v2", alerting::api::router(alerting::api::Settings::default(), deps))
+            .nest("/api/v1/alerting", alerting::api::trial_router(self.alerting.clone()))
     }
 
     /// Takes over a new configuration.
