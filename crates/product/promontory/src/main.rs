@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod agent_flags;
+mod alerts;
 mod blackbox_exporter;
 mod cli;
 mod drop_in;
@@ -14,6 +15,7 @@ mod node_exporter;
 mod promtool;
 mod push_flags;
 mod pushgateway;
+mod rules;
 mod web_flags;
 
 use std::process::ExitCode;

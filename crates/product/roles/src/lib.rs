@@ -7,6 +7,7 @@ mod agent;
 mod alert;
 pub mod alert_settings;
 mod ask;
+pub mod backtest;
 pub mod blackbox_exporter;
 pub mod check;
 mod collect;

@@ -124,7 +124,6 @@ impl Targets for World {
                 scrape_url: "http://localhost:9090/metrics".into(),
                 global_url: "http://example.org:9090/metrics".into(),
                 last_error: String::new(),
-            label_error: String::new(),
                 last_scrape: NOW_MS - 4_321,
                 last_scrape_duration: 0.012,
                 health: "up",
@@ -190,6 +189,7 @@ impl Rules for World {
             }],
             health: "ok",
             last_error: String::new(),
+            label_error: String::new(),
             evaluation_time: 0.002,
             last_evaluation: NOW_MS - 5_000,
         });
