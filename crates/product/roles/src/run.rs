@@ -21,6 +21,7 @@ use tsdb::Retention;
 use crate::agent;
 use crate::alert::{self, Alert};
 use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, StoreAdmin, StoredExemplars};
+use crate::backtest;
 use crate::collect::{self, Collect};
 use crate::elsewhere::Elsewhere;
 use crate::monitors;
@@ -389,7 +390,18 @@ impl Running {
         .merge(self.push.router(&self.settings, &self.store, &self.registry, &self.clock))
         .merge(pushgateway::routes(&self.settings, self.gateway.as_ref()))
         .merge(self.alert.router(&self.registry))
-        .merge(trail::router(self.alert.trail.clone(), self.clock.clone()));
+        .merge(trail::router(self.alert.trail.clone(), self.clock.clone()))
+        .merge(backtest::router(backtest::Server {
+            history: rules::backtest::History {
+                engine: self.engine.clone(),
+                reader: self.elsewhere.reader(),
+                features: self.settings.features,
+                clock: self.clock.clone(),
+            },
+            rules: self.alert.rules.clone(),
+            routes: self.alert.routes.clone(),
+            timeout: self.settings.query_timeout,
+        }));
         let roles = if self.settings.agent.is_some() { agent::without_queries(roles) } else { roles };
         serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
     }
