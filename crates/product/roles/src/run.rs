@@ -24,6 +24,7 @@ use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, Sto
 use crate::collect::{self, Collect};
 use crate::elsewhere::Elsewhere;
 use crate::monitors;
+use crate::monitors_api;
 use crate::prometheus_file::PrometheusFile;
 use crate::push::Push;
 use crate::pushgateway;
@@ -381,6 +382,12 @@ impl Running {
             &self.clock,
         )
         .merge(self.push.router(&self.settings, &self.store, &self.registry, &self.clock))
+        .merge(monitors_api::router(
+            self.monitors.clone(),
+            self.engine.clone(),
+            self.store.db.clone(),
+            self.clock.clone(),
+        ))
         .merge(pushgateway::routes(&self.settings, self.gateway.as_ref()));
         let roles = if self.settings.agent.is_some() { agent::without_queries(roles) } else { roles };
         serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
