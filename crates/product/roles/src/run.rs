@@ -32,6 +32,7 @@ use crate::serve::{self, Command};
 use crate::settings::{Mode, Settings};
 use crate::store::{self, Store};
 use crate::store_settings::StoreSettings;
+use crate::trail;
 use crate::watched_files;
 
 /// How long a stop waits for each part.
@@ -89,6 +90,11 @@ impl Loaded {
         };
         rules.extend(own.as_ref().unwrap_or(settings).monitors.rules(settings)?);
         Ok(Loaded { prometheus, own, rules, alerting: alert::load(settings)? })
+    }
+
+    /// What our own file says now, or what the command line said.
+    pub(crate) fn settings<'a>(&'a self, settings: &'a Settings) -> &'a Settings {
+        self.own.as_ref().unwrap_or(settings)
     }
 
     /// The `global` section, if there is a `prometheus.yml`.
@@ -165,6 +171,8 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         return Err(StartError::Other(problem));
     }
     let mut signals = Signals::listen()?;
+    // Before they are read: what changes from now on is looked at again.
+    let files = settings.auto_reload.then(|| watched_files::fingerprint(&settings));
     let loaded = Loaded::read(&settings).map_err(StartError::Config)?;
     for note in &settings.notes {
         tracing::warn!("{note}");
@@ -206,7 +214,7 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     tracing::info!(seconds = format!("{:.3}", started.elapsed_seconds()), "ready");
     greet(&running.settings, &loaded, listening);
 
-    running.obey(asked, signals).await;
+    running.obey(asked, signals, files).await;
 
     tracing::info!("stopping");
     let _ = stop.send(true);
@@ -344,6 +352,7 @@ impl Running {
         let sources = Sources {
             targets: Arc::new(ScrapedTargets {
                 scraper: self.collect.scraper.clone(),
+                discovery: self.collect.discovery.clone(),
                 db: self.store.db.clone(),
                 external_url: self.external_url.clone(),
                 listening: self.listening,
@@ -378,7 +387,9 @@ impl Running {
             &self.clock,
         )
         .merge(self.push.router(&self.settings, &self.store, &self.registry, &self.clock))
-        .merge(pushgateway::routes(&self.settings, self.gateway.as_ref()));
+        .merge(pushgateway::routes(&self.settings, self.gateway.as_ref()))
+        .merge(self.alert.router(&self.registry))
+        .merge(trail::router(self.alert.trail.clone(), self.clock.clone()));
         let roles = if self.settings.agent.is_some() { agent::without_queries(roles) } else { roles };
         serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
     }
@@ -449,7 +460,6 @@ impl Running {
         }
     }
 
-    /// Obeys signals and requests until one of them ends the run.
     /// Returns when the files are to be looked at; never if nobody asked for that.
     async fn next_look_at_files(&self) {
         if !self.settings.auto_reload {
@@ -467,8 +477,9 @@ impl Running {
         tokio::task::spawn_blocking(move || watched_files::fingerprint(&settings)).await.ok()
     }
 
-    async fn obey(&self, mut asked: mpsc::Receiver<Command>, mut signals: Signals) {
-        let mut files = self.watched_files().await;
+    /// Obeys signals and requests until one of them ends the run. `files` is how the files looked when they were
+    /// read.
+    async fn obey(&self, mut asked: mpsc::Receiver<Command>, mut signals: Signals, mut files: Option<u64>) {
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => return,

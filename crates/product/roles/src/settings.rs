@@ -8,6 +8,7 @@ use std::time::Duration;
 use config::http_client::{PathBase, check_http_url};
 use config::{Error, Node};
 
+use crate::alert_settings::AlertSettings;
 use crate::monitors::MonitorSettings;
 use crate::push::PushSettings;
 use crate::pushgateway::PushgatewaySettings;
@@ -64,6 +65,8 @@ pub struct Settings {
     pub monitors: MonitorSettings,
     /// A Pushgateway's routes, if they are wanted.
     pub pushgateway: Option<PushgatewaySettings>,
+    /// What becomes of alerts beyond the files of Prometheus and Alertmanager.
+    pub alerts: AlertSettings,
     /// Whether this machine's metrics are collected.
     pub watch_machine: bool,
     /// Whether the default alerts of a machine are evaluated.
@@ -150,7 +153,7 @@ pub const RETENTION_DEFAULT_MS: i64 = 15 * 24 * 3_600_000;
 
 impl Settings {
     /// The keys of a `promontory.yml`; none of them is one of another kind of file.
-    pub const FILE_KEYS: [&str; 18] = [
+    pub const FILE_KEYS: [&str; 21] = [
         "listen",
         "web_config_file",
         "allow_unauthenticated",
@@ -168,6 +171,9 @@ impl Settings {
         MonitorSettings::FILE_KEYS[1],
         MonitorSettings::FILE_KEYS[2],
         PushgatewaySettings::FILE_KEY,
+        AlertSettings::FILE_KEYS[0],
+        AlertSettings::FILE_KEYS[1],
+        AlertSettings::FILE_KEYS[2],
         "machine",
     ];
 
@@ -196,6 +202,7 @@ impl Settings {
             webhook_url: None,
             monitors: MonitorSettings::default(),
             pushgateway: None,
+            alerts: AlertSettings::default(),
             watch_machine: machine,
             machine_alerts: machine,
             machine_interval_ms: 15_000,
@@ -286,6 +293,7 @@ impl Settings {
         self.monitors.decode(&mut fields, base)?;
         let gateway = fields.optional(PushgatewaySettings::FILE_KEY, PushgatewaySettings::decode)?;
         self.pushgateway = gateway.or(self.pushgateway.take());
+        self.alerts.decode(&mut fields, base)?;
         if let Some(node) = fields.take("machine") {
             let mut machine = node.fields("machine")?;
             self.watch_machine = machine.or("watch", self.watch_machine, Node::boolean)?;
@@ -364,7 +372,7 @@ impl Settings {
 }
 
 /// A path with a slash at both ends.
-fn slashed(path: &str) -> String {
+pub(crate) fn slashed(path: &str) -> String {
     let path = path.trim_matches('/');
     if path.is_empty() { "/".into() } else { format!("/{path}/") }
 }

@@ -7,6 +7,7 @@
 pub mod api;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod dead_man;
 pub mod dispatch;
 pub mod forward;
 pub mod inhibit;
@@ -15,10 +16,12 @@ mod json;
 pub mod matchers;
 pub mod notification;
 pub mod receivers;
+pub mod rehearsal;
 pub mod replicas;
 pub mod route;
 pub mod service;
 pub mod settings;
+pub mod silences;
 pub mod template;
 pub mod timeinterval;
 pub mod trail;

@@ -2,6 +2,7 @@
 //! remembered, then sends what it wants sent.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,7 +11,7 @@ use std::time::Duration;
 use base::Clock;
 use base::clock::Mark;
 use model::Alert;
-use model::alert::AlertSink;
+use model::alert::{AlertChange, AlertSink};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -22,7 +23,9 @@ use crate::notification::Notification;
 use crate::receivers::Delivery;
 use crate::receivers::answer::outcome_of_error;
 use crate::settings::Config;
+use crate::silences::{Draft, SilenceError, SilenceFilter, SilenceView};
 use crate::template::Data;
+use crate::trail::Trail;
 use crate::transport::{Transport, TransportError};
 
 /// Alerts that wait to be taken in. Rules send theirs again, so what does not fit is only late.
@@ -46,6 +49,8 @@ pub struct Deps {
     pub external_url: String,
     /// What may be held and done at once.
     pub limits: Limits,
+    /// Where what becomes of alerts is written down.
+    pub trail: Trail,
 }
 
 /// The service, before it runs.
@@ -66,6 +71,7 @@ struct Shared {
     commands: mpsc::Sender<Command>,
     log: LogState,
     torn_bytes: u64,
+    trail: Trail,
 }
 
 /// Alerts that wait to be taken in.
@@ -96,8 +102,12 @@ struct LogState {
 
 enum Command {
     Apply(Arc<Config>, oneshot::Sender<()>),
+    Change(Change),
     Stop { within: Duration, done: oneshot::Sender<()> },
 }
+
+/// Changes the state; what it returns is called once the change is written down.
+type Change = Box<dyn FnOnce(&mut Dispatcher, i64) -> Box<dyn FnOnce() + Send> + Send>;
 
 /// How the service stands.
 #[derive(Clone, Debug)]
@@ -127,7 +137,7 @@ pub struct Status {
 impl Alerting {
     /// Starts the service on the current tokio runtime, with the state its log holds.
     pub fn start(config: Config, deps: Deps) -> Result<Handle, JournalError> {
-        let Deps { clock, data_dir, transport, external_url, limits } = deps;
+        let Deps { clock, data_dir, transport, external_url, limits, trail } = deps;
         let (journal, found) = match &data_dir {
             Some(dir) => {
                 let (journal, found) = Journal::open(dir)?;
@@ -145,8 +155,7 @@ impl Alerting {
             tracing::error!(path = %path.display(), "the alerting log was not readable and has been set aside");
         }
         let now_ms = clock.now_ms();
-        let dispatcher =
-            Dispatcher::new(Arc::new(config), limits, found.records, now_ms.unsigned_abs(), now_ms);
+        let dispatcher = Dispatcher::new(Arc::new(config), limits, found.records, random(), now_ms);
         let (commands, receiver) = mpsc::channel(16);
         let log = LogState::default();
         log.note(journal.as_ref());
@@ -160,6 +169,7 @@ impl Alerting {
             commands,
             log,
             torn_bytes: found.torn_bytes,
+            trail,
         }));
         let driver = Driver {
             anchor: (now_ms, clock.mark()),
@@ -192,6 +202,10 @@ impl AlertSink for Handle {
             self.0.inbox_refused.fetch_add((count - added) as u64, Ordering::Relaxed);
         }
         self.0.wake.notify_one();
+    }
+
+    fn changed(&self, changes: Vec<AlertChange>) {
+        self.0.trail.note_changes(changes);
     }
 }
 
@@ -248,6 +262,46 @@ impl Handle {
         }
     }
 
+    /// Makes or changes a silence and returns its id. Once this answers it is shown, and it is
+    /// written down. One that would match almost everything that fires must be forced.
+    pub async fn set_silence(&self, draft: Draft, is_forced: bool) -> Result<String, SilenceError> {
+        self.change(move |dispatcher, now_ms| dispatcher.set_silence(draft, is_forced, now_ms))
+            .await
+            .unwrap_or(Err(SilenceError::Stopping))
+    }
+
+    /// Ends a silence.
+    pub async fn expire_silence(&self, id: &str) -> Result<(), SilenceError> {
+        let id = id.to_string();
+        self.change(move |dispatcher, now_ms| dispatcher.expire_silence(&id, now_ms))
+            .await
+            .unwrap_or(Err(SilenceError::Stopping))
+    }
+
+    /// The silences a filter lets through, ordered as people want them.
+    pub fn silences(&self, filter: &SilenceFilter) -> Vec<SilenceView> {
+        self.0.dispatcher.lock().silences().list(filter, self.0.clock.now_ms())
+    }
+
+    /// A silence by its id.
+    pub fn silence(&self, id: &str) -> Option<SilenceView> {
+        self.0.dispatcher.lock().silences().view(id, self.0.clock.now_ms())
+    }
+
+    /// Changes the state, and answers once that is written down. `None` if the service has stopped.
+    async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Dispatcher, i64) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        let change: Change = Box::new(move |dispatcher, now_ms| {
+            let result = change(dispatcher, now_ms);
+            Box::new(move || drop(answer.send(result)))
+        });
+        self.0.commands.send(Command::Change(change)).await.ok()?;
+        answered.await.ok()
+    }
+
     /// All alerts, and what became of them.
     pub fn alerts(&self) -> Vec<AlertView> {
         self.0.dispatcher.lock().alerts(self.0.clock.now_ms())
@@ -280,6 +334,11 @@ impl Handle {
     }
 }
 
+/// Differs from process to process: the standard library draws its keys from the system.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
 struct Driver {
     shared: Arc<Shared>,
     commands: mpsc::Receiver<Command>,
@@ -305,6 +364,7 @@ impl Driver {
             });
             let shared = self.shared.clone();
             let mut events = Vec::new();
+            let mut changes = Vec::new();
             let mut answer: Option<(oneshot::Sender<()>, Option<Duration>)> = None;
             tokio::select! {
                 biased;
@@ -314,6 +374,7 @@ impl Driver {
                         events.push(Event::Apply(config));
                         answer = Some((done, None));
                     }
+                    Some(Command::Change(change)) => changes.push(change),
                     Some(Command::Stop { within, done }) => answer = Some((done, Some(within))),
                     None => return,
                 },
@@ -323,7 +384,7 @@ impl Driver {
             while let Some(joined) = self.attempts.try_join_next_with_id() {
                 events.extend(self.outcome(joined));
             }
-            self.advance(events, true).await;
+            self.advance(events, changes, true).await;
             if let Some((done, stop_within)) = answer {
                 if let Some(within) = stop_within {
                     self.finish(within).await;
@@ -345,7 +406,7 @@ impl Driver {
     }
 
     /// Takes in everything there is, writes it down, and sends if `sends`.
-    async fn advance(&mut self, mut events: Vec<Event>, sends: bool) {
+    async fn advance(&mut self, mut events: Vec<Event>, changes: Vec<Change>, sends: bool) {
         let now_ms = self.shared.clock.now_ms();
         let measured_ms = self.anchor.1.elapsed().as_millis() as i64;
         let by_ms = now_ms.saturating_sub(self.anchor.0.saturating_add(measured_ms));
@@ -362,25 +423,32 @@ impl Driver {
             events.push(Event::Alerts(alerts));
         }
         events.push(Event::Tick);
-        let mut actions = Vec::new();
+        let (mut actions, mut answers) = (Vec::new(), Vec::new());
         {
             let mut dispatcher = self.shared.dispatcher.lock();
+            answers.extend(changes.into_iter().map(|change| change(&mut dispatcher, now_ms)));
             for event in events {
                 actions.extend(dispatcher.step(event, now_ms));
             }
         }
         let mut records = Vec::new();
         let mut to_send = Vec::new();
+        let mut notes = Vec::new();
         for action in actions {
             match action {
                 Action::Remember(record) => records.push(record),
+                Action::Note(event) => notes.push(event),
                 Action::Send { ticket, notification, timeout_ms } => {
                     to_send.push((ticket, notification, timeout_ms));
                 }
             }
         }
+        self.shared.trail.note(notes);
         self.write(records).await;
         self.shared.taken.send_replace(put);
+        for answer in answers {
+            answer();
+        }
         if sends {
             for (ticket, notification, timeout_ms) in to_send {
                 self.send(ticket, notification, timeout_ms);
@@ -477,7 +545,7 @@ impl Driver {
             match tokio::time::timeout(left, self.attempts.join_next_with_id()).await {
                 Ok(Some(joined)) => {
                     let events = self.outcome(joined).into_iter().collect();
-                    self.advance(events, false).await;
+                    self.advance(events, Vec::new(), false).await;
                 }
                 _ => break,
             }

@@ -89,6 +89,7 @@ fn start(config: Config, data_dir: &Path) -> Handle {
         transport: Arc::new(HttpTransport::default()),
         external_url: "http://here".into(),
         limits: Limits::default(),
+        trail: alerting::trail::Trail::off(),
     };
     Alerting::start(config, deps).unwrap()
 }

@@ -14,6 +14,9 @@ use crate::{Config, Deps};
 /// Groups evaluated at once. Many more than there are cores, so that those that wait for a slow answer do not hold
 /// back the others.
 const GROUPS_AT_ONCE: usize = 32;
+/// A group is late after so many rounds without an evaluation, and this much more.
+const LATE_ROUNDS: i64 = 3;
+const LATE_MS: i64 = 30_000;
 /// How long a stop waits for evaluations under way.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -41,6 +44,8 @@ struct Running {
     /// How the group was after its last evaluation. The group itself is locked while its rules are
     /// evaluated, which may take minutes.
     shown: Arc<RwLock<Arc<GroupStatus>>>,
+    /// When this process began to evaluate it.
+    since_ms: i64,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -95,6 +100,7 @@ impl Handle {
         let (stop, mut stopped) = watch::channel(false);
         let shared = self.0.clone();
         let interval_ms = group.spec.interval_ms.max(1);
+        let since_ms = before.as_ref().map_or_else(|| self.0.deps.clock.now_ms(), |before| before.since_ms);
         let offset_ms = group.offset_ms();
         let shown = match &before {
             Some(before) => before.shown.read().clone(),
@@ -157,7 +163,25 @@ impl Handle {
                 at_ms = next.max(at_ms + 1);
             }
         });
-        Running { key, group, shown, stop, task }
+        Running { key, group, shown, since_ms, stop, task }
+    }
+
+    /// What keeps rules from being evaluated on time, if anything does: a group that is several rounds late, or that
+    /// there are no rules at all.
+    pub fn problem(&self) -> Option<String> {
+        let now_ms = self.0.deps.clock.now_ms();
+        let running = self.0.running.lock();
+        if running.is_empty() {
+            return Some("there are no rules".into());
+        }
+        running.iter().find_map(|running| {
+            let status = running.shown.read().clone();
+            let last_ms = status.last_evaluation_ms.max(running.since_ms);
+            let is_late = now_ms - last_ms > LATE_ROUNDS * status.interval_ms + LATE_MS;
+            is_late.then(|| {
+                format!("group {:?} has not been evaluated for {} s", status.name, (now_ms - last_ms) / 1000)
+            })
+        })
     }
 
     /// All groups and how they were after their last evaluations, in the order of the files.

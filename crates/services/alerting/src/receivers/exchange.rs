@@ -19,11 +19,6 @@ impl Delivery<'_> {
         self.text(template).map_err(|failed| during(&format!("execute '{name}' template"), failed))
     }
 
-    /// The labels that all alerts have with the same value.
-    pub fn common_labels(&self) -> model::Labels {
-        self.data.common_labels().clone()
-    }
-
     /// Reads a secret. The failure names the setting with the file and is one that no further attempt
     /// mends.
     pub async fn secret(&self, source: &SecretSource, file_setting: &str) -> Result<String, Outcome> {

@@ -6,6 +6,7 @@
 pub mod answer;
 pub(crate) mod decode;
 pub mod discord;
+pub mod email;
 mod exchange;
 pub mod incidentio;
 pub mod jira;
@@ -13,10 +14,12 @@ pub mod mattermost;
 pub mod msteams;
 pub mod msteamsv2;
 pub mod opsgenie;
+pub mod pagerduty;
 pub mod pushover;
 pub mod rocketchat;
 mod secret;
 pub mod slack;
+pub mod sns;
 pub mod telegram;
 #[cfg(test)]
 mod testing;
@@ -134,11 +137,14 @@ pub struct Kind {
 /// All kinds, in the order in which a receiver's integrations are told and numbered.
 pub const KINDS: &[Kind] = &[
     Kind { field: "webhook_configs", what: "webhook config", decode: webhook::decode },
+    Kind { field: "email_configs", what: "email config", decode: email::decode },
+    Kind { field: "pagerduty_configs", what: "pagerduty config", decode: pagerduty::decode },
     Kind { field: "opsgenie_configs", what: "opsgenie config", decode: opsgenie::decode },
     Kind { field: "wechat_configs", what: "wechat config", decode: wechat::decode },
     Kind { field: "slack_configs", what: "slack config", decode: slack::decode },
     Kind { field: "victorops_configs", what: "victorops config", decode: victorops::decode },
     Kind { field: "pushover_configs", what: "pushover config", decode: pushover::decode },
+    Kind { field: "sns_configs", what: "sns config", decode: sns::decode },
     Kind { field: "telegram_configs", what: "telegram config", decode: telegram::decode },
     Kind { field: "discord_configs", what: "discord config", decode: discord::decode },
     Kind { field: "webex_configs", what: "webex config", decode: webex::decode },

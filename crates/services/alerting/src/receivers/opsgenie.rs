@@ -143,7 +143,7 @@ impl OpsGenie {
         }
         let message = cut_to_chars(text(&self.message)?, MESSAGE_MAX_CHARS);
         let description = text(&self.description)?;
-        let common = delivery.common_labels();
+        let common = delivery.data.common_labels();
         let mut details: BTreeMap<String, String> =
             common.iter().map(|(name, value)| (name.into(), value.into())).collect();
         for (name, value) in &self.details {

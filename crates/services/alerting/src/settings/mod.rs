@@ -62,9 +62,6 @@ pub struct Receiver {
     pub integrations: Vec<Arc<Integration>>,
 }
 
-/// The kinds of receivers this version does not have yet.
-const NOT_AVAILABLE_YET: [&str; 3] = ["email_configs", "pagerduty_configs", "sns_configs"];
-
 impl Config {
     /// Reads `alertmanager.yml`. Paths in it are relative to `base`.
     pub fn parse(text: &str, base: &PathBase, mode: MatcherMode) -> Result<Config> {
@@ -220,12 +217,6 @@ fn receiver(node: &Node, context: &Context<'_>, templates: &Arc<Templates>) -> R
             }));
         }
     }
-    for kind in NOT_AVAILABLE_YET {
-        let Some(list) = fields.take(kind) else { continue };
-        if let Some(first) = list.list(Ok)?.first() {
-            return Err(first.error(format!("{kind} is not available yet")));
-        }
-    }
     if name.is_empty() {
         return Err(fields.error("missing name in receiver"));
     }
@@ -312,14 +303,6 @@ mod tests {
 
     fn parse(text: &str) -> Result<Config> {
         Config::parse(text, &PathBase::new(Path::new("/etc/am")), MatcherMode::Fallback)
-    }
-
-    #[test]
-    fn what_is_not_available_yet_is_refused_where_it_stands() {
-        let text = "route: {receiver: a}\nreceivers:\n- name: a\n  sns_configs:\n  - topic_arn: x\n";
-        let error = parse(text).err().unwrap();
-        assert_eq!(error.message, "sns_configs is not available yet");
-        assert_eq!(error.position.unwrap().line, 5);
     }
 
     #[test]
