@@ -17,6 +17,7 @@ mod json;
 pub mod matchers;
 pub mod notification;
 pub mod receivers;
+pub mod rehearsal;
 pub mod replicas;
 pub mod route;
 pub mod service;
