@@ -631,6 +631,8 @@ for (const width of [360, 800, 1920]) {
       for (const path of ['', 'explore?expr=up', 'explore?expr=up&tab=table', 'explore?expr=up&tab=explain', 'alerts', 'alert?m=alertname%3D%22E2eDiskFull%22', 'silences?new=1', 'routing', 'receivers', 'rules', 'targets', 'status', 'status?view=cardinality', 'status?view=store']) {
         await open(page, path);
         await page.locator('main.page > *:nth-child(2)').waitFor();
+        // Not before what the page waits for is there: it may be the widest part.
+        await page.waitForFunction(() => document.querySelector('.skeleton') === null);
         const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
         assert.ok(over <= 0, `${path || 'overview'} is ${over} px too wide`);
       }

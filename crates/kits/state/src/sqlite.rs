@@ -9,8 +9,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavio
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::document::{
-    CHANGES_MAX, CHANGES_SIZE_MAX_BYTES, Current, GRAVE_MS, NEVER_MS, end_from_stored, may_write,
-    stored_end_ms,
+    CHANGES_MAX, CHANGES_SIZE_MAX_BYTES, Current, GRAVE_MS, end_from_stored, may_write, stored_end_ms,
 };
 use crate::store::{Answer, Backend};
 use crate::{Ask, Change, Changes, Claimed, Document, Release, Released, StateError, Token, Write, Written};
@@ -331,7 +330,6 @@ fn write_one(connection: &Connection, write: Write, now_ms: i64) -> rusqlite::Re
         connection
             .query_row("UPDATE revision SET value = value + 1 RETURNING value", [], |row| row.get(0))?;
     let (end_ms, is_deleted) = (stored_end_ms(&write, now_ms), write.body.is_none());
-    debug_assert!(end_ms <= NEVER_MS);
     connection.execute(
         "INSERT INTO document (kind, key, body, revision, stamp_ms, expires_at_ms, is_deleted)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)

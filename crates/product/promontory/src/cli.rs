@@ -9,6 +9,7 @@ use roles::check::{Options, Report, check_files};
 use roles::settings::parse_listen;
 use roles::{Mode, Settings};
 
+use crate::alertmanager::Alertmanager;
 use crate::alerts::Alerts;
 use crate::blackbox_exporter::BlackboxExporter;
 use crate::drop_in::Prometheus;
@@ -38,6 +39,8 @@ enum Command {
     Run(Run),
     /// Stand in for a Prometheus server: takes its flags, its file and its data directory
     Prometheus(Box<Prometheus>),
+    /// Stand in for Alertmanager: takes its flags, its file and its data directory
+    Alertmanager(Box<Alertmanager>),
     /// Stand in for node_exporter: takes its flags, serves this machine's metrics alone
     #[command(disable_help_flag = true)]
     NodeExporter {
@@ -190,6 +193,7 @@ pub(crate) fn main() -> ExitCode {
         Some("blackbox_exporter" | "blackbox-exporter" | "prometheus-blackbox-exporter") => {
             args.insert(1, "blackbox-exporter".into());
         }
+        Some("alertmanager" | "prometheus-alertmanager") => args.insert(1, "alertmanager".into()),
         Some("pushgateway" | "prometheus-pushgateway") => args.insert(1, "pushgateway".into()),
         _ => {}
     }
@@ -213,6 +217,11 @@ pub(crate) fn main() -> ExitCode {
         None => run(cli.run.settings(), cli.run.log),
         Some(Command::Run(flags)) => run(flags.settings(), flags.log),
         Some(Command::Prometheus(flags)) => run(flags.settings(), flags.log),
+        Some(Command::Alertmanager(flags)) => {
+            logging::init(flags.log);
+            let run = |settings| roles::alertmanager::run(settings).map_err(|error| error.to_string());
+            end(flags.settings().and_then(run))
+        }
         Some(Command::NodeExporter { flags }) => export_node(&flags),
         Some(Command::BlackboxExporter(flags)) => {
             logging::init(flags.log);

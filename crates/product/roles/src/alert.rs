@@ -7,6 +7,7 @@ use alerting::Alerting;
 use alerting::dead_man;
 use alerting::trail::Trail;
 use arc_swap::ArcSwapOption;
+use axum::Router;
 use base::Clock;
 use config::http_client::PathBase;
 use exposition::Registry;
@@ -81,7 +82,7 @@ pub(crate) fn start(
     clock: &Clock,
 ) -> Result<Alert, StartError> {
     let transport = Arc::new(alerting::HttpTransport::default());
-    let trail = trail::start(settings, registry, clock)?;
+    let trail = trail::start(settings, registry, clock);
     let alerting = Alerting::start(
         loaded.alerting.clone(),
         alerting::Deps {
@@ -130,6 +131,17 @@ fn rules_config(settings: &Settings, loaded: &Loaded, external_url: &str) -> rul
 }
 
 impl Alert {
+    /// Alertmanager's API, where other Prometheus servers send their alerts.
+    pub(crate) fn router(&self, registry: &Registry) -> Router {
+        let deps = alerting::api::Deps {
+            alerting: self.alerting.clone(),
+            replicas: Arc::new(alerting::replicas::Alone),
+            version: env!("CARGO_PKG_VERSION"),
+            registry: registry.clone(),
+        };
+        Router::new().nest("/api/v2", alerting::api::router(alerting::api::Settings::default(), deps))
+    }
+
     /// Takes over a new configuration.
     pub(crate) async fn apply(&self, settings: &Settings, loaded: &Loaded, external_url: &str) {
         let is_told = settings.alertmanager_config.is_some();

@@ -6,6 +6,7 @@
 mod agent;
 mod alert;
 pub mod alert_settings;
+pub mod alertmanager;
 mod ask;
 pub mod backtest;
 pub mod blackbox_exporter;

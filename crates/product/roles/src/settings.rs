@@ -63,10 +63,10 @@ pub struct Settings {
     pub webhook_url: Option<String>,
     /// Targets that are probed by themselves.
     pub monitors: MonitorSettings,
-    /// What becomes of alerts beyond the files of Prometheus and Alertmanager.
-    pub alerts: AlertSettings,
     /// A Pushgateway's routes, if they are wanted.
     pub pushgateway: Option<PushgatewaySettings>,
+    /// What becomes of alerts beyond the files of Prometheus and Alertmanager.
+    pub alerts: AlertSettings,
     /// Whether this machine's metrics are collected.
     pub watch_machine: bool,
     /// Whether the default alerts of a machine are evaluated.
@@ -170,10 +170,10 @@ impl Settings {
         MonitorSettings::FILE_KEYS[0],
         MonitorSettings::FILE_KEYS[1],
         MonitorSettings::FILE_KEYS[2],
+        PushgatewaySettings::FILE_KEY,
         AlertSettings::FILE_KEYS[0],
         AlertSettings::FILE_KEYS[1],
         AlertSettings::FILE_KEYS[2],
-        PushgatewaySettings::FILE_KEY,
         "machine",
     ];
 
@@ -201,8 +201,8 @@ impl Settings {
             auto_reload_interval_ms: 30_000,
             webhook_url: None,
             monitors: MonitorSettings::default(),
-            alerts: AlertSettings::default(),
             pushgateway: None,
+            alerts: AlertSettings::default(),
             watch_machine: machine,
             machine_alerts: machine,
             machine_interval_ms: 15_000,
@@ -291,9 +291,9 @@ impl Settings {
         }
         self.store.decode(&mut fields)?;
         self.monitors.decode(&mut fields, base)?;
-        self.alerts.decode(&mut fields, base)?;
         let gateway = fields.optional(PushgatewaySettings::FILE_KEY, PushgatewaySettings::decode)?;
         self.pushgateway = gateway.or(self.pushgateway.take());
+        self.alerts.decode(&mut fields, base)?;
         if let Some(node) = fields.take("machine") {
             let mut machine = node.fields("machine")?;
             self.watch_machine = machine.or("watch", self.watch_machine, Node::boolean)?;
@@ -372,7 +372,7 @@ impl Settings {
 }
 
 /// A path with a slash at both ends.
-fn slashed(path: &str) -> String {
+pub(crate) fn slashed(path: &str) -> String {
     let path = path.trim_matches('/');
     if path.is_empty() { "/".into() } else { format!("/{path}/") }
 }

@@ -17,7 +17,6 @@ use http_body::Frame;
 use query::{ApiError, ErrorType};
 use tokio::sync::mpsc;
 
-use crate::run::StartError;
 use crate::settings::Settings;
 
 /// Rows of a page unless it is said.
@@ -26,25 +25,26 @@ const LIMIT_DEFAULT: usize = 1_000;
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// Opens the trail of a run.
-pub(crate) fn start(settings: &Settings, registry: &Registry, clock: &Clock) -> Result<Trail, StartError> {
+pub(crate) fn start(settings: &Settings, registry: &Registry, clock: &Clock) -> Trail {
     if settings.alerts.trail_retention_ms <= 0 {
-        return Ok(Trail::off());
+        return Trail::off();
     }
     let options = Options {
         retention_ms: settings.alerts.trail_retention_ms,
         size_max_bytes: settings.alerts.trail_size_max_bytes,
         ..Options::new(settings.data_dir.join("alerting").join("trail"))
     };
-    let trail = match Trail::start(options, clock.clone()) {
-        Ok(trail) => trail,
-        // Alerts are worth more than what is known of them later.
-        Err(error) => {
-            tracing::error!(%error, "the trail of alerts cannot be kept; alerts go on without it");
-            Trail::off()
-        }
-    };
+    open(options, registry, clock)
+}
+
+/// Opens a trail, or goes on without: alerts are worth more than what is known of them later.
+pub(crate) fn open(options: Options, registry: &Registry, clock: &Clock) -> Trail {
+    let trail = Trail::start(options, clock.clone()).unwrap_or_else(|error| {
+        tracing::error!(%error, "the trail of alerts cannot be kept; alerts go on without it");
+        Trail::off()
+    });
     register(registry, &trail);
-    Ok(trail)
+    trail
 }
 
 fn register(registry: &Registry, trail: &Trail) {

@@ -1,6 +1,6 @@
 //! JSON as Go writes it.
 
-use std::fmt::Write;
+pub(crate) use gocompat::template::json::push_string;
 
 /// An object, field by field.
 pub(crate) struct Object(String);
@@ -79,27 +79,6 @@ pub(crate) fn push_map<'a>(out: &mut String, pairs: impl Iterator<Item = (&'a st
         push_string(out, value);
     }
     out.push('}');
-}
-
-/// A JSON string with the escapes Go chooses, which keep it safe inside HTML.
-pub(crate) fn push_string(out: &mut String, text: &str) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\x08' => out.push_str("\\b"),
-            '\x0c' => out.push_str("\\f"),
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\x1f' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
 }
 
 /// FNV-1a 64 over some texts.

@@ -21,6 +21,7 @@ pub mod replicas;
 pub mod route;
 pub mod service;
 pub mod settings;
+pub mod silences;
 pub mod template;
 pub mod timeinterval;
 pub mod trail;

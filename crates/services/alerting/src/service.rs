@@ -2,6 +2,7 @@
 //! remembered, then sends what it wants sent.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,6 +23,7 @@ use crate::notification::Notification;
 use crate::receivers::Delivery;
 use crate::receivers::answer::outcome_of_error;
 use crate::settings::Config;
+use crate::silences::{Draft, SilenceError, SilenceFilter, SilenceView};
 use crate::template::Data;
 use crate::trail::Trail;
 use crate::transport::{Transport, TransportError};
@@ -100,8 +102,12 @@ struct LogState {
 
 enum Command {
     Apply(Arc<Config>, oneshot::Sender<()>),
+    Change(Change),
     Stop { within: Duration, done: oneshot::Sender<()> },
 }
+
+/// Changes the state; what it returns is called once the change is written down.
+type Change = Box<dyn FnOnce(&mut Dispatcher, i64) -> Box<dyn FnOnce() + Send> + Send>;
 
 /// How the service stands.
 #[derive(Clone, Debug)]
@@ -149,8 +155,7 @@ impl Alerting {
             tracing::error!(path = %path.display(), "the alerting log was not readable and has been set aside");
         }
         let now_ms = clock.now_ms();
-        let dispatcher =
-            Dispatcher::new(Arc::new(config), limits, found.records, now_ms.unsigned_abs(), now_ms);
+        let dispatcher = Dispatcher::new(Arc::new(config), limits, found.records, random(), now_ms);
         let (commands, receiver) = mpsc::channel(16);
         let log = LogState::default();
         log.note(journal.as_ref());
@@ -257,6 +262,46 @@ impl Handle {
         }
     }
 
+    /// Makes or changes a silence and returns its id. Once this answers it is shown, and it is
+    /// written down. One that would match almost everything that fires must be forced.
+    pub async fn set_silence(&self, draft: Draft, is_forced: bool) -> Result<String, SilenceError> {
+        self.change(move |dispatcher, now_ms| dispatcher.set_silence(draft, is_forced, now_ms))
+            .await
+            .unwrap_or(Err(SilenceError::Stopping))
+    }
+
+    /// Ends a silence.
+    pub async fn expire_silence(&self, id: &str) -> Result<(), SilenceError> {
+        let id = id.to_string();
+        self.change(move |dispatcher, now_ms| dispatcher.expire_silence(&id, now_ms))
+            .await
+            .unwrap_or(Err(SilenceError::Stopping))
+    }
+
+    /// The silences a filter lets through, ordered as people want them.
+    pub fn silences(&self, filter: &SilenceFilter) -> Vec<SilenceView> {
+        self.0.dispatcher.lock().silences().list(filter, self.0.clock.now_ms())
+    }
+
+    /// A silence by its id.
+    pub fn silence(&self, id: &str) -> Option<SilenceView> {
+        self.0.dispatcher.lock().silences().view(id, self.0.clock.now_ms())
+    }
+
+    /// Changes the state, and answers once that is written down. `None` if the service has stopped.
+    async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Dispatcher, i64) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        let change: Change = Box::new(move |dispatcher, now_ms| {
+            let result = change(dispatcher, now_ms);
+            Box::new(move || drop(answer.send(result)))
+        });
+        self.0.commands.send(Command::Change(change)).await.ok()?;
+        answered.await.ok()
+    }
+
     /// All alerts, and what became of them.
     pub fn alerts(&self) -> Vec<AlertView> {
         self.0.dispatcher.lock().alerts(self.0.clock.now_ms())
@@ -289,6 +334,11 @@ impl Handle {
     }
 }
 
+/// Differs from process to process: the standard library draws its keys from the system.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
 struct Driver {
     shared: Arc<Shared>,
     commands: mpsc::Receiver<Command>,
@@ -314,6 +364,7 @@ impl Driver {
             });
             let shared = self.shared.clone();
             let mut events = Vec::new();
+            let mut changes = Vec::new();
             let mut answer: Option<(oneshot::Sender<()>, Option<Duration>)> = None;
             tokio::select! {
                 biased;
@@ -323,6 +374,7 @@ impl Driver {
                         events.push(Event::Apply(config));
                         answer = Some((done, None));
                     }
+                    Some(Command::Change(change)) => changes.push(change),
                     Some(Command::Stop { within, done }) => answer = Some((done, Some(within))),
                     None => return,
                 },
@@ -332,7 +384,7 @@ impl Driver {
             while let Some(joined) = self.attempts.try_join_next_with_id() {
                 events.extend(self.outcome(joined));
             }
-            self.advance(events, true).await;
+            self.advance(events, changes, true).await;
             if let Some((done, stop_within)) = answer {
                 if let Some(within) = stop_within {
                     self.finish(within).await;
@@ -354,7 +406,7 @@ impl Driver {
     }
 
     /// Takes in everything there is, writes it down, and sends if `sends`.
-    async fn advance(&mut self, mut events: Vec<Event>, sends: bool) {
+    async fn advance(&mut self, mut events: Vec<Event>, changes: Vec<Change>, sends: bool) {
         let now_ms = self.shared.clock.now_ms();
         let measured_ms = self.anchor.1.elapsed().as_millis() as i64;
         let by_ms = now_ms.saturating_sub(self.anchor.0.saturating_add(measured_ms));
@@ -371,9 +423,10 @@ impl Driver {
             events.push(Event::Alerts(alerts));
         }
         events.push(Event::Tick);
-        let mut actions = Vec::new();
+        let (mut actions, mut answers) = (Vec::new(), Vec::new());
         {
             let mut dispatcher = self.shared.dispatcher.lock();
+            answers.extend(changes.into_iter().map(|change| change(&mut dispatcher, now_ms)));
             for event in events {
                 actions.extend(dispatcher.step(event, now_ms));
             }
@@ -393,6 +446,9 @@ impl Driver {
         self.shared.trail.note(notes);
         self.write(records).await;
         self.shared.taken.send_replace(put);
+        for answer in answers {
+            answer();
+        }
         if sends {
             for (ticket, notification, timeout_ms) in to_send {
                 self.send(ticket, notification, timeout_ms);
@@ -450,7 +506,7 @@ impl Driver {
         let now_ms = self.shared.clock.now_ms();
         let task = self.attempts.spawn(async move {
             let integration = &notification.integration;
-            let data = Data::of(&notification, &external_url);
+            let data = Data::of(&notification, &external_url).at(now_ms);
             let delivery = Delivery {
                 notification: &notification,
                 data: &data,
@@ -489,7 +545,7 @@ impl Driver {
             match tokio::time::timeout(left, self.attempts.join_next_with_id()).await {
                 Ok(Some(joined)) => {
                     let events = self.outcome(joined).into_iter().collect();
-                    self.advance(events, false).await;
+                    self.advance(events, Vec::new(), false).await;
                 }
                 _ => break,
             }

@@ -13,6 +13,7 @@ mod limits;
 mod metrics;
 mod params;
 mod refusal;
+mod silences;
 mod status;
 mod stream;
 mod write;
@@ -103,6 +104,8 @@ pub fn router(settings: Settings, deps: Deps) -> Router {
         .route("/receivers", only("GET", get(status::receivers)))
         .route("/alerts", only("GET,POST", get(alerts::list).post(intake::post)))
         .route("/alerts/groups", only("GET", get(groups::list)))
+        .route("/silences", only("GET,POST", get(silences::list).post(silences::post)))
+        .route("/silence/{id}", only("DELETE,GET", get(silences::get).delete(silences::expire)))
         .with_state(api)
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(limits, limits::limited));

@@ -2,7 +2,6 @@
 //! dispatcher is never held up for long.
 
 use super::*;
-use crate::timeinterval::any_contains_ms;
 
 /// How many inhibiting alerts are named.
 const INHIBITED_BY_MAX: usize = 10;
@@ -78,7 +77,7 @@ impl Dispatcher {
             updated_at_ms: held.updated_at_ms,
             has_ended: held.is_resolved_at(now_ms),
             routes: held.routes.clone(),
-            silenced_by: Vec::new(),
+            silenced_by: self.silences.silenced_by(labels, &held.silences, now_ms),
             inhibited_by: inhibited_by.iter().map(Labels::fingerprint).collect(),
         })
     }
@@ -87,7 +86,8 @@ impl Dispatcher {
     pub fn count_states(&self, now_ms: i64) -> [usize; 3] {
         let mut counts = [0; 3];
         for (labels, held) in self.alerts.iter().filter(|(_, held)| !held.is_resolved_at(now_ms)) {
-            let is_suppressed = !self.inhibited_by(labels, 1, now_ms).is_empty();
+            let is_suppressed = self.silences.is_silenced(&held.silences, now_ms)
+                || !self.inhibited_by(labels, 1, now_ms).is_empty();
             let is_flushed =
                 || held.groups.iter().filter_map(|id| self.groups.get(id)).any(|group| group.is_flushed);
             counts[if is_suppressed { 1 } else { usize::from(!is_flushed()) * 2 }] += 1;
@@ -127,18 +127,9 @@ impl Dispatcher {
         Some(GroupKey { labels: group_labels, receiver: of.receiver.clone(), route, id: *id })
     }
 
-    /// The time intervals that mute a route now: those in which it is mute, or, outside all in which
-    /// it is active, these.
-    pub fn muting_intervals(&self, route: usize, now_ms: i64) -> Vec<String> {
-        let Some(route) = self.config.routes.get(route) else { return Vec::new() };
-        let contains = |name: &&String| {
-            self.config.time_intervals.get(*name).is_some_and(|list| any_contains_ms(list, now_ms))
-        };
-        let active = &route.active_time_intervals;
-        if !active.is_empty() && !active.iter().any(|name| contains(&name)) {
-            return active.clone();
-        }
-        route.mute_time_intervals.iter().filter(contains).cloned().collect()
+    /// Silences in force that match these labels, whether or not there is such an alert.
+    pub fn would_be_silenced_by(&self, labels: &Labels, now_ms: i64) -> Vec<String> {
+        self.silences.silenced_by(labels, &Found::default(), now_ms)
     }
 
     /// Alerts that would inhibit one with these labels now.

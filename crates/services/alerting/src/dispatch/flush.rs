@@ -15,6 +15,8 @@ const BACKOFF_MAX_MS: i64 = 60_000;
 pub(super) enum Timer {
     Flush(u64),
     Retry(u64, usize),
+    /// What has become old is looked for.
+    Upkeep,
 }
 
 /// Alerts that are told together.
@@ -133,6 +135,7 @@ impl Dispatcher {
             match timer {
                 Timer::Flush(id) => self.flush(id, now_ms),
                 Timer::Retry(id, at) => self.retry(id, at, now_ms),
+                Timer::Upkeep => self.upkeep(now_ms),
             }
         }
     }
@@ -213,33 +216,50 @@ impl Dispatcher {
         at: usize,
         now_ms: i64,
     ) -> Option<(Arc<Integration>, Content, Reason)> {
-        let group = self.groups.get(&id)?;
-        let route = self.config.routes.get(group.route)?;
         let integration = self.integration(id, at)?;
-        if self.is_muted(group.route, now_ms) {
-            *self.counters.suppressed.entry("time interval").or_default() += 1;
+        let group = self.groups.get(&id)?;
+        if !self.silences.is_empty() {
+            for labels in &group.alerts {
+                if let Some(held) = self.alerts.get_mut(labels) {
+                    self.silences.look(labels, &mut held.silences);
+                }
+            }
+        }
+        let route = self.config.routes.get(group.route)?;
+        if let Some(reason) = self.why_muted(group.route, now_ms) {
+            *self.counters.suppressed.entry(reason).or_default() += group.alerts.len() as u64;
             return None;
         }
         let nothing = Ledger::default();
         let ledger =
             self.ledgers.get(&group.name).and_then(|of| of.get(&integration.name)).unwrap_or(&nothing);
         let mut content = Content::default();
-        let mut inhibited = false;
+        let (mut inhibited, mut silenced) = (0, 0);
         for labels in &group.alerts {
             let Some(held) = self.alerts.get(labels) else { continue };
             let fingerprint = labels.fingerprint();
             let has_ended = held.is_resolved_at(now_ms);
             // Who was told that it fires, or may have been, is told that it ended, even if it is
-            // inhibited by now.
-            if !(has_ended && ledger.may_know(fingerprint)) && self.is_inhibited(labels, now_ms) {
-                inhibited = true;
-                continue;
+            // inhibited or silenced by now.
+            if !(has_ended && ledger.may_know(fingerprint)) {
+                if self.is_inhibited(labels, now_ms) {
+                    inhibited += 1;
+                    continue;
+                }
+                if self.silences.is_silenced(&held.silences, now_ms) {
+                    silenced += 1;
+                    continue;
+                }
             }
             let set = if has_ended { &mut content.resolved } else { &mut content.firing };
             set.insert(fingerprint);
         }
-        if inhibited && content == Content::default() {
-            *self.counters.suppressed.entry("inhibition").or_default() += 1;
+        for (why, count) in [("inhibition", inhibited), ("silence", silenced)] {
+            if count > 0 {
+                *self.counters.suppressed.entry(why).or_default() += count;
+            }
+        }
+        if inhibited + silenced > 0 && content == Content::default() {
             return None;
         }
         let reason = ledger.reason_to_tell(
@@ -261,13 +281,32 @@ impl Dispatcher {
         })
     }
 
-    pub(super) fn is_muted(&self, route: usize, now_ms: i64) -> bool {
-        let Some(route) = self.config.routes.get(route) else { return false };
+    /// Why a route is muted now, in the word that metrics have for it.
+    pub(super) fn why_muted(&self, route: usize, now_ms: i64) -> Option<&'static str> {
+        let route = self.config.routes.get(route)?;
         let contains = |name: &String| {
             self.config.time_intervals.get(name).is_some_and(|list| any_contains_ms(list, now_ms))
         };
-        route.mute_time_intervals.iter().any(contains)
-            || (!route.active_time_intervals.is_empty() && !route.active_time_intervals.iter().any(contains))
+        let active = &route.active_time_intervals;
+        if !active.is_empty() && !active.iter().any(contains) {
+            Some("active_time_interval")
+        } else {
+            route.mute_time_intervals.iter().any(contains).then_some("mute_time_interval")
+        }
+    }
+
+    /// The time intervals that mute a route now: those in which it is mute, or, outside all in
+    /// which it is active, these.
+    pub fn muting_intervals(&self, route: usize, now_ms: i64) -> Vec<String> {
+        let why = self.why_muted(route, now_ms);
+        let Some(route) = self.config.routes.get(route).filter(|_| why.is_some()) else { return Vec::new() };
+        let contains = |name: &&String| {
+            self.config.time_intervals.get(*name).is_some_and(|list| any_contains_ms(list, now_ms))
+        };
+        match why {
+            Some("active_time_interval") => route.active_time_intervals.clone(),
+            _ => route.mute_time_intervals.iter().filter(contains).cloned().collect(),
+        }
     }
 
     /// Starts what stands in line for an integration as far as its limit allows.

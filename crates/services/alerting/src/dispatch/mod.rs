@@ -23,12 +23,16 @@ use crate::inhibit::Inhibitor;
 use crate::notification::{Integration, Notification};
 use crate::receivers::Memory;
 use crate::settings::Config;
+use crate::silences::{Draft, Found, SilenceError, SilenceLimits, Silences};
 use crate::trail;
 pub use browse::{GroupKey, Listed, ListedGroup};
 use flush::{Group, Lane, Ticket, Timer};
 use ledger::{Content, Ledger};
 use record::Record;
 pub use view::{AlertState, AlertView, Delivery, GroupView, IntegrationView, LastAttempt};
+
+/// How often what has become old is looked for.
+const UPKEEP_INTERVAL_MS: i64 = 60_000;
 
 /// What the dispatcher may hold and do at once.
 #[derive(Clone, Debug)]
@@ -48,6 +52,8 @@ pub struct Limits {
     pub settle_ms: i64,
     /// How long an ended alert is kept for a receiver that cannot be told.
     pub retention_ms: i64,
+    /// Silences.
+    pub silences: SilenceLimits,
 }
 
 impl Default for Limits {
@@ -59,6 +65,7 @@ impl Default for Limits {
             start_delay_ms: 0,
             settle_ms: 60_000,
             retention_ms: 120 * 3_600_000,
+            silences: SilenceLimits::default(),
         }
     }
 }
@@ -156,7 +163,8 @@ pub struct Counters {
     pub requests_failed: BTreeMap<&'static str, u64>,
     /// By kind of integration and reason: notifications that failed for good or for their time.
     pub notifications_failed: BTreeMap<(&'static str, &'static str), u64>,
-    /// Notifications not sent because every alert was inhibited, or the route muted.
+    /// Alerts that notifications left out, by reason: `silence`, `inhibition`,
+    /// `mute_time_interval`, `active_time_interval`.
     pub suppressed: BTreeMap<&'static str, u64>,
 }
 
@@ -171,6 +179,8 @@ pub(crate) struct Held {
     /// Routes it matches, and the groups that still have it.
     pub(crate) routes: Vec<usize>,
     pub(crate) groups: BTreeSet<u64>,
+    /// Silences that match it.
+    pub(crate) silences: Found,
 }
 
 impl Held {
@@ -202,16 +212,19 @@ pub struct Dispatcher {
     lanes: BTreeMap<String, Lane>,
     tickets: BTreeMap<u64, Ticket>,
     inhibitor: Inhibitor,
+    silences: Silences,
     counters: Counters,
     next_id: u64,
     random: u64,
     not_before_ms: i64,
     settled_at_ms: i64,
+    is_upkeep_planned: bool,
     actions: Vec<Action>,
 }
 
 impl Dispatcher {
-    /// A dispatcher that starts at `now_ms` with what `records` say. `seed` spreads retries.
+    /// A dispatcher that starts at `now_ms` with what `records` say. `seed` spreads retries and makes
+    /// the ids of silences.
     pub fn new(config: Arc<Config>, limits: Limits, records: Vec<Record>, seed: u64, now_ms: i64) -> Self {
         let mut dispatcher = Dispatcher {
             integrations: integrations(&config),
@@ -219,6 +232,7 @@ impl Dispatcher {
             not_before_ms: now_ms.saturating_add(limits.start_delay_ms),
             settled_at_ms: now_ms.saturating_add(limits.settle_ms),
             config,
+            silences: Silences::new(limits.silences.clone()),
             limits,
             alerts: BTreeMap::new(),
             groups: BTreeMap::new(),
@@ -229,7 +243,8 @@ impl Dispatcher {
             tickets: BTreeMap::new(),
             counters: Counters::default(),
             next_id: 1,
-            random: seed | 1,
+            random: seed,
+            is_upkeep_planned: false,
             actions: Vec::new(),
         };
         dispatcher.restore(records, now_ms);
@@ -280,7 +295,8 @@ impl Dispatcher {
                 ledger: ledger.clone(),
             })
         });
-        alerts.chain(groups).chain(ledgers)
+        let silences = self.silences.iter().cloned().map(Record::Silence);
+        alerts.chain(groups).chain(ledgers).chain(silences)
     }
 
     fn remember(&mut self, record: Record) {
@@ -338,6 +354,7 @@ impl Dispatcher {
                 ends_by_timeout,
                 routes: self.config.routes.matching(&labels),
                 groups: BTreeSet::new(),
+                silences: Found::default(),
             };
             self.remember(held.record());
             self.inhibitor.insert(&labels);
@@ -352,6 +369,7 @@ impl Dispatcher {
             ends_by_timeout,
             routes: old.routes.clone(),
             groups: old.groups.clone(),
+            silences: old.silences.clone(),
             alert: Arc::new(alert),
         };
         // That it fires a while longer need not be written down each time: after a restart every
@@ -460,12 +478,90 @@ impl Dispatcher {
         self.remember(Record::AlertGone { labels: labels.clone() });
     }
 
+    // ---- silences ----
+
+    /// The silences.
+    pub fn silences(&self) -> &Silences {
+        &self.silences
+    }
+
+    /// Makes or changes a silence and returns its id. One that would match almost everything that
+    /// fires must be forced. Step on afterwards: what is to be done comes with the next step.
+    pub fn set_silence(
+        &mut self,
+        draft: Draft,
+        is_forced: bool,
+        now_ms: i64,
+    ) -> Result<String, SilenceError> {
+        if !is_forced && draft.id.is_empty() {
+            self.check_breadth(draft.clone(), now_ms)?;
+        }
+        let fresh_id = self.new_uuid();
+        let changed = self.silences.set(draft, fresh_id, now_ms)?;
+        for silence in changed.silences {
+            self.remember(Record::Silence(silence));
+        }
+        self.plan_upkeep(now_ms);
+        Ok(changed.id)
+    }
+
+    /// Ends a silence. Step on afterwards.
+    pub fn expire_silence(&mut self, id: &str, now_ms: i64) -> Result<(), SilenceError> {
+        if let Some(silence) = self.silences.expire(id, now_ms)? {
+            self.remember(Record::Silence(silence));
+        }
+        Ok(())
+    }
+
+    fn check_breadth(&self, draft: Draft, now_ms: i64) -> Result<(), SilenceError> {
+        let limits = self.silences.limits();
+        if limits.guard_percent == 0 || self.alerts.len() < limits.guard_alerts_min {
+            return Ok(());
+        }
+        let silence = self.silences.check(draft, now_ms)?;
+        let (mut firing, mut matched) = (0usize, 0usize);
+        for (labels, _) in self.alerts.iter().filter(|(_, held)| !held.is_resolved_at(now_ms)) {
+            firing += 1;
+            matched += usize::from(silence.matches(labels));
+        }
+        let is_broad = firing >= limits.guard_alerts_min
+            && matched.saturating_mul(100) >= firing.saturating_mul(limits.guard_percent as usize);
+        if is_broad { Err(SilenceError::TooBroad { matched, firing }) } else { Ok(()) }
+    }
+
+    /// A random UUID.
+    fn new_uuid(&mut self) -> String {
+        let random =
+            (u128::from(self.random_below(u64::MAX)) << 64) | u128::from(self.random_below(u64::MAX));
+        let version_4 = random & !(0xf << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+        let hex = format!("{version_4:032x}");
+        let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+        format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
+    }
+
+    pub(crate) fn plan_upkeep(&mut self, now_ms: i64) {
+        if !self.is_upkeep_planned && !self.silences.is_empty() {
+            self.is_upkeep_planned = true;
+            self.timers.insert((now_ms.saturating_add(UPKEEP_INTERVAL_MS), Timer::Upkeep));
+        }
+    }
+
+    fn upkeep(&mut self, now_ms: i64) {
+        self.is_upkeep_planned = false;
+        for id in self.silences.forget_old(now_ms) {
+            self.remember(Record::SilenceGone { id });
+        }
+        self.plan_upkeep(now_ms);
+    }
+
     // ---- configuration and clock ----
 
     fn apply(&mut self, config: Arc<Config>, now_ms: i64) {
         let old_groups = std::mem::take(&mut self.groups);
         self.group_by_name.clear();
         self.timers.clear();
+        self.is_upkeep_planned = false;
+        self.plan_upkeep(now_ms);
         self.config = config;
         self.integrations = integrations(&self.config);
         self.inhibitor = Inhibitor::new(&self.config.inhibit_rules);

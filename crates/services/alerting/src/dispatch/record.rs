@@ -4,9 +4,12 @@
 //! Encoding: a byte for the kind, then its fields; numbers as LEB128 (signed ones zigzag), texts
 //! and sets with their length before them.
 
-use model::{Alert, Labels};
+use std::collections::BTreeMap;
+
+use model::{Alert, Labels, MatchOp, Matcher};
 
 use super::ledger::{Fingerprints, Ledger};
+use crate::silences::Silence;
 
 /// One record.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +53,13 @@ pub enum Record {
         /// What it was told.
         ledger: Ledger,
     },
+    /// A silence as it stands.
+    Silence(Silence),
+    /// A silence that is no longer kept.
+    SilenceGone {
+        /// Its id.
+        id: String,
+    },
 }
 
 impl Record {
@@ -91,11 +101,15 @@ impl Record {
                         out.extend_from_slice(&fingerprint.to_le_bytes());
                     }
                 }
-                put_unsigned(out, ledger.memory.len() as u64);
-                for (name, value) in &ledger.memory {
-                    put_text(out, name);
-                    put_text(out, value);
-                }
+                put_texts(out, &ledger.memory);
+            }
+            Record::Silence(silence) => {
+                out.push(7);
+                put_silence(out, silence);
+            }
+            Record::SilenceGone { id } => {
+                out.push(8);
+                put_text(out, id);
             }
         }
     }
@@ -140,6 +154,8 @@ impl Record {
                     memory: if kind == 5 { Default::default() } else { take_texts(rest)? },
                 },
             },
+            7 => Record::Silence(take_silence(rest)?),
+            8 => Record::SilenceGone { id: take_text(rest)?.to_string() },
             _ => return None,
         };
         rest.is_empty().then_some(record)
@@ -169,6 +185,75 @@ fn put_labels(out: &mut Vec<u8>, labels: &Labels) {
         put_text(out, name);
         put_text(out, value);
     }
+}
+
+pub(crate) fn put_texts(out: &mut Vec<u8>, texts: &BTreeMap<String, String>) {
+    put_unsigned(out, texts.len() as u64);
+    for (name, value) in texts {
+        put_text(out, name);
+        put_text(out, value);
+    }
+}
+
+fn put_silence(out: &mut Vec<u8>, silence: &Silence) {
+    put_text(out, &silence.id);
+    for at_ms in [silence.starts_at_ms, silence.ends_at_ms, silence.updated_at_ms] {
+        put_signed(out, at_ms);
+    }
+    put_text(out, &silence.created_by);
+    put_text(out, &silence.comment);
+    put_texts(out, &silence.annotations);
+    put_unsigned(out, silence.matcher_sets.len() as u64);
+    for set in &silence.matcher_sets {
+        put_unsigned(out, set.len() as u64);
+        for matcher in set {
+            out.push(match matcher.op {
+                MatchOp::Equal => 0,
+                MatchOp::Regex => 1,
+                MatchOp::NotEqual => 2,
+                MatchOp::NotRegex => 3,
+            });
+            put_text(out, &matcher.name);
+            put_text(out, &matcher.value);
+        }
+    }
+}
+
+fn take_silence(rest: &mut &[u8]) -> Option<Silence> {
+    let id = take_text(rest)?.to_string();
+    let (starts_at_ms, ends_at_ms) = (take_signed(rest)?, take_signed(rest)?);
+    let updated_at_ms = take_signed(rest)?;
+    let (created_by, comment) = (take_text(rest)?.to_string(), take_text(rest)?.to_string());
+    let annotations = take_texts(rest)?;
+    let mut matcher_sets = Vec::new();
+    for _ in 0..take_unsigned(rest)? {
+        let mut set = Vec::new();
+        for _ in 0..take_unsigned(rest)? {
+            let op = match take_byte(rest)? {
+                0 => MatchOp::Equal,
+                1 => MatchOp::Regex,
+                2 => MatchOp::NotEqual,
+                3 => MatchOp::NotRegex,
+                _ => return None,
+            };
+            set.push(Matcher::new(op, take_text(rest)?, take_text(rest)?).ok()?);
+        }
+        matcher_sets.push(set);
+    }
+    let mut silence = Silence {
+        id,
+        matcher_sets,
+        starts_at_ms,
+        ends_at_ms,
+        updated_at_ms,
+        created_by,
+        comment,
+        annotations,
+        recurrence: None,
+    };
+    // Made by another version, perhaps: what cannot be read does not recur.
+    silence.recurrence = silence.recurs().ok().flatten();
+    Some(silence)
 }
 
 pub(crate) fn take_byte(rest: &mut &[u8]) -> Option<u8> {
@@ -210,7 +295,7 @@ fn take_labels(rest: &mut &[u8]) -> Option<Labels> {
     Some(Labels::from_pairs(pairs))
 }
 
-fn take_texts(rest: &mut &[u8]) -> Option<std::collections::BTreeMap<String, String>> {
+fn take_texts(rest: &mut &[u8]) -> Option<BTreeMap<String, String>> {
     let count = take_unsigned(rest)?;
     (0..count).map(|_| Some((take_text(rest)?.to_string(), take_text(rest)?.to_string()))).collect()
 }
@@ -245,7 +330,26 @@ mod tests {
             memory: [("ts".to_string(), "1.2".to_string())].into(),
             ..Ledger::default()
         };
+        let matchers = |pairs: &[(MatchOp, &str)]| {
+            pairs.iter().map(|(op, value)| Matcher::new(*op, "a b", *value).unwrap()).collect::<Vec<_>>()
+        };
+        let silence = Silence {
+            id: "7c0b".into(),
+            matcher_sets: vec![
+                matchers(&[(MatchOp::Equal, "1"), (MatchOp::NotEqual, "")]),
+                matchers(&[(MatchOp::Regex, "x|y"), (MatchOp::NotRegex, ".+")]),
+            ],
+            starts_at_ms: 1,
+            ends_at_ms: 2,
+            updated_at_ms: 3,
+            created_by: "me".into(),
+            comment: "why".into(),
+            annotations: [("k".to_string(), "v".to_string())].into(),
+            recurrence: None,
+        };
         vec![
+            Record::Silence(silence),
+            Record::SilenceGone { id: "7c0b".into() },
             Record::Alert { alert, updated_at_ms: 5, has_ended: true, ends_by_timeout: false },
             Record::AlertGone { labels },
             Record::Group { name: "g".into(), is_flushed: true, next_flush_ms: i64::MIN },

@@ -19,6 +19,7 @@ impl Dispatcher {
                         ends_by_timeout,
                         routes: Vec::new(),
                         groups: BTreeSet::new(),
+                        silences: Found::default(),
                     };
                     self.alerts.insert(labels, held);
                 }
@@ -32,6 +33,10 @@ impl Dispatcher {
                     known.remove(&name);
                     self.ledgers.remove(&name);
                 }
+                Record::Silence(silence) => {
+                    self.silences.learn(silence, now_ms);
+                }
+                Record::SilenceGone { id } => self.silences.remove(&id),
                 Record::Ledger { group, integration, ledger } => {
                     self.ledgers.entry(group).or_default().insert(integration, ledger);
                 }
@@ -76,6 +81,7 @@ impl Dispatcher {
                 ledger.sent_at_ms = ledger.sent_at_ms.min(now_ms);
             }
         }
+        self.plan_upkeep(now_ms);
         // The log already says all this, or will be written anew.
         self.actions.clear();
     }

@@ -14,7 +14,7 @@ pub enum AlertState {
     Unprocessed,
     /// It is told.
     Active,
-    /// It is inhibited, or every route of it is muted.
+    /// It is silenced or inhibited, or every route of it is muted.
     Suppressed,
 }
 
@@ -44,8 +44,10 @@ pub struct AlertView {
     pub state: AlertState,
     /// Some of the alerts that inhibit it.
     pub inhibited_by: Vec<u64>,
-    /// Time intervals by which routes of it are muted.
-    pub is_muted: bool,
+    /// The silences in force for it.
+    pub silenced_by: Vec<String>,
+    /// The time intervals that mute its routes, if they mute all of them.
+    pub muted_by: Vec<String>,
     /// What was told to whom: one for each integration of each of its routes; a receiver without
     /// integrations is there with an empty name.
     pub deliveries: Vec<Delivery>,
@@ -99,8 +101,8 @@ pub struct GroupView {
     pub route_id: String,
     /// Labels of the route.
     pub route_labels: BTreeMap<String, String>,
-    /// Whether its route is muted now.
-    pub is_muted: bool,
+    /// The time intervals that mute its route now.
+    pub muted_by: Vec<String>,
     /// When it is flushed next.
     pub next_flush_ms: i64,
     /// Its alerts.
@@ -133,8 +135,20 @@ impl Dispatcher {
         let inhibited_by: Vec<u64> =
             self.inhibited_by(labels, INHIBITED_BY_MAX, now_ms).iter().map(Labels::fingerprint).collect();
         let groups: Vec<&Group> = held.groups.iter().filter_map(|id| self.groups.get(id)).collect();
-        let is_muted = !groups.is_empty() && groups.iter().all(|group| self.is_muted(group.route, now_ms));
-        let state = if !inhibited_by.is_empty() || is_muted {
+        let silenced_by = self.silences.silenced_by(labels, &held.silences, now_ms);
+        let mut muted_by: Vec<String> = Vec::new();
+        for group in &groups {
+            let intervals = self.muting_intervals(group.route, now_ms);
+            if intervals.is_empty() {
+                muted_by.clear();
+                break;
+            }
+            muted_by.extend(intervals);
+        }
+        muted_by.sort_unstable();
+        muted_by.dedup();
+        let is_suppressed = !(inhibited_by.is_empty() && silenced_by.is_empty() && muted_by.is_empty());
+        let state = if is_suppressed {
             AlertState::Suppressed
         } else if groups.iter().any(|group| group.is_flushed) {
             AlertState::Active
@@ -168,7 +182,8 @@ impl Dispatcher {
             has_ended: held.is_resolved_at(now_ms),
             state,
             inhibited_by,
-            is_muted,
+            silenced_by,
+            muted_by,
             deliveries,
         }
     }
@@ -208,7 +223,7 @@ impl Dispatcher {
             receiver: receiver.to_string(),
             route_id: route.map(|route| route.id.clone()).unwrap_or_default(),
             route_labels: route.map(|route| route.labels.clone()).unwrap_or_default(),
-            is_muted: self.is_muted(group.route, now_ms),
+            muted_by: self.muting_intervals(group.route, now_ms),
             next_flush_ms: group.next_flush_ms,
             alerts: group.alerts.iter().cloned().collect(),
             integrations: integrations.collect(),

@@ -1,6 +1,9 @@
 //! Settings that several kinds have.
 
-use config::{Fields, Node, Result};
+use config::http_client::PathBase;
+use config::{Fields, Node, Result, Secret};
+
+use super::SecretSource;
 
 /// A URL that is not a secret: `http` or `https`, and a host.
 pub(crate) fn http_url(node: &Node) -> Result<String> {
@@ -13,6 +16,37 @@ pub(crate) fn http_url(node: &Node) -> Result<String> {
         return Err(node.error("missing host for URL"));
     }
     Ok(text)
+}
+
+/// Takes a URL that is a secret, in place or in a file, of which at most one may be set.
+pub(crate) fn secret_url(
+    fields: &mut Fields<'_>,
+    base: &PathBase,
+    names: (&'static str, &'static str),
+) -> Result<Option<SecretSource>> {
+    if let Some(node) = fields.peek(names.0).filter(|node| !node.is_null()) {
+        let text = node.string()?;
+        // What does not parse is not shown: it is a secret all the same. The token is what a
+        // configuration that was read from an API has in the place of secrets.
+        let is_url = config::Url::parse(&text).is_ok();
+        if !text.is_empty() && text != Secret::MASK && !is_url {
+            return Err(node.error(format!("{} cannot be read as a URL", names.0)));
+        }
+        if !text.is_empty() && text != Secret::MASK {
+            http_url(node)?;
+        }
+    }
+    take_secret(fields, base, names)
+}
+
+/// Takes a secret, in place or in a file, of which at most one may be set.
+pub(crate) fn take_secret(
+    fields: &mut Fields<'_>,
+    base: &PathBase,
+    names: (&'static str, &'static str),
+) -> Result<Option<SecretSource>> {
+    let exclusive = format!("at most one of {} & {} must be configured", names.0, names.1);
+    SecretSource::take(fields, base, names, &exclusive)
 }
 
 /// A URL whose path ends with a slash, so that a path can be appended.

@@ -135,6 +135,7 @@ impl Targets for World {
                 scrape_pool: "prometheus".into(),
             }],
             dropped_target_counts: BTreeMap::from([("prometheus".into(), 1)]),
+            discovery_problems: Vec::new(),
         }
     }
 
