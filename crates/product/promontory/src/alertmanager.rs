@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use alerting::MatcherMode;
 use alerting::dispatch::Limits;
+use alerting::silences::SilenceLimits;
 use base::units::parse_duration_ms;
 use clap::{ArgAction, Args};
 use roles::alertmanager::Settings;
@@ -194,6 +195,15 @@ impl Alertmanager {
             limits: Limits {
                 start_delay_ms: ms("dispatch.start-delay", &self.start_delay)?,
                 retention_ms: ms("data.retention", &self.retention)?,
+                silences: SilenceLimits {
+                    mode: matcher_mode,
+                    silences_max: usize::try_from(self.max_silences).unwrap_or(0),
+                    size_max_bytes: usize::try_from(self.max_silence_size_bytes).unwrap_or(0),
+                    retention_ms: ms("data.retention", &self.retention)?,
+                    // Its clients cannot confirm anything.
+                    guard_percent: 0,
+                    ..SilenceLimits::default()
+                },
                 ..Limits::default()
             },
             listen,

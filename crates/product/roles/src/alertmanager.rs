@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use alerting::replicas::{Alone, SharedReplicas};
+use alerting::trail::{Options, Trail};
 use alerting::{Alerting, MatcherMode, dispatch};
 use axum::Router;
 use axum::extract::State;
@@ -24,6 +25,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::run::{Signals, StartError};
 use crate::serve;
 use crate::settings::{hostname, slashed};
+use crate::trail;
 
 /// Connections at once, on each address.
 const CONNECTIONS_MAX: usize = 4_096;
@@ -131,6 +133,7 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     let external_url = settings.external_url(scheme, listening);
     let registry = Registry::new();
     let replicas: SharedReplicas = Arc::new(Alone);
+    let trail = trail::open(Options::new(settings.storage.join("trail")), &registry, &clock);
     let alerting = Alerting::start(
         config,
         alerting::Deps {
@@ -139,6 +142,7 @@ async fn start(settings: Settings) -> Result<(), StartError> {
             transport: Arc::new(alerting::HttpTransport::default()),
             external_url: external_url.clone(),
             limits: settings.limits.clone(),
+            trail: trail.clone(),
         },
     )
     .map_err(|error| StartError::Other(error.to_string()))?;
@@ -152,7 +156,7 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         is_ready: AtomicBool::new(true),
         reload: commands,
     });
-    let router = router(&settings, &alerting, replicas, process.clone());
+    let router = router(&settings, &alerting, replicas, trail.clone(), clock.clone(), process.clone());
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(crate::memory::keep_small(stopped.clone()));
     let serving: Vec<_> = servers
@@ -190,6 +194,7 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     process.is_ready.store(false, Ordering::Release);
     let _ = stop.send(true);
     alerting.stop(STOP_TIMEOUT).await;
+    let _ = tokio::task::spawn_blocking(move || trail.flush()).await;
     for serving in serving {
         let _ = serving.await;
     }
@@ -244,6 +249,8 @@ fn router(
     settings: &Settings,
     alerting: &alerting::Handle,
     replicas: SharedReplicas,
+    trail: Trail,
+    clock: Clock,
     process: Arc<Process>,
 ) -> Router {
     let mut api = alerting::api::Settings {
@@ -266,7 +273,9 @@ fn router(
         .route("/-/reload", post(ask_reload))
         .route("/metrics", get(metrics))
         .with_state(process)
-        .nest("/api/v2", alerting::api::router(api, deps));
+        .nest("/api/v2", alerting::api::router(api, deps))
+        .nest("/api/v1/alerting", alerting::api::trial_router(alerting.clone()))
+        .merge(trail::router(trail, clock));
     let prefix = settings.prefix();
     let routes = routes.merge(page::router(&prefix, None));
     let all = if prefix == "/" {

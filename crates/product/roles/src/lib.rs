@@ -8,6 +8,7 @@ mod alert;
 pub mod alert_settings;
 pub mod alertmanager;
 mod ask;
+pub mod backtest;
 pub mod blackbox_exporter;
 pub mod check;
 mod collect;

@@ -21,6 +21,7 @@ use tsdb::Retention;
 use crate::agent;
 use crate::alert::{self, Alert};
 use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, StoreAdmin, StoredExemplars};
+use crate::backtest;
 use crate::collect::{self, Collect};
 use crate::elsewhere::Elsewhere;
 use crate::monitors;
@@ -171,6 +172,8 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         return Err(StartError::Other(problem));
     }
     let mut signals = Signals::listen()?;
+    // Before they are read: what changes from now on is looked at again.
+    let files = settings.auto_reload.then(|| watched_files::fingerprint(&settings));
     let loaded = Loaded::read(&settings).map_err(StartError::Config)?;
     for note in &settings.notes {
         tracing::warn!("{note}");
@@ -212,7 +215,7 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     tracing::info!(seconds = format!("{:.3}", started.elapsed_seconds()), "ready");
     greet(&running.settings, &loaded, listening);
 
-    running.obey(asked, signals).await;
+    running.obey(asked, signals, files).await;
 
     tracing::info!("stopping");
     let _ = stop.send(true);
@@ -350,6 +353,7 @@ impl Running {
         let sources = Sources {
             targets: Arc::new(ScrapedTargets {
                 scraper: self.collect.scraper.clone(),
+                discovery: self.collect.discovery.clone(),
                 db: self.store.db.clone(),
                 external_url: self.external_url.clone(),
                 listening: self.listening,
@@ -385,7 +389,19 @@ impl Running {
         )
         .merge(self.push.router(&self.settings, &self.store, &self.registry, &self.clock))
         .merge(pushgateway::routes(&self.settings, self.gateway.as_ref()))
-        .merge(trail::router(self.alert.trail.clone(), self.clock.clone()));
+        .merge(self.alert.router(&self.registry))
+        .merge(trail::router(self.alert.trail.clone(), self.clock.clone()))
+        .merge(backtest::router(backtest::Server {
+            history: rules::backtest::History {
+                engine: self.engine.clone(),
+                reader: self.elsewhere.reader(),
+                features: self.settings.features,
+                clock: self.clock.clone(),
+            },
+            rules: self.alert.rules.clone(),
+            routes: self.alert.routes.clone(),
+            timeout: self.settings.query_timeout,
+        }));
         let roles = if self.settings.agent.is_some() { agent::without_queries(roles) } else { roles };
         serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
     }
@@ -456,7 +472,6 @@ impl Running {
         }
     }
 
-    /// Obeys signals and requests until one of them ends the run.
     /// Returns when the files are to be looked at; never if nobody asked for that.
     async fn next_look_at_files(&self) {
         if !self.settings.auto_reload {
@@ -474,8 +489,9 @@ impl Running {
         tokio::task::spawn_blocking(move || watched_files::fingerprint(&settings)).await.ok()
     }
 
-    async fn obey(&self, mut asked: mpsc::Receiver<Command>, mut signals: Signals) {
-        let mut files = self.watched_files().await;
+    /// Obeys signals and requests until one of them ends the run. `files` is how the files looked when they were
+    /// read.
+    async fn obey(&self, mut asked: mpsc::Receiver<Command>, mut signals: Signals, mut files: Option<u64>) {
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => return,

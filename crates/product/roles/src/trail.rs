@@ -17,7 +17,6 @@ use http_body::Frame;
 use query::{ApiError, ErrorType};
 use tokio::sync::mpsc;
 
-use crate::run::StartError;
 use crate::settings::Settings;
 
 /// Rows of a page unless it is said.
@@ -26,25 +25,26 @@ const LIMIT_DEFAULT: usize = 1_000;
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// Opens the trail of a run.
-pub(crate) fn start(settings: &Settings, registry: &Registry, clock: &Clock) -> Result<Trail, StartError> {
+pub(crate) fn start(settings: &Settings, registry: &Registry, clock: &Clock) -> Trail {
     if settings.alerts.trail_retention_ms <= 0 {
-        return Ok(Trail::off());
+        return Trail::off();
     }
     let options = Options {
         retention_ms: settings.alerts.trail_retention_ms,
         size_max_bytes: settings.alerts.trail_size_max_bytes,
         ..Options::new(settings.data_dir.join("alerting").join("trail"))
     };
-    let trail = match Trail::start(options, clock.clone()) {
-        Ok(trail) => trail,
-        // Alerts are worth more than what is known of them later.
-        Err(error) => {
-            tracing::error!(%error, "the trail of alerts cannot be kept; alerts go on without it");
-            Trail::off()
-        }
-    };
+    open(options, registry, clock)
+}
+
+/// Opens a trail, or goes on without: alerts are worth more than what is known of them later.
+pub(crate) fn open(options: Options, registry: &Registry, clock: &Clock) -> Trail {
+    let trail = Trail::start(options, clock.clone()).unwrap_or_else(|error| {
+        tracing::error!(%error, "the trail of alerts cannot be kept; alerts go on without it");
+        Trail::off()
+    });
     register(registry, &trail);
-    Ok(trail)
+    trail
 }
 
 fn register(registry: &Registry, trail: &Trail) {
@@ -98,6 +98,7 @@ fn read(query: &str, now_ms: i64) -> Result<(Query, Format), ApiError> {
         after: None,
         newest_first: false,
     };
+    let mut newest_first = None;
     let mut format = Format::Page;
     let mut matchers = Vec::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -125,11 +126,11 @@ fn read(query: &str, now_ms: i64) -> Result<(Query, Format), ApiError> {
                     Some(value.parse::<Cursor>().map_err(|error| ApiError::parameter(&name, error))?);
             }
             "order" => {
-                asked.newest_first = match &*value {
+                newest_first = Some(match &*value {
                     "oldest" => false,
                     "newest" => true,
                     _ => return Err(wrong("expected oldest or newest")),
-                }
+                });
             }
             "format" => {
                 format = match &*value {
@@ -142,6 +143,8 @@ fn read(query: &str, now_ms: i64) -> Result<(Query, Format), ApiError> {
             _ => return Err(ApiError::bad_data(format!("unknown parameter {name:?}"))),
         }
     }
+    // A person looks for what happened last; a file is read from its beginning.
+    asked.newest_first = newest_first.unwrap_or(format == Format::Page);
     if !matchers.is_empty() {
         if let Selected::Fingerprint(_) = asked.selected {
             return Err(ApiError::bad_data("either fingerprint or match[] selects alerts, not both"));
@@ -168,7 +171,7 @@ async fn ask(
     }
     let page = tokio::task::spawn_blocking(move || trail.query(&asked)).await;
     let page = page.map_err(unavailable)?.map_err(unavailable)?;
-    let mut body = String::from("{\"status\":\"success\",\"data\":{\"events\":[");
+    let mut body = String::from("{\"status\":\"success\",\"data\":{\"rows\":[");
     for (at, row) in page.rows.iter().enumerate() {
         if at > 0 {
             body.push(',');
@@ -177,7 +180,7 @@ async fn ask(
     }
     body.push(']');
     if let Some(next) = page.next {
-        body.push_str(&format!(",\"next\":\"{next}\""));
+        body.push_str(&format!(",\"cursor\":\"{next}\""));
     }
     body.push_str("}}");
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())

@@ -153,15 +153,15 @@ fn note(shared: &std::sync::Weak<Shared>, change: impl FnOnce(&mut Status)) {
 
 async fn beat(
     transport: &dyn Transport,
-    http: &Arc<HttpClientConfig>,
+    settings: &Arc<HttpClientConfig>,
     switch: &DeadManSwitch,
     interval: Duration,
 ) -> std::result::Result<(), String> {
     let request = Request {
-        http: http.clone(),
-        method: ::http::Method::POST,
+        method: http::Method::GET,
+        http: settings.clone(),
         url: switch.url.expose().to_string(),
-        headers: vec![("user-agent".into(), crate::receivers::USER_AGENT.into())],
+        headers: vec![("user-agent".into(), concat!("Promontory/", env!("CARGO_PKG_VERSION")).into())],
         body: Bytes::new(),
         timeout: interval.min(TIMEOUT_MAX),
     };
@@ -200,7 +200,9 @@ mod tests {
     impl Transport for Counting {
         fn send(&self, request: Request) -> Answer<'_> {
             self.0.lock().push(request.url);
-            Box::pin(async { Ok(Response { status: 204, headers: Default::default(), body: Bytes::new() }) })
+            Box::pin(async {
+                Ok(Response { status: 204, headers: http::HeaderMap::new(), body: Bytes::new() })
+            })
         }
     }
 
@@ -215,7 +217,7 @@ mod tests {
         assert!(!format!("{switch:?}").contains("hc-ping"));
         assert_eq!(decode("{url: http://x, interval: 5m}").unwrap().interval_ms, 300_000);
         for (wrong, what) in [
-            ("ftp://x", "ftp"),
+            ("ftp://x", "scheme must be"),
             ("{interval: 5m}", "missing url"),
             ("{url: http://x, interval: 5ms}", "at least 1s"),
         ] {

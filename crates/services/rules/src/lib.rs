@@ -12,6 +12,7 @@ use model::alert::AlertSink;
 use model::storage::MetricWriter;
 
 mod alert;
+pub mod backtest;
 mod dependencies;
 mod evaluate;
 pub mod file;

@@ -416,7 +416,7 @@ pub(crate) fn alert_labels(spec: &RuleSpec, series: &Labels, expand: impl Fn(&st
 }
 
 /// Labels with those of the server that they do not have.
-fn with_external(labels: &Labels, external: &Labels) -> Labels {
+pub(crate) fn with_external(labels: &Labels, external: &Labels) -> Labels {
     if external.is_empty() {
         return labels.clone();
     }

@@ -13,6 +13,7 @@ use exposition::registry::{Counter, Gauge, Histogram, Labelled};
 use crate::dispatch::Counters;
 use crate::replicas::SharedReplicas;
 use crate::service::Handle;
+use crate::silences::SilenceState;
 
 /// Upper bounds of durations of requests, in seconds.
 const DURATION_BOUNDS: &[f64] = &[0.0025, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -42,6 +43,7 @@ impl Metrics {
         register_notifications(registry, alerting);
         register_configuration(registry, alerting);
         register_replicas(registry, replicas);
+        alerting.count_latency(registry);
         let in_flight = registry
             .gauges("alertmanager_http_requests_in_flight", "Requests being answered now.", &["method"], 1)
             .with(&["get"]);
@@ -138,11 +140,18 @@ impl Drop for InFlight {
 
 fn register_alerts(registry: &Registry, alerting: &Handle, invalid: Arc<AtomicU64>) {
     let states = registry.gauges("alertmanager_alerts", "Alerts by state.", &["state"], STATES.len());
+    let silences = registry.gauges("alertmanager_silences", "Silences by state.", &["state"], 3);
     let handle = alerting.clone();
     registry.before_collect(move || {
-        let counts = handle.look(|dispatcher, now_ms| dispatcher.count_states(now_ms));
+        let (counts, by_state) = handle.look(|dispatcher, now_ms| {
+            (dispatcher.count_states(now_ms), dispatcher.silences().count(now_ms))
+        });
         for (state, count) in STATES.iter().zip(counts) {
             states.with(&[state]).set(count as f64);
+        }
+        for state in [SilenceState::Active, SilenceState::Pending, SilenceState::Expired] {
+            let count = by_state.get(&state).copied().unwrap_or(0);
+            silences.with(&[state.as_str()]).set(count as f64);
         }
     });
     let handle = alerting.clone();

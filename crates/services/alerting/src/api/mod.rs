@@ -1,5 +1,5 @@
 //! Alertmanager's HTTP API, version 2, and beside it what Alertmanager has no API for: trying
-//! before trusting ([`trial`]).
+//! before trusting ([`trial_router`]).
 //!
 //! Lists may hold hundreds of thousands of alerts, so answers are written while the state is read,
 //! a few alerts at a time, and posted alerts are read while they arrive. With our own parameters
@@ -13,8 +13,10 @@ mod limits;
 mod metrics;
 mod params;
 mod refusal;
+mod silences;
 mod status;
 mod stream;
+mod trial;
 mod write;
 
 use std::sync::Arc;
@@ -32,6 +34,7 @@ use crate::matchers::MatcherMode;
 use crate::replicas::SharedReplicas;
 use crate::service::Handle;
 use limits::Limits;
+pub use trial::trial_router;
 use metrics::Metrics;
 use refusal::Refusal;
 
@@ -103,6 +106,8 @@ pub fn router(settings: Settings, deps: Deps) -> Router {
         .route("/receivers", only("GET", get(status::receivers)))
         .route("/alerts", only("GET,POST", get(alerts::list).post(intake::post)))
         .route("/alerts/groups", only("GET", get(groups::list)))
+        .route("/silences", only("GET,POST", get(silences::list).post(silences::post)))
+        .route("/silence/{id}", only("DELETE,GET", get(silences::get).delete(silences::expire)))
         .with_state(api)
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(limits, limits::limited));

@@ -77,7 +77,7 @@ impl Dispatcher {
             updated_at_ms: held.updated_at_ms,
             has_ended: held.is_resolved_at(now_ms),
             routes: held.routes.clone(),
-            silenced_by: Vec::new(),
+            silenced_by: self.silences.silenced_by(labels, &held.silences, now_ms),
             inhibited_by: inhibited_by.iter().map(Labels::fingerprint).collect(),
         })
     }
@@ -86,10 +86,23 @@ impl Dispatcher {
     pub fn count_states(&self, now_ms: i64) -> [usize; 3] {
         let mut counts = [0; 3];
         for (labels, held) in self.alerts.iter().filter(|(_, held)| !held.is_resolved_at(now_ms)) {
-            let is_suppressed = !self.inhibited_by(labels, 1, now_ms).is_empty();
+            let is_suppressed = !self.silences.silenced_by(labels, &held.silences, now_ms).is_empty()
+                || !self.inhibited_by(labels, 1, now_ms).is_empty();
             let is_flushed =
                 || held.groups.iter().filter_map(|id| self.groups.get(id)).any(|group| group.is_flushed);
             counts[if is_suppressed { 1 } else { usize::from(!is_flushed()) * 2 }] += 1;
+        }
+        counts
+    }
+
+    /// For each route how many groups and alerts are in it.
+    pub fn count_in_routes(&self) -> Vec<(usize, usize)> {
+        let mut counts = vec![(0, 0); self.config.routes.iter().count()];
+        for group in self.groups.values().filter(|group| !group.alerts.is_empty()) {
+            if let Some((groups, alerts)) = counts.get_mut(group.route) {
+                *groups += 1;
+                *alerts += group.alerts.len();
+            }
         }
         counts
     }
@@ -124,6 +137,11 @@ impl Dispatcher {
         let group_labels = of.group_by.group_labels(labels);
         let (id, _) = self.groups.iter().find(|(_, g)| g.route == route && g.labels == group_labels)?;
         Some(GroupKey { labels: group_labels, receiver: of.receiver.clone(), route, id: *id })
+    }
+
+    /// Silences in force that match these labels, whether or not there is such an alert.
+    pub fn would_be_silenced_by(&self, labels: &Labels, now_ms: i64) -> Vec<String> {
+        self.silences.silenced_by(labels, &Found::default(), now_ms)
     }
 
     /// Alerts that would inhibit one with these labels now.

@@ -1,12 +1,9 @@
 //! Settings that several kinds have.
 
 use config::http_client::PathBase;
-use config::{Fields, Node, Result};
+use config::{Fields, Node, Result, Secret};
 
 use super::SecretSource;
-
-/// What stands for secrets that are not shown.
-const SECRET_TOKEN: &str = "<secret>";
 
 /// A URL that is not a secret: `http` or `https`, and a host.
 pub(crate) fn http_url(node: &Node) -> Result<String> {
@@ -32,10 +29,10 @@ pub(crate) fn secret_url(
         // What does not parse is not shown: it is a secret all the same. The token is what a
         // configuration that was read from an API has in the place of secrets.
         let is_url = config::Url::parse(&text).is_ok();
-        if !text.is_empty() && text != SECRET_TOKEN && !is_url {
+        if !text.is_empty() && text != Secret::MASK && !is_url {
             return Err(node.error(format!("{} cannot be read as a URL", names.0)));
         }
-        if !text.is_empty() && text != SECRET_TOKEN {
+        if !text.is_empty() && text != Secret::MASK {
             http_url(node)?;
         }
     }

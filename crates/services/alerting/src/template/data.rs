@@ -20,6 +20,8 @@ pub struct Data {
     body: Arc<Body>,
     /// Whether labels of the route are texts by now, or templates still.
     routes: Routes,
+    /// How many alerts documents list at most.
+    shown: usize,
 }
 
 #[derive(Clone)]
@@ -93,6 +95,7 @@ impl Data {
         Data {
             body: Arc::new(Body::new(notification.clone(), external_url.to_string(), 0)),
             routes: Routes::Expanded,
+            shown: usize::MAX,
         }
     }
 
@@ -103,7 +106,11 @@ impl Data {
             Ok(body) => (body.notification, body.external_url),
             Err(body) => (body.notification.clone(), body.external_url.clone()),
         };
-        Data { body: Arc::new(Body::new(notification, external_url, now_ms)), routes: self.routes }
+        Data {
+            body: Arc::new(Body::new(notification, external_url, now_ms)),
+            routes: self.routes,
+            shown: self.shown,
+        }
     }
 
     /// The same with the first `count` alerts alone.
@@ -115,7 +122,18 @@ impl Data {
         let mut notification = self.body.notification.clone();
         notification.alerts.truncate(count);
         let body = Body::new(notification, self.body.external_url.clone(), self.body.now_ms);
-        Data { body: Arc::new(body), routes: self.routes.clone() }
+        Data { body: Arc::new(body), routes: self.routes.clone(), shown: self.shown }
+    }
+
+    /// The same for documents that list the first `count` alerts but summarise all.
+    #[must_use]
+    pub fn showing(&self, count: usize) -> Data {
+        Data { shown: count, ..self.clone() }
+    }
+
+    /// How many alerts documents list.
+    pub fn alert_count(&self) -> usize {
+        self.body.notification.alerts.len().min(self.shown)
     }
 
     /// Where people reach this program.
@@ -145,7 +163,7 @@ impl Data {
             if raw.values().all(|value| !value.contains("{{")) {
                 return Labels::from_pairs(raw);
             }
-            let data = Data { body: self.body.clone(), routes: Routes::Raw(Arc::default()) };
+            let data = Data { routes: Routes::Raw(Arc::default()), ..self.clone() };
             let templates = &self.body.notification.integration.templates;
             let mut expanded = Vec::new();
             for (name, value) in raw {
@@ -204,7 +222,7 @@ impl Data {
         out.push_str("\"receiver\":");
         push_string(out, &re2::quote(&notification.integration.receiver));
         let _ = write!(out, ",\"status\":\"{}\",\"alerts\":[", self.status());
-        for (at, told) in notification.alerts.iter().enumerate() {
+        for (at, told) in notification.alerts.iter().take(self.shown).enumerate() {
             if at > 0 {
                 out.push(',');
             }

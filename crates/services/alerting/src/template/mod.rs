@@ -80,6 +80,11 @@ impl Templates {
         Ok(())
     }
 
+    /// Whether a text can be read as a template; the error is Go's.
+    pub fn check(template: &str) -> Result<(), String> {
+        Template::over(&DEFAULTS.text, "").parse(template).map_err(|error| error.to_string())
+    }
+
     /// The names of all templates.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.text.names()

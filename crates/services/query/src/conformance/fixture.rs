@@ -124,7 +124,6 @@ impl Targets for World {
                 scrape_url: "http://localhost:9090/metrics".into(),
                 global_url: "http://example.org:9090/metrics".into(),
                 last_error: String::new(),
-            label_error: String::new(),
                 last_scrape: NOW_MS - 4_321,
                 last_scrape_duration: 0.012,
                 health: "up",
@@ -136,6 +135,7 @@ impl Targets for World {
                 scrape_pool: "prometheus".into(),
             }],
             dropped_target_counts: BTreeMap::from([("prometheus".into(), 1)]),
+            discovery_problems: Vec::new(),
         }
     }
 
@@ -190,6 +190,7 @@ impl Rules for World {
             }],
             health: "ok",
             last_error: String::new(),
+            label_error: String::new(),
             evaluation_time: 0.002,
             last_evaluation: NOW_MS - 5_000,
         });
