@@ -113,6 +113,11 @@ impl Data {
         }
     }
 
+    /// How many alerts there are.
+    pub(super) fn alerts(&self) -> usize {
+        self.body.notification.alerts.len()
+    }
+
     /// The same with the first `count` alerts alone.
     #[must_use]
     pub fn first(&self, count: usize) -> Data {
@@ -183,7 +188,7 @@ impl Data {
         Data { routes: Routes::Raw(Arc::default()), ..self }
     }
 
-    pub(super) fn root(&self) -> Value {
+    pub(crate) fn root(&self) -> Value {
         Value::object(self.clone())
     }
 
