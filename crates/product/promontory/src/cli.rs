@@ -97,6 +97,9 @@ struct Run {
     /// How much room samples may take, such as 10GB [default: no limit]
     #[arg(long = "retention.size", value_name = "SIZE")]
     retention_size: Option<String>,
+    /// How long it is kept what became of alerts, such as 90d; 0 keeps nothing of it [default: 90d]
+    #[arg(long = "alerting.trail.retention", value_name = "DURATION")]
+    trail_retention: Option<String>,
     /// Where people reach this server, if it is not the address it listens on
     #[arg(long, value_name = "URL")]
     external_url: Option<String>,
@@ -132,6 +135,10 @@ impl Run {
             let time_ms =
                 base::units::parse_duration_ms(text).map_err(|error| format!("--retention.time: {error}"))?;
             settings.retention_time_ms = (time_ms > 0).then_some(time_ms);
+        }
+        if let Some(text) = &self.trail_retention {
+            settings.alerts.trail_retention_ms = base::units::parse_duration_ms(text)
+                .map_err(|error| format!("--alerting.trail.retention: {error}"))?;
         }
         if let Some(text) = &self.retention_size {
             let size_bytes =
