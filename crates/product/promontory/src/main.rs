@@ -4,6 +4,7 @@
 
 mod agent_flags;
 mod alertmanager;
+mod alerts;
 mod blackbox_exporter;
 mod cli;
 mod drop_in;
@@ -15,6 +16,7 @@ mod node_exporter;
 mod promtool;
 mod push_flags;
 mod pushgateway;
+mod rules;
 mod web_flags;
 
 use std::process::ExitCode;

@@ -13,6 +13,7 @@ mod directories;
 mod disk_full;
 mod harness;
 mod kills;
+mod monitors;
 mod peers;
 mod promtool;
 mod pushgateway;
