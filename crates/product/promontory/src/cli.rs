@@ -10,6 +10,7 @@ use roles::settings::parse_listen;
 use roles::{Mode, Settings};
 
 use crate::alertmanager::Alertmanager;
+use crate::amtool::{Amtool, spelled_out};
 use crate::blackbox_exporter::BlackboxExporter;
 use crate::drop_in::Prometheus;
 use crate::import::Import;
@@ -62,6 +63,8 @@ enum Command {
     Import(Box<Import>),
     /// Stand in for promtool
     Promtool(Box<Promtool>),
+    /// Stand in for amtool
+    Amtool(Box<Amtool>),
 }
 
 /// Flags of `promontory run`. A flag wins over the file.
@@ -180,7 +183,7 @@ pub(crate) fn main() -> ExitCode {
     let mut args: Vec<std::ffi::OsString> = std::env::args_os().collect();
     let called = args.first().map(PathBuf::from).and_then(|path| path.file_name().map(|n| n.to_os_string()));
     match called.as_ref().and_then(|name| name.to_str()) {
-        Some(name @ ("prometheus" | "promtool")) => args.insert(1, name.into()),
+        Some(name @ ("prometheus" | "promtool" | "amtool")) => args.insert(1, name.into()),
         Some("node_exporter" | "node-exporter" | "prometheus-node-exporter") => {
             args.insert(1, "node-exporter".into());
         }
@@ -194,12 +197,16 @@ pub(crate) fn main() -> ExitCode {
     if args.get(1).is_some_and(|command| command == "prometheus") {
         args.iter_mut().skip(2).for_each(|arg| *arg = negated(arg));
     }
+    if args.get(1).is_some_and(|command| command == "amtool") {
+        let commands = args.split_off(2);
+        args.extend(spelled_out(commands));
+    }
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
-            let is_promtool = args.get(1).is_some_and(|command| command == "promtool");
-            // promtool ends with 1 where others end with 2.
+            let is_promtool = args.get(1).is_some_and(|command| command == "promtool" || command == "amtool");
+            // promtool and amtool end with 1 where others end with 2.
             return match (error.use_stderr(), is_promtool) {
                 (false, _) => ExitCode::SUCCESS,
                 (true, true) => ExitCode::FAILURE,
@@ -234,6 +241,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Export(export)) => end(export.run()),
         Some(Command::Import(import)) => end(import.run()),
         Some(Command::Promtool(promtool)) => promtool.run(),
+        Some(Command::Amtool(amtool)) => amtool.run(),
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod agent_flags;
 mod alertmanager;
+mod amtool;
 mod blackbox_exporter;
 mod cli;
 mod drop_in;
