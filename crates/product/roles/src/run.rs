@@ -397,6 +397,7 @@ impl Running {
             },
             rules: self.alert.rules.clone(),
             routes: self.alert.routes.clone(),
+            defaults: self.alert.defaults.clone(),
             timeout: self.settings.query_timeout,
         }))
         .merge(pushgateway::routes(&self.settings, self.gateway.as_ref()))
