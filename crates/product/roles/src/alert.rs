@@ -115,7 +115,8 @@ pub(crate) fn start(
     let config = rules::Config { groups: Vec::new(), ..rules_config(settings, loaded, external_url) };
     let rules = Rules::start(config, deps);
     let dead_man = dead_man::start(sender, clock.clone(), health(rules.clone(), alerting.clone()));
-    let alert = Alert { rules, alerting, forward, trail, dead_man, routes: Arc::default(), defaults: Arc::default() };
+    let alert =
+        Alert { rules, alerting, forward, trail, dead_man, routes: Arc::default(), defaults: Arc::default() };
     register(registry, &alert);
     Ok(alert)
 }
@@ -142,7 +143,9 @@ impl Alert {
             version: env!("CARGO_PKG_VERSION"),
             registry: registry.clone(),
         };
-        Router::new().nest("/api/v2", alerting::api::router(alerting::api::Settings::default(), deps))
+        Router::new()
+            .nest("/api/v2", alerting::api::router(alerting::api::Settings::default(), deps))
+            .nest("/api/v1/alerting", alerting::api::trial_router(self.alerting.clone()))
     }
 
     /// Takes over a new configuration.

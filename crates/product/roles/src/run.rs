@@ -25,6 +25,7 @@ use crate::backtest;
 use crate::collect::{self, Collect};
 use crate::elsewhere::Elsewhere;
 use crate::monitors;
+use crate::monitors_api;
 use crate::prometheus_file::PrometheusFile;
 use crate::push::Push;
 use crate::pushgateway;
@@ -388,6 +389,9 @@ impl Running {
             &self.clock,
         )
         .merge(self.push.router(&self.settings, &self.store, &self.registry, &self.clock))
+        .merge(pushgateway::routes(&self.settings, self.gateway.as_ref()))
+        .merge(self.alert.router(&self.registry))
+        .merge(trail::router(self.alert.trail.clone(), self.clock.clone()))
         .merge(backtest::router(backtest::Server {
             history: rules::backtest::History {
                 engine: self.engine.clone(),
@@ -400,9 +404,12 @@ impl Running {
             defaults: self.alert.defaults.clone(),
             timeout: self.settings.query_timeout,
         }))
-        .merge(pushgateway::routes(&self.settings, self.gateway.as_ref()))
-        .merge(self.alert.router(&self.registry))
-        .merge(trail::router(self.alert.trail.clone(), self.clock.clone()));
+        .merge(monitors_api::router(
+            self.monitors.clone(),
+            self.engine.clone(),
+            self.store.db.clone(),
+            self.clock.clone(),
+        ));
         let roles = if self.settings.agent.is_some() { agent::without_queries(roles) } else { roles };
         serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
     }

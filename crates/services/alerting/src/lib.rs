@@ -5,6 +5,7 @@
 //! Must not know what raised an alert, nor who shows it.
 
 pub mod api;
+mod attempts;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod dead_man;
@@ -22,10 +23,12 @@ pub mod route;
 pub mod service;
 pub mod settings;
 pub mod silences;
+pub mod snapshot;
 pub mod template;
 pub mod timeinterval;
 pub mod trail;
 pub mod transport;
+pub mod trial;
 
 pub use matchers::MatcherMode;
 pub use service::{Alerting, Deps, Handle};

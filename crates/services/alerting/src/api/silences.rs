@@ -187,8 +187,7 @@ fn text(fields: &Map<String, Value>, field: &str, name: &str) -> Result<Option<S
 }
 
 fn required_text(fields: &Map<String, Value>, field: &str, name: &str) -> Result<String, Refusal> {
-    text(fields, field, name)?
-        .ok_or_else(|| Refusal::invalid(MISSING, format!("{name} in body is required")))
+    text(fields, field, name)?.ok_or_else(|| Refusal::invalid(MISSING, format!("{name} in body is required")))
 }
 
 fn required_time(fields: &Map<String, Value>, field: &str) -> Result<i64, Refusal> {
@@ -208,9 +207,8 @@ fn matcher(at: usize, value: &Value) -> Result<MatcherText, Refusal> {
         Some(Value::Bool(is_on)) => Ok(Some(*is_on)),
         Some(other) => Err(wrong(&format!("matchers.{at}.{field}"), "true or false", other)),
     };
-    let is_regex = switch("isRegex")?.ok_or_else(|| {
-        Refusal::invalid(MISSING, format!("matchers.{at}.isRegex in body is required"))
-    })?;
+    let is_regex = switch("isRegex")?
+        .ok_or_else(|| Refusal::invalid(MISSING, format!("matchers.{at}.isRegex in body is required")))?;
     let name = required_text(fields, "name", &format!("matchers.{at}.name"))?;
     let value = required_text(fields, "value", &format!("matchers.{at}.value"))?;
     let op = match (is_regex, switch("isEqual")?.unwrap_or(true)) {

@@ -86,11 +86,23 @@ impl Dispatcher {
     pub fn count_states(&self, now_ms: i64) -> [usize; 3] {
         let mut counts = [0; 3];
         for (labels, held) in self.alerts.iter().filter(|(_, held)| !held.is_resolved_at(now_ms)) {
-            let is_suppressed = self.silences.is_silenced(&held.silences, now_ms)
+            let is_suppressed = !self.silences.silenced_by(labels, &held.silences, now_ms).is_empty()
                 || !self.inhibited_by(labels, 1, now_ms).is_empty();
             let is_flushed =
                 || held.groups.iter().filter_map(|id| self.groups.get(id)).any(|group| group.is_flushed);
             counts[if is_suppressed { 1 } else { usize::from(!is_flushed()) * 2 }] += 1;
+        }
+        counts
+    }
+
+    /// For each route how many groups and alerts are in it.
+    pub fn count_in_routes(&self) -> Vec<(usize, usize)> {
+        let mut counts = vec![(0, 0); self.config.routes.iter().count()];
+        for group in self.groups.values().filter(|group| !group.alerts.is_empty()) {
+            if let Some((groups, alerts)) = counts.get_mut(group.route) {
+                *groups += 1;
+                *alerts += group.alerts.len();
+            }
         }
         counts
     }

@@ -10,6 +10,7 @@
 mod browse;
 mod flush;
 pub mod ledger;
+mod recollect;
 pub mod record;
 mod restore;
 mod view;
@@ -213,6 +214,7 @@ pub struct Dispatcher {
     tickets: BTreeMap<u64, Ticket>,
     inhibitor: Inhibitor,
     silences: Silences,
+    recollection: recollect::Recollection,
     counters: Counters,
     next_id: u64,
     random: u64,
@@ -233,6 +235,7 @@ impl Dispatcher {
             settled_at_ms: now_ms.saturating_add(limits.settle_ms),
             config,
             silences: Silences::new(limits.silences.clone()),
+            recollection: recollect::Recollection::default(),
             limits,
             alerts: BTreeMap::new(),
             groups: BTreeMap::new(),
@@ -448,6 +451,7 @@ impl Dispatcher {
             if let Some(group) = self.groups.get_mut(&id) {
                 group.alerts.insert(labels.clone());
             }
+            self.recollect(id, labels);
             joined.insert(id);
         }
         if let Some(held) = self.alerts.get_mut(labels) {

@@ -4,8 +4,9 @@
 //! the templates, sends it once, and says how that went. Trying again is the dispatcher's affair.
 
 pub mod answer;
-mod decode;
+pub(crate) mod decode;
 pub mod discord;
+pub mod email;
 mod exchange;
 pub mod incidentio;
 pub mod jira;
@@ -22,8 +23,10 @@ pub mod sns;
 pub mod telegram;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod text;
-mod tree;
+pub(crate) mod tree;
 pub mod victorops;
 pub mod webex;
 pub mod webhook;
@@ -136,6 +139,7 @@ pub struct Kind {
 /// All kinds, in the order in which a receiver's integrations are told and numbered.
 pub const KINDS: &[Kind] = &[
     Kind { field: "webhook_configs", what: "webhook config", decode: webhook::decode },
+    Kind { field: "email_configs", what: "email config", decode: email::decode },
     Kind { field: "pagerduty_configs", what: "pagerduty config", decode: pagerduty::decode },
     Kind { field: "opsgenie_configs", what: "opsgenie config", decode: opsgenie::decode },
     Kind { field: "wechat_configs", what: "wechat config", decode: wechat::decode },
