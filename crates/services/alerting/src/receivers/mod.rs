@@ -23,6 +23,8 @@ pub mod sns;
 pub mod telegram;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod text;
 pub(crate) mod tree;
 pub mod victorops;
