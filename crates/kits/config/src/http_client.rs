@@ -367,14 +367,8 @@ pub fn tls(node: &Node, base: &PathBase) -> Result<TlsConfig> {
 impl ProxyConfig {
     fn take(fields: &mut Fields<'_>) -> Result<Self> {
         let config = ProxyConfig {
-            url: fields.optional("proxy_url", |node| {
-                let text = node.string()?;
-                if text.contains("://") || text.is_empty() {
-                    Ok(text)
-                } else {
-                    Err(node.error(format!("{text:?} is not a URL; a proxy is written as http://host:port")))
-                }
-            })?,
+            // Whether it leads anywhere shows when it is used, as upstream has it.
+            url: fields.optional("proxy_url", Node::string)?,
             no_proxy: fields.or("no_proxy", String::new(), Node::string)?,
             from_environment: fields.or("proxy_from_environment", false, Node::boolean)?,
             connect_headers: fields.or("proxy_connect_header", Vec::new(), |node| {
@@ -422,7 +416,8 @@ const RESERVED_HEADERS: [&str; 14] = [
     "x-prometheus-remote-read-version",
 ];
 
-fn headers(node: &Node, base: &PathBase) -> Result<Vec<(String, Vec<HeaderValue>)>> {
+/// Headers by name, with values in place and in files.
+pub fn headers(node: &Node, base: &PathBase) -> Result<Vec<(String, Vec<HeaderValue>)>> {
     let headers = node.map(|node| {
         let mut fields = node.fields("config.Header")?;
         let mut values: Vec<HeaderValue> =

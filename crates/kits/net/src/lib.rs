@@ -12,6 +12,7 @@ mod pace;
 mod proxy;
 mod resolve;
 pub mod server;
+pub mod socks;
 mod tls;
 pub mod web_config;
 

@@ -10,6 +10,7 @@ use roles::settings::parse_listen;
 use roles::{Mode, Settings};
 
 use crate::alertmanager::Alertmanager;
+use crate::alerts::Alerts;
 use crate::amtool::{Amtool, spelled_out};
 use crate::blackbox_exporter::BlackboxExporter;
 use crate::drop_in::Prometheus;
@@ -18,6 +19,7 @@ use crate::logging::{self, LogFlags};
 use crate::node_exporter::{self, Asked};
 use crate::promtool::{Export, Promtool, print_report};
 use crate::pushgateway::Pushgateway;
+use crate::rules::Rules;
 
 /// Monitoring in one program: metrics, alerts and their delivery, on one port.
 ///
@@ -65,6 +67,10 @@ enum Command {
     Promtool(Box<Promtool>),
     /// Stand in for amtool
     Amtool(Box<Amtool>),
+    /// Try rules: over their tests, and over stored history
+    Rules(Box<Rules>),
+    /// Ask what became of alerts
+    Alerts(Box<Alerts>),
 }
 
 /// Flags of `promontory run`. A flag wins over the file.
@@ -242,6 +248,8 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Import(import)) => end(import.run()),
         Some(Command::Promtool(promtool)) => promtool.run(),
         Some(Command::Amtool(amtool)) => amtool.run(),
+        Some(Command::Rules(rules)) => rules.run(),
+        Some(Command::Alerts(alerts)) => end(alerts.run()),
     }
 }
 
@@ -272,7 +280,7 @@ fn export_node(flags: &[std::ffi::OsString]) -> ExitCode {
     }
 }
 
-fn end(result: Result<(), String>) -> ExitCode {
+pub(crate) fn end(result: Result<(), String>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
@@ -282,7 +290,7 @@ fn end(result: Result<(), String>) -> ExitCode {
     }
 }
 
-fn report(report: &Report) -> ExitCode {
+pub(crate) fn report(report: &Report) -> ExitCode {
     print_report(report);
     ExitCode::from(report.exit_code())
 }

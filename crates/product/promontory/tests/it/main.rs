@@ -14,6 +14,7 @@ mod directories;
 mod disk_full;
 mod harness;
 mod kills;
+mod monitors;
 mod peers;
 mod promtool;
 mod pushgateway;
