@@ -22,6 +22,9 @@ pub struct HttpClientConfig {
     pub proxy: ProxyConfig,
     /// Further headers: name, and values of which some are secret.
     pub headers: Vec<(String, Vec<HeaderValue>)>,
+    /// Whether each new connection goes to another of the host's addresses, by chance. No key of its own here: whoever
+    /// has such a setting sets it.
+    pub spread_addresses: bool,
 }
 
 impl Default for HttpClientConfig {
@@ -33,6 +36,7 @@ impl Default for HttpClientConfig {
             enable_http2: true,
             proxy: ProxyConfig::default(),
             headers: Vec::new(),
+            spread_addresses: false,
         }
     }
 }
@@ -113,6 +117,8 @@ pub struct JwtGrant {
     pub issuer: String,
     /// Who it is for, if not the token's server.
     pub audience: String,
+    /// What else it says, by name.
+    pub claims: Vec<(String, Node)>,
 }
 
 /// The `grant_type` of a signed token.
@@ -209,6 +215,7 @@ impl HttpClientConfig {
             enable_http2: fields.or("enable_http2", true, Node::boolean)?,
             proxy: ProxyConfig::take(fields)?,
             headers: fields.or("http_headers", Vec::new(), |node| headers(node, base))?,
+            spread_addresses: false,
         })
     }
 
@@ -303,8 +310,8 @@ fn jwt_grant(fields: &mut Fields<'_>, base: &PathBase) -> Result<Option<JwtGrant
         })?,
         issuer: fields.or("iss", String::new(), Node::string)?,
         audience: fields.or("audience", String::new(), Node::string)?,
+        claims: fields.or("claims", Vec::new(), |node| node.map(|claim| Ok(claim.clone())))?,
     };
-    fields.optional("claims", |node| node.map(|_| Ok(())))?;
     fields.optional("client_certificate_key_ref", Node::string)?;
     Ok(is_jwt.then_some(grant))
 }

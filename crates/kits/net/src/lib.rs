@@ -8,6 +8,7 @@ mod connections;
 pub mod dial;
 pub mod dns;
 mod http1;
+pub mod jwt;
 mod pace;
 mod proxy;
 mod resolve;

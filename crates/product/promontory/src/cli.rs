@@ -65,12 +65,12 @@ enum Command {
     Import(Box<Import>),
     /// Stand in for promtool
     Promtool(Box<Promtool>),
-    /// Stand in for amtool
-    Amtool(Box<Amtool>),
     /// Try rules: over their tests, and over stored history
     Rules(Box<Rules>),
     /// Ask what became of alerts
     Alerts(Box<Alerts>),
+    /// Stand in for amtool
+    Amtool(Box<Amtool>),
 }
 
 /// Flags of `promontory run`. A flag wins over the file.
@@ -100,6 +100,9 @@ struct Run {
     /// How much room samples may take, such as 10GB [default: no limit]
     #[arg(long = "retention.size", value_name = "SIZE")]
     retention_size: Option<String>,
+    /// How long it is kept what became of alerts, such as 90d; 0 keeps nothing of it [default: 90d]
+    #[arg(long = "alerting.trail.retention", value_name = "DURATION")]
+    trail_retention: Option<String>,
     /// Where people reach this server, if it is not the address it listens on
     #[arg(long, value_name = "URL")]
     external_url: Option<String>,
@@ -135,6 +138,10 @@ impl Run {
             let time_ms =
                 base::units::parse_duration_ms(text).map_err(|error| format!("--retention.time: {error}"))?;
             settings.retention_time_ms = (time_ms > 0).then_some(time_ms);
+        }
+        if let Some(text) = &self.trail_retention {
+            settings.alerts.trail_retention_ms = base::units::parse_duration_ms(text)
+                .map_err(|error| format!("--alerting.trail.retention: {error}"))?;
         }
         if let Some(text) = &self.retention_size {
             let size_bytes =
@@ -247,9 +254,9 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Export(export)) => end(export.run()),
         Some(Command::Import(import)) => end(import.run()),
         Some(Command::Promtool(promtool)) => promtool.run(),
-        Some(Command::Amtool(amtool)) => amtool.run(),
         Some(Command::Rules(rules)) => rules.run(),
         Some(Command::Alerts(alerts)) => end(alerts.run()),
+        Some(Command::Amtool(amtool)) => amtool.run(),
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub(crate) mod decode;
+mod decode;
 pub mod discord;
 pub mod email;
 mod exchange;
@@ -23,6 +24,8 @@ pub mod sns;
 pub mod telegram;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod text;
 pub(crate) mod tree;
 pub mod victorops;
