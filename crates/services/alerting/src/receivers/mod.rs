@@ -5,7 +5,6 @@
 
 pub mod answer;
 pub(crate) mod decode;
-mod decode;
 pub mod discord;
 pub mod email;
 mod exchange;
