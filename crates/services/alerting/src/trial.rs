@@ -147,14 +147,7 @@ impl Handle {
     ) -> Result<String, String> {
         let config = self.config();
         let now_ms = self.now_ms();
-        preview(config.templates(),
-            template,
-            is_html,
-            receiver,
-            alerts,
-            self.external_url(),
-            now_ms,
-        )
+        preview(config.templates(), template, is_html, receiver, alerts, self.external_url(), now_ms)
     }
 }
 

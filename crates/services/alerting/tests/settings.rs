@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use alerting::{Config, MatcherMode};
+use config::Node;
 use config::http_client::PathBase;
 use config::yaml::Value;
-use config::Node;
 
 const FILES: [(&str, &str); 4] = [
     ("in-place.yml", include_str!("settings/in-place.yml")),
@@ -37,7 +37,8 @@ fn every_field_is_known() {
 fn what_is_shown_has_no_secret_and_loads_again() {
     for (file, text) in FILES {
         let config = parse(text).unwrap();
-        let again = parse(config.shown()).unwrap_or_else(|error| panic!("{file}: {error}\n{}", config.shown()));
+        let again =
+            parse(config.shown()).unwrap_or_else(|error| panic!("{file}: {error}\n{}", config.shown()));
         assert_eq!(again.shown(), config.shown(), "{file}");
         assert_eq!(parse(text).unwrap().hash(), config.hash());
         assert_ne!(again.hash(), 0);
@@ -116,7 +117,10 @@ fn global_addresses_are_checked() {
         ("jira_api_url: 'http:///a'", "missing host for URL"),
         ("smtp_smarthost: mail", "address mail: missing port in address"),
         ("smtp_smarthost: 'mail:'", "address \"mail:\": port cannot be empty"),
-        ("opsgenie_api_key: a, opsgenie_api_key_file: b", "at most one of opsgenie_api_key & opsgenie_api_key_file must be configured"),
+        (
+            "opsgenie_api_key: a, opsgenie_api_key_file: b",
+            "at most one of opsgenie_api_key & opsgenie_api_key_file must be configured",
+        ),
     ] {
         let text = format!("global: {{{entry}}}\nroute: {{receiver: a}}\nreceivers: [{{name: a}}]\n");
         let error = parse(&text).err().unwrap_or_else(|| panic!("{entry} loads"));
