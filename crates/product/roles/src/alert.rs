@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use alerting::Alerting;
 use alerting::dead_man;
+use alerting::replicas::{Alone, SharedReplicas};
 use alerting::trail::Trail;
-use axum::Router;
 use arc_swap::ArcSwapOption;
+use axum::Router;
 use base::Clock;
 use config::http_client::PathBase;
 use exposition::Registry;
@@ -36,6 +37,7 @@ pub(crate) struct Alert {
     pub(crate) forward: Forward,
     pub(crate) trail: Trail,
     dead_man: dead_man::Handle,
+    replicas: SharedReplicas,
     /// Where alerts go, if there is an `alertmanager.yml`.
     pub(crate) routes: Arc<ArcSwapOption<alerting::Config>>,
 }
@@ -82,6 +84,8 @@ pub(crate) fn start(
     clock: &Clock,
 ) -> Result<Alert, StartError> {
     let transport = Arc::new(alerting::HttpTransport::default());
+    let replicas = settings.replicas.stored(external_url, registry, clock)?;
+    let replicas = replicas.unwrap_or_else(|| Arc::new(Alone));
     let trail = trail::start(settings, registry, clock);
     let alerting = Alerting::start(
         loaded.alerting.clone(),
@@ -112,7 +116,7 @@ pub(crate) fn start(
     let config = rules::Config { groups: Vec::new(), ..rules_config(settings, loaded, external_url) };
     let rules = Rules::start(config, deps);
     let dead_man = dead_man::start(sender, clock.clone(), health(rules.clone(), alerting.clone()));
-    let alert = Alert { rules, alerting, forward, trail, dead_man, routes: Arc::default() };
+    let alert = Alert { rules, alerting, forward, trail, dead_man, replicas, routes: Arc::default() };
     register(registry, &alert);
     Ok(alert)
 }
@@ -135,7 +139,7 @@ impl Alert {
     pub(crate) fn router(&self, registry: &Registry) -> Router {
         let deps = alerting::api::Deps {
             alerting: self.alerting.clone(),
-            replicas: Arc::new(alerting::replicas::Alone),
+            replicas: self.replicas.clone(),
             version: env!("CARGO_PKG_VERSION"),
             registry: registry.clone(),
         };
@@ -160,6 +164,7 @@ impl Alert {
         self.rules.stop().await;
         let forward_within = if drain { within } else { Duration::ZERO };
         tokio::join!(self.alerting.stop(within), self.forward.stop(forward_within));
+        self.replicas.leave().await;
         let trail = self.trail.clone();
         let _ = tokio::task::spawn_blocking(move || trail.flush()).await;
     }

@@ -27,8 +27,8 @@ pub mod snapshot;
 pub mod template;
 pub mod timeinterval;
 pub mod trail;
-pub mod trial;
 pub mod transport;
+pub mod trial;
 
 pub use matchers::MatcherMode;
 pub use service::{Alerting, Deps, Handle};

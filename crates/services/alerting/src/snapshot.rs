@@ -221,7 +221,8 @@ fn silence(message: &[u8], now_ms: i64) -> Option<Silence> {
                         }
                         11 => {
                             let sets = fields(field.bytes()).filter(|(number, _)| *number == 1);
-                            let set: Option<Vec<Matcher>> = sets.map(|(_, field)| matcher(field.bytes())).collect();
+                            let set: Option<Vec<Matcher>> =
+                                sets.map(|(_, field)| matcher(field.bytes())).collect();
                             silence.matcher_sets.push(set?);
                         }
                         _ => {}
@@ -384,7 +385,8 @@ mod tests {
     #[test]
     fn silences_are_read_up_to_where_the_file_is_damaged() {
         let dir = tempfile::tempdir().unwrap();
-        let mut bytes = file(&[mesh_silence("one", 10_000), mesh_silence("old", 10), mesh_silence("two", 10_000)]);
+        let mut bytes =
+            file(&[mesh_silence("one", 10_000), mesh_silence("old", 10), mesh_silence("two", 10_000)]);
         bytes.truncate(bytes.len() - 3);
         std::fs::write(dir.path().join("silences"), bytes).unwrap();
         let snapshot = Snapshot::read(dir.path(), 5_000);

@@ -64,13 +64,15 @@ impl Handle {
             let matches = config.routes.matching(labels).into_iter().filter_map(|at| {
                 let route = config.routes.get(at)?;
                 let group_labels = route.group_by.group_labels(labels);
-                let group = dispatcher.group_on(at, labels).and_then(|key| dispatcher.listed_group(&key, now_ms));
+                let group =
+                    dispatcher.group_on(at, labels).and_then(|key| dispatcher.listed_group(&key, now_ms));
                 let next_flush_ms = group.map(|group| group.next_flush_ms);
                 Some(RouteMatch {
                     route: at,
                     receiver: route.receiver.clone(),
                     group_key: format!("{}:{}", route.key, labels_key(&group_labels)),
-                    wait_ms: next_flush_ms.map_or(route.group_wait_ms, |at_ms| at_ms.saturating_sub(now_ms).max(0)),
+                    wait_ms: next_flush_ms
+                        .map_or(route.group_wait_ms, |at_ms| at_ms.saturating_sub(now_ms).max(0)),
                     group_labels,
                     next_flush_ms,
                     time_intervals: dispatcher.muting_intervals(at, now_ms),
@@ -148,7 +150,15 @@ impl Handle {
         let any = config.receivers.iter().find_map(|receiver| receiver.integrations.first());
         let templates = of_receiver.or(any).map(|integration| integration.templates.clone());
         let now_ms = self.now_ms();
-        preview(&templates.unwrap_or_default(), template, is_html, receiver, alerts, self.external_url(), now_ms)
+        preview(
+            &templates.unwrap_or_default(),
+            template,
+            is_html,
+            receiver,
+            alerts,
+            self.external_url(),
+            now_ms,
+        )
     }
 }
 

@@ -34,9 +34,9 @@ use crate::matchers::MatcherMode;
 use crate::replicas::SharedReplicas;
 use crate::service::Handle;
 use limits::Limits;
-pub use trial::trial_router;
 use metrics::Metrics;
 use refusal::Refusal;
+pub use trial::trial_router;
 
 /// Settings of the API.
 #[derive(Clone, Debug)]

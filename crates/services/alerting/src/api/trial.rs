@@ -64,8 +64,9 @@ fn time(at_ms: i64) -> Value {
 async fn routes(State(alerting): State<Handle>) -> Response {
     let (config, counts, muting) = alerting.look(|dispatcher, now_ms| {
         let config = dispatcher.config().clone();
-        let muting: Vec<bool> =
-            (0..config.routes.iter().count()).map(|at| !dispatcher.muting_intervals(at, now_ms).is_empty()).collect();
+        let muting: Vec<bool> = (0..config.routes.iter().count())
+            .map(|at| !dispatcher.muting_intervals(at, now_ms).is_empty())
+            .collect();
         (config, dispatcher.count_in_routes(), muting)
     });
     // Children stand behind their parents.
@@ -113,7 +114,9 @@ async fn route_test(State(alerting): State<Handle>, RawQuery(query): RawQuery) -
         pairs.push((name, value));
     }
     if pairs.is_empty() || pairs.len() > LABELS_MAX {
-        return bad(format!("the labels of an alert are wanted, as label=name=value, 1 to {LABELS_MAX} times"));
+        return bad(format!(
+            "the labels of an alert are wanted, as label=name=value, 1 to {LABELS_MAX} times"
+        ));
     }
     let labels = Labels::from_pairs(pairs);
     let config = alerting.config();

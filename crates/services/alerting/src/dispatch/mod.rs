@@ -10,8 +10,8 @@
 mod browse;
 mod flush;
 pub mod ledger;
-pub mod record;
 mod recollect;
+pub mod record;
 mod restore;
 mod view;
 
