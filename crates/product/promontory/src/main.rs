@@ -5,6 +5,7 @@
 mod agent_flags;
 mod alertmanager;
 mod alerts;
+mod amtool;
 mod blackbox_exporter;
 mod cli;
 mod drop_in;

@@ -20,6 +20,7 @@ mod forward;
 pub mod import;
 mod memory;
 pub mod monitors;
+mod monitors_api;
 pub mod node_exporter;
 pub mod prometheus_file;
 mod push;

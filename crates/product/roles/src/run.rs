@@ -25,6 +25,7 @@ use crate::backtest;
 use crate::collect::{self, Collect};
 use crate::elsewhere::Elsewhere;
 use crate::monitors;
+use crate::monitors_api;
 use crate::prometheus_file::PrometheusFile;
 use crate::push::Push;
 use crate::pushgateway;
@@ -401,7 +402,13 @@ impl Running {
             rules: self.alert.rules.clone(),
             routes: self.alert.routes.clone(),
             timeout: self.settings.query_timeout,
-        }));
+        }))
+        .merge(monitors_api::router(
+            self.monitors.clone(),
+            self.engine.clone(),
+            self.store.db.clone(),
+            self.clock.clone(),
+        ));
         let roles = if self.settings.agent.is_some() { agent::without_queries(roles) } else { roles };
         serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
     }
