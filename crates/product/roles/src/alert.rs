@@ -80,6 +80,8 @@ pub(crate) fn start(
             transport: transport.clone(),
             external_url: external_url.to_string(),
             limits: alerting::dispatch::Limits::default(),
+            replicas: Arc::new(alerting::replicas::Alone),
+            trail: alerting::trail::Trail::off(),
         },
     )
     .map_err(|error| StartError::Other(error.to_string()))?;

@@ -4,6 +4,7 @@
 //!
 //! Must not know what raised an alert, nor who shows it.
 
+pub mod care;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod dispatch;
@@ -11,6 +12,7 @@ pub mod forward;
 pub mod inhibit;
 pub mod journal;
 mod json;
+mod matcher_index;
 pub mod matchers;
 pub mod notification;
 pub mod receivers;

@@ -438,10 +438,10 @@ impl World {
     /// After the quiet time every receiver knows the truth, and nothing is kept that has ended.
     fn check_the_end(&self) {
         let mut inhibitor = Inhibitor::new(&self.config.inhibit_rules);
-        for labels in self.truth.keys() {
-            inhibitor.insert(labels);
+        for (number, labels) in self.truth.keys().enumerate() {
+            inhibitor.insert(number as u32, labels);
         }
-        let fires = |labels: &Labels| self.truth.get(labels).is_some_and(|truth| truth.fires);
+        let fires = |number: u32| self.truth.values().nth(number as usize).is_some_and(|truth| truth.fires);
         for (labels, truth) in &self.truth {
             let is_inhibited = !inhibitor.inhibited_by(labels, 1, fires).is_empty();
             for at in self.config.routes.matching(labels) {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use config::http_client::{PathBase, check_http_url};
 use config::{Error, Node, Result};
 
+use crate::care::Care;
 use crate::inhibit::InhibitRule;
 use crate::matchers::MatcherMode;
 use crate::notification::Integration;
@@ -34,6 +35,8 @@ pub struct Config {
     pub receivers: Vec<Receiver>,
     /// Time intervals by name.
     pub time_intervals: BTreeMap<String, Vec<TimeInterval>>,
+    /// Our own settings.
+    pub care: Care,
     not_acted_on: Vec<String>,
     warnings: Vec<Error>,
 }
@@ -101,6 +104,7 @@ impl Config {
         let intervals = fields.or("time_intervals", Vec::new(), |node| {
             node.list(|node| named_interval(node, "time interval"))
         })?;
+        let care = fields.or("promontory", Care::default(), |node| Care::decode(node, mode, warn))?;
         for name in ["tracing", "event_recorder"] {
             if fields.take(name).is_some_and(|node| !node.is_null()) {
                 not_acted_on.push(name.into());
@@ -113,6 +117,7 @@ impl Config {
         check_root(&route)?;
         let names: BTreeSet<&str> = receivers.iter().map(|receiver| receiver.name.as_str()).collect();
         check_used_receivers(&route, &names)?;
+        care.check(&names)?;
         let mut time_intervals = BTreeMap::new();
         for (what, (name, position, list)) in muted
             .into_iter()
@@ -131,6 +136,7 @@ impl Config {
             inhibit_rules,
             receivers,
             time_intervals,
+            care,
             not_acted_on,
             warnings,
         })
@@ -162,6 +168,7 @@ impl Config {
             inhibit_rules: Vec::new(),
             receivers: vec![receiver],
             time_intervals: BTreeMap::new(),
+            care: Care::default(),
             not_acted_on: Vec::new(),
             warnings: Vec::new(),
         })
