@@ -29,7 +29,10 @@ pub(crate) struct ExplodeArgs {
     /// Memory that the server should stay below, MiB
     #[arg(long, default_value_t = 2_048)]
     ceiling: u64,
-    /// Another flag for the server, such as its budget of series; can be given again
+    /// Series that the server may hold; 0 for as many as it takes by itself
+    #[arg(long, default_value_t = 1_000_000)]
+    series: u64,
+    /// Another flag for the server; can be given again
     #[arg(long = "flag", value_name = "FLAG", allow_hyphen_values = true)]
     flags: Vec<String>,
 }
@@ -45,6 +48,13 @@ pub(crate) fn run(args: &ExplodeArgs) -> Result<(), String> {
         fs::remove_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
     }
     let farm = Farm::start(args.place.port + 10, args.targets, 1_000, args.each)?;
+    if args.series > 0 {
+        let text = format!("series: {{max: {}}}\nmachine: {{watch: false, alerts: false}}\n", args.series);
+        let path = dir.join("promontory.yml");
+        fs::create_dir_all(&dir)
+            .and_then(|()| fs::write(&path, text))
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+    }
     let server = program.start(&dir, Some(&farm.scrape_config("1s", true)), &args.flags)?;
     let started = CLOCK.mark();
     let limit_s = (args.values / args.each.max(1)) as f64 * 5.0 + 60.0;

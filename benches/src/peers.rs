@@ -85,7 +85,7 @@ impl Program {
     }
 
     /// Starts a server whose data is in `dir`, with a scrape configuration if there is one and flags
-    /// of its own. Returns as soon as the process runs.
+    /// of its own. A `promontory.yml` in `dir` is ours. Returns as soon as the process runs.
     pub(crate) fn spawn(&self, dir: &Path, scrape: Option<&str>, flags: &[String]) -> Result<Server, String> {
         fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
         let port = self.kind.port(self.base_port);
@@ -98,7 +98,15 @@ impl Program {
         fs::write(&config, text).map_err(|error| format!("{}: {error}", config.display()))?;
         let data = dir.join("data");
         let mut command = Command::new(&self.path);
+        let own_config = dir.join("promontory.yml");
         match self.kind {
+            Kind::Promontory if own_config.exists() => {
+                command
+                    .arg(format!("--config={}", own_config.display()))
+                    .arg(format!("--prometheus.config={}", config.display()))
+                    .arg(format!("--data-dir={}", data.display()))
+                    .arg(format!("--listen={address}"));
+            }
             Kind::Promontory | Kind::Prometheus => {
                 if self.kind == Kind::Promontory {
                     command.arg("prometheus");

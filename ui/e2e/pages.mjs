@@ -327,7 +327,7 @@ await test('expressions that were run are in the history, also after a reload', 
 
 await test('rules are listed by group, can be filtered, searched and opened, and the URL restores it', async (page, context) => {
   const rulesAnswer = answered(page, 'rules');
-  await open(page, 'alerts?refresh=off');
+  await open(page, 'rules?refresh=off');
   const { groups } = await rulesAnswer;
   if (groups.length === 0) {
     await page.getByText('No rules are loaded').waitFor();
@@ -356,14 +356,103 @@ await test('rules are listed by group, can be filtered, searched and opened, and
   }
 });
 
-await test('an alert of the overview leads to its rule, opened', async (page) => {
+/** Hands the server alerts, as another Prometheus would. */
+const push = async (alerts) => {
+  const answer = await fetch(new URL('api/v2/alerts', base), { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(alerts) });
+  assert.equal(answer.status, 200, await answer.text());
+};
+const v2 = async (path) => (await fetch(new URL(`api/v2/${path}`, base))).json();
+const disk = { alertname: 'E2eDiskFull', severity: 'critical', instance: 'db-1:9100', job: 'node' };
+
+await test('alerts are shown in their groups, filtered by matchers that are completed, and the URL restores it', async (page, context) => {
+  await push([
+    { labels: disk, annotations: { summary: 'The disk of db-1 is full', runbook_url: 'https://runbooks.example/disk' } },
+    { labels: { ...disk, instance: 'db-2:9100' }, annotations: { summary: 'The disk of db-2 is full' } },
+    { labels: { alertname: 'E2eSlow', severity: 'warning', instance: 'db-1:9100' }, annotations: {} },
+  ]);
+  await open(page, 'alerts?refresh=off');
+  const rows = page.locator('.alert-row');
+  await rows.filter({ hasText: 'E2eDiskFull' }).first().waitFor();
+  const field = page.getByRole('combobox', { name: 'Filter by labels' });
+  await field.fill('alertn');
+  await page.getByRole('option', { name: 'alertname=' }).click();
+  await page.getByRole('option', { name: 'alertname="E2eDiskFull"' }).click();
+  await page.waitForURL(/m=alertname/);
+  await page.waitForFunction(() => document.querySelectorAll('.alert-row').length === 2);
+  const again = await context.newPage();
+  await again.goto(page.url());
+  await again.locator('.alert-row').nth(1).waitFor();
+  assert.equal(await again.locator('.alert-row').count(), 2);
+  await field.fill('nonsense');
+  await field.press('Enter');
+  await page.getByText('A matcher looks like').waitFor();
+  await page.getByRole('button', { name: /^Remove/ }).click();
+  await rows.filter({ hasText: 'E2eSlow' }).first().waitFor();
+});
+
+await test('one alert shows what it says, its trail and what else goes on there', async (page) => {
+  await push([{ labels: disk, annotations: { summary: 'The disk of db-1 is full', runbook_url: 'https://runbooks.example/disk' } }]);
+  await open(page, 'alerts?refresh=off');
+  await page.locator('.alert-row', { hasText: 'db-1' }).filter({ hasText: 'E2eDiskFull' }).first().click();
+  await page.getByRole('heading', { name: 'E2eDiskFull' }).waitFor();
+  await page.getByText('The disk of db-1 is full').waitFor();
+  assert.equal(await page.getByRole('link', { name: 'Runbook' }).getAttribute('href'), 'https://runbooks.example/disk');
+  await page.locator('.related-row', { hasText: 'E2eSlow' }).waitFor();
+  await page.locator('.trail li').first().waitFor();
+});
+
+await test('a silence is made from an alert with a preview, seen on the alert, changed and expired', async (page) => {
+  await push([{ labels: disk, annotations: {} }]);
+  await open(page, 'alerts?refresh=off');
+  await page.locator('.alert-box', { hasText: 'db-1' }).filter({ hasText: 'E2eDiskFull' }).first().getByRole('link', { name: 'Silence E2eDiskFull' }).click();
+  await page.getByText(/^Silences 1 of \d+ alerts/).waitFor();
+  await page.getByRole('button', { name: 'Silence', exact: true }).click();
+  await page.getByText('Say who silences this.').waitFor();
+  await page.getByLabel('By').fill('e2e');
+  await page.getByLabel('Because').fill('the disk is being replaced');
+  await page.getByRole('button', { name: '30m' }).click();
+  await page.getByRole('button', { name: 'Silence', exact: true }).click();
+  const row = page.locator('.silence', { hasText: 'the disk is being replaced' });
+  await row.waitFor();
+  const [made] = (await v2('silences')).filter(({ comment, status }) => comment === 'the disk is being replaced' && status.state === 'active');
+  assert.equal(made.createdBy, 'e2e');
+  assert.equal(Math.round((Date.parse(made.endsAt) - Date.parse(made.startsAt)) / 60_000), 30);
+  await row.getByRole('link', { name: 'Alerts' }).click();
+  await page.locator('.alert-row', { hasText: 'silenced' }).waitFor();
+  await page.goBack();
+  await row.getByRole('button', { name: 'Edit' }).click();
+  await page.getByLabel('Because').fill('the disk is being replaced, still');
+  await page.getByRole('button', { name: 'Save' }).click();
+  const changed = page.locator('.silence', { hasText: 'replaced, still' });
+  await changed.waitFor();
+  await changed.getByRole('button', { name: 'Expire' }).click();
+  await changed.getByRole('button', { name: 'Really expire' }).click();
+  await changed.waitFor({ state: 'detached' });
+  assert.ok((await v2('silences')).every(({ comment, status }) => !comment.startsWith('the disk') || status.state === 'expired'));
+});
+
+await test('the tree of routes shows where an alert would go', async (page) => {
+  await open(page, 'routing?refresh=off');
+  await page.locator('.route').first().waitFor();
+  await page.getByLabel('Labels').fill('alertname=E2eDiskFull severity=critical');
+  await page.locator('.route-taken').first().waitFor();
+  await page.getByText(/^To /).waitFor();
+});
+
+await test('receivers are listed with how it goes', async (page) => {
+  await open(page, 'receivers?refresh=off');
+  await page.locator('section.group').first().waitFor();
+  await page.getByRole('heading', { name: 'default' }).waitFor();
+});
+
+await test('an alert of the overview leads to its page, and from there to Explore', async (page) => {
   const firing = active((await api('alerts')).alerts);
   if (firing.length === 0) return;
   await open(page);
   await page.locator('.strip-row').first().click();
-  await page.waitForURL(/alerts\?/);
-  await page.locator('.details .expression').first().waitFor();
-  await page.locator('.details').getByRole('link', { name: 'Explore' }).first().click();
+  await page.waitForURL(/alert\?/);
+  await page.locator('.alert-expression').waitFor();
+  await page.getByRole('link', { name: 'Explore' }).last().click();
   await page.waitForURL(/explore\?expr=/);
 });
 
@@ -443,7 +532,7 @@ await test('an expression is explained part by part, with its cost before and af
 await test('keys lead from page to page, to the search and to the help', async (page) => {
   await open(page);
   await page.locator('.verdict-headline:not(.muted)').waitFor();
-  for (const [key, path] of [['e', 'explore'], ['a', 'alerts'], ['t', 'targets'], ['s', 'status'], ['o', '']]) {
+  for (const [key, path] of [['e', 'explore'], ['a', 'alerts'], ['i', 'silences'], ['r', 'rules'], ['t', 'targets'], ['s', 'status'], ['o', '']]) {
     await page.keyboard.press('g');
     await page.keyboard.press(key);
     await page.waitForURL(new URL(path, base).href);
@@ -539,9 +628,11 @@ for (const width of [360, 800, 1920]) {
   await test(
     `no page is wider than a window of ${width}`,
     async (page) => {
-      for (const path of ['', 'explore?expr=up', 'explore?expr=up&tab=table', 'explore?expr=up&tab=explain', 'alerts', 'targets', 'status', 'status?view=cardinality', 'status?view=store']) {
+      for (const path of ['', 'explore?expr=up', 'explore?expr=up&tab=table', 'explore?expr=up&tab=explain', 'alerts', 'alert?m=alertname%3D%22E2eDiskFull%22', 'silences?new=1', 'routing', 'receivers', 'rules', 'targets', 'status', 'status?view=cardinality', 'status?view=store']) {
         await open(page, path);
         await page.locator('main.page > *:nth-child(2)').waitFor();
+        // Not before what the page waits for is there: it may be the widest part.
+        await page.waitForFunction(() => document.querySelector('.skeleton') === null);
         const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
         assert.ok(over <= 0, `${path || 'overview'} is ${over} px too wide`);
       }

@@ -6,7 +6,7 @@ import type { Alert } from './api/types.ts';
 import { clock, duration, zone } from './format/time.ts';
 import { useKeys, KeyHelp } from './keys.tsx';
 import { Mark } from './parts/parts.tsx';
-import { href, PAGES, setParams, timeParams, usePlace, type Page, type Place } from './router.ts';
+import { href, setParams, timeParams, usePlace, type Page, type Place } from './router.ts';
 import { later } from './lazy.tsx';
 import { Overview } from './pages/overview/page.tsx';
 import { firing } from './pages/overview/verdict.ts';
@@ -37,13 +37,43 @@ export interface PageProps {
   refresh: () => void;
 }
 
-const TITLES: Record<Page, string> = { overview: 'Overview', explore: 'Explore', alerts: 'Alerts', targets: 'Targets', status: 'Status' };
+const TITLES: Record<Page, string> = {
+  overview: 'Overview',
+  explore: 'Explore',
+  alerts: 'Alerts',
+  alert: 'Alert',
+  silences: 'Silences',
+  routing: 'Routing',
+  receivers: 'Receivers',
+  rules: 'Rules',
+  targets: 'Targets',
+  status: 'Status',
+};
+/** The pages of the bar; those about alerts stand behind one of them. */
+const BAR: readonly Page[] = ['overview', 'explore', 'alerts', 'targets', 'status'];
+const barOf = (page: Page | undefined): Page | undefined => (page !== undefined && !BAR.includes(page) ? 'alerts' : page);
 const Explore = later(async () => (await import('./pages/explore/page.tsx')).Explore);
 const Alerts = later(async () => (await import('./pages/alerts/page.tsx')).Alerts);
+const AlertPage = later(async () => (await import('./pages/alert/page.tsx')).AlertPage);
+const Silences = later(async () => (await import('./pages/silences/page.tsx')).Silences);
+const Routing = later(async () => (await import('./pages/routing/page.tsx')).Routing);
+const Receivers = later(async () => (await import('./pages/receivers/page.tsx')).Receivers);
+const Rules = later(async () => (await import('./pages/rules/page.tsx')).Rules);
 const Targets = later(async () => (await import('./pages/targets/page.tsx')).Targets);
 const Status = later(async () => (await import('./pages/status/page.tsx')).Status);
 
-const REFRESH: Record<Page, string> = { overview: '10s', explore: 'off', alerts: '10s', targets: '10s', status: '5s' };
+const REFRESH: Record<Page, string> = {
+  overview: '10s',
+  explore: 'off',
+  alerts: '10s',
+  alert: '10s',
+  silences: '10s',
+  routing: '10s',
+  receivers: '10s',
+  rules: '10s',
+  targets: '10s',
+  status: '5s',
+};
 /** The header's own look at alerts and targets on a page that does not refresh itself. */
 const SITUATION_SECONDS = 15;
 
@@ -110,7 +140,7 @@ export function App(): JSX.Element {
 
   const zoom = useCallback((to: Span) => setParams({ ...writeRange({ kind: 'fixed', from: Math.floor(to.from), to: Math.ceil(to.to) }) }), []);
   const [help, setHelp] = useState(false);
-  const timed = page === 'overview' || page === 'explore';
+  const timed = page === 'overview' || page === 'explore' || page === 'alert';
   useKeys({
     page,
     refresh,
@@ -141,8 +171,8 @@ export function App(): JSX.Element {
           <span>Promontory</span>
         </a>
         <nav aria-label="Pages">
-          {PAGES.map((name) => (
-            <a key={name} href={href(name, timeParams(place.params))} aria-current={name === page ? 'page' : undefined} title={`${TITLES[name]} (g ${name[0]})`}>
+          {BAR.map((name) => (
+            <a key={name} href={href(name, timeParams(place.params))} aria-current={name === barOf(page) ? 'page' : undefined} title={`${TITLES[name]} (g ${name[0]})`}>
               {TITLES[name]}
               {name === 'alerts' && active > 0 && <span class="nav-count tone-critical" title={`${active} firing`}>{active}</span>}
               {name === 'targets' && down > 0 && <span class="nav-count tone-warning" title={`${down} down`}>{down}</span>}
@@ -163,6 +193,11 @@ export function App(): JSX.Element {
           {page === 'overview' && <Overview {...props} />}
           {page === 'explore' && <Explore {...props} />}
           {page === 'alerts' && <Alerts {...props} />}
+          {page === 'alert' && <AlertPage {...props} />}
+          {page === 'silences' && <Silences {...props} />}
+          {page === 'routing' && <Routing {...props} />}
+          {page === 'receivers' && <Receivers {...props} />}
+          {page === 'rules' && <Rules {...props} />}
           {page === 'targets' && <Targets {...props} />}
           {page === 'status' && <Status {...props} />}
           {!page && (

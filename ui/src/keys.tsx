@@ -20,6 +20,8 @@ const HELP: readonly { title: string; keys: readonly (readonly [string, string])
       ['g o', 'Overview'],
       ['g e', 'Explore'],
       ['g a', 'Alerts'],
+      ['g i', 'Silences'],
+      ['g r', 'Rules'],
       ['g t', 'Targets'],
       ['g s', 'Status'],
       ['/', 'Search, or the editor in Explore'],
@@ -57,7 +59,7 @@ const HELP: readonly { title: string; keys: readonly (readonly [string, string])
   },
 ];
 
-const GO: Record<string, Page> = { o: 'overview', e: 'explore', a: 'alerts', t: 'targets', s: 'status' };
+const GO: Record<string, Page> = { o: 'overview', e: 'explore', a: 'alerts', i: 'silences', r: 'rules', t: 'targets', s: 'status' };
 /** How long `g` waits for its second key. */
 const CHORD_MS = 1500;
 

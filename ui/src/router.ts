@@ -4,7 +4,7 @@
  */
 import { useEffect, useState } from 'preact/hooks';
 
-export const PAGES = ['overview', 'explore', 'alerts', 'targets', 'status'] as const;
+export const PAGES = ['overview', 'explore', 'alerts', 'alert', 'silences', 'routing', 'receivers', 'rules', 'targets', 'status'] as const;
 export type Page = (typeof PAGES)[number];
 
 export interface Place {

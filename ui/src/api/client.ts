@@ -88,6 +88,45 @@ export interface Grid {
   step: number;
 }
 
+/**
+ * Asks for a path whose answers are plain JSON, or nothing, without Prometheus's envelope. An error's text is the
+ * body's, as JSON or as it stands.
+ */
+export async function send<T>(
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+  path: string,
+  { query, body, signal }: { query?: URLSearchParams; body?: unknown; signal?: AbortSignal | undefined },
+): Promise<T> {
+  const address = new URL(path, document.baseURI);
+  if (query) address.search = query.toString();
+  let response: Response;
+  let text: string;
+  try {
+    response = await fetch(address, {
+      method,
+      signal: signal ?? null,
+      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    });
+    text = await response.text();
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    tellReachability(false);
+    throw new ApiError('The server does not answer.', 'unreachable', 0);
+  }
+  learnClock(response.headers.get('date'));
+  const away = response.status >= 502 && response.status <= 504;
+  tellReachability(!away);
+  let parsed: unknown;
+  try {
+    parsed = text === '' ? undefined : JSON.parse(text);
+  } catch {
+    if (response.ok) throw new ApiError(`The answer to ${path} is not JSON.`, 'bad_answer', response.status);
+  }
+  if (response.ok) return parsed as T;
+  const said = typeof parsed === 'string' ? parsed : ((parsed as { error?: string; message?: string } | undefined)?.error ?? (parsed as { message?: string } | undefined)?.message ?? text.slice(0, 300));
+  throw new ApiError(said.trim() || `${path} was answered with ${response.status} ${response.statusText}.`, away ? 'unreachable' : 'refused', response.status);
+}
+
 export const api = {
   query: (query: string, time: number, signal?: AbortSignal): Promise<Answer<QueryResult>> =>
     call('query', { query, time: time.toFixed(3) }, signal),

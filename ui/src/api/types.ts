@@ -99,6 +99,7 @@ export interface Targets {
   activeTargets: Target[];
   droppedTargets?: { discoveredLabels: Labels }[];
   droppedTargetCounts?: Record<string, number>;
+  discoveryProblems?: { scrapePool: string; error: string; since: string }[];
 }
 
 export interface BuildInfo {

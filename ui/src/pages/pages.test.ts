@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Alert, RuleGroup, Target } from '../api/types.ts';
-import { shownGroups, countByFilter } from './alerts/model.ts';
+import { shownGroups, countByFilter } from './rules/model.ts';
 import { sortRows, toGraph, toRows } from './explore/results.ts';
 import { factsExpression, readFacts, readFilesystems, toneOf } from './overview/facts.ts';
 import { firing, judge } from './overview/verdict.ts';

@@ -1,5 +1,6 @@
 //! Owns what tests of several crates share: where the conformance data is and how its suites went, a fuzzer,
-//! a count of memory, servers that stand in for others (any HTTP server, a name server, a Kubernetes API).
+//! a count of memory, servers that stand in for others (any HTTP server, a mail server, a name server, a
+//! Kubernetes API), and a PostgreSQL of a test's own.
 //!
 //! Must not know any crate of the product; nothing but tests and the runners of suites may use it.
 #![allow(clippy::print_stdout)]
@@ -9,6 +10,8 @@ pub mod dns;
 pub mod fuzz;
 pub mod http;
 pub mod kubernetes;
+pub mod postgres;
+pub mod smtp;
 mod suite;
 
 use std::path::{Path, PathBuf};

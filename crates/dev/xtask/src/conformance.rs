@@ -95,7 +95,7 @@ const SUITES: &[Suite] = &[
     }),
     suite("prometheus/tsdb", |dir| roles::conformance::tsdb(&dir.join("prometheus"))),
     suite("prometheus/api", |dir| roles::conformance::api(&dir.join("prometheus/api"))),
-    later("prometheus/discovery"),
+    suite("prometheus/discovery", |dir| discovery::conformance::run(&dir.join("prometheus/discovery"))),
     later("prometheus/alert-generator"),
     Suite { name: "alertmanager/cases", run: Run::Many(alertmanager_cases) },
     later("alertmanager/acceptance"),

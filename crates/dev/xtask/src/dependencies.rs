@@ -19,11 +19,8 @@ pub fn check(root: &Path) -> Vec<String> {
 fn findings(root: &Path) -> Result<Vec<String>, String> {
     let lists = fs::read_to_string(root.join("deny.toml")).map_err(|error| format!("deny.toml: {error}"))?;
     let allowed = quoted_in(&lists, "allow = [");
-    let banned: BTreeSet<String> = lists
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("{ crate = \"")?.split_once('"'))
-        .map(|(name, _)| name.to_string())
-        .collect();
+    let banned = crates_in(&lists, "deny = [");
+    let skipped = crates_in(&lists, "skip = [");
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version=1", "--locked", "--offline"])
         .args(["--filter-platform", "x86_64-unknown-linux-gnu"])
@@ -45,7 +42,9 @@ fn findings(root: &Path) -> Result<Vec<String>, String> {
             continue;
         }
         let (name, licence) = (text("name"), text("license"));
-        versions.entry(name).or_default().insert(text("version"));
+        if !skipped.contains(&format!("{name}@{}", text("version"))) {
+            versions.entry(name).or_default().insert(text("version"));
+        }
         if !is_allowed(licence, &allowed) {
             found.push(format!("{name}: its licence {licence:?} is not among those that deny.toml allows"));
         }
@@ -68,6 +67,15 @@ fn items(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
+/// The crates of the list that begins so, one a line.
+fn crates_in(text: &str, start: &str) -> BTreeSet<String> {
+    let list =
+        text.lines().skip_while(|line| !line.starts_with(start)).take_while(|line| !line.starts_with(']'));
+    list.filter_map(|line| line.trim().strip_prefix("{ crate = \"")?.split_once('"'))
+        .map(|(name, _)| name.to_string())
+        .collect()
+}
+
 /// The texts in quotes on the line that begins so.
 fn quoted_in(text: &str, start: &str) -> BTreeSet<String> {
     let line = text.lines().find(|line| line.starts_with(start)).unwrap_or("");
@@ -83,6 +91,13 @@ fn is_allowed(expression: &str, allowed: &BTreeSet<String>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_are_kept_apart() {
+        let text = "skip = [\n    { crate = \"a@1.0.0\", reason = \"x\" },\n]\ndeny = [\n    { crate = \"b\", reason = \"y\" },\n]\n";
+        assert_eq!(crates_in(text, "skip = ["), BTreeSet::from(["a@1.0.0".to_string()]));
+        assert_eq!(crates_in(text, "deny = ["), BTreeSet::from(["b".to_string()]));
+    }
 
     #[test]
     fn an_expression_needs_one_side_of_or_and_all_of_and() {

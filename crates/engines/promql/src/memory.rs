@@ -77,7 +77,7 @@ struct Points {
 }
 
 /// Series in memory.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Memory {
     series: BTreeMap<Labels, Points>,
 }

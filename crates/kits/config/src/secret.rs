@@ -7,6 +7,9 @@ use std::fmt;
 pub struct Secret(String);
 
 impl Secret {
+    /// What stands where a secret is not shown. A configuration that was shown may be read again.
+    pub const MASK: &str = "<secret>";
+
     /// Hides a text.
     pub fn new(text: String) -> Self {
         Secret(text)
@@ -25,7 +28,7 @@ impl Secret {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "" } else { "<secret>" })
+        f.write_str(if self.0.is_empty() { "" } else { Self::MASK })
     }
 }
 

@@ -1,11 +1,14 @@
 //! The metrics of our own process: typed handles that cost an atomic operation, collected on demand.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use base::Clock;
+use base::clock::Mark;
 use model::MetricType;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use crate::writer::TextWriter;
 
@@ -36,6 +39,8 @@ enum Metric {
     Counters(Labelled<Counter>),
     Gauges(Labelled<Gauge>),
     Histograms(Labelled<Histogram>),
+    Summary(Summary),
+    Summaries(Labelled<Summary>),
     Computed(Box<dyn Fn() -> f64 + Send + Sync>),
     ComputedLabelled(&'static [&'static str], ComputeLabelled),
 }
@@ -146,6 +151,50 @@ impl Histogram {
     }
 }
 
+/// Observations of the last ten minutes by rank: the median, and what 90 % and 99 % stay below. For what happens every
+/// few seconds at most: of more than the newest 512 in that time, only these count for the ranks.
+#[derive(Clone, Debug, Default)]
+pub struct Summary(Arc<Mutex<SummaryState>>);
+
+#[derive(Debug, Default)]
+struct SummaryState {
+    newest: VecDeque<(Mark, f64)>,
+    sum: f64,
+    count: u64,
+}
+
+impl Summary {
+    const RANKS: [(&str, f64); 3] = [("0.5", 0.5), ("0.9", 0.9), ("0.99", 0.99)];
+    const NEWEST_MAX: usize = 512;
+    const AGE_MAX: Duration = Duration::from_secs(600);
+
+    /// Counts an observation.
+    pub fn observe(&self, value: f64) {
+        let mut state = self.0.lock();
+        if state.newest.len() >= Summary::NEWEST_MAX {
+            state.newest.pop_front();
+        }
+        state.newest.push_back((Clock::system().mark(), value));
+        state.sum += value;
+        state.count += 1;
+    }
+
+    /// The values at the ranks (not a number where nothing was observed lately), the sum and the count of all.
+    fn ranks(&self) -> ([f64; 3], f64, u64) {
+        let mut state = self.0.lock();
+        while state.newest.front().is_some_and(|(at, _)| at.elapsed() > Summary::AGE_MAX) {
+            state.newest.pop_front();
+        }
+        let mut values: Vec<f64> = state.newest.iter().map(|(_, value)| *value).collect();
+        values.sort_by(f64::total_cmp);
+        let at = |rank: f64| {
+            let at = (rank * values.len() as f64).ceil() as usize;
+            values.get(at.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+        };
+        (Summary::RANKS.map(|(_, rank)| at(rank)), state.sum, state.count)
+    }
+}
+
 /// A family with labels, with a bound on how many label sets there may be: beyond it everything is
 /// counted under [`OVERFLOW`].
 pub struct Labelled<T>(Arc<LabelledState<T>>);
@@ -247,6 +296,16 @@ handle!(Histogram, Histogram, Histograms, MetricType::Histogram, |histogram, nam
     out.histogram(name, labels, buckets, total, sum);
 });
 
+handle!(Summary, Summary, Summaries, MetricType::Summary, |summary, name, labels, out| {
+    let (values, sum, count) = summary.ranks();
+    for ((rank, _), value) in Summary::RANKS.into_iter().zip(values) {
+        let labels: Vec<(&str, &str)> = labels.iter().copied().chain([("quantile", rank)]).collect();
+        out.sample(name, &labels, value);
+    }
+    out.sample(&format!("{name}_sum"), labels, sum);
+    out.sample(&format!("{name}_count"), labels, count as f64);
+});
+
 impl Registry {
     /// An empty registry.
     pub fn new() -> Self {
@@ -300,6 +359,22 @@ impl Registry {
         bounds: &'static [f64],
     ) -> Labelled<Histogram> {
         self.labelled(name, help, labels, limit, move || Histogram::new(bounds))
+    }
+
+    /// A summary. Asking again for the same name gives the same summary.
+    pub fn summary(&self, name: &'static str, help: &'static str) -> Summary {
+        self.plain(name, help, Summary::default)
+    }
+
+    /// Summaries with labels, of which there are at most `limit` sets.
+    pub fn summaries(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        labels: &'static [&'static str],
+        limit: usize,
+    ) -> Labelled<Summary> {
+        self.labelled(name, help, labels, limit, Summary::default)
     }
 
     /// A gauge computed at every collection. Registered again, the later one counts.
@@ -395,6 +470,8 @@ impl Registry {
                 Metric::Counters(labelled) => write_labelled(labelled, name, out),
                 Metric::Gauges(labelled) => write_labelled(labelled, name, out),
                 Metric::Histograms(labelled) => write_labelled(labelled, name, out),
+                Metric::Summary(summary) => summary.write(name, &[], out),
+                Metric::Summaries(labelled) => write_labelled(labelled, name, out),
                 Metric::Computed(compute) => out.sample(name, &[], compute()),
                 Metric::ComputedLabelled(names, compute) => {
                     for (values, value) in compute() {
@@ -416,6 +493,23 @@ mod tests {
         let mut out = Vec::new();
         registry.collect(&mut TextWriter::new(&mut out));
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_summary_ranks_what_was_observed() {
+        let registry = Registry::new();
+        let summary = registry.summaries("s_seconds", "Time.", &["of"], 2).with(&["a"]);
+        (1..=100).for_each(|value| summary.observe(f64::from(value)));
+        let page = page(&registry);
+        for line in [
+            "# TYPE s_seconds summary",
+            "s_seconds{of=\"a\",quantile=\"0.5\"} 50",
+            "s_seconds{of=\"a\",quantile=\"0.99\"} 99",
+            "s_seconds_sum{of=\"a\"} 5050",
+            "s_seconds_count{of=\"a\"} 100",
+        ] {
+            assert!(page.lines().any(|found| found == line), "{line}: {page}");
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ const EVENT_SIZE_MAX_BYTES: usize = 16 << 20;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Why the API gave no answer that helps.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// Where the API is or who we are cannot be told.
     #[error("{0}")]

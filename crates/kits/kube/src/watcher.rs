@@ -41,6 +41,8 @@ pub struct Watcher<T> {
     version: Option<String>,
     stream: Option<Stream>,
     failures: u32,
+    /// How often in a row the API had forgotten the version that it had just listed.
+    forgotten: u32,
     pause: Duration,
     kind: std::marker::PhantomData<fn() -> T>,
 }
@@ -71,7 +73,16 @@ impl<T: DeserializeOwned> Watcher<T> {
     /// Follows these objects; nothing is asked before the first [`Watcher::next`].
     pub fn new(client: Client, scope: Scope) -> Self {
         let kind = std::marker::PhantomData;
-        Watcher { client, scope, version: None, stream: None, failures: 0, pause: Duration::ZERO, kind }
+        Watcher {
+            client,
+            scope,
+            version: None,
+            stream: None,
+            failures: 0,
+            forgotten: 0,
+            pause: Duration::ZERO,
+            kind,
+        }
     }
 
     /// What happens next. Never ends; after a failure it waits before it tries again. Must not be
@@ -91,7 +102,8 @@ impl<T: DeserializeOwned> Watcher<T> {
                     tracing::debug!(resource = %self.scope.resource.plural, "the watch is too old: listing again");
                     self.version = None;
                     self.stream = None;
-                    self.pause = WATCH_AGAIN;
+                    self.forgotten = self.forgotten.saturating_add(1);
+                    self.pause = list_again(self.forgotten);
                 }
                 Err(error) => {
                     self.stream = None;
@@ -132,6 +144,7 @@ impl<T: DeserializeOwned> Watcher<T> {
             let status = serde_json::from_slice::<Carried<Value>>(&line).map_err(bad)?.object;
             return Err(from_status(&status, 500, None));
         }
+        self.forgotten = 0;
         let seen = serde_json::from_slice::<Carried<Versioned>>(&line).map_err(bad)?.object.metadata;
         let event = match kind.as_str() {
             "ADDED" | "MODIFIED" => Some(Event::Applied(decode(&line)?)),
@@ -168,6 +181,11 @@ fn decode<T: DeserializeOwned>(line: &[u8]) -> Result<T, Error> {
     Ok(carried.object)
 }
 
+/// The pause before another list, when the API forgot what it had listed this many times in a row.
+fn list_again(forgotten: u32) -> Duration {
+    if forgotten <= 1 { WATCH_AGAIN } else { backoff(forgotten - 1) }
+}
+
 /// The pause after this many failures in a row, with some chance in it.
 fn backoff(failures: u32) -> Duration {
     let full = BACKOFF_MIN.saturating_mul(1 << failures.saturating_sub(1).min(8)).min(BACKOFF_MAX);
@@ -176,4 +194,18 @@ fn backoff(failures: u32) -> Duration {
 
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_api_that_forgets_again_and_again_is_asked_ever_more_slowly() {
+        assert_eq!(list_again(1), WATCH_AGAIN);
+        for forgotten in [2, 4, 7] {
+            assert!(list_again(forgotten + 2) > list_again(forgotten));
+        }
+        assert!(list_again(u32::MAX) <= BACKOFF_MAX);
+    }
 }

@@ -31,7 +31,7 @@ const TOKEN_SIZE_MAX_BYTES: u64 = 64 * 1024;
 const GUNZIP_STEP_BYTES: usize = 64 * 1024;
 
 /// Why a request got no answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum ClientError {
     /// The settings cannot work.
     #[error("{0}")]

@@ -429,7 +429,7 @@ fn server_name(host: &str) -> Result<ServerName<'static>, ClientError> {
 
 /// A TCP connection to one of the host's addresses. An address family that does not answer holds the other
 /// up for a moment only.
-async fn connect(host: &str, port: u16) -> Result<TcpStream, ClientError> {
+pub(crate) async fn connect(host: &str, port: u16) -> Result<TcpStream, ClientError> {
     let addresses = resolve(host, port).await?;
     let is_first_family = |address: &SocketAddr| address.is_ipv4() == addresses[0].is_ipv4();
     let (first, second): (Vec<SocketAddr>, Vec<SocketAddr>) =

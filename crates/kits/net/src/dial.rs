@@ -1,5 +1,5 @@
-//! TLS over a connection that the caller made, for those who time each step of it or look at what the
-//! server proved: probes. Sessions are never resumed, so that every connection shows the certificates that
+//! Connections for those who do not speak HTTP, and TLS over a connection that the caller made, for those who
+//! time each step of it or look at what the server proved: mail, probes. Sessions are never resumed, so that every connection shows the certificates that
 //! the server has now.
 
 use std::io;
@@ -12,9 +12,16 @@ use std::time::SystemTime;
 use config::http_client::TlsConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 
 use crate::client::ClientError;
 use crate::tls;
+
+/// A TCP connection to one of a host's addresses, tried as for HTTP. The host is a name, or an address with or
+/// without brackets. Takes as long as the operating system does, unless the caller stops waiting.
+pub async fn tcp(host: &str, port: u16) -> Result<TcpStream, ClientError> {
+    crate::connections::connect(host, port).await
+}
 
 /// A client's side of TLS with one set of settings. Cheap to clone.
 #[derive(Clone)]

@@ -129,6 +129,26 @@ fn adds_up(histogram: &FloatHistogram) -> Result<(), DecodeError> {
 /// Whole numbers below this are exact as floats.
 const EXACT_MAX: f64 = (1u64 << 53) as f64;
 
+/// Whether every count is a whole number and all of them add up, so that the histogram can be written as one whose
+/// observations were counted one by one.
+pub(crate) fn is_counted(histogram: &FloatHistogram) -> bool {
+    let is_whole = |count: &f64| *count >= 0.0 && *count < EXACT_MAX && count.fract() == 0.0;
+    let buckets = || histogram.positive_buckets.iter().chain(&histogram.negative_buckets);
+    let counts = [histogram.count, histogram.zero_count];
+    counts.iter().chain(buckets()).all(is_whole)
+        && buckets().sum::<f64>() < EXACT_MAX
+        && adds_up(histogram).is_ok()
+}
+
+/// The differences from bucket to bucket of whole counts.
+pub(crate) fn deltas(buckets: &[f64]) -> impl ExactSizeIterator<Item = i64> {
+    let mut before = 0;
+    buckets.iter().map(move |count| {
+        let count = *count as i64;
+        count - std::mem::replace(&mut before, count)
+    })
+}
+
 fn absolute(buckets: &mut Vec<f64>, deltas: &[i64]) -> Result<(), DecodeError> {
     if deltas.is_empty() {
         return Ok(());
@@ -153,4 +173,42 @@ fn fits(spans: &[Span], buckets: usize) -> Result<(), DecodeError> {
         return Err(DecodeError::BadHistogram("spans overlap"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Writer;
+    use crate::remote::write_histogram;
+
+    /// The numbers of the fields that a histogram is written as.
+    fn fields(histogram: &FloatHistogram) -> Vec<u32> {
+        let mut out = Vec::new();
+        write_histogram(&mut Writer::new(&mut out), 1, histogram);
+        Reader::new(&out).map(|field| field.unwrap().number).collect()
+    }
+
+    #[test]
+    fn whole_counts_that_add_up_are_written_as_integers() {
+        let whole = FloatHistogram {
+            count: 7.0,
+            sum: 3.5,
+            zero_count: 1.0,
+            positive_spans: vec![Span { offset: 0, length: 2 }],
+            positive_buckets: vec![4.0, 2.0],
+            ..FloatHistogram::default()
+        };
+        assert_eq!(deltas(&whole.positive_buckets).collect::<Vec<_>>(), [4, -2]);
+        let integer = fields(&whole);
+        assert!([1, 6, 12].iter().all(|field| integer.contains(field)), "{integer:?}");
+        assert!(![2, 7, 13].iter().any(|field| integer.contains(field)), "{integer:?}");
+        for float in [
+            FloatHistogram { positive_buckets: vec![4.5, 1.5], ..whole.clone() },
+            FloatHistogram { count: 8.0, ..whole.clone() },
+            FloatHistogram { zero_count: -1.0, positive_buckets: vec![4.0, 4.0], ..whole },
+        ] {
+            let float = fields(&float);
+            assert!([2, 7, 13].iter().all(|field| float.contains(field)), "{float:?}");
+        }
+    }
 }

@@ -5,7 +5,7 @@
 use model::histogram::CounterResetHint;
 use model::{FloatHistogram, MetricType};
 
-use crate::histogram::{HistogramParts, MAX_BUCKETS, narrow, push_span, reset_hint};
+use crate::histogram::{HistogramParts, MAX_BUCKETS, deltas, is_counted, narrow, push_span, reset_hint};
 use crate::{DecodeError, Reader, Writer};
 
 /// One entry of a write request.
@@ -431,13 +431,21 @@ impl SeriesEncoder<'_, '_> {
     }
 }
 
-/// Writes the fields of a histogram, which both versions of remote write have in common.
+/// Writes the fields of a histogram, which both versions of remote write have in common. One with whole counts is
+/// written as an integer histogram.
 pub(crate) fn write_histogram(h: &mut Writer<'_>, timestamp_ms: i64, histogram: &FloatHistogram) {
-    h.double(2, histogram.count);
+    let is_counted = is_counted(histogram);
+    match is_counted {
+        true => h.uint(1, histogram.count as u64),
+        false => h.double(2, histogram.count),
+    }
     h.double(3, histogram.sum);
     h.sint(4, i64::from(histogram.schema));
     h.double(5, histogram.zero_threshold);
-    h.double(7, histogram.zero_count);
+    match is_counted {
+        true => h.uint(6, histogram.zero_count as u64),
+        false => h.double(7, histogram.zero_count),
+    }
     for (field, spans) in [(8, &histogram.negative_spans), (11, &histogram.positive_spans)] {
         for span in spans {
             h.message(field, |s| {
@@ -446,8 +454,16 @@ pub(crate) fn write_histogram(h: &mut Writer<'_>, timestamp_ms: i64, histogram: 
             });
         }
     }
-    h.doubles(10, &histogram.negative_buckets);
-    h.doubles(13, &histogram.positive_buckets);
+    match is_counted {
+        true => {
+            h.sints(9, deltas(&histogram.negative_buckets));
+            h.sints(12, deltas(&histogram.positive_buckets));
+        }
+        false => {
+            h.doubles(10, &histogram.negative_buckets);
+            h.doubles(13, &histogram.positive_buckets);
+        }
+    }
     let hint = match histogram.counter_reset_hint {
         CounterResetHint::Unknown => 0,
         CounterResetHint::Reset => 1,

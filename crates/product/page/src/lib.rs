@@ -14,7 +14,18 @@ use axum::routing::get;
 include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
 /// Addresses that are pages of the page: it decides itself what it shows there.
-const PAGES: [&str; 5] = ["/", "/explore", "/alerts", "/targets", "/status"];
+const PAGES: [&str; 10] = [
+    "/",
+    "/explore",
+    "/alerts",
+    "/alert",
+    "/silences",
+    "/routing",
+    "/receivers",
+    "/rules",
+    "/targets",
+    "/status",
+];
 
 /// What is shown where the binary was built without the page.
 const HEADLESS: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Promontory</title>\

@@ -9,6 +9,7 @@ use roles::check::{Options, Report, check_files};
 use roles::settings::parse_listen;
 use roles::{Mode, Settings};
 
+use crate::alertmanager::Alertmanager;
 use crate::blackbox_exporter::BlackboxExporter;
 use crate::drop_in::Prometheus;
 use crate::import::Import;
@@ -36,6 +37,8 @@ enum Command {
     Run(Run),
     /// Stand in for a Prometheus server: takes its flags, its file and its data directory
     Prometheus(Box<Prometheus>),
+    /// Stand in for Alertmanager: takes its flags, its file and its data directory
+    Alertmanager(Box<Alertmanager>),
     /// Stand in for node_exporter: takes its flags, serves this machine's metrics alone
     #[command(disable_help_flag = true)]
     NodeExporter {
@@ -91,6 +94,9 @@ struct Run {
     /// Where people reach this server, if it is not the address it listens on
     #[arg(long, value_name = "URL")]
     external_url: Option<String>,
+    /// Serve a Pushgateway's routes under this path, such as /pushgateway, and store what is pushed there
+    #[arg(long = "pushgateway.prefix", value_name = "PATH")]
+    pushgateway_prefix: Option<String>,
     /// Allow other machines to reach the APIs although nobody has to log in
     #[arg(long)]
     allow_unauthenticated: bool,
@@ -109,6 +115,11 @@ impl Run {
         }
         if let Some(text) = &self.listen {
             settings.listen = parse_listen(text).map_err(|error| format!("--listen: {error}"))?;
+        }
+        if let Some(prefix) = &self.pushgateway_prefix {
+            settings
+                .set_pushgateway_prefix(prefix)
+                .map_err(|error| format!("--pushgateway.prefix: {error}"))?;
         }
         settings.retention_by_flag = self.retention_time.is_some() || self.retention_size.is_some();
         if let Some(text) = &self.retention_time {
@@ -176,6 +187,7 @@ pub(crate) fn main() -> ExitCode {
         Some("blackbox_exporter" | "blackbox-exporter" | "prometheus-blackbox-exporter") => {
             args.insert(1, "blackbox-exporter".into());
         }
+        Some("alertmanager" | "prometheus-alertmanager") => args.insert(1, "alertmanager".into()),
         Some("pushgateway" | "prometheus-pushgateway") => args.insert(1, "pushgateway".into()),
         _ => {}
     }
@@ -199,6 +211,11 @@ pub(crate) fn main() -> ExitCode {
         None => run(cli.run.settings(), cli.run.log),
         Some(Command::Run(flags)) => run(flags.settings(), flags.log),
         Some(Command::Prometheus(flags)) => run(flags.settings(), flags.log),
+        Some(Command::Alertmanager(flags)) => {
+            logging::init(flags.log);
+            let run = |settings| roles::alertmanager::run(settings).map_err(|error| error.to_string());
+            end(flags.settings().and_then(run))
+        }
         Some(Command::NodeExporter { flags }) => export_node(&flags),
         Some(Command::BlackboxExporter(flags)) => {
             logging::init(flags.log);

@@ -183,7 +183,7 @@ impl Prometheus {
         settings.auto_reload = self.auto_reload;
         settings.auto_reload_interval_ms =
             ms("config.auto-reload-interval", &self.auto_reload_interval)?.max(AUTO_RELOAD_INTERVAL_MIN_MS);
-        crate::features::enable(&self.enable_feature, &mut settings);
+        crate::features::enable(&self.enable_feature, &mut settings)?;
         settings.flags = [
             ("config.file", self.config_file.display().to_string()),
             ("config.auto-reload", settings.auto_reload.to_string()),

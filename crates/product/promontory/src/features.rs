@@ -44,9 +44,16 @@ const FEATURES: [(&str, Effect); 26] = [
     ("xor2-encoding", Switch(|settings| settings.store.xor2 = true)),
 ];
 
-/// Switches on what the names say. A name that nobody knows does not keep a server from starting,
+/// Switches on what the names say; an error where they contradict each other. A name that nobody knows does not keep a server from starting,
 /// since Prometheus goes on after it too; it is named among the notes of the start.
-pub(crate) fn enable(names: &[String], settings: &mut Settings) {
+pub(crate) fn enable(names: &[String], settings: &mut Settings) -> Result<(), String> {
+    let deltas = ["otlp-native-delta-ingestion", "otlp-deltatocumulative"];
+    if deltas.iter().all(|feature| names.iter().any(|name| name == feature)) {
+        return Err(format!(
+            "--enable-feature: cannot enable {} and {} at the same time",
+            deltas[0], deltas[1]
+        ));
+    }
     for name in names.iter().filter(|name| !name.is_empty()) {
         let found =
             FEATURES.binary_search_by(|(known, _)| (*known).cmp(name)).ok().and_then(|at| FEATURES.get(at));
@@ -59,6 +66,7 @@ pub(crate) fn enable(names: &[String], settings: &mut Settings) {
             None => settings.notes.push(format!("--enable-feature={name}: there is no such feature")),
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -75,16 +83,23 @@ mod tests {
             // Prometheus 3.14 has these on from the start; the switch must turn them on all the same.
             settings.features.duration_expressions = false;
             let before = format!("{settings:?}");
-            enable(&[(*name).to_string()], &mut settings);
+            enable(&[(*name).to_string()], &mut settings).unwrap();
             assert_ne!(format!("{settings:?}"), before, "{name}");
             assert_eq!(settings.notes.is_empty(), matches!(effect, Switch(_)), "{name}");
         }
     }
 
     #[test]
+    fn deltas_are_either_added_up_or_kept() {
+        let names = ["otlp-deltatocumulative".to_string(), "otlp-native-delta-ingestion".to_string()];
+        let error = enable(&names, &mut Settings::new(Mode::Prometheus)).unwrap_err();
+        assert!(error.contains("at the same time"), "{error}");
+    }
+
+    #[test]
     fn an_unknown_feature_is_named_and_the_others_act() {
         let mut settings = Settings::new(Mode::Prometheus);
-        enable(&["native-histogramms".into(), "promql-binop-fill-modifiers".into()], &mut settings);
+        enable(&["native-histogramms".into(), "promql-binop-fill-modifiers".into()], &mut settings).unwrap();
         assert_eq!(settings.notes, ["--enable-feature=native-histogramms: there is no such feature"]);
         assert!(settings.features.fill_modifiers);
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod agent_flags;
+mod alertmanager;
 mod blackbox_exporter;
 mod cli;
 mod drop_in;

@@ -47,6 +47,9 @@ pub(crate) struct Pushgateway {
     /// Not used: names in UTF-8 are always taken in metrics
     #[arg(long = "push.enable-utf8-names", hide = true)]
     enable_utf8_names: bool,
+    /// TLS, users and headers (exporter-toolkit's web configuration)
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    web_config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) log: LogFlags,
 }
@@ -72,6 +75,10 @@ impl Pushgateway {
                     ("web.telemetry-path", self.telemetry_path.clone()),
                     ("web.external-url", self.external_url.clone()),
                     ("web.route-prefix", path(prefix)),
+                    (
+                        "web.config.file",
+                        self.web_config.as_ref().map(|f| f.display().to_string()).unwrap_or_default(),
+                    ),
                     ("web.enable-lifecycle", self.enable_lifecycle.to_string()),
                     ("web.enable-admin-api", self.enable_admin_api.to_string()),
                     (
@@ -88,6 +95,8 @@ impl Pushgateway {
                 .map_err(|error| format!("--web.listen-address: {error}"))?,
             telemetry_path: path(self.telemetry_path.trim_matches('/')),
             route_prefix: path(prefix),
+            external_url: (!self.external_url.is_empty()).then(|| self.external_url.clone()),
+            web_config: self.web_config.clone(),
             persistence_interval: Duration::from_millis(interval_ms.unsigned_abs()),
             lifecycle_api: self.enable_lifecycle,
         })

@@ -4,10 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alerting::Alerting;
+use alerting::dead_man;
+use alerting::trail::Trail;
+use axum::Router;
 use base::Clock;
 use config::http_client::PathBase;
 use exposition::Registry;
 use model::storage::{MetricReader, MetricWriter};
+use parking_lot::Mutex;
 use promql::Engine;
 use query::Queries;
 use rules::file::Defaults;
@@ -17,6 +21,7 @@ use crate::ask::ListedRules;
 use crate::forward::{FanOut, Forward};
 use crate::run::{Loaded, StartError};
 use crate::settings::Settings;
+use crate::trail;
 
 /// The default alerts of a machine.
 const MACHINE_RULES: &str = include_str!("../../../../mixins/machine.yml");
@@ -28,6 +33,8 @@ pub(crate) struct Alert {
     pub(crate) rules: rules::Handle,
     pub(crate) alerting: alerting::Handle,
     pub(crate) forward: Forward,
+    pub(crate) trail: Trail,
+    dead_man: dead_man::Handle,
 }
 
 /// Where alerts go: the configuration of `alertmanager.yml`, or the default one.
@@ -72,6 +79,7 @@ pub(crate) fn start(
     clock: &Clock,
 ) -> Result<Alert, StartError> {
     let transport = Arc::new(alerting::HttpTransport::default());
+    let trail = trail::start(settings, registry, clock);
     let alerting = Alerting::start(
         loaded.alerting.clone(),
         alerting::Deps {
@@ -81,10 +89,11 @@ pub(crate) fn start(
             external_url: external_url.to_string(),
             limits: alerting::dispatch::Limits::default(),
             replicas: Arc::new(alerting::replicas::Alone),
-            trail: alerting::trail::Trail::off(),
+            trail: trail.clone(),
         },
     )
     .map_err(|error| StartError::Other(error.to_string()))?;
+    let sender = transport.clone();
     let forward = Forward::start(settings, transport, registry, clock);
     let deps = rules::Deps {
         evaluate: Arc::new(MetricsEvaluator {
@@ -96,9 +105,12 @@ pub(crate) fn start(
         writer,
         alerts: Arc::new(FanOut { alerting: alerting.clone(), forwarder: forward.forwarder.clone() }),
         clock: clock.clone(),
+        metrics: rules::Metrics::new(registry),
     };
     let config = rules::Config { groups: Vec::new(), ..rules_config(settings, loaded, external_url) };
-    let alert = Alert { rules: Rules::start(config, deps), alerting, forward };
+    let rules = Rules::start(config, deps);
+    let dead_man = dead_man::start(sender, clock.clone(), health(rules.clone(), alerting.clone()));
+    let alert = Alert { rules, alerting, forward, trail, dead_man };
     register(registry, &alert);
     Ok(alert)
 }
@@ -109,6 +121,7 @@ fn rules_config(settings: &Settings, loaded: &Loaded, external_url: &str) -> rul
         external_labels: loaded.global().map(|global| global.external_labels.clone()).unwrap_or_default(),
         external_url: external_url.to_string(),
         concurrency_max: settings.rules_concurrency_max,
+        alert_labels: loaded.settings(settings).alerts.labels.clone(),
         outage_tolerance_ms: settings.rules_outage_tolerance_ms,
         grace_period_ms: settings.rules_grace_period_ms,
         resend_delay_ms: settings.rules_resend_delay_ms,
@@ -116,11 +129,23 @@ fn rules_config(settings: &Settings, loaded: &Loaded, external_url: &str) -> rul
 }
 
 impl Alert {
+    /// Alertmanager's API, where other Prometheus servers send their alerts.
+    pub(crate) fn router(&self, registry: &Registry) -> Router {
+        let deps = alerting::api::Deps {
+            alerting: self.alerting.clone(),
+            replicas: Arc::new(alerting::replicas::Alone),
+            version: env!("CARGO_PKG_VERSION"),
+            registry: registry.clone(),
+        };
+        Router::new().nest("/api/v2", alerting::api::router(alerting::api::Settings::default(), deps))
+    }
+
     /// Takes over a new configuration.
     pub(crate) async fn apply(&self, settings: &Settings, loaded: &Loaded, external_url: &str) {
         self.alerting.apply(loaded.alerting.clone()).await;
         self.forward.apply(loaded.prometheus.as_ref().map(|file| &file.alerting));
         self.rules.apply(rules_config(settings, loaded, external_url));
+        self.dead_man.apply(loaded.settings(settings).alerts.dead_man_switch.clone());
     }
 
     /// Stops: rules first, then what delivers what they said last.
@@ -129,7 +154,27 @@ impl Alert {
         self.rules.stop().await;
         let forward_within = if drain { within } else { Duration::ZERO };
         tokio::join!(self.alerting.stop(within), self.forward.stop(forward_within));
+        let trail = self.trail.clone();
+        let _ = tokio::task::spawn_blocking(move || trail.flush()).await;
     }
+}
+
+/// Whether rules are evaluated, and whether somebody took a notification since it was asked last if there were any.
+fn health(rules: rules::Handle, alerting: alerting::Handle) -> dead_man::Health {
+    let before = Mutex::new((0, 0));
+    Arc::new(move || {
+        let counters = alerting.status().counters;
+        let now: (u64, u64) = (counters.requests.values().sum(), counters.requests_failed.values().sum());
+        let (requests, failed) = std::mem::replace(&mut *before.lock(), now);
+        let (requests, failed) = (now.0.saturating_sub(requests), now.1.saturating_sub(failed));
+        match rules.problem() {
+            Some(problem) => Err(problem),
+            None if failed > 0 && failed >= requests => {
+                Err(format!("{failed} notifications failed, and none was taken"))
+            }
+            None => Ok(()),
+        }
+    })
 }
 
 /// Counts what rules and delivery do.
@@ -145,6 +190,21 @@ fn register(registry: &Registry, alert: &Alert) {
         "promontory_rules_evaluations_missed_total",
         "Evaluations of groups that were skipped because the one before took too long.",
         move || rules.groups().iter().map(|group| group.missed).sum::<u64>() as f64,
+    );
+    let dead_man = alert.dead_man.clone();
+    registry.counter_fn(
+        "promontory_alerting_dead_man_beats_total",
+        "Times the dead-man switch was held.",
+        move || dead_man.status().beats as f64,
+    );
+    let dead_man = alert.dead_man.clone();
+    registry.counter_fn(
+        "promontory_alerting_dead_man_missed_total",
+        "Times the dead-man switch was not held: something was wrong, or it could not be reached.",
+        move || {
+            let status = dead_man.status();
+            (status.failures + status.withheld) as f64
+        },
     );
     type Get = fn(&alerting::service::Status) -> f64;
     let counters: [(&'static str, &'static str, Get); 4] = [

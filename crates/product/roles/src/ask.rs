@@ -15,9 +15,10 @@ use model::{Exemplar, Labels, Matcher};
 use promql::{Engine, EngineOptions, QueryLimits};
 use query::sources::{
     Admin, AlertView, AlertingRuleView, AlertmanagersView, BlockStatsView, BlockView, BuildView,
-    CardinalityOf, CardinalityView, CompactionView, CountView, DroppedTargetView, Exemplars, GroupView,
-    GrowthView, HeadView, LabelView, MetricMetadata, NotificationView, RecordingRuleView, RuleGroupView,
-    RuleView, Rules, RuntimeView, Status, TargetView, Targets, TargetsView, TsdbView, WalReplayView,
+    CardinalityOf, CardinalityView, CompactionView, CountView, DiscoveryProblemView, DroppedTargetView,
+    Exemplars, GroupView, GrowthView, HeadView, LabelView, MetricMetadata, NotificationView,
+    RecordingRuleView, RuleGroupView, RuleView, Rules, RuntimeView, Status, TargetView, Targets, TargetsView,
+    TsdbView, WalReplayView,
 };
 use query::{Config, Deps, Queries, RuleAsks, Sources};
 use rules::file::RuleKind;
@@ -94,6 +95,7 @@ impl rules::Watcher for ListedRules {
 /// What the API shows of scraping.
 pub(crate) struct ScrapedTargets {
     pub(crate) scraper: scrape::Handle,
+    pub(crate) discovery: Discovery,
     pub(crate) db: Arc<Db>,
     pub(crate) external_url: String,
     pub(crate) listening: SocketAddr,
@@ -145,6 +147,15 @@ impl Targets for ScrapedTargets {
             }
             view.dropped_target_counts.insert(pool.name, pool.dropped_count);
         }
+        let problems = self.discovery.problems().into_iter();
+        let wanted = problems.filter(|problem| wanted.is_none_or(|wanted| wanted == problem.job));
+        view.discovery_problems = wanted
+            .map(|problem| DiscoveryProblemView {
+                scrape_pool: problem.job,
+                error: problem.message,
+                since: problem.since_ms,
+            })
+            .collect();
         view
     }
 
@@ -249,6 +260,7 @@ fn rule_view(rule: rules::RuleStatus) -> RuleView {
                 alerts: rule.alerts.into_iter().map(alert_view).collect(),
                 health,
                 last_error: rule.last_error,
+                label_error: rule.label_error,
                 evaluation_time: rule.evaluation_seconds,
                 last_evaluation: rule.last_evaluation_ms,
             })

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use base::Clock;
 use discovery::Discovery;
 use exposition::{Registry, TextWriter};
+use ingest::Gateway;
 use model::storage::MetricWriter;
 use node::{Node, NodeConfig};
 use scrape::{LocalTarget, Scraper};
 
+use crate::pushgateway;
 use crate::run::{Loaded, StartError};
 use crate::settings::{Settings, hostname};
 
@@ -22,6 +24,7 @@ pub(crate) struct Collect {
 /// Starts without anything to collect; [`Collect::apply`] begins.
 pub(crate) fn start(
     settings: &Settings,
+    gateway: Option<&Arc<Gateway>>,
     writer: Arc<dyn MetricWriter>,
     registry: &Registry,
     clock: &Clock,
@@ -36,6 +39,7 @@ pub(crate) fn start(
         local.push(LocalTarget {
             job: "node".into(),
             instance: instance.clone(),
+            honor_labels: false,
             render: Arc::new(move |out| {
                 let mut writer = TextWriter::new(out);
                 node.collect(&mut writer);
@@ -46,9 +50,11 @@ pub(crate) fn start(
         local.push(LocalTarget {
             job: "promontory".into(),
             instance,
+            honor_labels: false,
             render: Arc::new(move |out| own.write(TextWriter::new(out))),
         });
     }
+    local.extend(gateway.map(pushgateway::target));
     let discovery = Discovery::new("scrape", registry);
     let scraper = Scraper::start(scrape::Deps {
         writer,

@@ -9,7 +9,7 @@ use base::Clock;
 use discovery::Discovery;
 use exposition::Registry;
 use model::Alert;
-use model::alert::AlertSink;
+use model::alert::{AlertChange, AlertSink};
 
 use crate::prometheus_file::Alerting;
 use crate::settings::Settings;
@@ -81,6 +81,10 @@ impl AlertSink for FanOut {
     fn send(&self, alerts: Vec<Alert>) {
         self.forwarder.send(alerts.clone());
         self.alerting.send(alerts);
+    }
+
+    fn changed(&self, changes: Vec<AlertChange>) {
+        self.alerting.changed(changes);
     }
 }
 

@@ -5,6 +5,8 @@
 
 mod agent;
 mod alert;
+pub mod alert_settings;
+pub mod alertmanager;
 mod ask;
 pub mod blackbox_exporter;
 pub mod check;
@@ -28,6 +30,7 @@ pub mod settings;
 mod started;
 mod store;
 pub mod store_settings;
+mod trail;
 mod user_assets;
 mod watched_files;
 pub mod web_settings;

@@ -9,6 +9,7 @@ use axum::Router;
 use base::Clock;
 use exposition::Registry;
 use exposition::registry::Gauge;
+use ingest::Gateway;
 use model::storage::MetricWriter;
 use net::server::{Server, ServerConfig, ServerError};
 use query::{Queries, Sources};
@@ -25,11 +26,13 @@ use crate::elsewhere::Elsewhere;
 use crate::monitors;
 use crate::prometheus_file::PrometheusFile;
 use crate::push::Push;
+use crate::pushgateway;
 use crate::send_on::SendOn;
 use crate::serve::{self, Command};
 use crate::settings::{Mode, Settings};
 use crate::store::{self, Store};
 use crate::store_settings::StoreSettings;
+use crate::trail;
 use crate::watched_files;
 
 /// How long a stop waits for each part.
@@ -87,6 +90,11 @@ impl Loaded {
         };
         rules.extend(own.as_ref().unwrap_or(settings).monitors.rules(settings)?);
         Ok(Loaded { prometheus, own, rules, alerting: alert::load(settings)? })
+    }
+
+    /// What our own file says now, or what the command line said.
+    pub(crate) fn settings<'a>(&'a self, settings: &'a Settings) -> &'a Settings {
+        self.own.as_ref().unwrap_or(settings)
     }
 
     /// The `global` section, if there is a `prometheus.yml`.
@@ -163,6 +171,8 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         return Err(StartError::Other(problem));
     }
     let mut signals = Signals::listen()?;
+    // Before they are read: what changes from now on is looked at again.
+    let files = settings.auto_reload.then(|| watched_files::fingerprint(&settings));
     let loaded = Loaded::read(&settings).map_err(StartError::Config)?;
     for note in &settings.notes {
         tracing::warn!("{note}");
@@ -197,13 +207,14 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         // Nothing has been taken yet that would have to be written down.
         () = signals.stop() => return Ok(()),
     }
-    let maintenance = running.store.maintain(running.clock.clone(), stopped);
+    let maintenance = running.store.maintain(running.clock.clone(), stopped.clone());
+    let keeping = running.gateway.clone().map(|gateway| tokio::spawn(pushgateway::keep(gateway, stopped)));
     running.apply(&loaded).await;
     running.note_load(&loaded);
     tracing::info!(seconds = format!("{:.3}", started.elapsed_seconds()), "ready");
     greet(&running.settings, &loaded, listening);
 
-    running.obey(asked, signals).await;
+    running.obey(asked, signals, files).await;
 
     tracing::info!("stopping");
     let _ = stop.send(true);
@@ -212,6 +223,9 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     running.send_on.stop(STOP_TIMEOUT).await;
     for serving in serving {
         let _ = serving.await;
+    }
+    if let Some(keeping) = keeping {
+        let _ = keeping.await;
     }
     // A merge under way is not worth waiting for: it begins anew at the next start.
     let _ = tokio::time::timeout(STOP_TIMEOUT, maintenance).await;
@@ -263,6 +277,7 @@ struct Running {
     engine: Arc<promql::Engine>,
     queries: Arc<Queries>,
     collect: Collect,
+    gateway: Option<Arc<Gateway>>,
     monitors: probe::monitor::Monitors,
     alert: Alert,
     push: Push,
@@ -289,7 +304,8 @@ impl Running {
         let engine = ask::engine(&settings, &clock);
         let queries = Queries::new(settings.queries_max.max(settings.query_concurrency_max), clock.clone());
         let external_url = settings.external_url(listening);
-        let collect = collect::start(&settings, writer.clone(), &registry, &clock)?;
+        let gateway = settings.pushgateway.as_ref().map(|it| it.open(&settings.data_dir, &registry, &clock));
+        let collect = collect::start(&settings, gateway.as_ref(), writer.clone(), &registry, &clock)?;
         let monitors = monitors::start(writer.clone(), &registry, &clock);
         let alert = alert::start(
             &settings,
@@ -323,6 +339,7 @@ impl Running {
             engine,
             queries,
             collect,
+            gateway,
             monitors,
             alert,
             push: Push::new(),
@@ -335,6 +352,7 @@ impl Running {
         let sources = Sources {
             targets: Arc::new(ScrapedTargets {
                 scraper: self.collect.scraper.clone(),
+                discovery: self.collect.discovery.clone(),
                 db: self.store.db.clone(),
                 external_url: self.external_url.clone(),
                 listening: self.listening,
@@ -368,7 +386,10 @@ impl Running {
             self.queries.clone(),
             &self.clock,
         )
-        .merge(self.push.router(&self.settings, &self.store, &self.registry, &self.clock));
+        .merge(self.push.router(&self.settings, &self.store, &self.registry, &self.clock))
+        .merge(pushgateway::routes(&self.settings, self.gateway.as_ref()))
+        .merge(self.alert.router(&self.registry))
+        .merge(trail::router(self.alert.trail.clone(), self.clock.clone()));
         let roles = if self.settings.agent.is_some() { agent::without_queries(roles) } else { roles };
         serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
     }
@@ -439,7 +460,6 @@ impl Running {
         }
     }
 
-    /// Obeys signals and requests until one of them ends the run.
     /// Returns when the files are to be looked at; never if nobody asked for that.
     async fn next_look_at_files(&self) {
         if !self.settings.auto_reload {
@@ -457,8 +477,9 @@ impl Running {
         tokio::task::spawn_blocking(move || watched_files::fingerprint(&settings)).await.ok()
     }
 
-    async fn obey(&self, mut asked: mpsc::Receiver<Command>, mut signals: Signals) {
-        let mut files = self.watched_files().await;
+    /// Obeys signals and requests until one of them ends the run. `files` is how the files looked when they were
+    /// read.
+    async fn obey(&self, mut asked: mpsc::Receiver<Command>, mut signals: Signals, mut files: Option<u64>) {
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => return,

@@ -8,8 +8,10 @@ use std::time::Duration;
 use config::http_client::{PathBase, check_http_url};
 use config::{Error, Node};
 
+use crate::alert_settings::AlertSettings;
 use crate::monitors::MonitorSettings;
 use crate::push::PushSettings;
+use crate::pushgateway::PushgatewaySettings;
 use crate::store_settings::StoreSettings;
 use crate::web_settings::WebSettings;
 
@@ -61,6 +63,10 @@ pub struct Settings {
     pub webhook_url: Option<String>,
     /// Targets that are probed by themselves.
     pub monitors: MonitorSettings,
+    /// A Pushgateway's routes, if they are wanted.
+    pub pushgateway: Option<PushgatewaySettings>,
+    /// What becomes of alerts beyond the files of Prometheus and Alertmanager.
+    pub alerts: AlertSettings,
     /// Whether this machine's metrics are collected.
     pub watch_machine: bool,
     /// Whether the default alerts of a machine are evaluated.
@@ -147,7 +153,7 @@ pub const RETENTION_DEFAULT_MS: i64 = 15 * 24 * 3_600_000;
 
 impl Settings {
     /// The keys of a `promontory.yml`; none of them is one of another kind of file.
-    pub const FILE_KEYS: [&str; 17] = [
+    pub const FILE_KEYS: [&str; 21] = [
         "listen",
         "web_config_file",
         "allow_unauthenticated",
@@ -164,6 +170,10 @@ impl Settings {
         MonitorSettings::FILE_KEYS[0],
         MonitorSettings::FILE_KEYS[1],
         MonitorSettings::FILE_KEYS[2],
+        PushgatewaySettings::FILE_KEY,
+        AlertSettings::FILE_KEYS[0],
+        AlertSettings::FILE_KEYS[1],
+        AlertSettings::FILE_KEYS[2],
         "machine",
     ];
 
@@ -191,6 +201,8 @@ impl Settings {
             auto_reload_interval_ms: 30_000,
             webhook_url: None,
             monitors: MonitorSettings::default(),
+            pushgateway: None,
+            alerts: AlertSettings::default(),
             watch_machine: machine,
             machine_alerts: machine,
             machine_interval_ms: 15_000,
@@ -279,6 +291,9 @@ impl Settings {
         }
         self.store.decode(&mut fields)?;
         self.monitors.decode(&mut fields, base)?;
+        let gateway = fields.optional(PushgatewaySettings::FILE_KEY, PushgatewaySettings::decode)?;
+        self.pushgateway = gateway.or(self.pushgateway.take());
+        self.alerts.decode(&mut fields, base)?;
         if let Some(node) = fields.take("machine") {
             let mut machine = node.fields("machine")?;
             self.watch_machine = machine.or("watch", self.watch_machine, Node::boolean)?;
@@ -295,6 +310,13 @@ impl Settings {
             machine.finish()?;
         }
         fields.finish()
+    }
+
+    /// Serves a Pushgateway's routes under this path.
+    pub fn set_pushgateway_prefix(&mut self, prefix: &str) -> Result<(), String> {
+        let told = PushgatewaySettings::new(prefix)?;
+        self.pushgateway = Some(self.pushgateway.take().map_or(told.clone(), |file| file.under(told)));
+        Ok(())
     }
 
     /// Where people reach this server: as it was told, or by the address it listens on.
@@ -350,7 +372,7 @@ impl Settings {
 }
 
 /// A path with a slash at both ends.
-fn slashed(path: &str) -> String {
+pub(crate) fn slashed(path: &str) -> String {
     let path = path.trim_matches('/');
     if path.is_empty() { "/".into() } else { format!("/{path}/") }
 }

@@ -19,6 +19,15 @@ pub(crate) fn fingerprint(settings: &Settings) -> u64 {
     for path in [&settings.own_config, &settings.alertmanager_config].into_iter().flatten() {
         add(&mut hasher, path);
     }
+    if let Some(path) = &settings.own_config {
+        let root = std::fs::read_to_string(path).ok().and_then(|text| Node::parse(&text).ok());
+        let labels = root.as_ref().and_then(|root| root.get("alert_labels"));
+        for path in
+            labels.into_iter().flat_map(|l| rules::AlertLabels::inventories(l, &PathBase::of_file(path)))
+        {
+            add(&mut hasher, &path);
+        }
+    }
     if let Some(path) = &settings.prometheus_config {
         let text = add(&mut hasher, path).and_then(|bytes| String::from_utf8(bytes).ok());
         if let Some(root) = text.and_then(|text| Node::parse(&text).ok()) {

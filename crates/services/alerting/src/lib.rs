@@ -4,9 +4,11 @@
 //!
 //! Must not know what raised an alert, nor who shows it.
 
+pub mod api;
 pub mod care;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod dead_man;
 pub mod dispatch;
 pub mod forward;
 pub mod inhibit;
@@ -16,6 +18,7 @@ mod matcher_index;
 pub mod matchers;
 pub mod notification;
 pub mod receivers;
+pub mod rehearsal;
 pub mod replicas;
 pub mod route;
 pub mod service;

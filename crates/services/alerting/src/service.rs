@@ -11,9 +11,9 @@ use std::time::Duration;
 use base::Clock;
 use base::clock::Mark;
 use model::Alert;
-use model::alert::AlertSink;
+use model::alert::{AlertChange, AlertSink};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::dispatch::record::Record;
@@ -68,12 +68,34 @@ pub struct Handle(Arc<Shared>);
 struct Shared {
     clock: Clock,
     dispatcher: Mutex<Dispatcher>,
-    inbox: Mutex<Vec<Alert>>,
+    inbox: Mutex<Inbox>,
     inbox_refused: AtomicU64,
+    /// [`Inbox::put`] of what has been taken in and written down.
+    taken: watch::Sender<u64>,
     wake: Notify,
     commands: mpsc::Sender<Command>,
     log: LogState,
     torn_bytes: u64,
+    trail: Trail,
+}
+
+/// Alerts that wait to be taken in.
+#[derive(Default)]
+struct Inbox {
+    alerts: Vec<Alert>,
+    /// How many were ever put in.
+    put: u64,
+}
+
+impl Inbox {
+    /// Puts in as many as there is room for; says how many that were.
+    fn put(&mut self, alerts: &mut impl Iterator<Item = Alert>) -> usize {
+        let before = self.alerts.len();
+        self.alerts.extend(alerts.take(QUEUE_ALERTS_MAX.saturating_sub(before)));
+        let added = self.alerts.len() - before;
+        self.put += added as u64;
+        added
+    }
 }
 
 #[derive(Default)]
@@ -148,12 +170,14 @@ impl Alerting {
         let handle = Handle(Arc::new(Shared {
             clock: clock.clone(),
             dispatcher: Mutex::new(dispatcher),
-            inbox: Mutex::new(Vec::new()),
+            inbox: Mutex::default(),
             inbox_refused: AtomicU64::new(0),
+            taken: watch::Sender::new(0),
             wake: Notify::new(),
             commands,
             log,
             torn_bytes: found.torn_bytes,
+            trail,
         }));
         let driver = Driver {
             anchor: (now_ms, clock.mark()),
@@ -162,7 +186,6 @@ impl Alerting {
             learned: (!company.is_alone).then(|| replicas.subscribe()),
             company,
             replicas,
-            trail,
             journal,
             rewrite_tried: None,
             transport,
@@ -184,20 +207,55 @@ impl LogState {
 
 impl AlertSink for Handle {
     fn send(&self, alerts: Vec<Alert>) {
-        {
-            let mut inbox = self.0.inbox.lock();
-            let room = QUEUE_ALERTS_MAX.saturating_sub(inbox.len());
-            let refused = alerts.len().saturating_sub(room);
-            if refused > 0 {
-                self.0.inbox_refused.fetch_add(refused as u64, Ordering::Relaxed);
-            }
-            inbox.extend(alerts.into_iter().take(room));
+        let count = alerts.len();
+        let added = self.0.inbox.lock().put(&mut alerts.into_iter());
+        if added < count {
+            self.0.inbox_refused.fetch_add((count - added) as u64, Ordering::Relaxed);
         }
         self.0.wake.notify_one();
+    }
+
+    fn changed(&self, changes: Vec<AlertChange>) {
+        self.0.trail.note_changes(changes);
     }
 }
 
 impl Handle {
+    /// Takes alerts in and answers when they are: they are shown, and written down. Waits where
+    /// there is no room; `false` says that the service has stopped.
+    pub async fn receive(&self, alerts: Vec<Alert>) -> bool {
+        let mut taken = self.0.taken.subscribe();
+        let mut left = alerts.into_iter().peekable();
+        while left.peek().is_some() {
+            let put = {
+                let mut inbox = self.0.inbox.lock();
+                inbox.put(&mut left);
+                inbox.put
+            };
+            self.0.wake.notify_one();
+            tokio::select! {
+                _ = taken.wait_for(|taken| *taken >= put) => {}
+                () = self.0.commands.closed() => return false,
+            }
+        }
+        true
+    }
+
+    /// Looks at the state for a moment. Nothing is taken in or told meanwhile.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Dispatcher, i64) -> T) -> T {
+        look(&self.0.dispatcher.lock(), self.0.clock.now_ms())
+    }
+
+    /// What was counted.
+    pub(crate) fn counters(&self) -> Counters {
+        self.look(|dispatcher, _| dispatcher.counters().clone())
+    }
+
+    /// The configuration in use.
+    pub fn config(&self) -> Arc<Config> {
+        self.0.dispatcher.lock().config().clone()
+    }
+
     /// Takes a new configuration into use. Alerts are routed anew; what was told stays known.
     pub async fn apply(&self, config: Config) {
         let (done, applied) = oneshot::channel();
@@ -320,7 +378,7 @@ impl Handle {
             alerts,
             groups,
             notifications_pending,
-            queue_alerts: self.0.inbox.lock().len(),
+            queue_alerts: self.0.inbox.lock().alerts.len(),
             queue_refused: self.0.inbox_refused.load(Ordering::Relaxed),
             log_is_whole: log.is_whole.load(Ordering::Relaxed),
             log_size_bytes: log.size_bytes.load(Ordering::Relaxed),
@@ -348,7 +406,6 @@ struct Driver {
     replicas: SharedReplicas,
     /// What other replicas share, if there are any.
     learned: Option<mpsc::Receiver<Vec<Entry>>>,
-    trail: Trail,
     tasks: JoinSet<Done>,
     /// The attempts among the tasks.
     tickets: HashMap<tokio::task::Id, u64>,
@@ -426,7 +483,7 @@ impl Driver {
     fn outcome(&mut self, joined: Joined) -> Option<Event> {
         let (id, done) = joined.unwrap_or_else(|error| {
             let message = "the attempt ended without an outcome".to_string();
-            (error.id(), Done::Attempted(Outcome::TryAgain(Failure { reason: "other", message })))
+            (error.id(), Done::Attempted(Outcome::TryAgain(Failure::new("other", message))))
         });
         match done {
             Done::Attempted(outcome) => {
@@ -449,7 +506,10 @@ impl Driver {
             events.insert(0, Event::ClockJumped { by_ms });
         }
         self.anchor = (now_ms, self.shared.clock.mark());
-        let alerts = std::mem::take(&mut *self.shared.inbox.lock());
+        let (alerts, put) = {
+            let mut inbox = self.shared.inbox.lock();
+            (std::mem::take(&mut inbox.alerts), inbox.put)
+        };
         if !alerts.is_empty() {
             events.push(Event::Alerts(alerts));
         }
@@ -474,8 +534,9 @@ impl Driver {
                 other => to_do.push(other),
             }
         }
-        self.trail.note(notes);
+        self.shared.trail.note(notes);
         self.write(records).await;
+        self.shared.taken.send_replace(put);
         for answer in answers {
             answer();
         }
@@ -566,7 +627,7 @@ impl Driver {
     }
 
     fn send(&mut self, ticket: u64, notification: Arc<Notification>, timeout_ms: i64, attempt: u32) {
-        let trail = self.trail.clone();
+        let trail = self.shared.trail.clone();
         let clock = self.shared.clock.clone();
         let transport = self.transport.clone();
         let external_url = self.external_url.clone();
@@ -575,7 +636,7 @@ impl Driver {
         let task = self.tasks.spawn(async move {
             let begun = clock.mark();
             let integration = &notification.integration;
-            let data = Data::of(&notification, &external_url);
+            let data = Data::of(&notification, &external_url).at(now_ms);
             let delivery = Delivery {
                 notification: &notification,
                 data: &data,

@@ -34,6 +34,8 @@ pub struct Request {
 pub struct Response {
     /// The status.
     pub status: u16,
+    /// Its headers.
+    pub headers: http::HeaderMap,
     /// The body.
     pub body: Bytes,
 }
@@ -93,7 +95,11 @@ impl Transport for HttpTransport {
                 body: request.body,
             };
             match client.send(outgoing, limits).await {
-                Ok(answer) => Ok(Response { status: answer.status.as_u16(), body: answer.body }),
+                Ok(answer) => Ok(Response {
+                    status: answer.status.as_u16(),
+                    headers: answer.headers,
+                    body: answer.body,
+                }),
                 Err(net::ClientError::Timeout) => Err(TransportError::Timeout),
                 Err(error @ (net::ClientError::Config(_) | net::ClientError::Url(_))) => {
                     Err(TransportError::Settings(error.to_string()))

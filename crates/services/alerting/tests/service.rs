@@ -89,8 +89,8 @@ fn start(config: Config, data_dir: &Path) -> Handle {
         transport: Arc::new(HttpTransport::default()),
         external_url: "http://here".into(),
         replicas: Arc::new(alerting::replicas::Alone),
-        trail: alerting::trail::Trail::off(),
         limits: Limits::default(),
+        trail: alerting::trail::Trail::off(),
     };
     Alerting::start(config, deps).unwrap()
 }

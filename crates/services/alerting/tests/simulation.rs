@@ -320,7 +320,7 @@ impl World {
     fn arrives(&mut self, life: u32, ticket: u64, notification: &Notification) {
         let name = notification.integration.name.clone();
         let health = self.health.get(&name).copied().unwrap_or(Health::Good);
-        let failure = Failure { reason: "other", message: String::new() };
+        let failure = Failure::new("other", "");
         let mut receipt = None;
         let outcome = match health {
             Health::Answers500 => Outcome::TryAgain(failure),

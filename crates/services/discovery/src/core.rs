@@ -16,6 +16,7 @@ use tokio::task::AbortHandle;
 
 use crate::config::{Config, Section};
 use crate::file::FileReader;
+use crate::kinds::Feeds;
 use crate::stats::Stats;
 
 /// Looks for the targets of all jobs. Readers run as tasks of the runtime they were started in
@@ -25,6 +26,8 @@ pub struct Discovery(Arc<Inner>);
 
 struct Inner {
     stats: Stats,
+    /// Watches that sections share.
+    feeds: Arc<Feeds>,
     clock: Clock,
     jobs: Mutex<Jobs>,
     /// Counts changes of any job; whoever waits looks again.
@@ -122,6 +125,11 @@ impl Publisher {
         self.inner.strong_count() > 0 && !self.slot.gone.load(Ordering::Relaxed)
     }
 
+    /// Watches that sections share, while there are sections.
+    pub(crate) fn feeds(&self) -> Option<Arc<Feeds>> {
+        self.inner.upgrade().map(|inner| inner.feeds.clone())
+    }
+
     /// The job that the section belongs to.
     pub(crate) fn job(&self) -> &str {
         &self.job
@@ -131,6 +139,7 @@ impl Publisher {
     pub(crate) fn observe_refresh(&self, mechanism: &str, seconds: f64, succeeded: bool) {
         self.count(|stats| {
             stats.refresh_duration.with(&[mechanism]).observe(seconds);
+            stats.refresh_durations.with(&[mechanism, &self.job]).observe(seconds);
             let failures = stats.refresh_failures.with(&[mechanism, &self.job]);
             if !succeeded {
                 failures.inc();
@@ -165,6 +174,7 @@ impl Discovery {
         let (changes, progress) = (watch::Sender::new(0), watch::Sender::new(0));
         Discovery(Arc::new(Inner {
             stats,
+            feeds: Arc::default(),
             clock: Clock::system(),
             jobs: Mutex::default(),
             changes,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use base::Clock;
 use config::{Error, glob};
 use model::TargetGroup;
 use model::target::BoxFuture;
@@ -13,6 +14,7 @@ use model::target::BoxFuture;
 use crate::config::FileConfig;
 use crate::core::{Publisher, Reader};
 use crate::group;
+use crate::stats::Stats;
 
 /// How often to look whether a file has changed.
 const LOOK_INTERVAL_MS: i64 = 5_000;
@@ -79,6 +81,19 @@ impl FileReader {
             }
         }
         changed | !before.is_empty() | (self.pattern_problems != problems_before)
+    }
+
+    /// Tells when the files were changed; those that were there before and are gone are forgotten.
+    fn tell_times(&self, before: &[PathBuf], stats: &Stats) {
+        for path in before.iter().filter(|path| !self.files.contains_key(*path)) {
+            stats.file_times.remove(&[&path.to_string_lossy()]);
+        }
+        for (path, file) in &self.files {
+            let since = file.stamp.and_then(|(time, _)| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+            if let Some(since) = since {
+                stats.file_times.with(&[&path.to_string_lossy()]).set(since.as_secs_f64());
+            }
+        }
     }
 
     fn groups(&self) -> Vec<Arc<TargetGroup>> {
@@ -157,12 +172,18 @@ impl Reader for FileReader {
             let (mut first, mut since_refresh_ms) = (true, 0);
             loop {
                 let all = first || since_refresh_ms >= refresh_ms;
+                let began = Clock::system().mark();
+                let before: Vec<PathBuf> = reader.files.keys().cloned().collect();
                 let looked = tokio::task::spawn_blocking(move || {
                     let changed = reader.look(all);
                     (reader, changed)
                 });
                 let Ok((back, changed)) = looked.await else { return };
                 reader = back;
+                publisher.count(|stats| {
+                    stats.file_scans.observe(began.elapsed_seconds());
+                    reader.tell_times(&before, stats);
+                });
                 if changed || first {
                     let problems = reader.problems();
                     publisher.count_file_read_errors(problems.len());

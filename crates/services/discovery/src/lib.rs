@@ -5,6 +5,8 @@
 
 mod api;
 mod config;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod core;
 mod file;
 mod group;

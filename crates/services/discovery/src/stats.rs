@@ -1,10 +1,12 @@
 //! What discovery says about itself, under Prometheus's names.
 
 use exposition::Registry;
-use exposition::registry::{Counter, Gauge, Histogram, Labelled};
+use exposition::registry::{Counter, Gauge, Histogram, Labelled, Summary};
 
 /// Jobs that are counted apart.
 const JOBS_MAX: usize = 5_000;
+/// Files whose times are told.
+const FILES_MAX: usize = 5_000;
 /// Kinds of discovery, some to spare.
 const KINDS_MAX: usize = 64;
 
@@ -18,6 +20,10 @@ pub(crate) struct Stats {
     pub(crate) failing: Labelled<Gauge>,
     pub(crate) refresh_failures: Labelled<Counter>,
     pub(crate) refresh_duration: Labelled<Histogram>,
+    pub(crate) refresh_durations: Labelled<Summary>,
+    pub(crate) updates_delayed: Labelled<Counter>,
+    pub(crate) file_scans: Summary,
+    pub(crate) file_times: Labelled<Gauge>,
     pub(crate) file_read_errors: Counter,
     pub(crate) dns_lookups: Counter,
     pub(crate) dns_lookup_failures: Counter,
@@ -47,7 +53,7 @@ const OF_KINDS: [(&str, &str, &str); 8] = [
 impl Stats {
     pub(crate) fn new(purpose: &'static str, registry: &Registry) -> Self {
         let of_kinds = OF_KINDS.iter().map(|(kind, name, help)| (*kind, registry.counter(name, help)));
-        Stats {
+        let stats = Stats {
             purpose,
             discovered_targets: registry.gauges(
                 "prometheus_sd_discovered_targets",
@@ -92,6 +98,28 @@ impl Stats {
                 KINDS_MAX,
                 &[0.01, 0.1, 1.0, 10.0],
             ),
+            refresh_durations: registry.summaries(
+                "prometheus_sd_refresh_duration_seconds",
+                "How long the source of a job took to name its targets.",
+                &["mechanism", "config"],
+                JOBS_MAX,
+            ),
+            updates_delayed: registry.counters(
+                "prometheus_sd_updates_delayed_total",
+                "Times that changed targets could not be handed on at once; here they always can.",
+                &["name"],
+                2,
+            ),
+            file_scans: registry.summary(
+                "prometheus_sd_file_scan_duration_seconds",
+                "How long looking at the files of a section took.",
+            ),
+            file_times: registry.gauges(
+                "prometheus_sd_file_mtime_seconds",
+                "When a file of targets that was read was last changed.",
+                &["filename"],
+                FILES_MAX,
+            ),
             file_read_errors: registry
                 .counter("prometheus_sd_file_read_errors_total", "Files of targets that could not be read."),
             dns_lookups: registry.counter("prometheus_sd_dns_lookups_total", "Names that were looked up."),
@@ -115,7 +143,9 @@ impl Stats {
                 64,
             ),
             of_kinds: of_kinds.collect(),
-        }
+        };
+        stats.updates_delayed.with(&[purpose]);
+        stats
     }
 
     /// Counts a failure where the kind has a counter of its own.

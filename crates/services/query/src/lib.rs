@@ -45,6 +45,7 @@ mod targets;
 mod tree;
 
 pub use answer::{ApiError, ErrorType};
+pub use params::parse_time_ms;
 pub use running::{Place, Queries, RuleAsks};
 pub use sources::Sources;
 

@@ -134,7 +134,7 @@ pub(crate) fn atoi(text: &str, function: &str) -> Result<i64, String> {
 }
 
 /// A time: seconds since the epoch with a fraction, or RFC 3339.
-pub(crate) fn parse_time_ms(text: &str) -> Result<i64, String> {
+pub fn parse_time_ms(text: &str) -> Result<i64, String> {
     let bad = || format!("cannot parse {} to a valid timestamp", quote(text));
     if let Ok(seconds) = gocompat::float::parse(text) {
         let ms = (seconds * 1000.0).round();

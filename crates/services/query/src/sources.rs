@@ -206,6 +206,22 @@ pub struct TargetsView {
     pub dropped_targets: Vec<DroppedTargetView>,
     /// How many were dropped, by pool.
     pub dropped_target_counts: BTreeMap<String, usize>,
+    /// Sources of targets that do not answer as they should; Prometheus's answer has no such list.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub discovery_problems: Vec<DiscoveryProblemView>,
+}
+
+/// A source of targets that does not answer as it should. The last targets it named stay.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DiscoveryProblemView {
+    /// The pool whose targets it names.
+    pub scrape_pool: String,
+    /// What is wrong.
+    pub error: String,
+    /// Since when, milliseconds since the epoch.
+    #[serde(serialize_with = "rfc3339")]
+    pub since: i64,
 }
 
 /// A target that is scraped.
@@ -319,6 +335,9 @@ pub struct AlertingRuleView {
     /// Why the last evaluation failed.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub last_error: String,
+    /// Why labels of owners could not be joined onto its alerts.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub label_error: String,
     /// How long the last evaluation took, in seconds.
     pub evaluation_time: f64,
     /// When it was evaluated last, milliseconds since the epoch.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::Labels;
+use model::alert::AlertPhase;
 
 /// How long a resolved alert is remembered, so that its end is told to everybody.
 const RESOLVED_RETENTION_MS: i64 = 15 * 60_000;
@@ -50,6 +51,10 @@ pub struct ActiveAlert {
     pub keep_firing_since_ms: i64,
     /// When it was sent last; 0 if never.
     pub last_sent_at_ms: i64,
+    /// Its labels with those joined onto them, from when it fires on: receivers know it by them.
+    pub joined: Option<Labels>,
+    /// The state that was told last.
+    pub(crate) noted: AlertState,
 }
 
 impl ActiveAlert {
@@ -81,17 +86,19 @@ pub(crate) struct Alerts {
     hold_ms: i64,
     keep_firing_ms: i64,
     alerts: BTreeMap<Labels, ActiveAlert>,
+    /// Those that ended before they fired, until that is told.
+    gone: Vec<ActiveAlert>,
 }
 
 impl Alerts {
     /// No alerts yet, for a rule with these durations.
     pub(crate) fn new(hold_ms: i64, keep_firing_ms: i64) -> Self {
-        Alerts { hold_ms, keep_firing_ms, alerts: BTreeMap::new() }
+        Alerts { hold_ms, keep_firing_ms, ..Alerts::default() }
     }
 
     /// The same alerts for a rule whose durations have changed.
     pub(crate) fn with_durations(self, hold_ms: i64, keep_firing_ms: i64) -> Self {
-        Alerts { hold_ms, keep_firing_ms, alerts: self.alerts }
+        Alerts { hold_ms, keep_firing_ms, ..self }
     }
 
     /// Moves all times along with a clock that was set.
@@ -132,12 +139,16 @@ impl Alerts {
                         resolved_at_ms: 0,
                         keep_firing_since_ms: 0,
                         last_sent_at_ms: 0,
+                        joined: None,
+                        noted: AlertState::Inactive,
                     };
                     self.alerts.insert(labels, alert);
                 }
             }
         }
         let (hold_ms, keep_firing_ms) = (self.hold_ms, self.keep_firing_ms);
+        let gone = &mut self.gone;
+        gone.clear();
         self.alerts.retain(|labels, alert| {
             if present.contains(labels) {
                 alert.keep_firing_since_ms = 0;
@@ -153,6 +164,9 @@ impl Alerts {
                     let forgotten =
                         alert.resolved_at_ms != 0 && at_ms - alert.resolved_at_ms > RESOLVED_RETENTION_MS;
                     if alert.state == AlertState::Pending || forgotten {
+                        if alert.noted == AlertState::Pending {
+                            gone.push(alert.clone());
+                        }
                         return false;
                     }
                     if alert.state != AlertState::Inactive {
@@ -211,14 +225,34 @@ impl Alerts {
         self.iter().filter(|alert| alert.state != AlertState::Inactive)
     }
 
-    /// Takes those that have to be sent now, and marks them as sent.
-    pub(crate) fn take_to_send(&mut self, now_ms: i64, resend_delay_ms: i64) -> Vec<ActiveAlert> {
-        let due = self.alerts.values_mut().filter(|alert| alert.needs_sending(now_ms, resend_delay_ms));
-        due.map(|alert| {
+    /// Hands on each alert whose state was not told yet, with what it has become.
+    pub(crate) fn each_change(&mut self, mut each: impl FnMut(&mut ActiveAlert, AlertPhase)) {
+        for alert in &mut self.gone {
+            each(alert, AlertPhase::Inactive);
+        }
+        self.gone.clear();
+        for alert in self.alerts.values_mut().filter(|alert| alert.noted != alert.state) {
+            alert.noted = alert.state;
+            let phase = match alert.state {
+                AlertState::Pending => AlertPhase::Pending,
+                AlertState::Firing => AlertPhase::Firing,
+                AlertState::Inactive => AlertPhase::Resolved,
+            };
+            each(alert, phase);
+        }
+    }
+
+    /// Hands on each alert that has to be sent now, and marks it as sent.
+    pub(crate) fn each_to_send(
+        &mut self,
+        now_ms: i64,
+        resend_delay_ms: i64,
+        mut each: impl FnMut(&mut ActiveAlert),
+    ) {
+        for alert in self.alerts.values_mut().filter(|alert| alert.needs_sending(now_ms, resend_delay_ms)) {
             alert.last_sent_at_ms = now_ms;
-            alert.clone()
-        })
-        .collect()
+            each(alert);
+        }
     }
 }
 
@@ -230,6 +264,12 @@ mod tests {
 
     fn found(name: &str) -> Found {
         Found { labels: Labels::from_pairs([("alertname", name)]), annotations: Labels::empty(), value: 1.0 }
+    }
+
+    fn sent(alerts: &mut Alerts, now_ms: i64) -> Vec<ActiveAlert> {
+        let mut sent = Vec::new();
+        alerts.each_to_send(now_ms, MINUTE, |alert| sent.push(alert.clone()));
+        sent
     }
 
     fn states(alerts: &Alerts) -> Vec<AlertState> {
@@ -261,6 +301,29 @@ mod tests {
     }
 
     #[test]
+    fn every_change_is_told_once() {
+        let mut alerts = Alerts::new(2 * MINUTE, 0);
+        let mut told = Vec::new();
+        for (minute, found) in [
+            (0, vec![found("A"), found("B")]),
+            (1, vec![found("A")]),
+            (2, vec![found("A")]),
+            (3, vec![found("A")]),
+            (4, vec![]),
+            (5, vec![]),
+            (6, vec![found("A")]),
+        ] {
+            alerts.evaluate(found, minute * MINUTE);
+            alerts.each_change(|alert, phase| {
+                told.push(format!("{minute} {} {}", alert.labels.value("alertname"), phase.as_str()));
+            });
+        }
+        let expected =
+            ["0 A pending", "0 B pending", "1 B inactive", "2 A firing", "4 A resolved", "6 A pending"];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
     fn keep_firing_for_bridges_a_gap() {
         let mut alerts = Alerts::new(0, 5 * MINUTE);
         alerts.evaluate(vec![found("A")], 0);
@@ -280,14 +343,14 @@ mod tests {
     fn a_firing_alert_is_sent_again_after_a_while_and_its_end_at_once() {
         let mut alerts = Alerts::new(0, 0);
         alerts.evaluate(vec![found("A")], MINUTE);
-        assert_eq!(alerts.take_to_send(MINUTE, MINUTE).len(), 1);
+        assert_eq!(sent(&mut alerts, MINUTE).len(), 1);
         alerts.evaluate(vec![found("A")], MINUTE + 15_000);
-        assert_eq!(alerts.take_to_send(MINUTE + 15_000, MINUTE).len(), 0);
+        assert_eq!(sent(&mut alerts, MINUTE + 15_000).len(), 0);
         alerts.evaluate(vec![found("A")], 2 * MINUTE + 15_000);
-        assert_eq!(alerts.take_to_send(2 * MINUTE + 15_000, MINUTE).len(), 1);
+        assert_eq!(sent(&mut alerts, 2 * MINUTE + 15_000).len(), 1);
         alerts.evaluate(vec![], 2 * MINUTE + 30_000);
-        let sent = alerts.take_to_send(2 * MINUTE + 30_000, MINUTE);
-        assert_eq!(sent[0].resolved_at_ms, 2 * MINUTE + 30_000);
+        let last = sent(&mut alerts, 2 * MINUTE + 30_000);
+        assert_eq!(last[0].resolved_at_ms, 2 * MINUTE + 30_000);
     }
 
     #[test]

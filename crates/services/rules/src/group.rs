@@ -1,23 +1,19 @@
-//! One group: its rules are evaluated one after the other at one time, and what they yield is written.
+//! One group: its rules are evaluated at one time, one after the other or, where they do not concern
+//! each other, at once; and what they yield is written.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use base::clock::Clock;
-use model::alert::Alert;
-use model::storage::{MetricWriter, SeriesRef, StorageError, TimeRange, WriteBatch};
-use model::{Labels, METRIC_NAME, Matcher, is_stale_nan, stale_nan};
-use promql::SampleValue;
+use model::storage::{SeriesRef, WriteBatch};
+use model::{Labels, stale_nan};
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 
-use crate::alert::{ActiveAlert, AlertState, Alerts, Found};
-use crate::evaluate::{Asker, Sampled};
-use crate::file::{GroupSpec, RuleKind, RuleSpec};
-use crate::template::{self, Context};
+use crate::alert::{ActiveAlert, AlertState};
+use crate::dependencies;
+use crate::file::{GroupSpec, RuleSpec};
+use crate::rule::{Round, Rule};
 use crate::{Config, Deps};
-
-/// Evaluations of a new rule after which its alerts are no longer restored: at the first, some
-/// targets have not been scraped yet.
-const RESTORES: u8 = 2;
 
 /// Whether a rule works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +48,8 @@ pub struct RuleStatus {
     pub health: Health,
     /// Why the last evaluation failed, or "".
     pub last_error: String,
+    /// Why labels could not be joined onto its alerts the last time, or "".
+    pub label_error: String,
     /// How long the last evaluation took, in seconds.
     pub evaluation_seconds: f64,
     /// When it was evaluated last, milliseconds since the epoch; 0 if never.
@@ -79,23 +77,14 @@ pub struct GroupStatus {
     pub missed: u64,
 }
 
-struct Rule {
-    spec: RuleSpec,
-    alerts: Alerts,
-    /// Evaluations at which alerts that are new may still have begun before a restart.
-    restores_left: u8,
-    /// Series of the last evaluation, by which a vanished one is marked as ended.
-    series: HashMap<Labels, SeriesRef>,
-    health: Health,
-    last_error: String,
-    evaluation_seconds: f64,
-    last_evaluation_ms: i64,
-}
-
 /// A group under evaluation.
 pub(crate) struct Group {
     pub(crate) spec: GroupSpec,
     rules: Vec<Rule>,
+    /// Rules that may be evaluated at once, run by run.
+    runs: Vec<Vec<usize>>,
+    /// Further evaluations that may go on at once, of all groups; without it there is one at a time.
+    pub(crate) slots: Option<Arc<Semaphore>>,
     evaluation_seconds: f64,
     last_evaluation_ms: i64,
     pub(crate) missed: u64,
@@ -106,10 +95,12 @@ pub(crate) struct Group {
 
 impl Group {
     pub(crate) fn new(spec: GroupSpec) -> Self {
-        let rules = spec.rules.iter().cloned().map(Rule::new).collect();
+        let rules = spec.rules.iter().cloned().map(|rule| Rule::new(rule, &spec)).collect();
         Group {
-            spec,
+            runs: dependencies::runs(&spec.rules),
+            slots: None,
             rules,
+            spec,
             evaluation_seconds: 0.0,
             last_evaluation_ms: 0,
             missed: 0,
@@ -146,9 +137,7 @@ impl Group {
 
     /// Alerts begin with this process: nothing is restored from before.
     pub(crate) fn begin_anew(&mut self) {
-        for rule in &mut self.rules {
-            rule.restores_left = 0;
-        }
+        self.rules.iter_mut().for_each(Rule::begin_anew);
     }
 
     /// The rules whose last evaluation failed, and why.
@@ -180,17 +169,38 @@ impl Group {
     pub(crate) fn evaluate(&mut self, at_ms: i64, deps: &Deps, config: &Config) {
         let mark = deps.clock.mark();
         let back_ms = self.last_evaluation_ms - at_ms;
-        for rule in &mut self.rules {
-            if back_ms >= 0 && self.last_evaluation_ms != 0 {
-                // The clock was set back: what was measured with it moves along, or nothing would be
-                // sent until it is as late again.
-                rule.alerts.shift(-back_ms);
-            }
-            rule.run(at_ms, &self.spec, deps, config);
+        if back_ms >= 0 && self.last_evaluation_ms != 0 {
+            // The clock was set back: what was measured with it moves along, or nothing would be
+            // sent until it is as late again.
+            self.rules.iter_mut().for_each(|rule| rule.alerts.shift(-back_ms));
+        }
+        let metrics = deps.metrics.of_group(&self.spec.file, &self.spec.name);
+        let round = Round { at_ms, group: &self.spec, metrics: &metrics, deps, config };
+        let mut rules: Vec<Option<&mut Rule>> = self.rules.iter_mut().map(Some).collect();
+        for run in &self.runs {
+            let run: Vec<&mut Rule> =
+                run.iter().filter_map(|at| rules.get_mut(*at).and_then(Option::take)).collect();
+            evaluate_at_once(run, &round, self.slots.as_deref());
         }
         self.end_removed(at_ms - self.spec.query_offset_ms, deps);
         self.evaluation_seconds = mark.elapsed_seconds();
         self.last_evaluation_ms = at_ms;
+        deps.metrics.group_seconds.iter().for_each(|histogram| histogram.observe(self.evaluation_seconds));
+        metrics.iterations.inc();
+        metrics.rules.set(self.rules.len() as f64);
+        metrics.interval.set(self.spec.interval_ms as f64 / 1000.0);
+        metrics.last_evaluation.set(at_ms as f64 / 1000.0);
+        metrics.last_duration.set(self.evaluation_seconds);
+        metrics.last_rules_duration.set(self.rules.iter().map(|rule| rule.evaluation_seconds).sum());
+        metrics.samples.set(self.rules.iter().map(|rule| rule.samples).sum::<usize>() as f64);
+    }
+
+    /// Counts evaluations that were due while one took too long.
+    pub(crate) fn note_missed(&mut self, count: u64, deps: &Deps) {
+        self.missed += count;
+        let metrics = deps.metrics.of_group(&self.spec.file, &self.spec.name);
+        metrics.missed.add(count);
+        metrics.iterations.add(count);
     }
 
     /// Writes the end of everything that the rules recorded.
@@ -221,314 +231,30 @@ impl Group {
     }
 }
 
-impl Rule {
-    /// Takes over alerts and series of the rule as it was before a reload.
-    fn go_on(&mut self, old: Rule) {
-        let (hold_ms, keep_firing_ms) = (self.hold_ms(), self.keep_firing_ms());
-        self.alerts = old.alerts.with_durations(hold_ms, keep_firing_ms);
-        self.restores_left = old.restores_left;
-        self.series = old.series;
-    }
-
-    fn new(spec: RuleSpec) -> Self {
-        let alerts = match &spec.kind {
-            RuleKind::Alert { hold_ms, keep_firing_ms, .. } => Alerts::new(*hold_ms, *keep_firing_ms),
-            RuleKind::Record(_) => Alerts::default(),
-        };
-        Rule {
-            spec,
-            alerts,
-            restores_left: RESTORES,
-            series: HashMap::new(),
-            health: Health::Unknown,
-            last_error: String::new(),
-            evaluation_seconds: 0.0,
-            last_evaluation_ms: 0,
-        }
-    }
-
-    fn status(&self) -> RuleStatus {
-        RuleStatus {
-            spec: self.spec.clone(),
-            alerts: self.alerts.active().cloned().collect(),
-            health: self.health,
-            last_error: self.last_error.clone(),
-            evaluation_seconds: self.evaluation_seconds,
-            last_evaluation_ms: self.last_evaluation_ms,
-        }
-    }
-
-    fn run(&mut self, at_ms: i64, group: &GroupSpec, deps: &Deps, config: &Config) {
-        let mark: base::clock::Mark = Clock::mark(&deps.clock);
-        let result = self.evaluate(at_ms, group, deps, config);
-        self.evaluation_seconds = mark.elapsed_seconds();
-        self.last_evaluation_ms = at_ms;
-        match result {
-            Ok(()) => {
-                self.health = Health::Ok;
-                self.last_error.clear();
-            }
-            Err(error) => {
-                if self.last_error != error {
-                    tracing::warn!(group = group.name, rule = self.spec.name(), %error, "a rule failed");
-                }
-                self.health = Health::Err;
-                self.last_error = error;
+/// Evaluates rules that do not concern each other, on as many threads as there are slots to be had now.
+fn evaluate_at_once(rules: Vec<&mut Rule>, round: &Round<'_>, slots: Option<&Semaphore>) {
+    let wanted = rules.len().saturating_sub(1);
+    let slots: Vec<_> = (0..wanted).map_while(|_| slots?.try_acquire().ok()).collect();
+    let waiting = Mutex::new(rules.into_iter());
+    let work = || {
+        loop {
+            // The lock is not held while a rule is evaluated.
+            let next = waiting.lock().next();
+            match next {
+                Some(rule) => rule.run(round),
+                None => return,
             }
         }
-    }
-
-    fn evaluate(
-        &mut self,
-        at_ms: i64,
-        group: &GroupSpec,
-        deps: &Deps,
-        config: &Config,
-    ) -> Result<(), String> {
-        let asked_at_ms = at_ms - group.query_offset_ms;
-        let asker = Asker { file: &group.file, group: &group.name, rule: self.spec.name() };
-        let found = deps.evaluate.instant(&self.spec.expr, &self.spec.expr_text, asked_at_ms, asker)?;
-        let rows = match &self.spec.kind {
-            RuleKind::Record(name) => self.recorded(name, found, group.limit)?,
-            RuleKind::Alert { name, annotations, .. } => {
-                let (name, annotations) = (name.clone(), annotations.clone());
-                self.alert(&name, &annotations, found, at_ms, group, deps, config)?
-            }
-        };
-        // Told before it is written: a store that takes nothing, on a full disk, must not hold alerts back.
-        self.send(at_ms, group, deps, config);
-        self.write(rows, asked_at_ms, deps).map_err(|error| error.to_string())
-    }
-
-    fn recorded(&self, name: &str, found: Vec<Sampled>, limit: usize) -> Result<Vec<Sampled>, String> {
-        let mut rows = Vec::with_capacity(found.len());
-        for Sampled { labels, value } in found {
-            let mut builder = labels.to_builder();
-            builder.set(METRIC_NAME, name);
-            for (name, value) in &self.spec.labels {
-                builder.set(name, value);
-            }
-            rows.push(Sampled { labels: builder.build(), value });
+    };
+    std::thread::scope(|scope| {
+        for slot in slots {
+            scope.spawn(|| {
+                let _slot = slot;
+                work();
+            });
         }
-        let mut seen: Vec<&Labels> = rows.iter().map(|row| &row.labels).collect();
-        seen.sort_unstable();
-        if seen.windows(2).any(|pair| pair[0] == pair[1]) {
-            return Err("vector contains metrics with the same labelset after applying rule labels".into());
-        }
-        if limit > 0 && rows.len() > limit {
-            return Err(format!("exceeded limit of {limit} with {} series", rows.len()));
-        }
-        Ok(rows)
-    }
-
-    fn alert(
-        &mut self,
-        name: &str,
-        annotations: &Labels,
-        found: Vec<Sampled>,
-        at_ms: i64,
-        group: &GroupSpec,
-        deps: &Deps,
-        config: &Config,
-    ) -> Result<Vec<Sampled>, String> {
-        let context = Context {
-            evaluate: deps.evaluate.clone(),
-            at_ms: at_ms - group.query_offset_ms,
-            external_labels: config.external_labels.clone(),
-            external_url: config.external_url.clone(),
-        };
-        let mut alerts: BTreeMap<Labels, Found> = BTreeMap::new();
-        for sample in found {
-            let value = sample.float();
-            let expand = |text: &str| template::expand(name, text, &sample.labels, value, &context);
-            let mut labels = sample.labels.to_builder();
-            labels.remove(METRIC_NAME);
-            for (name, text) in &self.spec.labels {
-                labels.set(name, &expand(text));
-            }
-            labels.set("alertname", name);
-            let labels = labels.build();
-            let annotations = Labels::from_pairs(annotations.iter().map(|(name, text)| (name, expand(text))));
-            if alerts.insert(labels.clone(), Found { labels, annotations, value }).is_some() {
-                return Err(
-                    "vector contains metrics with the same labelset after applying alert labels".into()
-                );
-            }
-        }
-        self.alerts.evaluate(alerts.into_values().collect(), at_ms);
-        let (count, limit) = (self.alerts.active().count(), group.limit);
-        if limit > 0 && count > limit {
-            self.alerts = Alerts::new(self.hold_ms(), self.keep_firing_ms());
-            return Err(format!("exceeded limit of {limit} with {count} alerts"));
-        }
-        if self.restores_left > 0 {
-            self.restores_left -= 1;
-            if let Err(error) = self.restore(name, at_ms, deps, config) {
-                tracing::warn!(
-                    alert = name,
-                    error,
-                    "cannot tell since when alerts are active; they begin anew"
-                );
-            }
-        }
-        Ok(self.alerts.active().flat_map(|alert| alert_series(name, alert)).collect())
-    }
-
-    fn hold_ms(&self) -> i64 {
-        match self.spec.kind {
-            RuleKind::Alert { hold_ms, .. } => hold_ms,
-            RuleKind::Record(_) => 0,
-        }
-    }
-
-    fn keep_firing_ms(&self) -> i64 {
-        match self.spec.kind {
-            RuleKind::Alert { keep_firing_ms, .. } => keep_firing_ms,
-            RuleKind::Record(_) => 0,
-        }
-    }
-
-    /// Asks the store since when this rule's alerts were active before a restart.
-    fn restore(&mut self, name: &str, at_ms: i64, deps: &Deps, config: &Config) -> Result<(), String> {
-        if self.hold_ms() == 0 || self.alerts.active().next().is_none() {
-            return Ok(());
-        }
-        let matchers = [Matcher::equal(METRIC_NAME, "ALERTS_FOR_STATE"), Matcher::equal("alertname", name)];
-        // The evaluation under way has not been written yet: what is there is from before.
-        let range = TimeRange { start_ms: at_ms - config.outage_tolerance_ms, end_ms: at_ms - 1 };
-        for last in deps.evaluate.last(&matchers, range)? {
-            if is_stale_nan(last.value) {
-                continue; // It had ended by then: what begins now is a new alert.
-            }
-            let labels = last.labels.without_metric_name();
-            let active_at_ms = (last.value * 1000.0) as i64;
-            self.alerts.restore(&labels, active_at_ms, last.at_ms, at_ms, config.grace_period_ms);
-        }
-        Ok(())
-    }
-
-    /// Writes rows, and the staleness marker for each series that was there before and is no more.
-    fn write(&mut self, rows: Vec<Sampled>, at_ms: i64, deps: &Deps) -> Result<(), StorageError> {
-        let mut now: HashMap<Labels, SeriesRef> = HashMap::with_capacity(rows.len());
-        let mut batch = WriteBatch::default();
-        let mut in_batch: Vec<Labels> = Vec::with_capacity(rows.len());
-        let mut histograms_at: Vec<Labels> = Vec::new();
-        let unknown: Vec<Labels> = rows
-            .iter()
-            .filter(|row| !self.series.contains_key(&row.labels))
-            .map(|row| row.labels.clone())
-            .collect();
-        let mut refs = Vec::with_capacity(unknown.len());
-        deps.writer.resolve(&unknown, &mut refs)?;
-        let mut fresh: HashMap<Labels, SeriesRef> = unknown.into_iter().zip(refs).collect();
-        for row in rows {
-            let known = self.series.remove(&row.labels).or_else(|| fresh.remove(&row.labels));
-            let Some(series) = known.filter(|series| *series != SeriesRef::NONE) else { continue };
-            match row.value {
-                SampleValue::Float(value) => {
-                    batch.push(series, at_ms, value);
-                    in_batch.push(row.labels.clone());
-                }
-                SampleValue::Histogram(histogram) => {
-                    batch.histograms.push((series, at_ms, histogram));
-                    histograms_at.push(row.labels.clone());
-                }
-            }
-            now.insert(row.labels, series);
-        }
-        for (labels, series) in &self.series {
-            batch.push(*series, at_ms, stale_nan());
-            in_batch.push(labels.clone());
-        }
-        in_batch.extend(histograms_at);
-        let ended = std::mem::replace(&mut self.series, now);
-        let written = append(&batch, &in_batch, &mut self.series, deps.writer.as_ref());
-        if written.is_err() {
-            // Their markers are still to be written.
-            for (labels, series) in ended {
-                self.series.entry(labels).or_insert(series);
-            }
-        }
-        written
-    }
-
-    fn send(&mut self, now_ms: i64, group: &GroupSpec, deps: &Deps, config: &Config) {
-        let due = self.alerts.take_to_send(now_ms, config.resend_delay_ms);
-        if due.is_empty() {
-            return;
-        }
-        // If nobody renews an alert for four rounds, its sender is gone and it counts as ended.
-        let valid_ms = 4 * group.interval_ms.max(config.resend_delay_ms);
-        let link = format!(
-            "{}{}",
-            config.external_url.trim_end_matches('/'),
-            template::table_link(&self.spec.expr_text)
-        );
-        let alerts = due.into_iter().map(|alert| {
-            let mut labels = alert.labels.to_builder();
-            for (name, value) in &config.external_labels {
-                if labels.get(name).is_empty() {
-                    labels.set(name, value);
-                }
-            }
-            Alert {
-                labels: labels.build(),
-                annotations: alert.annotations,
-                starts_at_ms: alert.fired_at_ms,
-                ends_at_ms: if alert.resolved_at_ms != 0 { alert.resolved_at_ms } else { now_ms + valid_ms },
-                generator_url: link.clone(),
-            }
-        });
-        deps.alerts.send(alerts.collect());
-    }
-}
-
-/// Appends a batch; series that the store has dropped meanwhile are resolved once more.
-fn append(
-    batch: &WriteBatch,
-    labels: &[Labels],
-    known: &mut HashMap<Labels, SeriesRef>,
-    writer: &dyn MetricWriter,
-) -> Result<(), StorageError> {
-    if batch.is_empty() {
-        return Ok(());
-    }
-    let outcome = writer.append(batch)?;
-    if outcome.unknown.is_empty() {
-        return Ok(());
-    }
-    let positions: Vec<usize> = outcome.unknown.iter().map(|at| *at as usize).collect();
-    let again: Vec<Labels> = positions.iter().filter_map(|at| labels.get(*at).cloned()).collect();
-    let mut refs = Vec::with_capacity(again.len());
-    writer.resolve(&again, &mut refs)?;
-    let mut retry = WriteBatch::default();
-    for ((at, labels), series) in positions.iter().zip(again).zip(refs) {
-        if series == SeriesRef::NONE {
-            continue;
-        }
-        if let (Some(time), Some(value)) = (batch.timestamps_ms.get(*at), batch.values.get(*at)) {
-            retry.push(series, *time, *value);
-        } else if let Some((_, time, histogram)) = batch.histograms.get(*at - batch.refs.len()) {
-            retry.histograms.push((series, *time, Arc::clone(histogram)));
-        }
-        if let Some(slot) = known.get_mut(&labels) {
-            *slot = series;
-        }
-    }
-    writer.append(&retry)?;
-    Ok(())
-}
-
-/// `ALERTS` and `ALERTS_FOR_STATE` of one alert.
-fn alert_series(name: &str, alert: &ActiveAlert) -> [Sampled; 2] {
-    let mut labels = alert.labels.to_builder();
-    labels.set(METRIC_NAME, "ALERTS_FOR_STATE").set("alertname", name);
-    let for_state = labels.build();
-    labels.set(METRIC_NAME, "ALERTS").set("alertstate", alert.state.as_str());
-    [
-        Sampled { labels: labels.build(), value: SampleValue::Float(1.0) },
-        Sampled { labels: for_state, value: SampleValue::Float((alert.active_at_ms / 1000) as f64) },
-    ]
+        work();
+    });
 }
 
 #[cfg(test)]

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap as Map;
 
-use model::alert::AlertSink;
-use model::storage::{Appended, MetricReader, Ticket};
+use base::Clock;
+use model::METRIC_NAME;
+use model::alert::{Alert, AlertChange, AlertSink};
+use model::storage::{Appended, MetricReader, MetricWriter, StorageError, Ticket};
 use parking_lot::Mutex;
 use promql::{Engine, EngineOptions, Features};
 use tsdb::{Db, Options};
@@ -13,11 +15,14 @@ use crate::evaluate::MetricsEvaluator;
 use crate::file::{Defaults, parse_file};
 
 #[derive(Default)]
-struct Sink(Mutex<Vec<Alert>>);
+struct Sink(Mutex<Vec<Alert>>, Mutex<Vec<AlertChange>>);
 
 impl AlertSink for Sink {
     fn send(&self, alerts: Vec<Alert>) {
         self.0.lock().extend(alerts);
+    }
+    fn changed(&self, changes: Vec<AlertChange>) {
+        self.1.lock().extend(changes);
     }
 }
 
@@ -60,6 +65,7 @@ fn world() -> World {
         writer: db.clone(),
         alerts: sink.clone(),
         clock,
+        metrics: crate::Metrics::default(),
     };
     World { _dir: dir, db, sink, deps, config: Config::default() }
 }
@@ -217,4 +223,139 @@ fn an_end_is_told_at_once_although_expressions_are_evaluated_in_the_past() {
     }
     let sent = world.sink.0.lock();
     assert_eq!(sent.last().map(|alert| alert.ends_at_ms), Some(START + 12 * MINUTE), "{sent:?}");
+}
+
+#[test]
+fn changes_are_told_with_the_labels_that_are_sent_and_joined_labels_stay_until_the_end() {
+    let mut world = world();
+    world.config.external_labels = Labels::from_pairs([("cluster", "c1"), ("namespace", "not this one")]);
+    let joins = "[{from: {metric: owners, on: [namespace], take: {label_team: team}}}]";
+    let base = config::http_client::PathBase::new(std::path::Path::new("/"));
+    world.config.alert_labels =
+        crate::AlertLabels::decode(&config::Node::parse(joins).unwrap(), &base).unwrap();
+    let mut group = group("  - {alert: A, expr: m == 1, for: 1m, labels: {namespace: shop}}\n");
+    let owner = |team: &str, at_ms: i64, value: f64| {
+        let labels =
+            Labels::from_pairs([(METRIC_NAME, "owners"), ("namespace", "shop"), ("label_team", team)]);
+        let mut refs = Vec::new();
+        world.db.resolve(&[labels], &mut refs).unwrap();
+        let mut batch = WriteBatch::default();
+        batch.push(refs[0], at_ms, value);
+        world.db.append(&batch).unwrap();
+    };
+    for (minute, value) in [(0, 1.0), (1, 1.0), (2, 1.0), (3, 0.0)] {
+        let at_ms = START + minute * MINUTE;
+        // The namespace is given to somebody else while the alert fires.
+        match minute {
+            0 | 1 => owner("web", at_ms, 1.0),
+            _ => {
+                owner("web", at_ms, stale_nan());
+                owner("dba", at_ms, 1.0);
+            }
+        }
+        world.put("m", at_ms, value);
+        world.run(&mut group, at_ms);
+    }
+    let labels =
+        Labels::from_pairs([("alertname", "A"), ("cluster", "c1"), ("namespace", "shop"), ("team", "web")]);
+    let changes = world.sink.1.lock();
+    let phases: Vec<_> = changes.iter().map(|change| (change.phase.as_str(), &change.labels)).collect();
+    assert_eq!(phases, [("pending", &labels), ("firing", &labels), ("resolved", &labels)]);
+    assert_eq!(changes[0].rule.group, "g");
+    let sent = world.sink.0.lock();
+    assert!(sent.len() >= 2 && sent.iter().all(|alert| alert.labels == labels), "{sent:?}");
+}
+
+#[test]
+fn labels_that_cannot_be_looked_up_hold_no_alert_back_and_are_shown_at_the_rule() {
+    let mut world = world();
+    let joins = "[{from: {metric: 'owners * on(namespace) owners', on: [alertname], take: [team]}}]";
+    let base = config::http_client::PathBase::new(std::path::Path::new("/"));
+    world.config.alert_labels =
+        crate::AlertLabels::decode(&config::Node::parse(joins).unwrap(), &base).unwrap();
+    for team in ["a", "b"] {
+        let labels = Labels::from_pairs([(METRIC_NAME, "owners"), ("namespace", "n"), ("team", team)]);
+        let mut refs = Vec::new();
+        world.db.resolve(&[labels], &mut refs).unwrap();
+        let mut batch = WriteBatch::default();
+        batch.push(refs[0], START, 1.0);
+        world.db.append(&batch).unwrap();
+    }
+    let mut group = group("  - {alert: A, expr: vector(1)}\n");
+    world.run(&mut group, START);
+    assert_eq!(world.sink.0.lock().len(), 1);
+    let status = group.status();
+    let rule = &status.rules[0];
+    assert!(rule.label_error.contains("many-to-many") && rule.health == Health::Ok, "{}", rule.label_error);
+}
+
+#[test]
+fn rules_that_do_not_concern_each_other_are_evaluated_at_once() {
+    /// Answers only when as many ask as are expected.
+    struct Meeting(std::sync::Barrier);
+
+    impl crate::Evaluate for Meeting {
+        fn instant(
+            &self,
+            _: &promql::Expr,
+            text: &str,
+            _: i64,
+            _: crate::Asker<'_>,
+        ) -> Result<Vec<crate::Sampled>, String> {
+            if text != "a" {
+                self.0.wait();
+            }
+            Ok(Vec::new())
+        }
+        fn query(&self, _: &str, _: i64) -> Result<Vec<crate::Sampled>, String> {
+            Ok(Vec::new())
+        }
+    }
+
+    let mut world = world();
+    world.deps.evaluate = Arc::new(Meeting(std::sync::Barrier::new(3)));
+    let mut group = group(
+        "  - {record: a, expr: x}\n  - {record: b, expr: y}\n  - {record: d, expr: z}\n  - {record: c, expr: a}\n",
+    );
+    let slots = Arc::new(Semaphore::new(4));
+    group.slots = Some(slots.clone());
+    world.run(&mut group, START);
+    assert!(group.status().rules.iter().all(|rule| rule.health == Health::Ok));
+    assert_eq!(slots.available_permits(), 4);
+}
+
+#[test]
+fn a_sample_that_the_store_refuses_fails_the_rule() {
+    let world = world();
+    world.put("r", START, 1.0);
+    let mut group = group("  - {record: r, expr: vector(2)}\n");
+    world.run(&mut group, START);
+    assert_eq!(group.errors().collect::<Vec<_>>(), [("r", "duplicate sample for timestamp")]);
+    world.run(&mut group, START + MINUTE);
+    assert_eq!(group.errors().count(), 0);
+}
+
+#[test]
+fn groups_are_counted_by_the_names_that_dashboards_know() {
+    let registry = exposition::Registry::new();
+    let mut world = world();
+    world.deps.metrics = crate::Metrics::new(&registry);
+    let mut group = group("  - {record: r, expr: vector(1)}\n  - {record: s, expr: 'up + on(a) up'}\n");
+    for at_ms in [START, START + MINUTE] {
+        world.run(&mut group, at_ms);
+    }
+    group.note_missed(3, &world.deps);
+    let mut page = Vec::new();
+    registry.collect(&mut exposition::TextWriter::new(&mut page));
+    let page = String::from_utf8(page).unwrap();
+    for line in [
+        "prometheus_rule_evaluations_total{rule_group=\"f;g\"} 4",
+        "prometheus_rule_group_iterations_total{rule_group=\"f;g\"} 5",
+        "prometheus_rule_group_iterations_missed_total{rule_group=\"f;g\"} 3",
+        "prometheus_rule_group_rules{rule_group=\"f;g\"} 2",
+        "prometheus_rule_group_interval_seconds{rule_group=\"f;g\"} 60",
+        "prometheus_rule_group_last_evaluation_samples{rule_group=\"f;g\"} 1",
+    ] {
+        assert!(page.contains(line), "{line} is not in\n{page}");
+    }
 }

@@ -12,10 +12,15 @@ use model::alert::AlertSink;
 use model::storage::MetricWriter;
 
 mod alert;
+pub mod backtest;
+mod dependencies;
 mod evaluate;
 pub mod file;
 mod group;
 mod manager;
+mod metrics;
+pub mod owners;
+mod rule;
 mod template;
 pub mod unit_test;
 
@@ -24,6 +29,8 @@ pub use evaluate::{Asker, Evaluate, LastSample, MetricsEvaluator, Sampled, Watch
 pub use file::{GroupSpec, RuleSpec, parse_file};
 pub use group::{GroupStatus, Health, RuleStatus};
 pub use manager::{Handle, Rules};
+pub use metrics::Metrics;
+pub use owners::AlertLabels;
 
 /// What evaluation works with.
 #[derive(Clone)]
@@ -36,6 +43,8 @@ pub struct Deps {
     pub alerts: Arc<dyn AlertSink>,
     /// What "now" is.
     pub clock: Clock,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// Settings that hold for all groups.
@@ -47,8 +56,11 @@ pub struct Config {
     pub external_labels: Labels,
     /// Where people reach this server; links in alerts start with it.
     pub external_url: String,
-    /// Groups evaluated at once.
+    /// Rules that may be evaluated beside others of their groups, of all groups; 0 evaluates the rules of a group one
+    /// after the other. Rules that need what others yield always wait for them.
     pub concurrency_max: usize,
+    /// Labels that alerts get of those who own what they are about.
+    pub alert_labels: AlertLabels,
     /// How long after an outage the state of alerts is still restored.
     pub outage_tolerance_ms: i64,
     /// A restored alert that is still pending stays so at least this long.
@@ -64,6 +76,7 @@ impl Default for Config {
             external_labels: Labels::empty(),
             external_url: String::new(),
             concurrency_max: 4,
+            alert_labels: AlertLabels::default(),
             outage_tolerance_ms: 3_600_000,
             grace_period_ms: 600_000,
             resend_delay_ms: 60_000,

@@ -11,6 +11,12 @@ use tokio::task::JoinHandle;
 use crate::group::{Group, GroupStatus};
 use crate::{Config, Deps};
 
+/// Groups evaluated at once. Many more than there are cores, so that those that wait for a slow answer do not hold
+/// back the others.
+const GROUPS_AT_ONCE: usize = 32;
+/// A group is late after so many rounds without an evaluation, and this much more.
+const LATE_ROUNDS: i64 = 3;
+const LATE_MS: i64 = 30_000;
 /// How long a stop waits for evaluations under way.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -25,7 +31,8 @@ struct Shared {
     deps: Deps,
     config: RwLock<Arc<Config>>,
     running: Mutex<Vec<Running>>,
-    slots: Arc<Semaphore>,
+    group_slots: Arc<Semaphore>,
+    rule_slots: Arc<Semaphore>,
 }
 
 /// File and name.
@@ -37,6 +44,8 @@ struct Running {
     /// How the group was after its last evaluation. The group itself is locked while its rules are
     /// evaluated, which may take minutes.
     shown: Arc<RwLock<Arc<GroupStatus>>>,
+    /// When this process began to evaluate it.
+    since_ms: i64,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -44,12 +53,12 @@ struct Running {
 impl Rules {
     /// Starts to evaluate.
     pub fn start(config: Config, deps: Deps) -> Handle {
-        let slots = Arc::new(Semaphore::new(config.concurrency_max.max(1)));
         let handle = Handle(Arc::new(Shared {
             deps,
             config: RwLock::new(Arc::new(Config { groups: Vec::new(), ..config.clone() })),
             running: Mutex::new(Vec::new()),
-            slots,
+            group_slots: Arc::new(Semaphore::new(GROUPS_AT_ONCE)),
+            rule_slots: Arc::new(Semaphore::new(config.concurrency_max)),
         }));
         handle.apply(config);
         handle
@@ -74,7 +83,8 @@ impl Handle {
         }
         drop(running);
         let now_ms = self.0.deps.clock.now_ms();
-        for (_, removed) in old {
+        for ((file, name), removed) in old {
+            self.0.deps.metrics.forget_group(&file, &name);
             let shared = self.0.clone();
             tokio::spawn(async move {
                 let _ = removed.task.await;
@@ -85,10 +95,12 @@ impl Handle {
         }
     }
 
-    fn spawn(&self, key: Key, group: Group, before: Option<Running>) -> Running {
+    fn spawn(&self, key: Key, mut group: Group, before: Option<Running>) -> Running {
+        group.slots = Some(self.0.rule_slots.clone());
         let (stop, mut stopped) = watch::channel(false);
         let shared = self.0.clone();
         let interval_ms = group.spec.interval_ms.max(1);
+        let since_ms = before.as_ref().map_or_else(|| self.0.deps.clock.now_ms(), |before| before.since_ms);
         let offset_ms = group.offset_ms();
         let shown = match &before {
             Some(before) => before.shown.read().clone(),
@@ -127,15 +139,15 @@ impl Handle {
                 let slot = tokio::select! {
                     biased;
                     _ = stopped.wait_for(|stop| *stop) => return,
-                    slot = shared.slots.clone().acquire_owned() => slot,
+                    slot = shared.group_slots.clone().acquire_owned() => slot,
                 };
                 let Ok(slot) = slot else { return };
-                let (worker, group, published) = (shared.clone(), evaluated.clone(), published.clone());
+                let (worker, group, shown) = (shared.clone(), evaluated.clone(), published.clone());
                 let done = tokio::task::spawn_blocking(move || {
                     let config = worker.config.read().clone();
                     let mut group = group.lock();
                     group.evaluate(at_ms, &worker.deps, &config);
-                    *published.write() = Arc::new(group.status());
+                    *shown.write() = Arc::new(group.status());
                 });
                 if let Err(error) = done.await {
                     tracing::error!(%error, "the evaluation of a group panicked");
@@ -144,12 +156,32 @@ impl Handle {
                 let next = next_after(clock.now_ms(), interval_ms, offset_ms);
                 let missed = ((next - at_ms) / interval_ms - 1).max(0);
                 if missed > 0 {
-                    evaluated.lock().missed += missed as u64;
+                    let mut group = evaluated.lock();
+                    group.note_missed(missed as u64, &shared.deps);
+                    *published.write() = Arc::new(group.status());
                 }
                 at_ms = next.max(at_ms + 1);
             }
         });
-        Running { key, group, shown, stop, task }
+        Running { key, group, shown, since_ms, stop, task }
+    }
+
+    /// What keeps rules from being evaluated on time, if anything does: a group that is several rounds late, or that
+    /// there are no rules at all.
+    pub fn problem(&self) -> Option<String> {
+        let now_ms = self.0.deps.clock.now_ms();
+        let running = self.0.running.lock();
+        if running.is_empty() {
+            return Some("there are no rules".into());
+        }
+        running.iter().find_map(|running| {
+            let status = running.shown.read().clone();
+            let last_ms = status.last_evaluation_ms.max(running.since_ms);
+            let is_late = now_ms - last_ms > LATE_ROUNDS * status.interval_ms + LATE_MS;
+            is_late.then(|| {
+                format!("group {:?} has not been evaluated for {} s", status.name, (now_ms - last_ms) / 1000)
+            })
+        })
     }
 
     /// All groups and how they were after their last evaluations, in the order of the files.

@@ -79,8 +79,9 @@ async fn neither_who_looks_nor_a_reload_waits_for_an_evaluation() {
         writer: Arc::new(Nowhere),
         alerts: Arc::new(Nowhere),
         clock: Clock::system(),
+        metrics: crate::Metrics::default(),
     };
-    let handle = Rules::start(config(), deps);
+    let handle = Rules::start(config(), deps.clone());
     until(|| stuck.asked.load(Ordering::SeqCst) == 1).await;
     let free = stuck.clone();
     let release = std::thread::spawn(move || {
@@ -90,10 +91,38 @@ async fn neither_who_looks_nor_a_reload_waits_for_an_evaluation() {
     let clock = Clock::system();
     let mark = clock.mark();
     assert_eq!(handle.groups()[0].last_evaluation_ms, 0);
+    assert_eq!(handle.problem(), None);
     handle.apply(config());
     assert_eq!(handle.groups().len(), 1);
     assert!(mark.elapsed() < Duration::from_secs(1), "waited {:?}", mark.elapsed());
     until(|| handle.groups()[0].rules[0].alerts.len() == 1).await;
     handle.stop().await;
     release.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_group_that_is_late_is_a_problem_and_so_is_to_have_none() {
+    let clock = Clock::manual(1_700_000_000_000);
+    let deps = Deps {
+        evaluate: Arc::new(Stuck::default()),
+        writer: Arc::new(Nowhere),
+        alerts: Arc::new(Nowhere),
+        clock: clock.clone(),
+        metrics: crate::Metrics::default(),
+    };
+    let handle = Rules::start(Config::default(), deps);
+    assert_eq!(handle.problem().unwrap(), "there are no rules");
+    handle.apply(Config {
+        groups: parse_file(
+            "f",
+            "groups: [{name: g, interval: 1d, rules: [{alert: A, expr: vector(1)}]}]",
+            Defaults::default(),
+            &Features::default(),
+        )
+        .unwrap(),
+        ..Config::default()
+    });
+    assert_eq!(handle.problem(), None);
+    clock.advance(Duration::from_secs(4 * 86_400));
+    assert_eq!(handle.problem().unwrap(), "group \"g\" has not been evaluated for 345600 s");
 }

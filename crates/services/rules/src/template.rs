@@ -8,8 +8,10 @@ use gocompat::layout;
 use gocompat::re2::Regex;
 use gocompat::template::{Function, Functions, Limits, MissingKey, Object, Template, Value, escape};
 use model::Labels;
+use promql::SampleValue;
 
 use crate::evaluate::{Evaluate, Sampled};
+use crate::metrics::Metrics;
 
 /// Defines the variables that every template may use.
 const PREAMBLE: &str = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}{{$externalURL := .ExternalURL}}{{$value := .Value}}";
@@ -28,6 +30,8 @@ pub(crate) struct Context {
     pub(crate) external_labels: Labels,
     /// The server's address.
     pub(crate) external_url: String,
+    /// Counts expansions.
+    pub(crate) metrics: Metrics,
 }
 
 /// Whether a text is a valid template; the error is Go's.
@@ -40,15 +44,26 @@ pub(crate) fn check(name: &str, text: &str) -> Result<(), String> {
 }
 
 /// Expands a text. A template that fails gives the error as its text, so that the alert is still sent.
-pub(crate) fn expand(name: &str, text: &str, labels: &Labels, value: f64, context: &Context) -> String {
+pub(crate) fn expand(
+    name: &str,
+    text: &str,
+    labels: &Labels,
+    value: &SampleValue,
+    context: &Context,
+) -> String {
     if !text.contains("{{") {
         return text.to_string();
     }
+    context.metrics.expansions.inc();
+    let value = match value {
+        SampleValue::Float(value) => Value::Float(*value),
+        SampleValue::Histogram(histogram) => Value::string(histogram.to_string()),
+    };
     let data = Value::map([
         ("Labels", Value::string_map(labels.iter())),
         ("ExternalLabels", Value::string_map(context.external_labels.iter())),
         ("ExternalURL", Value::string(context.external_url.as_str())),
-        ("Value", Value::Float(value)),
+        ("Value", value),
     ]);
     let mut template = Template::new(&format!("__alert_{name}"), functions(Some(context)))
         .limits(LIMITS)
@@ -57,6 +72,7 @@ pub(crate) fn expand(name: &str, text: &str, labels: &Labels, value: f64, contex
     match expanded {
         Ok(expanded) => expanded,
         Err(error) => {
+            context.metrics.expansion_failures.inc();
             tracing::warn!(alert = name, %error, "cannot expand a template");
             format!("<error expanding template: {error}>")
         }
@@ -89,6 +105,34 @@ impl Object for Sample {
     }
 }
 
+/// A duration in nanoseconds, as `toDuration` makes it.
+struct Span(i64);
+
+impl Object for Span {
+    fn type_name(&self) -> &str {
+        "time.Duration"
+    }
+
+    fn method(&self, name: &str, arguments: &[Value]) -> Option<Result<Value, String>> {
+        let Span(ns) = *self;
+        Some(Ok(match (name, arguments) {
+            ("String", []) => Value::string(gocompat::duration::format_ns(ns)),
+            ("Hours", []) => Value::Float(ns as f64 / 3.6e12),
+            ("Minutes", []) => Value::Float(ns as f64 / 6e10),
+            ("Seconds", []) => Value::Float(ns as f64 / 1e9),
+            ("Milliseconds", []) => Value::Int(ns / 1_000_000),
+            ("Microseconds", []) => Value::Int(ns / 1_000),
+            ("Nanoseconds", []) => Value::Int(ns),
+            ("Abs", []) => Value::object(Span(ns.saturating_abs())),
+            _ => return None,
+        }))
+    }
+
+    fn print(&self) -> Option<String> {
+        Some(gocompat::duration::format_ns(self.0))
+    }
+}
+
 /// A time, as `toTime` makes it.
 struct Time(f64);
 
@@ -105,6 +149,21 @@ impl Object for Time {
                 None => Err("Format needs a layout".into()),
             },
             ("Unix", []) => Ok(Value::Int(ms.div_euclid(1000))),
+            ("UnixNano", []) => Ok(Value::Int(ms.saturating_mul(1_000_000))),
+            ("UTC", []) => Ok(Value::object(Time(self.0))),
+            ("Year" | "Day" | "YearDay" | "Hour" | "Minute" | "Second", []) => {
+                let pattern = match name {
+                    "Year" => "2006",
+                    "Day" => "2",
+                    "YearDay" => "002",
+                    "Hour" => "15",
+                    "Minute" => "4",
+                    _ => "5",
+                };
+                layout::format_ms(pattern, ms).parse().map(Value::Int).map_err(|_| "not a number".into())
+            }
+            ("Month", []) => Ok(Value::string(layout::format_ms("January", ms))),
+            ("Weekday", []) => Ok(Value::string(layout::format_ms("Monday", ms))),
             ("UnixMilli", []) => Ok(Value::Int(ms)),
             ("String", []) => Ok(Value::string(time_text(self.0))),
             _ => return None,
@@ -114,6 +173,21 @@ impl Object for Time {
     fn print(&self) -> Option<String> {
         Some(time_text(self.0))
     }
+}
+
+/// A time that nanoseconds in 64 bits can tell.
+fn time_of(seconds: f64) -> Result<Time, String> {
+    if !seconds.is_finite() {
+        return Err("value is NaN or Inf".into());
+    }
+    let ns = seconds * 1e9;
+    if ns > i64::MAX as f64 || ns < i64::MIN as f64 {
+        let shown = float::format(seconds, Format::Exponent, None);
+        return Err(format!(
+            "{shown} cannot be represented as a nanoseconds timestamp since it overflows int64"
+        ));
+    }
+    Ok(Time(seconds))
 }
 
 fn time_text(seconds: f64) -> String {
@@ -315,19 +389,27 @@ fn functions(context: Option<&Context>) -> Functions {
         .with("humanizePercentage", one_number(|value| four_digits(value * 100.0) + "%"))
         .with(
             "humanizeTimestamp",
-            one_number(|value| if value.is_finite() { time_text(value) } else { four_digits(value) }),
+            Function::new(1, |arguments| {
+                let value = number(&arguments[0])?;
+                let text = if value.is_finite() { time_text(time_of(value)?.0) } else { four_digits(value) };
+                Ok(Value::string(text))
+            }),
         )
-        .with("toTime", Function::new(1, |arguments| Ok(Value::object(Time(number(&arguments[0])?)))))
-        .with("toDuration", one_number(|value| gocompat::duration::format_ns((value * 1e9) as i64)))
+        .with("toTime", Function::new(1, |arguments| Ok(Value::object(time_of(number(&arguments[0])?)?))))
+        .with(
+            "toDuration",
+            Function::new(1, |arguments| Ok(Value::object(Span((number(&arguments[0])? * 1e9) as i64)))),
+        )
         .with("now", Function::new(0, move |_| Ok(Value::Float(now_ms as f64 / 1000.0))))
         .with("pathPrefix", Function::new(0, move |_| Ok(Value::string(prefix.clone().unwrap_or_default()))))
         .with("externalURL", Function::new(0, move |_| Ok(Value::string(url.clone()))))
         .with(
             "parseDuration",
             Function::new(1, |arguments| {
-                let ms = base::units::parse_duration_ms(text(&arguments[0])?)
-                    .map_err(|error| error.to_string())?;
-                Ok(Value::Float(ms as f64 / 1000.0))
+                let text = text(&arguments[0])?;
+                let (sign, length) = text.strip_prefix('-').map_or((1.0, text), |length| (-1.0, length));
+                let ms = base::units::parse_duration_ms(length).map_err(|error| error.to_string())?;
+                Ok(Value::Float(sign * ms as f64 / 1000.0))
             }),
         )
         .with(
@@ -390,7 +472,12 @@ mod tests {
 
         fn query(&self, text: &str, _: i64) -> Result<Vec<Sampled>, String> {
             let labels = Labels::from_pairs([("instance", "a")]);
+            let row = |instance: &str, value: f64| Sampled {
+                labels: Labels::from_pairs([("instance", instance), ("__value__", "text")]),
+                value: SampleValue::Float(value),
+            };
             match text {
+                "three" => Ok(vec![row("c", 1.0), row("a", 2.0), row("b", 3.0)]),
                 "metric" => Ok(vec![Sampled { labels, value: SampleValue::Float(11.0) }]),
                 _ => Ok(Vec::new()),
             }
@@ -403,9 +490,10 @@ mod tests {
             at_ms: 1_435_065_584_128,
             external_labels: Labels::from_pairs([("cluster", "c1")]),
             external_url: "http://me:9090/base".into(),
+            metrics: Metrics::default(),
         };
         let labels = Labels::from_pairs([("instance", "host-1.example.com:9100"), ("job", "node")]);
-        expand("A", text, &labels, 1234567.0, &context)
+        expand("A", text, &labels, &SampleValue::Float(1234567.0), &context)
     }
 
     #[test]
@@ -437,6 +525,34 @@ mod tests {
             ),
             ("{{ graphLink \"up == 0\" }}", "/graph?g0.expr=up+%3D%3D+0&g0.tab=0"),
             ("{{ \"hello world\" | title }} {{ parseDuration \"1h30m\" }}", "Hello World 5400"),
+            ("{{ parseDuration \"-5m\" }} {{ toUpper \"aB\" }} {{ toLower \"aB\" }}", "-300 AB ab"),
+            ("{{ (toTime 1435065584.128).Format \"2006-01-02 15h\" }}", "2015-06-23 13h"),
+            (
+                "{{ (1435065584.128 | toTime).UTC }} {{ (toTime 0.0).Year }}",
+                "2015-06-23 13:19:44.128 +0000 UTC 1970",
+            ),
+            ("{{ toDuration 1800 }} {{ (toDuration 1800).Minutes }}", "30m0s 30"),
+            (
+                "{{ range query \"three\" | sortByLabel \"instance\" }}{{ .Labels.instance }}={{ .Value }} {{ end }}",
+                "a=2 b=3 c=1 ",
+            ),
+            ("{{ query \"three\" | first | strvalue }}|{{ .Value }}", "text|1.234567e+06"),
+            ("{{ if match \"^h.*\" $labels.instance }}yes{{ end }}", "yes"),
+            (
+                "{{ urlQueryEscape \"a b&c\" }} {{ safeHtml \"<b>\" }} {{ tableLink \"up\" }}",
+                "a+b%26c <b> /graph?g0.expr=up&g0.tab=1",
+            ),
+            ("{{ define \"t\" }}{{ .arg0 }}/{{ .arg1 }}{{ end }}{{ template \"t\" (args 1 \"x\") }}", "1/x"),
+            ("{{ define \"t\" }}<{{ . }}>{{ end }}{{ tmpl \"t\" 3 }}", "<3>"),
+            ("{{ now }} {{ len $labels }} {{ eq 1 1 }} {{ print 1 2 }}", "1.435065584128e+09 2 true 1 2"),
+            (
+                "{{ stripPort \"[::1]:6006\" }} {{ stripDomain \"1.2.3.4:80\" }} {{ stripDomain \"a.b:80\" }}",
+                "::1 1.2.3.4:80 a:80",
+            ),
+            (
+                "{{ humanizeTimestamp \"NaN\" }} {{ humanizeDuration \"+Inf\" }} {{ humanize \"1e6\" }}",
+                "NaN +Inf 1M",
+            ),
         ] {
             assert_eq!(expanded(text), expected, "{text}");
         }
@@ -445,6 +561,8 @@ mod tests {
     #[test]
     fn a_failing_template_tells_why_in_its_place() {
         assert!(expanded("{{ query \"none\" | first | value }}").starts_with("<error expanding template: "));
+        assert!(expanded("{{ toTime \"NaN\" }}").contains("value is NaN or Inf"));
+        assert!(expanded("{{ humanizeTimestamp 1e30 }}").contains("cannot be represented as a nanoseconds"));
         assert!(check("A", "{{ nosuch }}").unwrap_err().contains("function \"nosuch\" not defined"));
     }
 }

@@ -125,6 +125,8 @@ pub struct LocalTarget {
     pub job: String,
     /// The `instance` label.
     pub instance: String,
+    /// Whether labels of its page stay where `job` and `instance` say something else.
+    pub honor_labels: bool,
     /// Writes its page in Prometheus's text format; it may block.
     pub render: RenderPage,
 }

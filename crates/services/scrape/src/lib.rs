@@ -14,6 +14,7 @@ mod page;
 mod pool;
 mod runner;
 mod scraper;
+mod scratch;
 mod stats;
 mod status;
 mod synthesis;

@@ -8,15 +8,16 @@ use std::sync::Arc;
 use base::clock::Mark;
 use exposition::{Entry, Format, LabelBuffer, Options, Parser};
 use model::storage::{Appended, MetricWriter, SeriesRef, StorageError, WriteBatch};
-use model::{Exemplar, FloatHistogram, Labels, LabelsBuilder, METRIC_NAME, relabel, stale_nan};
+use model::{FloatHistogram, Labels, LabelsBuilder, METRIC_NAME, relabel, stale_nan};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::cache::{Cache, Found, WalkMemory};
+use crate::cache::{Cache, Found};
 use crate::config::{Config, HISTOGRAM_SCHEMA_MIN};
 use crate::family::Family;
 use crate::fetch::{FetchError, Page};
 use crate::metadata::{Families, MetadataCache};
 use crate::scraper::Features;
+use crate::scratch::Scratch;
 use crate::synthesis::{self, Synthesis};
 use crate::target::Target;
 
@@ -34,8 +35,8 @@ const EXTRA_REPORTS: [&str; 3] = ["scrape_timeout_seconds", "scrape_sample_limit
 /// A sample this far ahead of its scrape is refused: it would keep later ones out.
 const AHEAD_MAX_MS: i64 = 10 * 60_000;
 
-/// Memory kept for the next page; what a larger one took is given back.
-const KEPT_SERIES_MAX: usize = 20_000;
+/// Samples of a page; with a label set each, a page of the largest size would take gigabytes to read.
+const SAMPLES_MAX: u64 = 5_000_000;
 
 /// What one scrape came to.
 #[derive(Debug, Default)]
@@ -88,62 +89,6 @@ pub(crate) struct TargetSeries {
     reports: Vec<SeriesRef>,
     metadata: MetadataCache,
     synthesis: Synthesis,
-}
-
-/// Memory for the work on a page, reused between targets.
-#[derive(Debug, Default)]
-pub(crate) struct Scratch {
-    walk: WalkMemory,
-    batch: WriteBatch,
-    labels: LabelBuffer,
-    more_labels: LabelBuffer,
-    family: Family,
-    /// Labels to resolve and the numbers they get.
-    new_labels: Vec<Labels>,
-    resolved: Vec<SeriesRef>,
-    /// Samples whose series are being resolved: place in the batch, place in `new_labels`.
-    pending_samples: Vec<(u32, u32)>,
-    pending_histograms: Vec<(u32, u32)>,
-    exemplars: ExemplarScratch,
-    ended: Vec<SeriesRef>,
-}
-
-/// Memory for exemplars.
-#[derive(Debug, Default)]
-struct ExemplarScratch {
-    of_sample: Vec<exposition::Exemplar>,
-    /// Those whose series are being resolved: place in the batch, place in `new_labels`.
-    pending: Vec<(u32, u32)>,
-}
-
-impl ExemplarScratch {
-    /// Moves the exemplars of a sample into a batch, in order of time, then value. `place` is that of
-    /// its labels if its series is being resolved.
-    fn take(
-        &mut self,
-        batch: &mut Vec<(SeriesRef, Exemplar)>,
-        series: SeriesRef,
-        place: Option<u32>,
-        sample_ms: i64,
-    ) {
-        let start = batch.len();
-        batch.extend(self.of_sample.drain(..).map(|exemplar| {
-            let exemplar = Exemplar {
-                labels: exemplar.labels,
-                value: exemplar.value,
-                timestamp_ms: exemplar.timestamp_ms.unwrap_or(sample_ms),
-                timestamp_given: exemplar.timestamp_ms.is_some(),
-            };
-            (series, exemplar)
-        }));
-        batch[start..].sort_by(|(_, a), (_, b)| {
-            let by_value = a.timestamp_ms.cmp(&b.timestamp_ms).then_with(|| a.value.total_cmp(&b.value));
-            by_value.then_with(|| a.labels.fingerprint().cmp(&b.labels.fingerprint()))
-        });
-        if let Some(place) = place {
-            self.pending.extend((start..batch.len()).map(|at| (at as u32, place)));
-        }
-    }
 }
 
 /// Everything that the work on one page needs to know.
@@ -334,11 +279,21 @@ impl TargetSeries {
                 }
             };
             outcome.scraped += 1;
+            if outcome.scraped > SAMPLES_MAX {
+                let text = format!("the page has more than {SAMPLES_MAX} samples");
+                return Err(Failure::Scrape(ScrapeError::Page(text)));
+            }
             let (mut found, repeated) = if came && series.raw.len() == expected.length {
                 walk.take_expected()
             } else {
                 walk.find(series.raw)
             };
+            if found == Found::New && scratch.new_series.is_closed {
+                // The store has no room: what else is new is only counted, and nothing of it is kept.
+                outcome.after_relabelling += 1;
+                outcome.series_refused += 1;
+                continue;
+            }
             if found == Found::New {
                 series.labels(&mut scratch.labels);
                 if features.type_and_unit_labels {
@@ -355,13 +310,24 @@ impl TargetSeries {
                         continue;
                     }
                     Some(labels) => {
-                        let place = scratch.new_labels.len() as u32;
+                        if scratch.new_series.is_full() {
+                            let resolved = scratch.new_series.resolve(
+                                context.writer,
+                                &mut scratch.batch,
+                                &mut scratch.exemplars,
+                                outcome,
+                            );
+                            resolved.map_err(Failure::Storage)?;
+                        }
+                        let place = scratch.new_series.push(labels);
                         walk.add(Some(place));
-                        scratch.new_labels.push(labels);
                         outcome.series_added += 1;
                         found = Found::Pending(place);
                     }
                 }
+            }
+            if let Found::Pending(place) = found {
+                found = scratch.new_series.found(place);
             }
             if found == Found::Dropped {
                 continue;
@@ -408,12 +374,7 @@ impl TargetSeries {
             }
             let series_ref = match found {
                 Found::Pending(place) => {
-                    match &histogram {
-                        None => scratch.pending_samples.push((scratch.batch.refs.len() as u32, place)),
-                        Some(_) => {
-                            scratch.pending_histograms.push((scratch.batch.histograms.len() as u32, place));
-                        }
-                    }
+                    scratch.new_series.wait_for(place, &scratch.batch, histogram.is_some());
                     SeriesRef::NONE
                 }
                 Found::Known(series_ref) => series_ref,
@@ -440,15 +401,14 @@ impl TargetSeries {
         if outcome.after_relabelling > samples_max {
             return Err(Failure::Scrape(ScrapeError::SampleLimit));
         }
-        scratch.resolved.clear();
-        if !scratch.new_labels.is_empty() {
-            context.writer.resolve(&scratch.new_labels, &mut scratch.resolved).map_err(Failure::Storage)?;
-        }
-        walk.commit(&scratch.resolved, &mut scratch.ended);
+        scratch
+            .new_series
+            .resolve(context.writer, &mut scratch.batch, &mut scratch.exemplars, outcome)
+            .map_err(Failure::Storage)?;
+        walk.commit(scratch.new_series.resolved(), &mut scratch.ended);
         if features.synthesized_starts {
             self.synthesis.end_page();
         }
-        scratch.fill_in_resolved(outcome);
         let parser = || Parser::new(format, &page.body, options);
         self.metadata.update(digest, context.families, parser, &mut scratch.batch.metadata);
         Ok(())
@@ -501,85 +461,6 @@ impl TargetSeries {
 enum Failure {
     Scrape(ScrapeError),
     Storage(StorageError),
-}
-
-impl Scratch {
-    fn clear_batch(&mut self) {
-        self.batch.clear();
-        self.new_labels.clear();
-        self.pending_samples.clear();
-        self.pending_histograms.clear();
-        self.exemplars.of_sample.clear();
-        self.exemplars.pending.clear();
-    }
-
-    /// Puts the numbers of new series into the batch, and takes out samples of refused ones.
-    fn fill_in_resolved(&mut self, outcome: &mut Outcome) {
-        let resolved = &self.resolved;
-        let number = |place: u32| resolved.get(place as usize).copied().unwrap_or_default();
-        for (at, place) in self.pending_samples.drain(..) {
-            if let Some(series) = self.batch.refs.get_mut(at as usize) {
-                *series = number(place);
-            }
-        }
-        for (at, place) in self.pending_histograms.drain(..) {
-            if let Some((series, _, _)) = self.batch.histograms.get_mut(at as usize) {
-                *series = number(place);
-            }
-        }
-        for (at, place) in self.exemplars.pending.drain(..) {
-            if let Some((series, _)) = self.batch.exemplars.get_mut(at as usize) {
-                *series = number(place);
-            }
-        }
-        let refused = resolved.iter().filter(|series| **series == SeriesRef::NONE).count() as u64;
-        if refused == 0 {
-            return;
-        }
-        outcome.series_refused += refused;
-        outcome.series_added = outcome.series_added.saturating_sub(refused);
-        let batch = &mut self.batch;
-        let starts_ms = &mut batch.start_timestamps_ms;
-        if !starts_ms.is_empty() {
-            starts_ms.resize(batch.refs.len(), 0);
-        }
-        let mut kept = 0;
-        for at in 0..batch.refs.len() {
-            if batch.refs[at] != SeriesRef::NONE {
-                batch.refs[kept] = batch.refs[at];
-                batch.timestamps_ms[kept] = batch.timestamps_ms[at];
-                batch.values[kept] = batch.values[at];
-                if let Some(&start_ms) = starts_ms.get(at) {
-                    starts_ms[kept] = start_ms;
-                }
-                kept += 1;
-            }
-        }
-        batch.refs.truncate(kept);
-        batch.timestamps_ms.truncate(kept);
-        batch.values.truncate(kept);
-        starts_ms.truncate(kept);
-        let mut of_histograms = batch.histograms.iter().map(|(series, _, _)| *series != SeriesRef::NONE);
-        batch.histogram_starts_ms.retain(|_| of_histograms.next().unwrap_or(false));
-        drop(of_histograms);
-        batch.histograms.retain(|(series, _, _)| *series != SeriesRef::NONE);
-        batch.exemplars.retain(|(series, _)| *series != SeriesRef::NONE);
-    }
-
-    fn trim(&mut self) {
-        self.clear_batch();
-        self.walk.trim(KEPT_SERIES_MAX);
-        self.batch.refs.shrink_to(KEPT_SERIES_MAX);
-        self.batch.timestamps_ms.shrink_to(KEPT_SERIES_MAX);
-        self.batch.values.shrink_to(KEPT_SERIES_MAX);
-        self.batch.histograms.shrink_to(KEPT_SERIES_MAX / 8);
-        self.batch.start_timestamps_ms.shrink_to(KEPT_SERIES_MAX);
-        self.batch.exemplars.shrink_to(KEPT_SERIES_MAX / 8);
-        self.batch.metadata.shrink_to(KEPT_SERIES_MAX / 8);
-        self.new_labels.shrink_to(KEPT_SERIES_MAX / 8);
-        self.resolved.shrink_to(KEPT_SERIES_MAX / 8);
-        self.ended.shrink_to(KEPT_SERIES_MAX / 8);
-    }
 }
 
 /// Whether the family says that a series is a counter or a part of a histogram.

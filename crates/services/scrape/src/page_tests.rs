@@ -357,6 +357,44 @@ fn refused_series_are_counted_and_asked_for_again_later() {
 }
 
 #[test]
+fn a_page_of_more_new_series_than_are_held_at_once_arrives_whole() {
+    let mut rig = Rig::new("job_name: web");
+    let series = |n: usize| format!("a{{n=\"{n}\"}} {n}\n");
+    let page: String = (0..100).map(series).collect();
+    let outcome = rig.scrape(&page);
+    assert_eq!((outcome.series_added, rig.seen().len()), (100, 100));
+    let resolved = rig.store.resolved();
+    let outcome = rig.scrape(&page);
+    assert_eq!((outcome.series_added, rig.seen().len(), rig.store.resolved()), (0, 100, resolved));
+    // A series that comes again after the store was asked about it.
+    let times = |n: usize| format!("b{{n=\"{n}\"}} 1 {}\n", 30_000 + n);
+    let page = (0..40).map(times).collect::<String>() + "b{n=\"0\"} 2 31000\n";
+    rig.scrape(&page);
+    assert_eq!(rig.store.of(r#"{__name__="b", instance="h:1", job="web", n="0"}"#).len(), 2);
+}
+
+#[test]
+fn a_page_that_explodes_is_refused_while_it_is_read_and_known_series_go_on() {
+    let mut rig = Rig::new("job_name: web");
+    rig.scrape("a 1\nz 1\n");
+    rig.store.refuse(&["b"]);
+    for round in 0..3 {
+        let exploded: String = (0..10_000).map(|n| format!("b{{n=\"{round}-{n}\"}} 1\n")).collect();
+        let before = rig.store.resolved();
+        let outcome = rig.scrape(&format!("a {round}\n{exploded}z {round}\n"));
+        assert!(outcome.error.is_none());
+        assert_eq!((outcome.scraped, outcome.series_refused, outcome.series_added), (10_002, 10_000, 0));
+        assert!(rig.store.resolved() - before < 100, "the store is not asked about each");
+        assert_eq!(rig.seen(), [format!("{{\"a\"}} {round}"), format!("{{\"z\"}} {round}")]);
+    }
+    rig.store.refuse(&[]);
+    for _ in 0..10 {
+        rig.scrape("a 1\nb 1\nz 1\n");
+    }
+    assert_eq!(rig.seen().len(), 3, "what has room again is taken");
+}
+
+#[test]
 fn a_store_that_takes_nothing_is_reported_and_later_all_goes_on() {
     let mut rig = Rig::new("job_name: web");
     rig.scrape("a 1\n");

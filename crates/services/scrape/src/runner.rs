@@ -16,8 +16,9 @@ use crate::config::Config;
 use crate::failure_log::{FailedScrape, FailureLogs};
 use crate::fetch::{BODY_SIZE_MAX_BYTES, Fetch, FetchError, FetchRequest, Page};
 use crate::metadata::Families;
-use crate::page::{Outcome, PageContext, ScrapeError, Scratch, TargetSeries};
+use crate::page::{Outcome, PageContext, ScrapeError, TargetSeries};
 use crate::scraper::Features;
+use crate::scratch::Scratch;
 use crate::stats::Stats;
 use crate::status::{Health, LastScrape};
 use crate::target::Target;
@@ -220,7 +221,7 @@ pub(crate) async fn run(
                 series = back;
                 note(&common, &plan, &outcome);
                 log_failure(&common, &plan, began_ms, &outcome);
-                show(&last, began_ms, &outcome, &series);
+                show(&last, &plan, began_ms, &outcome, &series);
             }
             // The work was torn down with the runtime, or it panicked: start anew.
             None => series = TargetSeries::default(),
@@ -319,21 +320,31 @@ fn log_failure(common: &Arc<Common>, plan: &Plan, at_ms: i64, outcome: &Outcome)
     }
 }
 
-fn show(last: &Mutex<LastScrape>, began_ms: i64, outcome: &Outcome, series: &TargetSeries) {
+fn show(last: &Mutex<LastScrape>, plan: &Plan, began_ms: i64, outcome: &Outcome, series: &TargetSeries) {
     let storage_error = outcome.storage_error.as_ref().map(ToString::to_string).unwrap_or_default();
     let mut last = last.lock();
     if !storage_error.is_empty() && last.storage_error.is_empty() {
         tracing::warn!(error = storage_error, "scraped samples could not be stored");
     }
+    let refused = outcome.series_refused;
+    if refused > 0 && last.series_refused == 0 {
+        let (url, labels) = (&plan.target.url, &plan.target.labels);
+        tracing::warn!(url, %labels, refused, "a target has more new series than the store may take");
+    }
     last.health = if outcome.error.is_none() { Health::Up } else { Health::Down };
     last.error = match &outcome.error {
         Some(error) => error.to_string(),
+        None if storage_error.is_empty() && refused > 0 => {
+            format!(
+                "{refused} series refused: there are as many as there may be, or their labels are too large"
+            )
+        }
         None => storage_error.clone(),
     };
     last.at_ms = began_ms;
     last.duration_seconds = outcome.duration_seconds;
     last.samples = outcome.scraped;
-    last.series_refused = outcome.series_refused;
+    last.series_refused = refused;
     last.storage_error = storage_error;
     if !Arc::ptr_eq(&last.families, series.metadata().families()) {
         last.families = series.metadata().families().clone();

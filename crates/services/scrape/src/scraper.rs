@@ -200,8 +200,8 @@ async fn watch(common: Arc<Common>, targets: Arc<dyn TargetSource>, pool: Arc<Po
 
 impl Inner {
     fn apply_local(&self, state: &mut State, global: &GlobalConfig) {
-        for job in self.local.iter().map(|target| &target.job) {
-            let config = match local_config(job, global) {
+        for LocalTarget { job, honor_labels, .. } in &self.local {
+            let config = match local_config(job, *honor_labels, global) {
                 Ok(config) => config,
                 Err(error) => {
                     tracing::warn!(job, %error, "this process's own metrics are not scraped");
@@ -223,8 +223,8 @@ impl Inner {
     }
 }
 
-/// A job that takes everything over from the global section.
-fn local_config(job: &str, global: &GlobalConfig) -> config::Result<Config> {
+/// A job that takes everything else over from the global section.
+fn local_config(job: &str, honor_labels: bool, global: &GlobalConfig) -> config::Result<Config> {
     let scalar = |text: &str| Node {
         value: Value::Scalar { text: text.to_string(), plain: false },
         position: Position::default(),
@@ -233,7 +233,8 @@ fn local_config(job: &str, global: &GlobalConfig) -> config::Result<Config> {
         value: Value::Mapping(vec![(scalar("job_name"), scalar(job))]),
         position: Position::default(),
     };
-    Config::decode(&node, global, &PathBase::new(std::path::Path::new("")))
+    let config = Config::decode(&node, global, &PathBase::new(std::path::Path::new("")))?;
+    Ok(Config { honor_labels, ..config })
 }
 
 fn local_target(target: &LocalTarget, config: &Config) -> Target {

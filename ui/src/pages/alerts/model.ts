@@ -1,59 +1,51 @@
-/** Which rules the alerts page shows, and in what order. */
-import type { Rule, RuleGroup } from '../../api/types.ts';
+/** What the alerts page shows of the groups, and in which order. */
+import { readMatcher } from '../../alerting/matchers.ts';
+import type { AlertGroup, HeldAlert, Matcher, Shown } from '../../api/alertmanager.ts';
+import type { Labels } from '../../api/types.ts';
+import type { Tone } from '../../parts/parts.tsx';
+import { severityTone } from '../overview/verdict.ts';
 
-export const FILTERS = ['all', 'firing', 'pending', 'inactive', 'recording', 'failing'] as const;
-export type Filter = (typeof FILTERS)[number];
+export const STATES = ['active', 'silenced', 'inhibited', 'muted'] as const;
+export type State = (typeof STATES)[number];
 
-export const readFilter = (params: URLSearchParams): Filter => FILTERS.find((filter) => filter === params.get('state')) ?? 'all';
-
-function passes(rule: Rule, filter: Filter): boolean {
-  switch (filter) {
-    case 'all':
-      return true;
-    case 'failing':
-      return rule.health === 'err';
-    case 'recording':
-      return rule.type === 'recording';
-    default:
-      return rule.type === 'alerting' && rule.state === filter;
-  }
+/** Which of the states are shown; without a parameter only what somebody should look at. */
+export function readStates(params: URLSearchParams): Shown {
+  const named = params.getAll('state');
+  const wanted = named.length === 0 ? ['active'] : named;
+  return { active: wanted.includes('active'), silenced: wanted.includes('silenced'), inhibited: wanted.includes('inhibited'), muted: wanted.includes('muted') };
 }
 
-/** Every word must occur somewhere in what the rule says of itself, or in one of its alerts. */
-function mentions(rule: Rule, group: RuleGroup, words: readonly string[]): boolean {
-  const texts = [rule.name, rule.query, group.name, group.file, rule.lastError ?? '', ...pairs(rule.labels)];
-  if (rule.type === 'alerting') {
-    texts.push(...pairs(rule.annotations));
-    for (const alert of rule.alerts ?? []) texts.push(...pairs(alert.labels), ...Object.values(alert.annotations ?? {}));
-  }
-  const all = texts.join('\n').toLowerCase();
-  return words.every((word) => all.includes(word));
+export const readMatchers = (params: URLSearchParams): Matcher[] => params.getAll('m').flatMap((text) => readMatcher(text) ?? []);
+
+export function stateOf({ status }: HeldAlert): State {
+  if (status.silencedBy.length > 0) return 'silenced';
+  if (status.inhibitedBy.length > 0) return 'inhibited';
+  return (status.mutedBy ?? []).length > 0 ? 'muted' : 'active';
 }
 
-const pairs = (labels: Record<string, string> = {}): string[] => Object.entries(labels).map(([name, value]) => `${name}=${value}`);
+export const toneOf = (alert: HeldAlert): Tone => (stateOf(alert) === 'active' ? severityTone(alert.labels) : 'quiet');
 
-export const words = (query: string): string[] => query.toLowerCase().split(/\s+/).filter(Boolean);
+const RANK: Record<Tone, number> = { critical: 0, warning: 1, info: 2, ok: 3, quiet: 4 };
 
 export interface ShownGroup {
-  group: RuleGroup;
-  rules: Rule[];
+  key: string;
+  labels: Labels;
+  receiver: string;
+  alerts: HeldAlert[];
+  worst: Tone;
 }
 
-const urgency = (rule: Rule): number =>
-  rule.type === 'alerting' && rule.state === 'firing' ? 0 : rule.health === 'err' ? 1 : rule.type === 'alerting' && rule.state === 'pending' ? 2 : 3;
-
-/** Groups with rules that pass, those with firing rules first; rules of a group keep their order, as they are evaluated in it. */
-export function shownGroups(groups: readonly RuleGroup[], filter: Filter, query: string): ShownGroup[] {
-  const wanted = words(query);
+/** Groups with the worst alert first, then the newest; so are the alerts of a group. */
+export function order(groups: readonly AlertGroup[]): ShownGroup[] {
+  const began = (alert: HeldAlert): number => Date.parse(alert.startsAt);
   return groups
-    .map((group) => ({ group, rules: group.rules.filter((rule) => passes(rule, filter) && mentions(rule, group, wanted)) }))
-    .filter(({ rules }) => rules.length > 0)
-    .map((shown, index) => ({ shown, index, urgency: Math.min(...shown.rules.map(urgency)) }))
-    .sort((a, b) => a.urgency - b.urgency || a.index - b.index)
-    .map(({ shown }) => shown);
+    .filter(({ alerts }) => alerts.length > 0)
+    .map(({ labels, receiver, alerts }) => {
+      const sorted = [...alerts].sort((a, b) => RANK[toneOf(a)] - RANK[toneOf(b)] || began(b) - began(a));
+      return { key: `${receiver.name}\u0000${JSON.stringify(labels)}`, labels, receiver: receiver.name, alerts: sorted, worst: toneOf(sorted[0]!), newest: Math.max(...alerts.map(began)) };
+    })
+    .sort((a, b) => RANK[a.worst] - RANK[b.worst] || b.newest - a.newest || (a.key < b.key ? -1 : 1));
 }
 
-export function countByFilter(groups: readonly RuleGroup[]): Record<Filter, number> {
-  const rules = groups.flatMap((group) => group.rules);
-  return Object.fromEntries(FILTERS.map((filter) => [filter, rules.filter((rule) => passes(rule, filter)).length])) as Record<Filter, number>;
-}
+/** Labels of an alert that its group does not have. */
+export const ownLabels = (labels: Labels, group: Labels): Labels => Object.fromEntries(Object.entries(labels).filter(([name]) => !(name in group) && name !== 'alertname'));

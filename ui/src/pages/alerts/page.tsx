@@ -1,96 +1,99 @@
-/** Alerts and rules, by group: what fires, what is about to, what cannot be evaluated. */
+/** What is wrong now, in the groups in which people are told of it. */
 import type { JSX } from 'preact';
-import { useState } from 'preact/hooks';
-import { api } from '../../api/client.ts';
-import type { Alert, AlertingRule, Rule } from '../../api/types.ts';
+import { useMemo, useState } from 'preact/hooks';
+import { alertLink, silenceLink } from '../../alerting/links.ts';
+import { MatcherField } from '../../alerting/matcher-field.tsx';
+import { vocabulary, writeMatcher } from '../../alerting/matchers.ts';
+import { AlertingTabs } from '../../alerting/tabs.tsx';
+import { alertmanager, type HeldAlert } from '../../api/alertmanager.ts';
+import type { Labels } from '../../api/types.ts';
 import type { PageProps } from '../../app.tsx';
 import { duration, moment } from '../../format/time.ts';
-import { quantity } from '../../format/units.ts';
-import { Badge, Chips, Empty, Failure, LabelList, Mark, Search, type Tone } from '../../parts/parts.tsx';
-import { link, setParams } from '../../router.ts';
+import { Empty, Failure, LabelList, Mark } from '../../parts/parts.tsx';
+import { href, setParams } from '../../router.ts';
 import { useLoad } from '../../state/load.ts';
-import { severityTone } from '../overview/verdict.ts';
-import { countByFilter, FILTERS, readFilter, shownGroups, type Filter } from './model.ts';
+import { order, ownLabels, readMatchers, readStates, stateOf, STATES, toneOf, type ShownGroup } from './model.ts';
 
-const FILTER_TONES: Partial<Record<Filter, Tone>> = { firing: 'critical', pending: 'warning', failing: 'critical' };
-const RULES_SHOWN = 300;
-const ALERTS_SHOWN = 100;
+const GROUPS_SHOWN = 50;
+const ALERTS_SHOWN = 20;
 
 export function Alerts({ place, tick }: PageProps): JSX.Element {
-  const { data: groups, error } = useLoad('rules in full', tick, (signal) => api.rules(signal));
-  const filter = readFilter(place.params);
-  const query = place.params.get('q') ?? '';
-  const open = place.params.getAll('open');
-  const [limit, setLimit] = useState(RULES_SHOWN);
-  const counts = groups && countByFilter(groups);
-  const shown = groups && shownGroups(groups, filter, query);
-  const total = shown?.reduce((sum, { rules }) => sum + rules.length, 0) ?? 0;
-  const switchRule = (key: string): void => setParams({ open: open.includes(key) ? open.filter((other) => other !== key) : [...open, key] }, { replace: true });
-  let left = limit;
+  const matchers = readMatchers(place.params);
+  const shown = readStates(place.params);
+  const receiver = place.params.get('receiver') ?? undefined;
+  const filter = matchers.map(writeMatcher);
+  const { data, error } = useLoad(`groups ${JSON.stringify([filter, shown, receiver])}`, tick, (signal) => alertmanager.groups(filter, shown, receiver, signal));
+  const groups = useMemo(() => data && order(data), [data]);
+  const names = useMemo(() => vocabulary(data?.flatMap(({ alerts }) => alerts) ?? []), [data]);
+  const receivers = useMemo(() => [...new Set(data?.map(({ receiver: { name } }) => name) ?? [])].sort(), [data]);
+  const [limit, setLimit] = useState(GROUPS_SHOWN);
+  const total = groups?.reduce((sum, { alerts }) => sum + alerts.length, 0) ?? 0;
+  const filtered = matchers.length > 0 || receiver !== undefined;
 
   return (
     <main class="page">
-      <h1 class="hidden">Alerts and rules</h1>
+      <h1 class="hidden">Alerts</h1>
+      <AlertingTabs current="alerts" />
       <div class="toolbar">
-        <Chips
-          label="State"
-          value={filter}
-          onChange={(state) => setParams({ state: state === 'all' ? undefined : state })}
-          options={FILTERS.map((value) => ({ value, text: value[0]!.toUpperCase() + value.slice(1), count: counts?.[value] ?? 0, tone: FILTER_TONES[value] }))}
+        <div class="chips" role="group" aria-label="State">
+          {STATES.map((state) => (
+            <button
+              key={state}
+              type="button"
+              class="chip"
+              aria-pressed={shown[state]}
+              onClick={() => setParams({ state: STATES.filter((other) => (other === state ? !shown[other] : shown[other])) })}
+            >
+              {state[0]!.toUpperCase() + state.slice(1)}
+            </button>
+          ))}
+        </div>
+        <MatcherField
+          label="Filter by labels"
+          placeholder='Filter: severity="critical"'
+          value={matchers}
+          names={names}
+          first
+          onChange={(next) => setParams({ m: next.map(writeMatcher) }, { replace: true })}
         />
-        <Search value={query} placeholder="Search rules, labels, expressions" onInput={(q) => setParams({ q: q === '' ? undefined : q }, { replace: true })} />
+        {(receivers.length > 1 || receiver !== undefined) && (
+          <select aria-label="Receiver" value={receiver ?? ''} onChange={(event) => setParams({ receiver: event.currentTarget.value || undefined })}>
+            <option value="">All receivers</option>
+            {[...new Set([...receivers, ...(receiver ? [receiver] : [])])].map((name) => (
+              <option key={name} value={name}>
+                {name}
+              </option>
+            ))}
+          </select>
+        )}
+        {groups && (
+          <span class="muted toolbar-end">
+            {total} {total === 1 ? 'alert' : 'alerts'} in {groups.length} {groups.length === 1 ? 'group' : 'groups'}
+          </span>
+        )}
       </div>
       {error && <Failure error={error} />}
       {!groups && !error && <div class="skeleton skeleton-page" />}
       {groups?.length === 0 && (
-        <Empty title="No rules are loaded">
-          Name rule files under <code>rule_files</code> in the configuration. Nothing can alert until then.
+        <Empty title={filtered ? 'No alert matches' : shown.active ? 'Nothing is firing' : 'No such alerts'}>
+          {filtered ? (
+            <button type="button" class="link" onClick={() => setParams({ m: undefined, receiver: undefined })}>
+              Show all alerts
+            </button>
+          ) : (
+            <>
+              What may fire is on the <a href={href('rules')}>Rules</a> page.
+            </>
+          )}
         </Empty>
       )}
-      {shown?.length === 0 && groups && groups.length > 0 && (
-        <Empty title={filter === 'firing' && query === '' ? 'Nothing is firing' : filter === 'failing' && query === '' ? 'Every rule can be evaluated' : 'No rule matches'}>
-          <button type="button" class="link" onClick={() => setParams({ q: undefined, state: undefined })}>
-            Show all {counts?.all} rules
-          </button>
-        </Empty>
-      )}
-      {shown?.map(({ group, rules }) => {
-        const part = rules.slice(0, Math.max(0, left));
-        left -= rules.length;
-        if (part.length === 0) return null;
-        return (
-          <section class="group" key={`${group.file}/${group.name}`} aria-label={`Group ${group.name}`}>
-            <header class="group-head">
-              <h2>{group.name}</h2>
-              <span class="muted ellipsis" title={group.file}>
-                {group.file}
-              </span>
-              <span class="muted group-meta">
-                every {duration(group.interval)}
-                {group.evaluationTime !== undefined && ` · took ${duration(group.evaluationTime)}`}
-              </span>
-            </header>
-            {part.map((rule, index) => {
-              // A link may name a rule alone; a click names it with its group.
-              const key = `${group.name}/${rule.name}`;
-              const isOpen = open.includes(key) || open.includes(rule.name);
-              return (
-                <RuleRow
-                  key={`${index}${rule.name}`}
-                  rule={rule}
-                  open={isOpen}
-                  now={tick.now}
-                  onSwitch={() => (open.includes(rule.name) ? setParams({ open: open.filter((other) => other !== rule.name) }, { replace: true }) : switchRule(key))}
-                />
-              );
-            })}
-          </section>
-        );
-      })}
-      {total > limit && (
+      {groups?.slice(0, limit).map((group) => (
+        <GroupView key={group.key} group={group} now={tick.now} />
+      ))}
+      {groups && groups.length > limit && (
         <p class="more">
-          Showing {limit} of {total} rules.{' '}
-          <button type="button" class="link" onClick={() => setLimit(total)}>
+          Showing {limit} of {groups.length} groups.{' '}
+          <button type="button" class="link" onClick={() => setLimit(groups.length)}>
             Show all
           </button>
         </p>
@@ -99,138 +102,60 @@ export function Alerts({ place, tick }: PageProps): JSX.Element {
   );
 }
 
-function ruleTone(rule: Rule): Tone {
-  if (rule.health === 'err') return 'critical';
-  if (rule.type === 'recording') return 'quiet';
-  if (rule.state === 'firing') return severityTone(rule.labels ?? {});
-  return rule.state === 'pending' ? 'warning' : 'ok';
-}
-
-function RuleRow({ rule, open, now, onSwitch }: { rule: Rule; open: boolean; now: number; onSwitch: () => void }): JSX.Element {
-  const tone = ruleTone(rule);
-  const state = rule.health === 'err' ? 'failing' : rule.type === 'recording' ? 'recording' : rule.state;
-  const alerts = rule.type === 'alerting' ? (rule.alerts ?? []) : [];
-  const summary = alerts[0]?.annotations['summary'] ?? (rule.type === 'alerting' ? rule.annotations?.['summary'] : undefined);
-  const evaluated = Date.parse(rule.lastEvaluation ?? '') / 1000;
-  const never = !(evaluated > 0);
+function GroupView({ group, now }: { group: ShownGroup; now: number }): JSX.Element {
+  const [limit, setLimit] = useState(ALERTS_SHOWN);
+  const named = Object.keys(group.labels).length > 0;
   return (
-    <article class={`row-box${open ? ' row-open' : ''}`}>
-      <button type="button" class="row rule-row" data-row="" aria-expanded={open} onClick={onSwitch}>
-        <span class={`row-state state-${state}`}>
-          <Mark tone={tone} />
-          {state}
-        </span>
-        <span class="row-name">
-          {rule.name}
-          {alerts.length > 1 && <span class="count">{alerts.length}</span>}
-        </span>
-        <span class="row-text">{rule.health === 'err' ? <span class="text-critical">{rule.lastError}</span> : (summary ?? <code>{rule.query}</code>)}</span>
-        <span class="row-end muted">{rule.labels?.['severity'] ?? ''}</span>
-      </button>
-      {open && (
-        <div class="details">
-          {rule.health === 'err' && <Failure error={new Error(rule.lastError ?? 'The rule cannot be evaluated.')} />}
-          <div class="expression">
-            <pre>{rule.query}</pre>
-            <a class="button" href={link('explore', { expr: rule.query })}>
-              Explore
-            </a>
-          </div>
-          <dl class="facts">
-            {rule.type === 'alerting' && <Item name="for">{rule.duration === 0 ? 'at once' : duration(rule.duration)}</Item>}
-            {rule.type === 'alerting' && !!rule.keepFiringFor && <Item name="keeps firing for">{duration(rule.keepFiringFor)}</Item>}
-            <Item name="last evaluation">
-              {never ? 'never' : <span title={moment(evaluated)}>{duration(Math.max(0, Math.round(now - evaluated)))} ago</span>}
-              {!never && rule.evaluationTime !== undefined && `, took ${duration(rule.evaluationTime)}`}
-            </Item>
-            {Object.keys(rule.labels ?? {}).length > 0 && (
-              <Item name="labels">
-                <LabelList labels={rule.labels ?? {}} />
-              </Item>
-            )}
-            {rule.type === 'alerting' && alerts.length === 0 && Object.entries(rule.annotations ?? {}).map(([name, value]) => <Item name={name} key={name}><Linked text={value} /></Item>)}
-          </dl>
-          {alerts.length > 0 && <ActiveAlerts rule={rule as AlertingRule} alerts={alerts} now={now} />}
-        </div>
-      )}
-    </article>
-  );
-}
-
-function Item({ name, children }: { name: string; children: preact.ComponentChildren }): JSX.Element {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </div>
-  );
-}
-
-/** Makes a link of a value that is one; only of http and https. */
-function Linked({ text }: { text: string }): JSX.Element {
-  return /^https?:\/\/\S+$/.test(text) ? (
-    <a href={text} target="_blank" rel="noreferrer">
-      {text}
-    </a>
-  ) : (
-    <>{text}</>
-  );
-}
-
-function ActiveAlerts({ rule, alerts, now }: { rule: AlertingRule; alerts: readonly Alert[]; now: number }): JSX.Element {
-  const [all, setAll] = useState(false);
-  const sorted = [...alerts].sort((a, b) => (a.state === b.state ? 0 : a.state === 'firing' ? -1 : 1));
-  const shown = all ? sorted : sorted.slice(0, ALERTS_SHOWN);
-  const common = Object.keys(rule.labels ?? {});
-  return (
-    <div class="table-scroll">
-      <table class="rows alerts-table">
-        <thead>
-          <tr>
-            <th>State</th>
-            <th class="wide">Labels and annotations</th>
-            <th class="number">Active for</th>
-            <th class="number">Value</th>
-          </tr>
-        </thead>
-        <tbody>
-          {shown.map((alert) => {
-            const since = Date.parse(alert.activeAt ?? '') / 1000;
-            const value = Number(alert.value);
-            const shownValue = quantity(value, 'number');
-            return (
-              <tr key={JSON.stringify(alert.labels)}>
-                <td>
-                  <Badge tone={alert.state === 'firing' ? severityTone(alert.labels) : 'warning'}>{alert.state}</Badge>
-                </td>
-                <td class="wide">
-                  <LabelList labels={alert.labels} omit={['alertname', ...common]} />
-                  {Object.entries(alert.annotations ?? {}).map(([name, text]) => (
-                    <p class="annotation" key={name}>
-                      <span class="muted">{name}</span> <Linked text={text} />
-                    </p>
-                  ))}
-                </td>
-                <td class="number" title={Number.isNaN(since) ? '' : moment(since)}>
-                  {Number.isNaN(since) ? '–' : duration(Math.max(0, Math.round(now - since)))}
-                </td>
-                <td class="number" title={alert.value}>
-                  {shownValue.value}
-                  {shownValue.unit && `\u202f${shownValue.unit}`}
-                </td>
-              </tr>
-            );
-          })}
-        </tbody>
-      </table>
-      {sorted.length > shown.length && (
+    <section class="group" aria-label={`Group ${JSON.stringify(group.labels)} for ${group.receiver}`}>
+      <header class="group-head">
+        <Mark tone={group.worst} />
+        {named ? <LabelList labels={group.labels} /> : <span class="muted">Not grouped</span>}
+        <span class="count">{group.alerts.length}</span>
+        <span class="group-meta muted">to {group.receiver}</span>
+        {named && (
+          <a class="button" href={silenceLink(group.labels)}>
+            Silence all
+          </a>
+        )}
+      </header>
+      {group.alerts.slice(0, limit).map((alert) => (
+        <AlertRow key={alert.fingerprint} alert={alert} group={group.labels} now={now} />
+      ))}
+      {group.alerts.length > limit && (
         <p class="more">
-          Showing {shown.length} of {sorted.length} alerts.{' '}
-          <button type="button" class="link" onClick={() => setAll(true)}>
+          Showing {limit} of {group.alerts.length}.{' '}
+          <button type="button" class="link" onClick={() => setLimit(group.alerts.length)}>
             Show all
           </button>
         </p>
       )}
-    </div>
+    </section>
+  );
+}
+
+function AlertRow({ alert, group, now }: { alert: HeldAlert; group: Labels; now: number }): JSX.Element {
+  const state = stateOf(alert);
+  const since = Date.parse(alert.startsAt) / 1000;
+  const summary = alert.annotations['summary'] ?? alert.annotations['message'] ?? alert.annotations['description'] ?? '';
+  return (
+    <article class="row-box alert-box">
+      <a class="row alert-row" data-row="" href={alertLink(alert.labels)}>
+        <span class={`row-state state-${state}`}>
+          <Mark tone={toneOf(alert)} />
+          {state === 'active' ? (alert.labels['severity'] ?? 'firing') : state}
+        </span>
+        <span class="row-name">{alert.labels['alertname'] ?? 'no name'}</span>
+        <span class="row-text">
+          {summary !== '' && <span class="alert-summary">{summary}</span>}
+          <LabelList labels={ownLabels(alert.labels, group)} omit={['severity']} />
+        </span>
+        <span class="row-end muted number" title={moment(since)}>
+          {duration(Math.max(0, Math.round(now - since)))}
+        </span>
+      </a>
+      <a class="button" href={silenceLink(alert.labels)} aria-label={`Silence ${alert.labels['alertname'] ?? 'this alert'}`}>
+        Silence
+      </a>
+    </article>
   );
 }

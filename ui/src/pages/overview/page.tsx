@@ -1,6 +1,7 @@
 /** This machine at a glance: what is wrong first, then numbers, then graphs. */
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
+import { alertLink } from '../../alerting/links.ts';
 import { api } from '../../api/client.ts';
 import type { Alert, InstantSeries } from '../../api/types.ts';
 import { duration, moment, parseDuration, writeDuration } from '../../format/time.ts';
@@ -196,7 +197,7 @@ function AlertStrip({ alerts, now }: { alerts: readonly Alert[]; now: number }):
         const since = Date.parse(alert.activeAt ?? '') / 1000;
         const summary = alert.annotations['summary'] ?? alert.annotations['message'] ?? alert.annotations['description'];
         return (
-          <a class={`strip-row tone-edge-${tone}`} key={JSON.stringify(alert.labels)} href={link('alerts', { q: name, open: name })}>
+          <a class={`strip-row tone-edge-${tone}`} key={JSON.stringify(alert.labels)} href={alertLink(alert.labels)}>
             <span class="strip-severity">
               <Mark tone={tone} />
               {alert.labels['severity'] ?? 'firing'}

@@ -1,6 +1,6 @@
 /** Which targets the page shows: by pool, those in trouble first. */
 import type { Target } from '../../api/types.ts';
-import { words } from '../alerts/model.ts';
+import { words } from '../rules/model.ts';
 
 export const HEALTHS = ['all', 'up', 'down', 'unknown'] as const;
 export type Health = (typeof HEALTHS)[number];

@@ -36,6 +36,9 @@ export function Targets({ place, tick }: PageProps): JSX.Element {
         <Search value={query} placeholder="Search addresses, labels, errors" onInput={(q) => setParams({ q: q === '' ? undefined : q }, { replace: true })} />
       </div>
       {error && <Failure error={error} />}
+      {data?.discoveryProblems?.map((problem) => (
+        <Failure key={problem.scrapePool + problem.error} error={new Error(`${problem.scrapePool} is not discovered as it should be since ${moment(Date.parse(problem.since) / 1000)}: ${problem.error}`)} />
+      ))}
       {!data && !error && <div class="skeleton skeleton-page" />}
       {targets?.length === 0 && (
         <Empty title="Nothing is scraped">

@@ -131,3 +131,20 @@ fn a_changed_file_is_taken_over_by_itself_where_that_is_asked_for() {
     until("the mistake shows", SOON, || (!last_reload_succeeded(&server)).then_some(()));
     assert_eq!(jobs(&server), ["first"], "what was right stays in force");
 }
+
+#[test]
+fn a_source_of_targets_that_fails_is_shown_with_its_error() {
+    let dir = tempdir().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = listener.local_addr().unwrap();
+    drop(listener);
+    let config =
+        format!("scrape_configs: [{{job_name: web, http_sd_configs: [{{url: 'http://{nobody}/'}}]}}]\n");
+    file(dir.path(), "p.yml", &config);
+    let server = Server::prometheus(dir.path(), &["--config.file=p.yml"]);
+    let problem = until("the problem is shown", SOON, || {
+        server.api("targets", &[]).get("discoveryProblems").map(|problems| problems[0].clone())
+    });
+    assert_eq!(problem["scrapePool"], "web");
+    assert!(problem["error"].as_str().unwrap().starts_with("http: "), "{problem}");
+}

@@ -298,7 +298,8 @@ impl Dispatcher {
             }
             Outcome::TryAgain(failure) => {
                 *self.counters.requests_failed.entry(kind).or_default() += 1;
-                let due_ms = now_ms.saturating_add(self.backoff_ms(attempt.failed));
+                let wait_ms = self.backoff_ms(attempt.failed).max(failure.wait_ms);
+                let due_ms = now_ms.saturating_add(wait_ms);
                 if due_ms < attempt.deadline_ms {
                     again = Some((due_ms, Box::new(Attempt { failed: attempt.failed + 1, ..*attempt })));
                 } else {

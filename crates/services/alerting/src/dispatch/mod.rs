@@ -9,6 +9,7 @@
 
 mod attempts;
 mod attention;
+mod browse;
 mod changes;
 mod flush;
 mod held;
@@ -33,6 +34,7 @@ use crate::silences::{Draft, SilenceError, SilenceLimits, Silences};
 use crate::trail;
 use attention::Flaps;
 pub use attention::{AckError, Acknowledgement, FLAPPING, REMINDER};
+pub use browse::{GroupKey, Listed, ListedGroup};
 use flush::{Group, Lane, Ticket, Timer};
 use held::{AlertId, Alerts, Held, Muted, NO_GROUP, Places};
 use ledger::{Content, Fingerprints, Ledger};
@@ -130,6 +132,15 @@ pub struct Failure {
     pub reason: &'static str,
     /// What happened.
     pub message: String,
+    /// How long the receiver wants to be left alone, in ms; 0 if it did not say.
+    pub wait_ms: i64,
+}
+
+impl Failure {
+    /// A failure of a receiver that did not say when to come back.
+    pub fn new(reason: &'static str, message: impl Into<String>) -> Failure {
+        Failure { reason, message: message.into(), wait_ms: 0 }
+    }
 }
 
 /// What the dispatcher wants done, in this order.

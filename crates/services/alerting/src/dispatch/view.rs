@@ -138,18 +138,18 @@ impl Dispatcher {
         views
     }
 
-    /// What inhibits an alert with these labels now, some of them.
-    pub fn inhibitors(&self, labels: &Labels, now_ms: i64) -> Vec<Labels> {
+    /// Some of the alerts that inhibit one with these labels now.
+    pub(super) fn inhibitors(&self, labels: &Labels, now_ms: i64) -> Vec<Labels> {
         let by = self.inhibitor.inhibited_by(labels, INHIBITED_BY_MAX, |id| self.fires(id, now_ms));
         by.into_iter().filter_map(|(source, _)| Some(self.alerts.get(source)?.labels.clone())).collect()
     }
 
-    fn inhibited_by(&self, labels: &Labels, now_ms: i64) -> Vec<u64> {
+    pub(super) fn inhibited_by(&self, labels: &Labels, now_ms: i64) -> Vec<u64> {
         let by = self.inhibitor.inhibited_by(labels, INHIBITED_BY_MAX, |id| self.fires(id, now_ms));
         by.into_iter().filter_map(|(source, _)| Some(self.alerts.get(source)?.fingerprint)).collect()
     }
 
-    fn silenced_by(&self, held: &Held, now_ms: i64) -> Vec<String> {
+    pub(super) fn silenced_by(&self, held: &Held, now_ms: i64) -> Vec<String> {
         let nothing = Found::default();
         self.silences.silenced_by(&held.labels, held.silences.as_deref().unwrap_or(&nothing), now_ms)
     }
@@ -226,6 +226,14 @@ impl Dispatcher {
         views
     }
 
+    /// The labels of a group's alerts, in order.
+    pub(super) fn labels_of(&self, group: &Group) -> Vec<Labels> {
+        let alerts = group.alerts.iter().filter_map(|id| Some(self.alerts.get(*id)?.labels.clone()));
+        let mut alerts: Vec<Labels> = alerts.collect();
+        alerts.sort_unstable();
+        alerts
+    }
+
     fn group_view(&self, group: &Group, now_ms: i64) -> GroupView {
         let route = self.config.routes.get(group.route as usize);
         let integrations = group.jobs.iter().map(|job| IntegrationView {
@@ -239,9 +247,6 @@ impl Dispatcher {
             },
             last: job.last.as_deref().cloned(),
         });
-        let alerts = group.alerts.iter().filter_map(|id| Some(self.alerts.get(*id)?.labels.clone()));
-        let mut alerts: Vec<Labels> = alerts.collect();
-        alerts.sort_unstable();
         GroupView {
             key: group.key(&self.config),
             labels: group.labels.clone(),
@@ -250,7 +255,7 @@ impl Dispatcher {
             route_labels: route.map(|route| route.labels.clone()).unwrap_or_default(),
             muted_by: self.muting_intervals(group.route as usize, now_ms),
             next_flush_ms: group.next_flush_ms,
-            alerts,
+            alerts: self.labels_of(group),
             integrations: integrations.collect(),
         }
     }

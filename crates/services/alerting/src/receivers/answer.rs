@@ -2,43 +2,90 @@
 
 use std::fmt::Write;
 
+use http::HeaderMap;
+
 use super::Memory;
 use crate::dispatch::{Failure, Outcome};
 use crate::transport::{Response, TransportError};
 
 /// How much of an answer an error message cites.
 const CITED_MAX_BYTES: usize = 1024;
+/// The longest time a receiver can keep us away; more is taken for a mistake of its clock.
+pub const RETRY_AFTER_MAX_MS: i64 = 3_600_000;
 
 /// A notification that will never be taken as it is.
 pub fn refused(reason: &'static str, message: impl Into<String>) -> Outcome {
-    Outcome::Refused(Failure { reason, message: message.into() })
+    Outcome::Refused(Failure::new(reason, message))
 }
 
 /// A notification that may be taken later.
 pub fn try_again(reason: &'static str, message: impl Into<String>) -> Outcome {
-    Outcome::TryAgain(Failure { reason, message: message.into() })
+    Outcome::TryAgain(Failure::new(reason, message))
+}
+
+/// The same outcome; the message of a failure begins with what was under way.
+pub fn during(what: &str, outcome: Outcome) -> Outcome {
+    let said = |failure: Failure| Failure { message: format!("{what}: {}", failure.message), ..failure };
+    match outcome {
+        Outcome::TryAgain(failure) => Outcome::TryAgain(said(failure)),
+        Outcome::Refused(failure) => Outcome::Refused(said(failure)),
+        taken => taken,
+    }
 }
 
 /// What an answer means: 2xx is taken; 5xx, 429, the statuses in `also_again`, and no answer may
 /// be tried again.
 pub fn outcome_of(answer: Result<Response, TransportError>, also_again: &[u16]) -> Outcome {
-    match answer {
-        Ok(Response { status: 200..=299, .. }) => Outcome::Taken(Memory::new()),
-        Ok(Response { status, body }) => {
-            let mut message = format!("unexpected status code {status}");
-            let cited =
-                String::from_utf8_lossy(body.get(..CITED_MAX_BYTES).unwrap_or(&body)).trim().to_string();
-            if !cited.is_empty() {
-                let _ = write!(message, ": {cited}");
-            }
-            let failure = Failure { reason: reason_of(status), message };
-            if status == 429 || status / 100 == 5 || also_again.contains(&status) {
-                Outcome::TryAgain(failure)
-            } else {
-                Outcome::Refused(failure)
-            }
-        }
-        Err(error) => outcome_of_error(&error),
+    match accepted(answer, also_again) {
+        Ok(_) => Outcome::Taken(Memory::new()),
+        Err(failed) => failed,
+    }
+}
+
+/// An answer with 2xx, or what another one means.
+pub fn accepted(answer: Result<Response, TransportError>, also_again: &[u16]) -> Result<Response, Outcome> {
+    accepted_as(answer, also_again, |response| cited(&response.body))
+}
+
+/// Like [`accepted`], for receivers that say in a form of their own what is wrong. An empty text adds
+/// nothing to the status.
+pub fn accepted_as(
+    answer: Result<Response, TransportError>,
+    also_again: &[u16],
+    details: impl FnOnce(&Response) -> String,
+) -> Result<Response, Outcome> {
+    let response = answer.map_err(|error| outcome_of_error(&error))?;
+    let status = response.status;
+    if (200..=299).contains(&status) {
+        return Ok(response);
+    }
+    let mut message = format!("unexpected status code {status}");
+    let details = details(&response);
+    if !details.is_empty() {
+        let _ = write!(message, ": {details}");
+    }
+    let mut failure = Failure::new(reason_of(status), message);
+    if status == 429 || status / 100 == 5 || also_again.contains(&status) {
+        failure.wait_ms = retry_after_ms(&response.headers);
+        return Err(Outcome::TryAgain(failure));
+    }
+    Err(Outcome::Refused(failure))
+}
+
+/// As much of an answer as an error message cites.
+pub fn cited(body: &[u8]) -> String {
+    String::from_utf8_lossy(body.get(..CITED_MAX_BYTES).unwrap_or(body)).trim().to_string()
+}
+
+/// When the receiver wants to be asked again, in ms from now, by `Retry-After` in seconds; 0 if it
+/// does not say.
+fn retry_after_ms(headers: &HeaderMap) -> i64 {
+    let text = headers.get("retry-after").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    // Some send fractions of seconds, against the standard. The other form, a date, depends on two
+    // clocks; who sends it gets our usual pause.
+    match text.trim().parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 => (seconds * 1_000.0).min(RETRY_AFTER_MAX_MS as f64) as i64,
+        _ => 0,
     }
 }
 
@@ -66,15 +113,32 @@ pub fn reason_of(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
+    fn answer(status: u16, headers: &[(&'static str, &str)]) -> Outcome {
+        let headers = headers.iter().map(|(name, value)| {
+            (http::HeaderName::from_static(name), http::HeaderValue::from_str(value).unwrap())
+        });
+        outcome_of(Ok(Response { status, headers: headers.collect(), body: "why".into() }), &[])
+    }
+
     #[test]
     fn answers_decide_whether_to_try_again() {
-        let answer = |status| outcome_of(Ok(Response { status, body: "why".into() }), &[]);
-        assert_eq!(answer(204), Outcome::Taken(Memory::new()));
-        let failure =
-            |reason, status| Failure { reason, message: format!("unexpected status code {status}: why") };
-        assert_eq!(answer(503), Outcome::TryAgain(failure("serverError", 503)));
-        assert_eq!(answer(429), Outcome::TryAgain(failure("rateLimited", 429)));
-        assert_eq!(answer(404), Outcome::Refused(failure("clientError", 404)));
+        assert_eq!(answer(204, &[]), Outcome::Taken(Memory::new()));
+        let failure = |reason, status| Failure::new(reason, format!("unexpected status code {status}: why"));
+        assert_eq!(answer(503, &[]), Outcome::TryAgain(failure("serverError", 503)));
+        assert_eq!(answer(429, &[]), Outcome::TryAgain(failure("rateLimited", 429)));
+        assert_eq!(answer(404, &[]), Outcome::Refused(failure("clientError", 404)));
         assert!(matches!(outcome_of(Err(TransportError::Timeout), &[]), Outcome::TryAgain(_)));
+    }
+
+    #[test]
+    fn a_receiver_says_when_to_come_back() {
+        for (text, expected_ms) in
+            [("7", 7_000), ("0.5", 500), ("99999", RETRY_AFTER_MAX_MS), ("-1", 0), ("soon", 0)]
+        {
+            let Outcome::TryAgain(failure) = answer(429, &[("retry-after", text)]) else {
+                panic!("given up")
+            };
+            assert_eq!(failure.wait_ms, expected_ms, "{text}");
+        }
     }
 }

@@ -4,8 +4,31 @@
 //! the templates, sends it once, and says how that went. Trying again is the dispatcher's affair.
 
 pub mod answer;
+mod decode;
+pub mod discord;
+pub mod email;
+mod exchange;
+pub mod incidentio;
+pub mod jira;
+pub mod mattermost;
+pub mod msteams;
+pub mod msteamsv2;
+pub mod opsgenie;
+pub mod pagerduty;
+pub mod pushover;
+pub mod rocketchat;
 mod secret;
+pub mod slack;
+pub mod sns;
+pub mod telegram;
+#[cfg(test)]
+mod testing;
+mod text;
+mod tree;
+pub mod victorops;
+pub mod webex;
 pub mod webhook;
+pub mod wechat;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -73,6 +96,12 @@ impl Delivery<'_> {
         let expanded = self.templates.text(template, self.data);
         expanded.map_err(|error| answer::refused("other", error))
     }
+
+    /// Expands a template of the settings to a page: values are escaped for where they stand.
+    pub fn html(&self, template: &str) -> std::result::Result<String, Outcome> {
+        let expanded = self.templates.html(template, self.data);
+        expanded.map_err(|error| answer::refused("other", error))
+    }
 }
 
 /// What settings of a kind are decoded with.
@@ -106,5 +135,23 @@ pub struct Kind {
 }
 
 /// All kinds, in the order in which a receiver's integrations are told and numbered.
-pub const KINDS: [Kind; 1] =
-    [Kind { field: "webhook_configs", what: "webhook config", decode: webhook::decode }];
+pub const KINDS: &[Kind] = &[
+    Kind { field: "webhook_configs", what: "webhook config", decode: webhook::decode },
+    Kind { field: "email_configs", what: "email config", decode: email::decode },
+    Kind { field: "pagerduty_configs", what: "pagerduty config", decode: pagerduty::decode },
+    Kind { field: "opsgenie_configs", what: "opsgenie config", decode: opsgenie::decode },
+    Kind { field: "wechat_configs", what: "wechat config", decode: wechat::decode },
+    Kind { field: "slack_configs", what: "slack config", decode: slack::decode },
+    Kind { field: "victorops_configs", what: "victorops config", decode: victorops::decode },
+    Kind { field: "pushover_configs", what: "pushover config", decode: pushover::decode },
+    Kind { field: "sns_configs", what: "sns config", decode: sns::decode },
+    Kind { field: "telegram_configs", what: "telegram config", decode: telegram::decode },
+    Kind { field: "discord_configs", what: "discord config", decode: discord::decode },
+    Kind { field: "webex_configs", what: "webex config", decode: webex::decode },
+    Kind { field: "msteams_configs", what: "msteams config", decode: msteams::decode },
+    Kind { field: "msteamsv2_configs", what: "msteamsv2 config", decode: msteamsv2::decode },
+    Kind { field: "jira_configs", what: "jira config", decode: jira::decode },
+    Kind { field: "incidentio_configs", what: "incidentio config", decode: incidentio::decode },
+    Kind { field: "rocketchat_configs", what: "rocketchat config", decode: rocketchat::decode },
+    Kind { field: "mattermost_configs", what: "mattermost config", decode: mattermost::decode },
+];

@@ -1,19 +1,20 @@
-//! The webhook: a JSON document of version 4, as Alertmanager posts it.
+//! The webhook: a JSON document of version 4, as Alertmanager posts it, or one of the user's own.
 
 use std::fmt::Write;
 use std::sync::Arc;
 
-use config::http_client::{PathBase, check_http_url};
-use config::{Fields, HttpClientConfig, Node, Result, Secret};
-use jiff::Timestamp;
-use model::Labels;
+use config::http_client::check_http_url;
+use config::{HttpClientConfig, Node, Result, Secret};
 
-use super::answer::{outcome_of, refused};
+use super::answer::{during, outcome_of, refused};
+use super::decode::{go_duration_ms, take_secret};
+use super::exchange::JSON;
+use super::tree::Tree;
 use super::{Attempt, Context, Delivery, Notifier, SecretSource};
 use crate::dispatch::Outcome;
-use crate::json::{push_map, push_string};
-use crate::notification::{Notification, Told};
-use crate::transport::Request;
+use crate::json::push_string;
+use crate::notification::Notification;
+use crate::template::{Data, Templates};
 
 /// The settings of one webhook.
 #[derive(Clone, Debug)]
@@ -22,45 +23,48 @@ pub struct Webhook {
     pub send_resolved: bool,
     /// How to reach it.
     pub http: Arc<HttpClientConfig>,
-    /// Where it is. URLs often hold a key.
+    /// Where it is, as a template. URLs often hold a key.
     pub url: SecretSource,
     /// Alerts in one message; 0 for all.
     pub max_alerts: u64,
     /// How long one attempt may take; 0 for as long as the flush has.
     pub timeout_ms: i64,
+    /// What is posted instead of the document.
+    payload: Option<Tree>,
 }
 
 /// Decodes one entry of `webhook_configs`.
 pub fn decode(node: &Node, context: &Context<'_>) -> Result<Arc<dyn Notifier>> {
-    let mut fields = node.fields("config.plain")?;
-    let webhook = Webhook {
-        send_resolved: fields.or("send_resolved", true, Node::boolean)?,
-        http: context.http(&mut fields)?,
-        url: url(&mut fields, context.base)?,
-        max_alerts: fields.or("max_alerts", 0, Node::unsigned)?,
-        timeout_ms: fields.or("timeout", 0, Node::duration_ms)?,
-    };
-    if let Some(payload) = fields.take("payload").filter(|node| !node.is_null()) {
-        return Err(payload.error("payload is not available yet: it needs templates"));
+    let mut taken = node.fields("config.plain")?;
+    let fields = &mut taken;
+    if let Some(node) = fields.peek("url").filter(|node| !node.is_null()) {
+        check_url(node)?;
     }
-    fields.finish()?;
+    let (send_resolved, http) = (fields.or("send_resolved", true, Node::boolean)?, context.http(fields)?);
+    let url = take_secret(fields, context.base, ("url", "url_file"))?;
+    let webhook = Webhook {
+        send_resolved,
+        http,
+        url: url.ok_or_else(|| fields.error("one of url or url_file must be configured"))?,
+        max_alerts: fields.or("max_alerts", 0, Node::unsigned)?,
+        timeout_ms: fields.or("timeout", 0, go_duration_ms)?,
+        payload: fields.optional("payload", Tree::decode)?,
+    };
+    taken.finish()?;
     Ok(Arc::new(webhook))
 }
 
-fn url(fields: &mut Fields<'_>, base: &PathBase) -> Result<SecretSource> {
-    if let Some(node) = fields.peek("url").filter(|node| !node.is_null()) {
-        let text = node.string()?;
-        if text.contains("{{") {
-            return Err(node.error("templates in url are not available yet"));
-        }
-        if !text.is_empty() {
-            check_http_url(node, &text)
-                .map_err(|error| error.map(|message| format!("invalid URL: {message}")))?;
-        }
+/// A URL is checked as far as it can be before it is expanded.
+fn check_url(node: &Node) -> Result<()> {
+    let text = node.string()?;
+    if text.contains("{{") {
+        return Templates::check(&text)
+            .map_err(|error| node.error(format!("invalid template syntax: {error}")));
     }
-    let exclusive = "at most one of url & url_file must be configured";
-    SecretSource::take(fields, base, ("url", "url_file"), exclusive)?
-        .ok_or_else(|| fields.error("one of url or url_file must be configured"))
+    if text.is_empty() || text == Secret::MASK {
+        return Ok(());
+    }
+    check_http_url(node, &text).map_err(|error| error.map(|message| format!("invalid URL: {message}")))
 }
 
 impl Webhook {
@@ -72,27 +76,29 @@ impl Webhook {
             url: SecretSource::Inline(Secret::new(url.to_string())),
             max_alerts: 0,
             timeout_ms: 0,
+            payload: None,
         }
     }
 
-    async fn attempt(&self, delivery: &Delivery<'_>) -> Outcome {
-        let url = match self.url.read().await {
-            Ok(url) if url.is_empty() => return refused("other", "the webhook's URL is empty"),
-            Ok(url) => url,
-            Err(error) => return refused("other", format!("read url_file: {error}")),
+    async fn attempt(&self, delivery: &Delivery<'_>) -> std::result::Result<Outcome, Outcome> {
+        let (notification, data) = (delivery.notification, delivery.data.first(kept(self.max_alerts)));
+        let delivery = &Delivery { data: &data, ..*delivery };
+        let body = match &self.payload {
+            None => body(notification, &data, "4"),
+            Some(payload) => {
+                let mut body = String::new();
+                let pushed = payload.push_json(&mut body, &|template| delivery.text(template));
+                pushed.map_err(|failed| during("failed to render custom payload", failed))?;
+                body.push('\n');
+                body
+            }
         };
-        let request = Request {
-            http: self.http.clone(),
-            method: http::Method::POST,
-            url,
-            headers: vec![
-                ("content-type".into(), "application/json".into()),
-                ("user-agent".into(), super::USER_AGENT.into()),
-            ],
-            body: body(delivery.notification, self.max_alerts, delivery.data.external_url()).into(),
-            timeout: delivery.timeout,
-        };
-        outcome_of(delivery.transport.send(request).await, &[])
+        let url = delivery.secret(&self.url, "url_file").await?;
+        let url = delivery.text(&url).map_err(|failed| during("failed to template webhook URL", failed))?;
+        if url.is_empty() {
+            return Err(refused("other", "webhook URL is empty after templating"));
+        }
+        Ok(outcome_of(delivery.post(&self.http, url, JSON, body).await, &[]))
     }
 }
 
@@ -110,109 +116,36 @@ impl Notifier for Webhook {
     }
 
     fn notify<'a>(&'a self, delivery: &'a Delivery<'a>) -> Attempt<'a> {
-        Box::pin(self.attempt(delivery))
+        Box::pin(async { self.attempt(delivery).await.unwrap_or_else(|failed| failed) })
     }
 }
 
-/// The document. `max_alerts` 0 means all.
-pub fn body(notification: &Notification, max_alerts: u64, external_url: &str) -> Vec<u8> {
-    let all = &notification.alerts;
-    let kept = match usize::try_from(max_alerts) {
-        Ok(0) | Err(_) => all.len(),
-        Ok(limit) => limit.min(all.len()),
-    };
-    let alerts = all.get(..kept).unwrap_or(all);
-    let mut out = String::with_capacity(256 + alerts.len() * 512);
-    out.push_str("{\"receiver\":");
-    push_string(&mut out, &quote_meta(&notification.integration.receiver));
-    let fires = alerts.iter().any(|told| !told.is_resolved);
-    let _ = write!(out, ",\"status\":\"{}\",\"alerts\":[", status(!fires));
-    for (at, told) in alerts.iter().enumerate() {
-        if at > 0 {
-            out.push(',');
-        }
-        push_alert(&mut out, told);
-    }
-    let _ = write!(out, "],\"notification_reason\":\"{}\"", notification.reason.as_str());
-    out.push_str(",\"groupLabels\":");
-    push_map(&mut out, notification.group_labels.iter());
-    out.push_str(",\"commonLabels\":");
-    push_map(&mut out, common(alerts, |told| &told.alert.labels).iter());
-    out.push_str(",\"commonAnnotations\":");
-    push_map(&mut out, common(alerts, |told| &told.alert.annotations).iter());
-    out.push_str(",\"routeLabels\":");
-    push_map(&mut out, notification.route_labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    out.push_str(",\"externalURL\":");
-    push_string(&mut out, external_url);
-    out.push_str(",\"version\":\"4\",\"groupKey\":");
+/// How many alerts a message may have by a setting of which 0 means all.
+pub(crate) fn kept(max_alerts: u64) -> usize {
+    usize::try_from(max_alerts).ok().filter(|&count| count != 0).unwrap_or(usize::MAX)
+}
+
+/// The document. `data` may have fewer alerts than the notification.
+pub(crate) fn body(notification: &Notification, data: &Data, version: &str) -> String {
+    let mut out = String::with_capacity(256 + data.alert_count() * 512);
+    out.push('{');
+    data.push_json_fields(&mut out);
+    let _ = write!(out, ",\"version\":\"{version}\",\"groupKey\":");
     push_string(&mut out, &notification.group_key);
-    let _ = writeln!(out, ",\"truncatedAlerts\":{}}}", all.len() - kept);
-    out.into_bytes()
-}
-
-fn status(is_resolved: bool) -> &'static str {
-    if is_resolved { "resolved" } else { "firing" }
-}
-
-fn push_alert(out: &mut String, told: &Told) {
-    let alert = &told.alert;
-    let _ = write!(out, "{{\"status\":\"{}\",\"labels\":", status(told.is_resolved));
-    push_map(out, alert.labels.iter());
-    out.push_str(",\"annotations\":");
-    push_map(out, alert.annotations.iter());
-    let ends_at = if told.is_resolved { time(alert.ends_at_ms) } else { time(0) };
-    let _ = write!(out, ",\"startsAt\":\"{}\",\"endsAt\":\"{ends_at}\"", time(alert.starts_at_ms));
-    out.push_str(",\"generatorURL\":");
-    push_string(out, &alert.generator_url);
-    let _ = write!(out, ",\"fingerprint\":\"{:016x}\"}}", alert.labels.fingerprint());
-}
-
-/// The labels that all alerts have with the same value.
-fn common(alerts: &[Told], of: impl Fn(&Told) -> &Labels) -> Labels {
-    let Some((first, rest)) = alerts.split_first() else { return Labels::empty() };
-    let mut common = of(first).clone();
-    for told in rest {
-        if common.is_empty() {
-            break;
-        }
-        let labels = of(told);
-        if common.iter().any(|(name, value)| labels.value(name) != value) {
-            let kept: Vec<(String, String)> = common
-                .iter()
-                .filter(|(name, value)| labels.value(name) == *value)
-                .map(|(name, value)| (name.to_string(), value.to_string()))
-                .collect();
-            common = Labels::from_pairs(kept);
-        }
-    }
-    common
-}
-
-/// RFC 3339 with as many digits as needed; 0 is the time Go has for "none".
-pub fn time(at_ms: i64) -> String {
-    match Timestamp::from_millisecond(at_ms) {
-        Ok(timestamp) if at_ms != 0 => timestamp.to_string(),
-        _ => "0001-01-01T00:00:00Z".into(),
-    }
-}
-
-/// Receivers get the name of theirs with what is special in regular expressions escaped.
-fn quote_meta(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if "\\.+*?()|[]{}^$".contains(c) {
-            out.push('\\');
-        }
-        out.push(c);
-    }
+    let left_out = notification.alerts.len().saturating_sub(data.alert_count());
+    let _ = writeln!(out, ",\"truncatedAlerts\":{left_out}}}");
     out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notification::{Integration, Reason};
-    use model::Alert;
+    use crate::notification::{Integration, Reason, Told};
+    use crate::receivers::testing::{
+        decoded, firing, given_up, notifier, refuses, resolved, taken, tell, tell_of,
+    };
+    use model::{Alert, Labels};
+    use testkit::http::{Reply, Server};
 
     fn notification(alerts: Vec<Told>) -> Notification {
         let integration = Integration {
@@ -245,7 +178,8 @@ mod tests {
 
     #[test]
     fn the_document_is_the_one_receivers_know() {
-        let document = body(&notification(vec![told("1", false), told("2", true)]), 0, "http://am");
+        let notification = notification(vec![told("1", false), told("2", true)]);
+        let document = body(&notification, &Data::of(&notification, "http://am"), "4");
         let expected = concat!(
             r#"{"receiver":"a\\.b","status":"firing","alerts":[{"status":"firing","labels":{"alertname":"Up","instance":"1"},"#,
             r#""annotations":{"summary":"a\u003cb"},"startsAt":"2020-01-01T00:00:00.12Z","endsAt":"0001-01-01T00:00:00Z","#,
@@ -263,16 +197,57 @@ mod tests {
             )
         };
         let expected = expected.replace("F1", &fingerprint("1")).replace("F2", &fingerprint("2"));
-        assert_eq!(String::from_utf8(document.clone()).unwrap(), expected);
-        serde_json::from_slice::<serde_json::Value>(&document).unwrap();
+        assert_eq!(document, expected);
+        serde_json::from_str::<serde_json::Value>(&document).unwrap();
     }
 
     #[test]
     fn what_does_not_fit_is_counted_and_does_not_count_as_common() {
-        let document = body(&notification(vec![told("1", true), told("2", false)]), 1, "");
-        let document: serde_json::Value = serde_json::from_slice(&document).unwrap();
+        let notification = notification(vec![told("1", true), told("2", false)]);
+        let document = body(&notification, &Data::of(&notification, "").first(1), "4");
+        let document: serde_json::Value = serde_json::from_str(&document).unwrap();
         assert_eq!(document["truncatedAlerts"], 1);
         assert_eq!(document["status"], "resolved");
         assert_eq!(document["commonLabels"]["instance"], "1");
+    }
+
+    #[tokio::test]
+    async fn the_address_and_the_payload_are_templates() {
+        let server = Server::start(|_| Reply::new(200, "")).await;
+        let yaml = format!(
+            "url: '{}/{{{{ .GroupLabels.alertname | toLower }}}}'\nmax_alerts: 1\npayload:\n  '{{{{ .Status }}}}': ['{{{{ len .Alerts }}}}', true, '{{{{ .CommonLabels | toJson }}}}']\n",
+            server.url()
+        );
+        let alerts = vec![firing(&[("alertname", "Up"), ("n", "1")]), resolved(&[("alertname", "Up")])];
+        taken(tell_of(&notifier(decode, &yaml), alerts, Default::default()).await);
+        assert_eq!(server.targets(), ["/up"]);
+        let body: serde_json::Value = serde_json::from_slice(&server.requests()[0].body).unwrap();
+        assert_eq!(body, serde_json::json!({"firing": [1, true, {"alertname": "Up", "n": "1"}]}));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_expanded_is_given_up() {
+        let text = |url: &str| format!("{{url: '{url}'}}");
+        let failure = given_up(tell(&notifier(decode, &text("{{ .Nothing.x.y }}"))).await);
+        assert!(failure.message.starts_with("failed to template webhook URL: template: "), "{failure:?}");
+        let failure = given_up(tell(&notifier(decode, &text("{{ .CommonLabels.nothing }}"))).await);
+        assert_eq!(failure.message, "webhook URL is empty after templating");
+        let failure = given_up(tell(&notifier(decode, "{url_file: /nowhere/url}")).await);
+        assert!(failure.message.starts_with("read url_file: /nowhere/url: "), "{failure:?}");
+    }
+
+    #[test]
+    fn settings_are_checked() {
+        let global = crate::settings::Global::default();
+        refuses(
+            decode,
+            &global,
+            &[
+                ("{}", "one of url or url_file must be configured"),
+                ("{url: 'http://a', url_file: b}", "at most one of url & url_file must be configured"),
+                ("{url: '{{ .x'}", "invalid template syntax: template: :1: unclosed action"),
+            ],
+        );
+        assert!(decoded(decode, "{url: <secret>, timeout: 1.5s}", &global).unwrap().timeout_ms() == 1_500);
     }
 }

@@ -18,10 +18,16 @@
 //!    failed never both succeed.
 //! 4. It releases, with what it told if it did. Without a claim it shares that.
 //!
+//! At its start a dispatcher subscribes, shares everything it remembers, waits until it has
+//! [`Replicas::settled`] and takes in what has come by then. That costs little, since only what is
+//! newer travels, and it heals whatever the others or the shared state have lost.
+//!
 //! So a notification can be repeated only if the shared state was unreachable, or its holder died
 //! between the receiver's answer and the release.
 
 mod alone;
+mod outbox;
+mod stored;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -31,12 +37,15 @@ use base::{Classify, ErrorClass};
 use tokio::sync::mpsc;
 
 pub use alone::Alone;
+pub use stored::{Stored, StoredSettings};
 
 /// A promise of an answer in bounded time.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Batches of entries that wait for a subscriber.
-pub const SUBSCRIPTION_BATCHES_MAX: usize = 64;
+pub const SUBSCRIPTION_BATCHES_MAX: usize = 8;
+/// Entries that wait to be shared.
+pub const WAITING_ENTRIES_MAX: usize = 100_000;
 
 /// The others. See the module for how it is used.
 pub trait Replicas: Send + Sync {
@@ -56,7 +65,7 @@ pub trait Replicas: Send + Sync {
 
     /// What others shared: first everything there is, then what comes. After a time out of reach it
     /// goes on where it stopped; an entry may come twice, and own ones may come back. A subscriber
-    /// that does not read stops nobody: it is sent everything anew once it reads again.
+    /// that does not read stops nobody but itself.
     fn subscribe(&self) -> mpsc::Receiver<Vec<Entry>>;
 
     /// Answers once what the others know has arrived, or the time for that is over. Nothing should

@@ -17,7 +17,7 @@ use crate::receivers::{Context, KINDS, webhook::Webhook};
 use crate::route::{RouteConfig, Routes};
 use crate::template::Templates;
 use crate::timeinterval::TimeInterval;
-pub use global::Global;
+pub use global::{Global, Smtp};
 
 /// How long an alert without an end counts as firing after it was last heard of.
 pub const RESOLVE_TIMEOUT_MS: i64 = 300_000;
@@ -52,27 +52,6 @@ pub struct Receiver {
     pub integrations: Vec<Arc<Integration>>,
 }
 
-/// The kinds of receivers this version does not have yet.
-const NOT_AVAILABLE_YET: [&str; 17] = [
-    "discord_configs",
-    "email_configs",
-    "incidentio_configs",
-    "pagerduty_configs",
-    "slack_configs",
-    "opsgenie_configs",
-    "wechat_configs",
-    "pushover_configs",
-    "victorops_configs",
-    "sns_configs",
-    "telegram_configs",
-    "webex_configs",
-    "msteams_configs",
-    "msteamsv2_configs",
-    "jira_configs",
-    "rocketchat_configs",
-    "mattermost_configs",
-];
-
 impl Config {
     /// Reads `alertmanager.yml`. Paths in it are relative to `base`.
     pub fn parse(text: &str, base: &PathBase, mode: MatcherMode) -> Result<Config> {
@@ -88,16 +67,14 @@ impl Config {
         let inhibit_rules = fields.or("inhibit_rules", Vec::new(), |rules| {
             rules.list(|node| InhibitRule::decode(node, mode, warn))
         })?;
-        let templates = Arc::new(Templates::default());
+        let patterns = fields.or("templates", Vec::new(), Node::strings)?;
+        let templates = Templates::load(&patterns, base)
+            .map_err(|error| fields.error(format!("failed to parse templates: {error}")))?;
+        let templates = Arc::new(templates);
         let receivers = fields.or("receivers", Vec::new(), |receivers| {
             let context = Context { base, global: &global };
             receivers.list(|node| receiver(node, &context, &templates))
         })?;
-        if let Some(node) = fields.take("templates").filter(|node| !node.is_null()) {
-            node.strings()?;
-            warn(node.error("templates are not available yet: the files are not read"));
-            not_acted_on.push("templates".into());
-        }
         let muted = fields.or("mute_time_intervals", Vec::new(), |node| {
             node.list(|node| named_interval(node, "mute time interval"))
         })?;
@@ -196,7 +173,7 @@ fn receiver(node: &Node, context: &Context<'_>, templates: &Arc<Templates>) -> R
     let mut labels: BTreeMap<String, String> =
         fields.or("labels", Vec::new(), |node| node.map(Node::string))?.into_iter().collect();
     let mut integrations = Vec::new();
-    for kind in &KINDS {
+    for kind in KINDS {
         let entries = fields.or(kind.field, Vec::new(), |node| {
             node.list(|node| match node.is_null() {
                 true => Err(node.error(format!("missing {}", kind.what))),
@@ -210,14 +187,6 @@ fn receiver(node: &Node, context: &Context<'_>, templates: &Arc<Templates>) -> R
                 notifier,
                 templates: templates.clone(),
             }));
-        }
-    }
-    for kind in NOT_AVAILABLE_YET {
-        let Some(list) = fields.take(kind) else { continue };
-        if let Some(first) = list.list(Ok)?.first() {
-            return Err(
-                first.error(format!("{kind} is not available yet; of the receivers, webhook_configs is"))
-            );
         }
     }
     if name.is_empty() {
@@ -309,19 +278,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_available_yet_is_refused_where_it_stands() {
-        let text = "route: {receiver: a}\nreceivers:\n- name: a\n  slack_configs:\n  - channel: '#x'\n";
-        let error = parse(text).err().unwrap();
-        assert_eq!(error.message, "slack_configs is not available yet; of the receivers, webhook_configs is");
-        assert_eq!(error.position.unwrap().line, 5);
-    }
-
-    #[test]
     fn what_nothing_acts_on_is_listed() {
-        let text = "templates: [a.tmpl]\nroute: {receiver: a}\nreceivers: [{name: a}]\n";
+        let text = "tracing: {endpoint: 'a:1'}\nroute: {receiver: a}\nreceivers: [{name: a}]\n";
         let config = parse(text).unwrap();
-        assert_eq!(config.not_acted_on(), ["templates"]);
-        assert_eq!(config.warnings().len(), 1);
+        assert_eq!(config.not_acted_on(), ["tracing"]);
     }
 
     #[test]

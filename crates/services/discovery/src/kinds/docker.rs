@@ -212,25 +212,12 @@ fn attached_networks<'a>(container: &'a Value, by_id: &HashMap<String, &'a Value
     Vec::new()
 }
 
-/// An engine that answers with the files of a folder of the conformance data.
-#[cfg(test)]
-pub(super) fn recorded(folder: &std::path::Path, request: &testkit::http::Request) -> testkit::http::Reply {
-    use testkit::http::Reply;
-    let path = request.path.strip_prefix("/v1.40").unwrap_or(&request.path);
-    if path == "/_ping" {
-        return Reply::new(200, "OK").header("api-version", "1.40");
-    }
-    match std::fs::read(folder.join(format!("{}.json", path.trim_start_matches('/')))) {
-        Ok(body) => Reply::new(200, body).header("content-type", "application/json"),
-        Err(_) => Reply::new(404, r#"{"message":"page not found"}"#),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use testkit::http::{Reply, Server};
 
     use super::*;
+    use crate::conformance::engine;
 
     async fn addresses(yaml: &str) -> Vec<String> {
         let mut docker = Docker::new(&super::super::settings(&KIND, yaml, "")).unwrap();
@@ -243,7 +230,7 @@ mod tests {
         let Some(folder) = testkit::conformance("prometheus/discovery/moby/testdata/dockerprom") else {
             return;
         };
-        let server = Server::start(move |request| recorded(&folder, request)).await;
+        let server = Server::start(move |request| engine(&folder, request)).await;
         let yaml =
             format!("{{host: '{}', filters: [{{name: status, values: [running, paused]}}]}}", server.url());
         let mut docker = Docker::new(&super::super::settings(&KIND, &yaml, "")).unwrap();
@@ -269,7 +256,7 @@ mod tests {
         let Some(folder) = testkit::conformance("prometheus/discovery/moby/testdata/dockeripv6") else {
             return;
         };
-        let server = Server::start(move |request| recorded(&folder, request)).await;
+        let server = Server::start(move |request| engine(&folder, request)).await;
         assert_eq!(addresses(&format!("{{host: '{}'}}", server.url())).await, ["[fc00::2]:80"]);
     }
 

@@ -218,11 +218,11 @@ mod tests {
     use testkit::http::Server;
 
     use super::*;
-    use crate::kinds::docker::recorded;
+    use crate::conformance::engine;
 
     async fn targets(data: &str, role: &str) -> Option<Vec<Labels>> {
         let folder = testkit::conformance(&format!("prometheus/discovery/moby/testdata/{data}"))?;
-        let server = Server::start(move |request| recorded(&folder, request)).await;
+        let server = Server::start(move |request| engine(&folder, request)).await;
         let yaml = format!("{{host: '{}', role: {role}}}", server.url());
         let mut swarm = Swarm::new(&super::super::settings(&KIND, &yaml, "")).unwrap();
         let targets = swarm.look().await.unwrap().remove(0).targets;

@@ -40,6 +40,7 @@ use ::config::http_client::{self, HttpClientConfig, PathBase};
 use ::config::{Fields, Node, Result, Url};
 
 use crate::core::Reader;
+pub(crate) use kubernetes::Feeds;
 pub(crate) use settings::Filter;
 pub use settings::Settings;
 use settings::{Value, plain};
@@ -170,7 +171,7 @@ impl Kind {
             values,
             http: http?,
             base: base.clone(),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "conformance"))]
             endpoint: None,
         })
     }

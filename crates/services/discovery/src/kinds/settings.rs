@@ -21,7 +21,7 @@ pub struct Settings {
     pub(crate) http: HttpClientConfig,
     pub(super) base: PathBase,
     /// Where tests have the API, in place of the one on the internet.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "conformance"))]
     pub(crate) endpoint: Option<String>,
 }
 
@@ -159,7 +159,7 @@ impl Settings {
 
     /// Where an API is: here, unless a test has it elsewhere.
     pub(crate) fn endpoint(&self, here: &str) -> String {
-        #[cfg(test)]
+        #[cfg(any(test, feature = "conformance"))]
         if let Some(endpoint) = &self.endpoint {
             return endpoint.clone();
         }
@@ -168,7 +168,7 @@ impl Settings {
 
     /// Where credentials of clouds are looked for.
     pub(crate) fn surroundings(&self) -> cloud::Surroundings {
-        #[cfg(test)]
+        #[cfg(any(test, feature = "conformance"))]
         if let Some(endpoint) = &self.endpoint {
             return cloud::Surroundings::made_up(&[], endpoint);
         }

@@ -123,7 +123,31 @@ fn belongs(name: &str, family: &str, families: &Families) -> bool {
     }
 }
 
+/// What there is to say of a group in a line.
+pub(super) struct Summary<'a> {
+    pub(super) key: &'a GroupingKey,
+    pub(super) metrics: usize,
+    pub(super) samples: usize,
+    /// 0 for never.
+    pub(super) pushed_ms: i64,
+    pub(super) failed_ms: i64,
+}
+
 impl Groups {
+    /// All groups, in a line each. The times of pushes do not count as metrics.
+    pub(super) fn summaries(&self) -> impl Iterator<Item = Summary<'_>> {
+        self.0.iter().map(|(key, families)| {
+            let own = || families.iter().filter(|(name, _)| *name != PUSH_TIME && *name != PUSH_FAILURE_TIME);
+            Summary {
+                key,
+                metrics: own().count(),
+                samples: own().map(|(_, family)| family.samples.len()).sum(),
+                pushed_ms: (first_value(families, PUSH_TIME) * 1000.0) as i64,
+                failed_ms: (first_value(families, PUSH_FAILURE_TIME) * 1000.0) as i64,
+            }
+        })
+    }
+
     /// Puts metrics into a group; with `replace` in the place of all that it has.
     pub(super) fn put(&mut self, key: &GroupingKey, pushed: Families, replace: bool, now_ms: i64) {
         let group = self.0.entry(key.clone()).or_default();
@@ -222,13 +246,8 @@ impl Groups {
         let groups = self.0.iter().map(|(key, families)| {
             let mut group = Map::new();
             group.insert("labels".into(), json!(key));
-            let at = |name: &str| {
-                families
-                    .get(name)
-                    .and_then(|family| family.samples.first())
-                    .map_or(0.0, |sample| sample.value)
-            };
-            group.insert("last_push_successful".into(), json!(at(PUSH_TIME) > at(PUSH_FAILURE_TIME)));
+            let is_good = first_value(families, PUSH_TIME) > first_value(families, PUSH_FAILURE_TIME);
+            group.insert("last_push_successful".into(), json!(is_good));
             for (name, family) in families {
                 let mut shown = Map::new();
                 shown.insert("time_stamp".into(), json!(time(family.pushed_ms)));
@@ -243,6 +262,11 @@ impl Groups {
         });
         groups.collect()
     }
+}
+
+/// The value of a metric that has one sample, or 0.
+fn first_value(families: &Families, name: &str) -> f64 {
+    families.get(name).and_then(|family| family.samples.first()).map_or(0.0, |sample| sample.value)
 }
 
 fn type_name(metric_type: MetricType) -> &'static str {

@@ -3,6 +3,7 @@
 
 mod file;
 mod groups;
+mod page;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,9 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::body::to_bytes;
-use axum::extract::{Request, State};
+use axum::extract::{OriginalUri, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{any, get, put};
 use base::Clock;
 use exposition::registry::{Counter, Registry};
@@ -67,7 +68,6 @@ pub struct Gateway {
     started_ms: i64,
     groups: RwLock<Groups>,
     changed: AtomicBool,
-    registry: Registry,
     metrics: Metrics,
 }
 
@@ -78,8 +78,8 @@ struct Metrics {
 }
 
 impl Gateway {
-    /// A gateway with the groups of its file.
-    pub fn open(config: GatewayConfig, registry: Registry, clock: Clock) -> Gateway {
+    /// A gateway with the groups of its file, which counts what it does in `registry`.
+    pub fn open(config: GatewayConfig, registry: &Registry, clock: Clock) -> Gateway {
         let groups = config.persistence_file.as_deref().map(file::read).transpose().unwrap_or_else(|error| {
             tracing::error!(error, "the groups that were pushed cannot be read");
             None
@@ -99,7 +99,6 @@ impl Gateway {
             clock,
             groups: RwLock::new(groups.unwrap_or_default()),
             changed: AtomicBool::new(false),
-            registry,
             metrics,
         }
     }
@@ -125,10 +124,12 @@ impl Gateway {
         self.groups.read().write(out);
     }
 
-    /// The routes, to be mounted at the root or under a prefix; `/metrics` is `telemetry_path`.
-    pub fn router(self: &Arc<Self>, telemetry_path: &str) -> Router {
+    /// The routes, to be mounted at the root or under a prefix; `/metrics` is `telemetry_path`, and shows the metrics
+    /// of `own` too.
+    pub fn router(self: &Arc<Self>, telemetry_path: &str, own: Option<Registry>) -> Router {
         let mut router = Router::new()
-            .route(telemetry_path, get(page))
+            .route("/", get(landing))
+            .route(telemetry_path, get(move |gateway| metrics_page(gateway, own.clone())))
             .route("/metrics/{*group}", any(change))
             .route("/api/v1/metrics", get(list))
             .route("/api/v1/status", get(status));
@@ -284,10 +285,21 @@ async fn change(State(gateway): State<Arc<Gateway>>, request: Request) -> Respon
     done.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
-async fn page(State(gateway): State<Arc<Gateway>>) -> Response {
+async fn landing(State(gateway): State<Arc<Gateway>>, OriginalUri(uri): OriginalUri) -> Response {
+    // The links of the page are relative.
+    if !uri.path().ends_with('/') {
+        return Redirect::permanent(&format!("{}/", uri.path())).into_response();
+    }
+    let page = page::render(&gateway.groups.read(), time);
+    Html(page).into_response()
+}
+
+async fn metrics_page(State(gateway): State<Arc<Gateway>>, own: Option<Registry>) -> Response {
     let mut out = Vec::new();
     gateway.write(&mut TextWriter::new(&mut out));
-    gateway.registry.collect(&mut TextWriter::new(&mut out));
+    if let Some(own) = own {
+        own.collect(&mut TextWriter::new(&mut out));
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8; escaping=values")], out)
         .into_response()
 }

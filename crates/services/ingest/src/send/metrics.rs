@@ -92,6 +92,8 @@ metrics! {
     bytes: Counter = counters("prometheus_remote_storage_bytes_total", "Bytes of requests with samples, compressed.");
     metadata_bytes: Counter = counters("prometheus_remote_storage_metadata_bytes_total", "Bytes of requests with metadata, compressed.");
     pending: Gauge = gauges("prometheus_remote_storage_samples_pending", "Samples that wait in the shards or are being sent.");
+    histograms_pending: Gauge = gauges("prometheus_remote_storage_histograms_pending", "Histograms that wait in the shards or are being sent.");
+    exemplars_pending: Gauge = gauges("prometheus_remote_storage_exemplars_pending", "Exemplars that wait in the shards or are being sent.");
     shards: Gauge = gauges("prometheus_remote_storage_shards", "Shards, which is requests at once.");
     shards_max: Gauge = gauges("prometheus_remote_storage_shards_max", "Shards that there may be.");
     shards_min: Gauge = gauges("prometheus_remote_storage_shards_min", "Shards that there are at least.");

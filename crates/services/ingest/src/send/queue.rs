@@ -67,6 +67,38 @@ struct Sending {
     backoff_ms: i64,
 }
 
+/// What waits or is being sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pending {
+    pub(crate) samples: usize,
+    pub(crate) histograms: usize,
+    pub(crate) exemplars: usize,
+}
+
+impl Pending {
+    /// What an item adds to samples, histograms and exemplars.
+    fn of(item: &Item) -> Pending {
+        let (samples, histograms) = match item.value {
+            Value::Float(_) => (1, 0),
+            Value::Histogram(_) => (0, 1),
+            Value::Nothing => (0, 0),
+        };
+        Pending { samples, histograms, exemplars: item.exemplars.len() }
+    }
+
+    fn add(&mut self, other: Pending) {
+        self.samples += other.samples;
+        self.histograms += other.histograms;
+        self.exemplars += other.exemplars;
+    }
+
+    fn remove(&mut self, other: Pending) {
+        self.samples = self.samples.saturating_sub(other.samples);
+        self.histograms = self.histograms.saturating_sub(other.histograms);
+        self.exemplars = self.exemplars.saturating_sub(other.exemplars);
+    }
+}
+
 /// The shards of one receiver.
 pub(crate) struct Queue {
     settings: QueueSettings,
@@ -77,7 +109,7 @@ pub(crate) struct Queue {
     reads: VecDeque<(u64, LogPosition, usize)>,
     next_read: u64,
     committed: LogPosition,
-    waiting: usize,
+    pending: Pending,
     /// A xorshift generator: receivers that were down shall not be asked by all at once.
     random: u64,
 }
@@ -93,7 +125,7 @@ impl Queue {
             reads: VecDeque::new(),
             next_read: 0,
             committed: position,
-            waiting: 0,
+            pending: Pending::default(),
             random: seed | 1,
         }
     }
@@ -103,9 +135,9 @@ impl Queue {
         self.shards.len()
     }
 
-    /// Samples that wait or are being sent.
-    pub(crate) fn pending(&self) -> usize {
-        self.waiting
+    /// What waits or is being sent.
+    pub(crate) fn pending(&self) -> Pending {
+        self.pending
     }
 
     /// Whether more may be read: no shard is full, and the number of shards is not about to change.
@@ -123,7 +155,7 @@ impl Queue {
 
     /// Adds a sample of the current read.
     pub(crate) fn push(&mut self, item: Item, now_ms: i64) {
-        self.waiting += 1;
+        self.pending.add(Pending::of(&item));
         self.place(item, now_ms);
     }
 
@@ -147,8 +179,8 @@ impl Queue {
     }
 
     fn done(&mut self, items: &[Item]) {
-        self.waiting = self.waiting.saturating_sub(items.len());
         for item in items {
+            self.pending.remove(Pending::of(item));
             let first = self.reads.front().map_or(0, |(number, ..)| *number);
             if let Some(read) = self.reads.get_mut(item.read.wrapping_sub(first) as usize) {
                 read.2 = read.2.saturating_sub(1);
@@ -316,7 +348,7 @@ mod tests {
         assert!(queue.due(5_199).is_empty());
         assert_eq!(queue.due(5_200)[0].items.len(), 3);
         queue.answered(0, Outcome::Refused, 5_300);
-        assert_eq!((queue.done_to(), queue.pending(), queue.next_ms()), (at(2), 0, None));
+        assert_eq!((queue.done_to(), queue.pending(), queue.next_ms()), (at(2), Pending::default(), None));
     }
 
     #[test]
@@ -371,7 +403,7 @@ mod tests {
             let mut in_flight: Vec<Batch> = Vec::new();
             let mut arrived: BTreeMap<String, Vec<i64>> = BTreeMap::new();
             let (mut now_ms, mut written, mut unsent) = (0, 0u64, BTreeSet::new());
-            while written < 200 || queue.pending() > 0 {
+            while written < 200 || queue.pending().samples > 0 {
                 now_ms += below(3_000) as i64;
                 if written < 200 && queue.has_room() {
                     written += 1;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -42,6 +43,18 @@ struct Shared {
     deps: SenderDeps,
     metrics: RemoteMetrics,
     metadata: ArcSwap<MetadataTable>,
+    /// Set once a receiver has answered that it does not take version 2.0.
+    only_v1: AtomicBool,
+}
+
+impl Shared {
+    /// The version that is sent.
+    fn message(&self) -> WriteMessage {
+        match self.only_v1.load(Ordering::Relaxed) {
+            true => WriteMessage::V1,
+            false => self.remote.message,
+        }
+    }
 }
 
 struct Answer {
@@ -86,7 +99,13 @@ pub(super) async fn run(
     let started = deps.clock.mark();
     let seed = deps.clock.now_ms() as u64 ^ xxhash_rust::xxh3::xxh3_64(remote.name.as_bytes());
     let queue = Queue::new(queue.clone(), follower.position(), seed);
-    let shared = Arc::new(Shared { remote, deps, metrics, metadata: ArcSwap::default() });
+    let shared = Arc::new(Shared {
+        remote,
+        deps,
+        metrics,
+        metadata: ArcSwap::default(),
+        only_v1: AtomicBool::new(false),
+    });
     let position = follower.position();
     let sending = Sending {
         shared,
@@ -165,7 +184,10 @@ impl Sending {
                     });
                 }
                 self.shared.metrics.shards.set(self.queue.shards() as f64);
-                self.shared.metrics.pending.set(self.queue.pending() as f64);
+                let pending = self.queue.pending();
+                self.shared.metrics.pending.set(pending.samples as f64);
+                self.shared.metrics.histograms_pending.set(pending.histograms as f64);
+                self.shared.metrics.exemplars_pending.set(pending.exemplars as f64);
             }
             let wait_ms = match stopping_ms {
                 Some(_) => 100,
@@ -362,7 +384,7 @@ impl Sending {
         let is_first = self.shared.metadata.load().is_empty();
         self.shared.metadata.store(Arc::new(table));
         let is_due = is_first || now_ms - self.metadata_sent_ms >= remote.metadata.send_interval_ms;
-        if remote.message == WriteMessage::V1 && is_due && !self.shared.metadata.load().is_empty() {
+        if self.shared.message() == WriteMessage::V1 && is_due && !self.shared.metadata.load().is_empty() {
             self.metadata_sent_ms = now_ms;
             let shared = self.shared.clone();
             tokio::spawn(async move { send_metadata(&shared).await });
@@ -408,9 +430,10 @@ fn sent_as(remote: &Remote, labels: &Labels) -> Option<Labels> {
 
 /// Sends one request.
 async fn send(shared: &Shared, batch: Batch) -> Answer {
-    let Shared { remote, deps, metrics, metadata } = shared;
+    let Shared { remote, deps, metrics, metadata, .. } = shared;
+    let message = shared.message();
     let from_ms = oldest_ms(remote, deps.clock.now_ms());
-    let (body, counts) = encode::samples(&batch.items, remote.message, &metadata.load(), from_ms);
+    let (body, counts) = encode::samples(&batch.items, message, &metadata.load(), from_ms);
     metrics.drop(Kind::Sample, "too_old", counts.too_old);
     metrics.drop(Kind::Histogram, "nhcb_in_rw1_not_supported", counts.not_in_v1);
     let newest_ms = batch.items.iter().map(|item| item.timestamp_ms).max().unwrap_or(i64::MIN);
@@ -424,12 +447,25 @@ async fn send(shared: &Shared, batch: Batch) -> Answer {
     metrics.histograms.add(counts.histograms);
     metrics.exemplars.add(counts.exemplars);
     let started = deps.clock.mark();
-    let response = exchange(remote, body, batch.attempt).await;
+    let response = exchange(remote, message, body, batch.attempt).await;
     answer.seconds = started.elapsed_seconds();
     metrics.sent_seconds.observe(answer.seconds);
     answer.outcome = judge(remote, &response, deps.clock.now_ms());
+    if message == WriteMessage::V2 && is_other_version(&response) {
+        answer.outcome = Outcome::TryAgain { after_ms: None };
+        if !shared.only_v1.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                name = remote.name,
+                url = remote.url,
+                "the receiver does not take version 2.0 of remote write; it gets version 1.0 from now on: {}",
+                reason(&response)
+            );
+        }
+        return answer;
+    }
     match answer.outcome {
-        Outcome::Sent => note_written(shared, &response, counts),
+        Outcome::Sent if message == WriteMessage::V2 => note_written(shared, &response, counts),
+        Outcome::Sent => {}
         Outcome::Refused => {
             metrics.samples_failed.add(counts.samples);
             metrics.histograms_failed.add(counts.histograms);
@@ -469,8 +505,13 @@ fn limits(remote: &Remote) -> Limits {
 }
 
 /// One request and its answer. Signed each time: a signature holds for minutes only.
-async fn exchange(remote: &Remote, body: Vec<u8>, attempt: u32) -> Result<Response, ClientError> {
-    let mut request = request(remote, body, attempt);
+async fn exchange(
+    remote: &Remote,
+    message: WriteMessage,
+    body: Vec<u8>,
+    attempt: u32,
+) -> Result<Response, ClientError> {
+    let mut request = request(remote, message, body, attempt);
     if let Some(signer) = &remote.signer {
         let signing = tokio::time::timeout(limits(remote).timeout, signer.sign(&mut request)).await;
         match signing {
@@ -482,8 +523,8 @@ async fn exchange(remote: &Remote, body: Vec<u8>, attempt: u32) -> Result<Respon
     remote.client.send(request, limits(remote)).await
 }
 
-fn request(remote: &Remote, body: Vec<u8>, attempt: u32) -> Request {
-    let (content_type, version) = match remote.message {
+fn request(remote: &Remote, message: WriteMessage, body: Vec<u8>, attempt: u32) -> Request {
+    let (content_type, version) = match message {
         WriteMessage::V1 => ("application/x-protobuf", "0.1.0"),
         WriteMessage::V2 => ("application/x-protobuf;proto=io.prometheus.write.v2.Request", "2.0.0"),
     };
@@ -497,6 +538,11 @@ fn request(remote: &Remote, body: Vec<u8>, attempt: u32) -> Request {
         request = request.header(name, value.clone());
     }
     request
+}
+
+/// Whether a receiver says that it does not take this version.
+fn is_other_version(response: &Result<Response, ClientError>) -> bool {
+    response.as_ref().is_ok_and(|response| response.status.as_u16() == 415)
 }
 
 fn judge(remote: &Remote, response: &Result<Response, ClientError>, now_ms: i64) -> Outcome {
@@ -553,9 +599,6 @@ fn reason(response: &Result<Response, ClientError>) -> String {
 fn note_written(shared: &Shared, response: &Result<Response, ClientError>, counts: Counts) {
     let Shared { remote, metrics, .. } = shared;
     let Ok(response) = response else { return };
-    if remote.message == WriteMessage::V1 {
-        return;
-    }
     let written = |what: &str| {
         let value = response.headers.get(format!("x-prometheus-remote-write-{what}-written"))?;
         value.to_str().ok()?.parse::<u64>().ok()
@@ -579,14 +622,14 @@ fn note_written(shared: &Shared, response: &Result<Response, ClientError>, count
 
 /// Sends what metrics are, in version 1.0.
 async fn send_metadata(shared: &Shared) {
-    let Shared { remote, metrics, metadata, deps } = shared;
+    let Shared { remote, metrics, metadata, deps, .. } = shared;
     let table = metadata.load_full();
     let entries: Vec<(&String, &Metadata)> = table.iter().collect();
     for part in entries.chunks(remote.metadata.max_samples_per_send.max(1) as usize) {
         let body = encode::metadata(part);
         metrics.metadata_bytes.add(body.len() as u64);
         metrics.metadata.add(part.len() as u64);
-        let response = exchange(remote, body, 0).await;
+        let response = exchange(remote, WriteMessage::V1, body, 0).await;
         if judge(remote, &response, deps.clock.now_ms()) != Outcome::Sent {
             metrics.metadata_failed.add(part.len() as u64);
             tracing::debug!(name = remote.name, "metadata was not taken: {}", reason(&response));

@@ -15,8 +15,8 @@ use tower::ServiceExt;
 use super::NOW_MS;
 
 fn open(config: GatewayConfig, clock: &Clock) -> (Arc<Gateway>, Router) {
-    let gateway = Arc::new(Gateway::open(config, Registry::new(), clock.clone()));
-    let router = gateway.router("/metrics");
+    let gateway = Arc::new(Gateway::open(config, &Registry::new(), clock.clone()));
+    let router = gateway.router("/metrics", None);
     (gateway, router)
 }
 

@@ -369,6 +369,28 @@ async fn version_2_carries_histograms_exemplars_and_metadata_with_their_series()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_that_does_not_take_version_2_gets_version_1_and_loses_nothing() {
+    let (url, mut requests) = serve(vec![Reply::Status(415, "")]).await;
+    let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::new());
+    let db = open(dir.path());
+    let sender = sender(&db, &registry);
+    sender.apply(vec![Remote { message: WriteMessage::V2, ..remote(&url) }], &[]).await;
+    for step in 0..2 {
+        write(&db, 0..1, START_MS + step);
+        if step == 0 {
+            assert_eq!(next(&mut requests).await.headers["x-prometheus-remote-write-version"], "2.0.0");
+        }
+        let seen = next(&mut requests).await;
+        assert_eq!(seen.headers["x-prometheus-remote-write-version"], "0.1.0");
+        assert_eq!(samples(&seen.body), [("0".to_string(), START_MS + step)]);
+    }
+    sender.stop(PATIENCE).await;
+    assert!(
+        metrics(&registry).contains(&format!("samples_failed_total{{remote_name=\"r\",url=\"{url}\"}} 0"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn samples_that_are_older_than_wanted_are_left_out() {
     let (url, mut requests) = serve(Vec::new()).await;
     let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::new());

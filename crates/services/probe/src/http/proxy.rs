@@ -28,8 +28,8 @@ pub(super) fn choose(config: &ProxyConfig, target: &Url) -> Result<Option<Url>, 
             false => variable(["HTTP_PROXY", "http_proxy"]),
         };
         // Upstream's library never sends what stays on the machine through the environment's proxy.
-        let local =
-            target.host == "localhost" || target.host.parse().is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback());
+        let local = target.host == "localhost"
+            || target.host.parse().is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback());
         if local {
             return Ok(None);
         }

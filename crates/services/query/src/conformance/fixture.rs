@@ -135,6 +135,7 @@ impl Targets for World {
                 scrape_pool: "prometheus".into(),
             }],
             dropped_target_counts: BTreeMap::from([("prometheus".into(), 1)]),
+            discovery_problems: Vec::new(),
         }
     }
 
@@ -172,6 +173,7 @@ impl Rules for World {
         let labels = Labels::from_pairs([("severity", "critical")]);
         let annotations = Labels::from_pairs([("summary", "Many errors.")]);
         let alerting = RuleView::Alerting(AlertingRuleView {
+            label_error: String::new(),
             state: "firing",
             name: "HighErrorRate".into(),
             query: "up == 1".into(),

@@ -93,8 +93,13 @@ impl<'a> World<'a> {
             features: options.features,
             watch: None,
         });
-        let deps =
-            Deps { evaluate: evaluator.clone(), writer: store.clone(), alerts: Arc::new(Nobody), clock };
+        let deps = Deps {
+            evaluate: evaluator.clone(),
+            writer: store.clone(),
+            alerts: Arc::new(Nobody),
+            clock,
+            metrics: crate::Metrics::default(),
+        };
         let config = Config {
             external_labels: test.external_labels.clone(),
             external_url: test.external_url.clone(),

@@ -1,6 +1,7 @@
 //! Runs a tree on data.
 
 use super::functions::{self, Function, Scope};
+use super::html::{Escaped, Page};
 use super::node::{Branch, Call, Command, Node, Pipe, Tree, Word, WordKind};
 use super::value::Value;
 use super::{MissingKey, Template, format};
@@ -31,6 +32,9 @@ pub(super) struct Executor<'t> {
     tree: &'t Tree,
     place: Option<Place<'t>>,
     variables: Vec<(&'t str, Value)>,
+    root: Value,
+    /// Where the page stands, if the text is HTML.
+    page: Option<Page>,
     out: String,
     steps: u64,
     depth: usize,
@@ -43,12 +47,24 @@ pub(super) fn run(template: &Template, tree: &Tree, data: Value) -> Result<Strin
         tree,
         place: None,
         variables: vec![("$", data.clone())],
+        root: data.clone(),
+        page: template.escapes_html.then(Page::default),
         out: String::new(),
         steps: 0,
         depth: 0,
     };
     executor.nodes(&data, &tree.nodes)?;
     Ok(executor.out)
+}
+
+/// What the last command of a pipeline did to make a text safe.
+fn escaped(pipe: &Pipe) -> Escaped {
+    let last = pipe.commands.last().and_then(|command| command.words.first());
+    match last.map(|word| &word.kind) {
+        Some(WordKind::Identifier(name)) if name == "html" => Escaped::Html,
+        Some(WordKind::Identifier(name)) if name == "urlquery" => Escaped::Url,
+        _ => Escaped::No,
+    }
 }
 
 impl<'t> Executor<'t> {
@@ -130,12 +146,18 @@ impl<'t> Executor<'t> {
         match node {
             Node::Text(text) => {
                 self.check_length(self.out.len() + text.len())?;
-                self.out.push_str(text);
+                match &mut self.page {
+                    Some(page) => page.text(text, &mut self.out),
+                    None => self.out.push_str(text),
+                }
             }
             Node::Action(pipe) => {
                 let value = self.pipe(dot, pipe)?;
                 if pipe.variables.is_empty() {
-                    self.print(&value)?;
+                    match self.page {
+                        Some(_) => self.print_escaped(&value, escaped(pipe))?,
+                        None => self.print(&value)?,
+                    }
                 }
             }
             Node::If(branch) => return self.condition(dot, branch, false),
@@ -153,6 +175,20 @@ impl<'t> Executor<'t> {
             Value::Nil => self.out.push_str("<no value>"),
             Value::Function(_) => return Err(self.error("can't print a function")),
             value => format::push_plain(&mut self.out, value, self.template.limits.output_bytes),
+        }
+        self.check_length(self.out.len())
+    }
+
+    /// In a page, nothing prints as nothing.
+    fn print_escaped(&mut self, value: &Value, escaped: Escaped) -> Result<(), Error> {
+        let mut text = String::new();
+        match value {
+            Value::Nil => {}
+            Value::Function(_) => return Err(self.error("can't print a function")),
+            value => format::push_plain(&mut text, value, self.template.limits.output_bytes),
+        }
+        if let Some(page) = &mut self.page {
+            page.value(value, &text, escaped, &mut self.out);
         }
         self.check_length(self.out.len())
     }
@@ -232,7 +268,7 @@ impl<'t> Executor<'t> {
 
     fn call_template(&mut self, dot: &Value, call: &'t Call) -> Result<(), Error> {
         self.at(call.at, call);
-        let Some(tree) = self.template.trees.get(&call.name) else {
+        let Some(tree) = self.template.tree(&call.name) else {
             return Err(self.error(format!("template {} not defined", quote(&call.name))));
         };
         let data = match &call.pipe {
@@ -481,13 +517,45 @@ impl<'t> Executor<'t> {
 
 impl Scope for Executor<'_> {
     fn execute(&mut self, name: &str, data: Value) -> Result<String, String> {
-        let Some(tree) = self.template.trees.get(name) else {
+        let Some(tree) = self.template.tree(name) else {
             return Err(self.template.unknown(name).to_string());
         };
         let outer = std::mem::take(&mut self.out);
+        let begun = self.page.is_some().then(Page::default);
+        let page = std::mem::replace(&mut self.page, begun);
         let result = self.within(tree, data);
         let text = std::mem::replace(&mut self.out, outer);
+        self.page = page;
         result.map(|()| text).map_err(|error| error.to_string())
+    }
+
+    fn expand(&mut self, text: &str, data: Value) -> Result<String, String> {
+        let mut template = self.template.clone();
+        template.parse(text).map_err(|error| error.to_string())?;
+        // The new trees do not live as long as ours, so they get an executor of their own, with what is
+        // left of the limits.
+        template.limits.steps = template.limits.steps.saturating_sub(self.steps);
+        template.limits.depth = template.limits.depth.saturating_sub(self.depth + 1);
+        let Some(tree) = template.tree(&template.name) else { return Ok(String::new()) };
+        let mut inner = Executor {
+            template: &template,
+            tree,
+            place: None,
+            variables: vec![("$", data.clone())],
+            root: self.root.clone(),
+            page: template.escapes_html.then(Page::default),
+            out: String::new(),
+            steps: 0,
+            depth: 0,
+        };
+        let result = inner.nodes(&data, &tree.nodes).map(|_| ());
+        self.steps = self.steps.saturating_add(inner.steps);
+        let text = inner.out;
+        result.map(|()| text).map_err(|error| error.to_string())
+    }
+
+    fn root(&self) -> &Value {
+        &self.root
     }
 
     fn text_max_bytes(&self) -> usize {

@@ -12,6 +12,13 @@ pub trait Scope {
     /// Runs a template of the same set on `data` and gives its text. Counts towards the same limits.
     fn execute(&mut self, name: &str, data: Value) -> Result<String, String>;
 
+    /// Reads `text` as one more template of the set, runs it on `data` and gives its text. Counts
+    /// towards the same limits.
+    fn expand(&mut self, text: &str, data: Value) -> Result<String, String>;
+
+    /// The data that the run began with.
+    fn root(&self) -> &Value;
+
     /// How long a text a function may make, in bytes.
     fn text_max_bytes(&self) -> usize;
 }

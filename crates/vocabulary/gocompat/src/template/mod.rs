@@ -7,6 +7,8 @@ pub mod escape;
 mod exec;
 mod format;
 mod functions;
+pub mod html;
+pub mod json;
 mod lex;
 mod node;
 mod parse;
@@ -56,10 +58,13 @@ impl Default for Limits {
 #[derive(Clone)]
 pub struct Template {
     name: String,
-    functions: Functions,
+    functions: Arc<Functions>,
     missing_key: MissingKey,
     limits: Limits,
+    escapes_html: bool,
     trees: BTreeMap<String, Arc<Tree>>,
+    /// A set whose templates this one may call too; its own come first.
+    base: Option<Arc<Template>>,
 }
 
 impl Template {
@@ -68,11 +73,35 @@ impl Template {
     pub fn new(name: &str, functions: Functions) -> Self {
         Template {
             name: name.to_string(),
-            functions,
+            functions: Arc::new(functions),
             missing_key: MissingKey::Default,
             limits: Limits::default(),
+            escapes_html: false,
             trees: BTreeMap::new(),
+            base: None,
         }
+    }
+
+    /// An empty set that can call the templates of `base`, with its functions and settings. Costs
+    /// nothing, so that each text can have a set of its own.
+    pub fn over(base: &Arc<Template>, name: &str) -> Self {
+        Template {
+            name: name.to_string(),
+            functions: base.functions.clone(),
+            missing_key: base.missing_key,
+            limits: base.limits,
+            escapes_html: base.escapes_html,
+            trees: BTreeMap::new(),
+            base: Some(base.clone()),
+        }
+    }
+
+    /// Makes the set one of HTML, as Go's `html/template` has them: values are escaped for where they
+    /// stand. See [`html`].
+    #[must_use]
+    pub fn escaping_html(mut self) -> Self {
+        self.escapes_html = true;
+        self
     }
 
     /// Sets what a missing map field gives.
@@ -101,21 +130,30 @@ impl Template {
         let is_function =
             |name: &str| self.functions.get(name).is_some() || functions::builtin(name).is_some();
         for (name, tree) in parse::parse(name, text, &is_function)? {
-            if !tree.is_empty() || !self.trees.contains_key(&name) {
+            if !tree.is_empty() || self.tree(&name).is_none() {
                 self.trees.insert(name, Arc::new(tree));
             }
         }
         Ok(())
     }
 
-    /// The names of the templates in the set.
+    /// The names of the templates in the set and in those below it.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.trees.keys().map(String::as_str)
+        let sets = std::iter::successors(Some(self), |set| set.base.as_deref());
+        sets.flat_map(|set| set.trees.keys()).map(String::as_str)
+    }
+
+    fn tree(&self, name: &str) -> Option<&Tree> {
+        match (self.trees.get(name), &self.base) {
+            (Some(tree), _) => Some(tree),
+            (None, Some(base)) => base.tree(name),
+            (None, None) => None,
+        }
     }
 
     /// Runs the set's own template on `data`.
     pub fn execute(&self, data: Value) -> Result<String, Error> {
-        match self.trees.get(&self.name) {
+        match self.tree(&self.name) {
             Some(tree) => exec::run(self, tree, data),
             None => Err(Error::TemplateExecution(format!(
                 "template: {}: {} is an incomplete or empty template",
@@ -127,7 +165,7 @@ impl Template {
 
     /// Runs the template `name` on `data`.
     pub fn execute_named(&self, name: &str, data: Value) -> Result<String, Error> {
-        match self.trees.get(name) {
+        match self.tree(name) {
             Some(tree) => exec::run(self, tree, data),
             None => Err(self.unknown(name)),
         }

@@ -103,6 +103,12 @@ pub trait Object: Any + Send + Sync {
     fn print(&self) -> Option<String> {
         None
     }
+
+    /// Appends its JSON, if it is not that of the plain value, up to soon after `limit` bytes.
+    fn json(&self, out: &mut String, limit: usize) -> Option<Result<(), String>> {
+        let _ = (out, limit);
+        None
+    }
 }
 
 impl Value {

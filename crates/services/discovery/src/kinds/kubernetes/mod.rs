@@ -1,24 +1,28 @@
 //! Kubernetes: nodes, pods, services, endpoints, slices of endpoints and ingresses, followed by watches.
 
+mod feeds;
 mod groups;
 mod objects;
 mod store;
 #[cfg(test)]
 mod tests;
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::config::{Node, Result};
 use base::{Classify, ErrorClass};
-use kube::{Client, Cluster, Event, Resource, Scope, Watcher};
+use kube::{Client, Cluster, Event, Object, Resource, Scope};
 use model::TargetGroup;
 use model::target::BoxFuture;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+pub(crate) use self::feeds::Feeds;
+use self::feeds::{ClusterKey, Feed};
 use self::groups::Attach;
 use self::objects::{Bare, EndpointSlice, Endpoints, Ingress, Pod, Service};
 use self::store::{Behind, Changes, World};
@@ -251,15 +255,15 @@ fn connect(settings: &Settings) -> std::result::Result<(Client, Vec<Option<Strin
 
 /// Something a watch told.
 enum Told {
-    Pods(Event<Pod>),
-    Nodes(Event<objects::Node>),
-    Services(Event<Service>),
-    Endpoints(Event<Endpoints>),
-    Slices(Event<EndpointSlice>),
-    Ingresses(Event<Ingress>),
-    Namespaces(Event<Bare>),
-    ReplicaSets(Event<Bare>),
-    Jobs(Event<Bare>),
+    Pods(Event<Arc<Pod>>),
+    Nodes(Event<Arc<objects::Node>>),
+    Services(Event<Arc<Service>>),
+    Endpoints(Event<Arc<Endpoints>>),
+    Slices(Event<Arc<EndpointSlice>>),
+    Ingresses(Event<Arc<Ingress>>),
+    Namespaces(Event<Arc<Bare>>),
+    ReplicaSets(Event<Arc<Bare>>),
+    Jobs(Event<Arc<Bare>>),
 }
 
 impl Told {
@@ -279,22 +283,26 @@ impl Told {
     }
 }
 
-/// The watches of one section. They end when this is dropped.
+/// The watches of one section, which others may share. They end when the last that shares them is gone.
 struct Watches {
+    /// Who listens to a watch, and what keeps it going.
     tasks: JoinSet<()>,
+    feeds: Vec<Arc<dyn Any + Send + Sync>>,
     sender: mpsc::Sender<(usize, Told)>,
     client: Client,
+    cluster: ClusterKey,
+    shared: Arc<Feeds>,
     /// What each watch follows, for messages, and in which namespace.
     follows: Vec<(&'static str, Option<String>)>,
 }
 
 impl Watches {
-    fn start<T: DeserializeOwned + Send + 'static>(
+    fn start<T: DeserializeOwned + Object + Send + Sync + 'static>(
         &mut self,
         resource: (&'static str, &'static str, &'static str),
         namespace: Option<&str>,
         selector: (String, String),
-        told: fn(Event<T>) -> Told,
+        told: fn(Event<Arc<T>>) -> Told,
     ) {
         let id = self.follows.len();
         self.follows.push((resource.2, namespace.map(str::to_string)));
@@ -305,16 +313,10 @@ impl Watches {
             label_selector,
             field_selector,
         };
-        let mut watcher = Watcher::new(self.client.clone(), scope);
+        let feed: Arc<Feed<T>> = self.shared.feed(&self.cluster, &self.client, scope);
+        self.feeds.push(feed.clone());
         let sender = self.sender.clone();
-        self.tasks.spawn(async move {
-            loop {
-                let event = watcher.next().await;
-                if sender.send((id, told(event))).await.is_err() {
-                    return;
-                }
-            }
-        });
+        self.tasks.spawn(async move { feed.listen(sender, move |event| (id, told(event))).await });
     }
 }
 
@@ -385,7 +387,21 @@ async fn follow(settings: &Settings, client: Client, namespaces: &[Option<String
         cronjob: wanted.text("cronjob") == "true",
     };
     let (sender, mut receiver) = mpsc::channel(EVENTS_WAITING_MAX);
-    let mut watches = Watches { tasks: JoinSet::new(), sender, client, follows: Vec::new() };
+    let Some(shared) = publisher.feeds() else { return };
+    let cluster = ClusterKey {
+        api_server: settings.text("api_server").to_string(),
+        kubeconfig: (!settings.text("kubeconfig_file").is_empty()).then(|| settings.path("kubeconfig_file")),
+        http: settings.http.clone(),
+    };
+    let mut watches = Watches {
+        tasks: JoinSet::new(),
+        feeds: Vec::new(),
+        sender,
+        client,
+        cluster,
+        shared,
+        follows: Vec::new(),
+    };
     start_watches(settings, role, attach, namespaces, &mut watches);
 
     let world = World { attach, ..World::default() };

@@ -1,6 +1,7 @@
 //! The objects that are known, and which targets a change of one concerns.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use kube::{Event, Object};
 
@@ -8,7 +9,7 @@ use super::groups::Attach;
 use super::objects::{Bare, EndpointSlice, Endpoints, Ingress, Node, Pod, Reference, Service};
 
 /// Objects of one kind by `namespace/name`.
-pub(super) struct Store<T>(HashMap<String, T>);
+pub(super) struct Store<T>(HashMap<String, Arc<T>>);
 
 impl<T> Default for Store<T> {
     fn default() -> Self {
@@ -27,7 +28,7 @@ pub(super) struct Changes {
 
 impl<T: Object + PartialEq> Store<T> {
     pub(super) fn get(&self, key: &str) -> Option<&T> {
-        self.0.get(key)
+        self.0.get(key).map(|object| &**object)
     }
 
     pub(super) fn contains(&self, key: &str) -> bool {
@@ -35,12 +36,12 @@ impl<T: Object + PartialEq> Store<T> {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &T)> {
-        self.0.iter()
+        self.0.iter().map(|(key, object)| (key, &**object))
     }
 
     /// Takes over what happened in a namespace, or in all; an object whose fields are the same as
     /// before did not change.
-    pub(super) fn apply(&mut self, namespace: Option<&str>, event: Event<T>) -> Changes {
+    pub(super) fn apply(&mut self, namespace: Option<&str>, event: Event<Arc<T>>) -> Changes {
         let mut changes = Changes::default();
         match event {
             Event::Listed(objects) => {
@@ -74,7 +75,7 @@ impl<T: Object + PartialEq> Store<T> {
         changes
     }
 
-    fn put(&mut self, object: T, changes: &mut Changes) {
+    fn put(&mut self, object: Arc<T>, changes: &mut Changes) {
         let key = object.metadata().key();
         match self.0.get_mut(&key) {
             Some(known) => {

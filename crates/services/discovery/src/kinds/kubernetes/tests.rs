@@ -481,3 +481,33 @@ async fn an_api_that_fails_is_named_and_the_targets_stay() {
     api.compact();
     assert!(!following.next().await.contains("pod_name=x"));
 }
+
+#[tokio::test]
+async fn equal_sections_share_one_list_and_one_watch() {
+    let api = Api::start().await;
+    api.put("v1/pods", pod("a", "10.0.0.1"));
+    let discovery = Discovery::new("scrape", &Registry::new());
+    discovery.apply(vec![("one".into(), config(&api, "role: pod"))]);
+    discovery.changed("one", 0).await;
+    let jobs = || ["one", "two"].map(|job| (job.to_string(), config(&api, "role: pod"))).to_vec();
+    discovery.apply(jobs());
+    discovery.changed("two", 0).await;
+    let of = |job: &str| shown(discovery.current(job).groups.iter().map(|group| &**group));
+    assert_eq!(of("one"), of("two"));
+    let versions = ["one", "two"].map(|job| discovery.current(job).version);
+    api.put("v1/pods", pod("b", "10.0.0.2"));
+    for (job, version) in ["one", "two"].into_iter().zip(versions) {
+        let changed = discovery.changed(job, version);
+        tokio::time::timeout(Duration::from_secs(60), changed).await.expect("the targets change");
+        assert!(of(job).contains("10.0.0.2"), "{}", of(job));
+    }
+    let lists = api.requests().iter().filter(|request| !request.contains("watch=")).count();
+    assert_eq!(lists, 1, "{:?}", api.requests());
+    // The one that stays goes on when the other ends.
+    discovery.apply(jobs().into_iter().skip(1).collect());
+    let version = discovery.current("two").version;
+    api.put("v1/pods", pod("c", "10.0.0.3"));
+    let changed = discovery.changed("two", version);
+    tokio::time::timeout(Duration::from_secs(60), changed).await.expect("the targets change");
+    assert!(of("two").contains("10.0.0.3"));
+}

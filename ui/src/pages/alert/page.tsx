@@ -1,0 +1,267 @@
+/** One alert: what it says, its graph, who was told, and what else goes on there. */
+import type { JSX } from 'preact';
+import { useMemo } from 'preact/hooks';
+import { alertLink, silenceLink } from '../../alerting/links.ts';
+import { equal, matchersOf, writeMatcher } from '../../alerting/matchers.ts';
+import { AlertingTabs } from '../../alerting/tabs.tsx';
+import { alerting } from '../../api/alerting.ts';
+import { alertmanager, type HeldAlert } from '../../api/alertmanager.ts';
+import { api } from '../../api/client.ts';
+import type { AlertingRule, Labels } from '../../api/types.ts';
+import type { PageProps } from '../../app.tsx';
+import { Chart } from '../../chart/chart.tsx';
+import { gridTimes, largest, onGrid, seriesColor, type Line } from '../../chart/data.ts';
+import { Legend } from '../../chart/legend.tsx';
+import { duration, moment } from '../../format/time.ts';
+import { Empty, Failure, LabelList, Mark } from '../../parts/parts.tsx';
+import { chooseStep, seriesName } from '../../promql/build.ts';
+import { link } from '../../router.ts';
+import { useLoad } from '../../state/load.ts';
+import { align, type Span } from '../../state/range.ts';
+import { stateOf, toneOf } from '../alerts/model.ts';
+import { belongs, comparison, kin, readLabels, ruleOf, sameLabels, sentence } from './model.ts';
+
+const TRAIL_SHOWN = 200;
+const RELATED_SHOWN = 8;
+const LINES_SHOWN = 12;
+const HEIGHT_PX = 220;
+/** Annotations that have a place of their own. */
+const PLACED = ['summary', 'description', 'message', 'runbook_url', 'dashboard_url'];
+
+export function AlertPage(props: PageProps): JSX.Element {
+  const { place, tick } = props;
+  const labels = useMemo(() => readLabels(place.params), [place.params]);
+  const identity = JSON.stringify(labels);
+  const filter = matchersOf(labels).map(writeMatcher);
+  const held = useLoad(`alert ${identity}`, tick, async (signal) => (await alertmanager.alerts(filter, signal)).find((alert) => sameLabels(alert.labels, labels)) ?? null);
+  const rules = useLoad('rules of an alert', Math.floor(tick.now / 60), (signal) => api.rules(signal));
+  const rule = rules.data && ruleOf(labels, rules.data);
+  const alert = held.data ?? undefined;
+  const live = rule?.alerts?.find((active) => sameLabels(active.labels, labels));
+  const annotations = alert?.annotations ?? live?.annotations ?? rule?.annotations ?? {};
+  const since = Date.parse(alert?.startsAt ?? live?.activeAt ?? '') / 1000;
+  const state = alert ? stateOf(alert) : live?.state === 'pending' ? 'pending' : 'ended';
+  const runbook = annotations['runbook_url'];
+
+  if (Object.keys(labels).length === 0)
+    return (
+      <main class="page">
+        <AlertingTabs current="alerts" />
+        <Empty title="No alert is named">
+          <a href={link('alerts')}>All alerts</a>
+        </Empty>
+      </main>
+    );
+  return (
+    <main class="page">
+      <AlertingTabs current="alerts" />
+      <header class="alert-head">
+        <Mark tone={alert ? toneOf(alert) : state === 'pending' ? 'warning' : 'quiet'} large />
+        <div>
+          <h1>{labels['alertname'] ?? 'An alert without a name'}</h1>
+          <p class="muted">
+            {held.waiting ? 'Looking …' : `${state === 'active' ? 'Firing' : state[0]!.toUpperCase() + state.slice(1)}`}
+            {alert && Number.isFinite(since) && ` for ${duration(Math.max(0, Math.round(tick.now - since)))}, since ${moment(since)}`}
+            {alert && alert.receivers.length > 0 && `, to ${alert.receivers.map(({ name }) => name).join(', ')}`}
+          </p>
+        </div>
+        <span class="alert-actions">
+          {runbook && /^https?:\/\//.test(runbook) && (
+            <a class="button button-strong" href={runbook} target="_blank" rel="noreferrer">
+              Runbook
+            </a>
+          )}
+          <a class="button" href={silenceLink(labels)}>
+            Silence
+          </a>
+        </span>
+      </header>
+      {held.error && <Failure error={held.error} />}
+      <section class="group alert-said" aria-label="What it says">
+        <p>
+          <LabelList labels={labels} omit={['alertname']} />
+        </p>
+        {[annotations['summary'], annotations['description'] ?? annotations['message']].filter(Boolean).map((text) => (
+          <p key={text} class="alert-words">
+            {text}
+          </p>
+        ))}
+        <dl class="facts">
+          {Object.entries(annotations)
+            .filter(([name]) => !PLACED.includes(name))
+            .map(([name, value]) => (
+              <div key={name}>
+                <dt>{name}</dt>
+                <dd>{value}</dd>
+              </div>
+            ))}
+          {alert && <Suppressed alert={alert} />}
+        </dl>
+      </section>
+      <div class="alert-columns">
+        <div>
+          {rule ? <Graph {...props} rule={rule} labels={labels} /> : rules.data && <Empty title="No rule of this server raises it">It was sent here by another one.</Empty>}
+          <Related labels={labels} tick={tick} />
+        </div>
+        <TrailView fingerprint={alert?.fingerprint} labels={labels} tick={tick} />
+      </div>
+    </main>
+  );
+}
+
+function Suppressed({ alert: { status } }: { alert: HeldAlert }): JSX.Element | null {
+  const rows: [string, JSX.Element][] = [];
+  if (status.silencedBy.length > 0)
+    rows.push([
+      'silenced by',
+      <>
+        {status.silencedBy.map((id) => (
+          <a key={id} class="mono" href={link('silences', { edit: id })}>
+            {id}{' '}
+          </a>
+        ))}
+      </>,
+    ]);
+  if (status.inhibitedBy.length > 0) rows.push(['inhibited by', <span class="mono">{status.inhibitedBy.join(' ')}</span>]);
+  if ((status.mutedBy ?? []).length > 0) rows.push(['muted by', <span>{status.mutedBy?.join(', ')}</span>]);
+  return (
+    <>
+      {rows.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </>
+  );
+}
+
+interface Drawn {
+  lines: Line[];
+  times: number[];
+  found: number;
+}
+
+async function draw(expr: string, threshold: number | undefined, labels: Labels, span: Span, step: number, signal: AbortSignal): Promise<Drawn> {
+  const grid = align(span, step);
+  const { data } = await api.queryRange(expr, grid, signal);
+  const own = data.result.filter(({ metric }) => belongs(metric, labels));
+  const shown = own.length > 0 ? own : data.result;
+  const lines: Line[] = shown.map((series, index) => ({ name: seriesName(series.metric) || 'value', color: seriesColor(index), values: onGrid(series, grid) }));
+  const times = gridTimes(grid);
+  const kept = largest(lines, LINES_SHOWN);
+  if (threshold !== undefined && kept.length > 0) kept.push({ name: 'threshold', color: 'var(--critical)', values: times.map(() => threshold), reference: true });
+  return { lines: kept, times, found: lines.length };
+}
+
+function Graph({ rule, labels, span, rangeKey, ready, tick, onZoom }: PageProps & { rule: AlertingRule; labels: Labels }): JSX.Element {
+  const { value, threshold } = comparison(rule.query);
+  const step = chooseStep(span.to - span.from);
+  const { data, error } = useLoad(ready ? `graph ${value} ${JSON.stringify(labels)}` : null, tick, (signal) => draw(value, threshold, labels, span, step, signal), `${rangeKey} ${step}`);
+  return (
+    <section class="panel" aria-label="Graph of its expression">
+      <header class="panel-head">
+        <h3>{threshold === undefined ? 'Expression' : 'Value and threshold'}</h3>
+        <a class="panel-explore" href={link('explore', { expr: rule.query })}>
+          Explore
+        </a>
+      </header>
+      <div class="expression alert-expression">
+        <pre>{rule.query}</pre>
+      </div>
+      {error && !data ? (
+        <Failure error={error} compact />
+      ) : !data ? (
+        <div class="skeleton skeleton-result" />
+      ) : data.lines.length === 0 ? (
+        <Empty title="No value in this range" compact>
+          The expression is empty while the alert does not fire.
+        </Empty>
+      ) : (
+        <>
+          <Chart label={`Graph of ${rule.query}`} times={data.times} lines={data.lines} span={span} unit="number" height={HEIGHT_PX} onZoom={onZoom} />
+          <Legend lines={data.lines} unit="number" hidden={new Set()} onHide={() => undefined} />
+        </>
+      )}
+    </section>
+  );
+}
+
+function Related({ labels, tick }: { labels: Labels; tick: PageProps['tick'] }): JSX.Element | null {
+  const names = kin(labels);
+  const { data } = useLoad(names.length === 0 ? null : `related ${JSON.stringify(labels)}`, tick, async (signal) => {
+    const found = await Promise.all(names.slice(0, 2).map((name) => alertmanager.alerts([writeMatcher(equal(name, labels[name] ?? ''))], signal)));
+    const others = new Map(found.flat().filter((other) => !sameLabels(other.labels, labels)).map((other) => [other.fingerprint, other]));
+    return [...others.values()];
+  });
+  const instance = labels['instance'];
+  const links = [
+    ...(instance !== undefined ? [{ text: 'All series of this instance', href: link('explore', { expr: `{${writeMatcher(equal('instance', instance))}}` }) }] : []),
+    { text: 'When it was pending or firing', href: link('explore', { expr: `ALERTS{${['alertname', 'instance', 'namespace', 'pod'].filter((name) => labels[name] !== undefined).map((name) => writeMatcher(equal(name, labels[name]!))).join(',')}}` }) },
+  ];
+  return (
+    <section class="group alert-related" aria-label="What else goes on there">
+      <header class="group-head">
+        <h2>What else goes on there</h2>
+      </header>
+      {data?.length === 0 && <p class="muted alert-note">No other alert shares its {names.slice(0, 2).join(' or ')}.</p>}
+      {data?.slice(0, RELATED_SHOWN).map((other) => (
+        <a class="row related-row" key={other.fingerprint} href={alertLink(other.labels)}>
+          <Mark tone={toneOf(other)} />
+          <span class="row-name">{other.labels['alertname']}</span>
+          <span class="row-text">{other.annotations['summary'] ?? <LabelList labels={other.labels} omit={['alertname']} />}</span>
+        </a>
+      ))}
+      {data && data.length > RELATED_SHOWN && <p class="muted alert-note">… and {data.length - RELATED_SHOWN} more</p>}
+      <p class="alert-note">
+        {links.map(({ text, href }) => (
+          <a key={text} href={href} class="alert-link">
+            {text}
+          </a>
+        ))}
+      </p>
+    </section>
+  );
+}
+
+function TrailView({ fingerprint, labels, tick }: { fingerprint: string | undefined; labels: Labels; tick: PageProps['tick'] }): JSX.Element {
+  const { data, error } = useLoad(fingerprint === undefined ? null : `trail ${fingerprint}`, tick, (signal) => alerting.trail(fingerprint!, undefined, TRAIL_SHOWN, signal));
+  return (
+    <section class="group trail" aria-label="Trail">
+      <header class="group-head">
+        <h2>Trail</h2>
+        <span class="muted">newest first</span>
+        {fingerprint !== undefined && (
+          <a class="group-meta" href={`api/v1/alerts/trail?${new URLSearchParams({ fingerprint, format: 'csv' }).toString()}`} download={`${labels['alertname'] ?? 'alert'}-trail.csv`}>
+            CSV
+          </a>
+        )}
+      </header>
+      {error && <Failure error={error} compact />}
+      {fingerprint === undefined ? (
+        <p class="muted alert-note">Its trail can be seen while it is known to delivery.</p>
+      ) : data?.rows.length === 0 ? (
+        <p class="muted alert-note">Nothing has been written down about it yet.</p>
+      ) : (
+        <ol>
+          {data?.rows.map((row) => {
+            const { tone, text, detail } = sentence(row);
+            return (
+              <li key={row.cursor}>
+                <Mark tone={tone} />
+                <span>
+                  {text}
+                  {(row.together ?? 1) > 1 && <span class="count">{row.together}</span>}
+                  {detail && <span class="muted trail-detail">{detail}</span>}
+                </span>
+                <time class="muted number" dateTime={row.time} title={row.time}>
+                  {moment(Date.parse(row.time) / 1000, tick.now)}
+                </time>
+              </li>
+            );
+          })}
+        </ol>
+      )}
+    </section>
+  );
+}
