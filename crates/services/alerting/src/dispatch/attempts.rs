@@ -25,6 +25,8 @@ pub(super) struct Attempt {
     pub(super) deadline_ms: i64,
     /// How often it was tried in vain.
     pub(super) failed: u32,
+    /// When the receiver was last told as far as was known then.
+    pub(super) told_before_ms: i64,
 }
 
 impl Dispatcher {
@@ -90,7 +92,9 @@ impl Dispatcher {
             let subjects = notification.alerts.iter().map(|told| told.alert.labels.clone()).collect();
             self.note(now_ms, |_| Some((Subject::Alerts(subjects), step)));
         }
-        Some(Box::new(Attempt { notification: Arc::new(notification), content, deadline_ms, failed: 0 }))
+        let told_before_ms = self.job_mut(id, at)?.ledger.sent_at_ms;
+        let notification = Arc::new(notification);
+        Some(Box::new(Attempt { notification, content, deadline_ms, failed: 0, told_before_ms }))
     }
 
     /// Gives an attempt a place in its lane, and claims or sends it.
@@ -162,11 +166,15 @@ impl Dispatcher {
         };
         match claim {
             Claim::Granted { token, told } => {
+                let mut told_before_ms = 0;
                 if let Some(ticket) = self.tickets.get_mut(&number) {
                     ticket.token = Some(token);
+                    told_before_ms = ticket.attempt.told_before_ms;
                 }
-                let is_news = told.is_some_and(|entry| self.learn_ledger(entry, now_ms));
-                if is_news || self.job_mut(group, at).is_none() {
+                if let Some(entry) = told {
+                    self.learn_ledger(entry, now_ms);
+                }
+                if self.job_mut(group, at).is_none_or(|job| job.ledger.sent_at_ms != told_before_ms) {
                     // Somebody else told something meanwhile, or the group is gone.
                     match self.make(group, at, now_ms) {
                         Some(attempt) => {
