@@ -51,7 +51,7 @@ const HISTORY_STEP_MS: i64 = 30_000;
 /// whether its left end belongs to it (Prometheus 2) or not (Prometheus 3).
 const PHASE_MS: i64 = 7_000;
 const SENDERS: usize = 2;
-/// A server whose count has not moved for so long after a restart has no more.
+/// A server whose count has not moved for so long after it was ready again has no more.
 const GIVEN_UP: Duration = Duration::from_secs(15);
 /// Each pod has one.
 const ONE_A_POD: &str = "kube_pod_info";
@@ -496,7 +496,9 @@ impl Place<'_> {
                     first_s.get_or_insert(started.elapsed_seconds());
                     if found == Some(expected) {
                         whole_s = Some(started.elapsed_seconds());
-                    } else if found != last.0 {
+                    } else if found != last.0
+                        || (started.elapsed() < Duration::from_secs(600) && !server.is_ready())
+                    {
                         last = (found, CLOCK.mark());
                     }
                 }

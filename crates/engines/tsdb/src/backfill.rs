@@ -187,7 +187,7 @@ pub(crate) fn write_blocks(
         meta.compaction.hints = hints.iter().map(|hint| hint.to_string()).collect();
         let source: Source<'_> = Box::new(series.into_iter().map(Ok));
         if let Some(finished) = compact::write_block(disk, dir, meta, symbols, vec![source])? {
-            blocks.push(Arc::new(Block::open(&finished.publish()?)?));
+            blocks.push(Arc::new(Block::open(&**disk, &finished.publish()?)?));
         }
     }
     Ok((blocks, count))

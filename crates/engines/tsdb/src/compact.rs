@@ -134,7 +134,7 @@ fn rewrite(
     }
     let symbols = symbols.into_iter().collect();
     match write_block(disk, parent, meta, symbols, series)? {
-        Some(finished) => Ok(Some(Block::open(&finished.publish()?)?)),
+        Some(finished) => Ok(Some(Block::open(&**disk, &finished.publish()?)?)),
         None => Ok(None),
     }
 }

@@ -447,7 +447,7 @@ fn open_blocks(disk: &dyn Disk, dir: &Path, opened: &mut Opened) -> Result<Vec<A
         if !is_ulid(name) {
             continue;
         }
-        match Block::open(&path) {
+        match Block::open(disk, &path) {
             Ok(block) => blocks.push(Arc::new(block)),
             Err(error @ Error::Corrupt(_)) => {
                 let kept = block::set_aside(disk, &path)?;

@@ -1,10 +1,11 @@
-//! The seam between the store and the disk: everything that is written goes through a [`Disk`], so
-//! that tests can make writes fail, tear and get lost. Reading and mapping go to the paths directly.
+//! The seam between the store and the disk: everything that is written goes through a [`Disk`], and the log,
+//! `meta.json` and tombstones are read through it, so that tests can make writes fail, tear and get lost, and
+//! reads fail. Mapping goes to the paths directly.
 //! Only the closed chunks of the head do not pass here: their files have no names and are worthless
 //! after a crash.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -65,6 +66,18 @@ pub trait Disk: Send + Sync {
             }
         }
         self.remove_dir(dir)
+    }
+
+    /// A file's contents, from the front.
+    fn read(&self, path: &Path) -> io::Result<Box<dyn Read>> {
+        Ok(Box::new(File::open(path)?))
+    }
+
+    /// A whole file.
+    fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.read(path)?.read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// How large the file system of a folder is.

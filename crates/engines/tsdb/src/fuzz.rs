@@ -312,9 +312,9 @@ fn fuzz_tombstones() {
     };
     Fuzz::new("tombstones", corpus).mend(&mend).cases(5_000).run(|input| {
         fs::write(&path, input).unwrap();
-        let Ok(read) = tombstones::read(dir.path()) else { return None };
+        let Ok(read) = tombstones::read(&OsDisk, dir.path()) else { return None };
         tombstones::write(&OsDisk, dir.path(), &read).unwrap();
-        assert_eq!(tombstones::read(dir.path()).unwrap(), read);
+        assert_eq!(tombstones::read(&OsDisk, dir.path()).unwrap(), read);
         Some(read.len())
     });
 }
@@ -328,9 +328,9 @@ fn fuzz_meta() {
     let dir = folder();
     Fuzz::new("meta", corpus).tokens(&tokens).cases(3_000).run(|input| {
         fs::write(dir.path().join(META_FILE), input).unwrap();
-        let Ok(meta) = Meta::read(dir.path()) else { return false };
+        let Ok(meta) = Meta::read(&OsDisk, dir.path()) else { return false };
         meta.write(&OsDisk, dir.path()).unwrap();
-        let again = Meta::read(dir.path()).unwrap();
+        let again = Meta::read(&OsDisk, dir.path()).unwrap();
         assert_eq!(serde_json::to_value(&again).unwrap(), serde_json::to_value(&meta).unwrap());
         true
     });

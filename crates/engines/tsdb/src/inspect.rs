@@ -12,6 +12,7 @@ use model::{Matcher, Samples};
 use crate::block::Block;
 use crate::block::meta::is_ulid;
 use crate::chunk;
+use crate::disk::OsDisk;
 use crate::error::Error;
 use crate::series::ChunkHandle;
 use crate::stats::BlockStats;
@@ -88,7 +89,7 @@ pub fn list_blocks(dir: &Path) -> Result<Vec<BlockStats>, Error> {
     for entry in fs::read_dir(dir).map_err(Error::io("listing", dir))? {
         let entry = entry.map_err(Error::io("listing", dir))?;
         if entry.file_name().to_str().is_some_and(is_ulid) {
-            blocks.push(Block::open(&entry.path())?.stats());
+            blocks.push(Block::open(&OsDisk, &entry.path())?.stats());
         }
     }
     blocks.sort_by(|a, b| {
@@ -117,7 +118,7 @@ pub fn analyze_block(
     if !path.exists() {
         return Err(Error::BadInput(format!("block {ulid} not found in {}", dir.display())));
     }
-    let block = Arc::new(Block::open(&path)?);
+    let block = Arc::new(Block::open(&OsDisk, &path)?);
     let stats = block.stats();
     let block_ms = stats.max_time_ms.saturating_sub(stats.min_time_ms).max(1) as u64;
     #[derive(Default)]

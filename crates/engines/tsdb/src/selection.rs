@@ -358,11 +358,12 @@ impl SelectedSamples for Stored {
 
     fn sample_count_estimate(&self) -> u64 {
         let of_blocks: Vec<u64> = self.blocks.iter().map(|block| block.samples_per_chunk()).collect();
+        let of_segments: Vec<u64> = self.segments.iter().map(|segment| segment.samples_per_chunk()).collect();
         let samples = |chunk: &Chunk| match chunk.place {
             Place::Sample { .. } => 1,
             // What was copied is near; of the others nothing is read.
             Place::Copied { .. } => self.sample_count(chunk),
-            Place::Segment { .. } => u64::from(chunk::SAMPLES_PER_CHUNK),
+            Place::Segment { segment, .. } => of_segments[segment as usize],
             Place::Block { block, .. } => of_blocks[block as usize],
         };
         self.chunks.iter().map(samples).sum()

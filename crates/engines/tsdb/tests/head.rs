@@ -266,3 +266,15 @@ fn full_segments_of_the_log_are_closed_by_maintenance_although_nobody_waits() {
     db.maintain(60 * MINUTE_MS);
     assert_eq!(open_segments(), 1);
 }
+
+#[test]
+fn what_a_selection_will_cost_is_known_of_closed_chunks_that_are_short_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let (db, _) = open(dir.path());
+    // Twelve samples in each of three block ranges; the chunks of the first two are closed.
+    for step in 0..36 {
+        let samples: Vec<_> = (0..20).map(|n| (series(n), step * 10 * MINUTE_MS, step as f64)).collect();
+        append(&db, &samples);
+    }
+    assert_eq!(select_all(&db).samples.sample_count_estimate(), 720);
+}

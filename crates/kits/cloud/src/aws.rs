@@ -47,6 +47,8 @@ pub struct Settings {
     pub external_id: String,
     /// The region, or empty for the environment's or the machine's.
     pub region: String,
+    /// Whether the token service is asked at its FIPS address.
+    pub fips_sts: bool,
 }
 
 /// Hands out credentials, which it keeps as long as they are good.
@@ -252,7 +254,7 @@ impl Provider {
 
     async fn ask_sts(&self, body: String, with: Option<&Credentials>) -> Result<Fresh<Credentials>, Error> {
         let region = self.region().await.unwrap_or_else(|_| "us-east-1".into());
-        let url = self.surroundings.endpoint(&format!("https://sts.{region}.{}", domain(&region)));
+        let url = self.surroundings.endpoint(&sts(&region, self.settings.fips_sts));
         let mut request = Request::post(format!("{url}/"), "application/x-www-form-urlencoded", body)
             .header("accept", "application/json");
         if let Some(with) = with {
@@ -441,6 +443,11 @@ pub fn sign(request: &mut Request, credentials: &Credentials, region: &str, serv
     set(request, "authorization".into(), authorization);
 }
 
+/// Where a region's token service is.
+fn sts(region: &str, fips: bool) -> String {
+    format!("https://sts{}.{region}.{}", if fips { "-fips" } else { "" }, domain(region))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -453,6 +460,12 @@ mod tests {
     }
 
     /// The example of Amazon's documentation: a GET of IAM's ListUsers.
+    #[test]
+    fn the_token_service_has_an_address_for_fips() {
+        assert_eq!(sts("eu-west-1", false), "https://sts.eu-west-1.amazonaws.com");
+        assert_eq!(sts("us-gov-west-1", true), "https://sts-fips.us-gov-west-1.amazonaws.com");
+    }
+
     #[test]
     fn requests_are_signed_as_documented() {
         let credentials = Credentials {

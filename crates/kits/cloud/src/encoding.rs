@@ -1,6 +1,6 @@
 //! Digests and texts of bytes, as signatures need them.
 
-use net::client::base64;
+pub use net::client::base64_url;
 use ring::{digest, hmac};
 
 /// SHA-256.
@@ -21,11 +21,6 @@ pub fn hmac_sha256(key: &[u8], bytes: &[u8]) -> Vec<u8> {
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Base64 as it stands in URLs and tokens, without padding.
-pub fn base64_url(bytes: &[u8]) -> String {
-    base64(bytes).trim_end_matches('=').replace('+', "-").replace('/', "_")
 }
 
 /// Text as it may stand in a query or form (RFC 3986).

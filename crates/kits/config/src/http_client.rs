@@ -22,6 +22,9 @@ pub struct HttpClientConfig {
     pub proxy: ProxyConfig,
     /// Further headers: name, and values of which some are secret.
     pub headers: Vec<(String, Vec<HeaderValue>)>,
+    /// Whether each new connection goes to another of the host's addresses, by chance. No key of its own here: whoever
+    /// has such a setting sets it.
+    pub spread_addresses: bool,
 }
 
 impl Default for HttpClientConfig {
@@ -33,6 +36,7 @@ impl Default for HttpClientConfig {
             enable_http2: true,
             proxy: ProxyConfig::default(),
             headers: Vec::new(),
+            spread_addresses: false,
         }
     }
 }
@@ -113,6 +117,8 @@ pub struct JwtGrant {
     pub issuer: String,
     /// Who it is for, if not the token's server.
     pub audience: String,
+    /// What else it says, by name.
+    pub claims: Vec<(String, Node)>,
 }
 
 /// The `grant_type` of a signed token.
@@ -209,6 +215,7 @@ impl HttpClientConfig {
             enable_http2: fields.or("enable_http2", true, Node::boolean)?,
             proxy: ProxyConfig::take(fields)?,
             headers: fields.or("http_headers", Vec::new(), |node| headers(node, base))?,
+            spread_addresses: false,
         })
     }
 
@@ -303,8 +310,8 @@ fn jwt_grant(fields: &mut Fields<'_>, base: &PathBase) -> Result<Option<JwtGrant
         })?,
         issuer: fields.or("iss", String::new(), Node::string)?,
         audience: fields.or("audience", String::new(), Node::string)?,
+        claims: fields.or("claims", Vec::new(), |node| node.map(|claim| Ok(claim.clone())))?,
     };
-    fields.optional("claims", |node| node.map(|_| Ok(())))?;
     fields.optional("client_certificate_key_ref", Node::string)?;
     Ok(is_jwt.then_some(grant))
 }
@@ -367,14 +374,8 @@ pub fn tls(node: &Node, base: &PathBase) -> Result<TlsConfig> {
 impl ProxyConfig {
     fn take(fields: &mut Fields<'_>) -> Result<Self> {
         let config = ProxyConfig {
-            url: fields.optional("proxy_url", |node| {
-                let text = node.string()?;
-                if text.contains("://") || text.is_empty() {
-                    Ok(text)
-                } else {
-                    Err(node.error(format!("{text:?} is not a URL; a proxy is written as http://host:port")))
-                }
-            })?,
+            // Whether it leads anywhere shows when it is used, as upstream has it.
+            url: fields.optional("proxy_url", Node::string)?,
             no_proxy: fields.or("no_proxy", String::new(), Node::string)?,
             from_environment: fields.or("proxy_from_environment", false, Node::boolean)?,
             connect_headers: fields.or("proxy_connect_header", Vec::new(), |node| {
@@ -422,7 +423,8 @@ const RESERVED_HEADERS: [&str; 14] = [
     "x-prometheus-remote-read-version",
 ];
 
-fn headers(node: &Node, base: &PathBase) -> Result<Vec<(String, Vec<HeaderValue>)>> {
+/// Headers by name, with values in place and in files.
+pub fn headers(node: &Node, base: &PathBase) -> Result<Vec<(String, Vec<HeaderValue>)>> {
     let headers = node.map(|node| {
         let mut fields = node.fields("config.Header")?;
         let mut values: Vec<HeaderValue> =

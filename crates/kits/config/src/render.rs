@@ -118,10 +118,27 @@ fn write_scalar(out: &mut String, text: &str, plain: bool, secret: bool) {
             && (text.parse::<f64>().is_ok()
                 || matches!(text.as_ref(), "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "~")));
     if needs_quotes {
-        out.push_str(&format!("{:?}", text.as_ref()));
+        push_quoted(out, &text);
     } else {
         out.push_str(&text);
     }
+}
+
+/// A text in double quotes, with the escapes that YAML and JSON share.
+fn push_quoted(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
 }
 
 /// `scheme://user:password@host` without the password.

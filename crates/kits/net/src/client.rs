@@ -8,8 +8,9 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use base::{Classify, Clock, ErrorClass};
 use bytes::{Bytes, BytesMut};
-use config::HttpClientConfig;
-use config::http_client::{Auth, HeaderValue as ConfiguredHeader, OAuth2, SecretSource};
+use config::http_client::{Auth, HeaderValue as ConfiguredHeader, JwtGrant, OAuth2, SecretSource};
+use config::yaml::Value;
+use config::{HttpClientConfig, Node};
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, USER_AGENT,
 };
@@ -18,6 +19,7 @@ use http_body_util::BodyExt;
 use rustls::pki_types::ServerName;
 
 use crate::connections::Connections;
+use crate::jwt::{Digest, Key};
 use crate::proxy::Proxies;
 use crate::tls;
 
@@ -403,9 +405,20 @@ impl Client {
         let Some(client) = &self.0.token_client else {
             return Err(ClientError::Config("no client for the token's server".into()));
         };
-        let mut form = String::from("grant_type=client_credentials");
+        let grant = match &oauth2.jwt {
+            Some(_) => JWT_GRANT,
+            None => "client_credentials",
+        };
+        // Servers that go their own way with the grant's name are told it by a parameter.
+        let is_renamed = oauth2.endpoint_params.iter().any(|(name, _)| name == "grant_type");
+        let mut form = match is_renamed {
+            true => String::new(),
+            false => format!("grant_type={}", encode_form(grant)),
+        };
         let mut add = |name: &str, value: &str| {
-            form.push('&');
+            if !form.is_empty() {
+                form.push('&');
+            }
             form.push_str(&encode_form(name));
             form.push('=');
             form.push_str(&encode_form(value));
@@ -416,15 +429,21 @@ impl Client {
         for (name, value) in &oauth2.endpoint_params {
             add(name, value);
         }
+        if let Some(jwt) = &oauth2.jwt {
+            add("assertion", &assertion(oauth2, jwt, self.0.clock.now_ms())?);
+        }
         let (id, secret) =
             (encode_form(&oauth2.client_id), encode_form(&read_secret(&oauth2.client_secret)?));
         let limits = Limits { timeout: Duration::from_secs(30), body_size_max_bytes: TOKEN_SIZE_MAX_BYTES };
         let ask = |form: String| Request::post(&oauth2.token_url, "application/x-www-form-urlencoded", form);
         let in_header = format!("Basic {}", base64(format!("{id}:{secret}").as_bytes()));
-        let request = ask(form.clone()).header("authorization", in_header);
+        let request = match oauth2.jwt {
+            Some(_) => ask(form.clone()),
+            None => ask(form.clone()).header("authorization", in_header),
+        };
         let mut answer = Box::pin(client.send(request, limits)).await?;
         // Some servers take the client's secret in the form only (RFC 6749, 2.3.1).
-        if matches!(answer.status.as_u16(), 400..500) {
+        if oauth2.jwt.is_none() && matches!(answer.status.as_u16(), 400..500) {
             let in_form = ask(format!("{form}&client_id={id}&client_secret={secret}"));
             let second = Box::pin(client.send(in_form, limits)).await?;
             if second.status.is_success() {
@@ -456,6 +475,54 @@ impl Client {
     }
 }
 
+/// The `grant_type` of a token that we sign (RFC 7523).
+const JWT_GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+/// How long such a token is good for.
+const ASSERTION_LIFE_SECONDS: i64 = 600;
+
+/// A token that we sign, for the server to exchange.
+fn assertion(oauth2: &OAuth2, jwt: &JwtGrant, now_ms: i64) -> Result<String, ClientError> {
+    let pem = jwt.key.as_ref().map(read_secret).transpose()?.unwrap_or_default();
+    let mut id = [0; 16];
+    let failed = |_| ClientError::Config("no random numbers".into());
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut id).map_err(failed)?;
+    let or = |text: &str, other: &str| if text.is_empty() { other.to_string() } else { text.to_string() };
+    let now = now_ms / 1000;
+    let mut claims = serde_json::json!({
+        "iss": or(&jwt.issuer, &oauth2.client_id),
+        "sub": oauth2.client_id,
+        "jti": base64_url(&id),
+        "aud": or(&jwt.audience, &oauth2.token_url),
+        "iat": now,
+        "exp": now + ASSERTION_LIFE_SECONDS,
+    });
+    if !oauth2.scopes.is_empty() {
+        claims["scope"] = oauth2.scopes.join(" ").into();
+    }
+    for (name, value) in &jwt.claims {
+        claims[name] = claim(value);
+    }
+    let header = [("kid", jwt.key_id.as_str())];
+    let header = if jwt.key_id.is_empty() { &[][..] } else { &header[..] };
+    Key::from_pem(&pem)?.token(Digest::of_algorithm(&jwt.algorithm), header, &claims)
+}
+
+/// What a configuration says, as JSON.
+fn claim(node: &Node) -> serde_json::Value {
+    match &node.value {
+        Value::Sequence(items) => items.iter().map(claim).collect(),
+        Value::Mapping(pairs) => {
+            let pairs = pairs.iter().map(|(name, value)| (name.string().unwrap_or_default(), claim(value)));
+            pairs.collect::<serde_json::Map<_, _>>().into()
+        }
+        Value::Scalar { text, plain: true } => {
+            serde_json::from_str(text).unwrap_or_else(|_| text.as_str().into())
+        }
+        Value::Scalar { text, .. } => text.as_str().into(),
+        Value::Null | Value::Binary(_) => serde_json::Value::Null,
+    }
+}
+
 fn connector(config: &HttpClientConfig, clock: &Clock) -> Result<Connector, ClientError> {
     let mut built = tls::build(&config.tls)?;
     if config.enable_http2 {
@@ -467,7 +534,13 @@ fn connector(config: &HttpClientConfig, clock: &Clock) -> Result<Connector, Clie
         server_name.map_err(|_| ClientError::Config(format!("{name:?} is not a server name")))?;
     let proxies = Proxies::new(&config.proxy, |name| std::env::var(name).ok())?;
     Ok(Connector {
-        connections: Arc::new(Connections::new(built.config, server_name, proxies, clock)),
+        connections: Arc::new(Connections::new(
+            built.config,
+            server_name,
+            proxies,
+            config.spread_addresses,
+            clock,
+        )),
         files: built.files,
         checked: parking_lot::Mutex::new(clock.mark()),
     })
@@ -610,6 +683,11 @@ pub fn base64(bytes: &[u8]) -> String {
         }
     }
     out
+}
+
+/// Base64 as it stands in URLs and tokens (RFC 4648, 5), without padding.
+pub fn base64_url(bytes: &[u8]) -> String {
+    base64(bytes).trim_end_matches('=').replace('+', "-").replace('/', "_")
 }
 
 /// The bytes of standard base64, with or without padding; none if it has other characters.

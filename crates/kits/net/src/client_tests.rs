@@ -472,6 +472,40 @@ async fn a_socks_proxy_is_told_the_name_and_the_password() {
 }
 
 #[tokio::test]
+async fn oauth2_exchanges_a_token_that_is_signed_here() {
+    use testkit::http::{Reply, Server};
+    let tokens = Server::start(|_| Reply::new(200, r#"{"access_token": "one"}"#)).await;
+    let server = Server::start(|_| Reply::new(200, "ok")).await;
+    let key = concat!(env!("CARGO_MANIFEST_DIR"), "/../cloud/testdata/pkcs8.pem");
+    let client = client(&format!(
+        "oauth2: {{client_id: me, grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', \
+         client_certificate_key_file: {key}, client_certificate_key_id: k1, signature_algorithm: RS384, \
+         audience: them, scopes: [a], claims: {{level: 3, team: web}}, token_url: '{}/token'}}",
+        tokens.url()
+    ));
+    text_of(&client, &server.url()).await.unwrap();
+    assert_eq!(server.requests()[0].header("authorization"), "Bearer one");
+    let asked = &tokens.requests()[0];
+    assert_eq!(asked.header("authorization"), "");
+    let form = asked.text();
+    let field = |name: &str| form.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}="))).unwrap();
+    assert_eq!(field("grant_type"), "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer");
+    let part = |at: usize| {
+        let part = field("assertion").split('.').nth(at).unwrap().replace('-', "+").replace('_', "/");
+        serde_json::from_slice::<serde_json::Value>(&base64_decoded(&part).unwrap()).unwrap()
+    };
+    assert_eq!(part(0), serde_json::json!({"alg": "RS384", "typ": "JWT", "kid": "k1"}));
+    let claims = part(1);
+    for (name, expected) in [("iss", "me"), ("sub", "me"), ("aud", "them"), ("scope", "a"), ("team", "web")] {
+        assert_eq!(claims[name], expected, "{name}");
+    }
+    assert_eq!(
+        (claims["level"].as_i64(), claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap()),
+        (Some(3), 600)
+    );
+}
+
+#[tokio::test]
 async fn oauth2_gets_a_token_keeps_it_for_its_life_and_gets_the_next() {
     let mut tokens = Server::start(|number| {
         Reply::Text(if number == 0 {

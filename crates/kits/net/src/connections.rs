@@ -2,7 +2,9 @@
 //! the task that asks; HTTP/2 where TLS offers it, on one connection for all requests to a server.
 
 use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
 use std::future::Future;
+use std::hash::{BuildHasher, Hasher};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::pin;
@@ -48,6 +50,8 @@ pub(crate) struct Connections {
     /// The name that servers must prove, if it is not the one in the URL.
     server_name: Option<ServerName<'static>>,
     proxies: Proxies,
+    /// Whether each new connection goes to another address of its host.
+    spread: bool,
     kept: Mutex<HashMap<String, Kept>>,
     clock: Clock,
 }
@@ -86,9 +90,17 @@ impl Connections {
         tls: rustls::ClientConfig,
         server_name: Option<ServerName<'static>>,
         proxies: Proxies,
+        spread: bool,
         clock: &Clock,
     ) -> Self {
-        Connections { tls: Arc::new(tls), server_name, proxies, kept: Mutex::default(), clock: clock.clone() }
+        Connections {
+            tls: Arc::new(tls),
+            server_name,
+            proxies,
+            spread,
+            kept: Mutex::default(),
+            clock: clock.clone(),
+        }
     }
 
     /// Sends a request whose URI is absolute and reads the answer; its body, as it was sent, is in `body` then.
@@ -229,9 +241,9 @@ impl Connections {
             (Some(path), _) => Box::new(UnixStream::connect(path).await.map_err(|error| {
                 ClientError::Network(format!("dial unix {}: connect: {}", path.display(), reason(&error)))
             })?),
-            (None, None) => Box::new(connect(server.host, server.port).await?),
+            (None, None) => Box::new(connect(server.host, server.port, self.spread).await?),
             (None, Some(proxy)) => {
-                let tcp = connect(proxy.host(), proxy.port()).await;
+                let tcp = connect(proxy.host(), proxy.port(), false).await;
                 let tcp = tcp.map_err(|error| ClientError::Network(format!("proxyconnect tcp: {error}")))?;
                 let mut stream: Box<dyn Io> = Box::new(tcp);
                 if proxy.uri.scheme_str() == Some("https") {
@@ -429,8 +441,13 @@ fn server_name(host: &str) -> Result<ServerName<'static>, ClientError> {
 
 /// A TCP connection to one of the host's addresses. An address family that does not answer holds the other
 /// up for a moment only.
-pub(crate) async fn connect(host: &str, port: u16) -> Result<TcpStream, ClientError> {
-    let addresses = resolve(host, port).await?;
+pub(crate) async fn connect(host: &str, port: u16, spread: bool) -> Result<TcpStream, ClientError> {
+    let mut addresses = resolve(host, port).await?;
+    if spread {
+        let chance = RandomState::new().build_hasher().finish() as usize;
+        let count = addresses.len().max(1);
+        addresses.rotate_left(chance % count);
+    }
     let is_first_family = |address: &SocketAddr| address.is_ipv4() == addresses[0].is_ipv4();
     let (first, second): (Vec<SocketAddr>, Vec<SocketAddr>) =
         addresses.iter().copied().partition(is_first_family);

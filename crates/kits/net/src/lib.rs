@@ -8,10 +8,12 @@ mod connections;
 pub mod dial;
 pub mod dns;
 mod http1;
+pub mod jwt;
 mod pace;
 mod proxy;
 mod resolve;
 pub mod server;
+pub mod socks;
 mod tls;
 pub mod web_config;
 

@@ -10,6 +10,8 @@ use roles::settings::parse_listen;
 use roles::{Mode, Settings};
 
 use crate::alertmanager::Alertmanager;
+use crate::alerts::Alerts;
+use crate::amtool::{Amtool, spelled_out};
 use crate::blackbox_exporter::BlackboxExporter;
 use crate::drop_in::Prometheus;
 use crate::import::Import;
@@ -17,6 +19,7 @@ use crate::logging::{self, LogFlags};
 use crate::node_exporter::{self, Asked};
 use crate::promtool::{Export, Promtool, print_report};
 use crate::pushgateway::Pushgateway;
+use crate::rules::Rules;
 
 /// Monitoring in one program: metrics, alerts and their delivery, on one port.
 ///
@@ -62,6 +65,12 @@ enum Command {
     Import(Box<Import>),
     /// Stand in for promtool
     Promtool(Box<Promtool>),
+    /// Try rules: over their tests, and over stored history
+    Rules(Box<Rules>),
+    /// Ask what became of alerts
+    Alerts(Box<Alerts>),
+    /// Stand in for amtool
+    Amtool(Box<Amtool>),
 }
 
 /// Flags of `promontory run`. A flag wins over the file.
@@ -91,6 +100,9 @@ struct Run {
     /// How much room samples may take, such as 10GB [default: no limit]
     #[arg(long = "retention.size", value_name = "SIZE")]
     retention_size: Option<String>,
+    /// How long it is kept what became of alerts, such as 90d; 0 keeps nothing of it [default: 90d]
+    #[arg(long = "alerting.trail.retention", value_name = "DURATION")]
+    trail_retention: Option<String>,
     /// Where people reach this server, if it is not the address it listens on
     #[arg(long, value_name = "URL")]
     external_url: Option<String>,
@@ -126,6 +138,10 @@ impl Run {
             let time_ms =
                 base::units::parse_duration_ms(text).map_err(|error| format!("--retention.time: {error}"))?;
             settings.retention_time_ms = (time_ms > 0).then_some(time_ms);
+        }
+        if let Some(text) = &self.trail_retention {
+            settings.alerts.trail_retention_ms = base::units::parse_duration_ms(text)
+                .map_err(|error| format!("--alerting.trail.retention: {error}"))?;
         }
         if let Some(text) = &self.retention_size {
             let size_bytes =
@@ -180,7 +196,7 @@ pub(crate) fn main() -> ExitCode {
     let mut args: Vec<std::ffi::OsString> = std::env::args_os().collect();
     let called = args.first().map(PathBuf::from).and_then(|path| path.file_name().map(|n| n.to_os_string()));
     match called.as_ref().and_then(|name| name.to_str()) {
-        Some(name @ ("prometheus" | "promtool")) => args.insert(1, name.into()),
+        Some(name @ ("prometheus" | "promtool" | "amtool")) => args.insert(1, name.into()),
         Some("node_exporter" | "node-exporter" | "prometheus-node-exporter") => {
             args.insert(1, "node-exporter".into());
         }
@@ -194,12 +210,16 @@ pub(crate) fn main() -> ExitCode {
     if args.get(1).is_some_and(|command| command == "prometheus") {
         args.iter_mut().skip(2).for_each(|arg| *arg = negated(arg));
     }
+    if args.get(1).is_some_and(|command| command == "amtool") {
+        let commands = args.split_off(2);
+        args.extend(spelled_out(commands));
+    }
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
-            let is_promtool = args.get(1).is_some_and(|command| command == "promtool");
-            // promtool ends with 1 where others end with 2.
+            let is_promtool = args.get(1).is_some_and(|command| command == "promtool" || command == "amtool");
+            // promtool and amtool end with 1 where others end with 2.
             return match (error.use_stderr(), is_promtool) {
                 (false, _) => ExitCode::SUCCESS,
                 (true, true) => ExitCode::FAILURE,
@@ -234,6 +254,9 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Export(export)) => end(export.run()),
         Some(Command::Import(import)) => end(import.run()),
         Some(Command::Promtool(promtool)) => promtool.run(),
+        Some(Command::Rules(rules)) => rules.run(),
+        Some(Command::Alerts(alerts)) => end(alerts.run()),
+        Some(Command::Amtool(amtool)) => amtool.run(),
     }
 }
 
@@ -264,7 +287,7 @@ fn export_node(flags: &[std::ffi::OsString]) -> ExitCode {
     }
 }
 
-fn end(result: Result<(), String>) -> ExitCode {
+pub(crate) fn end(result: Result<(), String>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
@@ -274,7 +297,7 @@ fn end(result: Result<(), String>) -> ExitCode {
     }
 }
 
-fn report(report: &Report) -> ExitCode {
+pub(crate) fn report(report: &Report) -> ExitCode {
     print_report(report);
     ExitCode::from(report.exit_code())
 }

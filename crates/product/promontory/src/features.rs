@@ -17,7 +17,7 @@ use Effect::{Absent, Always, Switch};
 /// All features of Prometheus 3.14, sorted by name.
 const FEATURES: [(&str, Effect); 26] = [
     ("auto-reload-config", Switch(|settings| settings.auto_reload = true)),
-    ("concurrent-rule-eval", Absent("the rules of a group are evaluated one after another")),
+    ("concurrent-rule-eval", Always("rules that do not need each other are evaluated at once")),
     ("created-timestamp-zero-ingestion", Switch(|settings| settings.start_timestamps.write_zero = true)),
     ("delayed-compaction", Absent("blocks are cut as soon as they are due")),
     ("exemplar-storage", Always("exemplars are kept")),

@@ -4,6 +4,8 @@
 
 mod agent_flags;
 mod alertmanager;
+mod alerts;
+mod amtool;
 mod blackbox_exporter;
 mod cli;
 mod drop_in;
@@ -15,6 +17,7 @@ mod node_exporter;
 mod promtool;
 mod push_flags;
 mod pushgateway;
+mod rules;
 mod web_flags;
 
 use std::process::ExitCode;

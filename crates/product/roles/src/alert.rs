@@ -7,6 +7,7 @@ use alerting::Alerting;
 use alerting::dead_man;
 use alerting::trail::Trail;
 use axum::Router;
+use arc_swap::ArcSwapOption;
 use base::Clock;
 use config::http_client::PathBase;
 use exposition::Registry;
@@ -35,6 +36,8 @@ pub(crate) struct Alert {
     pub(crate) forward: Forward,
     pub(crate) trail: Trail,
     dead_man: dead_man::Handle,
+    /// Where alerts go, if there is an `alertmanager.yml`.
+    pub(crate) routes: Arc<ArcSwapOption<alerting::Config>>,
 }
 
 /// Where alerts go: the configuration of `alertmanager.yml`, or the default one.
@@ -110,7 +113,7 @@ pub(crate) fn start(
     let config = rules::Config { groups: Vec::new(), ..rules_config(settings, loaded, external_url) };
     let rules = Rules::start(config, deps);
     let dead_man = dead_man::start(sender, clock.clone(), health(rules.clone(), alerting.clone()));
-    let alert = Alert { rules, alerting, forward, trail, dead_man };
+    let alert = Alert { rules, alerting, forward, trail, dead_man, routes: Arc::default() };
     register(registry, &alert);
     Ok(alert)
 }
@@ -137,11 +140,15 @@ impl Alert {
             version: env!("CARGO_PKG_VERSION"),
             registry: registry.clone(),
         };
-        Router::new().nest("/api/v2", alerting::api::router(alerting::api::Settings::default(), deps))
+        Router::new()
+            .nest("/api/v2", alerting::api::router(alerting::api::Settings::default(), deps))
+            .nest("/api/v1/alerting", alerting::api::trial_router(self.alerting.clone()))
     }
 
     /// Takes over a new configuration.
     pub(crate) async fn apply(&self, settings: &Settings, loaded: &Loaded, external_url: &str) {
+        let is_told = settings.alertmanager_config.is_some();
+        self.routes.store(is_told.then(|| Arc::new(loaded.alerting.clone())));
         self.alerting.apply(loaded.alerting.clone()).await;
         self.forward.apply(loaded.prometheus.as_ref().map(|file| &file.alerting));
         self.rules.apply(rules_config(settings, loaded, external_url));

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use alerting::replicas::{Alone, SharedReplicas};
-use alerting::trail::Options;
+use alerting::trail::{Options, Trail};
 use alerting::{Alerting, MatcherMode, dispatch};
 use axum::Router;
 use axum::extract::State;
@@ -157,8 +157,7 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         is_ready: AtomicBool::new(true),
         reload: commands,
     });
-    let trail_routes = trail::router(trail.clone(), clock.clone());
-    let router = router(&settings, &alerting, replicas, process.clone(), trail_routes);
+    let router = router(&settings, &alerting, replicas, trail.clone(), clock.clone(), process.clone());
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(crate::memory::keep_small(stopped.clone()));
     let serving: Vec<_> = servers
@@ -251,8 +250,9 @@ fn router(
     settings: &Settings,
     alerting: &alerting::Handle,
     replicas: SharedReplicas,
+    trail: Trail,
+    clock: Clock,
     process: Arc<Process>,
-    trail_routes: Router,
 ) -> Router {
     let mut api = alerting::api::Settings {
         timeout: settings.timeout,
@@ -274,9 +274,11 @@ fn router(
         .route("/-/reload", post(ask_reload))
         .route("/metrics", get(metrics))
         .with_state(process)
-        .nest("/api/v2", alerting::api::router(api, deps));
+        .nest("/api/v2", alerting::api::router(api, deps))
+        .nest("/api/v1/alerting", alerting::api::trial_router(alerting.clone()))
+        .merge(trail::router(trail, clock));
     let prefix = settings.prefix();
-    let routes = routes.merge(trail_routes).merge(page::router(&prefix, None));
+    let routes = routes.merge(page::router(&prefix, None));
     let all = if prefix == "/" {
         routes
     } else {

@@ -218,7 +218,7 @@ impl Rules for EvaluatedRules {
     }
 }
 
-fn group_view(group: rules::GroupStatus) -> RuleGroupView {
+pub(crate) fn group_view(group: rules::GroupStatus) -> RuleGroupView {
     RuleGroupView {
         name: group.name,
         file: group.file,

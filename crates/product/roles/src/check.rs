@@ -654,14 +654,14 @@ mod tests {
         let (text, code) = report(
             &[(
                 "p.yml",
-                "runtime: {gogc: 50}\nremote_write: [{url: 'http://x', round_robin_dns: true}]\nscrape_configs:\n- job_name: a\n  oci_sd_configs: [{region: a, auth: instance_principal}]\ntracing: {endpoint: 'a:1'}\n",
+                "runtime: {gogc: 50}\nremote_write: [{url: 'http://x', azuread: {certificate: {client_id: 00000000-0000-0000-0000-000000000000, tenant_id: t, certificate_path: c}}}]\nscrape_configs:\n- job_name: a\n  oci_sd_configs: [{region: a, auth: instance_principal}]\ntracing: {endpoint: 'a:1'}\n",
             )],
             "p.yml",
         );
         assert_eq!(code, 0);
         for expected in [
             "runtime.gogc: accepted, but nothing acts on it yet",
-            "WARNING: p.yml:2:51: remote_write.round_robin_dns: accepted, but nothing acts on it yet",
+            "WARNING: p.yml:2:57: remote_write.azuread.certificate: accepted, but nothing acts on it yet",
             "WARNING: p.yml:5:19: job \"a\": oci_sd: auth instance_principal is not available yet; use api_key",
             "WARNING: p.yml:6:10: tracing: accepted, but nothing acts on it yet",
             " SUCCESS: p.yml is valid prometheus config file syntax",

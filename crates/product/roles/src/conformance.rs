@@ -1,5 +1,6 @@
 //! The conformance suites of configuration and rule files, and of the API as a whole. Each takes the folder `prometheus` of the data.
 
+mod alert_generator;
 mod mixin;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use testkit::SuiteResult;
 use crate::PrometheusFile;
 use crate::check::{self, Kind, Options};
 use crate::prometheus_file::rule_files;
+pub use alert_generator::alert_generator;
 pub use mixin::{RENDERED_RULES, rule_tests};
 
 /// Files of `prometheus/config` whose names do not say that they must be refused.
@@ -395,6 +397,13 @@ mod tests {
     fn blocks_of_old_programs() {
         if let Some(dir) = testkit::conformance("") {
             hold(&tsdb(&dir.join("prometheus")), 4);
+        }
+    }
+
+    #[test]
+    fn alerts_live_as_the_specification_says() {
+        if let Some(dir) = testkit::conformance("") {
+            hold(&alert_generator(&dir.join("prometheus")), 40);
         }
     }
 

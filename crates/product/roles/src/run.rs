@@ -21,9 +21,11 @@ use tsdb::Retention;
 use crate::agent;
 use crate::alert::{self, Alert};
 use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, StoreAdmin, StoredExemplars};
+use crate::backtest;
 use crate::collect::{self, Collect};
 use crate::elsewhere::Elsewhere;
 use crate::monitors;
+use crate::monitors_api;
 use crate::prometheus_file::PrometheusFile;
 use crate::push::Push;
 use crate::pushgateway;
@@ -389,7 +391,24 @@ impl Running {
         .merge(self.push.router(&self.settings, &self.store, &self.registry, &self.clock))
         .merge(pushgateway::routes(&self.settings, self.gateway.as_ref()))
         .merge(self.alert.router(&self.registry))
-        .merge(trail::router(self.alert.trail.clone(), self.clock.clone()));
+        .merge(trail::router(self.alert.trail.clone(), self.clock.clone()))
+        .merge(backtest::router(backtest::Server {
+            history: rules::backtest::History {
+                engine: self.engine.clone(),
+                reader: self.elsewhere.reader(),
+                features: self.settings.features,
+                clock: self.clock.clone(),
+            },
+            rules: self.alert.rules.clone(),
+            routes: self.alert.routes.clone(),
+            timeout: self.settings.query_timeout,
+        }))
+        .merge(monitors_api::router(
+            self.monitors.clone(),
+            self.engine.clone(),
+            self.store.db.clone(),
+            self.clock.clone(),
+        ));
         let roles = if self.settings.agent.is_some() { agent::without_queries(roles) } else { roles };
         serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
     }

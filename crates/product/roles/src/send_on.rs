@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::Clock;
+use config::HttpClientConfig;
 use exposition::Registry;
 use ingest::{Remote, Sender, SenderDeps};
 use model::Labels;
@@ -42,7 +43,8 @@ impl SendOn {
         let (mut remotes, mut unusable) = (Vec::with_capacity(writes.len()), Vec::new());
         for (name, write) in names(writes).into_iter().zip(writes) {
             let signer = write.cloud_auth.signer().map_err(|error| error.to_string());
-            let made = Client::new(&write.http).map_err(|error| error.to_string());
+            let http = HttpClientConfig { spread_addresses: write.round_robin_dns, ..write.http.clone() };
+            let made = Client::new(&http).map_err(|error| error.to_string());
             match made.and_then(|client| Ok((client, signer?))) {
                 Ok((client, signer)) => {
                     let remote = self.remote(name, write, client, &external);

@@ -1,5 +1,7 @@
 //! Runs upstream's cases against this crate: one suite for each file of `alertmanager/cases`.
 
+mod templates;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -11,15 +13,15 @@ use testkit::SuiteResult;
 
 use crate::inhibit::{InhibitRule, Inhibitor};
 use crate::matchers::{MatcherError, MatcherMode, Parsed};
-use crate::receivers::{Context, webhook};
+use crate::receivers::{Context, KINDS, Kind, SecretSource, mattermost};
 use crate::route::{GroupBy, Route, RouteConfig, Routes};
-use crate::settings::Config;
+use crate::settings::{Config, Global, Smtp};
 use crate::timeinterval::{Range, TimeInterval, any_contains_ms, time_range};
 
 type Suite = fn(&Value, &Path, &mut SuiteResult);
 
 /// The suites and the files they read, below `alertmanager/cases`.
-const SUITES: [(&str, Suite); 16] = [
+const SUITES: [(&str, Suite); 17] = [
     ("config_inline", config_inline),
     ("config_testdata_expectations", config_files),
     ("inhibit", inhibit),
@@ -31,8 +33,9 @@ const SUITES: [(&str, Suite); 16] = [
     ("matchers_compliance_classic_vs_utf8", compliance),
     ("matchers_fallback_list", |cases, _, out| matchers(cases, list(MatcherMode::Fallback), out)),
     ("matchers_utf8_list", |cases, _, out| matchers(cases, list(MatcherMode::Utf8Strict), out)),
-    ("notifier_config", webhook_configs),
+    ("notifier_config", notifier_configs),
     ("routes", routes),
+    ("template", templates::cases),
     ("timeinterval_complete", interval_complete),
     ("timeinterval_contains", interval_contains),
     ("timeinterval_timerange_parse", interval_ranges),
@@ -53,6 +56,10 @@ pub fn run(folder: &Path) -> BTreeMap<String, SuiteResult> {
             Err(error) => result.check(name, Err(error.to_string())),
         }
         results.insert(format!("alertmanager/cases/{name}"), result);
+    }
+    let templates = root.join("templates");
+    if templates.is_dir() {
+        results.insert("alertmanager/templates".into(), templates::files(&templates));
     }
     results
 }
@@ -322,13 +329,41 @@ fn config_files(cases: &Value, root: &Path, out: &mut SuiteResult) {
     }
 }
 
-/// Of the receivers' settings, those of webhooks.
-fn webhook_configs(cases: &Value, root: &Path, out: &mut SuiteResult) {
-    for case in items(cases).iter().filter(|case| text(case, "file").contains("webhook")) {
-        let expected = case["error"].as_str();
-        let context = Context { base: &PathBase::new(root), global: &Default::default() };
-        let result = Node::parse(text(case, "yaml")).and_then(|node| webhook::decode(&node, &context));
-        out.check(text(case, "test"), loads(result, expected.is_some(), expected));
+/// Each kind's settings alone, with everything global set that they could fall back to.
+fn notifier_configs(cases: &Value, root: &Path, out: &mut SuiteResult) {
+    let base = PathBase::new(root);
+    let secret = || Some(SecretSource::Inline(config::Secret::new("http://x".into())));
+    let global = Global {
+        smtp: Smtp { from: "a@b".into(), smarthost: "a:25".into(), ..Smtp::default() },
+        jira_api_url: Some("http://x".into()),
+        slack_api_url: secret(),
+        opsgenie_api_key: secret(),
+        wechat_api_secret: secret(),
+        wechat_api_corp_id: "x".into(),
+        victorops_api_key: secret(),
+        telegram_bot_token: secret(),
+        rocketchat_token: secret(),
+        rocketchat_token_id: secret(),
+        mattermost_webhook_url: secret(),
+        ..Global::default()
+    };
+    for case in items(cases) {
+        let (test, file) = (text(case, "test"), text(case, "file"));
+        let (expected, fails) = (case["error"].as_str(), case["error"].as_bool());
+        let of_kind = |kind: &Kind| {
+            let name = kind.field.trim_end_matches("_configs");
+            file.starts_with(&format!("notify/{name}/"))
+                || file.starts_with("config/")
+                    && test.to_lowercase().trim_start_matches("load").starts_with(name)
+        };
+        let context = Context { base: &base, global: &global };
+        let result =
+            Node::parse(text(case, "yaml")).and_then(|node| match KINDS.iter().find(|kind| of_kind(kind)) {
+                _ if test.starts_with("MattermostField") => mattermost::check_field(&node),
+                Some(kind) => (kind.decode)(&node, &context).map(|_| ()),
+                None => Err(node.error("there is no such kind")),
+            });
+        out.check(test, loads(result, fails.unwrap_or(expected.is_some()), expected));
     }
 }
 

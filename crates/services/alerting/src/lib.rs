@@ -5,6 +5,7 @@
 //! Must not know what raised an alert, nor who shows it.
 
 pub mod api;
+mod attempts;
 pub mod care;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -24,10 +25,12 @@ pub mod route;
 pub mod service;
 pub mod settings;
 pub mod silences;
+pub mod snapshot;
 pub mod template;
 pub mod timeinterval;
 pub mod trail;
 pub mod transport;
+pub mod trial;
 
 pub use matchers::MatcherMode;
 pub use service::{Alerting, Deps, Handle};

@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use base::Clock;
 use base::clock::Mark;
+use exposition::Registry;
 use model::Alert;
 use model::alert::{AlertChange, AlertSink};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use crate::attempts::{Attempts, Tally};
 use crate::dispatch::record::Record;
 use crate::dispatch::{
     AckError, Action, AlertView, Company, Counters, Dispatcher, Event, Failure, GroupView, Limits, Outcome,
@@ -27,6 +29,7 @@ use crate::receivers::answer::outcome_of_error;
 use crate::replicas::{Claim, Entry, MembersStatus, SharedReplicas};
 use crate::settings::Config;
 use crate::silences::{Draft, Silence, SilenceError, SilenceFilter, SilenceView};
+use crate::snapshot::Snapshot;
 use crate::template::Data;
 use crate::trail::{self, Trail};
 use crate::transport::{Transport, TransportError};
@@ -74,6 +77,9 @@ struct Shared {
     taken: watch::Sender<u64>,
     wake: Notify,
     commands: mpsc::Sender<Command>,
+    transport: Arc<dyn Transport>,
+    external_url: Arc<str>,
+    attempts: Attempts,
     log: LogState,
     torn_bytes: u64,
     trail: Trail,
@@ -160,10 +166,20 @@ impl Alerting {
             tracing::error!(path = %path.display(), "the alerting log was not readable and has been set aside");
         }
         let now_ms = clock.now_ms();
+        // A log that begins: what an Alertmanager left in the same directory is taken over.
+        let snapshot = match &data_dir {
+            Some(dir) if found.records.is_empty() => Snapshot::read(dir, now_ms),
+            _ => Snapshot::default(),
+        };
         let mut dispatcher = Dispatcher::new(Arc::new(config), limits, found.records, random(), now_ms);
         let company = company(&replicas);
         dispatcher.set_company(company);
         dispatcher.set_notes(trail.is_on());
+        if !snapshot.is_empty() {
+            let (silences, told) = (snapshot.silences.len(), snapshot.told.len());
+            tracing::info!(silences, notifications = told, "snapshots of Alertmanager are taken over");
+            dispatcher.adopt_snapshot(snapshot, now_ms);
+        }
         let (commands, receiver) = mpsc::channel(16);
         let log = LogState::default();
         log.note(journal.as_ref());
@@ -175,6 +191,9 @@ impl Alerting {
             taken: watch::Sender::new(0),
             wake: Notify::new(),
             commands,
+            transport: transport.clone(),
+            external_url: external_url.as_str().into(),
+            attempts: Attempts::default(),
             log,
             torn_bytes: found.torn_bytes,
             trail,
@@ -244,6 +263,32 @@ impl Handle {
     /// Looks at the state for a moment. Nothing is taken in or told meanwhile.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&Dispatcher, i64) -> T) -> T {
         look(&self.0.dispatcher.lock(), self.0.clock.now_ms())
+    }
+
+    /// How attempts of an integration went since the start.
+    pub fn tally(&self, integration: &str) -> Tally {
+        self.0.attempts.of(integration)
+    }
+
+    /// Counts how long attempts take.
+    pub(crate) fn count_latency(&self, registry: &Registry) {
+        self.0.attempts.register(registry);
+    }
+
+    pub(crate) fn transport(&self) -> &dyn Transport {
+        &*self.0.transport
+    }
+
+    pub(crate) fn external_url(&self) -> &str {
+        &self.0.external_url
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.0.clock.now_ms()
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        self.0.clock.mark()
     }
 
     /// What was counted.
@@ -627,14 +672,12 @@ impl Driver {
     }
 
     fn send(&mut self, ticket: u64, notification: Arc<Notification>, timeout_ms: i64, attempt: u32) {
-        let trail = self.shared.trail.clone();
-        let clock = self.shared.clock.clone();
         let transport = self.transport.clone();
         let external_url = self.external_url.clone();
         let timeout = Duration::from_millis(timeout_ms.max(1) as u64);
         let now_ms = self.shared.clock.now_ms();
+        let shared = self.shared.clone();
         let task = self.tasks.spawn(async move {
-            let begun = clock.mark();
             let integration = &notification.integration;
             let data = Data::of(&notification, &external_url).at(now_ms);
             let delivery = Delivery {
@@ -645,8 +688,11 @@ impl Driver {
                 now_ms,
                 timeout,
             };
+            let begun = shared.clock.mark();
             let answer = tokio::time::timeout(timeout, integration.notifier.notify(&delivery));
             let outcome = answer.await.unwrap_or_else(|_| outcome_of_error(&TransportError::Timeout));
+            let (kind, took) = (integration.notifier.kind(), begun.elapsed());
+            shared.attempts.note(&integration.name, kind, took, shared.clock.now_ms(), &outcome);
             let (name, alerts) = (&notification.integration.name, notification.alerts.len());
             match &outcome {
                 Outcome::Taken(_) => {
@@ -663,9 +709,9 @@ impl Driver {
                     );
                 }
             }
-            if trail.is_on() {
-                let latency_ms = begun.elapsed().as_millis() as u64;
-                trail.note([attempted(&notification, attempt, &outcome, now_ms, latency_ms)]);
+            if shared.trail.is_on() {
+                let latency_ms = took.as_millis() as u64;
+                shared.trail.note([attempted(&notification, attempt, &outcome, now_ms, latency_ms)]);
             }
             Done::Attempted(outcome)
         });

@@ -21,6 +21,8 @@ mod manager;
 mod metrics;
 pub mod owners;
 mod rule;
+#[cfg(feature = "conformance")]
+pub mod stepped;
 mod template;
 pub mod unit_test;
 

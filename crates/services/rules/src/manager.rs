@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::Labels;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
+use crate::file::GroupSpec;
 use crate::group::{Group, GroupStatus};
 use crate::{Config, Deps};
 
@@ -182,6 +184,16 @@ impl Handle {
                 format!("group {:?} has not been evaluated for {} s", status.name, (now_ms - last_ms) / 1000)
             })
         })
+    }
+
+    /// The groups that are in force.
+    pub fn specs(&self) -> Vec<GroupSpec> {
+        self.0.config.read().groups.clone()
+    }
+
+    /// The labels of the server that are in force.
+    pub fn external_labels(&self) -> Labels {
+        self.0.config.read().external_labels.clone()
     }
 
     /// All groups and how they were after their last evaluations, in the order of the files.

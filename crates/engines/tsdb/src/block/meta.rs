@@ -1,6 +1,5 @@
 //! `meta.json` of a block, and the names of blocks.
 
-use std::fs;
 use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
 
@@ -91,9 +90,9 @@ impl Meta {
         }
     }
 
-    pub(crate) fn read(dir: &Path) -> Result<Meta, Error> {
+    pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> Result<Meta, Error> {
         let path = dir.join(META_FILE);
-        let text = match fs::read(&path) {
+        let text = match disk.read_file(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(Error::corrupt(&path, "is missing"));

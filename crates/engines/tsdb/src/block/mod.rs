@@ -57,8 +57,8 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    pub(crate) fn open(dir: &Path) -> Result<Block, Error> {
-        let mut meta = Meta::read(dir)?;
+    pub(crate) fn open(disk: &dyn Disk, dir: &Path) -> Result<Block, Error> {
+        let mut meta = Meta::read(disk, dir)?;
         // The folder's name is the block's: `meta.json` has no checksum.
         if let Some(name) = dir.file_name().and_then(|name| name.to_str()).filter(|name| meta::is_ulid(name))
         {
@@ -83,7 +83,7 @@ impl Block {
         for name in [META_FILE, TOMBSTONES_FILE] {
             size_bytes += fs::metadata(dir.join(name)).map_or(0, |m| m.len());
         }
-        let tombstones = RwLock::new(Arc::new(tombstones::read(dir)?));
+        let tombstones = RwLock::new(Arc::new(tombstones::read(disk, dir)?));
         Ok(Block {
             dir: dir.to_path_buf(),
             meta,

@@ -3,7 +3,6 @@
 //! Magic, version 1, then (series reference uvarint, first and last time varint), CRC of these.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::Path;
 
 use model::storage::TimeRange;
@@ -18,9 +17,9 @@ const MAGIC: u32 = 0x0130_BA30;
 /// Deleted spans by series.
 pub(crate) type Tombstones = HashMap<u32, Vec<TimeRange>>;
 
-pub(crate) fn read(dir: &Path) -> Result<Tombstones, Error> {
+pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> Result<Tombstones, Error> {
     let path = dir.join(TOMBSTONES_FILE);
-    let file = match fs::read(&path) {
+    let file = match disk.read_file(&path) {
         Ok(file) => file,
         // Old blocks have none.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Tombstones::new()),
@@ -84,23 +83,26 @@ pub(crate) fn normalize(spans: &mut Vec<TimeRange>) {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::disk::OsDisk;
 
     #[test]
     fn spans_come_back_and_damage_is_noticed() {
         let dir = tempfile::tempdir().unwrap();
         let mut tombstones = Tombstones::new();
-        assert!(read(dir.path()).unwrap().is_empty());
-        write(&crate::disk::OsDisk, dir.path(), &tombstones).unwrap();
+        assert!(read(&OsDisk, dir.path()).unwrap().is_empty());
+        write(&OsDisk, dir.path(), &tombstones).unwrap();
         let file = dir.path().join(TOMBSTONES_FILE);
         assert_eq!(fs::read(&file).unwrap(), [0x01, 0x30, 0xba, 0x30, 1, 0, 0, 0, 0]);
         tombstones.insert(7, vec![TimeRange { start_ms: -5, end_ms: 1_700_000_000_000 }]);
-        write(&crate::disk::OsDisk, dir.path(), &tombstones).unwrap();
-        assert_eq!(read(dir.path()).unwrap(), tombstones);
+        write(&OsDisk, dir.path(), &tombstones).unwrap();
+        assert_eq!(read(&OsDisk, dir.path()).unwrap(), tombstones);
         let mut bytes = fs::read(&file).unwrap();
         bytes[6] ^= 1;
         fs::write(&file, bytes).unwrap();
-        assert!(matches!(read(dir.path()), Err(Error::Corrupt(_))));
+        assert!(matches!(read(&OsDisk, dir.path()), Err(Error::Corrupt(_))));
     }
 
     #[test]

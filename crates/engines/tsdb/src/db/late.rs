@@ -86,7 +86,7 @@ impl Db {
                     sources,
                 )?;
                 if let Some(finished) = finished {
-                    let block = Block::open(&finished.publish()?)?;
+                    let block = Block::open(&*self.options.disk, &finished.publish()?)?;
                     self.change_blocks(vec![Arc::new(block)], &[]);
                     count(&self.counters.late_cuts);
                     report.cut.push(ulid);

@@ -83,7 +83,7 @@ impl Db {
             if let Some(finished) = finished {
                 // Should the process end between the two, the log says which block holds the samples.
                 self.head.log_bound(end_ms, &ulid)?;
-                let block = Block::open(&finished.publish()?)?;
+                let block = Block::open(&*self.options.disk, &finished.publish()?)?;
                 self.change_blocks(vec![Arc::new(block)], &[]);
                 count(&self.counters.head_cuts);
                 report.cut.push(ulid);
@@ -144,10 +144,11 @@ impl Db {
             let Some(name) = name.to_str().filter(|name| is_ulid(name) && !known.contains(name)) else {
                 continue;
             };
-            let opened = Block::open(&entry.path()).and_then(|block| match block.is_whole()? {
-                true => Ok(block),
-                false => Err(Error::corrupt(block.dir(), "its chunks are not all there")),
-            });
+            let opened =
+                Block::open(&*self.options.disk, &entry.path()).and_then(|block| match block.is_whole()? {
+                    true => Ok(block),
+                    false => Err(Error::corrupt(block.dir(), "its chunks are not all there")),
+                });
             match opened {
                 Ok(block) => {
                     self.change_blocks(vec![Arc::new(block)], &[]);

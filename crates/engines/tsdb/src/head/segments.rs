@@ -5,12 +5,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use memmap2::MmapMut;
 use parking_lot::{Mutex, RwLock};
 
 use super::pieces::Pieces;
-use crate::chunk::Encoding;
+use crate::chunk::{self, Encoding};
 use crate::mapping::Mapping;
 
 /// Capacity of a segment; a larger chunk gets its own.
@@ -56,6 +57,9 @@ impl ChunkRef {
 pub(crate) struct Segment {
     range_start_ms: i64,
     bytes: RwLock<Memory>,
+    /// Chunks in it, and samples in these.
+    chunks: AtomicU64,
+    samples: AtomicU64,
 }
 
 /// Memory taken from the operating system directly, so that a cut gives it back.
@@ -124,6 +128,17 @@ impl Memory {
 }
 
 impl Segment {
+    fn new(range_start_ms: i64, size_bytes: usize) -> Self {
+        let bytes = RwLock::new(Memory::new(size_bytes));
+        Segment { range_start_ms, bytes, chunks: AtomicU64::new(0), samples: AtomicU64::new(0) }
+    }
+
+    /// Samples of a chunk in the mean; at least 1.
+    pub(crate) fn samples_per_chunk(&self) -> u64 {
+        let samples = self.samples.load(Ordering::Relaxed);
+        samples.checked_div(self.chunks.load(Ordering::Relaxed)).map_or(1, |mean| mean.max(1))
+    }
+
     /// Calls with the chunk at an offset.
     pub(crate) fn with<T>(&self, offset: u32, read: impl FnOnce(Encoding, &[u8]) -> T) -> Option<T> {
         let memory = self.bytes.read();
@@ -190,8 +205,7 @@ impl Segments {
             self.get(number).is_some_and(|segment| segment.bytes.read().length + needed <= SEGMENT_SIZE_BYTES)
         });
         let number = fitting.unwrap_or_else(|| {
-            let segment =
-                Segment { range_start_ms, bytes: RwLock::new(Memory::new(needed.max(SEGMENT_SIZE_BYTES))) };
+            let segment = Segment::new(range_start_ms, needed.max(SEGMENT_SIZE_BYTES));
             let mut list = self.list.write();
             let number = list.base + list.segments.len() as u32;
             list.segments.push_back(Some(Arc::new(segment)));
@@ -208,6 +222,9 @@ impl Segments {
             bytes.push(&(chunk.len() as u32).to_le_bytes());
             bytes.push(&[encoding as u8]);
             bytes.push(chunk);
+            let samples = chunk::count_samples(encoding, chunk).map_or(0, u64::from);
+            segment.samples.fetch_add(samples, Ordering::Relaxed);
+            segment.chunks.fetch_add(1, Ordering::Relaxed);
         }
         let halves = [min_ms as u32, (min_ms as u64 >> 32) as u32];
         ChunkRef { min_ms: halves, span_ms: (max_ms - min_ms) as u32, segment: number, offset }

@@ -1,7 +1,7 @@
 //! Reading the log when the store opens: record by record, in bounded memory.
 
-use std::fs::{self, File};
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom};
+use std::fs;
+use std::io::{BufReader, BufWriter, Read};
 use std::path::{Path, PathBuf};
 
 use super::record::{self, FILE_HEADER, FILE_HEADER_1, FRAME_BYTES, LoggedSample, RECORD_MAX_BYTES, Replay};
@@ -71,8 +71,8 @@ pub(crate) fn list(dir: &Path) -> Result<LogListing, Error> {
 /// Reads one file. Damage is put right: the file is cut behind its last whole record; what is cut
 /// off is kept beside it unless it is the torn end of an append.
 pub(crate) fn read_file(disk: &dyn Disk, path: &Path, into: &mut dyn Replay) -> Result<FileReplay, Error> {
-    let file = File::open(path).map_err(Error::io("opening", path))?;
-    let size = file.metadata().map_err(Error::io("reading", path))?.len();
+    let file = disk.read(path).map_err(Error::io("opening", path))?;
+    let size = fs::metadata(path).map_err(Error::io("reading", path))?.len();
     let mut reader = BufReader::with_capacity(1 << 20, file);
     let mut header = [0; FILE_HEADER.len()];
     let mut at = 0;
@@ -163,8 +163,8 @@ fn repair(disk: &dyn Disk, path: &Path, at: u64, size: u64, torn: bool) -> Resul
 }
 
 fn copy_from(disk: &dyn Disk, path: &Path, at: u64, to: &Path) -> std::io::Result<()> {
-    let mut from = File::open(path)?;
-    from.seek(SeekFrom::Start(at))?;
+    let mut from = disk.read(path)?;
+    std::io::copy(&mut from.by_ref().take(at), &mut std::io::sink())?;
     let mut to = BufWriter::with_capacity(1 << 18, FileWriter::create(disk, to)?);
     std::io::copy(&mut from, &mut to)?;
     to.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync()

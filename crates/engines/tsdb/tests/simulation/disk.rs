@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +32,8 @@ pub(crate) struct Faults {
     pub(crate) lying_syncs: u64,
     /// Of a thousand other changes, how many fail.
     pub(crate) failing_changes: u64,
+    /// Of a thousand reads, how many fail.
+    pub(crate) failing_reads: u64,
 }
 
 /// See the head of this module.
@@ -133,6 +135,11 @@ fn no_power() -> io::Error {
 
 fn broken() -> io::Error {
     io::Error::other("the disk does not answer")
+}
+
+/// `EIO`
+fn unreadable() -> io::Error {
+    io::Error::from_raw_os_error(5)
 }
 
 impl State {
@@ -446,6 +453,22 @@ fn tear(content: &mut Vec<u8>, offset: u64, bytes: &[u8], random: &mut Random) {
     }
 }
 
+/// Fails now and then. What was read before is what is there.
+struct SimReader {
+    disk: SimDisk,
+    file: File,
+}
+
+impl Read for SimReader {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let state = &mut *self.disk.state.lock();
+        match state.chance(state.faults.failing_reads) {
+            true => state.fail(unreadable()),
+            false => self.file.read(into),
+        }
+    }
+}
+
 struct SimFile {
     disk: SimDisk,
     node: usize,
@@ -557,6 +580,10 @@ impl Disk for SimDisk {
         state.nodes.push(Node::Folder { now: Names::new(), base: Names::new(), changes: Vec::new() });
         state.change_names(folder, Naming::Add(name.to_os_string(), node));
         state.end()
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Box<dyn Read>> {
+        Ok(Box::new(SimReader { disk: self.clone(), file: File::open(path)? }))
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

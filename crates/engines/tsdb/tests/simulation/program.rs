@@ -167,6 +167,7 @@ impl Program {
             faults.full = full && self.random.below(2) == 0;
             faults.failing_syncs = if errors { [0, 30, 300][self.random.below(3) as usize] } else { 0 };
             faults.failing_changes = if errors { [0, 10, 100][self.random.below(3) as usize] } else { 0 };
+            faults.failing_reads = if errors { [0, 0, 200][self.random.below(3) as usize] } else { 0 };
             faults.lying_syncs = if lies { 50 } else { 0 };
         }
         self.say(|| format!("{faults:?}"));
@@ -497,8 +498,24 @@ impl Program {
             if self.random.below(5) == 0 {
                 self.disk.lose_power_after(self.random.below(20));
             }
+            if self.faultiness.errors && tries == 1 && self.random.below(2) == 0 {
+                let faults = Faults { failing_reads: 1 + self.random.below(100), ..self.disk.faults() };
+                self.disk.set_faults(faults);
+            }
             let errors = self.disk.errors();
             match self.try_open() {
+                // What could not be read is not there, and nothing was done to it: next time it is.
+                Ok(opened) if self.disk.errors() > errors && !opened.failed_blocks.is_empty() => {
+                    self.say(|| format!("opens in part: {opened:?}"));
+                    assert!(opened.corrupt_blocks.is_empty() || self.flipped || self.forgiving, "{opened:?}");
+                    self.db = None;
+                    self.disk.end_process();
+                    self.disk.set_faults(Faults::default());
+                    if !self.disk.has_power() {
+                        end = End::Power;
+                        flipped = self.lose_power().or(flipped);
+                    }
+                }
                 Ok(opened) => break opened,
                 Err(error) => {
                     self.say(|| format!("does not open: {error}"));

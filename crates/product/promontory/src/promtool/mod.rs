@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 pub(crate) use check::print_report;
-pub(crate) use server::HttpFlags;
+pub(crate) use server::{HttpFlags, Server, answer_of};
 pub(crate) use tsdb::{Export, with_output};
 
 /// Something is wrong.

@@ -21,7 +21,7 @@ pub(crate) struct HttpFlags {
 }
 
 /// A server that is asked.
-pub(super) struct Server {
+pub(crate) struct Server {
     url: String,
     client: Client,
     headers: Vec<(String, String)>,
@@ -39,7 +39,7 @@ impl HttpFlags {
 }
 
 impl Server {
-    pub(super) fn new(url: &str, flags: &HttpFlags) -> Result<Server, String> {
+    pub(crate) fn new(url: &str, flags: &HttpFlags) -> Result<Server, String> {
         let settings = match &flags.http_config_file {
             Some(_) if url.contains('@') => {
                 return Err(
@@ -66,17 +66,17 @@ impl Server {
         self
     }
 
-    pub(super) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    pub(super) fn send(&self, mut request: Request, limits: Limits) -> Result<Response, String> {
+    pub(crate) fn send(&self, mut request: Request, limits: Limits) -> Result<Response, String> {
         let shown = format!("{} {:?}", shown_method(&request), request.url);
         request.headers.extend(self.headers.iter().cloned());
         self.runtime.block_on(self.client.send(request, limits)).map_err(|error| format!("{shown}: {error}"))
     }
 
-    pub(super) fn get(&self, path: &str, limits: Limits) -> Result<Response, String> {
+    pub(crate) fn get(&self, path: &str, limits: Limits) -> Result<Response, String> {
         self.send(Request::get(format!("{}{path}", self.url)), limits)
     }
 
@@ -112,7 +112,7 @@ fn shown_method(request: &Request) -> &'static str {
 }
 
 /// `data` of an answer, or why there is none.
-fn answer_of(response: &Response) -> Result<Value, String> {
+pub(crate) fn answer_of(response: &Response) -> Result<Value, String> {
     let status = response.status.as_u16();
     let text = || String::from_utf8_lossy(&response.body).trim().to_string();
     // What the API says of an error is worth more than its status.

@@ -2,6 +2,7 @@
 //! answers on the wire, and its data directory after everything that can happen to one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)] // A test may stop where it stands.
 
+mod alertmanager;
 mod alerts;
 mod api;
 mod bad_input;
@@ -13,6 +14,7 @@ mod directories;
 mod disk_full;
 mod harness;
 mod kills;
+mod monitors;
 mod peers;
 mod promtool;
 mod pushgateway;

@@ -259,7 +259,7 @@ impl CloudAuth {
                 role_arn,
                 external_id,
                 service_name,
-                ..
+                use_fips_sts_endpoint,
             } => {
                 let settings = cloud::aws::Settings {
                     access_key: access_key.clone(),
@@ -268,6 +268,7 @@ impl CloudAuth {
                     role_arn: role_arn.clone(),
                     external_id: external_id.clone(),
                     region: region.clone(),
+                    fips_sts: *use_fips_sts_endpoint,
                 };
                 let service = if service_name.is_empty() { "aps" } else { service_name };
                 Some(Signer::Aws(Box::new(cloud::aws::Provider::new(settings, here)?), service.to_string()))

@@ -323,17 +323,13 @@ impl Reader<'_> {
         }
         self.note_clients(root);
         let writes = root.get("remote_write").and_then(|list| list.list(Ok).ok()).unwrap_or_default();
-        for keys in
-            [&["sigv4", "use_fips_sts_endpoint"][..], &["azuread", "certificate"], &["round_robin_dns"]]
-        {
-            let of = |write| keys.iter().try_fold(write, |node: &Node, key| node.get(key));
-            for node in writes.iter().filter_map(|write| of(*write)).filter(|node| !node.is_null()) {
-                self.not_acted_on.push(not_yet(node.position, &format!("remote_write.{}", keys.join("."))));
-            }
+        let of = |write: &Node| write.get("azuread")?.get("certificate").cloned();
+        for node in writes.iter().filter_map(|write| of(write)).filter(|node| !node.is_null()) {
+            self.not_acted_on.push(not_yet(node.position, "remote_write.azuread.certificate"));
         }
     }
 
-    /// Notes clients, wherever they are set, that shall sign tokens themselves or take secrets from a store.
+    /// Notes clients, wherever they are set, that shall take secrets from a store.
     fn note_clients(&mut self, node: &Node) {
         match &node.value {
             Value::Sequence(items) => items.iter().for_each(|item| self.note_clients(item)),
@@ -344,11 +340,6 @@ impl Reader<'_> {
                         Some(name) => self.not_acted_on.push(not_yet(key.position, &name)),
                         None => self.note_clients(value),
                     }
-                }
-                if let Some(grant) = node.get("oauth2").and_then(|oauth2| oauth2.get("grant_type"))
-                    && grant.string().is_ok_and(|grant| grant.ends_with("jwt-bearer"))
-                {
-                    self.not_acted_on.push(not_yet(grant.position, "oauth2.grant_type: jwt-bearer"));
                 }
             }
             _ => {}

@@ -229,7 +229,6 @@ fn everything_nothing_acts_on_is_named_with_its_place() {
         .collect();
     let expected = [
         (2, "runtime.gogc"),
-        (3, "remote_write.round_robin_dns"),
         (5, "tracing"),
         (8, "alerting.alertmanagers.sigv4"),
         (8, "alertmanagers: oci_sd: auth instance_principal is not available yet; use api_key"),
@@ -383,7 +382,7 @@ const SETTINGS: &[(&str, &[(&str, Fate)])] = &[
             ("name: a", Acted),
             ("send_exemplars: true", Acted),
             ("send_native_histograms: true", Acted),
-            ("round_robin_dns: true", Named),
+            ("round_robin_dns: true", Acted),
             ("protobuf_message: io.prometheus.write.v2.Request", Acted),
             ("failed_request_logging: true", Acted),
             ("queue_config: {capacity: 1, max_shards: 9, min_shards: 2, max_samples_per_send: 1}", Acted),

@@ -1,5 +1,5 @@
 //! Alertmanager's HTTP API, version 2, and beside it what Alertmanager has no API for: trying
-//! before trusting ([`trial`]).
+//! before trusting ([`trial_router`]).
 //!
 //! Lists may hold hundreds of thousands of alerts, so answers are written while the state is read,
 //! a few alerts at a time, and posted alerts are read while they arrive. With our own parameters
@@ -16,6 +16,7 @@ mod refusal;
 mod silences;
 mod status;
 mod stream;
+mod trial;
 mod write;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use crate::service::Handle;
 use limits::Limits;
 use metrics::Metrics;
 use refusal::Refusal;
+pub use trial::trial_router;
 
 /// Settings of the API.
 #[derive(Clone, Debug)]

@@ -83,12 +83,23 @@ impl Dispatcher {
     pub fn count_states(&self, now_ms: i64) -> [usize; 3] {
         let mut counts = [0; 3];
         for (_, held) in self.alerts.iter().filter(|(_, held)| !held.is_resolved_at(now_ms)) {
-            let found = held.silences.as_ref();
-            let is_suppressed = found.is_some_and(|found| self.silences.is_silenced(found, now_ms))
-                || self.is_inhibited(&held.labels, now_ms);
+            let is_suppressed =
+                !self.silenced_by(held, now_ms).is_empty() || self.is_inhibited(&held.labels, now_ms);
             let is_flushed =
                 || held.places.groups().filter_map(|id| self.groups.get(&id)).any(|group| group.is_flushed);
             counts[if is_suppressed { 1 } else { usize::from(!is_flushed()) * 2 }] += 1;
+        }
+        counts
+    }
+
+    /// For each route how many groups and alerts are in it.
+    pub fn count_in_routes(&self) -> Vec<(usize, usize)> {
+        let mut counts = vec![(0, 0); self.config.routes.iter().count()];
+        for group in self.groups.values().filter(|group| !group.alerts.is_empty()) {
+            if let Some((groups, alerts)) = counts.get_mut(group.route as usize) {
+                *groups += 1;
+                *alerts += group.alerts.len();
+            }
         }
         counts
     }

@@ -124,6 +124,7 @@ impl Dispatcher {
             if let Some(place) = self.alerts.get_mut(id).and_then(|held| held.places.iter_mut().nth(at - 1)) {
                 place.group = group_id;
             }
+            self.recollect(group_id, &labels, fingerprint);
             self.note(now_ms, |this| {
                 let group = this.groups.get(&group_id)?;
                 let step = Step::Routed {

@@ -15,6 +15,7 @@ mod flush;
 mod held;
 mod intake;
 pub mod ledger;
+mod recollect;
 pub mod record;
 mod restore;
 mod sharing;
@@ -258,6 +259,7 @@ pub struct Dispatcher {
     silences: Silences,
     acknowledgements: BTreeMap<u64, Acknowledgement>,
     flaps: Flaps,
+    recollection: recollect::Recollection,
     counters: Counters,
     next_id: u64,
     random: u64,
@@ -277,6 +279,7 @@ impl Dispatcher {
             settled_at_ms: now_ms.saturating_add(limits.settle_ms),
             config,
             silences: Silences::new(limits.silences.clone()),
+            recollection: recollect::Recollection::default(),
             limits,
             company: Company::ALONE,
             is_settled: true,

@@ -4,7 +4,7 @@
 //! the templates, sends it once, and says how that went. Trying again is the dispatcher's affair.
 
 pub mod answer;
-mod decode;
+pub(crate) mod decode;
 pub mod discord;
 pub mod email;
 mod exchange;
@@ -23,8 +23,10 @@ pub mod sns;
 pub mod telegram;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod text;
-mod tree;
+pub(crate) mod tree;
 pub mod victorops;
 pub mod webex;
 pub mod webhook;

@@ -219,6 +219,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_fires_wakes_people_up_by_default() {
+        let server = Server::start(|_| Reply::new(200, "")).await;
+        let yaml = "{token: t, user_key: u, html: true}";
+        taken(tell(&notifier(&server, yaml)).await);
+        let form = forms(&server).remove(0);
+        assert_eq!((&form["priority"][..], &form["title"][..]), ("2", "1 firing: Up | j"));
+        assert!(
+            form["message"].contains("job: j") && form["message"].contains("a&lt;b"),
+            "{}",
+            form["message"]
+        );
+    }
+
+    #[tokio::test]
     async fn secrets_are_read_again_at_each_use() {
         let server = Server::start(|_| Reply::new(200, "")).await;
         let folder = tempfile::tempdir().unwrap();

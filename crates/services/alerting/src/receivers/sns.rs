@@ -124,8 +124,8 @@ fn sigv4(node: &Node) -> Result<Settings> {
         profile: template(fields, "profile", "")?,
         role_arn: template(fields, "role_arn", "")?,
         external_id: template(fields, "external_id", "")?,
+        fips_sts: fields.or("use_fips_sts_endpoint", false, Node::boolean)?,
     };
-    fields.or("use_fips_sts_endpoint", false, Node::boolean)?;
     fields.or("service_name", String::new(), Node::string)?;
     if settings.access_key.is_empty() != settings.secret_key.is_empty() {
         return Err(fields.error(

@@ -210,6 +210,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn html_is_escaped_where_html_is_meant() {
+        let server = good().await;
+        let message = "message: '<b>{{ .CommonAnnotations.summary }}</b>'";
+        taken(tell(&notifier(decode, &yaml(&server, message))).await);
+        taken(tell(&notifier(decode, &yaml(&server, &format!("{message}, parse_mode: ''")))).await);
+        assert_eq!(body(&server, 0)["text"], "<b>a&lt;b</b>");
+        assert_eq!(body(&server, 1)["text"], "<b>a<b</b>");
+    }
+
+    #[tokio::test]
     async fn token_and_chat_are_read_again_at_each_use() {
         let server = good().await;
         let folder = tempfile::tempdir().unwrap();

@@ -26,6 +26,8 @@
 //! between the receiver's answer and the release.
 
 mod alone;
+mod encoding;
+mod gossip;
 mod outbox;
 mod stored;
 
@@ -37,6 +39,7 @@ use base::{Classify, ErrorClass};
 use tokio::sync::mpsc;
 
 pub use alone::Alone;
+pub use gossip::{GOSSIP_PORT, Gossip, GossipSettings};
 pub use stored::{Stored, StoredSettings};
 
 /// A promise of an answer in bounded time.

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use state::{Ask, Change, Claimed, Document, Release, Released, State, Write, Written};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+use super::encoding::{body_of, check_size, entry_of, name_for_key, random, stored_key};
 use super::outbox::{Outbox, Pending};
 use super::*;
 
@@ -37,8 +38,6 @@ const RETRY_PAUSE: Duration = Duration::from_millis(250);
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// The kind of document that says that a replica is there.
 const PRESENCE: &str = "alerting-replica";
-/// The longest key that is stored as it is.
-const KEY_SIZE_MAX_BYTES: usize = 512;
 /// How many looks around one that is missing is shown: about an hour.
 const MISSED_MAX: u32 = 1_200;
 /// Replicas listed.
@@ -196,7 +195,7 @@ impl Replicas for Stored {
 
     fn release<'a>(&'a self, key: &'a str, token: Token, told: Option<Entry>) -> Answer<'a, ()> {
         Box::pin(async move {
-            let told = told.filter(|told| told.body.len() <= ENTRY_SIZE_MAX_BYTES);
+            let told = told.filter(|told| check_size(told, ENTRY_SIZE_MAX_BYTES).is_ok());
             let pending = Pending { key: stored_key(key), token, told };
             let (released, waits) = oneshot::channel();
             self.shared.releasing.lock().insert(token, released);
@@ -210,23 +209,18 @@ impl Replicas for Stored {
 
     fn share(&self, entries: Vec<Entry>) -> Answer<'_, Result<(), ReplicaError>> {
         Box::pin(async move {
-            if let Some(entry) = entries.iter().find(|entry| entry.body.len() > ENTRY_SIZE_MAX_BYTES) {
-                return Err(ReplicaError::TooLarge {
-                    size_bytes: entry.body.len(),
-                    max_bytes: ENTRY_SIZE_MAX_BYTES,
-                });
-            }
-            {
+            let refused = {
                 let mut outbox = self.shared.outbox.lock();
-                let mut all_fit = true;
+                let mut refused = Ok(());
                 for entry in entries {
-                    all_fit &= outbox.share(entry);
+                    let fits = check_size(&entry, ENTRY_SIZE_MAX_BYTES).and_then(|()| {
+                        if outbox.share(entry) { Ok(()) } else { Err(ReplicaError::TooMany(outbox.len())) }
+                    });
+                    refused = refused.and(fits);
                 }
-                if !all_fit {
-                    return Err(ReplicaError::TooMany(outbox.len()));
-                }
-            }
-            self.shared.wait_until_out().await
+                refused
+            };
+            refused.and(self.shared.wait_until_out().await)
         })
     }
 
@@ -508,7 +502,7 @@ fn answer_of(claimed: Claimed) -> Claim {
         Claimed::Granted { token, document } => {
             let told = document.and_then(|document| {
                 let Document { key, body, stamp_ms, expires_at_ms, .. } = document;
-                entry_of(EntryKind::Ledger, key, body, stamp_ms, expires_at_ms)
+                entry_of(EntryKind::Ledger, &key, &body, stamp_ms, expires_at_ms.unwrap_or(i64::MAX))
             });
             Claim::Granted { token: Token(token.0), told }
         }
@@ -516,66 +510,16 @@ fn answer_of(claimed: Claimed) -> Claim {
     }
 }
 
-/// The key under which something is stored: itself, or a digest of it if it is long.
-fn stored_key(key: &str) -> String {
-    if key.len() <= KEY_SIZE_MAX_BYTES && !key.is_empty() && !key.contains('\0') && !key.starts_with('#') {
-        return key.to_string();
-    }
-    let digest = ring::digest::digest(&ring::digest::SHA256, key.as_bytes());
-    let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("#{hex}")
-}
-
-fn name_for_key(name: &str) -> String {
-    name.replace('\0', "").chars().take(200).collect()
-}
-
-/// Body: the length of the key in 4 bytes, little-endian, or 0 if it is stored under it; the key;
-/// what the owner wrote.
 fn write_of(entry: &Entry) -> Write {
-    let stored = stored_key(&entry.key);
-    let own_key = if stored == entry.key { "" } else { entry.key.as_str() };
-    let mut body = Vec::with_capacity(4 + own_key.len() + entry.body.len());
-    body.extend_from_slice(&(own_key.len() as u32).to_le_bytes());
-    body.extend_from_slice(own_key.as_bytes());
-    body.extend_from_slice(&entry.body);
-    Write::put(entry.kind.as_str(), stored, body).newer(entry.updated_at_ms).expiring_at(entry.expires_at_ms)
+    Write::put(entry.kind.as_str(), stored_key(&entry.key), body_of(entry))
+        .newer(entry.updated_at_ms)
+        .expiring_at(entry.expires_at_ms)
 }
 
 fn entry_of_change(change: Change) -> Option<Entry> {
     let kind = EntryKind::from_word(&change.kind)?;
-    entry_of(kind, change.key, change.body?, change.stamp_ms, change.expires_at_ms)
-}
-
-fn entry_of(
-    kind: EntryKind,
-    stored: String,
-    body: Vec<u8>,
-    updated_at_ms: i64,
-    expires_at_ms: Option<i64>,
-) -> Option<Entry> {
-    let (length, rest) = body.split_first_chunk::<4>()?;
-    let length = u32::from_le_bytes(*length) as usize;
-    let (key, rest) = rest.split_at_checked(length)?;
-    let key = if length == 0 { stored } else { String::from_utf8(key.to_vec()).ok()? };
-    Some(Entry {
-        kind,
-        key,
-        updated_at_ms,
-        expires_at_ms: expires_at_ms.unwrap_or(i64::MAX),
-        body: rest.to_vec(),
-    })
-}
-
-/// What tells this process from all others.
-fn random() -> u64 {
-    use ring::rand::{SecureRandom, SystemRandom};
-    let mut bytes = [0; 8];
-    if SystemRandom::new().fill(&mut bytes).is_err() {
-        // Still different for each process of a machine.
-        bytes[..4].copy_from_slice(&std::process::id().to_le_bytes());
-    }
-    u64::from_le_bytes(bytes)
+    let end_ms = change.expires_at_ms.unwrap_or(i64::MAX);
+    entry_of(kind, &change.key, &change.body?, change.stamp_ms, end_ms)
 }
 
 impl From<state::StateError> for ReplicaError {
@@ -585,32 +529,5 @@ impl From<state::StateError> for ReplicaError {
         } else {
             ReplicaError::Settings(error.to_string())
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn entries_read_back_as_written_whatever_their_keys() {
-        for key in ["a", "", "#a", "a\0b", "Ünïcode", &"x".repeat(512), &"x".repeat(5_000)] {
-            let entry = Entry {
-                kind: EntryKind::Silence,
-                key: key.into(),
-                updated_at_ms: 5,
-                expires_at_ms: 7,
-                body: b"body".to_vec(),
-            };
-            let write = write_of(&entry);
-            assert!(
-                write.key.len() <= KEY_SIZE_MAX_BYTES && !write.key.is_empty() && !write.key.contains('\0')
-            );
-            let read =
-                entry_of(entry.kind, write.key, write.body.unwrap(), write.stamp_ms, write.expires_at_ms);
-            assert_eq!(read, Some(entry));
-        }
-        assert_eq!(entry_of(EntryKind::Silence, "a".into(), vec![9, 0, 0, 0, b'a'], 0, None), None);
-        assert_eq!(entry_of(EntryKind::Silence, "a".into(), vec![0], 0, None), None);
     }
 }

@@ -7,6 +7,7 @@ use config::{HttpClientConfig, Node, Result, Secret};
 
 use super::RESOLVE_TIMEOUT_MS;
 use crate::receivers::SecretSource;
+use crate::receivers::decode::{http_url, secret_url};
 
 /// The `global` section. URLs end with a slash where the kind appends a path.
 #[derive(Clone, Debug)]
@@ -142,6 +143,16 @@ impl Global {
                 SecretSource::take(fields, base, ($name, $file), &exclusive($name, $file))?
             };
         }
+        macro_rules! url {
+            ($name:literal, $default:expr) => {
+                fields.or($name, $default, http_url)?
+            };
+        }
+        macro_rules! secret_url {
+            ($name:literal, $file:literal) => {
+                secret_url(fields, base, ($name, $file))?
+            };
+        }
         macro_rules! text {
             ($name:literal, $default:expr) => {
                 fields.or($name, $default, Node::string)?
@@ -155,7 +166,7 @@ impl Global {
             smtp: Smtp {
                 from: text!("smtp_from", default.smtp.from),
                 hello: text!("smtp_hello", default.smtp.hello),
-                smarthost: text!("smtp_smarthost", default.smtp.smarthost),
+                smarthost: fields.or("smtp_smarthost", default.smtp.smarthost, host_port)?,
                 auth_username: text!("smtp_auth_username", default.smtp.auth_username),
                 auth_password: secret!("smtp_auth_password", "smtp_auth_password_file"),
                 auth_secret: secret!("smtp_auth_secret", "smtp_auth_secret_file"),
@@ -164,25 +175,25 @@ impl Global {
                 tls: fields.or("smtp_tls_config", TlsConfig::default(), |node| tls(node, base))?,
                 force_implicit_tls: fields.optional("smtp_force_implicit_tls", Node::boolean)?,
             },
-            jira_api_url: fields.optional("jira_api_url", Node::string)?.filter(|url| !url.is_empty()),
-            slack_api_url: secret!("slack_api_url", "slack_api_url_file"),
+            jira_api_url: fields.optional("jira_api_url", http_url)?,
+            slack_api_url: secret_url!("slack_api_url", "slack_api_url_file"),
             slack_app_token: secret!("slack_app_token", "slack_app_token_file"),
-            slack_app_url: text!("slack_app_url", default.slack_app_url),
-            pagerduty_url: text!("pagerduty_url", default.pagerduty_url),
-            opsgenie_api_url: text!("opsgenie_api_url", default.opsgenie_api_url),
+            slack_app_url: url!("slack_app_url", default.slack_app_url),
+            pagerduty_url: url!("pagerduty_url", default.pagerduty_url),
+            opsgenie_api_url: url!("opsgenie_api_url", default.opsgenie_api_url),
             opsgenie_api_key: secret!("opsgenie_api_key", "opsgenie_api_key_file"),
-            wechat_api_url: text!("wechat_api_url", default.wechat_api_url),
+            wechat_api_url: url!("wechat_api_url", default.wechat_api_url),
             wechat_api_secret: secret!("wechat_api_secret", "wechat_api_secret_file"),
             wechat_api_corp_id: text!("wechat_api_corp_id", default.wechat_api_corp_id),
-            victorops_api_url: text!("victorops_api_url", default.victorops_api_url),
+            victorops_api_url: url!("victorops_api_url", default.victorops_api_url),
             victorops_api_key: secret!("victorops_api_key", "victorops_api_key_file"),
-            telegram_api_url: text!("telegram_api_url", default.telegram_api_url),
+            telegram_api_url: url!("telegram_api_url", default.telegram_api_url),
             telegram_bot_token: secret!("telegram_bot_token", "telegram_bot_token_file"),
-            webex_api_url: text!("webex_api_url", default.webex_api_url),
-            rocketchat_api_url: text!("rocketchat_api_url", default.rocketchat_api_url),
+            webex_api_url: url!("webex_api_url", default.webex_api_url),
+            rocketchat_api_url: url!("rocketchat_api_url", default.rocketchat_api_url),
             rocketchat_token: secret!("rocketchat_token", "rocketchat_token_file"),
             rocketchat_token_id: secret!("rocketchat_token_id", "rocketchat_token_id_file"),
-            mattermost_webhook_url: secret!("mattermost_webhook_url", "mattermost_webhook_url_file"),
+            mattermost_webhook_url: secret_url!("mattermost_webhook_url", "mattermost_webhook_url_file"),
         };
         if global.slack_app_token.is_some() {
             // Someone who set both to the same address before there were tokens may keep it so.
@@ -196,4 +207,21 @@ impl Global {
         taken.finish()?;
         Ok(global)
     }
+}
+
+/// `HOST:PORT`, or nothing.
+fn host_port(node: &Node) -> Result<String> {
+    let text = node.string()?;
+    let (host, port) = match text.rsplit_once(':') {
+        _ if text.is_empty() => return Ok(text),
+        Some(parts) => parts,
+        None => return Err(node.error(format!("address {text}: missing port in address"))),
+    };
+    if host.contains(':') && !(host.starts_with('[') && host.ends_with(']')) {
+        return Err(node.error(format!("address {text}: too many colons in address")));
+    }
+    if port.is_empty() {
+        return Err(node.error(format!("address {text:?}: port cannot be empty")));
+    }
+    Ok(text)
 }

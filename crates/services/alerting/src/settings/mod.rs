@@ -2,6 +2,8 @@
 //! one machine without any file.
 
 mod global;
+mod outputs;
+mod shown;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use config::{Error, Node, Result};
 
 use crate::care::Care;
 use crate::inhibit::InhibitRule;
+use crate::json::fnv64;
 use crate::matchers::MatcherMode;
 use crate::notification::Integration;
 use crate::receivers::{Context, KINDS, webhook::Webhook};
@@ -21,6 +24,13 @@ pub use global::{Global, Smtp};
 
 /// How long an alert without an end counts as firing after it was last heard of.
 pub const RESOLVE_TIMEOUT_MS: i64 = 300_000;
+
+/// A gauge holds whole numbers of 53 bits.
+const HASH_MASK: u64 = (1 << 48) - 1;
+
+/// What a machine without a configuration has, as it is shown.
+const DEFAULT_SHOWN: &str =
+    "route:\n  receiver: default\n  group_by: [alertname, instance]\nreceivers:\n- name: default\n";
 
 /// Everything that decides who is told what, and when.
 #[derive(Clone, Debug)]
@@ -37,6 +47,9 @@ pub struct Config {
     pub time_intervals: BTreeMap<String, Vec<TimeInterval>>,
     /// Our own settings.
     pub care: Care,
+    templates: Arc<Templates>,
+    shown: String,
+    hash: u64,
     not_acted_on: Vec<String>,
     warnings: Vec<Error>,
 }
@@ -57,7 +70,7 @@ impl Config {
     pub fn parse(text: &str, base: &PathBase, mode: MatcherMode) -> Result<Config> {
         let root = Node::parse(text)?;
         if root.is_null() {
-            return Err(root.error("no routes provided"));
+            return Err(root.error("no route provided in config"));
         }
         let (mut warnings, mut not_acted_on) = (Vec::new(), Vec::new());
         let warn = &mut |warning| warnings.push(warning);
@@ -82,10 +95,11 @@ impl Config {
             node.list(|node| named_interval(node, "time interval"))
         })?;
         let care = fields.or("promontory", Care::default(), |node| Care::decode(node, mode, warn))?;
-        for name in ["tracing", "event_recorder"] {
-            if fields.take(name).is_some_and(|node| !node.is_null()) {
-                not_acted_on.push(name.into());
-            }
+        if fields.optional("tracing", |node| outputs::check_tracing(node, base))?.is_some() {
+            not_acted_on.push("tracing".into());
+        }
+        if fields.or("event_recorder", false, |node| outputs::check_event_recorder(node, base))? {
+            not_acted_on.push("event_recorder".into());
         }
         fields.finish()?;
 
@@ -114,6 +128,9 @@ impl Config {
             receivers,
             time_intervals,
             care,
+            templates,
+            shown: shown::shown(&root),
+            hash: fnv64([text]) & HASH_MASK,
             not_acted_on,
             warnings,
         })
@@ -146,9 +163,27 @@ impl Config {
             receivers: vec![receiver],
             time_intervals: BTreeMap::new(),
             care: Care::default(),
+            templates: Arc::default(),
+            shown: DEFAULT_SHOWN.into(),
+            hash: fnv64([DEFAULT_SHOWN, webhook_url.unwrap_or_default()]) & HASH_MASK,
             not_acted_on: Vec::new(),
             warnings: Vec::new(),
         })
+    }
+
+    /// The configuration as YAML, as it was written, with `<secret>` in place of secrets.
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// A number of at most 48 bits that changes with the configuration, so that a gauge can hold it.
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// The templates of the configuration.
+    pub fn templates(&self) -> &Arc<Templates> {
+        &self.templates
     }
 
     /// Settings that are accepted but that nothing acts on yet.

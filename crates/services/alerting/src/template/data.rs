@@ -183,7 +183,7 @@ impl Data {
         Data { routes: Routes::Raw(Arc::default()), ..self }
     }
 
-    pub(super) fn root(&self) -> Value {
+    pub(crate) fn root(&self) -> Value {
         Value::object(self.clone())
     }
 

@@ -106,11 +106,29 @@ impl Templates {
         expand(&self.html, template, data.root()).map_err(|error| error.to_string())
     }
 
+    /// Adds a function unless there is one of that name.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn add_function(&mut self, name: &str, call: fn() -> String) {
+        let mut functions = functions::all();
+        if !functions.contains(name) {
+            functions.insert(name, gocompat::template::Function::new(0, move |_| Ok(Value::string(call()))));
+        }
+        let set = Template::new("", functions).limits(LIMITS).missing_key(MissingKey::Zero);
+        *self = Templates { text: Arc::new(set.clone()), html: Arc::new(set.escaping_html()) };
+    }
+
+    /// Expands a template on any data.
     #[cfg(feature = "conformance")]
     pub(crate) fn expand_value(&self, template: &str, value: Value, is_html: bool) -> Result<String, String> {
         let set = if is_html { &self.html } else { &self.text };
         expand(set, template, value).map_err(|error| error.to_string())
     }
+}
+
+/// A time as templates see it.
+#[cfg(feature = "conformance")]
+pub(crate) fn time_value(at_ms: i64) -> Value {
+    functions::Time::value_of_ms(at_ms)
 }
 
 fn expand(base: &Arc<Template>, text: &str, root: Value) -> Result<String, Error> {

@@ -12,8 +12,8 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use net::dial::TlsSession;
 
-use super::proxy;
-use super::url::Url;
+use super::proxy::{self, Proxy};
+use super::url::{Url, authority};
 use crate::dial::{self, Dialer, Stream};
 use crate::report::Report;
 
@@ -79,7 +79,7 @@ pub(super) async fn send(
     let addresses: Vec<SocketAddr> = match (&proxy, route.address) {
         (None, Some(address)) => vec![SocketAddr::new(address, url.port_or_default())],
         (proxy, _) => {
-            let next = proxy.as_ref().unwrap_or(url);
+            let next = proxy.as_ref().map_or(url, |proxy| &proxy.url);
             let found =
                 dialer.resolver.addresses(&next.host, None).await.map_err(|error| error.to_string())?;
             found.into_iter().map(|address| SocketAddr::new(address, next.port_or_default())).collect()
@@ -103,12 +103,19 @@ pub(super) async fn send(
     let stream = connected.ok_or(failure)?;
     let mut stream: Box<dyn Stream> = Box::new(stream);
     if let Some(proxy) = &proxy {
+        let Proxy { url: proxy, is_socks } = proxy;
         if proxy.is_tls {
             let client = dialer.tls(route.tls, &[])?;
             let under_tls = client.connect(stream, &proxy.host).await.map_err(|error| error.to_string())?;
             stream = Box::new(under_tls);
         }
-        if url.is_tls {
+        if *is_socks {
+            let host = route.address.map_or_else(|| url.host.clone(), |address| address.to_string());
+            let port = url.port_or_default();
+            net::socks::tunnel(&mut *stream, proxy.user_info.as_deref(), &host, port).await.map_err(
+                |why| format!("socks connect tcp {}->{}: {why}", proxy.host, authority(&host, Some(port))),
+            )?;
+        } else if url.is_tls {
             // The proxy is given the address that was chosen, if one was.
             let host = route.address.map_or_else(|| url.host.clone(), |address| address.to_string());
             proxy::tunnel(&mut *stream, &host, url.port_or_default(), proxy, &route.proxy.connect_headers)
@@ -129,7 +136,7 @@ pub(super) async fn send(
         stream = Box::new(under_tls);
     }
     let is_http2 = session.as_ref().is_some_and(|session| session.protocol.as_deref() == Some("h2"));
-    let for_proxy = proxy.as_ref().filter(|_| !url.is_tls);
+    let for_proxy = proxy.as_ref().filter(|proxy| !url.is_tls && !proxy.is_socks).map(|proxy| &proxy.url);
     let request = build(is_http2, for_proxy)?;
     let ready = dialer.clock.mark();
     let io = TokioIo::new(stream);

@@ -10,6 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::url::{Url, authority};
 use crate::dial::Stream;
 
+/// The port of a SOCKS proxy that names none.
+const SOCKS_PORT: u16 = 1080;
 /// Size of a proxy's answer to CONNECT.
 const ANSWER_MAX_BYTES: usize = 16 * 1024;
 
@@ -18,8 +20,16 @@ pub(super) fn is_set(config: &ProxyConfig) -> bool {
     config.url.as_deref().is_some_and(|url| !url.is_empty()) || config.from_environment
 }
 
+/// A proxy.
+pub(super) struct Proxy {
+    /// Where it is.
+    pub(super) url: Url,
+    /// Whether it speaks SOCKS 5 and not HTTP.
+    pub(super) is_socks: bool,
+}
+
 /// The proxy for a request, if it goes through one.
-pub(super) fn choose(config: &ProxyConfig, target: &Url) -> Result<Option<Url>, String> {
+pub(super) fn choose(config: &ProxyConfig, target: &Url) -> Result<Option<Proxy>, String> {
     let variable =
         |names: [&str; 2]| names.iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default();
     let (proxy, exempt) = if config.from_environment {
@@ -40,8 +50,17 @@ pub(super) fn choose(config: &ProxyConfig, target: &Url) -> Result<Option<Url>, 
     if proxy.is_empty() || is_exempt(&exempt, &target.host, target.port_or_default()) {
         return Ok(None);
     }
-    let text = if proxy.contains("://") { proxy } else { format!("http://{proxy}") };
-    Url::parse(&text).map(Some).map_err(|why| format!("proxy: {why}"))
+    let socks = proxy.strip_prefix("socks5://").or_else(|| proxy.strip_prefix("socks5h://"));
+    let text = match socks {
+        Some(rest) => format!("http://{rest}"),
+        None if proxy.contains("://") => proxy.clone(),
+        None => format!("http://{proxy}"),
+    };
+    let mut url = Url::parse(&text).map_err(|why| format!("proxy: {why}"))?;
+    if socks.is_some() {
+        url.port.get_or_insert(SOCKS_PORT);
+    }
+    Ok(Some(Proxy { is_socks: socks.is_some(), url }))
 }
 
 /// Whether a list of addresses, networks and domains, each with a port or without, names a host.

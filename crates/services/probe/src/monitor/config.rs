@@ -19,8 +19,12 @@ const TAGS_MAX: usize = 32;
 const INTERVAL_MS: i64 = 20_000;
 /// The shortest interval.
 const INTERVAL_MIN_MS: i64 = 1_000;
-/// The longest: queries see a sample for 5 minutes, and an alert must hold from one probe to the next.
-const INTERVAL_MAX_MS: i64 = 240_000;
+/// The longest.
+const INTERVAL_MAX_MS: i64 = 7 * 86_400_000;
+/// Queries see a sample for 5 minutes, and an alert must hold from one probe to the next: what a probe found that has no
+/// successor within 4 minutes is told again, at least every 2 minutes.
+const SEEN_MS: i64 = 240_000;
+const TOLD_AGAIN_MS: i64 = 120_000;
 /// The longest time of a probe that does not say; never more than 4/5 of the interval.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Failures after which a monitor that does not say is asked once more before it counts as down.
@@ -48,6 +52,14 @@ const RESERVED_TAGS: [&str; 17] = [
     "alertname",
 ];
 
+/// The part of an interval after which what was found is told again.
+fn told_every_ms(interval_ms: i64) -> i64 {
+    match interval_ms {
+        ..=SEEN_MS => interval_ms,
+        long_ms => long_ms / ((long_ms + TOLD_AGAIN_MS - 1) / TOLD_AGAIN_MS),
+    }
+}
+
 /// A target that is watched.
 #[derive(Clone, Debug)]
 pub struct Monitor {
@@ -59,6 +71,8 @@ pub struct Monitor {
     pub module: Arc<Module>,
     /// How often, milliseconds.
     pub interval_ms: i64,
+    /// How often samples are written, milliseconds: at every probe, or at every part of a long interval.
+    pub told_every_ms: i64,
     /// How long a probe may take.
     pub timeout: Duration,
     /// Failures in a row that do not yet make it count as down.
@@ -76,6 +90,11 @@ pub struct Monitor {
 }
 
 impl Monitor {
+    /// How many times an interval what was found is told: once, or more often where the interval is long.
+    pub(super) fn tellings(&self) -> i64 {
+        (self.interval_ms / self.told_every_ms.max(1)).max(1)
+    }
+
     /// Reads the list. `modules` are those that can be named beside the built-in ones; paths are relative to `base`.
     pub fn decode_all(node: &Node, modules: &Modules, base: &PathBase) -> Result<Vec<Arc<Monitor>>> {
         let mut seen = HashSet::new();
@@ -127,10 +146,9 @@ impl Monitor {
             interval_ms if interval_ms < INTERVAL_MIN_MS => {
                 Err(node.error(format!("expected an interval of at least 1s, found {}", node.shown())))
             }
-            interval_ms if interval_ms > INTERVAL_MAX_MS => Err(node.error(format!(
-                "expected an interval of at most 4m, found {}: alerts would end between two probes",
-                node.shown()
-            ))),
+            interval_ms if interval_ms > INTERVAL_MAX_MS => {
+                Err(node.error(format!("expected an interval of at most 7d, found {}", node.shown())))
+            }
             interval_ms => Ok(interval_ms),
         })?;
         let interval = Duration::from_millis(interval_ms.unsigned_abs());
@@ -144,6 +162,7 @@ impl Monitor {
         })?;
         let monitor = Monitor {
             interval_ms,
+            told_every_ms: told_every_ms(interval_ms),
             timeout,
             retries: fields.or("retries", RETRIES, |node| {
                 u32::try_from(node.unsigned()?).map_err(|_| node.error("too many retries"))

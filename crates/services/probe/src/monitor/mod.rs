@@ -5,4 +5,4 @@ mod run;
 mod store;
 
 pub use self::config::{MONITORS_MAX, Monitor};
-pub use self::run::{Deps, Monitors};
+pub use self::run::{Deps, LastProbe, Monitors, Status};

@@ -64,6 +64,32 @@ struct State {
     up: AtomicBool,
     /// Whether all that it depends on does.
     reachable: AtomicBool,
+    /// The last probe.
+    last: Mutex<Option<LastProbe>>,
+}
+
+/// How a monitor's last probe went.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LastProbe {
+    /// The time of its turn, milliseconds since the epoch.
+    pub at_ms: i64,
+    /// Whether it found what it should.
+    pub success: bool,
+    /// How long it took.
+    pub duration_seconds: f64,
+}
+
+/// How a monitor is.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// What is watched.
+    pub monitor: Arc<Monitor>,
+    /// Whether it counts as up, after retries.
+    pub up: bool,
+    /// Whether all that it depends on does.
+    pub reachable: bool,
+    /// The last probe; `None` before the first.
+    pub last: Option<LastProbe>,
 }
 
 struct Running {
@@ -155,7 +181,10 @@ impl Monitors {
         let mut states: HashMap<&str, Arc<State>> = HashMap::new();
         for monitor in monitors {
             let state = running.get(&monitor.name).map_or_else(
-                || Arc::new(State { up: AtomicBool::new(true), reachable: AtomicBool::new(true) }),
+                || {
+                    let (up, reachable) = (AtomicBool::new(true), AtomicBool::new(true));
+                    Arc::new(State { up, reachable, last: Mutex::default() })
+                },
                 |one| one.state.clone(),
             );
             states.insert(&monitor.name, state);
@@ -177,6 +206,23 @@ impl Monitors {
                 Running { monitor: monitor.clone(), state: state.clone(), order: sender, task },
             );
         }
+    }
+
+    /// How all monitors are, by name.
+    pub fn status(&self) -> Vec<Status> {
+        let running = self.0.running.lock();
+        let mut all: Vec<Status> = running
+            .values()
+            .map(|one| Status {
+                monitor: one.monitor.clone(),
+                up: one.state.up.load(Ordering::Relaxed),
+                reachable: one.state.reachable.load(Ordering::Relaxed),
+                last: *one.state.last.lock(),
+            })
+            .collect();
+        drop(running);
+        all.sort_by(|a, b| a.monitor.name.cmp(&b.monitor.name));
+        all
     }
 
     /// Stops all monitors and writes what they found, `within` at most. Their series do not end.
@@ -216,12 +262,18 @@ async fn drive(
 ) {
     let mut order = orders.borrow_and_update().clone();
     let hash = model::Labels::from_pairs([("monitor", order.monitor.name.as_str())]).fingerprint();
-    let mut schedule = Schedule::new(order.monitor.interval_ms, hash, shared.seed);
+    let mut schedule = Schedule::new(order.monitor.told_every_ms, hash, shared.seed);
     let mut failures = 0;
+    // Turns until the next probe; in between, what the last one found is told again.
+    let mut turns_left = 0;
+    let mut found_last: Option<Vec<Sample>> = None;
     loop {
         let new = orders.borrow_and_update().clone();
-        if new.monitor.interval_ms != order.monitor.interval_ms {
-            schedule = schedule.with_interval(new.monitor.interval_ms, hash, shared.seed);
+        if new.monitor.told_every_ms != order.monitor.told_every_ms {
+            schedule = schedule.with_interval(new.monitor.told_every_ms, hash, shared.seed);
+        }
+        if !Arc::ptr_eq(&new.monitor, &order.monitor) {
+            turns_left = 0;
         }
         order = new;
         match order.stop {
@@ -250,11 +302,22 @@ async fn drive(
         schedule.take(turn);
         shared.stats.skipped.add(turn.skipped);
         shared.stats.late.observe((shared.clock.now_ms() - turn.at_ms).max(0) as f64 / 1000.0);
+        let monitor = order.monitor.clone();
+        turns_left = (turns_left - 1 - i64::try_from(turn.skipped).unwrap_or(i64::MAX / 2)).max(0);
+        // A failure that does not count yet is looked into again at once.
+        let is_in_doubt = (1..=monitor.retries).contains(&failures);
+        if let Some(mut samples) = found_last.clone().filter(|_| turns_left > 0 && !is_in_doubt) {
+            samples.extend(judge(&monitor, &state, &order.depends_on, None, failures));
+            let finding = Finding { monitor, at_ms: turn.at_ms, samples: Some(samples) };
+            if findings.send(finding).await.is_err() {
+                return;
+            }
+            continue;
+        }
         let Ok(_permit) = shared.probes.try_acquire() else {
             shared.stats.skipped.inc();
             continue;
         };
-        let monitor = order.monitor.clone();
         // In a box of its own, so that a monitor that waits for its turn takes little memory.
         let probing = Box::pin(probe(&shared.prober, &monitor));
         let (success, mut samples) = tokio::select! {
@@ -263,7 +326,13 @@ async fn drive(
             () = stopped(&mut orders) => continue,
         };
         failures = if success { 0 } else { failures + 1 };
-        samples.extend(judge(&monitor, &state, &order.depends_on, success, failures));
+        let tellings = monitor.tellings();
+        turns_left = tellings;
+        found_last = (tellings > 1).then(|| samples.clone());
+        let duration = samples.iter().find(|sample| sample.name == "probe_duration_seconds");
+        let duration_seconds = duration.map_or(0.0, |sample| sample.value);
+        *state.last.lock() = Some(LastProbe { at_ms: turn.at_ms, success, duration_seconds });
+        samples.extend(judge(&monitor, &state, &order.depends_on, Some(success), failures));
         let finding = Finding { monitor, at_ms: turn.at_ms, samples: Some(samples) };
         if findings.send(finding).await.is_err() {
             return;
@@ -286,18 +355,18 @@ async fn probe(prober: &Prober, monitor: &Monitor) -> (bool, Vec<Sample>) {
     (success, report.into_samples())
 }
 
-/// What a probe means after those before it and with what the monitor depends on.
+/// What a probe means after those before it and with what the monitor depends on; `None` if there was none.
 fn judge(
     monitor: &Monitor,
     state: &State,
     depends_on: &[Arc<State>],
-    success: bool,
+    success: Option<bool>,
     failures: u32,
 ) -> [Sample; 4] {
-    if success {
-        state.up.store(true, Ordering::Relaxed);
-    } else if failures > monitor.retries {
-        state.up.store(false, Ordering::Relaxed);
+    match success {
+        Some(true) => state.up.store(true, Ordering::Relaxed),
+        Some(false) if failures > monitor.retries => state.up.store(false, Ordering::Relaxed),
+        _ => {}
     }
     let reachable = depends_on
         .iter()

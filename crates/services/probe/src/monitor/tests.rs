@@ -71,7 +71,8 @@ fn monitors(text: &str) -> Vec<Arc<Monitor>> {
         Monitor::decode_all(&node, &Modules::default(), &PathBase::new(Path::new(""))).unwrap();
     for monitor in &mut monitors {
         // Shorter than may be configured, so that tests need not wait.
-        Arc::make_mut(monitor).interval_ms = 40;
+        let monitor = Arc::make_mut(monitor);
+        (monitor.interval_ms, monitor.told_every_ms) = (40, 40);
     }
     monitors
 }
@@ -171,6 +172,47 @@ async fn a_monitor_is_down_after_its_retries_and_marks_what_depends_on_it() {
         })
         .await;
     running.stop(Duration::from_secs(10)).await;
+}
+
+#[tokio::test]
+async fn what_was_found_is_told_again_until_the_next_probe() {
+    let (_status, told) = watch::channel(200);
+    let address = server(told).await;
+    let (running, written) = start();
+    let mut rare = monitors(&format!("[{{name: rare, target: 'http://{address}/', interval: 7d}}]"));
+    Arc::make_mut(&mut rare[0]).interval_ms = 7 * 86_400_000;
+    running.apply(&rare);
+    written.until("probe_success", "rare", |samples| samples.len() >= 4).await;
+    let probed = running.status()[0].last.unwrap();
+    assert!(probed.success);
+    let samples = written.samples("probe_duration_seconds", "rare");
+    assert_eq!(samples[0], (probed.at_ms, probed.duration_seconds));
+    assert!(samples.iter().all(|(_, value)| *value == probed.duration_seconds), "probed once: {samples:?}");
+    assert!(values(&written.samples("monitor_up", "rare")).iter().all(|up| *up == 1.0));
+    running.stop(Duration::from_secs(10)).await;
+}
+
+#[tokio::test]
+async fn a_failure_that_does_not_count_yet_is_looked_into_again_before_the_interval_is_over() {
+    let (_status, told) = watch::channel(500);
+    let address = server(told).await;
+    let (running, written) = start();
+    let mut rare = monitors(&format!("[{{name: rare, target: 'http://{address}/', retries: 2}}]"));
+    Arc::make_mut(&mut rare[0]).interval_ms = 7 * 86_400_000;
+    running.apply(&rare);
+    written.until("monitor_up", "rare", |samples| samples.len() >= 4).await;
+    assert_eq!(values(&written.samples("monitor_up", "rare"))[..4], [1.0, 1.0, 0.0, 0.0]);
+    running.stop(Duration::from_secs(10)).await;
+}
+
+#[test]
+fn a_long_interval_has_parts_that_queries_see() {
+    for (interval, told_every_ms) in [("20s", 20_000), ("4m", 240_000), ("5m", 100_000), ("1h", 120_000)] {
+        let node =
+            Node::parse(&format!("[{{name: m, target: t, module: tcp, interval: {interval}}}]")).unwrap();
+        let found = Monitor::decode_all(&node, &Modules::default(), &PathBase::new(Path::new(""))).unwrap();
+        assert_eq!(found[0].told_every_ms, told_every_ms, "{interval}");
+    }
 }
 
 #[tokio::test]

@@ -326,6 +326,30 @@ async fn proxies_are_asked_as_they_want_it() {
 }
 
 #[tokio::test]
+async fn a_socks_proxy_leads_to_plain_and_encrypted_servers() {
+    let plain = http(router(), None).await;
+    let tls = http(router(), Some(&["http/1.1"])).await;
+    let proxy = serve(|mut stream| async move {
+        let mut hello = [0; 3];
+        stream.read_exact(&mut hello).await.unwrap();
+        assert_eq!(hello, [5, 1, 0]);
+        stream.write_all(&[5, 0]).await.unwrap();
+        let mut request = [0; 10];
+        stream.read_exact(&mut request).await.unwrap();
+        assert_eq!(request[..8], [5, 1, 0, 1, 127, 0, 0, 1]);
+        let port = u16::from_be_bytes([request[8], request[9]]);
+        let mut other = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        stream.write_all(&[5, 0, 0, 1, 127, 0, 0, 1, 0, 80]).await.unwrap();
+        let _ = tokio::io::copy_bidirectional(&mut stream, &mut other).await;
+    })
+    .await;
+    let settings = format!("proxy_url: 'socks5://{proxy}', tls_config: {}", trusted());
+    for target in [format!("http://{plain}/"), format!("https://{tls}/")] {
+        probe(&module(&settings), &target).await.succeeds();
+    }
+}
+
+#[tokio::test]
 async fn a_token_is_fetched_for_oauth2() {
     let router = router().route(
         "/token",

@@ -173,7 +173,6 @@ impl Rules for World {
         let labels = Labels::from_pairs([("severity", "critical")]);
         let annotations = Labels::from_pairs([("summary", "Many errors.")]);
         let alerting = RuleView::Alerting(AlertingRuleView {
-            label_error: String::new(),
             state: "firing",
             name: "HighErrorRate".into(),
             query: "up == 1".into(),
@@ -191,6 +190,7 @@ impl Rules for World {
             }],
             health: "ok",
             last_error: String::new(),
+            label_error: String::new(),
             evaluation_time: 0.002,
             last_evaluation: NOW_MS - 5_000,
         });

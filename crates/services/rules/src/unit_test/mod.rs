@@ -7,7 +7,7 @@ mod diff;
 mod file;
 mod junit;
 mod shown;
-mod store;
+pub(crate) mod store;
 
 use std::path::{Path, PathBuf};
 

@@ -14,7 +14,7 @@ use promql::memory::{Memory, Point};
 
 /// Series in memory that rules may write.
 #[derive(Default)]
-pub(super) struct Store {
+pub(crate) struct Store {
     memory: RwLock<Memory>,
     known: Mutex<Known>,
 }
@@ -34,7 +34,7 @@ impl Known {
 
 impl Store {
     /// Adds a sample of a written series, unless the series has a newer one.
-    pub(super) fn add(&self, labels: &Labels, at_ms: i64, point: Point) {
+    pub(crate) fn add(&self, labels: &Labels, at_ms: i64, point: Point) {
         self.memory.write().append_newer(labels, at_ms, point);
     }
 }

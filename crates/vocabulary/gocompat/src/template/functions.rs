@@ -104,6 +104,11 @@ impl Functions {
         self
     }
 
+    /// Whether the caller has added a function of this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&Function> {
         self.0.get(name)
     }

@@ -266,7 +266,7 @@ impl Page {
         while let Some(at) = memchr::memchr(b'<', &bytes[from..]).map(|at| from + at) {
             if text[at..].starts_with("<!--") {
                 self.state = State::Comment;
-                out.push_str(&text[..at]);
+                out.push_str(&text[from..at]);
                 return at + 4;
             }
             let is_end = bytes.get(at + 1) == Some(&b'/');
@@ -279,17 +279,16 @@ impl Page {
                 let name = text[begin..begin + len].to_ascii_lowercase();
                 self.element = if is_end { Element::None } else { Element::of(&name) };
                 self.state = State::Tag;
-                return push(out, &text[..begin + len]);
+                out.push_str(&text[from..begin + len]);
+                return begin + len;
             }
-            if begin >= bytes.len() {
-                // What follows is the name, as in `<{{.Name}}>`.
-                self.state = State::Tag;
-                self.element = Element::None;
-                return push(out, text);
-            }
+            // A sign of its own.
+            out.push_str(&text[from..at]);
+            out.push_str("&lt;");
             from = at + 1;
         }
-        push(out, text)
+        out.push_str(&text[from..]);
+        text.len()
     }
 
     fn in_tag(&mut self, text: &str, out: &mut String) -> usize {
@@ -557,7 +556,8 @@ impl Page {
                 self.slash_is_regexp = false;
                 js_value(value)
             }
-            State::JsString(_) | State::JsRegexp => js_string(text),
+            State::JsString(_) => js_string(text, false),
+            State::JsRegexp => js_string(text, true),
             State::Css => css_value(text),
             State::CssString(_) => css_string(text),
         };
@@ -737,7 +737,7 @@ fn js_value(value: &Value) -> String {
     }
 }
 
-fn js_string(text: &str) -> String {
+fn js_string(text: &str, is_regexp: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -745,11 +745,16 @@ fn js_string(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\x0c' => out.push_str("\\f"),
             '\r' => out.push_str("\\r"),
-            '/' => out.push_str("\\/"),
-            '\\' => out.push_str("\\\\"),
-            c if c.is_ascii_alphanumeric() || " _-.,:;@#!%~".contains(c) => out.push(c),
-            c if c.is_ascii() || matches!(c, '\u{2028}' | '\u{2029}') => {
+            '/' | '\\' => {
+                out.push('\\');
+                out.push(c);
+            }
+            '"' | '\'' | '`' | '&' | '+' | '<' | '>' | '\u{2028}' | '\u{2029}' | '\0'..='\x1f' => {
                 let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c if is_regexp && "$()*-.?[]^{|}".contains(c) => {
+                out.push('\\');
+                out.push(c);
             }
             c => out.push(c),
         }
@@ -771,11 +776,16 @@ fn css_value(text: &str) -> String {
 
 fn css_string(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_ascii_alphanumeric() || !c.is_ascii() || " _-.,".contains(c) {
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        if !c.is_control() && !"\"&'()+/:;<>\\{}".contains(c) {
             out.push(c);
-        } else {
-            let _ = write!(out, "\\{:x} ", u32::from(c));
+            continue;
+        }
+        let _ = write!(out, "\\{:x}", u32::from(c));
+        // What follows must not be taken for more digits.
+        if characters.peek().is_none_or(|next| next.is_ascii_hexdigit() || next.is_ascii_whitespace()) {
+            out.push(' ');
         }
     }
     out

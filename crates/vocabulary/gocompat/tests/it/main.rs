@@ -6,6 +6,7 @@
 mod any_input;
 mod duration;
 mod float;
+mod html;
 mod layout;
 mod quote;
 mod re2;

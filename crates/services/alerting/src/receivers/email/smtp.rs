@@ -330,14 +330,16 @@ impl Dialogue {
         let login = self.plan.login.clone().unwrap_or_default();
         match reply.code {
             235 => Ok(self.mail()),
-            // Servers may ask only for these two, each once.
+            // Nothing says how servers ask: `Username:`, `User Name\0`, or nothing at all. The name comes
+            // first, unless the words say otherwise.
             334 if asked < 2 => {
-                let question = challenge(reply).map(|text| text.to_lowercase());
-                let answer = match question.as_deref() {
-                    Some("username:") => login.username,
-                    Some("password:") => login.password.unwrap_or_default(),
-                    _ => return Ok(self.call_off("LOGIN auth: unexpected server challenge")),
+                let question = challenge(reply).unwrap_or_default().to_lowercase();
+                let asks_name = match question.trim_start() {
+                    question if question.starts_with("user") => true,
+                    question if question.starts_with("pass") => false,
+                    _ => asked == 0,
                 };
+                let answer = if asks_name { login.username } else { login.password.unwrap_or_default() };
                 self.state = State::Login { asked: asked + 1 };
                 Ok(Step::Send(format!("{}\r\n", base64(answer.as_bytes()))))
             }
@@ -562,8 +564,23 @@ mod tests {
     }
 
     #[test]
-    fn a_strange_question_calls_a_login_off() {
-        let server = "220 hi\n250-mail\n250 AUTH LOGIN\n334 d2hhdD8=\n501 called off\n";
+    fn servers_ask_for_a_login_in_their_own_words() {
+        // "User Name\0", "Password\0"; nothing at all; the password first.
+        for (questions, answers) in [
+            (["VXNlciBOYW1lAA==", "UGFzc3dvcmQA"], ["dQ==", "cA=="]),
+            (["", ""], ["dQ==", "cA=="]),
+            (["UGFzc3dvcmQ6", "VXNlcm5hbWU6"], ["cA==", "dQ=="]),
+        ] {
+            let [first, second] = questions;
+            let server = format!("220 hi\n250-mail\n250 AUTH LOGIN\n334 {first}\n334 {second}\n235 ok\n");
+            let (sent, _) = talk(Plan { login: login("p", ""), ..plan() }, &server);
+            assert_eq!(sent[2..4], answers);
+        }
+    }
+
+    #[test]
+    fn a_question_too_many_calls_a_login_off() {
+        let server = "220 hi\n250-mail\n250 AUTH LOGIN\n334 \n334 \n334 \n501 called off\n";
         let (sent, end) = talk(Plan { login: login("p", ""), ..plan() }, server);
         assert_eq!(sent.last().unwrap(), "*");
         assert_eq!(end.unwrap_err().message, "LOGIN auth: unexpected server challenge");

@@ -138,6 +138,7 @@ impl Amazon {
     fn new(settings: &Settings) -> Result<Amazon> {
         let text = |name: &str| settings.text(name).to_string();
         let of_settings = cloud::aws::Settings {
+            fips_sts: false,
             access_key: text("access_key"),
             secret_key: text("secret_key"),
             profile: text("profile"),
