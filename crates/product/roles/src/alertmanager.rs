@@ -145,6 +145,7 @@ async fn start(settings: Settings) -> Result<(), StartError> {
             transport: Arc::new(alerting::HttpTransport::default()),
             external_url: external_url.clone(),
             limits: settings.limits.clone(),
+            replicas: replicas.clone(),
             trail: trail.clone(),
         },
     )

@@ -55,6 +55,7 @@ impl Server {
             transport: Arc::new(HttpTransport::default()),
             external_url: "http://am.example".into(),
             limits: Limits::default(),
+            replicas: Arc::new(alerting::replicas::Alone),
             trail: Trail::off(),
         };
         let alerting = Alerting::start(config, deps).unwrap();
