@@ -6,6 +6,7 @@ use std::time::Duration;
 use alerting::Alerting;
 use alerting::dead_man;
 use alerting::trail::Trail;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use arc_swap::ArcSwapOption;
 use axum::Router;
 use base::Clock;
@@ -20,6 +21,7 @@ use rules::{GroupSpec, MetricsEvaluator, Rules};
 
 use crate::ask::ListedRules;
 use crate::forward::{FanOut, Forward};
+use crate::prometheus_file::PrometheusFile;
 use crate::run::{Loaded, StartError};
 use crate::settings::Settings;
 use crate::trail;
@@ -38,6 +40,8 @@ pub(crate) struct Alert {
     dead_man: dead_man::Handle,
     /// Where alerts go, if there is an `alertmanager.yml`.
     pub(crate) routes: Arc<ArcSwapOption<alerting::Config>>,
+    /// What groups of rules fall back on that do not say.
+    pub(crate) defaults: Arc<ArcSwap<Defaults>>,
 }
 
 /// Where alerts go: the configuration of `alertmanager.yml`, or the default one.
@@ -112,7 +116,8 @@ pub(crate) fn start(
     let config = rules::Config { groups: Vec::new(), ..rules_config(settings, loaded, external_url) };
     let rules = Rules::start(config, deps);
     let dead_man = dead_man::start(sender, clock.clone(), health(rules.clone(), alerting.clone()));
-    let alert = Alert { rules, alerting, forward, trail, dead_man, routes: Arc::default() };
+    let alert =
+        Alert { rules, alerting, forward, trail, dead_man, routes: Arc::default(), defaults: Arc::default() };
     register(registry, &alert);
     Ok(alert)
 }
@@ -147,6 +152,8 @@ impl Alert {
     /// Takes over a new configuration.
     pub(crate) async fn apply(&self, settings: &Settings, loaded: &Loaded, external_url: &str) {
         let is_told = settings.alertmanager_config.is_some();
+        let defaults = loaded.prometheus.as_ref().map(PrometheusFile::rule_defaults).unwrap_or_default();
+        self.defaults.store(Arc::new(defaults));
         self.routes.store(is_told.then(|| Arc::new(loaded.alerting.clone())));
         self.alerting.apply(loaded.alerting.clone()).await;
         self.forward.apply(loaded.prometheus.as_ref().map(|file| &file.alerting));
