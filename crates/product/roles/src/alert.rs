@@ -7,7 +7,6 @@ use alerting::Alerting;
 use alerting::dead_man;
 use alerting::trail::Trail;
 use arc_swap::{ArcSwap, ArcSwapOption};
-use arc_swap::ArcSwapOption;
 use axum::Router;
 use base::Clock;
 use config::http_client::PathBase;
