@@ -335,6 +335,15 @@ fn where_an_alert_would_go_is_shown_and_a_receiver_tried() {
     );
     assert_eq!(webhook.posts()[0]["alerts"][0]["labels"]["alertname"], "PromontoryTest");
     assert_eq!(server.post("/api/v1/alerting/receivers/other/test").status, 404);
+    let address = format!("http://{}", server.address);
+    let route = run(dir.path(), &["alerts", "route", "--server", &address, "alertname=x", "team=web"]);
+    assert!(route.stdout.starts_with("hook\n") && route.stdout.contains("told in: 7.0 s"), "{route:?}");
+    let tried = run(dir.path(), &["alerts", "test-receiver", "--server", &address, "hook"]);
+    assert_eq!(tried.code, Some(1));
+    assert!(tried.stdout.contains("hook/webhook[0]: taken in "), "{tried:?}");
+    let shown =
+        run(dir.path(), &["alerts", "preview", "--server", &address, "{{ .CommonLabels.a }}", "--label=a=b"]);
+    assert_eq!(shown.stdout, "b\n", "{}", shown.stderr);
     let routes = server.api("alerting/routes", &[]);
     assert_eq!((&routes["receiver"], &routes["routes"][0]["receiver"]), (&"none".into(), &"hook".into()));
     let body = br#"{"template":"{{ .CommonLabels.a }} {{ .ExternalURL }}","labels":{"a":"b"}}"#;
