@@ -108,7 +108,18 @@ fn write_scalar(out: &mut String, text: &str, plain: bool, secret: bool) {
         return;
     }
     let text = without_password(text);
-    let needs_quotes = text.is_empty()
+    let is_number = plain && text.parse::<f64>().is_ok();
+    let needs_quotes = !is_number && needs_quotes(&text, plain);
+    if needs_quotes {
+        push_quoted(out, &text);
+    } else {
+        out.push_str(&text);
+    }
+}
+
+/// Whether a text would be read as something else without quotes.
+fn needs_quotes(text: &str, plain: bool) -> bool {
+    text.is_empty()
         || text.starts_with(|c: char| "-?:,[]{}#&*!|>'\"%@`".contains(c) || c.is_whitespace())
         || text.ends_with(|c: char| c == ':' || c.is_whitespace())
         || text.contains(": ")
@@ -116,12 +127,7 @@ fn write_scalar(out: &mut String, text: &str, plain: bool, secret: bool) {
         || text.contains(|c: char| c.is_control())
         || (!plain
             && (text.parse::<f64>().is_ok()
-                || matches!(text.as_ref(), "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "~")));
-    if needs_quotes {
-        push_quoted(out, &text);
-    } else {
-        out.push_str(&text);
-    }
+                || matches!(text, "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "~")))
 }
 
 /// A text in double quotes, with the escapes that YAML and JSON share.

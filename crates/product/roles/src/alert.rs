@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use alerting::Alerting;
 use alerting::dead_man;
+use alerting::replicas::{Alone, SharedReplicas};
 use alerting::trail::Trail;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::Router;
@@ -37,6 +38,7 @@ pub(crate) struct Alert {
     pub(crate) forward: Forward,
     pub(crate) trail: Trail,
     dead_man: dead_man::Handle,
+    replicas: SharedReplicas,
     /// Where alerts go, if there is an `alertmanager.yml`.
     pub(crate) routes: Arc<ArcSwapOption<alerting::Config>>,
     /// What groups of rules fall back on that do not say.
@@ -85,6 +87,8 @@ pub(crate) fn start(
     clock: &Clock,
 ) -> Result<Alert, StartError> {
     let transport = Arc::new(alerting::HttpTransport::default());
+    let replicas = settings.replicas.stored(external_url, registry, clock)?;
+    let replicas = replicas.unwrap_or_else(|| Arc::new(Alone));
     let trail = trail::start(settings, registry, clock);
     let alerting = Alerting::start(
         loaded.alerting.clone(),
@@ -115,8 +119,16 @@ pub(crate) fn start(
     let config = rules::Config { groups: Vec::new(), ..rules_config(settings, loaded, external_url) };
     let rules = Rules::start(config, deps);
     let dead_man = dead_man::start(sender, clock.clone(), health(rules.clone(), alerting.clone()));
-    let alert =
-        Alert { rules, alerting, forward, trail, dead_man, routes: Arc::default(), defaults: Arc::default() };
+    let alert = Alert {
+        rules,
+        alerting,
+        forward,
+        trail,
+        dead_man,
+        replicas,
+        routes: Arc::default(),
+        defaults: Arc::default(),
+    };
     register(registry, &alert);
     Ok(alert)
 }
@@ -139,7 +151,7 @@ impl Alert {
     pub(crate) fn router(&self, registry: &Registry) -> Router {
         let deps = alerting::api::Deps {
             alerting: self.alerting.clone(),
-            replicas: Arc::new(alerting::replicas::Alone),
+            replicas: self.replicas.clone(),
             version: env!("CARGO_PKG_VERSION"),
             registry: registry.clone(),
         };
@@ -166,6 +178,7 @@ impl Alert {
         self.rules.stop().await;
         let forward_within = if drain { within } else { Duration::ZERO };
         tokio::join!(self.alerting.stop(within), self.forward.stop(forward_within));
+        self.replicas.leave().await;
         let trail = self.trail.clone();
         let _ = tokio::task::spawn_blocking(move || trail.flush()).await;
     }

@@ -55,7 +55,7 @@ fn keys(node: &Node, into: &mut BTreeSet<String>) {
         Value::Sequence(items) => items.iter().for_each(|item| keys(item, into)),
         Value::Mapping(entries) => {
             for (key, value) in entries {
-                into.insert(key.string().unwrap());
+                into.extend(key.string());
                 keys(value, into);
             }
         }
