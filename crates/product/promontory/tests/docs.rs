@@ -123,6 +123,8 @@ fn every_flag_in_the_documents_exists() {
         &["export", "--help"],
         &["import", "--help"],
         &["promtool", "test", "--help"],
+        &["rules", "backtest", "--help"],
+        &["alerts", "trail", "--help"],
         &["node-exporter", "--help"],
         &["blackbox-exporter", "--help"],
         &["pushgateway", "--help"],
