@@ -89,9 +89,7 @@ const SUITES: &[Suite] = &[
     suite("prometheus/config", |dir| roles::conformance::config(&dir.join("prometheus"))),
     suite("prometheus/rulefmt", |dir| roles::conformance::rulefmt(&dir.join("prometheus"))),
     suite("prometheus/rules", |dir| roles::conformance::rules(&dir.join("prometheus"))),
-    suite("prometheus/alert-generator", |dir| {
-        roles::conformance::alert_generator(&dir.join("prometheus"))
-    }),
+    suite("prometheus/alert-generator", |dir| roles::conformance::alert_generator(&dir.join("prometheus"))),
     suite("prometheus/promtool", |dir| roles::conformance::promtool(&dir.join("prometheus"))),
     suite("prometheus/textparse", |dir| {
         exposition::conformance::textparse(&dir.join("prometheus/textparse"))

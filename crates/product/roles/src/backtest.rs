@@ -163,13 +163,13 @@ fn document(report: &Report, routes: Option<alerting::Config>) -> Result<Value, 
             to_ms: episode.ended_at_ms,
         })
         .collect();
-    let told = rehearsal::rehearse(config, &firings, report.to_ms);
+    let told = rehearsal::rehearse(config, &firings, report.from_ms, report.to_ms);
     let rules: Vec<Value> = report.rules.iter().map(rule_json).collect();
     let mut document = json!({
         "from": seconds(report.from_ms),
         "to": seconds(report.to_ms),
         "rules": rules,
-        "notifications": told_json(&told, report.from_ms, by_routes),
+        "notifications": told_json(&told, by_routes),
         "samplesRead": report.samples_read,
         "seconds": report.seconds,
     });
@@ -213,11 +213,10 @@ fn rule_json(rule: &backtest::RuleReport) -> Value {
     })
 }
 
-fn told_json(told: &Rehearsal, from_ms: i64, by_routes: bool) -> Value {
+fn told_json(told: &Rehearsal, by_routes: bool) -> Value {
     let wakes: Vec<Value> = told
         .wakes
         .iter()
-        .filter(|wake| wake.at_ms >= from_ms)
         .map(|wake| {
             json!({
                 "time": seconds(wake.at_ms),
@@ -368,12 +367,12 @@ pub(crate) struct Server {
 
 struct Api {
     server: Server,
-    places: Semaphore,
+    places: Arc<Semaphore>,
 }
 
 /// The routes.
 pub(crate) fn router(server: Server) -> Router {
-    let api = Arc::new(Api { server, places: Semaphore::new(CONCURRENCY_MAX) });
+    let api = Arc::new(Api { server, places: Arc::new(Semaphore::new(CONCURRENCY_MAX)) });
     Router::new()
         .route("/api/v1/rules/backtest", post(try_rules))
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
@@ -391,7 +390,7 @@ impl Drop for CancelOnDrop {
 
 async fn try_rules(State(api): State<Arc<Api>>, body: Bytes) -> Result<Response, ApiError> {
     let mut request = read(&body, &api.server)?;
-    let Ok(_place) = api.places.try_acquire() else {
+    let Ok(place) = api.places.clone().try_acquire_owned() else {
         return Err(ApiError::new(ErrorType::Unavailable, "another backtest is under way; try again later"));
     };
     let guard = CancelOnDrop(Cancel::default());
@@ -399,6 +398,8 @@ async fn try_rules(State(api): State<Arc<Api>>, body: Bytes) -> Result<Response,
     let history = api.server.history.clone();
     let routes = api.server.routes.load_full().map(|config| alerting::Config::clone(&config));
     let done = tokio::task::spawn_blocking(move || {
+        // Held until it has come to its end, also where nobody waits for it any more.
+        let _place = place;
         let report = backtest::run(&request, &history, &mut |_| {})
             .map_err(|error| ApiError::bad_data(error.to_string()))?;
         document(&report, routes).map_err(|error| ApiError::new(ErrorType::Internal, error))

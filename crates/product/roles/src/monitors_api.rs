@@ -29,7 +29,7 @@ pub(crate) struct MonitorsApi {
     engine: Arc<Engine>,
     reader: Arc<dyn MetricReader>,
     clock: Clock,
-    computing: Semaphore,
+    computing: Arc<Semaphore>,
 }
 
 /// The route.
@@ -39,7 +39,7 @@ pub(crate) fn router(
     reader: Arc<dyn MetricReader>,
     clock: Clock,
 ) -> Router {
-    let computing = Semaphore::new(ANSWERS_MAX);
+    let computing = Arc::new(Semaphore::new(ANSWERS_MAX));
     let api = Arc::new(MonitorsApi { monitors, engine, reader, clock, computing });
     Router::new().route("/api/v1/monitors", get(list)).with_state(api)
 }
@@ -104,13 +104,17 @@ async fn list(State(api): State<Arc<MonitorsApi>>, uri: Uri) -> Response {
     let matching: Vec<Status> = matching.collect();
     let total = matching.len();
     let shown: Vec<Status> = matching.into_iter().take(asked.limit).collect();
-    let Ok(_permit) = api.computing.acquire().await else {
+    let Ok(permit) = api.computing.clone().acquire_owned().await else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     let names: Vec<String> = shown.iter().map(|status| status.monitor.name.clone()).collect();
     let computing = {
         let api = api.clone();
-        tokio::task::spawn_blocking(move || SPANS.map(|span| uptimes(&api, &names, span)))
+        tokio::task::spawn_blocking(move || {
+            // Held until it is computed, also where nobody waits for it any more.
+            let _permit = permit;
+            SPANS.map(|span| uptimes(&api, &names, span))
+        })
     };
     let Ok(uptimes) = computing.await else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
     let mut warnings: Vec<&String> = uptimes.iter().filter_map(|of_span| of_span.as_ref().err()).collect();

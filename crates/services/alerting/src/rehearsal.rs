@@ -84,8 +84,8 @@ pub fn by_name() -> Result<Config, config::Error> {
     Config::parse(BY_NAME, &PathBase::new(std::path::Path::new("/")), MatcherMode::default())
 }
 
-/// Goes through all of it, until `until_ms`. Blocks.
-pub fn rehearse(mut config: Config, firings: &[Firing], until_ms: i64) -> Rehearsal {
+/// Goes through all of it, until `until_ms`. What was told before `from_ms` is not reported. Blocks.
+pub fn rehearse(mut config: Config, firings: &[Firing], from_ms: i64, until_ms: i64) -> Rehearsal {
     for receiver in &mut config.receivers {
         // A receiver is woken once, in however many ways.
         if let Some(first) = receiver.integrations.first() {
@@ -130,7 +130,7 @@ pub fn rehearse(mut config: Config, firings: &[Firing], until_ms: i64) -> Rehear
                 if let Action::Send { ticket, notification, .. } = action {
                     events.push(Event::Attempted { ticket, outcome: Outcome::Taken(Default::default()) });
                     let firing = notification.alerts.iter().filter(|told| !told.is_resolved).count();
-                    if firing == 0 {
+                    if firing == 0 || now_ms < from_ms {
                         continue;
                     }
                     let receiver = notification.integration.receiver.clone();
@@ -196,7 +196,7 @@ mod tests {
             // Too short to be told: over before its group's first wait is.
             Firing { to_ms: Some(START + 20_000), ..firing("C", "x", 0, None) },
         ];
-        let rehearsal = rehearse(by_name().unwrap(), &firings, START + 1_000 * MINUTE);
+        let rehearsal = rehearse(by_name().unwrap(), &firings, START, START + 1_000 * MINUTE);
         assert_eq!(told(&rehearsal), ["30 people A 2", "3630 people B 1", "14730 people A 1"]);
         assert_eq!(rehearsal.by_receiver, [("people".to_string(), 3)].into());
         assert!(rehearsal.is_complete);
@@ -226,13 +226,22 @@ inhibit_rules:
             firing("B", "y", 9, Some(20)),
             firing("C", "y", 9, Some(20)),
         ];
-        let rehearsal = rehearse(config, &firings, START + 100 * MINUTE);
+        let rehearsal = rehearse(config, &firings, START, START + 100 * MINUTE);
         assert_eq!(told(&rehearsal), ["10 day  1", "550 night  1"]);
     }
 
     #[test]
     fn what_goes_on_wakes_until_the_end_that_is_given() {
-        let rehearsal = rehearse(by_name().unwrap(), &[firing("A", "x", 0, None)], START + 600 * MINUTE);
+        let firings = [firing("A", "x", 0, None)];
+        let rehearsal = rehearse(by_name().unwrap(), &firings, START, START + 600 * MINUTE);
         assert_eq!(told(&rehearsal), ["30 people A 1", "14730 people A 1", "29430 people A 1"]);
+    }
+
+    #[test]
+    fn what_was_told_before_the_times_asked_for_is_not_counted() {
+        let firings = [firing("A", "x", 0, None)];
+        let rehearsal = rehearse(by_name().unwrap(), &firings, START + 60 * MINUTE, START + 600 * MINUTE);
+        assert_eq!(told(&rehearsal), ["14730 people A 1", "29430 people A 1"]);
+        assert_eq!(rehearsal.by_receiver, [("people".to_string(), 2)].into());
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn runs(rules: &[RuleSpec]) -> Vec<Vec<usize>> {
             // Two rules that yield the same series stay in their order.
             let is_twin = other.name() == rule.name() && is_record(other) == is_record(rule);
             // What the template of a label or annotation asks for is not known before it is expanded.
-            if uses || is_twin || asks_in_templates(rule) {
+            if uses || is_twin || asks_in_templates(rule) || asks_in_templates(other) {
                 level = level.max(levels.get(before).map_or(0, |level| level + 1));
             }
         }
@@ -135,6 +135,11 @@ mod tests {
             ("{alert: A, expr: x}, {alert: B, expr: 'ALERTS_FOR_STATE'}", vec![vec![0], vec![1]]),
             (
                 "{record: a, expr: x}, {alert: B, expr: y, annotations: {s: '{{ query \"a\" | first | value }}'}}",
+                vec![vec![0], vec![1]],
+            ),
+            // What the first asks for is what the second recorded at the evaluation before.
+            (
+                "{alert: B, expr: y, annotations: {s: '{{ query \"a\" | first | value }}'}}, {record: a, expr: x}",
                 vec![vec![0], vec![1]],
             ),
         ] {

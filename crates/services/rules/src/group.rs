@@ -248,7 +248,8 @@ fn evaluate_at_once(rules: Vec<&mut Rule>, round: &Round<'_>, slots: Option<&Sem
     };
     std::thread::scope(|scope| {
         for slot in slots {
-            scope.spawn(|| {
+            // Where there is no further thread, this one does it alone.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, || {
                 let _slot = slot;
                 work();
             });

@@ -39,8 +39,16 @@ struct Join {
 
 #[derive(Debug)]
 enum Source {
-    Metric { text: String, known: Mutex<Option<Known>> },
+    Metric { text: String, known: Mutex<Asked> },
     Inventory(Table),
+}
+
+/// What asking for a metric has given so far.
+#[derive(Debug, Default)]
+struct Asked {
+    known: Option<Known>,
+    /// When it failed the last time, and why; none once it has answered again.
+    failed: Option<(i64, String)>,
 }
 
 #[derive(Clone, Debug)]
@@ -155,19 +163,26 @@ impl Join {
         problem.map_or(Ok(()), Err)
     }
 
-    /// The rows of a metric; if it cannot be asked, the last ones for a while.
+    /// The rows of a metric; if it cannot be asked, the last ones for a while. A failure holds as long as an
+    /// answer does, so that many alerts do not wait for the same timeout one after the other.
     fn look_up(
         &self,
         text: &str,
-        known: &Mutex<Option<Known>>,
+        asked: &Mutex<Asked>,
         at_ms: i64,
         evaluate: &dyn Evaluate,
     ) -> (Option<Arc<Table>>, Option<String>) {
         // Locked while it is asked, so that it is asked once.
-        let mut known = known.lock();
-        let age_ms = known.as_ref().map(|known| (at_ms - known.at_ms).abs());
-        if age_ms.is_some_and(|age_ms| age_ms < FRESH_MS) {
-            return (known.as_ref().map(|known| known.table.clone()), None);
+        let mut asked = asked.lock();
+        let Asked { known, failed } = &mut *asked;
+        let age_ms = |since_ms: i64| (at_ms - since_ms).abs();
+        if let Some(known) = known.as_ref().filter(|known| age_ms(known.at_ms) < FRESH_MS) {
+            return (Some(known.table.clone()), None);
+        }
+        let usable = known.as_ref().filter(|known| age_ms(known.at_ms) < STALE_MAX_MS);
+        let usable = usable.map(|known| known.table.clone());
+        if let Some((_, error)) = failed.as_ref().filter(|(since_ms, _)| age_ms(*since_ms) < FRESH_MS) {
+            return (usable, Some(error.clone()));
         }
         match evaluate.query(text, at_ms) {
             Ok(samples) => {
@@ -177,11 +192,12 @@ impl Join {
                 }
                 let table = Arc::new(table);
                 *known = Some(Known { at_ms, table: table.clone() });
+                *failed = None;
                 (Some(table), None)
             }
             Err(error) => {
-                let usable = known.as_ref().filter(|_| age_ms.is_some_and(|age_ms| age_ms < STALE_MAX_MS));
-                (usable.map(|known| known.table.clone()), Some(error))
+                *failed = Some((at_ms, error.clone()));
+                (usable, Some(error))
             }
         }
     }
@@ -228,7 +244,7 @@ fn decode_join(node: &Node, base: &PathBase) -> Result<Join> {
             let text = node.string()?;
             promql::parse(&text, &promql::Features::default())
                 .map_err(|error| node.error(format!("could not parse expression: {error}")))?;
-            Source::Metric { text, known: Mutex::new(None) }
+            Source::Metric { text, known: Mutex::default() }
         }
         (None, Some(node)) => Source::Inventory(read_inventory(node, base, &on, &take)?),
         _ => return Err(from.error("expected either metric or inventory")),
@@ -343,11 +359,23 @@ mod tests {
         let (joins, alert) = (decode(JOIN).unwrap(), labels(&[("namespace", "shop")]));
         let (joined, problem) = joins.join(&alert, 0, &namespaces(true));
         assert_eq!((joined, problem.as_deref()), (alert.clone(), Some("kube_namespace_labels: away")));
-        joins.join(&alert, 0, &namespaces(false));
+        joins.join(&alert, FRESH_MS, &namespaces(false));
         let (joined, problem) = joins.join(&alert, 60_000, &namespaces(true));
         assert_eq!(joined.value("team"), "web");
         assert!(problem.is_some());
         assert_eq!(joins.join(&alert, 2 * STALE_MAX_MS, &namespaces(true)).0, alert);
+    }
+
+    #[test]
+    fn many_alerts_of_a_round_wait_for_one_failure_only() {
+        let (joins, away) = (decode(JOIN).unwrap(), namespaces(true));
+        for at_ms in [0, 0, 1_000, FRESH_MS - 1] {
+            let (_, problem) = joins.join(&labels(&[("namespace", "shop")]), at_ms, &away);
+            assert_eq!(problem.as_deref(), Some("kube_namespace_labels: away"));
+        }
+        assert_eq!(away.asked.load(Ordering::SeqCst), 1);
+        joins.join(&labels(&[("namespace", "shop")]), FRESH_MS, &away);
+        assert_eq!(away.asked.load(Ordering::SeqCst), 2, "the next round asks again");
     }
 
     #[test]

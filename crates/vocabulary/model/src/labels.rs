@@ -84,7 +84,10 @@ impl Labels {
 
     /// The set whose packed form this is, as [`Labels::packed`] gave it.
     pub fn from_packed(packed: &str) -> Labels {
-        debug_assert!(Labels(packed.into()).iter().is_sorted_by(|a, b| a.0 < b.0), "{packed:?} is not packed");
+        debug_assert!(
+            Labels(packed.into()).iter().is_sorted_by(|a, b| a.0 < b.0),
+            "{packed:?} is not packed"
+        );
         Labels(packed.into())
     }
 

@@ -37,6 +37,7 @@ pub(super) fn connect(settings: Settings, wakeups: Option<watch::Sender<u64>>) -
 }
 
 async fn find(settings: Settings, wakeups: Option<watch::Sender<u64>>) -> Result<Client, StateError> {
+    let limit = settings.timeout;
     let Place::Server { url, password } = settings.place else {
         return Err(StateError::Settings("the state is not on a server".into()));
     };
@@ -44,10 +45,17 @@ async fn find(settings: Settings, wakeups: Option<watch::Sender<u64>>) -> Result
     let read = tokio::task::spawn_blocking(move || Server::read(&url, password.as_ref())).await;
     let server = read.map_err(|error| StateError::Database(error.to_string()))??;
     let mut first_error = None;
-    for (at, host) in server.config.get_hosts().iter().enumerate() {
+    let hosts = server.config.get_hosts();
+    // One that vanished without a word does not take the time of those behind it.
+    let share = limit / u32::try_from(hosts.len().max(1)).unwrap_or(u32::MAX);
+    for (at, host) in hosts.iter().enumerate() {
         let ports = server.config.get_ports();
         let port = ports.get(at).or(ports.first()).copied().unwrap_or(PORT);
-        match connect_to(&server, host, port, wakeups.clone()).await {
+        let connecting = connect_to(&server, host, port, wakeups.clone());
+        let connected = tokio::time::timeout(share, connecting).await;
+        let connected = connected
+            .unwrap_or_else(|_| Err(StateError::Unreachable("a server did not answer in time".into())));
+        match connected {
             Ok(mut client) => {
                 operations::migrate(&mut client).await?;
                 return Ok(client);

@@ -195,6 +195,18 @@ async fn a_server_that_can_only_be_read_is_passed_over() {
 }
 
 #[tokio::test]
+async fn a_server_that_never_answers_is_passed_over() {
+    let Some(primary) = Postgres::start() else { return };
+    // The kernel takes connections, and nobody ever says a word on them.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (one, two) = (silent.local_addr().unwrap().port(), Road::to(&primary.socket()).await);
+    let both = format!("postgres://postgres@127.0.0.1:{one},127.0.0.1:{}/postgres?sslmode=disable", two.port);
+    let state = open(&server_settings(&both));
+    until("the second is reached", || async { state.put("k", "a", "1", When::Always).await.is_ok() }).await;
+    assert_eq!(primary.sql("SELECT key FROM promontory_document"), "a");
+}
+
+#[tokio::test]
 async fn what_the_database_refuses_is_said_plainly() {
     let Some(server) = Postgres::start() else { return };
     let missing = open(&server_settings(&server.url().replace("/postgres", "/missing")));

@@ -102,7 +102,7 @@ impl RoutesArgs {
                 if url.is_some() {
                     eprintln!("Warning: --config.file flag overrides the --alertmanager.url.");
                 }
-                load(file)
+                load(file, context.mode)
             }
             (None, None) => {
                 Err("You have to specify one of --config.file or --alertmanager.url flags.".into())
@@ -117,14 +117,14 @@ impl RoutesArgs {
     }
 }
 
-fn load(file: &Path) -> Result<alerting::Config, String> {
+fn load(file: &Path, mode: MatcherMode) -> Result<alerting::Config, String> {
     let text = std::fs::read_to_string(file).map_err(|error| format!("open {}: {error}", file.display()))?;
-    alerting::Config::parse(&text, &PathBase::of_file(file), MatcherMode::default())
+    alerting::Config::parse(&text, &PathBase::of_file(file), mode)
         .map_err(|error| error.in_file(&file.display().to_string()).to_string())
 }
 
 /// Checks files, and says what is in them.
-pub(super) fn check(files: &[PathBuf]) -> Result<(), String> {
+pub(super) fn check(files: &[PathBuf], mode: MatcherMode) -> Result<(), String> {
     let files = match files {
         [] if std::io::stdin().is_terminal() => return Err("Failed to read from standard input".into()),
         [] => vec![PathBuf::from("/dev/stdin")],
@@ -139,7 +139,7 @@ pub(super) fn check(files: &[PathBuf]) -> Result<(), String> {
         // Standard input can be read once.
         let read = std::fs::read_to_string(file).map_err(|error| format!("open {}: {error}", file.display()));
         let parsed = read.and_then(|text| {
-            let config = alerting::Config::parse(&text, &PathBase::of_file(file), MatcherMode::default());
+            let config = alerting::Config::parse(&text, &PathBase::of_file(file), mode);
             let config = config.map_err(|error| error.in_file(&file.display().to_string()).to_string())?;
             Ok((config, text))
         });

@@ -167,7 +167,7 @@ impl Amtool {
         let result = Context::new(&self.common).and_then(|context| match &self.command {
             Command::Alert(alert) => alert.run(&context),
             Command::Silence(silence) => silence.run(&context),
-            Command::CheckConfig { files } => config::check(files),
+            Command::CheckConfig { files } => config::check(files, context.mode),
             Command::Cluster(Cluster::Show) => {
                 let status = context.server()?.get("/status", &[])?;
                 context.output.cluster(&status["cluster"]);

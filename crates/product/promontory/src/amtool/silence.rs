@@ -207,6 +207,9 @@ impl Silence {
         let mut updated = Vec::new();
         for id in ids {
             let mut silence = server.get(&format!("/silence/{id}"), &[])?;
+            if !silence.is_object() {
+                return Err(format!("the answer about {id} is not a silence"));
+            }
             if let Some(text) = start {
                 silence["startsAt"] = format_rfc3339_ms(parse_time_ms(text)?).into();
             }
@@ -259,11 +262,12 @@ fn import(context: &Context, file: Option<&PathBuf>, force: bool) -> Result<(), 
             std::io::stdin().read_to_end(&mut input).map_err(|error| error.to_string())?;
         }
     }
-    let silences: Vec<Value> = serde_json::from_slice(&input)
+    let silences: Vec<Map<String, Value>> = serde_json::from_slice(&input)
         .map_err(|error| format!("couldn't unmarshal input data, is it JSON?: {error}"))?;
     let server = context.server()?;
     let mut failed = 0;
-    for mut silence in silences.iter().cloned() {
+    for silence in &silences {
+        let mut silence = Value::Object(silence.clone());
         let id = text(&silence["id"]).to_string();
         if force {
             silence["id"] = "".into();

@@ -75,6 +75,11 @@ impl Decoder {
         Decoder { state: State::Begin, left: Vec::new(), try_at_bytes: 0, count: 0 }
     }
 
+    /// How many alerts were read, valid ones and others.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
     /// Takes in the next piece of the body.
     pub(crate) fn feed(&mut self, piece: &[u8], take: &mut impl FnMut(Posted)) -> Result<(), DecodeError> {
         if self.left.is_empty() {

@@ -1,6 +1,7 @@
 //! `POST /alerts`: alerts come in. Those that are valid are taken even if others are not.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -22,6 +23,8 @@ const ALERTS_MAX: usize = 500_000;
 const ROOM_KIB: usize = 256 << 10;
 /// What a request that does not say its size is taken for, in KiB.
 const UNKNOWN_SIZE_KIB: usize = 8 << 10;
+/// How long a body may take to arrive. It holds room meanwhile, for which alerts of others wait.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Room for bodies that are being read.
 pub(super) struct Room(Arc<Semaphore>);
@@ -44,7 +47,10 @@ pub(super) async fn post(State(api): Shared, request: Request) -> Result<StatusC
     // The semaphore is never closed.
     let _room = api.intake.0.clone().acquire_many_owned(kib as u32).await.ok();
     let bound = length.unwrap_or(UNKNOWN_SIZE_KIB << 10);
-    let (alerts, errors) = read(&api, request.into_body(), bound).await?;
+    let reading = tokio::time::timeout(READ_TIMEOUT, read(&api, request.into_body(), bound)).await;
+    let (alerts, errors) = reading.unwrap_or_else(|_| {
+        Err(Refusal::coded(StatusCode::REQUEST_TIMEOUT, 408, "the body did not arrive in time"))
+    })?;
     if !api.alerting.receive(alerts).await {
         return Err(Refusal::text(StatusCode::INTERNAL_SERVER_ERROR, "stopping, send the alerts again"));
     }
@@ -95,6 +101,10 @@ async fn read(api: &Api, mut body: Body, bound_bytes: usize) -> Result<(Vec<Aler
             return Err(too_large());
         }
         decoder.feed(&piece, &mut take).map_err(refused)?;
+        // Small alerts take much more room than their text, and so do errors about them.
+        if decoder.count() > ALERTS_MAX {
+            return Err(too_large());
+        }
     }
     if decoder.is_empty() {
         return Err(Refusal::invalid(MISSING, "alerts in body is required"));

@@ -24,6 +24,39 @@ use crate::silences::{Draft, MatcherText, SilenceError, SilenceFilter, SilenceSt
 /// The largest body of a silence.
 const BODY_SIZE_MAX_BYTES: usize = 4 << 20;
 
+/// Where a page ended. The place stays, even if the silence there ends meanwhile or is forgotten.
+struct Place {
+    state: SilenceState,
+    time_ms: i64,
+    id: String,
+}
+
+impl Place {
+    fn text_of(view: &SilenceView) -> String {
+        let (state, time_ms, id) = view.place();
+        format!("{}.{time_ms}.{id}", state.as_str())
+    }
+
+    fn read(text: &str) -> Result<Place, Refusal> {
+        let mut parts = text.splitn(3, '.');
+        let state = match parts.next() {
+            Some("active") => Some(SilenceState::Active),
+            Some("pending") => Some(SilenceState::Pending),
+            Some("expired") => Some(SilenceState::Expired),
+            _ => None,
+        };
+        let time_ms = parts.next().and_then(|text| text.parse().ok());
+        match (state, time_ms, parts.next()) {
+            (Some(state), Some(time_ms), Some(id)) => Ok(Place { state, time_ms, id: id.to_string() }),
+            _ => Err(Refusal::bad(format!("cursor must be what X-Next-Cursor said, found {text:?}"))),
+        }
+    }
+
+    fn as_tuple(&self) -> (SilenceState, i64, &str) {
+        (self.state, self.time_ms, &self.id)
+    }
+}
+
 /// Lists silences: active ones first, then pending ones, then expired ones.
 pub(super) async fn list(State(api): Shared, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
     let params = Params::read(query.as_deref());
@@ -41,15 +74,15 @@ pub(super) async fn list(State(api): Shared, RawQuery(query): RawQuery) -> Resul
         matches: None,
     };
     let limit = params.limit()?;
-    let after = params.get("cursor").map(str::to_string);
+    let after = params.get("cursor").map(Place::read).transpose()?;
     Ok(answer(move |sink| {
         // Without any state nothing is wanted, which the filter has no word for.
         let views = if has_none { Vec::new() } else { api.alerting.silences(&filter) };
-        let begin = after.and_then(|id| views.iter().position(|view| view.silence.id == id));
-        let wanted = views.get(begin.map_or(0, |at| at + 1)..).unwrap_or(&[]);
+        let begin = after.map_or(0, |after| views.partition_point(|view| view.place() <= after.as_tuple()));
+        let wanted = views.get(begin..).unwrap_or(&[]);
         let page = &wanted[..limit.unwrap_or(usize::MAX).min(wanted.len())];
         if let Some(last) = page.last().filter(|_| page.len() < wanted.len()) {
-            sink.continues_at(last.silence.id.clone());
+            sink.continues_at(Place::text_of(last));
         }
         sink.out.push(b'[');
         for (at, view) in page.iter().enumerate() {

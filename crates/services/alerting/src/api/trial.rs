@@ -203,6 +203,14 @@ async fn preview(State(alerting): State<Handle>, request: Request) -> Response {
         Ok(body) => body,
         Err(message) => return bad(message),
     };
+    // A template can loop for seconds before it meets its limits, which must delay nothing else.
+    let expanded = tokio::task::spawn_blocking(move || expand(&alerting, &body)).await;
+    expanded.unwrap_or_else(|_| {
+        failure(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the template was not expanded to its end")
+    })
+}
+
+fn expand(alerting: &Handle, body: &Value) -> Response {
     let text = |field: &str| body.get(field).and_then(Value::as_str);
     let Some(template) = text("template") else { return bad("the field template is missing") };
     let is_html = match text("type") {

@@ -328,19 +328,22 @@ impl Silences {
         };
         let mut views: Vec<SilenceView> =
             self.iter().filter(is_wanted).map(|silence| SilenceView::of(silence, now_ms)).collect();
-        views.sort_by(|a, b| {
-            let time = |view: &SilenceView| match view.state {
-                SilenceState::Active => view.silence.ends_at_ms,
-                SilenceState::Pending => view.silence.starts_at_ms,
-                SilenceState::Expired => view.silence.ends_at_ms.saturating_neg(),
-            };
-            (a.state, time(a), &a.silence.id).cmp(&(b.state, time(b), &b.silence.id))
-        });
+        views.sort_by(|a, b| a.place().cmp(&b.place()));
         views
     }
 }
 
 impl SilenceView {
+    /// Its place in a list: lists are sorted by it.
+    pub fn place(&self) -> (SilenceState, i64, &str) {
+        let time_ms = match self.state {
+            SilenceState::Active => self.silence.ends_at_ms,
+            SilenceState::Pending => self.silence.starts_at_ms,
+            SilenceState::Expired => self.silence.ends_at_ms.saturating_neg(),
+        };
+        (self.state, time_ms, &self.silence.id)
+    }
+
     fn of(silence: &Silence, now_ms: i64) -> Self {
         SilenceView {
             silence: silence.clone(),

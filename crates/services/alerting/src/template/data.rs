@@ -1,5 +1,6 @@
 //! What templates see of a notification. Everything is made when it is asked for, once.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::{Arc, OnceLock};
@@ -221,6 +222,15 @@ impl Data {
         Ok(expanded)
     }
 
+    /// The route's labels as this data has them. While they are being expanded they are raw: waiting for
+    /// the expansion from within would never end.
+    fn shown_route_labels(&self) -> Cow<'_, Labels> {
+        match &self.routes {
+            Routes::Expanded => Cow::Borrowed(self.route_labels()),
+            Routes::Raw(_) => Cow::Owned(Labels::from_pairs(&self.body.notification.route_labels)),
+        }
+    }
+
     /// Appends the fields of the JSON that webhooks get, without the braces around them.
     pub(crate) fn push_json_fields(&self, out: &mut String) {
         let notification = &self.body.notification;
@@ -238,7 +248,7 @@ impl Data {
             ("groupLabels", &notification.group_labels),
             ("commonLabels", self.common_labels()),
             ("commonAnnotations", self.common_annotations()),
-            ("routeLabels", self.route_labels()),
+            ("routeLabels", &*self.shown_route_labels()),
         ] {
             let _ = write!(out, ",\"{name}\":");
             push_map(out, labels.iter());
@@ -263,10 +273,7 @@ impl Object for Data {
             "GroupLabels" => Kv::value(&notification.group_labels),
             "CommonLabels" => Kv::value(self.common_labels()),
             "CommonAnnotations" => Kv::value(self.common_annotations()),
-            "RouteLabels" => match &self.routes {
-                Routes::Expanded => Kv::value(self.route_labels()),
-                Routes::Raw(_) => Kv::value(&Labels::from_pairs(&notification.route_labels)),
-            },
+            "RouteLabels" => Kv::value(&self.shown_route_labels()),
             "ExternalURL" => Value::string(self.external_url()),
             _ => return None,
         })

@@ -86,6 +86,7 @@ fn labels_of_the_route_are_expanded_and_may_cite_each_other() {
         ("both", "{{ routeLabels \"team\" }}!"),
         ("round", "{{ routeLabels \"about\" }}"),
         ("about", "{{ routeLabels \"round\" }}"),
+        ("whole", "{{ len (toJson .) | lt 0 }}"),
     ]
     .map(|(name, value)| (name.to_string(), value.to_string()))
     .into();
@@ -95,7 +96,7 @@ fn labels_of_the_route_are_expanded_and_may_cite_each_other() {
         templates.text("{{ routeLabels \"both\" }} {{ .RouteLabels.team }}", &data).unwrap(),
         "Hot team! Hot team"
     );
-    assert_eq!(data.route_labels().len(), 2, "those that go round in circles are left out");
+    assert_eq!(data.route_labels().len(), 3, "those that go round in circles are left out");
 }
 
 #[test]

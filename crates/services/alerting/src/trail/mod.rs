@@ -130,15 +130,20 @@ impl Trail {
             let clock = shared.clock.clone();
             tokio::spawn(async move {
                 let mut synced = clock.mark();
+                // Whether something was written since, which is brought to disk although nothing more comes.
+                let mut is_unsynced = false;
                 loop {
-                    if tokio::time::timeout(IDLE, wake.notified()).await.is_ok() {
+                    let wait = if is_unsynced { SYNC_INTERVAL } else { IDLE };
+                    let is_woken = tokio::time::timeout(wait, wake.notified()).await.is_ok();
+                    if is_woken {
                         tokio::time::sleep(GATHER).await;
                     }
                     let Some(shared) = weak.upgrade() else { return };
-                    let syncs = synced.elapsed() >= SYNC_INTERVAL;
+                    let syncs = !is_woken || synced.elapsed() >= SYNC_INTERVAL;
                     if syncs {
                         synced = clock.mark();
                     }
+                    is_unsynced = !syncs;
                     let written = tokio::task::spawn_blocking(move || {
                         shared.write_down();
                         shared.store.lock().forget(shared.clock.now_ms());
@@ -247,6 +252,7 @@ impl Shared {
     fn write_down(&self) {
         let mut store = self.store.lock();
         let mut events = std::mem::take(&mut *self.inbox.lock());
+        let noted = events.len() as u64;
         let now_ms = self.clock.now_ms();
         let count = self.lost_untold.swap(0, Ordering::Relaxed);
         if count > 0 {
@@ -257,9 +263,9 @@ impl Shared {
             return;
         }
         if let Err(error) = store.append(&events, now_ms) {
-            let lost = events.len() as u64;
-            self.lost.fetch_add(lost, Ordering::Relaxed);
-            self.lost_untold.fetch_add(lost, Ordering::Relaxed);
+            self.lost.fetch_add(noted, Ordering::Relaxed);
+            // Those that were to be told of are still to be told of.
+            self.lost_untold.fetch_add(noted + count, Ordering::Relaxed);
             if self.failures.fetch_add(1, Ordering::Relaxed) == 0 {
                 tracing::error!(%error, "the trail of alerts cannot be written; alerts go on without it");
             }

@@ -143,17 +143,30 @@ impl Trail {
         let mut left = at_most;
         for segment in &segments {
             let done = if query.newest_first {
-                // They stand in the order in which they happened: the last ones are kept.
-                let mut rows: VecDeque<Row> = VecDeque::new();
-                let _ = scan_segment(shared, segment, query, &mut |row| {
-                    if left.is_some_and(|left| rows.len() == left) {
-                        rows.pop_front();
+                // They stand in the order in which they happened: the last ones are kept, and those before
+                // them are looked for again, so that no more than a page is held.
+                let mut part = query.clone();
+                loop {
+                    let kept_max = left.unwrap_or(ROWS_MAX);
+                    let mut rows: VecDeque<Row> = VecDeque::new();
+                    let mut has_more = false;
+                    let _ = scan_segment(shared, segment, &part, &mut |row| {
+                        if rows.len() == kept_max {
+                            has_more = true;
+                            rows.pop_front();
+                        }
+                        rows.push_back(row);
+                        ControlFlow::Continue(())
+                    })?;
+                    left = left.map(|left| left - rows.len().min(left));
+                    part.after = rows.front().map(|row| row.cursor);
+                    if rows.into_iter().rev().try_for_each(&mut *each).is_break() || left == Some(0) {
+                        break true;
                     }
-                    rows.push_back(row);
-                    ControlFlow::Continue(())
-                })?;
-                left = left.map(|left| left - rows.len().min(left));
-                rows.into_iter().rev().try_for_each(&mut *each).is_break() || left == Some(0)
+                    if !has_more {
+                        break false;
+                    }
+                }
             } else {
                 scan_segment(shared, segment, query, each)?.is_break()
             };

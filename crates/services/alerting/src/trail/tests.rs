@@ -189,10 +189,47 @@ fn what_does_not_fit_is_counted_and_the_trail_says_so() {
 }
 
 #[test]
+fn what_no_disk_takes_is_told_in_full_once_one_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let trail = open(&dir.path().join("trail"), &Clock::manual(START));
+    fs::remove_dir(dir.path().join("trail")).unwrap();
+    for count in [2, 3] {
+        trail.note((0..count).map(|_| state("A", START, AlertPhase::Firing)));
+        trail.flush();
+    }
+    assert_eq!((trail.status().lost, trail.status().failures), (5, 2));
+    fs::create_dir(dir.path().join("trail")).unwrap();
+    let rows = trail.query(&all()).unwrap().rows;
+    assert_eq!(rows.iter().map(|row| &row.step).collect::<Vec<_>>(), [&Step::Lost { count: 5 }]);
+}
+
+#[test]
 fn a_trail_that_is_off_takes_everything_and_knows_nothing() {
     let trail = Trail::off();
     trail.note([state("A", START, AlertPhase::Firing)]);
     assert_eq!((trail.query(&all()).unwrap(), trail.is_on()), (Page::default(), false));
+}
+
+#[test]
+fn an_export_that_begins_with_the_last_event_tells_each_once_however_many_there_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let trail = open(dir.path(), &Clock::manual(START));
+    let rule = Arc::new(RuleName { file: "f".into(), group: "g".into(), name: "A".into() });
+    let count = ROWS_MAX as i64 + 5;
+    trail.note((0..count).map(|at| Event {
+        at_ms: START + at,
+        subject: Subject::Alert(labels("A")),
+        step: Step::State { phase: AlertPhase::Firing, value: 1.0, rule: rule.clone() },
+    }));
+    let mut times = Vec::new();
+    let query = Query { newest_first: true, ..all() };
+    trail
+        .export(&query, &mut |row| {
+            times.push(row.at_ms - START);
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert!(times.into_iter().eq((0..count).rev()));
 }
 
 #[test]

@@ -244,6 +244,14 @@ async fn valid_alerts_are_taken_even_if_others_are_not() {
 }
 
 #[tokio::test]
+async fn more_alerts_than_a_request_may_have_are_refused_valid_or_not() {
+    let body = format!("[{}{{\"labels\":{{}}}}]", "{\"labels\":{}},".repeat(500_000));
+    let request = Request::post("/alerts").header("content-type", "application/json");
+    let (status, _, body) = Server::new().send(request.body(body.into()).unwrap()).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "{} bytes", body.len());
+}
+
+#[tokio::test]
 async fn in_classic_mode_names_are_plain() {
     let server =
         Server::with(api::Settings { matcher_mode: MatcherMode::Classic, ..api::Settings::default() });
@@ -377,6 +385,28 @@ async fn pages_make_up_the_whole() {
         }
         assert_eq!(json!(parts), whole, "{path}");
     }
+}
+
+#[tokio::test]
+async fn silences_go_on_where_a_page_ended_though_the_last_one_has_ended() {
+    let server = Server::new();
+    for value in ["a", "b", "c", "d"] {
+        server.silence("n", value).await;
+    }
+    let ids = |body: &str| -> Vec<String> {
+        let silences: Vec<Value> = serde_json::from_str(body).unwrap();
+        silences.iter().map(|silence| silence["id"].as_str().unwrap().to_string()).collect()
+    };
+    let request = Request::get("/silences?limit=2").body(Body::empty()).unwrap();
+    let (_, headers, first) = server.send(request).await;
+    let (first, cursor) = (ids(&first), headers["x-next-cursor"].to_str().unwrap());
+    let (status, _) = server.ask("DELETE", &format!("/silence/{}", first[1]), None).await;
+    assert_eq!(status, StatusCode::OK);
+    let (_, second) = server.ask("GET", &format!("/silences?cursor={cursor}"), None).await;
+    let second = ids(&second);
+    assert_eq!((second.len(), &second[2]), (3, &first[1]));
+    assert!(!second.contains(&first[0]));
+    assert_eq!(server.ask("GET", "/silences?cursor=x", None).await.0, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]

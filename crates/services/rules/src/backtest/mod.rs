@@ -28,6 +28,8 @@ use replay::Replay;
 
 /// Evaluations of one rule at most.
 pub const STEPS_MAX: i64 = 1_000_000;
+/// The longest step that may be asked for, so that no time computed with it overflows.
+const STEP_MAX_MS: i64 = 366 * 86_400_000;
 /// History before the first time asked for that is looked at at most, so that what was pending or
 /// firing then is known.
 const WARM_UP_MAX_MS: i64 = 7 * 86_400_000;
@@ -202,6 +204,9 @@ pub fn run(
     if request.step_ms.is_some_and(|step_ms| step_ms < 1) {
         return invalid("the step has to be above 0".into());
     }
+    if request.step_ms.is_some_and(|step_ms| step_ms > STEP_MAX_MS) {
+        return invalid("the step has to be at most 366 days".into());
+    }
     let all: Vec<(&GroupSpec, &RuleSpec)> =
         request.groups.iter().flat_map(|group| group.rules.iter().map(move |rule| (group, rule))).collect();
     for name in &request.only {
@@ -211,7 +216,7 @@ pub fn run(
     }
     for (group, _) in &all {
         let step_ms = request.step_ms.unwrap_or(group.interval_ms).max(1);
-        let steps = (request.to_ms - request.from_ms) / step_ms;
+        let steps = request.to_ms.saturating_sub(request.from_ms) / step_ms;
         if steps > STEPS_MAX {
             return invalid(format!(
                 "group {:?} would be evaluated {steps} times, which is more than {STEPS_MAX}; a longer step or a shorter time makes it less",

@@ -305,3 +305,12 @@ fn a_rule_that_fails_says_why_and_the_others_go_on() {
     assert!(errors[2].contains("many-to-many") && errors[3].is_empty(), "{errors:?}");
     assert_eq!(report.rules[3].fired, 1);
 }
+
+#[test]
+fn a_step_that_times_cannot_be_computed_with_is_refused() {
+    let world = world();
+    for step_ms in [i64::MIN, 0, i64::MAX] {
+        let request = Request { step_ms: Some(step_ms), ..request(RULES, START, START + MINUTE) };
+        assert!(run(&request, &world.history, &mut |_| {}).is_err(), "{step_ms}");
+    }
+}

@@ -129,10 +129,14 @@ impl<'a> Reader<'a> {
         let mut out = String::new();
         let mut chars = self.rest.chars();
         loop {
-            match chars.next() {
-                None => return Err("unclosed quoted-string".into()),
+            let c = match chars.next() {
                 Some('"') => break,
-                Some('\\') => out.extend(chars.next()),
+                Some('\\') => chars.next(),
+                other => other,
+            };
+            // A backslash lets none of them through either: they would end the command or header.
+            match c {
+                None => return Err("unclosed quoted-string".into()),
                 Some(c) if c.is_control() && c != '\t' => {
                     return Err(format!("bad character in quoted-string: {c:?}"));
                 }
@@ -264,6 +268,8 @@ mod tests {
             ("a@b..c", "malformed domain"),
             ("a@b\r\nRCPT TO:<x@y>", "expected comma"),
             ("\"a\r\nb\"@c", "bad character in quoted-string: '\\r'"),
+            ("\"a\\\r\\\nRCPT TO:<x@y>\"@c", "bad character in quoted-string: '\\r'"),
+            ("\"a\\", "unclosed quoted-string"),
             ("x: a@b", "unclosed group"),
             ("x: y: a@b;;", "missing '@' or angle-addr"),
             ("a@b (", "misformatted parenthetical comment"),

@@ -77,7 +77,10 @@ fn push_header(out: &mut String, name: &str, value: &str) {
         Ok(addresses) if OF_ADDRESSES.contains(&name) => {
             let shown = addresses.iter().map(|address| match address.name.as_str() {
                 "" => address.mailbox.clone(),
-                name if name.is_ascii() => format!("{} <{}>", quoted(name), address.mailbox),
+                // An encoded name may hold anything, ends of lines too.
+                name if name.chars().all(|c| matches!(c, ' '..='~')) => {
+                    format!("{} <{}>", quoted(name), address.mailbox)
+                }
                 name => format!("{} <{}>", encoded_words(name, 0), address.mailbox),
             });
             shown.collect::<Vec<_>>().join(", ")
@@ -199,6 +202,11 @@ mod tests {
             ("Subject", "Größe = 3?", "Subject: =?utf-8?q?Gr=C3=B6=C3=9Fe_=3D_3=3F?="),
             ("Subject", "a\r\nBcc: x@y", "Subject: =?utf-8?q?a=0D=0ABcc=3A_x=40y?="),
             ("To", "Ann <a@b>, c@d", "To: Ann <a@b>, c@d"),
+            (
+                "To",
+                "=?utf-8?q?a=0D=0ABcc=3Ax?= <a@b>, é <c@d>",
+                "To: =?utf-8?q?a=0D=0ABcc=3Ax?= <a@b>, =?utf-8?q?=C3=A9?= <c@d>",
+            ),
             ("To", "Jürgen <j@b>, \"A, B\" <c@d>", "To: =?utf-8?q?J=C3=BCrgen?= <j@b>, \"A, B\" <c@d>"),
         ] {
             assert_eq!(header(name, value), expected);
