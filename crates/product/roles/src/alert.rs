@@ -98,7 +98,7 @@ pub(crate) fn start(
             transport: transport.clone(),
             external_url: external_url.to_string(),
             limits: alerting::dispatch::Limits::default(),
-            replicas: Arc::new(alerting::replicas::Alone),
+            replicas: replicas.clone(),
             trail: trail.clone(),
         },
     )

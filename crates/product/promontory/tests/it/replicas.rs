@@ -177,6 +177,31 @@ impl Replicas {
         });
     }
 
+    /// Waits until what was told so far is written and all have heard of it: changes come to all in
+    /// their order, so that a silence made afterwards comes last.
+    fn until_all_know(&self, database: &Postgres, count: usize) {
+        until("what was told is written", SOON, || {
+            let written = database.sql("SELECT count(*) FROM promontory_document WHERE kind = 'ledger'");
+            (written.parse::<usize>().unwrap() >= count).then_some(())
+        });
+        let silence = json!({
+            "matchers": [{"name": "alertname", "value": "Nothing", "isRegex": false}],
+            "startsAt": "2020-01-01T00:00:00Z", "endsAt": "2099-01-01T00:00:00Z",
+            "createdBy": "test", "comment": "test",
+        });
+        silence_on(&self.servers[0], &silence);
+        self.until_silences(1);
+    }
+
+    fn until_silences(&self, count: usize) {
+        for server in &self.servers {
+            until("it knows of the silence", SOON, || {
+                let silences: Value = serde_json::from_slice(&server.get("/api/v2/silences").body).unwrap();
+                (silences.as_array().unwrap().len() == count).then_some(())
+            });
+        }
+    }
+
     /// That each of these was told once, no more.
     fn assert_once(&self, status: &str, names: &[String]) {
         let told = self.receiver.told(status);
@@ -197,6 +222,12 @@ fn replica(dir: &Path, at: usize, extra: &[String]) -> Server {
     let mut args = vec!["alertmanager", "--config.file=am.yml", "--web.listen-address=127.0.0.1:0", &name];
     args.extend(extra.iter().map(String::as_str));
     Server::ready(&mut promontory(dir, &args))
+}
+
+fn silence_on(server: &Server, silence: &Value) {
+    let body = serde_json::to_vec(silence).unwrap();
+    let answer = server.try_request("POST", "/api/v2/silences", "application/json", &body).unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
 fn push_to(server: &Server, names: &[String], has_ended: bool) {
@@ -283,6 +314,7 @@ fn one_that_is_cut_off_from_the_database_waits_its_turn_and_the_others_go_on() {
     let before = names("Before", 20);
     replicas.push(&before, false);
     replicas.until_told("firing", &before);
+    replicas.until_all_know(&server, before.len());
     road.close();
     until("it has noticed", SOON, || {
         (replicas.servers[2].metric("promontory_state_reachable") == 0.0).then_some(())
@@ -313,6 +345,7 @@ fn while_the_database_is_away_delivery_goes_on_and_afterwards_nothing_is_told_ag
     let before = names("Before", 20);
     replicas.push(&before, false);
     replicas.until_told("firing", &before);
+    replicas.until_all_know(&server, before.len());
     server.stop();
     for replica in &replicas.servers {
         until("it has noticed", SOON, || (replica.metric("promontory_state_reachable") == 0.0).then_some(()));
@@ -363,16 +396,8 @@ fn three_that_gossip_tell_each_group_once_and_share_silences() {
         "startsAt": "2020-01-01T00:00:00Z", "endsAt": "2099-01-01T00:00:00Z",
         "createdBy": "test", "comment": "test",
     });
-    let body = serde_json::to_vec(&silence).unwrap();
-    let answer =
-        replicas.servers[2].try_request("POST", "/api/v2/silences", "application/json", &body).unwrap();
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    for server in &replicas.servers {
-        until("it knows of the silence", SOON, || {
-            let silences: Value = serde_json::from_slice(&server.get("/api/v2/silences").body).unwrap();
-            (silences.as_array().unwrap().len() == 1).then_some(())
-        });
-    }
+    silence_on(&replicas.servers[2], &silence);
+    replicas.until_silences(1);
     replicas.push(&["Quiet".to_string()], false);
     after_more_flushes(&replicas, "Marker");
     replicas.assert_once("firing", &alerts);

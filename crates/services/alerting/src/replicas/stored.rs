@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use base::Classify;
+use base::clock::Mark;
+use base::{Classify, Clock};
 use exposition::Registry;
 use parking_lot::Mutex;
 use state::{Ask, Change, Claimed, Document, Release, Released, State, Write, Written};
@@ -36,6 +37,9 @@ const PRESENCE_MS: i64 = 10_000;
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
 /// How often followers look by themselves, should a wake-up have got lost.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+/// How long nothing is told by claim after the database came back, so that all have shared what they
+/// told without one: longer than it takes to connect again.
+const RETURN_PAUSE: Duration = Duration::from_secs(5);
 /// The kind of document that says that a replica is there.
 const PRESENCE: &str = "alerting-replica";
 /// How many looks around one that is missing is shown: about an hour.
@@ -85,6 +89,8 @@ struct Shared {
     brought_out: watch::Sender<usize>,
     wake_outbox: Notify,
     is_reachable: AtomicBool,
+    /// When the database last came back.
+    returned: Mutex<Option<Mark>>,
     members: Mutex<Known>,
     /// Who waits for a release, by its token.
     releasing: Mutex<HashMap<Token, oneshot::Sender<()>>>,
@@ -146,6 +152,7 @@ impl Stored {
             brought_out: watch::channel(0).0,
             wake_outbox: Notify::new(),
             is_reachable: AtomicBool::new(true),
+            returned: Mutex::new(None),
             members: Mutex::new(Known::default()),
             releasing: Mutex::new(HashMap::new()),
             settled: watch::channel(false).0,
@@ -263,7 +270,20 @@ impl Replicas for Stored {
 
 impl Shared {
     fn note<T>(&self, result: &Result<T, state::StateError>) {
-        self.is_reachable.store(result.is_ok(), Ordering::Relaxed);
+        let was_reachable = self.is_reachable.swap(result.is_ok(), Ordering::Relaxed);
+        if !was_reachable && result.is_ok() {
+            *self.returned.lock() = Some(Clock::system().mark());
+        }
+    }
+
+    /// How long nothing is told by claim yet, because the database was away until just now.
+    fn pause_ms(&self) -> Option<i64> {
+        let mut returned = self.returned.lock();
+        let left = RETURN_PAUSE.checked_sub(returned.as_ref()?.elapsed());
+        if left.is_none() {
+            *returned = None;
+        }
+        left.map(|left| left.as_millis() as i64 + 1)
     }
 
     /// Asks for claims, as many at once as there are.
@@ -300,8 +320,17 @@ impl Shared {
             self.note(&result);
             match result {
                 Ok(claimed) => {
+                    let pause_ms = self.pause_ms();
                     for (one, claimed) in batch.into_iter().zip(claimed) {
-                        let _ = one.answer.send(answer_of(claimed));
+                        let claim = match (answer_of(claimed), pause_ms) {
+                            (Claim::Granted { token, .. }, Some(for_ms)) => {
+                                self.outbox.lock().release(Pending { key: one.ask.key, token, told: None });
+                                self.wake_outbox.notify_one();
+                                Claim::Held { for_ms }
+                            }
+                            (claim, _) => claim,
+                        };
+                        let _ = one.answer.send(claim);
                     }
                 }
                 Err(error) => {
