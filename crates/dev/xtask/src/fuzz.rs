@@ -4,7 +4,7 @@
 use std::process::Command;
 
 /// Target, package, arguments of `cargo test` that choose the test program, the test's name.
-const TARGETS: [(&str, &str, &[&str], &str); 15] = [
+const TARGETS: [(&str, &str, &[&str], &str); 16] = [
     ("log", "promontory-tsdb", &["--lib"], "fuzz::fuzz_log"),
     ("index", "promontory-tsdb", &["--lib"], "fuzz::fuzz_index"),
     ("chunks", "promontory-tsdb", &["--lib"], "fuzz::fuzz_chunks"),
@@ -19,6 +19,7 @@ const TARGETS: [(&str, &str, &[&str], &str); 15] = [
     ("otlp", "promontory-ingest", &["--lib"], "fuzz::fuzz_otlp"),
     ("remote_write", "promontory-ingest", &["--lib"], "fuzz::fuzz_remote_write"),
     ("dns", "promontory-net", &["--lib"], "dns::fuzz::fuzz_dns"),
+    ("mail", "promontory-alerting", &["--lib"], "receivers::email::tests::fuzz_mail"),
     ("cel", "promontory-probe", &["--lib"], "fuzz::fuzz_cel"),
 ];
 

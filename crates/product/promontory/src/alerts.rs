@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::promtool::{HttpFlags, Server, answer_of, with_output};
 use crate::rules::time_or_ago_ms;
+use crate::trial::{PreviewFlags, RouteFlags, TestFlags};
 
 /// How long a server may take, and the size of its answer.
 const LIMITS: Limits = Limits { timeout: Duration::from_secs(600), body_size_max_bytes: 4 << 30 };
@@ -25,6 +26,12 @@ enum What {
     /// Tell what became of alerts: from their rules, over routes, groups and what muted them, to the answers of
     /// receivers
     Trail(TrailFlags),
+    /// Say where an alert with some labels would go, and when
+    Route(RouteFlags),
+    /// Tell a receiver of a test alert, and say what it answered
+    TestReceiver(TestFlags),
+    /// Expand a template of notifications with the definitions in use
+    Preview(PreviewFlags),
 }
 
 #[derive(Args)]
@@ -63,8 +70,12 @@ enum Format {
 
 impl Alerts {
     pub(crate) fn run(&self) -> Result<(), String> {
-        let What::Trail(flags) = &self.what;
-        flags.run()
+        match &self.what {
+            What::Trail(flags) => flags.run(),
+            What::Route(flags) => flags.run(),
+            What::TestReceiver(flags) => flags.run(),
+            What::Preview(flags) => flags.run(),
+        }
     }
 }
 

@@ -109,6 +109,15 @@ struct Run {
     /// Serve a Pushgateway's routes under this path, such as /pushgateway, and store what is pushed there
     #[arg(long = "pushgateway.prefix", value_name = "PATH")]
     pushgateway_prefix: Option<String>,
+    /// Database that replicas of this server share: postgres://USER@HOST/DATABASE
+    #[arg(long = "state.url", value_name = "URL", conflicts_with = "state_url_file")]
+    state_url: Option<String>,
+    /// File with that URL, read again at each connect
+    #[arg(long = "state.url-file", value_name = "FILE")]
+    state_url_file: Option<PathBuf>,
+    /// File with the database's password, read again at each connect
+    #[arg(long = "state.password-file", value_name = "FILE")]
+    state_password_file: Option<PathBuf>,
     /// Allow other machines to reach the APIs although nobody has to log in
     #[arg(long)]
     allow_unauthenticated: bool,
@@ -133,6 +142,14 @@ impl Run {
                 .set_pushgateway_prefix(prefix)
                 .map_err(|error| format!("--pushgateway.prefix: {error}"))?;
         }
+        settings
+            .replicas
+            .set_database(
+                self.state_url.as_deref(),
+                self.state_url_file.as_deref(),
+                self.state_password_file.as_deref(),
+            )
+            .map_err(|error| format!("--state: {error}"))?;
         settings.retention_by_flag = self.retention_time.is_some() || self.retention_size.is_some();
         if let Some(text) = &self.retention_time {
             let time_ms =

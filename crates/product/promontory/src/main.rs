@@ -18,6 +18,7 @@ mod promtool;
 mod push_flags;
 mod pushgateway;
 mod rules;
+mod trial;
 mod web_flags;
 
 use std::process::ExitCode;

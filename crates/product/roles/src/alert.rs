@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use alerting::Alerting;
 use alerting::dead_man;
+use alerting::replicas::{Alone, SharedReplicas};
 use alerting::trail::Trail;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::Router;
-use arc_swap::ArcSwapOption;
 use base::Clock;
 use config::http_client::PathBase;
 use exposition::Registry;
@@ -20,6 +21,7 @@ use rules::{GroupSpec, MetricsEvaluator, Rules};
 
 use crate::ask::ListedRules;
 use crate::forward::{FanOut, Forward};
+use crate::prometheus_file::PrometheusFile;
 use crate::run::{Loaded, StartError};
 use crate::settings::Settings;
 use crate::trail;
@@ -36,8 +38,11 @@ pub(crate) struct Alert {
     pub(crate) forward: Forward,
     pub(crate) trail: Trail,
     dead_man: dead_man::Handle,
+    replicas: SharedReplicas,
     /// Where alerts go, if there is an `alertmanager.yml`.
     pub(crate) routes: Arc<ArcSwapOption<alerting::Config>>,
+    /// What groups of rules fall back on that do not say.
+    pub(crate) defaults: Arc<ArcSwap<Defaults>>,
 }
 
 /// Where alerts go: the configuration of `alertmanager.yml`, or the default one.
@@ -82,6 +87,8 @@ pub(crate) fn start(
     clock: &Clock,
 ) -> Result<Alert, StartError> {
     let transport = Arc::new(alerting::HttpTransport::default());
+    let replicas = settings.replicas.stored(external_url, registry, clock)?;
+    let replicas = replicas.unwrap_or_else(|| Arc::new(Alone));
     let trail = trail::start(settings, registry, clock);
     let alerting = Alerting::start(
         loaded.alerting.clone(),
@@ -91,6 +98,7 @@ pub(crate) fn start(
             transport: transport.clone(),
             external_url: external_url.to_string(),
             limits: alerting::dispatch::Limits::default(),
+            replicas: Arc::new(alerting::replicas::Alone),
             trail: trail.clone(),
         },
     )
@@ -112,7 +120,16 @@ pub(crate) fn start(
     let config = rules::Config { groups: Vec::new(), ..rules_config(settings, loaded, external_url) };
     let rules = Rules::start(config, deps);
     let dead_man = dead_man::start(sender, clock.clone(), health(rules.clone(), alerting.clone()));
-    let alert = Alert { rules, alerting, forward, trail, dead_man, routes: Arc::default() };
+    let alert = Alert {
+        rules,
+        alerting,
+        forward,
+        trail,
+        dead_man,
+        replicas,
+        routes: Arc::default(),
+        defaults: Arc::default(),
+    };
     register(registry, &alert);
     Ok(alert)
 }
@@ -135,7 +152,7 @@ impl Alert {
     pub(crate) fn router(&self, registry: &Registry) -> Router {
         let deps = alerting::api::Deps {
             alerting: self.alerting.clone(),
-            replicas: Arc::new(alerting::replicas::Alone),
+            replicas: self.replicas.clone(),
             version: env!("CARGO_PKG_VERSION"),
             registry: registry.clone(),
         };
@@ -147,6 +164,8 @@ impl Alert {
     /// Takes over a new configuration.
     pub(crate) async fn apply(&self, settings: &Settings, loaded: &Loaded, external_url: &str) {
         let is_told = settings.alertmanager_config.is_some();
+        let defaults = loaded.prometheus.as_ref().map(PrometheusFile::rule_defaults).unwrap_or_default();
+        self.defaults.store(Arc::new(defaults));
         self.routes.store(is_told.then(|| Arc::new(loaded.alerting.clone())));
         self.alerting.apply(loaded.alerting.clone()).await;
         self.forward.apply(loaded.prometheus.as_ref().map(|file| &file.alerting));
@@ -160,6 +179,7 @@ impl Alert {
         self.rules.stop().await;
         let forward_within = if drain { within } else { Duration::ZERO };
         tokio::join!(self.alerting.stop(within), self.forward.stop(forward_within));
+        self.replicas.leave().await;
         let trail = self.trail.clone();
         let _ = tokio::task::spawn_blocking(move || trail.flush()).await;
     }

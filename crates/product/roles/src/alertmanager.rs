@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use alerting::replicas::{Alone, SharedReplicas};
+use alerting::replicas::SharedReplicas;
 use alerting::trail::{Options, Trail};
 use alerting::{Alerting, MatcherMode, dispatch};
 use axum::Router;
@@ -22,6 +22,7 @@ use net::server::{Server, ServerConfig};
 use node::{Node, NodeConfig};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::replicas::ReplicaSettings;
 use crate::run::{Signals, StartError};
 use crate::serve;
 use crate::settings::{hostname, slashed};
@@ -42,6 +43,8 @@ pub struct Settings {
     pub storage: PathBuf,
     /// What is held and done at once.
     pub limits: dispatch::Limits,
+    /// How this replica finds others.
+    pub replicas: ReplicaSettings,
     /// Where to listen.
     pub listen: Vec<SocketAddr>,
     /// TLS, users and headers.
@@ -132,7 +135,7 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     let (listening, scheme) = (first.local_addr(), if first.is_encrypted() { "https" } else { "http" });
     let external_url = settings.external_url(scheme, listening);
     let registry = Registry::new();
-    let replicas: SharedReplicas = Arc::new(Alone);
+    let replicas = settings.replicas.start(&listening.to_string(), &registry, &clock).await?;
     let trail = trail::open(Options::new(settings.storage.join("trail")), &registry, &clock);
     let alerting = Alerting::start(
         config,
@@ -142,6 +145,7 @@ async fn start(settings: Settings) -> Result<(), StartError> {
             transport: Arc::new(alerting::HttpTransport::default()),
             external_url: external_url.clone(),
             limits: settings.limits.clone(),
+            replicas: replicas.clone(),
             trail: trail.clone(),
         },
     )
@@ -156,7 +160,8 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         is_ready: AtomicBool::new(true),
         reload: commands,
     });
-    let router = router(&settings, &alerting, replicas, trail.clone(), clock.clone(), process.clone());
+    let router =
+        router(&settings, &alerting, replicas.clone(), trail.clone(), clock.clone(), process.clone());
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(crate::memory::keep_small(stopped.clone()));
     let serving: Vec<_> = servers
@@ -194,6 +199,7 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     process.is_ready.store(false, Ordering::Release);
     let _ = stop.send(true);
     alerting.stop(STOP_TIMEOUT).await;
+    replicas.leave().await;
     let _ = tokio::task::spawn_blocking(move || trail.flush()).await;
     for serving in serving {
         let _ = serving.await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alerting::rehearsal::{self, Firing, Rehearsal};
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
@@ -360,6 +360,8 @@ pub(crate) struct Server {
     pub(crate) rules: rules::Handle,
     /// Where alerts go now, if somebody said so.
     pub(crate) routes: Arc<ArcSwapOption<alerting::Config>>,
+    /// What groups fall back on that do not say.
+    pub(crate) defaults: Arc<ArcSwap<Defaults>>,
     /// How long one may take.
     pub(crate) timeout: Duration,
 }
@@ -443,7 +445,7 @@ fn read(body: &[u8], server: &Server) -> Result<Request, ApiError> {
     };
     let (mut groups, computes_records) = match object.get("groups") {
         Some(Value::String(yaml)) => {
-            let groups = parse_file("backtest", yaml, Defaults::default(), &server.history.features);
+            let groups = parse_file("backtest", yaml, **server.defaults.load(), &server.history.features);
             let groups = groups.map_err(|errors| {
                 ApiError::bad_data(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
             })?;

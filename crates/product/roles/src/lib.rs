@@ -25,6 +25,7 @@ pub mod node_exporter;
 pub mod prometheus_file;
 mod push;
 pub mod pushgateway;
+pub mod replicas;
 mod run;
 mod send_on;
 mod serve;

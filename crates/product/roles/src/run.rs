@@ -401,6 +401,7 @@ impl Running {
             },
             rules: self.alert.rules.clone(),
             routes: self.alert.routes.clone(),
+            defaults: self.alert.defaults.clone(),
             timeout: self.settings.query_timeout,
         }))
         .merge(monitors_api::router(

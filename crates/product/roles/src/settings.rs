@@ -12,6 +12,7 @@ use crate::alert_settings::AlertSettings;
 use crate::monitors::MonitorSettings;
 use crate::push::PushSettings;
 use crate::pushgateway::PushgatewaySettings;
+use crate::replicas::ReplicaSettings;
 use crate::store_settings::StoreSettings;
 use crate::web_settings::WebSettings;
 
@@ -67,6 +68,8 @@ pub struct Settings {
     pub pushgateway: Option<PushgatewaySettings>,
     /// What becomes of alerts beyond the files of Prometheus and Alertmanager.
     pub alerts: AlertSettings,
+    /// Other servers that deliver the same alerts.
+    pub replicas: ReplicaSettings,
     /// Whether this machine's metrics are collected.
     pub watch_machine: bool,
     /// Whether the default alerts of a machine are evaluated.
@@ -153,7 +156,7 @@ pub const RETENTION_DEFAULT_MS: i64 = 15 * 24 * 3_600_000;
 
 impl Settings {
     /// The keys of a `promontory.yml`; none of them is one of another kind of file.
-    pub const FILE_KEYS: [&str; 21] = [
+    pub const FILE_KEYS: [&str; 22] = [
         "listen",
         "web_config_file",
         "allow_unauthenticated",
@@ -174,6 +177,7 @@ impl Settings {
         AlertSettings::FILE_KEYS[0],
         AlertSettings::FILE_KEYS[1],
         AlertSettings::FILE_KEYS[2],
+        ReplicaSettings::FILE_KEY,
         "machine",
     ];
 
@@ -203,6 +207,7 @@ impl Settings {
             monitors: MonitorSettings::default(),
             pushgateway: None,
             alerts: AlertSettings::default(),
+            replicas: ReplicaSettings::default(),
             watch_machine: machine,
             machine_alerts: machine,
             machine_interval_ms: 15_000,
@@ -294,6 +299,9 @@ impl Settings {
         let gateway = fields.optional(PushgatewaySettings::FILE_KEY, PushgatewaySettings::decode)?;
         self.pushgateway = gateway.or(self.pushgateway.take());
         self.alerts.decode(&mut fields, base)?;
+        if let Some(node) = fields.take(ReplicaSettings::FILE_KEY) {
+            self.replicas.decode(&node, base)?;
+        }
         if let Some(node) = fields.take("machine") {
             let mut machine = node.fields("machine")?;
             self.watch_machine = machine.or("watch", self.watch_machine, Node::boolean)?;

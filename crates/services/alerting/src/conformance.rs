@@ -249,8 +249,8 @@ fn inhibit(cases: &Value, _: &Path, out: &mut SuiteResult) {
     for test in items(cases) {
         let rules: Vec<InhibitRule> = items(&test["rules"]).iter().map(inhibit_rule).collect();
         let mut inhibitor = Inhibitor::new(&rules);
-        for source in items(&test["active_sources"]) {
-            inhibitor.insert(&labels(source));
+        for (number, source) in items(&test["active_sources"]).iter().enumerate() {
+            inhibitor.insert(number as u32, &labels(source));
         }
         for case in items(&test["cases"]) {
             let target = labels(&case["target"]);

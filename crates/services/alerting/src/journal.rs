@@ -126,7 +126,7 @@ impl Journal {
                 found.set_aside = Some(aside);
             }
             // If this fails the log is not whole, and the next write makes it so.
-            let _ = journal.rewrite(&[]);
+            let _ = journal.rewrite(|_| None);
             return Ok((journal, found));
         };
         let (records, whole) = read_frames(frames);
@@ -156,9 +156,10 @@ impl Journal {
         self.size_bytes
     }
 
-    /// Whether the file has grown so much that it should be written anew.
-    pub fn wants_rewrite(&self) -> bool {
-        self.size_bytes > REWRITE_MIN_BYTES.max(2 * self.size_when_new_bytes)
+    /// Whether the file has grown so much beyond what the state takes, which it is told about, that
+    /// it should be written anew.
+    pub fn wants_rewrite(&self, state_size_bytes: u64) -> bool {
+        self.size_bytes > REWRITE_MIN_BYTES.max(2 * self.size_when_new_bytes.max(state_size_bytes))
     }
 
     /// Appends records and syncs. After a failure the log is not whole until it is written anew.
@@ -180,27 +181,37 @@ impl Journal {
         }
     }
 
-    /// Writes the log anew with these records in place of all before.
-    pub fn rewrite(&mut self, records: &[Record]) -> io::Result<()> {
+    /// Writes the log anew with these records in place of all before. They come in parts, so that
+    /// they need not all be in memory; `None` ends them.
+    pub fn rewrite(&mut self, mut part: impl FnMut(usize) -> Option<Vec<Record>>) -> io::Result<()> {
         let fresh = self.dir.join("alerting.log.tmp");
-        let mut bytes = MAGIC.to_vec();
-        for record in records {
-            push_frame(&mut bytes, record);
-        }
-        let write = || {
+        let mut write = || {
             fs::create_dir_all(&self.dir)?;
             let mut file = File::create(&fresh)?;
-            file.write_all(&bytes)?;
+            let mut bytes = MAGIC.to_vec();
+            let mut size_bytes = 0;
+            for number in 0.. {
+                let records = part(number);
+                for record in records.iter().flatten() {
+                    push_frame(&mut bytes, record);
+                }
+                file.write_all(&bytes)?;
+                size_bytes += bytes.len() as u64;
+                bytes.clear();
+                if records.is_none() {
+                    break;
+                }
+            }
             file.sync_all()?;
             fs::rename(&fresh, self.path())?;
             File::open(&self.dir)?.sync_all()?;
-            Ok(file)
+            Ok((file, size_bytes))
         };
         match write() {
-            Ok(file) => {
+            Ok((file, size_bytes)) => {
                 self.file = Some(file);
-                self.size_bytes = bytes.len() as u64;
-                self.size_when_new_bytes = self.size_bytes;
+                self.size_bytes = size_bytes;
+                self.size_when_new_bytes = size_bytes;
                 Ok(())
             }
             Err(error) => {
@@ -229,7 +240,7 @@ mod tests {
         drop(journal);
         let (mut journal, found) = Journal::open(dir.path()).unwrap();
         assert_eq!(found.records, [record("a"), record("b")]);
-        journal.rewrite(&[record("c")]).unwrap();
+        journal.rewrite(|part| (part == 0).then(|| vec![record("c")])).unwrap();
         journal.append(&[record("d")]).unwrap();
         let (_, found) = Journal::open(dir.path()).unwrap();
         assert_eq!(found.records, [record("c"), record("d")]);
@@ -287,7 +298,8 @@ mod tests {
         journal.file = Some(OpenOptions::new().write(true).open("/dev/full").unwrap());
         assert_eq!(journal.append(&[record("b")]).unwrap_err().kind(), io::ErrorKind::StorageFull);
         assert!(!journal.is_whole() && journal.append(&[record("c")]).is_err());
-        journal.rewrite(&[record("a"), record("b"), record("c")]).unwrap();
+        let parts = [vec![record("a")], vec![record("b"), record("c")]];
+        journal.rewrite(|part| parts.get(part).cloned()).unwrap();
         assert!(journal.is_whole());
         let (_, found) = Journal::open(dir.path()).unwrap();
         assert_eq!(found.records.len(), 3);

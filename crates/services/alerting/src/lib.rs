@@ -6,6 +6,7 @@
 
 pub mod api;
 mod attempts;
+pub mod care;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod dead_man;
@@ -14,6 +15,7 @@ pub mod forward;
 pub mod inhibit;
 pub mod journal;
 mod json;
+mod matcher_index;
 pub mod matchers;
 pub mod notification;
 pub mod receivers;

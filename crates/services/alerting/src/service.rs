@@ -19,16 +19,19 @@ use tokio::task::JoinSet;
 
 use crate::attempts::{Attempts, Tally};
 use crate::dispatch::record::Record;
-use crate::dispatch::{Action, AlertView, Counters, Dispatcher, Event, Failure, GroupView, Limits, Outcome};
+use crate::dispatch::{
+    AckError, Action, AlertView, Company, Counters, Dispatcher, Event, Failure, GroupView, Limits, Outcome,
+};
 use crate::journal::{Journal, JournalError};
 use crate::notification::Notification;
 use crate::receivers::Delivery;
 use crate::receivers::answer::outcome_of_error;
+use crate::replicas::{Claim, Entry, MembersStatus, SharedReplicas};
 use crate::settings::Config;
-use crate::silences::{Draft, SilenceError, SilenceFilter, SilenceView};
+use crate::silences::{Draft, Silence, SilenceError, SilenceFilter, SilenceView};
 use crate::snapshot::Snapshot;
 use crate::template::Data;
-use crate::trail::Trail;
+use crate::trail::{self, Trail};
 use crate::transport::{Transport, TransportError};
 
 /// Alerts that wait to be taken in. Rules send theirs again, so what does not fit is only late.
@@ -52,7 +55,9 @@ pub struct Deps {
     pub external_url: String,
     /// What may be held and done at once.
     pub limits: Limits,
-    /// Where what becomes of alerts is written down.
+    /// The other replicas.
+    pub replicas: SharedReplicas,
+    /// Where what happens is noted.
     pub trail: Trail,
 }
 
@@ -143,7 +148,7 @@ pub struct Status {
 impl Alerting {
     /// Starts the service on the current tokio runtime, with the state its log holds.
     pub fn start(config: Config, deps: Deps) -> Result<Handle, JournalError> {
-        let Deps { clock, data_dir, transport, external_url, limits, trail } = deps;
+        let Deps { clock, data_dir, transport, external_url, limits, replicas, trail } = deps;
         let (journal, found) = match &data_dir {
             Some(dir) => {
                 let (journal, found) = Journal::open(dir)?;
@@ -167,6 +172,9 @@ impl Alerting {
             _ => Snapshot::default(),
         };
         let mut dispatcher = Dispatcher::new(Arc::new(config), limits, found.records, random(), now_ms);
+        let company = company(&replicas);
+        dispatcher.set_company(company);
+        dispatcher.set_notes(trail.is_on());
         if !snapshot.is_empty() {
             let (silences, told) = (snapshot.silences.len(), snapshot.told.len());
             tracing::info!(silences, notifications = told, "snapshots of Alertmanager are taken over");
@@ -194,11 +202,14 @@ impl Alerting {
             anchor: (now_ms, clock.mark()),
             shared: handle.0.clone(),
             commands: receiver,
+            learned: (!company.is_alone).then(|| replicas.subscribe()),
+            company,
+            replicas,
             journal,
             rewrite_tried: None,
             transport,
             external_url: external_url.into(),
-            attempts: JoinSet::new(),
+            tasks: JoinSet::new(),
             tickets: HashMap::new(),
         };
         tokio::spawn(driver.run());
@@ -323,6 +334,49 @@ impl Handle {
             .unwrap_or(Err(SilenceError::Stopping))
     }
 
+    /// Notes that somebody takes an alert on, until a time or until it ends.
+    pub async fn acknowledge(
+        &self,
+        fingerprint: u64,
+        by: &str,
+        comment: &str,
+        until_ms: Option<i64>,
+    ) -> Result<(), AckError> {
+        let (by, comment) = (by.to_string(), comment.to_string());
+        let change = move |dispatcher: &mut Dispatcher, now_ms| {
+            dispatcher.acknowledge(fingerprint, &by, &comment, until_ms, now_ms)
+        };
+        self.change(change).await.unwrap_or(Err(AckError::Stopping))
+    }
+
+    /// Notes that somebody takes all alerts of a group on that fire now. Returns how many.
+    pub async fn acknowledge_group(
+        &self,
+        group_key: &str,
+        by: &str,
+        comment: &str,
+        until_ms: Option<i64>,
+    ) -> Result<usize, AckError> {
+        let (key, by, comment) = (group_key.to_string(), by.to_string(), comment.to_string());
+        let change = move |dispatcher: &mut Dispatcher, now_ms| {
+            dispatcher.acknowledge_group(&key, &by, &comment, until_ms, now_ms)
+        };
+        self.change(change).await.unwrap_or(Err(AckError::Stopping))
+    }
+
+    /// Takes an acknowledgement back.
+    pub async fn unacknowledge(&self, fingerprint: u64) -> Result<(), AckError> {
+        self.change(move |dispatcher, now_ms| dispatcher.unacknowledge(fingerprint, now_ms))
+            .await
+            .unwrap_or(Err(AckError::Stopping))
+    }
+
+    /// Takes over silences from elsewhere, such as Alertmanager's snapshot; of two with one id the
+    /// one changed last holds. Returns how many were news.
+    pub async fn import_silences(&self, silences: Vec<Silence>) -> usize {
+        self.change(move |dispatcher, now_ms| dispatcher.import_silences(silences, now_ms)).await.unwrap_or(0)
+    }
+
     /// The silences a filter lets through, ordered as people want them.
     pub fn silences(&self, filter: &SilenceFilter) -> Vec<SilenceView> {
         self.0.dispatcher.lock().silences().list(filter, self.0.clock.now_ms())
@@ -393,14 +447,43 @@ struct Driver {
     external_url: Arc<str>,
     /// Wall and measured time when they were last compared.
     anchor: (i64, Mark),
-    attempts: JoinSet<Outcome>,
+    company: Company,
+    replicas: SharedReplicas,
+    /// What other replicas share, if there are any.
+    learned: Option<mpsc::Receiver<Vec<Entry>>>,
+    tasks: JoinSet<Done>,
+    /// The attempts among the tasks.
     tickets: HashMap<tokio::task::Id, u64>,
 }
 
-type Joined = Result<(tokio::task::Id, Outcome), tokio::task::JoinError>;
+/// What a task came to.
+enum Done {
+    Attempted(Outcome),
+    Claimed(u64, Claim),
+    Settled,
+    Shared,
+}
+
+type Joined = Result<(tokio::task::Id, Done), tokio::task::JoinError>;
+
+/// Who else there is.
+fn company(replicas: &SharedReplicas) -> Company {
+    let is_alone = replicas.members().status == MembersStatus::Disabled;
+    Company { is_alone, turn_ms: if is_alone { 0 } else { replicas.turn_ms() }, must_settle: !is_alone }
+}
 
 impl Driver {
     async fn run(mut self) {
+        if !self.company.is_alone {
+            let replicas = self.replicas.clone();
+            self.tasks.spawn(async move {
+                replicas.settled().await;
+                Done::Settled
+            });
+            let now_ms = self.shared.clock.now_ms();
+            let entries = self.shared.dispatcher.lock().entries(now_ms);
+            self.share(entries);
+        }
         loop {
             let now_ms = self.shared.clock.now_ms();
             let due_ms = self.shared.dispatcher.lock().next_due_ms();
@@ -413,7 +496,8 @@ impl Driver {
             let mut answer: Option<(oneshot::Sender<()>, Option<Duration>)> = None;
             tokio::select! {
                 biased;
-                Some(joined) = self.attempts.join_next_with_id() => events.extend(self.outcome(joined)),
+                Some(joined) = self.tasks.join_next_with_id() => events.extend(self.outcome(joined)),
+                Some(entries) = learned(&mut self.learned) => events.push(Event::Learned(entries)),
                 command = self.commands.recv() => match command {
                     Some(Command::Apply(config, done)) => {
                         events.push(Event::Apply(config));
@@ -426,7 +510,7 @@ impl Driver {
                 () = shared.wake.notified() => {}
                 () = tokio::time::sleep(pause) => {}
             }
-            while let Some(joined) = self.attempts.try_join_next_with_id() {
+            while let Some(joined) = self.tasks.try_join_next_with_id() {
                 events.extend(self.outcome(joined));
             }
             self.advance(events, changes, true).await;
@@ -442,12 +526,19 @@ impl Driver {
     }
 
     fn outcome(&mut self, joined: Joined) -> Option<Event> {
-        let (id, outcome) = joined.unwrap_or_else(|error| {
+        let (id, done) = joined.unwrap_or_else(|error| {
             let message = "the attempt ended without an outcome".to_string();
-            (error.id(), Outcome::TryAgain(Failure::new("other", message)))
+            (error.id(), Done::Attempted(Outcome::TryAgain(Failure::new("other", message))))
         });
-        let ticket = self.tickets.remove(&id)?;
-        Some(Event::Attempted { ticket, outcome })
+        match done {
+            Done::Attempted(outcome) => {
+                let ticket = self.tickets.remove(&id)?;
+                Some(Event::Attempted { ticket, outcome })
+            }
+            Done::Claimed(ticket, claim) => Some(Event::Claimed { ticket, claim }),
+            Done::Settled => Some(Event::Settled),
+            Done::Shared => None,
+        }
     }
 
     /// Takes in everything there is, writes it down, and sends if `sends`.
@@ -471,21 +562,21 @@ impl Driver {
         let (mut actions, mut answers) = (Vec::new(), Vec::new());
         {
             let mut dispatcher = self.shared.dispatcher.lock();
+            if !self.company.is_alone {
+                self.company.turn_ms = self.replicas.turn_ms();
+                dispatcher.set_company(self.company);
+            }
             answers.extend(changes.into_iter().map(|change| change(&mut dispatcher, now_ms)));
             for event in events {
                 actions.extend(dispatcher.step(event, now_ms));
             }
         }
-        let mut records = Vec::new();
-        let mut to_send = Vec::new();
-        let mut notes = Vec::new();
+        let (mut records, mut notes, mut to_do) = (Vec::new(), Vec::new(), Vec::new());
         for action in actions {
             match action {
                 Action::Remember(record) => records.push(record),
                 Action::Note(event) => notes.push(event),
-                Action::Send { ticket, notification, timeout_ms } => {
-                    to_send.push((ticket, notification, timeout_ms));
-                }
+                other => to_do.push(other),
             }
         }
         self.shared.trail.note(notes);
@@ -494,11 +585,37 @@ impl Driver {
         for answer in answers {
             answer();
         }
-        if sends {
-            for (ticket, notification, timeout_ms) in to_send {
-                self.send(ticket, notification, timeout_ms);
+        for action in to_do {
+            match action {
+                Action::Send { ticket, notification, timeout_ms, attempt } if sends => {
+                    self.send(ticket, notification, timeout_ms, attempt);
+                }
+                Action::Claim { ticket, key, lease_ms } if sends => {
+                    let replicas = self.replicas.clone();
+                    self.tasks
+                        .spawn(async move { Done::Claimed(ticket, replicas.claim(&key, lease_ms).await) });
+                }
+                Action::Release { key, token, told } => {
+                    let replicas = self.replicas.clone();
+                    self.tasks.spawn(async move {
+                        replicas.release(&key, token, told).await;
+                        Done::Shared
+                    });
+                }
+                Action::Share(entries) => self.share(entries),
+                _ => {}
             }
         }
+    }
+
+    fn share(&mut self, entries: Vec<Entry>) {
+        let replicas = self.replicas.clone();
+        self.tasks.spawn(async move {
+            if let Err(error) = replicas.share(entries).await {
+                tracing::warn!(%error, "not shared with other replicas yet");
+            }
+            Done::Shared
+        });
     }
 
     /// Brings records to disk. While the disk does not take them delivery goes on, and from time to
@@ -506,16 +623,26 @@ impl Driver {
     async fn write(&mut self, records: Vec<Record>) {
         let Some(mut journal) = self.journal.take() else { return };
         let is_time = self.rewrite_tried.as_ref().is_none_or(|mark| mark.elapsed() >= REWRITE_PAUSE);
-        let rewrites = is_time && (!journal.is_whole() || journal.wants_rewrite());
+        // The state is only measured once the log has grown enough for it to matter.
+        let wants_rewrite = |journal: &Journal| {
+            journal.wants_rewrite(0)
+                && journal.wants_rewrite(self.shared.dispatcher.lock().state_size_bytes())
+        };
+        let rewrites = is_time && (!journal.is_whole() || wants_rewrite(&journal));
         if !rewrites && (records.is_empty() || !journal.is_whole()) {
             self.journal = Some(journal);
             return;
         }
-        // What is in `records` is in the state already, so a rewrite covers it.
-        let state: Option<Vec<Record>> = rewrites.then(|| self.shared.dispatcher.lock().records().collect());
+        // What is in `records` is in the state already, so a rewrite covers it. The state does not
+        // change meanwhile: whoever changes it waits here.
+        let state = rewrites.then(|| self.shared.clone());
         let written = tokio::task::spawn_blocking(move || {
+            let part = |shared: &Shared, part: usize| {
+                let dispatcher = shared.dispatcher.lock();
+                (part < dispatcher.record_parts()).then(|| dispatcher.records_of(part).collect())
+            };
             let result = match &state {
-                Some(state) => match journal.rewrite(state) {
+                Some(shared) => match journal.rewrite(|number| part(shared, number)) {
                     // No room for a second log; the first may still have some.
                     Err(_) if journal.is_whole() => journal.append(&records),
                     other => other,
@@ -544,13 +671,13 @@ impl Driver {
         }
     }
 
-    fn send(&mut self, ticket: u64, notification: Arc<Notification>, timeout_ms: i64) {
+    fn send(&mut self, ticket: u64, notification: Arc<Notification>, timeout_ms: i64, attempt: u32) {
         let transport = self.transport.clone();
         let external_url = self.external_url.clone();
         let timeout = Duration::from_millis(timeout_ms.max(1) as u64);
         let now_ms = self.shared.clock.now_ms();
         let shared = self.shared.clone();
-        let task = self.attempts.spawn(async move {
+        let task = self.tasks.spawn(async move {
             let integration = &notification.integration;
             let data = Data::of(&notification, &external_url).at(now_ms);
             let delivery = Delivery {
@@ -562,8 +689,8 @@ impl Driver {
                 timeout,
             };
             let begun = shared.clock.mark();
-            let attempt = tokio::time::timeout(timeout, integration.notifier.notify(&delivery));
-            let outcome = attempt.await.unwrap_or_else(|_| outcome_of_error(&TransportError::Timeout));
+            let answer = tokio::time::timeout(timeout, integration.notifier.notify(&delivery));
+            let outcome = answer.await.unwrap_or_else(|_| outcome_of_error(&TransportError::Timeout));
             let (kind, took) = (integration.notifier.kind(), begun.elapsed());
             shared.attempts.note(&integration.name, kind, took, shared.clock.now_ms(), &outcome);
             let (name, alerts) = (&notification.integration.name, notification.alerts.len());
@@ -582,16 +709,20 @@ impl Driver {
                     );
                 }
             }
-            outcome
+            if shared.trail.is_on() {
+                let latency_ms = took.as_millis() as u64;
+                shared.trail.note([attempted(&notification, attempt, &outcome, now_ms, latency_ms)]);
+            }
+            Done::Attempted(outcome)
         });
         self.tickets.insert(task.id(), ticket);
     }
 
     async fn finish(&mut self, within: Duration) {
         let begun = self.shared.clock.mark();
-        while !self.attempts.is_empty() {
+        while !self.tasks.is_empty() {
             let left = within.saturating_sub(begun.elapsed());
-            match tokio::time::timeout(left, self.attempts.join_next_with_id()).await {
+            match tokio::time::timeout(left, self.tasks.join_next_with_id()).await {
                 Ok(Some(joined)) => {
                     let events = self.outcome(joined).into_iter().collect();
                     self.advance(events, Vec::new(), false).await;
@@ -599,6 +730,45 @@ impl Driver {
                 _ => break,
             }
         }
-        self.attempts.abort_all();
+        self.tasks.abort_all();
+    }
+}
+
+/// The next batch that others shared; never if there are no others.
+async fn learned(receiver: &mut Option<mpsc::Receiver<Vec<Entry>>>) -> Option<Vec<Entry>> {
+    match receiver {
+        Some(receiver) => receiver.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// An attempt, for the trail.
+fn attempted(
+    notification: &Notification,
+    attempt: u32,
+    outcome: &Outcome,
+    at_ms: i64,
+    latency_ms: u64,
+) -> trail::Event {
+    let (answer, error) = match outcome {
+        Outcome::Taken(_) => (trail::Answer::Taken, ""),
+        Outcome::TryAgain(failure) => (trail::Answer::TryAgain, failure.message.as_str()),
+        Outcome::Refused(failure) => (trail::Answer::Refused, failure.message.as_str()),
+    };
+    let alerts = notification.alerts.iter().map(|told| told.alert.labels.clone()).collect();
+    let step = trail::Attempted {
+        group: notification.group_key.as_str().into(),
+        integration: notification.integration.name.as_str().into(),
+        reason: notification.reason.as_str().into(),
+        attempt,
+        answer,
+        status: 0,
+        latency_ms,
+        error: error.into(),
+    };
+    trail::Event {
+        at_ms,
+        subject: trail::Subject::Alerts(alerts),
+        step: trail::Step::Attempted(Arc::new(step)),
     }
 }

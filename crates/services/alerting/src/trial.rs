@@ -146,19 +146,8 @@ impl Handle {
         alerts: Vec<Arc<Alert>>,
     ) -> Result<String, String> {
         let config = self.config();
-        let of_receiver = config.receiver(receiver).and_then(|receiver| receiver.integrations.first());
-        let any = config.receivers.iter().find_map(|receiver| receiver.integrations.first());
-        let templates = of_receiver.or(any).map(|integration| integration.templates.clone());
         let now_ms = self.now_ms();
-        preview(
-            &templates.unwrap_or_default(),
-            template,
-            is_html,
-            receiver,
-            alerts,
-            self.external_url(),
-            now_ms,
-        )
+        preview(config.templates(), template, is_html, receiver, alerts, self.external_url(), now_ms)
     }
 }
 

@@ -88,6 +88,7 @@ fn start(config: Config, data_dir: &Path) -> Handle {
         data_dir: Some(PathBuf::from(data_dir)),
         transport: Arc::new(HttpTransport::default()),
         external_url: "http://here".into(),
+        replicas: Arc::new(alerting::replicas::Alone),
         limits: Limits::default(),
         trail: alerting::trail::Trail::off(),
     };

@@ -11,9 +11,10 @@ use alerting::dispatch::{Action, Dispatcher, Event, Failure, Limits, Outcome};
 use alerting::inhibit::Inhibitor;
 use alerting::journal::{push_frame, read_frames};
 use alerting::notification::Notification;
+use alerting::silences::{Draft, MatcherText};
 use alerting::{Config, MatcherMode};
 use config::http_client::PathBase;
-use model::{Alert, Labels};
+use model::{Alert, Labels, MatchOp, Matcher};
 
 /// Tells the story on standard error if ALERTING_TRACE is set.
 macro_rules! trace {
@@ -115,6 +116,10 @@ struct World {
     truth: BTreeMap<Labels, Truth>,
     health: BTreeMap<String, Health>,
     received: Vec<Receipt>,
+    /// Silences that were answered: what they are about, and the true times they hold.
+    silences: Vec<(String, Matcher, i64, i64)>,
+    /// When the clock was moved: silences are about wall time and do not move along.
+    jumps: Vec<i64>,
     /// When the clock was moved while the process was dead.
     unseen_jumps: Vec<i64>,
     crashes: u32,
@@ -146,6 +151,8 @@ impl World {
             truth: BTreeMap::new(),
             health: BTreeMap::new(),
             received: Vec::new(),
+            silences: Vec::new(),
+            jumps: Vec::new(),
             unseen_jumps: Vec::new(),
             crashes: 0,
         };
@@ -279,11 +286,27 @@ impl World {
     }
 
     fn trouble(&mut self) {
-        match self.random.below(8) {
+        match self.random.below(10) {
+            8 => self.silence(),
+            9 => {
+                if let Some(dispatcher) = &mut self.dispatcher
+                    && !self.disk_is_full
+                    && !self.silences.is_empty()
+                {
+                    let at = self.random.below(self.silences.len() as u64) as usize;
+                    let (id, _, _, until) = &mut self.silences[at];
+                    let wall = self.now + self.offset;
+                    // It may have been forgotten where the clock was moved far ahead.
+                    let _ = dispatcher.expire_silence(id, wall);
+                    *until = self.now;
+                    self.step(Event::Tick, false);
+                }
+            }
             0 if self.dispatcher.is_some() && !self.disk_is_full => self.crash(),
             1 => {
                 let by_ms = self.random.range(-120 * MINUTE, 120 * MINUTE);
                 self.offset += by_ms;
+                self.jumps.push(self.now);
                 trace!("{} clock jumps by {by_ms}, alive: {}", self.now, self.dispatcher.is_some());
                 self.step(Event::ClockJumped { by_ms }, true);
                 // Dead, or died before it could write down what the jump means.
@@ -317,11 +340,58 @@ impl World {
         }
     }
 
+    fn silence(&mut self) {
+        let (wall, now) = (self.wall(), self.now);
+        let Some(dispatcher) = self.dispatcher.as_mut().filter(|_| !self.disk_is_full) else { return };
+        let (name, value) =
+            [("zone", "1"), ("team", "a"), ("alertname", "Disk")][self.random.below(3) as usize];
+        let lasts = self.random.range(1, 20) * MINUTE;
+        let draft = Draft {
+            matcher_sets: vec![vec![MatcherText {
+                name: name.into(),
+                op: MatchOp::Equal,
+                value: value.into(),
+            }]],
+            ends_at_ms: Some(wall + lasts),
+            ..Draft::default()
+        };
+        let id = dispatcher.set_silence(draft, true, wall).unwrap();
+        self.silences.push((id, Matcher::equal(name, value), now, now + lasts));
+        // Whoever is answered can rely on it, so it is written down.
+        self.step(Event::Tick, false);
+    }
+
+    /// Ends all silences: they hold by a clock that may be off by hours.
+    fn expire_silences(&mut self) {
+        let (wall, now) = (self.wall(), self.now);
+        let Some(dispatcher) = &mut self.dispatcher else { return };
+        for (id, _, _, until) in &mut self.silences {
+            let _ = dispatcher.expire_silence(id, wall);
+            *until = now.min(*until);
+        }
+        self.step(Event::Tick, false);
+    }
+
+    /// Nothing begins to be told that is silenced, unless the clock was moved.
+    fn check_silenced(&self, integration: &str, notification: &Notification) {
+        for told in notification.alerts.iter().filter(|told| !told.is_resolved) {
+            let labels = &told.alert.labels;
+            for (id, matcher, from, until) in &self.silences {
+                // What is under way when a silence is made still arrives.
+                let is_silenced = from + 2 * MINUTE < self.now && self.now < *until;
+                if is_silenced && matcher.matches_labels(labels) && self.jumps.iter().all(|at| at < from) {
+                    panic!("seed {}: {integration} is told of {labels} despite {id}", self.seed);
+                }
+            }
+        }
+    }
+
     fn arrives(&mut self, life: u32, ticket: u64, notification: &Notification) {
         let name = notification.integration.name.clone();
         let health = self.health.get(&name).copied().unwrap_or(Health::Good);
         let failure = Failure::new("other", "");
         let mut receipt = None;
+        self.check_silenced(&name, notification);
         let outcome = match health {
             Health::Answers500 => Outcome::TryAgain(failure),
             Health::Answers400 => Outcome::Refused(failure),
@@ -414,12 +484,18 @@ impl World {
                 }
                 What::Trouble => {
                     self.health.clear();
+                    self.expire_silences();
                     if self.disk_is_full && self.dispatcher.is_some() {
                         self.disk_is_full = false;
                         self.rewrite();
                     }
                 }
-                What::Start => self.start(),
+                What::Start => {
+                    self.start();
+                    if !is_trouble {
+                        self.expire_silences();
+                    }
+                }
                 What::Arrives { life, ticket, notification } => self.arrives(life, ticket, &notification),
                 What::Answer { life, ticket, outcome, receipt } => {
                     if life == self.life && self.dispatcher.is_some() {
@@ -438,10 +514,10 @@ impl World {
     /// After the quiet time every receiver knows the truth, and nothing is kept that has ended.
     fn check_the_end(&self) {
         let mut inhibitor = Inhibitor::new(&self.config.inhibit_rules);
-        for labels in self.truth.keys() {
-            inhibitor.insert(labels);
+        for (number, labels) in self.truth.keys().enumerate() {
+            inhibitor.insert(number as u32, labels);
         }
-        let fires = |labels: &Labels| self.truth.get(labels).is_some_and(|truth| truth.fires);
+        let fires = |number: u32| self.truth.values().nth(number as usize).is_some_and(|truth| truth.fires);
         for (labels, truth) in &self.truth {
             let is_inhibited = !inhibitor.inhibited_by(labels, 1, fires).is_empty();
             for at in self.config.routes.matching(labels) {

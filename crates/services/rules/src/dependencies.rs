@@ -65,7 +65,7 @@ fn asks_in_templates(rule: &RuleSpec) -> bool {
     rule.labels.iter().chain(annotations).any(|(_, text)| asks(text))
 }
 
-fn name_matcher<'a>(selector: &'a VectorSelector) -> Option<&'a Matcher> {
+fn name_matcher(selector: &VectorSelector) -> Option<&Matcher> {
     selector.matchers.iter().find(|matcher| matcher.name == METRIC_NAME)
 }
 

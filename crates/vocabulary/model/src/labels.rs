@@ -82,6 +82,12 @@ impl Labels {
         &self.0
     }
 
+    /// The set whose packed form this is, as [`Labels::packed`] gave it.
+    pub fn from_packed(packed: &str) -> Labels {
+        debug_assert!(Labels(packed.into()).iter().is_sorted_by(|a, b| a.0 < b.0), "{packed:?} is not packed");
+        Labels(packed.into())
+    }
+
     /// Appends what [`Labels::packed`] of these labels is, which are sorted by name, without making a set of them.
     pub fn pack<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>, into: &mut String) {
         for (name, value) in pairs {

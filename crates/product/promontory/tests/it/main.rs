@@ -19,6 +19,7 @@ mod peers;
 mod promtool;
 mod pushgateway;
 mod reload;
+mod replicas;
 mod sending;
 mod start;
 mod tools;

@@ -267,6 +267,12 @@ fn register_notifications(registry: &Registry, alerting: &Handle) {
 }
 
 fn register_configuration(registry: &Registry, alerting: &Handle) {
+    let handle = alerting.clone();
+    registry.gauge_fn(
+        "alertmanager_config_hash",
+        "A number that changes with the configuration.",
+        move || handle.config().hash() as f64,
+    );
     type Get = fn(&crate::Config) -> usize;
     let gauges: [(&'static str, &'static str, Get); 3] = [
         ("alertmanager_receivers", "Receivers that are configured.", |c| c.receivers.len()),

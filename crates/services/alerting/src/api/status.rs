@@ -34,7 +34,7 @@ pub(super) async fn status(State(api): Shared) -> Response {
         push_text(out, members.status.as_str());
         out.push(b'}');
         out.extend_from_slice(b",\"config\":{\"original\":");
-        push_text(out, "");
+        push_text(out, api.alerting.config().shown());
         out.push(b'}');
         push_name(out, "uptime");
         push_time(out, api.started_at_ms);

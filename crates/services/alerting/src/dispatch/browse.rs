@@ -3,9 +3,6 @@
 
 use super::*;
 
-/// How many inhibiting alerts are named.
-const INHIBITED_BY_MAX: usize = 10;
-
 /// An alert as APIs list it.
 #[derive(Clone, Debug)]
 pub struct Listed {
@@ -21,6 +18,10 @@ pub struct Listed {
     pub silenced_by: Vec<String>,
     /// Some of the alerts that inhibit it now.
     pub inhibited_by: Vec<u64>,
+    /// Who has taken it on.
+    pub acknowledged: Option<Acknowledgement>,
+    /// Whether it began and ended too often lately.
+    pub is_flapping: bool,
 }
 
 impl Listed {
@@ -39,7 +40,7 @@ pub struct GroupKey {
     pub receiver: String,
     /// The route; see [`Config::routes`].
     pub route: usize,
-    id: u64,
+    id: u32,
 }
 
 /// A group as APIs list it.
@@ -58,38 +59,34 @@ pub struct ListedGroup {
 }
 
 impl Dispatcher {
-    /// The configuration in use.
-    pub fn config(&self) -> &Arc<Config> {
-        &self.config
-    }
-
     /// The labels of all alerts that are kept.
     pub fn alert_labels(&self) -> Vec<Labels> {
-        self.alerts.keys().cloned().collect()
+        self.alerts.iter().map(|(_, held)| held.labels.clone()).collect()
     }
 
     /// One alert, if it is still kept.
     pub fn listed(&self, labels: &Labels, now_ms: i64) -> Option<Listed> {
-        let held = self.alerts.get(labels)?;
-        let inhibited_by = self.inhibited_by(labels, INHIBITED_BY_MAX, now_ms);
+        let held = self.alerts.get(self.alerts.find(labels, labels.fingerprint())?)?;
         Some(Listed {
-            alert: held.alert.clone(),
+            alert: self.shown(held),
             updated_at_ms: held.updated_at_ms,
             has_ended: held.is_resolved_at(now_ms),
-            routes: held.routes.clone(),
-            silenced_by: self.silences.silenced_by(labels, &held.silences, now_ms),
-            inhibited_by: inhibited_by.iter().map(Labels::fingerprint).collect(),
+            routes: held.places.iter().map(|place| place.route as usize).collect(),
+            silenced_by: self.silenced_by(held, now_ms),
+            inhibited_by: self.inhibited_by(labels, now_ms),
+            acknowledged: self.acknowledgement(held.fingerprint, now_ms).cloned(),
+            is_flapping: self.flaps.is_flapping(held.fingerprint),
         })
     }
 
     /// How many alerts that have not ended are told, suppressed, and not yet looked at.
     pub fn count_states(&self, now_ms: i64) -> [usize; 3] {
         let mut counts = [0; 3];
-        for (labels, held) in self.alerts.iter().filter(|(_, held)| !held.is_resolved_at(now_ms)) {
-            let is_suppressed = !self.silences.silenced_by(labels, &held.silences, now_ms).is_empty()
-                || !self.inhibited_by(labels, 1, now_ms).is_empty();
+        for (_, held) in self.alerts.iter().filter(|(_, held)| !held.is_resolved_at(now_ms)) {
+            let is_suppressed =
+                !self.silenced_by(held, now_ms).is_empty() || self.is_inhibited(&held.labels, now_ms);
             let is_flushed =
-                || held.groups.iter().filter_map(|id| self.groups.get(id)).any(|group| group.is_flushed);
+                || held.places.groups().filter_map(|id| self.groups.get(&id)).any(|group| group.is_flushed);
             counts[if is_suppressed { 1 } else { usize::from(!is_flushed()) * 2 }] += 1;
         }
         counts
@@ -99,7 +96,7 @@ impl Dispatcher {
     pub fn count_in_routes(&self) -> Vec<(usize, usize)> {
         let mut counts = vec![(0, 0); self.config.routes.iter().count()];
         for group in self.groups.values().filter(|group| !group.alerts.is_empty()) {
-            if let Some((groups, alerts)) = counts.get_mut(group.route) {
+            if let Some((groups, alerts)) = counts.get_mut(group.route as usize) {
                 *groups += 1;
                 *alerts += group.alerts.len();
             }
@@ -109,13 +106,18 @@ impl Dispatcher {
 
     /// All groups with alerts whose route is wanted, in no order.
     pub fn group_keys(&self, wants: impl Fn(usize) -> bool) -> Vec<GroupKey> {
-        let key = |(id, group): (&u64, &Group)| GroupKey {
+        let key = |(id, group): (&u32, &Group)| GroupKey {
             labels: group.labels.clone(),
-            receiver: self.config.routes.get(group.route).map(|r| r.receiver.clone()).unwrap_or_default(),
-            route: group.route,
+            receiver: self
+                .config
+                .routes
+                .get(group.route as usize)
+                .map(|r| r.receiver.clone())
+                .unwrap_or_default(),
+            route: group.route as usize,
             id: *id,
         };
-        let wanted = self.groups.iter().filter(|(_, g)| !g.alerts.is_empty() && wants(g.route));
+        let wanted = self.groups.iter().filter(|(_, g)| !g.alerts.is_empty() && wants(g.route as usize));
         wanted.map(key).collect()
     }
 
@@ -123,9 +125,9 @@ impl Dispatcher {
     pub fn listed_group(&self, key: &GroupKey, now_ms: i64) -> Option<ListedGroup> {
         let group = self.groups.get(&key.id)?;
         Some(ListedGroup {
-            key: group.key.clone(),
-            alerts: group.alerts.iter().cloned().collect(),
-            muted_by: self.muting_intervals(group.route, now_ms),
+            key: group.key(&self.config),
+            alerts: self.labels_of(group),
+            muted_by: self.muting_intervals(group.route as usize, now_ms),
             is_flushed: group.is_flushed,
             next_flush_ms: group.next_flush_ms,
         })
@@ -135,17 +137,17 @@ impl Dispatcher {
     pub fn group_on(&self, route: usize, labels: &Labels) -> Option<GroupKey> {
         let of = self.config.routes.get(route)?;
         let group_labels = of.group_by.group_labels(labels);
-        let (id, _) = self.groups.iter().find(|(_, g)| g.route == route && g.labels == group_labels)?;
-        Some(GroupKey { labels: group_labels, receiver: of.receiver.clone(), route, id: *id })
+        let id = *self.group_index.get(&(route as u32, group_labels.clone()))?;
+        Some(GroupKey { labels: group_labels, receiver: of.receiver.clone(), route, id })
     }
 
     /// Silences in force that match these labels, whether or not there is such an alert.
     pub fn would_be_silenced_by(&self, labels: &Labels, now_ms: i64) -> Vec<String> {
-        self.silences.silenced_by(labels, &Found::default(), now_ms)
+        self.silences.silenced_by(labels, &crate::silences::Found::default(), now_ms)
     }
 
     /// Alerts that would inhibit one with these labels now.
     pub fn would_be_inhibited_by(&self, labels: &Labels, now_ms: i64) -> Vec<Labels> {
-        self.inhibited_by(labels, INHIBITED_BY_MAX, now_ms)
+        self.inhibitors(labels, now_ms)
     }
 }

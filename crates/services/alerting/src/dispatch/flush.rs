@@ -1,20 +1,18 @@
-//! Groups, their flushes, and notifications under way.
+//! Groups, and what is decided when one is flushed.
 
+use super::attempts::Attempt;
 use super::*;
-use crate::notification::{Reason, Told, alert_order};
+use crate::notification::Reason;
 use crate::timeinterval::any_contains_ms;
-
-/// The least time a notification has before it is given up until the next flush.
-const DEADLINE_MIN_MS: i64 = 10_000;
-/// The first wait before an attempt is repeated; each further one is half as long again.
-const BACKOFF_FIRST_MS: i64 = 500;
-/// The longest wait before an attempt is repeated.
-const BACKOFF_MAX_MS: i64 = 60_000;
+use crate::trail::{Muter, Step, Subject};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
-    Flush(u64),
-    Retry(u64, usize),
+    Flush(u32),
+    /// The pause of a job is over.
+    Resume(u32, usize),
+    /// Somebody may have to be told that nobody has acknowledged an alert of this group.
+    Escalate(u32),
     /// What has become old is looked for.
     Upkeep,
 }
@@ -22,24 +20,43 @@ pub(super) enum Timer {
 /// Alerts that are told together.
 #[derive(Debug)]
 pub(super) struct Group {
-    pub(super) name: String,
-    pub(super) key: String,
-    pub(super) route: usize,
+    pub(super) route: u32,
     pub(super) labels: Labels,
-    pub(super) alerts: BTreeSet<Labels>,
+    pub(super) alerts: Vec<AlertId>,
     pub(super) is_flushed: bool,
     pub(super) next_flush_ms: i64,
-    /// One for each integration of the route's receiver.
+    /// When [`Timer::Escalate`] is set; `i64::MAX` if it is not.
+    pub(super) escalates_at_ms: i64,
+    /// One for each integration of the route's receiver; behind them those that are told in special
+    /// cases, once there was one.
     pub(super) jobs: Vec<Job>,
 }
 
+/// Why an integration is told of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It belongs to the route's receiver.
+    Primary,
+    /// Nobody acknowledged in time, by this escalation of the configuration.
+    Escalation(usize),
+    /// Others could not be told.
+    Fallback,
+}
+
 /// What one integration has to do for one group.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Job {
+    pub(super) integration: Arc<Integration>,
+    pub(super) role: Role,
     pub(super) state: JobState,
     /// A flush came while a notification was under way: look again when it is done.
-    look_again: bool,
-    pub(super) last: Option<LastAttempt>,
+    pub(super) look_again: bool,
+    /// It has waited until those before it had their turn.
+    pub(super) has_waited: bool,
+    /// The last notification failed for good or for its time.
+    pub(super) has_failed: bool,
+    pub(super) ledger: Ledger,
+    pub(super) last: Option<Box<LastAttempt>>,
 }
 
 #[derive(Debug, Default)]
@@ -48,76 +65,121 @@ pub(super) enum JobState {
     #[default]
     Idle,
     /// In line; what to say is decided when its turn comes, unless it said something before.
-    Waiting(Option<Attempt>),
+    Waiting(Option<Box<Attempt>>),
     /// Under way.
     UnderWay,
-    /// Failed, to be tried again.
-    BackingOff(Attempt),
-}
-
-/// A notification that was not taken yet.
-#[derive(Clone, Debug)]
-pub(super) struct Attempt {
-    notification: Arc<Notification>,
-    content: Content,
-    deadline_ms: i64,
-    failed: u32,
-    due_ms: i64,
+    /// Not before its time: it failed and is tried again, or another replica may tell it.
+    Paused { due_ms: i64, attempt: Option<Box<Attempt>> },
 }
 
 /// What is under way.
 #[derive(Debug)]
 pub(super) struct Ticket {
-    group: u64,
-    job: usize,
+    pub(super) holder: Holder,
     pub(super) group_name: String,
-    pub(super) notification: Arc<Notification>,
-    content: Content,
-    pub(super) deadline_ms: i64,
-    failed: u32,
+    pub(super) group_labels: Labels,
+    pub(super) attempt: Box<Attempt>,
+    /// The claim it has, if claims are made and could be.
+    pub(super) token: Option<Token>,
+}
+
+/// Whose a ticket is. No group has the number 0.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Holder {
+    pub(super) group: u32,
+    pub(super) job: usize,
 }
 
 /// The notifications of one integration.
 #[derive(Debug, Default)]
 pub(super) struct Lane {
-    under_way: usize,
-    pub(super) waiting: VecDeque<(u64, usize)>,
+    pub(super) under_way: usize,
+    pub(super) waiting: VecDeque<(u32, usize)>,
+}
+
+/// What an integration is to be told, and why.
+pub(super) struct Telling {
+    pub(super) content: Content,
+    pub(super) reason: Reason,
+    /// The alerts it tells of, and whether each has ended.
+    pub(super) alerts: Vec<(AlertId, bool)>,
+}
+
+/// What a group's state is kept under.
+pub(super) fn group_name(config: &Config, route: u32, labels: &Labels) -> String {
+    let route = config.routes.get(route as usize).map_or("", |route| route.name.as_str());
+    format!("{route}:{labels}")
 }
 
 impl Group {
-    pub(super) fn new(
-        name: String,
-        key: String,
-        route: usize,
-        labels: Labels,
-        is_flushed: bool,
-        integrations: usize,
-    ) -> Self {
-        let jobs = (0..integrations).map(|_| Job::default()).collect();
-        Group { name, key, route, labels, alerts: BTreeSet::new(), is_flushed, next_flush_ms: 0, jobs }
+    pub(super) fn new(route: u32, labels: Labels) -> Self {
+        Group {
+            route,
+            labels,
+            alerts: Vec::new(),
+            is_flushed: false,
+            next_flush_ms: 0,
+            escalates_at_ms: i64::MAX,
+            jobs: Vec::new(),
+        }
     }
 
-    pub(super) fn record(&self) -> Record {
-        Record::Group {
-            name: self.name.clone(),
-            is_flushed: self.is_flushed,
-            next_flush_ms: self.next_flush_ms,
-        }
+    pub(super) fn name(&self, config: &Config) -> String {
+        group_name(config, self.route, &self.labels)
+    }
+
+    /// What receivers know it by.
+    pub(super) fn key(&self, config: &Config) -> String {
+        let route = config.routes.get(self.route as usize).map_or("", |route| route.key.as_str());
+        format!("{route}:{}", self.labels)
+    }
+
+    pub(super) fn record(&self, name: String) -> Record {
+        Record::Group { name, is_flushed: self.is_flushed, next_flush_ms: self.next_flush_ms }
+    }
+
+    pub(super) fn job_of(&self, integration: &str) -> Option<usize> {
+        self.jobs.iter().position(|job| job.integration.name == integration)
+    }
+
+    pub(super) fn add_job(&mut self, integration: Arc<Integration>, role: Role) -> usize {
+        self.jobs.push(Job {
+            integration,
+            role,
+            state: JobState::Idle,
+            look_again: false,
+            has_waited: false,
+            has_failed: false,
+            ledger: Ledger::default(),
+            last: None,
+        });
+        self.jobs.len() - 1
     }
 
     pub(super) fn shift(&mut self, by_ms: i64) {
         self.next_flush_ms = self.next_flush_ms.saturating_add(by_ms);
+        if self.escalates_at_ms != i64::MAX {
+            self.escalates_at_ms = self.escalates_at_ms.saturating_add(by_ms);
+        }
         for job in &mut self.jobs {
-            if let JobState::Waiting(Some(attempt)) | JobState::BackingOff(attempt) = &mut job.state {
-                attempt.deadline_ms = attempt.deadline_ms.saturating_add(by_ms);
-                attempt.due_ms = attempt.due_ms.saturating_add(by_ms);
+            match &mut job.state {
+                JobState::Waiting(Some(attempt)) => {
+                    attempt.deadline_ms = attempt.deadline_ms.saturating_add(by_ms);
+                }
+                JobState::Paused { due_ms, attempt } => {
+                    *due_ms = due_ms.saturating_add(by_ms);
+                    if let Some(attempt) = attempt {
+                        attempt.deadline_ms = attempt.deadline_ms.saturating_add(by_ms);
+                    }
+                }
+                _ => {}
             }
         }
     }
 }
 
 impl Dispatcher {
-    pub(super) fn schedule_flush(&mut self, id: u64, due_ms: i64) {
+    pub(super) fn schedule_flush(&mut self, id: u32, due_ms: i64) {
         let due_ms = due_ms.max(self.not_before_ms);
         if let Some(group) = self.groups.get_mut(&id) {
             self.timers.remove(&(group.next_flush_ms, Timer::Flush(id)));
@@ -127,6 +189,9 @@ impl Dispatcher {
     }
 
     pub(super) fn run_timers(&mut self, now_ms: i64) {
+        if !self.is_settled {
+            return;
+        }
         while let Some((due_ms, timer)) = self.timers.first().copied() {
             if due_ms > now_ms {
                 break;
@@ -134,31 +199,34 @@ impl Dispatcher {
             self.timers.pop_first();
             match timer {
                 Timer::Flush(id) => self.flush(id, now_ms),
-                Timer::Retry(id, at) => self.retry(id, at, now_ms),
+                Timer::Resume(id, at) => self.resume(id, at, now_ms),
+                Timer::Escalate(id) => self.escalate(id, now_ms),
                 Timer::Upkeep => self.upkeep(now_ms),
             }
         }
     }
 
-    fn flush(&mut self, id: u64, now_ms: i64) {
+    fn flush(&mut self, id: u32, now_ms: i64) {
         let Some(group) = self.groups.get(&id) else { return };
         if group.alerts.is_empty() {
             self.drop_group(id);
             return;
         }
-        let Some(interval_ms) = self.config.routes.get(group.route).map(|route| route.group_interval_ms)
+        let Some(interval_ms) =
+            self.config.routes.get(group.route as usize).map(|route| route.group_interval_ms)
         else {
             return;
         };
         // From now on these have ended, whatever the clock will say.
-        let ended = group.alerts.iter().filter(|labels| {
-            self.alerts.get(*labels).is_some_and(|held| !held.has_ended && held.alert.is_resolved_at(now_ms))
-        });
-        for labels in ended.cloned().collect::<Vec<_>>() {
-            if let Some(held) = self.alerts.get_mut(&labels) {
+        let has_just_ended =
+            |held: &Held| !held.has_ended && held.ends_at_ms != 0 && held.ends_at_ms <= now_ms;
+        let ended = group.alerts.iter().filter(|id| self.alerts.get(**id).is_some_and(has_just_ended));
+        for alert in ended.copied().collect::<Vec<_>>() {
+            if let Some(held) = self.alerts.get_mut(alert) {
                 held.has_ended = true;
-                let record = held.record();
+                let (record, fingerprint) = (held.record(), held.fingerprint);
                 self.remember(record);
+                self.note_change(fingerprint, now_ms);
             }
         }
         self.schedule_flush(id, now_ms.saturating_add(interval_ms.max(1)));
@@ -166,119 +234,171 @@ impl Dispatcher {
             && !group.is_flushed
         {
             group.is_flushed = true;
-            let record = group.record();
+            let record = group.record(group.name(&self.config));
             self.remember(record);
         }
+        self.escalate(id, now_ms);
         let jobs = self.groups.get(&id).map_or(0, |group| group.jobs.len());
         for at in 0..jobs {
+            if let Some(job) = self.job_mut(id, at) {
+                job.has_waited = false;
+            }
             self.consider(id, at, now_ms);
         }
         self.prune(id, now_ms);
     }
 
+    pub(super) fn job_mut(&mut self, id: u32, at: usize) -> Option<&mut Job> {
+        self.groups.get_mut(&id)?.jobs.get_mut(at)
+    }
+
     /// Puts a group in line for an integration. Whether there is anything to say, and what, is
     /// decided when its turn comes.
-    fn consider(&mut self, id: u64, at: usize, now_ms: i64) {
+    pub(super) fn consider(&mut self, id: u32, at: usize, now_ms: i64) {
+        let turn_ms = self.company.turn_ms;
         let Some(job) = self.groups.get_mut(&id).and_then(|group| group.jobs.get_mut(at)) else { return };
         match &job.state {
             JobState::UnderWay => {
                 job.look_again = true;
                 return;
             }
-            JobState::Waiting(None) => return,
-            JobState::Waiting(Some(_)) => {
-                // It failed before and stands in line again: say what is so now instead.
+            JobState::Waiting(_) => {
+                // If it failed before and stands in line again: say what is so now instead.
                 job.state = JobState::Waiting(None);
                 return;
             }
-            JobState::BackingOff(attempt) => {
-                let timer = (attempt.due_ms, Timer::Retry(id, at));
-                job.state = JobState::Idle;
-                self.timers.remove(&timer);
+            JobState::Paused { due_ms, .. } => {
+                self.timers.remove(&(*due_ms, Timer::Resume(id, at)));
             }
             JobState::Idle => {}
         }
+        if turn_ms > 0 && !job.has_waited {
+            job.has_waited = true;
+            self.pause(id, at, now_ms.saturating_add(turn_ms), None);
+            return;
+        }
         job.state = JobState::Waiting(None);
-        let Some(integration) = self.integration(id, at) else { return };
-        self.lanes.entry(integration.name.clone()).or_default().waiting.push_back((id, at));
+        let integration = job.integration.clone();
+        self.lane(&integration.name).waiting.push_back((id, at));
         self.pump(&integration.name, now_ms);
     }
 
-    fn integration(&self, id: u64, at: usize) -> Option<Arc<Integration>> {
-        let route = self.config.routes.get(self.groups.get(&id)?.route)?;
-        self.integrations.get(&route.receiver)?.get(at).cloned()
+    /// The notifications of an integration.
+    pub(super) fn lane(&mut self, integration: &str) -> &mut Lane {
+        if !self.lanes.contains_key(integration) {
+            self.lanes.insert(integration.to_string(), Lane::default());
+        }
+        self.lanes.entry(integration.to_string()).or_default()
     }
 
     /// The alerts of a group that an integration may hear of, and why it must hear of them now.
-    fn what_to_tell(
-        &mut self,
-        id: u64,
-        at: usize,
-        now_ms: i64,
-    ) -> Option<(Arc<Integration>, Content, Reason)> {
-        let integration = self.integration(id, at)?;
+    pub(super) fn what_to_tell(&mut self, id: u32, at: usize, now_ms: i64) -> Option<Telling> {
+        self.look_for_silences(id);
         let group = self.groups.get(&id)?;
-        if !self.silences.is_empty() {
-            for labels in &group.alerts {
-                if let Some(held) = self.alerts.get_mut(labels) {
-                    self.silences.look(labels, &mut held.silences);
-                }
-            }
-        }
-        let route = self.config.routes.get(group.route)?;
-        if let Some(reason) = self.why_muted(group.route, now_ms) {
-            *self.counters.suppressed.entry(reason).or_default() += group.alerts.len() as u64;
+        let job = group.jobs.get(at)?;
+        let route = self.config.routes.get(group.route as usize)?;
+        let (ledger, is_primary) = (&job.ledger, job.role == Role::Primary);
+        let sends_resolved = job.integration.notifier.sends_resolved();
+        let why_muted = self.why_muted(group.route as usize, now_ms);
+        if let Some(why) = why_muted {
+            *self.counters.suppressed.entry(why).or_default() += group.alerts.len() as u64;
+            self.note_muted(id, now_ms);
             return None;
         }
-        let nothing = Ledger::default();
-        let ledger =
-            self.ledgers.get(&group.name).and_then(|of| of.get(&integration.name)).unwrap_or(&nothing);
-        let mut content = Content::default();
-        let (mut inhibited, mut silenced) = (0, 0);
-        for labels in &group.alerts {
-            let Some(held) = self.alerts.get(labels) else { continue };
-            let fingerprint = labels.fingerprint();
-            let has_ended = held.is_resolved_at(now_ms);
+        let (mut firing, mut resolved, mut alerts) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut inhibited, mut silenced, mut unacknowledged) = (0, 0, 0);
+        for alert in &group.alerts {
+            let Some(held) = self.alerts.get(*alert) else { continue };
+            let fingerprint = held.fingerprint;
+            let has_ended = held.is_resolved_at(now_ms) && !self.flaps.is_flapping(fingerprint);
             // Who was told that it fires, or may have been, is told that it ended, even if it is
             // inhibited or silenced by now.
-            if !(has_ended && ledger.may_know(fingerprint)) {
-                if self.is_inhibited(labels, now_ms) {
+            let must_hear = has_ended && ledger.may_know(fingerprint);
+            if !is_primary && !must_hear && !self.concerns(group, job, held, now_ms) {
+                continue;
+            }
+            if !must_hear {
+                if self.is_inhibited(&held.labels, now_ms) {
                     inhibited += 1;
                     continue;
                 }
-                if self.silences.is_silenced(&held.silences, now_ms) {
+                if held.silences.as_ref().is_some_and(|found| self.silences.is_silenced(found, now_ms)) {
                     silenced += 1;
                     continue;
                 }
             }
-            let set = if has_ended { &mut content.resolved } else { &mut content.firing };
-            set.insert(fingerprint);
+            if has_ended {
+                resolved.push(fingerprint);
+            } else {
+                firing.push(fingerprint);
+                unacknowledged += usize::from(!self.is_acknowledged(fingerprint, now_ms));
+            }
+            if !has_ended || sends_resolved {
+                alerts.push((*alert, has_ended));
+            }
         }
+        let content = Content { firing: Fingerprints::new(firing), resolved: Fingerprints::new(resolved) };
+        let reason = ledger.reason_to_tell(&content, sends_resolved, route.repeat_interval_ms, now_ms);
         for (why, count) in [("inhibition", inhibited), ("silence", silenced)] {
             if count > 0 {
                 *self.counters.suppressed.entry(why).or_default() += count;
             }
         }
-        if inhibited + silenced > 0 && content == Content::default() {
-            return None;
+        self.note_muted(id, now_ms);
+        if content == Content::default() {
+            return None; // Nothing may be said, which is not to say that all has ended.
         }
-        let reason = ledger.reason_to_tell(
-            &content,
-            integration.notifier.sends_resolved(),
-            route.repeat_interval_ms,
-            now_ms,
-        )?;
-        Some((integration, content, reason))
+        // Somebody is at it: no need to say it again.
+        let reason = reason.filter(|reason| *reason != Reason::Repeat || unacknowledged > 0)?;
+        Some(Telling { content, reason, alerts })
     }
 
-    pub(super) fn is_inhibited(&self, labels: &Labels, now_ms: i64) -> bool {
-        !self.inhibited_by(labels, 1, now_ms).is_empty()
+    /// Brings what is known of silences up to date for all alerts of a group.
+    fn look_for_silences(&mut self, id: u32) {
+        if self.silences.is_empty() {
+            return;
+        }
+        for alert in self.groups.get(&id).map_or(&[][..], |group| &group.alerts) {
+            if let Some(held) = self.alerts.get_mut(*alert) {
+                self.silences.look(&held.labels, held.silences.get_or_insert_default());
+            }
+        }
     }
 
-    pub(super) fn inhibited_by(&self, labels: &Labels, at_most: usize, now_ms: i64) -> Vec<Labels> {
-        self.inhibitor.inhibited_by(labels, at_most, |source| {
-            self.alerts.get(source).is_some_and(|held| !held.is_resolved_at(now_ms))
-        })
+    /// Tells the trail which alerts of a group are muted by something else than before.
+    fn note_muted(&mut self, id: u32, now_ms: i64) {
+        let Some(group) = self.groups.get(&id).filter(|_| self.notes) else { return };
+        let key: Arc<str> = group.key(&self.config).into();
+        let interval = self.muting_intervals(group.route as usize, now_ms).into_iter().next();
+        let mut news = Vec::new();
+        for alert in &group.alerts {
+            let Some(held) = self.alerts.get(*alert) else { continue };
+            let fires = |source| self.fires(source, now_ms);
+            let by = if let Some(name) = &interval {
+                Some((Muted::Interval, Muter::TimeInterval { name: name.as_str().into() }))
+            } else if let Some((source, rule)) =
+                self.inhibitor.inhibited_by(&held.labels, 1, fires).into_iter().next()
+            {
+                let source = self.alerts.get(source).map(|held| held.labels.clone()).unwrap_or_default();
+                Some((Muted::Inhibited, Muter::Inhibition { rule: rule.shown().into(), source }))
+            } else {
+                let found = held.silences.as_deref();
+                let ids = found.map(|found| self.silences.silenced_by(&held.labels, found, now_ms));
+                ids.and_then(|ids| ids.into_iter().next())
+                    .map(|id| (Muted::Silenced, Muter::Silence { id: id.into() }))
+            };
+            let muted = by.as_ref().map_or(Muted::No, |(muted, _)| *muted);
+            if muted != held.muted {
+                news.push((*alert, muted, by.map(|(_, by)| by)));
+            }
+        }
+        for (alert, muted, by) in news {
+            let Some(held) = self.alerts.get_mut(alert) else { continue };
+            held.muted = muted;
+            let subject = Subject::Alert(held.labels.clone());
+            let group = key.clone();
+            self.note(now_ms, |_| Some((subject, Step::Muted { group, by: by? })));
+        }
     }
 
     /// Why a route is muted now, in the word that metrics have for it.
@@ -309,269 +429,64 @@ impl Dispatcher {
         }
     }
 
-    /// Starts what stands in line for an integration as far as its limit allows.
-    fn pump(&mut self, integration: &str, now_ms: i64) {
-        loop {
-            let Some(lane) = self.lanes.get_mut(integration) else { return };
-            if lane.under_way >= self.limits.sends_per_integration_max {
-                return;
-            }
-            let Some((id, at)) = lane.waiting.pop_front() else {
-                if lane.under_way == 0 {
-                    self.lanes.remove(integration);
-                }
-                return;
-            };
-            let Some(job) = self.groups.get_mut(&id).and_then(|group| group.jobs.get_mut(at)) else {
-                continue;
-            };
-            match std::mem::take(&mut job.state) {
-                JobState::Waiting(None) => self.start(id, at, now_ms),
-                JobState::Waiting(Some(attempt)) => self.send(id, at, attempt, now_ms),
-                other => job.state = other,
-            }
-        }
-    }
-
-    /// Makes a notification and sends it, if there still is a reason to.
-    fn start(&mut self, id: u64, at: usize, now_ms: i64) {
-        let Some((integration, content, reason)) = self.what_to_tell(id, at, now_ms) else {
-            self.prune(id, now_ms);
-            return;
-        };
-        let Some(group) = self.groups.get(&id) else { return };
-        let Some(route) = self.config.routes.get(group.route) else { return };
-        let sends_resolved = integration.notifier.sends_resolved();
-        let mut alerts: Vec<Told> = Vec::with_capacity(content.firing.len() + content.resolved.len());
-        for labels in &group.alerts {
-            let fingerprint = labels.fingerprint();
-            let is_resolved = content.resolved.contains(&fingerprint);
-            let is_told = (is_resolved && sends_resolved) || content.firing.contains(&fingerprint);
-            if let Some(held) = self.alerts.get(labels).filter(|_| is_told) {
-                alerts.push(Told { alert: held.alert.clone(), is_resolved });
-            }
-        }
-        alerts.sort_by(|a, b| alert_order(&a.alert.labels, &b.alert.labels));
-        let has_something_to_say = !alerts.is_empty();
-        let deadline_ms = now_ms.saturating_add(route.group_interval_ms.max(DEADLINE_MIN_MS));
-        let group_name = group.name.clone();
-        let ledger = self.ledgers.get(&group_name).and_then(|of| of.get(&integration.name));
-        let notification = Arc::new(Notification {
-            integration: integration.clone(),
-            group_key: group.key.clone(),
-            group_labels: group.labels.clone(),
-            route_labels: route.labels.clone(),
-            reason,
-            alerts,
-            memory: ledger.map(|ledger| ledger.memory.clone()).unwrap_or_default(),
-        });
-        if !has_something_to_say {
-            // All has ended for a receiver that does not want to hear of it: only note it.
-            self.note_sent(&group_name, &integration.name, content, Memory::new(), now_ms);
-            self.prune(id, now_ms);
-            return;
-        }
-        let ledger =
-            self.ledgers.entry(group_name.clone()).or_default().entry(integration.name.clone()).or_default();
-        if ledger.note_attempt(&content) {
-            let ledger = ledger.clone();
-            self.remember(Record::Ledger {
-                group: group_name,
-                integration: integration.name.clone(),
-                ledger,
-            });
-        }
-        *self.counters.notifications.entry(integration.notifier.kind()).or_default() += 1;
-        self.send(id, at, Attempt { notification, content, deadline_ms, failed: 0, due_ms: now_ms }, now_ms);
-    }
-
-    fn send(&mut self, id: u64, at: usize, attempt: Attempt, now_ms: i64) {
-        let Some(group) = self.groups.get_mut(&id) else { return };
-        let Some(job) = group.jobs.get_mut(at) else { return };
-        let Attempt { notification, content, deadline_ms, failed, .. } = attempt;
-        job.state = JobState::UnderWay;
-        let group_name = group.name.clone();
-        let integration = notification.integration.clone();
-        let route = self.config.routes.get(group.route);
-        let timeout_ms = match integration.notifier.timeout_ms() {
-            0 => route.map_or(0, |route| route.group_interval_ms).max(DEADLINE_MIN_MS),
-            own => own,
-        };
-        let ticket = self.new_id();
-        self.tickets.insert(
-            ticket,
-            Ticket {
-                group: id,
-                job: at,
-                group_name,
-                notification: notification.clone(),
-                content,
-                deadline_ms: deadline_ms.max(now_ms),
-                failed,
-            },
-        );
-        self.lanes.entry(integration.name.clone()).or_default().under_way += 1;
-        *self.counters.requests.entry(integration.notifier.kind()).or_default() += 1;
-        self.actions.push(Action::Send { ticket, notification, timeout_ms });
-    }
-
-    fn note_sent(&mut self, group: &str, integration: &str, content: Content, memory: Memory, now_ms: i64) {
-        let ledger =
-            self.ledgers.entry(group.to_string()).or_default().entry(integration.to_string()).or_default();
-        ledger.note_sent(content, now_ms);
-        if !memory.is_empty() {
-            ledger.memory = memory;
-        }
-        let record = Record::Ledger {
-            group: group.to_string(),
-            integration: integration.to_string(),
-            ledger: ledger.clone(),
-        };
-        self.remember(record);
-    }
-
-    pub(super) fn attempted(&mut self, ticket: u64, outcome: Outcome, now_ms: i64) {
-        let Some(ticket) = self.tickets.remove(&ticket) else { return };
-        let integration = ticket.notification.integration.clone();
-        let kind = integration.notifier.kind();
-        if let Some(lane) = self.lanes.get_mut(&integration.name) {
-            lane.under_way = lane.under_way.saturating_sub(1);
-        }
-        let mut next = JobState::Idle;
-        let mut error = None;
-        match outcome {
-            Outcome::Taken(memory) => {
-                // A group that is gone by now has no one to remember for.
-                if self.group_by_name.contains_key(&ticket.group_name) {
-                    self.note_sent(&ticket.group_name, &integration.name, ticket.content, memory, now_ms);
-                }
-            }
-            Outcome::TryAgain(failure) => {
-                *self.counters.requests_failed.entry(kind).or_default() += 1;
-                let wait_ms = self.backoff_ms(ticket.failed).max(failure.wait_ms);
-                let due_ms = now_ms.saturating_add(wait_ms);
-                if due_ms < ticket.deadline_ms {
-                    next = JobState::BackingOff(Attempt {
-                        notification: ticket.notification.clone(),
-                        content: ticket.content,
-                        deadline_ms: ticket.deadline_ms,
-                        failed: ticket.failed + 1,
-                        due_ms,
-                    });
-                } else {
-                    *self.counters.notifications_failed.entry((kind, failure.reason)).or_default() += 1;
-                }
-                error = Some(failure.message);
-            }
-            Outcome::Refused(failure) => {
-                *self.counters.requests_failed.entry(kind).or_default() += 1;
-                *self.counters.notifications_failed.entry((kind, failure.reason)).or_default() += 1;
-                error = Some(failure.message);
-            }
-        }
-        if let Some(job) = self.groups.get_mut(&ticket.group).and_then(|group| group.jobs.get_mut(ticket.job))
-        {
-            job.last = Some(LastAttempt { at_ms: now_ms, reason: ticket.notification.reason, error });
-            if let JobState::BackingOff(attempt) = &next {
-                self.timers.insert((attempt.due_ms, Timer::Retry(ticket.group, ticket.job)));
-            }
-            job.state = next;
-            if std::mem::take(&mut job.look_again) {
-                self.consider(ticket.group, ticket.job, now_ms);
-            }
-            self.prune(ticket.group, now_ms);
-        }
-        self.pump(&integration.name, now_ms);
-    }
-
-    /// How long to wait after so many failures, half of it by chance.
-    fn backoff_ms(&mut self, failed: u32) -> i64 {
-        let mut wait_ms = BACKOFF_FIRST_MS;
-        for _ in 0..failed.min(20) {
-            wait_ms = (wait_ms + wait_ms / 2).min(BACKOFF_MAX_MS);
-        }
-        wait_ms / 2 + self.random_below(wait_ms as u64) as i64
-    }
-
-    fn retry(&mut self, id: u64, at: usize, now_ms: i64) {
-        let Some(job) = self.groups.get_mut(&id).and_then(|group| group.jobs.get_mut(at)) else { return };
-        match std::mem::take(&mut job.state) {
-            JobState::BackingOff(attempt) => {
-                let integration = attempt.notification.integration.name.clone();
-                job.state = JobState::Waiting(Some(attempt));
-                self.lanes.entry(integration.clone()).or_default().waiting.push_back((id, at));
-                self.pump(&integration, now_ms);
-            }
-            other => job.state = other,
-        }
-    }
-
-    /// Ties a notification that is under way to its group after the groups were made anew.
-    pub(super) fn adopt(&mut self, ticket: u64, group_name: &str, integration: &str) {
-        let Some(id) = self.group_by_name.get(group_name).copied() else { return };
-        let Some(group) = self.groups.get_mut(&id) else { return };
-        let receiver = self.config.routes.get(group.route).map_or("", |route| route.receiver.as_str());
-        let list = self.integrations.get(receiver).map_or(&[][..], Vec::as_slice);
-        let Some(at) = list.iter().position(|known| known.name == integration) else { return };
-        if let (Some(job), Some(ticket)) = (group.jobs.get_mut(at), self.tickets.get_mut(&ticket)) {
-            job.state = JobState::UnderWay;
-            (ticket.group, ticket.job) = (id, at);
-        }
-    }
-
     /// Takes ended alerts out of a group once everyone who should hear of their end has.
-    fn prune(&mut self, id: u64, now_ms: i64) {
+    pub(super) fn prune(&mut self, id: u32, now_ms: i64) {
         let Some(group) = self.groups.get(&id) else { return };
         if group.jobs.iter().any(|job| !matches!(job.state, JobState::Idle)) {
             return;
         }
-        let receiver = self.config.routes.get(group.route).map_or("", |route| route.receiver.as_str());
-        let integrations = self.integrations.get(receiver).map_or(&[][..], Vec::as_slice);
-        let ledgers = self.ledgers.get(&group.name);
         let (mut done, mut given_up) = (Vec::new(), 0);
-        for labels in &group.alerts {
-            let Some(held) = self.alerts.get(labels) else { continue };
-            if !held.has_ended {
+        for alert in &group.alerts {
+            let Some(held) = self.alerts.get(*alert).filter(|held| held.has_ended) else { continue };
+            if self.flaps.is_flapping(held.fingerprint) {
                 continue;
             }
-            let fingerprint = labels.fingerprint();
-            let must_hear = integrations.iter().any(|integration| {
-                let ledger = ledgers.and_then(|ledgers| ledgers.get(&integration.name));
-                integration.notifier.sends_resolved()
-                    && ledger.is_some_and(|ledger| ledger.may_know(fingerprint))
+            let must_hear = group.jobs.iter().any(|job| {
+                job.integration.notifier.sends_resolved() && job.ledger.may_know(held.fingerprint)
             });
-            let is_too_old = held.alert.ends_at_ms.saturating_add(self.limits.retention_ms) < now_ms;
+            let is_too_old = held.ends_at_ms.saturating_add(self.limits.retention_ms) < now_ms;
             if must_hear && is_too_old {
                 given_up += 1;
             }
             if !must_hear || is_too_old {
-                done.push((labels.clone(), fingerprint));
+                done.push((*alert, held.fingerprint, held.labels.clone()));
             }
         }
+        if done.is_empty() {
+            return;
+        }
         self.counters.given_up += given_up;
-        let name = group.name.clone();
-        for (labels, fingerprint) in done {
-            if let Some(group) = self.groups.get_mut(&id) {
-                group.alerts.remove(&labels);
+        let key: Option<Arc<str>> = self.notes.then(|| group.key(&self.config).into());
+        done.sort_unstable_by_key(|(alert, _, _)| *alert);
+        let gone: Fingerprints = done.iter().map(|(_, fingerprint, _)| *fingerprint).collect();
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.alerts.retain(|alert| done.binary_search_by_key(alert, |(done, _, _)| *done).is_err());
+            for job in &mut group.jobs {
+                job.ledger.forget(&gone);
             }
-            for ledger in self.ledgers.get_mut(&name).into_iter().flat_map(BTreeMap::values_mut) {
-                ledger.forget(fingerprint);
+        }
+        for (alert, _, labels) in done {
+            let Some(held) = self.alerts.get_mut(alert) else { continue };
+            for place in held.places.iter_mut().filter(|place| place.group == id) {
+                place.group = NO_GROUP;
             }
-            if let Some(held) = self.alerts.get_mut(&labels) {
-                held.groups.remove(&id);
-                if held.groups.is_empty() {
-                    self.drop_alert(&labels);
-                }
+            if held.places.groups().next().is_none() {
+                self.drop_alert(alert, now_ms);
+            }
+            if let Some(group) = key.clone() {
+                self.note(now_ms, |_| Some((Subject::Alert(labels), Step::Left { group })));
             }
         }
     }
 
     /// Forgets a group without alerts, and what was told about it.
-    fn drop_group(&mut self, id: u64) {
+    fn drop_group(&mut self, id: u32) {
         let Some(group) = self.groups.remove(&id) else { return };
         self.timers.remove(&(group.next_flush_ms, Timer::Flush(id)));
-        self.group_by_name.remove(&group.name);
-        self.ledgers.remove(&group.name);
-        self.remember(Record::GroupGone { name: group.name });
+        self.timers.remove(&(group.escalates_at_ms, Timer::Escalate(id)));
+        let name = group.name(&self.config);
+        self.group_names.remove(&name);
+        self.group_index.remove(&(group.route, group.labels));
+        self.remember(Record::GroupGone { name });
     }
 }

@@ -5,14 +5,20 @@
 //! it began and every `group_interval` from then on. At a flush each integration of the route's
 //! receiver is asked on its own whether it must be told, from what it was told before
 //! ([`ledger::Ledger`]); each has one notification under way at most, so that one that fails never
-//! delays another.
+//! delays another. Where there are replicas, each attempt is claimed first (see [`crate::replicas`]).
 
+mod attempts;
+mod attention;
 mod browse;
+mod changes;
 mod flush;
+mod held;
+mod intake;
 pub mod ledger;
 mod recollect;
 pub mod record;
 mod restore;
+mod sharing;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -20,15 +26,19 @@ use std::sync::Arc;
 
 use model::{Alert, Labels};
 
-use crate::inhibit::Inhibitor;
+use crate::inhibit::{Inhibitor, Moment};
 use crate::notification::{Integration, Notification};
 use crate::receivers::Memory;
+use crate::replicas::{self, Token};
 use crate::settings::Config;
-use crate::silences::{Draft, Found, SilenceError, SilenceLimits, Silences};
+use crate::silences::{Draft, SilenceError, SilenceLimits, Silences};
 use crate::trail;
+use attention::Flaps;
+pub use attention::{AckError, Acknowledgement, FLAPPING, REMINDER};
 pub use browse::{GroupKey, Listed, ListedGroup};
 use flush::{Group, Lane, Ticket, Timer};
-use ledger::{Content, Ledger};
+use held::{AlertId, Alerts, Held, Muted, NO_GROUP, Places};
+use ledger::{Content, Fingerprints, Ledger};
 use record::Record;
 pub use view::{AlertState, AlertView, Delivery, GroupView, IntegrationView, LastAttempt};
 
@@ -62,7 +72,7 @@ impl Default for Limits {
         Limits {
             alerts_max: 200_000,
             groups_max: 50_000,
-            sends_per_integration_max: 16,
+            sends_per_integration_max: 64,
             start_delay_ms: 0,
             settle_ms: 60_000,
             retention_ms: 120 * 3_600_000,
@@ -85,6 +95,17 @@ pub enum Event {
         /// How it went.
         outcome: Outcome,
     },
+    /// A claim was answered.
+    Claimed {
+        /// The number the attempt was given.
+        ticket: u64,
+        /// The answer.
+        claim: replicas::Claim,
+    },
+    /// Other replicas shared something.
+    Learned(Vec<replicas::Entry>),
+    /// What other replicas know has arrived, as far as it will: from now on receivers are told.
+    Settled,
     /// The wall clock was set; what is measured in it moves along.
     ClockJumped {
         /// By how much it is later than it should be.
@@ -128,8 +149,15 @@ impl Failure {
 pub enum Action {
     /// Write this down before anything that follows is done.
     Remember(Record),
-    /// Enter this into the trail.
-    Note(trail::Event),
+    /// Claim an attempt and report as [`Event::Claimed`].
+    Claim {
+        /// The number to report with.
+        ticket: u64,
+        /// What to claim.
+        key: String,
+        /// For how long.
+        lease_ms: i64,
+    },
     /// Attempt a notification and report as [`Event::Attempted`].
     Send {
         /// The number to report with.
@@ -138,7 +166,38 @@ pub enum Action {
         notification: Arc<Notification>,
         /// How long the attempt may take.
         timeout_ms: i64,
+        /// The how-manieth attempt of this notification it is, from 1.
+        attempt: u32,
     },
+    /// Give a claim back.
+    Release {
+        /// What was claimed.
+        key: String,
+        /// The proof.
+        token: Token,
+        /// What was told, if something was.
+        told: Option<replicas::Entry>,
+    },
+    /// Share this with other replicas.
+    Share(Vec<replicas::Entry>),
+    /// Note this in the trail.
+    Note(trail::Event),
+}
+
+/// Who else there is, as far as it matters for deciding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Company {
+    /// There are no other replicas: nothing is claimed or shared.
+    pub is_alone: bool,
+    /// See [`replicas::Replicas::turn_ms`].
+    pub turn_ms: i64,
+    /// Nothing is told before [`Event::Settled`].
+    pub must_settle: bool,
+}
+
+impl Company {
+    /// Nobody.
+    pub const ALONE: Company = Company { is_alone: true, turn_ms: 0, must_settle: false };
 }
 
 /// What has been counted since the start.
@@ -156,6 +215,10 @@ pub struct Counters {
     pub overflowed: u64,
     /// Ended alerts given up after [`Limits::retention_ms`] without a receiver having been told.
     pub given_up: u64,
+    /// Alerts that were found to be flapping.
+    pub flapping: u64,
+    /// Alerts of which others were told because nobody acknowledged them.
+    pub escalated: u64,
     /// By kind of integration: notifications that began.
     pub notifications: BTreeMap<&'static str, u64>,
     /// By kind of integration: attempts.
@@ -167,53 +230,35 @@ pub struct Counters {
     /// Alerts that notifications left out, by reason: `silence`, `inhibition`,
     /// `mute_time_interval`, `active_time_interval`.
     pub suppressed: BTreeMap<&'static str, u64>,
-}
-
-/// An alert that is kept.
-#[derive(Clone, Debug)]
-pub(crate) struct Held {
-    pub(crate) alert: Arc<Alert>,
-    pub(crate) updated_at_ms: i64,
-    /// Its end is known. Once known it stays, whatever the clock says, until it fires anew.
-    pub(crate) has_ended: bool,
-    pub(crate) ends_by_timeout: bool,
-    /// Routes it matches, and the groups that still have it.
-    pub(crate) routes: Vec<usize>,
-    pub(crate) groups: BTreeSet<u64>,
-    /// Silences that match it.
-    pub(crate) silences: Found,
-}
-
-impl Held {
-    fn is_resolved_at(&self, now_ms: i64) -> bool {
-        self.has_ended || self.alert.is_resolved_at(now_ms)
-    }
-
-    fn record(&self) -> Record {
-        Record::Alert {
-            alert: (*self.alert).clone(),
-            updated_at_ms: self.updated_at_ms,
-            has_ended: self.has_ended,
-            ends_by_timeout: self.ends_by_timeout,
-        }
-    }
+    /// Claims by their answer: `granted`, `held`, `unreachable`.
+    pub claims: BTreeMap<&'static str, u64>,
 }
 
 /// See the module.
 pub struct Dispatcher {
     config: Arc<Config>,
-    /// Integrations by receiver.
-    integrations: BTreeMap<String, Vec<Arc<Integration>>>,
     limits: Limits,
-    alerts: BTreeMap<Labels, Held>,
-    groups: BTreeMap<u64, Group>,
-    group_by_name: HashMap<String, u64>,
-    ledgers: BTreeMap<String, BTreeMap<String, Ledger>>,
+    company: Company,
+    is_settled: bool,
+    /// Whether the trail is kept.
+    notes: bool,
+    /// Counts steps, so that what was found out in one holds for all of it.
+    epoch: u64,
+    alerts: Alerts,
+    groups: BTreeMap<u32, Group>,
+    /// Groups by route and labels.
+    group_index: HashMap<(u32, Labels), u32>,
+    /// Groups by name, if there are other replicas: they know no numbers.
+    group_names: HashMap<String, u32>,
+    /// What was told about groups that are not there (yet), by name and integration.
+    told_elsewhere: BTreeMap<String, BTreeMap<String, Ledger>>,
     timers: BTreeSet<(i64, Timer)>,
     lanes: BTreeMap<String, Lane>,
     tickets: BTreeMap<u64, Ticket>,
     inhibitor: Inhibitor,
     silences: Silences,
+    acknowledgements: BTreeMap<u64, Acknowledgement>,
+    flaps: Flaps,
     recollection: recollect::Recollection,
     counters: Counters,
     next_id: u64,
@@ -229,7 +274,6 @@ impl Dispatcher {
     /// the ids of silences.
     pub fn new(config: Arc<Config>, limits: Limits, records: Vec<Record>, seed: u64, now_ms: i64) -> Self {
         let mut dispatcher = Dispatcher {
-            integrations: integrations(&config),
             inhibitor: Inhibitor::new(&config.inhibit_rules),
             not_before_ms: now_ms.saturating_add(limits.start_delay_ms),
             settled_at_ms: now_ms.saturating_add(limits.settle_ms),
@@ -237,13 +281,20 @@ impl Dispatcher {
             silences: Silences::new(limits.silences.clone()),
             recollection: recollect::Recollection::default(),
             limits,
-            alerts: BTreeMap::new(),
+            company: Company::ALONE,
+            is_settled: true,
+            notes: false,
+            epoch: 0,
+            alerts: Alerts::default(),
             groups: BTreeMap::new(),
-            group_by_name: HashMap::new(),
-            ledgers: BTreeMap::new(),
+            group_index: HashMap::new(),
+            group_names: HashMap::new(),
+            told_elsewhere: BTreeMap::new(),
             timers: BTreeSet::new(),
             lanes: BTreeMap::new(),
             tickets: BTreeMap::new(),
+            acknowledgements: BTreeMap::new(),
+            flaps: Flaps::default(),
             counters: Counters::default(),
             next_id: 1,
             random: seed,
@@ -256,6 +307,7 @@ impl Dispatcher {
 
     /// Takes an event in and says what to do. Timers that are due run as well.
     pub fn step(&mut self, event: Event, now_ms: i64) -> Vec<Action> {
+        self.epoch += 1;
         match event {
             Event::Alerts(alerts) => {
                 for alert in alerts {
@@ -264,6 +316,13 @@ impl Dispatcher {
             }
             Event::Tick => {}
             Event::Attempted { ticket, outcome } => self.attempted(ticket, outcome, now_ms),
+            Event::Claimed { ticket, claim } => self.claimed(ticket, claim, now_ms),
+            Event::Learned(entries) => {
+                for entry in entries {
+                    self.learn(entry, now_ms);
+                }
+            }
+            Event::Settled => self.is_settled = true,
             Event::ClockJumped { by_ms } => self.shift(by_ms),
             Event::Apply(config) => self.apply(config, now_ms),
         }
@@ -273,7 +332,29 @@ impl Dispatcher {
 
     /// When the next timer is due, if there is one.
     pub fn next_due_ms(&self) -> Option<i64> {
-        self.timers.first().map(|(due_ms, _)| *due_ms)
+        self.timers.first().filter(|_| self.is_settled).map(|(due_ms, _)| *due_ms)
+    }
+
+    /// Says who else there is. The first time, before the first step.
+    pub fn set_company(&mut self, company: Company) {
+        if company.must_settle && !self.company.must_settle {
+            self.is_settled = false;
+        }
+        if !company.is_alone && self.company.is_alone {
+            let names = self.groups.iter().map(|(id, group)| (group.name(&self.config), *id));
+            self.group_names = names.collect();
+        }
+        self.company = company;
+    }
+
+    /// Has events for the trail made, or not.
+    pub fn set_notes(&mut self, notes: bool) {
+        self.notes = notes;
+    }
+
+    /// The configuration in use.
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
     }
 
     /// What has been counted.
@@ -289,21 +370,66 @@ impl Dispatcher {
 
     /// The whole state as records, for a log that starts anew.
     pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
-        let alerts = self.alerts.values().map(Held::record);
-        let groups = self.groups.values().map(Group::record);
-        let ledgers = self.ledgers.iter().flat_map(|(group, ledgers)| {
+        (0..self.record_parts()).flat_map(|part| self.records_of(part))
+    }
+
+    /// In how many parts the whole state is best written down.
+    pub fn record_parts(&self) -> usize {
+        self.alerts.chunks() + 1
+    }
+
+    /// A part of the whole state as records.
+    pub fn records_of(&self, part: usize) -> impl Iterator<Item = Record> + '_ {
+        let alerts = self.alerts.range(part..part.saturating_add(1)).map(|(_, held)| held.record());
+        let is_last = part >= self.alerts.chunks();
+        let groups = self.groups.values().filter(move |_| is_last).flat_map(|group| {
+            let name = group.name(&self.config);
+            let ledgers = group.jobs.iter().filter(|job| !job.ledger.is_blank()).map({
+                let group = name.clone();
+                move |job| Record::Ledger {
+                    group: group.clone(),
+                    integration: job.integration.name.clone(),
+                    ledger: job.ledger.clone(),
+                }
+            });
+            let ledgers: Vec<Record> = ledgers.collect();
+            std::iter::once(group.record(name)).chain(ledgers)
+        });
+        let elsewhere = self.told_elsewhere.iter().filter(move |_| is_last).flat_map(|(group, ledgers)| {
             ledgers.iter().map(move |(integration, ledger)| Record::Ledger {
                 group: group.clone(),
                 integration: integration.clone(),
                 ledger: ledger.clone(),
             })
         });
-        let silences = self.silences.iter().cloned().map(Record::Silence);
-        alerts.chain(groups).chain(ledgers).chain(silences)
+        let silences = self.silences.iter().filter(move |_| is_last).cloned().map(Record::Silence);
+        let acknowledgements =
+            self.acknowledgements.values().filter(move |_| is_last).cloned().map(Record::Acknowledgement);
+        alerts.chain(groups).chain(elsewhere).chain(silences).chain(acknowledgements)
+    }
+
+    /// About how large the whole state is in the log.
+    pub fn state_size_bytes(&self) -> u64 {
+        let jobs = self.groups.values().flat_map(|group| &group.jobs);
+        let sets = jobs.map(|job| {
+            let ledger = &job.ledger;
+            let entries = ledger.firing.len() + ledger.resolved.len() + ledger.told.len() + ledger.owed.len();
+            200 + 8 * entries as u64
+        });
+        self.alerts.size_bytes() + sets.sum::<u64>() + 200 * (self.groups.len() + self.silences.len()) as u64
     }
 
     fn remember(&mut self, record: Record) {
         self.actions.push(Action::Remember(record));
+    }
+
+    /// Notes something in the trail, if it is kept.
+    fn note(&mut self, now_ms: i64, event: impl FnOnce(&Self) -> Option<(trail::Subject, trail::Step)>) {
+        if self.notes
+            && let Some((subject, step)) = event(self)
+        {
+            self.actions.push(Action::Note(trail::Event { at_ms: now_ms, subject, step }));
+        }
     }
 
     fn new_id(&mut self) -> u64 {
@@ -320,219 +446,6 @@ impl Dispatcher {
         (mixed ^ mixed >> 31) % bound.max(1)
     }
 
-    // ---- alerts in ----
-
-    fn receive(&mut self, mut alert: Alert, now_ms: i64) {
-        if alert.labels.is_empty() {
-            self.counters.invalid += 1;
-            return;
-        }
-        if alert.starts_at_ms == 0 {
-            alert.starts_at_ms = if alert.ends_at_ms == 0 { now_ms } else { alert.ends_at_ms };
-        }
-        let ends_by_timeout = alert.ends_at_ms == 0;
-        if ends_by_timeout {
-            alert.ends_at_ms = now_ms.saturating_add(self.config.resolve_timeout_ms);
-        }
-        // A clock that is off elsewhere must not cost the alert.
-        alert.starts_at_ms = alert.starts_at_ms.min(alert.ends_at_ms);
-        let has_ended = alert.is_resolved_at(now_ms);
-        let counter =
-            if has_ended { &mut self.counters.received_resolved } else { &mut self.counters.received_firing };
-        *counter += 1;
-
-        let labels = alert.labels.clone();
-        let Some(old) = self.alerts.get(&labels) else {
-            if has_ended {
-                return; // Nobody was told of it, so there is nothing to take back.
-            }
-            if self.alerts.len() >= self.limits.alerts_max {
-                self.counters.refused += 1;
-                return;
-            }
-            let held = Held {
-                alert: Arc::new(alert),
-                updated_at_ms: now_ms,
-                has_ended,
-                ends_by_timeout,
-                routes: self.config.routes.matching(&labels),
-                groups: BTreeSet::new(),
-                silences: Found::default(),
-            };
-            self.remember(held.record());
-            self.inhibitor.insert(&labels);
-            self.alerts.insert(labels.clone(), held);
-            self.join_groups(&labels, now_ms, &HashMap::new());
-            return;
-        };
-        merge(old, &mut alert, has_ended, now_ms);
-        let held = Held {
-            updated_at_ms: now_ms,
-            has_ended: alert.is_resolved_at(now_ms),
-            ends_by_timeout,
-            routes: old.routes.clone(),
-            groups: old.groups.clone(),
-            silences: old.silences.clone(),
-            alert: Arc::new(alert),
-        };
-        // That it fires a while longer need not be written down each time: after a restart every
-        // alert that had not ended gets time to be renewed.
-        let is_news = held.has_ended != old.has_ended
-            || (held.has_ended && held.alert.ends_at_ms != old.alert.ends_at_ms)
-            || held.alert.starts_at_ms != old.alert.starts_at_ms
-            || held.alert.annotations != old.alert.annotations
-            || held.alert.generator_url != old.alert.generator_url;
-        if is_news {
-            self.remember(held.record());
-        }
-        let is_in_all_groups = held.groups.len() >= held.routes.len();
-        self.alerts.insert(labels.clone(), held);
-        if !is_in_all_groups && !has_ended {
-            self.join_groups(&labels, now_ms, &HashMap::new());
-        }
-    }
-
-    /// Puts an alert into its groups, making those that are missing. `known` says of groups that
-    /// were there before whether they were flushed and when they are due.
-    fn join_groups(&mut self, labels: &Labels, now_ms: i64, known: &HashMap<String, (bool, i64)>) {
-        let Some(held) = self.alerts.get(labels) else { return };
-        let (starts_at_ms, has_ended) = (held.alert.starts_at_ms, held.has_ended);
-        let config = self.config.clone();
-        let mut joined = held.groups.clone();
-        for at in held.routes.clone() {
-            let Some(route) = config.routes.get(at) else { continue };
-            let mut group_labels = route.group_by.group_labels(labels);
-            let mut name = format!("{}:{group_labels}", route.name);
-            if has_ended && !self.may_know(&name, labels.fingerprint()) {
-                continue; // Nobody has to be told that it ended.
-            }
-            let is_full = self.groups.len() >= self.limits.groups_max;
-            if is_full && !self.group_by_name.contains_key(&name) {
-                self.counters.overflowed += 1;
-                group_labels = Labels::empty();
-                name = format!("{}:{group_labels}", route.name);
-            }
-            let is_overdue = starts_at_ms.saturating_add(route.group_wait_ms) < now_ms
-                && (now_ms >= self.settled_at_ms || !self.inhibitor.has_rules());
-            let id = match self.group_by_name.get(&name) {
-                Some(id) => {
-                    let id = *id;
-                    if is_overdue && self.groups.get(&id).is_some_and(|group| !group.is_flushed) {
-                        self.schedule_flush(id, now_ms);
-                    }
-                    id
-                }
-                None => {
-                    let due_ms = match known.get(&name) {
-                        Some((true, due_ms)) => {
-                            (*due_ms).clamp(now_ms, now_ms.saturating_add(route.group_interval_ms))
-                        }
-                        Some((false, due_ms)) => {
-                            (*due_ms).clamp(now_ms, now_ms.saturating_add(route.group_wait_ms))
-                        }
-                        None if is_overdue => now_ms,
-                        None => now_ms.saturating_add(route.group_wait_ms),
-                    };
-                    let is_flushed = known.get(&name).is_some_and(|(is_flushed, _)| *is_flushed);
-                    let integrations = self.integrations.get(&route.receiver).map_or(0, Vec::len);
-                    let id = self.new_id();
-                    let key = format!("{}:{group_labels}", route.key);
-                    let group = Group::new(name.clone(), key, at, group_labels, is_flushed, integrations);
-                    self.groups.insert(id, group);
-                    self.group_by_name.insert(name, id);
-                    self.schedule_flush(id, due_ms);
-                    if let Some(group) = self.groups.get(&id) {
-                        let record = group.record();
-                        self.remember(record);
-                    }
-                    id
-                }
-            };
-            if let Some(group) = self.groups.get_mut(&id) {
-                group.alerts.insert(labels.clone());
-            }
-            self.recollect(id, labels);
-            joined.insert(id);
-        }
-        if let Some(held) = self.alerts.get_mut(labels) {
-            held.groups = joined;
-        }
-    }
-
-    /// Routes an alert anew. One that has ended joins only groups whose receivers have to be told.
-    fn rejoin_groups(&mut self, labels: &Labels, now_ms: i64, known: &HashMap<String, (bool, i64)>) {
-        if let Some(held) = self.alerts.get_mut(labels) {
-            held.routes = self.config.routes.matching(labels);
-        }
-        self.join_groups(labels, now_ms, known);
-        if self.alerts.get(labels).is_some_and(|held| held.groups.is_empty()) {
-            self.drop_alert(labels);
-        }
-    }
-
-    fn may_know(&self, group: &str, fingerprint: u64) -> bool {
-        let ledgers = self.ledgers.get(group).into_iter().flat_map(BTreeMap::values);
-        ledgers.into_iter().any(|ledger| ledger.may_know(fingerprint))
-    }
-
-    /// Forgets an alert that no group has any more.
-    fn drop_alert(&mut self, labels: &Labels) {
-        self.alerts.remove(labels);
-        self.inhibitor.remove(labels);
-        self.remember(Record::AlertGone { labels: labels.clone() });
-    }
-
-    // ---- silences ----
-
-    /// The silences.
-    pub fn silences(&self) -> &Silences {
-        &self.silences
-    }
-
-    /// Makes or changes a silence and returns its id. One that would match almost everything that
-    /// fires must be forced. Step on afterwards: what is to be done comes with the next step.
-    pub fn set_silence(
-        &mut self,
-        draft: Draft,
-        is_forced: bool,
-        now_ms: i64,
-    ) -> Result<String, SilenceError> {
-        if !is_forced && draft.id.is_empty() {
-            self.check_breadth(draft.clone(), now_ms)?;
-        }
-        let fresh_id = self.new_uuid();
-        let changed = self.silences.set(draft, fresh_id, now_ms)?;
-        for silence in changed.silences {
-            self.remember(Record::Silence(silence));
-        }
-        self.plan_upkeep(now_ms);
-        Ok(changed.id)
-    }
-
-    /// Ends a silence. Step on afterwards.
-    pub fn expire_silence(&mut self, id: &str, now_ms: i64) -> Result<(), SilenceError> {
-        if let Some(silence) = self.silences.expire(id, now_ms)? {
-            self.remember(Record::Silence(silence));
-        }
-        Ok(())
-    }
-
-    fn check_breadth(&self, draft: Draft, now_ms: i64) -> Result<(), SilenceError> {
-        let limits = self.silences.limits();
-        if limits.guard_percent == 0 || self.alerts.len() < limits.guard_alerts_min {
-            return Ok(());
-        }
-        let silence = self.silences.check(draft, now_ms)?;
-        let (mut firing, mut matched) = (0usize, 0usize);
-        for (labels, _) in self.alerts.iter().filter(|(_, held)| !held.is_resolved_at(now_ms)) {
-            firing += 1;
-            matched += usize::from(silence.matches(labels));
-        }
-        let is_broad = firing >= limits.guard_alerts_min
-            && matched.saturating_mul(100) >= firing.saturating_mul(limits.guard_percent as usize);
-        if is_broad { Err(SilenceError::TooBroad { matched, firing }) } else { Ok(()) }
-    }
-
     /// A random UUID.
     fn new_uuid(&mut self) -> String {
         let random =
@@ -543,8 +456,25 @@ impl Dispatcher {
         format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
     }
 
-    pub(crate) fn plan_upkeep(&mut self, now_ms: i64) {
-        if !self.is_upkeep_planned && !self.silences.is_empty() {
+    // ---- inhibition ----
+
+    fn is_inhibited(&self, labels: &Labels, now_ms: i64) -> bool {
+        let moment = Moment { epoch: self.epoch, now_ms };
+        self.inhibitor.is_inhibited(labels, moment, |source| self.fires(source, now_ms))
+    }
+
+    fn fires(&self, alert: AlertId, now_ms: i64) -> bool {
+        self.alerts.get(alert).is_some_and(|held| !held.is_resolved_at(now_ms))
+    }
+
+    // ---- upkeep ----
+
+    fn plan_upkeep(&mut self, now_ms: i64) {
+        let is_needed = !(self.silences.is_empty()
+            && self.acknowledgements.is_empty()
+            && self.told_elsewhere.is_empty()
+            && self.flaps.is_empty());
+        if !self.is_upkeep_planned && is_needed {
             self.is_upkeep_planned = true;
             self.timers.insert((now_ms.saturating_add(UPKEEP_INTERVAL_MS), Timer::Upkeep));
         }
@@ -555,110 +485,14 @@ impl Dispatcher {
         for id in self.silences.forget_old(now_ms) {
             self.remember(Record::SilenceGone { id });
         }
+        self.remind_of_silences(now_ms);
+        self.forget_acknowledgements(now_ms);
+        self.forget_told_elsewhere(now_ms);
+        if let Some(flapping) = self.config.care.flapping {
+            self.flaps.forget_calm(flapping, now_ms);
+        }
         self.plan_upkeep(now_ms);
     }
-
-    // ---- configuration and clock ----
-
-    fn apply(&mut self, config: Arc<Config>, now_ms: i64) {
-        let old_groups = std::mem::take(&mut self.groups);
-        self.group_by_name.clear();
-        self.timers.clear();
-        self.is_upkeep_planned = false;
-        self.plan_upkeep(now_ms);
-        self.config = config;
-        self.integrations = integrations(&self.config);
-        self.inhibitor = Inhibitor::new(&self.config.inhibit_rules);
-        for lane in self.lanes.values_mut() {
-            lane.waiting.clear();
-        }
-        // A group that stays is looked at now, and from now on every interval.
-        let known = old_groups.values().map(|group| {
-            let due_ms = if group.is_flushed { now_ms } else { group.next_flush_ms };
-            (group.name.clone(), (group.is_flushed, due_ms))
-        });
-        let known: HashMap<String, (bool, i64)> = known.collect();
-        let all: Vec<Labels> = self.alerts.keys().cloned().collect();
-        for labels in &all {
-            self.inhibitor.insert(labels);
-            if let Some(held) = self.alerts.get_mut(labels) {
-                held.groups.clear();
-            }
-            self.rejoin_groups(labels, now_ms, &known);
-        }
-        for name in
-            known.keys().filter(|name| !self.group_by_name.contains_key(*name)).cloned().collect::<Vec<_>>()
-        {
-            self.ledgers.remove(&name);
-            self.remember(Record::GroupGone { name });
-        }
-        // What is under way still counts for the group it was made for.
-        let under_way: Vec<(u64, String, String)> = self
-            .tickets
-            .iter()
-            .map(|(ticket, t)| (*ticket, t.group_name.clone(), t.notification.integration.name.clone()))
-            .collect();
-        for (ticket, group_name, integration) in under_way {
-            self.adopt(ticket, &group_name, &integration);
-        }
-    }
-
-    /// Moves everything measured in wall time along with a clock that was set.
-    fn shift(&mut self, by_ms: i64) {
-        let move_on = |at_ms: &mut i64| *at_ms = at_ms.saturating_add(by_ms);
-        self.timers = self.timers.iter().map(|(due, timer)| (due.saturating_add(by_ms), *timer)).collect();
-        move_on(&mut self.not_before_ms);
-        move_on(&mut self.settled_at_ms);
-        for group in self.groups.values_mut() {
-            group.shift(by_ms);
-        }
-        for ticket in self.tickets.values_mut() {
-            move_on(&mut ticket.deadline_ms);
-        }
-        for (group, ledgers) in &mut self.ledgers {
-            for (integration, ledger) in ledgers {
-                if ledger.sent_at_ms != 0 {
-                    ledger.sent_at_ms = ledger.sent_at_ms.saturating_add(by_ms).max(1);
-                    // The next start must not take the jump for time that has passed.
-                    self.actions.push(Action::Remember(Record::Ledger {
-                        group: group.clone(),
-                        integration: integration.clone(),
-                        ledger: ledger.clone(),
-                    }));
-                }
-            }
-        }
-        for held in self.alerts.values_mut() {
-            move_on(&mut held.updated_at_ms);
-            if !held.has_ended {
-                let mut alert = (*held.alert).clone();
-                move_on(&mut alert.ends_at_ms);
-                held.alert = Arc::new(alert);
-            }
-        }
-    }
-}
-
-/// Alertmanager's rules for an alert that is already known: within one episode the earliest start
-/// counts and, once it has ended, the latest end; an end that was given counts over a timeout's.
-fn merge(old: &Held, new: &mut Alert, new_has_ended: bool, now_ms: i64) {
-    let starts_at_ms = old.alert.starts_at_ms;
-    // If the clock was set back, an end that is known may lie in the future.
-    let ends_at_ms = if old.has_ended { old.alert.ends_at_ms.min(now_ms) } else { old.alert.ends_at_ms };
-    let overlaps = (new.ends_at_ms > starts_at_ms && new.ends_at_ms < ends_at_ms)
-        || (new.starts_at_ms > starts_at_ms && new.starts_at_ms < ends_at_ms);
-    if !overlaps {
-        return;
-    }
-    new.starts_at_ms = new.starts_at_ms.min(starts_at_ms);
-    let is_later = ends_at_ms > new.ends_at_ms;
-    if is_later && if new_has_ended { old.is_resolved_at(now_ms) } else { !old.ends_by_timeout } {
-        new.ends_at_ms = ends_at_ms;
-    }
-}
-
-fn integrations(config: &Config) -> BTreeMap<String, Vec<Arc<Integration>>> {
-    config.receivers.iter().map(|receiver| (receiver.name.clone(), receiver.integrations.clone())).collect()
 }
 
 #[cfg(test)]

@@ -23,37 +23,35 @@ impl Dispatcher {
     }
 
     /// An alert joins a group: whoever was told of it counts as told.
-    pub(super) fn recollect(&mut self, id: u64, labels: &Labels) {
+    pub(super) fn recollect(&mut self, id: u32, labels: &Labels, fingerprint: u64) {
         if self.recollection.0.is_empty() {
             return;
         }
-        let Some(group) = self.groups.get(&id) else { return };
-        let Some(all) = self.recollection.0.get(&group.key) else { return };
-        let (hash, fingerprint) = (alert_hash(labels), labels.fingerprint());
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        let Some(all) = self.recollection.0.get(&group.key(&self.config)) else { return };
+        let (name, hash) = (group.name(&self.config), alert_hash(labels));
         for told in all {
             let (fired, had_ended) = (told.firing.contains(&hash), told.resolved.contains(&hash));
-            if !fired && !had_ended {
-                continue;
-            }
-            let ledgers = self.ledgers.entry(group.name.clone()).or_default();
-            let ledger = ledgers.entry(told.integration.clone()).or_default();
+            let job = group.job_of(&told.integration).and_then(|at| group.jobs.get_mut(at));
+            let Some(job) = job.filter(|_| fired || had_ended) else { continue };
+            let ledger = &mut job.ledger;
             if ledger.sent_at_ms > told.at_ms {
                 continue; // It was told something since.
             }
+            let this = [fingerprint].into_iter().collect();
             ledger.sent_at_ms = told.at_ms;
             ledger.memory.clone_from(&told.memory);
             if fired {
-                ledger.firing.insert(fingerprint);
-                ledger.told.insert(fingerprint);
+                ledger.firing = ledger.firing.with(&this);
+                ledger.told = ledger.told.with(&this);
             } else {
-                ledger.resolved.insert(fingerprint);
+                ledger.resolved = ledger.resolved.with(&this);
             }
-            let record = Record::Ledger {
-                group: group.name.clone(),
+            self.actions.push(Action::Remember(Record::Ledger {
+                group: name.clone(),
                 integration: told.integration.clone(),
                 ledger: ledger.clone(),
-            };
-            self.actions.push(Action::Remember(record));
+            }));
         }
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use model::{Alert, Labels, MatchOp, Matcher};
 
+use super::Acknowledgement;
 use super::ledger::{Fingerprints, Ledger};
 use crate::silences::Silence;
 
@@ -55,6 +56,13 @@ pub enum Record {
     },
     /// A silence as it stands.
     Silence(Silence),
+    /// That somebody has taken an alert on, or no longer does.
+    Acknowledgement(Acknowledgement),
+    /// An acknowledgement that is no longer kept.
+    AcknowledgementGone {
+        /// The alert.
+        fingerprint: u64,
+    },
     /// A silence that is no longer kept.
     SilenceGone {
         /// Its id.
@@ -97,7 +105,7 @@ impl Record {
                 put_signed(out, ledger.sent_at_ms);
                 for set in [&ledger.firing, &ledger.resolved, &ledger.told, &ledger.owed] {
                     put_unsigned(out, set.len() as u64);
-                    for fingerprint in set {
+                    for fingerprint in set.iter() {
                         out.extend_from_slice(&fingerprint.to_le_bytes());
                     }
                 }
@@ -110,6 +118,19 @@ impl Record {
             Record::SilenceGone { id } => {
                 out.push(8);
                 put_text(out, id);
+            }
+            Record::Acknowledgement(acknowledgement) => {
+                out.push(9);
+                out.extend_from_slice(&acknowledgement.fingerprint.to_le_bytes());
+                put_text(out, &acknowledgement.by);
+                put_text(out, &acknowledgement.comment);
+                put_signed(out, acknowledgement.at_ms);
+                put_signed(out, acknowledgement.until_ms);
+                put_signed(out, acknowledgement.updated_at_ms);
+            }
+            Record::AcknowledgementGone { fingerprint } => {
+                out.push(10);
+                out.extend_from_slice(&fingerprint.to_le_bytes());
             }
         }
     }
@@ -156,6 +177,15 @@ impl Record {
             },
             7 => Record::Silence(take_silence(rest)?),
             8 => Record::SilenceGone { id: take_text(rest)?.to_string() },
+            9 => Record::Acknowledgement(Acknowledgement {
+                fingerprint: take_fingerprint(rest)?,
+                by: take_text(rest)?.to_string(),
+                comment: take_text(rest)?.to_string(),
+                at_ms: take_signed(rest)?,
+                until_ms: take_signed(rest)?,
+                updated_at_ms: take_signed(rest)?,
+            }),
+            10 => Record::AcknowledgementGone { fingerprint: take_fingerprint(rest)? },
             _ => return None,
         };
         rest.is_empty().then_some(record)
@@ -300,15 +330,17 @@ fn take_texts(rest: &mut &[u8]) -> Option<BTreeMap<String, String>> {
     (0..count).map(|_| Some((take_text(rest)?.to_string(), take_text(rest)?.to_string()))).collect()
 }
 
+fn take_fingerprint(rest: &mut &[u8]) -> Option<u64> {
+    let (bytes, after) = rest.split_first_chunk::<8>()?;
+    *rest = after;
+    Some(u64::from_le_bytes(*bytes))
+}
+
 fn take_set(rest: &mut &[u8]) -> Option<Fingerprints> {
-    let count = take_unsigned(rest)?;
-    let mut set = Fingerprints::new();
-    for _ in 0..count {
-        let (bytes, after) = rest.split_first_chunk::<8>()?;
-        set.insert(u64::from_le_bytes(*bytes));
-        *rest = after;
-    }
-    Some(set)
+    let count = usize::try_from(take_unsigned(rest)?).ok()?;
+    let (bytes, after) = rest.split_at_checked(count.checked_mul(8)?)?;
+    *rest = after;
+    Some(bytes.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect())
 }
 
 #[cfg(test)]
@@ -326,7 +358,7 @@ mod tests {
         };
         let ledger = Ledger {
             sent_at_ms: 7,
-            told: [1, u64::MAX].into(),
+            told: [1, u64::MAX].into_iter().collect(),
             memory: [("ts".to_string(), "1.2".to_string())].into(),
             ..Ledger::default()
         };
@@ -350,6 +382,15 @@ mod tests {
         vec![
             Record::Silence(silence),
             Record::SilenceGone { id: "7c0b".into() },
+            Record::Acknowledgement(Acknowledgement {
+                fingerprint: 1,
+                by: "me".into(),
+                comment: "on it".into(),
+                at_ms: 5,
+                until_ms: i64::MAX,
+                updated_at_ms: 6,
+            }),
+            Record::AcknowledgementGone { fingerprint: u64::MAX },
             Record::Alert { alert, updated_at_ms: 5, has_ended: true, ends_by_timeout: false },
             Record::AlertGone { labels },
             Record::Group { name: "g".into(), is_flushed: true, next_flush_ms: i64::MIN },

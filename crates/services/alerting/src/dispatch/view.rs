@@ -3,6 +3,7 @@
 use super::flush::JobState;
 use super::*;
 use crate::notification::Reason;
+use crate::silences::Found;
 
 /// How many inhibiting alerts a view names.
 const INHIBITED_BY_MAX: usize = 10;
@@ -48,6 +49,10 @@ pub struct AlertView {
     pub silenced_by: Vec<String>,
     /// The time intervals that mute its routes, if they mute all of them.
     pub muted_by: Vec<String>,
+    /// Who has taken it on.
+    pub acknowledged: Option<Acknowledgement>,
+    /// Whether it began and ended too often lately, so that it is muted until it is calm.
+    pub is_flapping: bool,
     /// What was told to whom: one for each integration of each of its routes; a receiver without
     /// integrations is there with an empty name.
     pub deliveries: Vec<Delivery>,
@@ -125,20 +130,37 @@ pub struct IntegrationView {
 }
 
 impl Dispatcher {
-    /// All alerts that are kept.
+    /// All alerts that are kept, ordered by their labels.
     pub fn alerts(&self, now_ms: i64) -> Vec<AlertView> {
-        self.alerts.iter().map(|(labels, held)| self.alert_view(labels, held, now_ms)).collect()
+        let mut views: Vec<AlertView> =
+            self.alerts.iter().map(|(_, held)| self.alert_view(held, now_ms)).collect();
+        views.sort_by(|a, b| a.alert.labels.cmp(&b.alert.labels));
+        views
     }
 
-    fn alert_view(&self, labels: &Labels, held: &Held, now_ms: i64) -> AlertView {
-        let fingerprint = labels.fingerprint();
-        let inhibited_by: Vec<u64> =
-            self.inhibited_by(labels, INHIBITED_BY_MAX, now_ms).iter().map(Labels::fingerprint).collect();
-        let groups: Vec<&Group> = held.groups.iter().filter_map(|id| self.groups.get(id)).collect();
-        let silenced_by = self.silences.silenced_by(labels, &held.silences, now_ms);
+    /// Some of the alerts that inhibit one with these labels now.
+    pub(super) fn inhibitors(&self, labels: &Labels, now_ms: i64) -> Vec<Labels> {
+        let by = self.inhibitor.inhibited_by(labels, INHIBITED_BY_MAX, |id| self.fires(id, now_ms));
+        by.into_iter().filter_map(|(source, _)| Some(self.alerts.get(source)?.labels.clone())).collect()
+    }
+
+    pub(super) fn inhibited_by(&self, labels: &Labels, now_ms: i64) -> Vec<u64> {
+        let by = self.inhibitor.inhibited_by(labels, INHIBITED_BY_MAX, |id| self.fires(id, now_ms));
+        by.into_iter().filter_map(|(source, _)| Some(self.alerts.get(source)?.fingerprint)).collect()
+    }
+
+    pub(super) fn silenced_by(&self, held: &Held, now_ms: i64) -> Vec<String> {
+        let nothing = Found::default();
+        self.silences.silenced_by(&held.labels, held.silences.as_deref().unwrap_or(&nothing), now_ms)
+    }
+
+    fn alert_view(&self, held: &Held, now_ms: i64) -> AlertView {
+        let inhibited_by = self.inhibited_by(&held.labels, now_ms);
+        let silenced_by = self.silenced_by(held, now_ms);
+        let groups: Vec<&Group> = held.places.groups().filter_map(|id| self.groups.get(&id)).collect();
         let mut muted_by: Vec<String> = Vec::new();
         for group in &groups {
-            let intervals = self.muting_intervals(group.route, now_ms);
+            let intervals = self.muting_intervals(group.route as usize, now_ms);
             if intervals.is_empty() {
                 muted_by.clear();
                 break;
@@ -157,33 +179,39 @@ impl Dispatcher {
         };
         let mut deliveries = Vec::new();
         for group in groups {
-            let receiver = self.config.routes.get(group.route).map_or("", |route| route.receiver.as_str());
-            let integrations = self.integrations.get(receiver).map_or(&[][..], Vec::as_slice);
-            let delivery = |integration: &str, ledger: Option<&Ledger>, last| Delivery {
-                receiver: receiver.to_string(),
-                integration: integration.to_string(),
-                group_key: group.key.clone(),
-                is_told: ledger.is_some_and(|ledger| ledger.told.contains(&fingerprint)),
-                sent_at_ms: ledger.map_or(0, |ledger| ledger.sent_at_ms),
-                last,
-            };
-            if integrations.is_empty() {
-                deliveries.push(delivery("", None, None));
+            let key = group.key(&self.config);
+            let route = self.config.routes.get(group.route as usize);
+            if group.jobs.is_empty() {
+                deliveries.push(Delivery {
+                    receiver: route.map(|route| route.receiver.clone()).unwrap_or_default(),
+                    integration: String::new(),
+                    group_key: key,
+                    is_told: false,
+                    sent_at_ms: 0,
+                    last: None,
+                });
+                continue;
             }
-            for (integration, job) in integrations.iter().zip(&group.jobs) {
-                let ledger = self.ledgers.get(&group.name).and_then(|of| of.get(&integration.name));
-                deliveries.push(delivery(&integration.name, ledger, job.last.clone()));
-            }
+            deliveries.extend(group.jobs.iter().map(|job| Delivery {
+                receiver: job.integration.receiver.clone(),
+                integration: job.integration.name.clone(),
+                group_key: key.clone(),
+                is_told: job.ledger.told.contains(held.fingerprint),
+                sent_at_ms: job.ledger.sent_at_ms,
+                last: job.last.as_deref().cloned(),
+            }));
         }
         AlertView {
-            alert: held.alert.clone(),
-            fingerprint,
+            alert: self.shown(held),
+            fingerprint: held.fingerprint,
             updated_at_ms: held.updated_at_ms,
             has_ended: held.is_resolved_at(now_ms),
             state,
             inhibited_by,
             silenced_by,
             muted_by,
+            acknowledged: self.acknowledgement(held.fingerprint, now_ms).cloned(),
+            is_flapping: self.flaps.is_flapping(held.fingerprint),
             deliveries,
         }
     }
@@ -198,34 +226,36 @@ impl Dispatcher {
         views
     }
 
+    /// The labels of a group's alerts, in order.
+    pub(super) fn labels_of(&self, group: &Group) -> Vec<Labels> {
+        let alerts = group.alerts.iter().filter_map(|id| Some(self.alerts.get(*id)?.labels.clone()));
+        let mut alerts: Vec<Labels> = alerts.collect();
+        alerts.sort_unstable();
+        alerts
+    }
+
     fn group_view(&self, group: &Group, now_ms: i64) -> GroupView {
-        let route = self.config.routes.get(group.route);
-        let receiver = route.map_or("", |route| route.receiver.as_str());
-        let list = self.integrations.get(receiver).map_or(&[][..], Vec::as_slice);
-        let integrations = list.iter().zip(&group.jobs).map(|(integration, job)| IntegrationView {
-            name: integration.name.clone(),
-            sent_at_ms: self
-                .ledgers
-                .get(&group.name)
-                .and_then(|of| of.get(&integration.name))
-                .map_or(0, |ledger| ledger.sent_at_ms),
-            state: match job.state {
+        let route = self.config.routes.get(group.route as usize);
+        let integrations = group.jobs.iter().map(|job| IntegrationView {
+            name: job.integration.name.clone(),
+            sent_at_ms: job.ledger.sent_at_ms,
+            state: match &job.state {
                 JobState::Idle => "idle",
-                JobState::Waiting(_) => "waiting",
+                JobState::Waiting(_) | JobState::Paused { attempt: None, .. } => "waiting",
                 JobState::UnderWay => "sending",
-                JobState::BackingOff(_) => "retrying",
+                JobState::Paused { attempt: Some(_), .. } => "retrying",
             },
-            last: job.last.clone(),
+            last: job.last.as_deref().cloned(),
         });
         GroupView {
-            key: group.key.clone(),
+            key: group.key(&self.config),
             labels: group.labels.clone(),
-            receiver: receiver.to_string(),
+            receiver: route.map(|route| route.receiver.clone()).unwrap_or_default(),
             route_id: route.map(|route| route.id.clone()).unwrap_or_default(),
             route_labels: route.map(|route| route.labels.clone()).unwrap_or_default(),
-            muted_by: self.muting_intervals(group.route, now_ms),
+            muted_by: self.muting_intervals(group.route as usize, now_ms),
             next_flush_ms: group.next_flush_ms,
-            alerts: group.alerts.iter().cloned().collect(),
+            alerts: self.labels_of(group),
             integrations: integrations.collect(),
         }
     }

@@ -98,3 +98,14 @@ async fn a_mail_shows_the_alerts_and_escapes_what_they_say() {
     assert!(html.contains("&lt;one&gt;") && html.contains("a&lt;b") && !html.contains("<one>"), "{html}");
     assert!(html.contains("http://p/?a=1&amp;b=2"), "{html}");
 }
+
+#[tokio::test]
+async fn a_group_that_is_too_large_for_its_template_is_told_in_part() {
+    let server = server().await;
+    // 80 MB for the whole group.
+    let text = "{{ range .Alerts }}{{ printf \"%40000d\" 1 }}{{ end }}";
+    let yaml = format!("{{api_key: k, api_url: '{}', message: m, description: '{text}'}}", server.url());
+    let alerts = vec![firing(&[("alertname", "Up")]); 2_000];
+    taken(tell_of(&notifier(opsgenie::decode, &yaml), alerts, Memory::new()).await);
+    assert!(server.requests()[0].body.len() > 40_000_000);
+}

@@ -81,6 +81,11 @@ pub trait Replicas: Send + Sync {
 
     /// Who there is.
     fn members(&self) -> Members;
+
+    /// Says that this replica goes, so that the others need not find out.
+    fn leave(&self) -> Answer<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// Replicas, to be handed around.

@@ -160,12 +160,6 @@ impl Stored {
         ];
         Stored { shared, claims, tasks }
     }
-
-    /// Says that this replica goes, so that the others need not find out.
-    pub async fn leave(&self) {
-        let write = Write::delete(PRESENCE, &self.shared.holder);
-        let _ = tokio::time::timeout(WAIT_MAX, self.shared.state.write(vec![write])).await;
-    }
 }
 
 impl Drop for Stored {
@@ -254,6 +248,16 @@ impl Replicas for Stored {
         let is_settled = *self.shared.settled.borrow();
         let status = if is_settled { MembersStatus::Ready } else { MembersStatus::Settling };
         Members { name: self.shared.settings.name.clone(), list, position, status }
+    }
+
+    fn leave(&self) -> Answer<'_, ()> {
+        Box::pin(async move {
+            // What still waits goes first, and nobody says again that we are here.
+            let _ = self.shared.wait_until_out().await;
+            self.tasks.iter().for_each(tokio::task::AbortHandle::abort);
+            let write = Write::delete(PRESENCE, &self.shared.holder);
+            let _ = tokio::time::timeout(WAIT_MAX, self.shared.state.write(vec![write])).await;
+        })
     }
 }
 

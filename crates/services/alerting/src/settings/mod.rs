@@ -11,6 +11,7 @@ use std::sync::Arc;
 use config::http_client::{PathBase, check_http_url};
 use config::{Error, Node, Result};
 
+use crate::care::Care;
 use crate::inhibit::InhibitRule;
 use crate::json::fnv64;
 use crate::matchers::MatcherMode;
@@ -44,6 +45,8 @@ pub struct Config {
     pub receivers: Vec<Receiver>,
     /// Time intervals by name.
     pub time_intervals: BTreeMap<String, Vec<TimeInterval>>,
+    /// Our own settings.
+    pub care: Care,
     templates: Arc<Templates>,
     shown: String,
     hash: u64,
@@ -91,6 +94,7 @@ impl Config {
         let intervals = fields.or("time_intervals", Vec::new(), |node| {
             node.list(|node| named_interval(node, "time interval"))
         })?;
+        let care = fields.or("promontory", Care::default(), |node| Care::decode(node, mode, warn))?;
         if fields.optional("tracing", |node| outputs::check_tracing(node, base))?.is_some() {
             not_acted_on.push("tracing".into());
         }
@@ -104,6 +108,7 @@ impl Config {
         check_root(&route)?;
         let names: BTreeSet<&str> = receivers.iter().map(|receiver| receiver.name.as_str()).collect();
         check_used_receivers(&route, &names)?;
+        care.check(&names)?;
         let mut time_intervals = BTreeMap::new();
         for (what, (name, position, list)) in muted
             .into_iter()
@@ -122,6 +127,7 @@ impl Config {
             inhibit_rules,
             receivers,
             time_intervals,
+            care,
             templates,
             shown: shown::shown(&root),
             hash: fnv64([text]) & HASH_MASK,
@@ -156,6 +162,7 @@ impl Config {
             inhibit_rules: Vec::new(),
             receivers: vec![receiver],
             time_intervals: BTreeMap::new(),
+            care: Care::default(),
             templates: Arc::default(),
             shown: DEFAULT_SHOWN.into(),
             hash: fnv64([DEFAULT_SHOWN, webhook_url.unwrap_or_default()]) & HASH_MASK,

@@ -4,10 +4,9 @@
 //! a whole; it is pending, active or expired by the clock; one that is changed in what it silenced
 //! already ends and is replaced, so that history stays true. Expired ones are kept for a while.
 //!
-//! Which silences match an alert is looked up, not searched: see [`index`]. What was found is kept
+//! Which silences match an alert is looked up, not searched: see [`crate::matcher_index`]. What was found is kept
 //! with the alert ([`Found`]), so that each silence is held against each alert once.
 
-mod index;
 mod silence;
 
 #[cfg(test)]
@@ -18,7 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 use model::{Labels, Matcher};
 
 use crate::MatcherMode;
-use index::Index;
+use crate::matcher_index::MatcherIndex;
 pub use silence::{Draft, MatcherText, RECURS, Recurrence, Silence, SilenceError, SilenceState};
 
 /// How many silences there may be and how long they are kept.
@@ -32,11 +31,6 @@ pub struct SilenceLimits {
     pub size_max_bytes: usize,
     /// How long an expired one is kept.
     pub retention_ms: i64,
-    /// From what share of the alerts that fire on, in percent, a new silence that matches them
-    /// must be confirmed; 0 for never.
-    pub guard_percent: u32,
-    /// Below this number of alerts that fire nothing must be confirmed.
-    pub guard_alerts_min: usize,
 }
 
 impl Default for SilenceLimits {
@@ -46,8 +40,6 @@ impl Default for SilenceLimits {
             silences_max: 0,
             size_max_bytes: 0,
             retention_ms: 120 * 3_600_000,
-            guard_percent: 90,
-            guard_alerts_min: 20,
         }
     }
 }
@@ -99,7 +91,7 @@ pub struct Silences {
     by_serial: BTreeMap<u32, Silence>,
     serials: HashMap<String, u32>,
     last_serial: u32,
-    index: Index,
+    index: MatcherIndex,
 }
 
 impl Silences {

@@ -113,6 +113,11 @@ impl Data {
         }
     }
 
+    /// How many alerts there are.
+    pub(super) fn alerts(&self) -> usize {
+        self.body.notification.alerts.len()
+    }
+
     /// The same with the first `count` alerts alone.
     #[must_use]
     pub fn first(&self, count: usize) -> Data {

@@ -17,6 +17,8 @@ pub use data::Data;
 /// What one expansion may take. A group may have 100,000 alerts, each with a page of text.
 const LIMITS: Limits = Limits { steps: 100_000_000, output_bytes: 64 << 20, depth: 200 };
 
+/// How many alerts of a group are told where all of them would be too many for a template.
+const ALERTS_OF_LARGE_GROUPS: usize = 1_000;
 /// Size of a file of templates. A larger one is another file by mistake.
 const FILE_SIZE_MAX_BYTES: u64 = 16 << 20;
 
@@ -95,7 +97,7 @@ impl Templates {
         if !template.contains("{{") {
             return Ok(template.to_string());
         }
-        expand(&self.text, template, data.root()).map_err(|error| error.to_string())
+        within_limits(&self.text, template, data).map_err(|error| error.to_string())
     }
 
     /// Expands a page: values are escaped for the place where they stand.
@@ -103,7 +105,7 @@ impl Templates {
         if template.is_empty() {
             return Ok(String::new());
         }
-        expand(&self.html, template, data.root()).map_err(|error| error.to_string())
+        within_limits(&self.html, template, data).map_err(|error| error.to_string())
     }
 
     /// Adds a function unless there is one of that name.
@@ -129,6 +131,17 @@ impl Templates {
 #[cfg(feature = "conformance")]
 pub(crate) fn time_value(at_ms: i64) -> Value {
     functions::Time::value_of_ms(at_ms)
+}
+
+/// Expands a template; where all alerts are too many for it, with the first ones alone: better a part
+/// is told than nothing.
+fn within_limits(base: &Arc<Template>, text: &str, data: &Data) -> Result<String, Error> {
+    match expand(base, text, data.root()) {
+        Err(Error::TemplateLimit(_)) if data.alerts() > ALERTS_OF_LARGE_GROUPS => {
+            expand(base, text, data.first(ALERTS_OF_LARGE_GROUPS).root())
+        }
+        expanded => expanded,
+    }
 }
 
 fn expand(base: &Arc<Template>, text: &str, root: Value) -> Result<String, Error> {

@@ -238,3 +238,37 @@ async fn events_are_written_without_being_asked_for() {
     }
     panic!("not written");
 }
+
+/// Says what a storm costs, beside whoever notes it and behind: `cargo test --release -- --ignored storm --nocapture`.
+#[test]
+#[ignore = "measures"]
+#[allow(clippy::print_stdout)]
+fn a_storm_is_noted_quickly() {
+    let dir = tempfile::tempdir().unwrap();
+    let trail = Trail::open(Options::new(dir.path()), Clock::system()).unwrap();
+    let clock = Clock::system();
+    let alerts: Vec<Labels> = (0..100_000)
+        .map(|at| {
+            Labels::from_pairs([("alertname", "Storm".to_string()), ("instance", format!("host-{at}:9100"))])
+        })
+        .collect();
+    let rule = Arc::new(RuleName { file: "f".into(), group: "g".into(), name: "Storm".into() });
+    let mark = clock.mark();
+    trail.note(alerts.iter().map(|labels| Event {
+        at_ms: START,
+        subject: Subject::Alert(labels.clone()),
+        step: Step::State { phase: AlertPhase::Firing, value: 1.0, rule: rule.clone() },
+    }));
+    let noted = mark.elapsed();
+    let mark = clock.mark();
+    trail.flush();
+    let written = mark.elapsed();
+    let mark = clock.mark();
+    let one = Selected::Fingerprint(alerts[77_777].fingerprint());
+    assert_eq!(trail.query(&Query { selected: one, ..all() }).unwrap().rows.len(), 1);
+    println!(
+        "noted in {noted:?}, written in {written:?} ({} bytes), one found in {:?}",
+        trail.status().size_bytes,
+        mark.elapsed()
+    );
+}

@@ -1,5 +1,5 @@
 //! The API as clients meet it, held against Alertmanager's own document.
-#![allow(clippy::unwrap_used, clippy::expect_used)] // A test may stop where it stands.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)] // A test may stop where it stands.
 
 mod schema;
 
@@ -55,6 +55,7 @@ impl Server {
             transport: Arc::new(HttpTransport::default()),
             external_url: "http://am.example".into(),
             limits: Limits::default(),
+            replicas: Arc::new(alerting::replicas::Alone),
             trail: Trail::off(),
         };
         let alerting = Alerting::start(config, deps).unwrap();

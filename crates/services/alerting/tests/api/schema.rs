@@ -6,7 +6,7 @@ use config::yaml::Value as Yaml;
 use serde_json::{Map, Value};
 
 /// A document as JSON.
-pub fn document(text: &str) -> Value {
+pub(crate) fn document(text: &str) -> Value {
     json(&Node::parse(text).unwrap())
 }
 
@@ -31,7 +31,7 @@ fn json(node: &Node) -> Value {
 }
 
 /// Follows references.
-pub fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+pub(crate) fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     match schema.get("$ref").and_then(Value::as_str) {
         Some(reference) => {
             let path = reference.strip_prefix('#').unwrap();
@@ -43,7 +43,7 @@ pub fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
 }
 
 /// What is wrong with a value, each line with its place.
-pub fn check(document: &Value, schema: &Value, value: &Value, at: &str, errors: &mut Vec<String>) {
+pub(crate) fn check(document: &Value, schema: &Value, value: &Value, at: &str, errors: &mut Vec<String>) {
     let schema = resolved(document, schema);
     for (keyword, argument) in schema.as_object().unwrap() {
         match keyword.as_str() {

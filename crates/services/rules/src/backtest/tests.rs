@@ -115,7 +115,7 @@ fn request(text: &str, from_ms: i64, to_ms: i64) -> Request {
 /// A value that goes up and down, with gaps, and is the same each time.
 fn value(instance: u64, minute: i64) -> Option<f64> {
     let mixed = (minute as u64 / 3 + instance * 7919).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
-    (mixed % 11 != 0).then_some((mixed % 10) as f64)
+    (!mixed.is_multiple_of(11)).then_some((mixed % 10) as f64)
 }
 
 const RULES: &str = r#"

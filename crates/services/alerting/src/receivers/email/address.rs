@@ -21,7 +21,7 @@ pub(super) fn list(text: &str) -> Result<Vec<Address>, String> {
         if reader.take(',') {
             continue;
         }
-        reader.entry(&mut found)?;
+        reader.entry(&mut found, false)?;
         reader.skip()?;
         if !reader.rest.is_empty() && !reader.take(',') {
             return Err("expected comma".into());
@@ -70,8 +70,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A mailbox or a group.
-    fn entry(&mut self, found: &mut Vec<Address>) -> Result<(), String> {
+    /// A mailbox or a group. There are no groups inside of groups.
+    fn entry(&mut self, found: &mut Vec<Address>, is_in_group: bool) -> Result<(), String> {
         let mut words = Vec::new();
         loop {
             self.skip()?;
@@ -95,7 +95,7 @@ impl<'a> Reader<'a> {
                     found.push(Address { name: String::new(), mailbox: self.with_domain(local)? });
                     return Ok(());
                 }
-                Some(':') if !words.is_empty() => {
+                Some(':') if !words.is_empty() && !is_in_group => {
                     self.take(':');
                     loop {
                         self.skip()?;
@@ -106,7 +106,7 @@ impl<'a> Reader<'a> {
                             return Err("unclosed group".into());
                         }
                         if !self.take(',') {
-                            self.entry(found)?;
+                            self.entry(found, true)?;
                         }
                     }
                 }
@@ -265,6 +265,7 @@ mod tests {
             ("a@b\r\nRCPT TO:<x@y>", "expected comma"),
             ("\"a\r\nb\"@c", "bad character in quoted-string: '\\r'"),
             ("x: a@b", "unclosed group"),
+            ("x: y: a@b;;", "missing '@' or angle-addr"),
             ("a@b (", "misformatted parenthetical comment"),
         ] {
             assert_eq!(list(text), Err(expected.to_string()), "{text}");

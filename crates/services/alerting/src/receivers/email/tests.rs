@@ -306,3 +306,70 @@ fn settings_are_checked() {
     let email = decoded(decode, "{to: 'a@'}", &Global { smtp, ..Global::default() }).unwrap();
     assert!(!email.sends_resolved());
 }
+
+/// What a server says, and addresses and headers that templates yield, broken in every way.
+#[test]
+fn fuzz_mail() {
+    let server = b"220 hi\r\n250-mail\r\n250-SIZE 1\r\n250 AUTH LOGIN CRAM-MD5\r\n334 VXNlcm5hbWU6\r\n334 \r\n235 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 ok\r\n";
+    let addresses = "J\u{fc}rgen \"a\\\"b\" <a@b>, team: c@d (x(y)), =?utf-8?q?=C3=BC_?= <e@[127.0.0.1]>;";
+    let tokens = [
+        "\r\n",
+        "250 ",
+        "250-",
+        "334 ",
+        "235 ",
+        "=?utf-8?b?",
+        "?=",
+        "<",
+        ">",
+        "@",
+        "(",
+        ")",
+        "\"",
+        "\\",
+        ",",
+        ";",
+        ":",
+    ];
+    let fuzz = testkit::fuzz::Fuzz::new("mail", vec![server.to_vec(), addresses.as_bytes().to_vec()])
+        .tokens(&tokens);
+    fuzz.run(|input| {
+        let mut replies = Replies::default();
+        replies.push(input);
+        let login = Login {
+            username: "u".into(),
+            password: Ok("p".into()),
+            secret: Ok("s".into()),
+            ..Login::default()
+        };
+        let plan =
+            Plan { needs_tls: false, login: Some(login), recipients: vec!["a@b".into()], ..Plan::default() };
+        let mut dialogue = Dialogue::new(plan);
+        let mut steps = 0;
+        while let Ok(Some(reply)) = replies.next() {
+            steps += 1;
+            match dialogue.on_reply(&reply) {
+                Ok(Step::StartTls) => drop(dialogue.secured()),
+                Ok(Step::Send(text)) => assert!(text.ends_with("\r\n")),
+                Ok(Step::Done) | Err(_) => break,
+            }
+        }
+        let text = String::from_utf8_lossy(input);
+        let found = address::list(&text).map_or(0, |list| {
+            for address in &list {
+                // Nothing in an address gets out of its command.
+                assert!(!address.mailbox.contains(['\r', '\n']), "{address:?}");
+                assert!(address.mailbox.contains('@'));
+            }
+            list.len()
+        });
+        let headers = [("Subject".to_string(), text.to_string()), ("To".to_string(), text.to_string())];
+        let mail = Message { headers: &headers, boundary: "B", text: &text, html: "" }.encoded();
+        let (head, _) = mail.split_once("\r\n\r\n").unwrap();
+        for line in head.split("\r\n") {
+            assert!(!line.contains(['\r', '\n']) && line.len() < 998, "{line:?}");
+        }
+        assert_eq!(head.split("\r\n").filter(|line| !line.starts_with(' ')).count(), 4, "{head:?}");
+        (steps, found)
+    });
+}

@@ -1,6 +1,6 @@
-//! Finds the silences that may match an alert.
+//! Finds which of many sets of matchers, those of silences or of rules, may match an alert.
 //!
-//! Most silences name a value: `instance="a:1"`, or a few: `instance=~"a:1|b:1"`. Each set of
+//! Most sets name a value: `instance="a:1"`, or a few: `instance=~"a:1|b:1"`. Each set of
 //! matchers is kept under the values of one such matcher, the one with the fewest sets beside it.
 //! An alert then asks once for each of its labels. Sets that name no value are tried for each alert.
 
@@ -11,16 +11,17 @@ use model::{Labels, MatchOp, Matcher};
 /// An expression with more alternatives is not taken apart.
 const ALTERNATIVES_MAX: usize = 64;
 
-#[derive(Debug, Default)]
-pub(super) struct Index {
-    /// Serials by packed label.
+/// See the module. Each set has a number, several may have the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MatcherIndex {
+    /// Numbers by packed label.
     by_label: HashMap<Box<str>, Vec<u32>>,
     /// Those that name no value.
     rest: Vec<u32>,
 }
 
-impl Index {
-    pub(super) fn insert(&mut self, serial: u32, sets: &[Vec<Matcher>]) {
+impl MatcherIndex {
+    pub(crate) fn insert(&mut self, number: u32, sets: &[Vec<Matcher>]) {
         for set in sets {
             let crowd = |keys: &Vec<Box<str>>| {
                 let crowds = keys.iter().map(|key| self.by_label.get(key).map_or(0, Vec::len));
@@ -29,28 +30,28 @@ impl Index {
             match set.iter().filter_map(keys_of).min_by_key(crowd) {
                 Some(keys) => {
                     for key in keys {
-                        self.by_label.entry(key).or_default().push(serial);
+                        self.by_label.entry(key).or_default().push(number);
                     }
                 }
-                None => self.rest.push(serial),
+                None => self.rest.push(number),
             }
         }
     }
 
-    pub(super) fn remove(&mut self, serial: u32, sets: &[Vec<Matcher>]) {
+    pub(crate) fn remove(&mut self, number: u32, sets: &[Vec<Matcher>]) {
         for key in sets.iter().flatten().filter_map(keys_of).flatten() {
-            if let Some(serials) = self.by_label.get_mut(&key) {
-                serials.retain(|other| *other != serial);
-                if serials.is_empty() {
+            if let Some(numbers) = self.by_label.get_mut(&key) {
+                numbers.retain(|other| *other != number);
+                if numbers.is_empty() {
                     self.by_label.remove(&key);
                 }
             }
         }
-        self.rest.retain(|other| *other != serial);
+        self.rest.retain(|other| *other != number);
     }
 
-    /// Silences that may match, some perhaps twice.
-    pub(super) fn candidates<'a>(&'a self, labels: &'a Labels) -> impl Iterator<Item = u32> + 'a {
+    /// Those that may match, some perhaps twice.
+    pub(crate) fn candidates<'a>(&'a self, labels: &'a Labels) -> impl Iterator<Item = u32> + 'a {
         let mut key = String::new();
         let keyed = labels.iter().filter_map(move |(name, value)| {
             if self.by_label.is_empty() {

@@ -1,0 +1,399 @@
+//! What Alertmanager does not have: somebody takes an alert on; others are told if nobody does or
+//! nobody could be told; alerts that flap are told once; silences that end soon are announced.
+
+use super::flush::{Group, Job, Role};
+use super::held::shared;
+use super::*;
+use crate::care::Flapping;
+use crate::trail::{Step, Subject};
+
+/// The alert that reminds of a silence.
+pub const REMINDER: &str = "SilenceEndsSoon";
+/// The annotation that an alert carries while it flaps.
+pub const FLAPPING: &str = "promontory/flapping";
+/// Alerts whose beginnings and ends are counted at once.
+const FLAPS_MAX: usize = 100_000;
+
+/// Somebody's word that they take an alert on. While it holds, the alert alone is no reason to
+/// repeat a notification, and nobody else is told because of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// The alert.
+    pub fingerprint: u64,
+    /// Who.
+    pub by: String,
+    /// What they said.
+    pub comment: String,
+    /// Since when.
+    pub at_ms: i64,
+    /// Until when; `i64::MAX` until the alert ends. Not later than `updated_at_ms` if it was taken
+    /// back.
+    pub until_ms: i64,
+    /// When it was made or taken back.
+    pub updated_at_ms: i64,
+}
+
+/// Why something was not acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AckError {
+    /// There is no such alert, or it has ended.
+    #[error("no alert with this fingerprint fires")]
+    NotFound,
+    /// Nobody says that they take it on.
+    #[error("an acknowledgement needs a name")]
+    NoName,
+    /// It would be over at once.
+    #[error("the acknowledgement would end in the past")]
+    Past,
+    /// The service is ending.
+    #[error("the service is stopping")]
+    Stopping,
+}
+
+impl base::Classify for AckError {
+    fn class(&self) -> base::ErrorClass {
+        match self {
+            AckError::NotFound => base::ErrorClass::NotFound,
+            AckError::NoName | AckError::Past => base::ErrorClass::BadInput,
+            AckError::Stopping => base::ErrorClass::Unavailable,
+        }
+    }
+}
+
+/// The integration that a name means although no route's receiver has it, and why it is told.
+pub(super) fn role_of(config: &Config, integration: &str) -> Option<(Arc<Integration>, Role)> {
+    let find = |receiver: &str| {
+        let integrations = &config.receiver(receiver)?.integrations;
+        integrations.iter().find(|known| known.name == integration).cloned()
+    };
+    let escalations = config.care.escalations.iter().enumerate();
+    let mut escalated = escalations
+        .filter_map(|(number, escalation)| Some((find(&escalation.receiver)?, Role::Escalation(number))));
+    escalated.next().or_else(|| Some((find(config.care.fallback_receiver.as_deref()?)?, Role::Fallback)))
+}
+
+impl Dispatcher {
+    // ---- acknowledgement ----
+
+    /// Notes that somebody takes an alert on, until a time or until it ends. Step on afterwards.
+    pub fn acknowledge(
+        &mut self,
+        fingerprint: u64,
+        by: &str,
+        comment: &str,
+        until_ms: Option<i64>,
+        now_ms: i64,
+    ) -> Result<(), AckError> {
+        let mut fires = self.alerts.with_fingerprint(fingerprint).filter(|held| !held.is_resolved_at(now_ms));
+        let labels = fires.next().map(|held| held.labels.clone()).ok_or(AckError::NotFound)?;
+        drop(fires);
+        if by.is_empty() {
+            return Err(AckError::NoName);
+        }
+        let until_ms = until_ms.unwrap_or(i64::MAX);
+        if until_ms <= now_ms {
+            return Err(AckError::Past);
+        }
+        let previous_ms = self.acknowledgements.get(&fingerprint).map_or(0, |known| known.updated_at_ms);
+        let acknowledgement = Acknowledgement {
+            fingerprint,
+            by: by.to_string(),
+            comment: comment.to_string(),
+            at_ms: now_ms,
+            until_ms,
+            updated_at_ms: replicas::Entry::following(previous_ms, now_ms),
+        };
+        self.share_acknowledgement(&acknowledgement);
+        self.remember(Record::Acknowledgement(acknowledgement.clone()));
+        self.acknowledgements.insert(fingerprint, acknowledgement);
+        let step = Step::Acknowledged { by: by.into(), comment: comment.into() };
+        self.note(now_ms, |_| Some((Subject::Alert(labels), step)));
+        self.plan_upkeep(now_ms);
+        Ok(())
+    }
+
+    /// Notes that somebody takes all alerts of a group on that fire. Step on afterwards.
+    pub fn acknowledge_group(
+        &mut self,
+        key: &str,
+        by: &str,
+        comment: &str,
+        until_ms: Option<i64>,
+        now_ms: i64,
+    ) -> Result<usize, AckError> {
+        let groups = self.groups.values().filter(|group| group.key(&self.config) == key);
+        let alerts = groups.flat_map(|group| &group.alerts).filter_map(|id| self.alerts.get(*id));
+        let firing: Vec<u64> =
+            alerts.filter(|held| !held.is_resolved_at(now_ms)).map(|held| held.fingerprint).collect();
+        for fingerprint in &firing {
+            self.acknowledge(*fingerprint, by, comment, until_ms, now_ms)?;
+        }
+        if firing.is_empty() { Err(AckError::NotFound) } else { Ok(firing.len()) }
+    }
+
+    /// Takes an acknowledgement back. Step on afterwards.
+    pub fn unacknowledge(&mut self, fingerprint: u64, now_ms: i64) -> Result<(), AckError> {
+        if !self.is_acknowledged(fingerprint, now_ms) {
+            return Err(AckError::NotFound);
+        }
+        self.end_acknowledgement(fingerprint, now_ms);
+        Ok(())
+    }
+
+    /// Who has taken an alert on, if somebody has.
+    pub fn acknowledgement(&self, fingerprint: u64, now_ms: i64) -> Option<&Acknowledgement> {
+        self.acknowledgements.get(&fingerprint).filter(|known| known.until_ms > now_ms)
+    }
+
+    pub(super) fn is_acknowledged(&self, fingerprint: u64, now_ms: i64) -> bool {
+        !self.acknowledgements.is_empty() && self.acknowledgement(fingerprint, now_ms).is_some()
+    }
+
+    /// Ends an acknowledgement, if there is one. That it ended is kept a while, so that an older
+    /// word from another replica does not bring it back.
+    pub(super) fn end_acknowledgement(&mut self, fingerprint: u64, now_ms: i64) {
+        let Some(known) = self.acknowledgements.get_mut(&fingerprint) else { return };
+        if known.until_ms <= now_ms {
+            return;
+        }
+        known.updated_at_ms = replicas::Entry::following(known.updated_at_ms, now_ms);
+        known.until_ms = now_ms;
+        let known = known.clone();
+        self.share_acknowledgement(&known);
+        self.remember(Record::Acknowledgement(known));
+    }
+
+    pub(super) fn learn_acknowledgement(&mut self, learned: Acknowledgement, now_ms: i64) {
+        let known = self.acknowledgements.get(&learned.fingerprint);
+        if known.is_some_and(|known| known.updated_at_ms >= learned.updated_at_ms) {
+            return;
+        }
+        self.remember(Record::Acknowledgement(learned.clone()));
+        self.acknowledgements.insert(learned.fingerprint, learned);
+        self.plan_upkeep(now_ms);
+    }
+
+    pub(super) fn forget_acknowledgements(&mut self, now_ms: i64) {
+        let keep_ms = UPKEEP_INTERVAL_MS * 10;
+        let old = self.acknowledgements.values().filter(|known| {
+            known.until_ms.saturating_add(keep_ms) <= now_ms
+                // One that came from another replica may be about an alert that never came here.
+                || (known.at_ms.saturating_add(self.limits.retention_ms) <= now_ms
+                    && self.alerts.with_fingerprint(known.fingerprint).next().is_none())
+        });
+        for fingerprint in old.map(|known| known.fingerprint).collect::<Vec<_>>() {
+            self.acknowledgements.remove(&fingerprint);
+            self.remember(Record::AcknowledgementGone { fingerprint });
+        }
+    }
+
+    // ---- escalation and fallback ----
+
+    /// Whether an alert is a reason to tell an integration that is told in special cases only.
+    pub(super) fn concerns(&self, group: &Group, job: &Job, held: &Held, now_ms: i64) -> bool {
+        let fingerprint = held.fingerprint;
+        if held.is_resolved_at(now_ms) {
+            return false;
+        }
+        // Who was told goes on being told.
+        if job.ledger.may_know(fingerprint) {
+            return true;
+        }
+        match job.role {
+            Role::Primary => true,
+            Role::Escalation(number) => {
+                self.config.care.escalations.get(number).is_some_and(|escalation| {
+                    held.starts_at_ms.saturating_add(escalation.after_ms) <= now_ms
+                        && crate::matchers::all_match(&escalation.matchers, &held.labels)
+                }) && !self.is_acknowledged(fingerprint, now_ms)
+            }
+            Role::Fallback => {
+                group.jobs.iter().any(|other| other.has_failed && other.ledger.owed.contains(fingerprint))
+            }
+        }
+    }
+
+    /// Tells others of alerts that nobody has acknowledged in time, and sets a timer for the next.
+    pub(super) fn escalate(&mut self, id: u32, now_ms: i64) {
+        if self.config.care.escalations.is_empty() {
+            return;
+        }
+        let config = self.config.clone();
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        self.timers.remove(&(group.escalates_at_ms, Timer::Escalate(id)));
+        group.escalates_at_ms = i64::MAX;
+        let mut next_ms = i64::MAX;
+        let mut due = BTreeSet::new();
+        for alert in &group.alerts {
+            let Some(held) = self.alerts.get(*alert).filter(|held| !held.is_resolved_at(now_ms)) else {
+                continue;
+            };
+            for (number, escalation) in config.care.escalations.iter().enumerate() {
+                if crate::matchers::all_match(&escalation.matchers, &held.labels) {
+                    match held.starts_at_ms.saturating_add(escalation.after_ms) {
+                        at_ms if at_ms <= now_ms => drop(due.insert(number)),
+                        at_ms => next_ms = next_ms.min(at_ms),
+                    }
+                }
+            }
+        }
+        if next_ms != i64::MAX {
+            group.escalates_at_ms = next_ms;
+            self.timers.insert((next_ms, Timer::Escalate(id)));
+        }
+        // Before the group was ever told there is nothing to escalate.
+        if !group.is_flushed {
+            return;
+        }
+        for number in due {
+            let Some(escalation) = config.care.escalations.get(number) else { continue };
+            self.tell_also(id, &escalation.receiver, Role::Escalation(number), now_ms);
+        }
+    }
+
+    /// Somebody could not be told: tells the fallback receiver.
+    pub(super) fn fall_back(&mut self, id: u32, now_ms: i64) {
+        let config = self.config.clone();
+        if let Some(receiver) = &config.care.fallback_receiver {
+            self.tell_also(id, receiver, Role::Fallback, now_ms);
+        }
+    }
+
+    fn tell_also(&mut self, id: u32, receiver: &str, role: Role, now_ms: i64) {
+        let config = self.config.clone();
+        for integration in config.receiver(receiver).map_or(&[][..], |receiver| &receiver.integrations) {
+            let Some(group) = self.groups.get_mut(&id) else { return };
+            let at = match group.job_of(&integration.name) {
+                Some(at) if group.jobs.get(at).is_some_and(|job| job.role == role) => at,
+                Some(_) => continue, // It is told anyway.
+                None => group.add_job(integration.clone(), role),
+            };
+            self.consider(id, at, now_ms);
+        }
+    }
+
+    // ---- flapping ----
+
+    /// Notes that an alert has begun or ended. One that begins to flap is told anew, as flapping.
+    pub(super) fn note_change(&mut self, fingerprint: u64, now_ms: i64) {
+        let Some(flapping) = self.config.care.flapping else { return };
+        if !self.flaps.note(fingerprint, flapping, now_ms) {
+            return;
+        }
+        self.counters.flapping += 1;
+        let again: Fingerprints = [fingerprint].into_iter().collect();
+        let groups: Vec<u32> =
+            self.alerts.with_fingerprint(fingerprint).flat_map(|held| held.places.groups()).collect();
+        for group in groups {
+            for job in self.groups.get_mut(&group).into_iter().flat_map(|group| &mut group.jobs) {
+                job.ledger.tell_again(&again);
+            }
+        }
+        self.plan_upkeep(now_ms);
+    }
+
+    /// An alert as receivers are told of it.
+    pub(super) fn shown(&self, held: &Held) -> Arc<Alert> {
+        let Some(changes) = self.flaps.changes(held.fingerprint) else { return shared(held) };
+        let mut alert = held.alert();
+        let mut annotations = alert.annotations.to_builder();
+        annotations.set(FLAPPING, &format!("began or ended {changes} times; told again once it is calm"));
+        alert.annotations = annotations.build();
+        Arc::new(alert)
+    }
+
+    // ---- reminders ----
+
+    /// Raises an alert for each silence that ends soon.
+    pub(super) fn remind_of_silences(&mut self, now_ms: i64) {
+        let Some(before_ms) = self.config.care.remind_before_ms else { return };
+        let ends_soon = self.silences.iter().filter(|silence| {
+            silence.starts_at_ms <= now_ms
+                && now_ms < silence.ends_at_ms
+                && silence.ends_at_ms.saturating_sub(before_ms) <= now_ms
+        });
+        let reminders = ends_soon.map(|silence| {
+            let shown: Vec<String> =
+                silence.matcher_sets.iter().map(|set| crate::matchers::key_of(set)).collect();
+            Alert {
+                labels: Labels::from_pairs([
+                    ("alertname", REMINDER),
+                    ("silence", &silence.id),
+                    ("created_by", &silence.created_by),
+                ]),
+                annotations: Labels::from_pairs([
+                    ("summary", format!("A silence of {} ends soon.", shown.join(" or "))),
+                    ("comment", silence.comment.clone()),
+                ]),
+                starts_at_ms: silence.ends_at_ms.saturating_sub(before_ms).max(silence.starts_at_ms),
+                ends_at_ms: silence.ends_at_ms,
+                generator_url: String::new(),
+            }
+        });
+        for alert in reminders.collect::<Vec<_>>() {
+            self.receive(alert, now_ms);
+        }
+    }
+}
+
+/// How often alerts began or ended lately.
+#[derive(Debug, Default)]
+pub(super) struct Flaps(HashMap<u64, Flap>);
+
+#[derive(Debug, Default)]
+struct Flap {
+    /// When, the oldest first; only as many as are needed.
+    at_ms: VecDeque<i64>,
+    /// How often since it was calm; 0 if it is calm.
+    changes: u64,
+}
+
+impl Flaps {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn is_flapping(&self, fingerprint: u64) -> bool {
+        !self.0.is_empty() && self.0.get(&fingerprint).is_some_and(|flap| flap.changes > 0)
+    }
+
+    /// How often a flapping alert began or ended.
+    pub(super) fn changes(&self, fingerprint: u64) -> Option<u64> {
+        self.0.get(&fingerprint).map(|flap| flap.changes).filter(|changes| *changes > 0)
+    }
+
+    /// Counts a change. Returns whether the alert begins to flap by it.
+    fn note(&mut self, fingerprint: u64, flapping: Flapping, now_ms: i64) -> bool {
+        if self.0.len() >= FLAPS_MAX && !self.0.contains_key(&fingerprint) {
+            return false;
+        }
+        let flap = self.0.entry(fingerprint).or_default();
+        flap.at_ms.push_back(now_ms);
+        if flap.changes > 0 {
+            flap.changes += 1;
+            flap.at_ms.pop_front();
+            return false;
+        }
+        while flap.at_ms.front().is_some_and(|at_ms| now_ms.saturating_sub(*at_ms) > flapping.within_ms) {
+            flap.at_ms.pop_front();
+        }
+        if flap.at_ms.len() <= flapping.changes {
+            return false;
+        }
+        flap.changes = flap.at_ms.len() as u64;
+        true
+    }
+
+    /// Forgets those that did not change for the whole time.
+    pub(super) fn forget_calm(&mut self, flapping: Flapping, now_ms: i64) {
+        self.0.retain(|_, flap| {
+            flap.at_ms.back().is_some_and(|at_ms| now_ms.saturating_sub(*at_ms) < flapping.within_ms)
+        });
+    }
+
+    pub(super) fn shift(&mut self, by_ms: i64) {
+        for at_ms in self.0.values_mut().flat_map(|flap| &mut flap.at_ms) {
+            *at_ms = at_ms.saturating_add(by_ms);
+        }
+    }
+}
