@@ -122,6 +122,7 @@ fn pages_escape_what_they_show() {
 #[test]
 fn the_default_mail_escapes_and_links() {
     let page = Templates::default().html("{{ template \"email.default.html\" . }}", &two()).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>\n<html "), "{page}");
     assert!(page.contains("&lt;b&gt;hot&lt;/b&gt;") && !page.contains("<b>hot"), "{page}");
     assert!(page.contains("href=\"http://am/alerts?receiver=team%5C.a\""), "{page}");
     assert!(page.contains("until 2024-01-01 08:16:30 UTC") && page.contains("Firing (1)"), "{page}");

@@ -286,9 +286,10 @@ impl Page {
                 out.push_str(&text[from..begin + len]);
                 return begin + len;
             }
-            // A sign of its own.
+            // The type of the document, or a sign of its own.
+            let is_type = bytes.get(at..at + 9).is_some_and(|begin| begin.eq_ignore_ascii_case(b"<!doctype"));
             out.push_str(&text[from..at]);
-            out.push_str("&lt;");
+            out.push_str(if is_type { "<" } else { "&lt;" });
             from = at + 1;
         }
         out.push_str(&text[from..]);
