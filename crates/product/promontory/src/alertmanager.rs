@@ -224,9 +224,6 @@ impl Alertmanager {
                     silences_max: usize::try_from(self.max_silences).unwrap_or(0),
                     size_max_bytes: usize::try_from(self.max_silence_size_bytes).unwrap_or(0),
                     retention_ms: ms("data.retention", &self.retention)?,
-                    // Its clients cannot confirm anything.
-                    guard_percent: 0,
-                    ..SilenceLimits::default()
                 },
                 ..Limits::default()
             },
