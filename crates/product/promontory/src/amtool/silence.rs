@@ -44,6 +44,9 @@ pub(super) enum Silence {
         /// An annotation, name=value; can be repeated
         #[arg(long = "annotation", value_name = "NAME=VALUE")]
         annotations: Vec<String>,
+        /// Confirm a silence that would match almost everything that fires
+        #[arg(long)]
+        force: bool,
     },
     /// End silences
     Expire {
@@ -124,8 +127,17 @@ impl Silence {
     }
 
     fn add(&self, context: &Context) -> Result<(), String> {
-        let Silence::Add { matchers, author, require_comment, duration, start, end, comment, annotations } =
-            self
+        let Silence::Add {
+            matchers,
+            author,
+            require_comment,
+            duration,
+            start,
+            end,
+            comment,
+            annotations,
+            force,
+        } = self
         else {
             return Ok(());
         };
@@ -168,7 +180,8 @@ impl Silence {
             "comment": comment,
             "annotations": annotations,
         });
-        let answer = context.server()?.post("/silences", &silence)?;
+        let path = if *force { "/silences?force=true" } else { "/silences" };
+        let answer = context.server()?.post(path, &silence)?;
         println!("{}", text(&answer["silenceID"]));
         Ok(())
     }

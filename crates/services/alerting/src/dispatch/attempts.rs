@@ -362,12 +362,13 @@ impl Dispatcher {
         });
     }
 
-    /// How long to wait after so many failures, half of it by chance.
+    /// How long to wait after so many failures, some of it by chance.
     fn backoff_ms(&mut self, failed: u32) -> i64 {
         let mut wait_ms = BACKOFF_FIRST_MS;
         for _ in 0..failed.min(20) {
             wait_ms = (wait_ms + wait_ms / 2).min(BACKOFF_MAX_MS);
         }
-        wait_ms / 2 + self.random_below(wait_ms as u64) as i64
+        // Spread, but never so short that a receiver that stalls for a second is met stalling again.
+        wait_ms * 4 / 5 + self.random_below(wait_ms as u64 / 2) as i64
     }
 }
