@@ -116,14 +116,9 @@ impl RouteConfig {
         };
         let labels = fields.or("labels", BTreeMap::new(), |node| {
             let pairs = node.map(Node::string)?;
-            for (name, value) in &pairs {
+            for (name, _) in &pairs {
                 if !mode.is_valid_label_name(name) {
                     return Err(node.error(format!("invalid label name {name:?} in route labels")));
-                }
-                if value.contains("{{") {
-                    warn(node.error(format!(
-                        "templates in route labels are not available yet: {name} is sent as it is written"
-                    )));
                 }
             }
             Ok(pairs.into_iter().collect())
