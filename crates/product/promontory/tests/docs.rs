@@ -130,6 +130,7 @@ fn every_flag_in_the_documents_exists() {
         &["pushgateway", "--help"],
         &["alertmanager", "--help"],
         &["amtool", "--help"],
+        &["amtool", "silence", "add", "--help"],
         &["amtool", "alert", "query", "--help"],
         &["amtool", "config", "routes", "test", "--help"],
         &["alerts", "preview", "--help"],
