@@ -5,6 +5,7 @@
 //! a few alerts at a time, and posted alerts are read while they arrive. With our own parameters
 //! `limit` and `cursor` a list comes in pages; the header `X-Next-Cursor` names the next one.
 
+mod acknowledge;
 mod alerts;
 mod decode;
 mod groups;

@@ -8,11 +8,12 @@ use axum::body::Body;
 use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use http_body_util::{BodyExt, Limited};
 use model::{Alert, Labels};
 use serde_json::{Value, json};
 
+use super::acknowledge;
 use super::params::Params;
 use super::write::{fingerprint_text, push_time};
 use crate::matchers::Written;
@@ -33,20 +34,22 @@ pub fn trial_router(alerting: Handle) -> Router {
         .route("/receivers", get(receivers))
         .route("/receivers/{name}/test", post(test_receiver))
         .route("/templates/preview", post(preview))
+        .route("/acknowledgements", get(acknowledge::list).post(acknowledge::post))
+        .route("/acknowledgements/{fingerprint}", delete(acknowledge::take_back))
         .with_state(alerting)
 }
 
-fn success(data: Value) -> Response {
+pub(super) fn success(data: Value) -> Response {
     let body = json!({"status": "success", "data": data}).to_string();
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-fn failure(status: StatusCode, kind: &str, message: impl Into<String>) -> Response {
+pub(super) fn failure(status: StatusCode, kind: &str, message: impl Into<String>) -> Response {
     let body = json!({"status": "error", "errorType": kind, "error": message.into()}).to_string();
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-fn bad(message: impl Into<String>) -> Response {
+pub(super) fn bad(message: impl Into<String>) -> Response {
     failure(StatusCode::BAD_REQUEST, "bad_data", message)
 }
 
@@ -54,7 +57,7 @@ fn seconds(ms: i64) -> Value {
     json!(ms as f64 / 1_000.0)
 }
 
-fn time(at_ms: i64) -> Value {
+pub(super) fn time(at_ms: i64) -> Value {
     let mut text = Vec::new();
     push_time(&mut text, at_ms);
     serde_json::from_slice(&text).unwrap_or(Value::Null)
@@ -253,7 +256,7 @@ fn labels_of(value: &Value) -> Labels {
     Labels::from_pairs(pairs.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?))))
 }
 
-async fn read(body: Body) -> Result<Value, String> {
+pub(super) async fn read(body: Body) -> Result<Value, String> {
     let body = Limited::new(body, BODY_SIZE_MAX_BYTES).collect().await.map_err(|error| error.to_string())?;
     serde_json::from_slice(&body.to_bytes()).map_err(|error| format!("the body is not JSON: {error}"))
 }

@@ -140,6 +140,11 @@ impl Dispatcher {
         Ok(())
     }
 
+    /// All acknowledgements that hold.
+    pub fn acknowledgements(&self, now_ms: i64) -> impl Iterator<Item = &Acknowledgement> {
+        self.acknowledgements.values().filter(move |known| known.until_ms > now_ms)
+    }
+
     /// Who has taken an alert on, if somebody has.
     pub fn acknowledgement(&self, fingerprint: u64, now_ms: i64) -> Option<&Acknowledgement> {
         self.acknowledgements.get(&fingerprint).filter(|known| known.until_ms > now_ms)
