@@ -300,7 +300,7 @@ impl Settings {
         self.pushgateway = gateway.or(self.pushgateway.take());
         self.alerts.decode(&mut fields, base)?;
         if let Some(node) = fields.take(ReplicaSettings::FILE_KEY) {
-            self.replicas.decode(&node, base)?;
+            self.replicas.decode(node, base)?;
         }
         if let Some(node) = fields.take("machine") {
             let mut machine = node.fields("machine")?;
