@@ -95,6 +95,47 @@ export interface TestResult {
   latency_ms: number;
 }
 
+/** Who has taken an alert on. */
+export interface Acknowledgement {
+  fingerprint: string;
+  by: string;
+  comment: string;
+  at: string;
+  /** Until the alert ends, if it says nothing. */
+  until: string | null;
+}
+
+/** A time in which an alert would have been active. Times in seconds. */
+export interface Episode {
+  labels: Labels;
+  activeAt: number;
+  firedAt: number;
+  /** Null if it goes on. */
+  endedAt: number | null;
+}
+
+/** When a rule would have fired. */
+export interface BacktestedRule {
+  name: string;
+  group: string;
+  lastError: string;
+  complete: boolean;
+  fired: number;
+  nearlyFired: number;
+  firingSeconds: number;
+  episodes: Episode[];
+}
+
+export interface Backtest {
+  from: number;
+  to: number;
+  rules: BacktestedRule[];
+  notifications: { total: number; byReceiver: Record<string, number> };
+  samplesRead: number;
+  seconds: number;
+  stopped?: string | null;
+}
+
 interface Envelope<T> {
   status: string;
   data?: T;
@@ -103,8 +144,8 @@ interface Envelope<T> {
 
 async function data<T>(method: 'GET' | 'POST' | 'DELETE', path: string, options: { query?: URLSearchParams; body?: unknown; signal?: AbortSignal | undefined }): Promise<T> {
   const answer = await send<Envelope<T>>(method, `api/v1/${path}`, options);
-  if (answer?.data === undefined) throw new ApiError(answer?.error ?? `The answer to ${path} says nothing.`, 'bad_answer', 200);
-  return answer.data;
+  if (answer?.status !== 'success') throw new ApiError(answer?.error ?? `The answer to ${path} says nothing.`, 'bad_answer', 200);
+  return answer.data as T;
 }
 
 export const alerting = {
@@ -126,6 +167,14 @@ export const alerting = {
   },
 
   receivers: (signal?: AbortSignal): Promise<ReceiverState[]> => data('GET', 'alerting/receivers', { signal }),
+
+  acknowledgements: (signal?: AbortSignal): Promise<Acknowledgement[]> => data('GET', 'alerting/acknowledgements', { signal }),
+
+  acknowledge: (fingerprint: string, by: string, comment: string): Promise<unknown> => data('POST', 'alerting/acknowledgements', { body: { fingerprint, by, comment } }),
+
+  unacknowledge: (fingerprint: string): Promise<unknown> => data('DELETE', `alerting/acknowledgements/${fingerprint}`, {}),
+
+  backtest: (rule: string, from: number, to: number, signal?: AbortSignal): Promise<Backtest> => data('POST', 'rules/backtest', { body: { rules: [rule], from, to }, signal }),
 
   testReceiver: (name: string): Promise<TestResult[]> => data('POST', `alerting/receivers/${encodeURIComponent(name)}/test`, {}),
 };

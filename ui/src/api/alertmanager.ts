@@ -84,8 +84,10 @@ export const alertmanager = {
 
   silences: (signal?: AbortSignal): Promise<Silence[]> => send('GET', 'api/v2/silences', { signal }),
 
-  setSilence: async (draft: SilenceDraft): Promise<string> => {
-    const answer: { silenceID?: string } = await send('POST', 'api/v2/silences', { body: draft });
+  /** `force` confirms a silence that the server refuses because almost everything matches it. */
+  setSilence: async (draft: SilenceDraft, force: boolean): Promise<string> => {
+    const query = force ? { query: new URLSearchParams({ force: 'true' }) } : {};
+    const answer: { silenceID?: string } = await send('POST', 'api/v2/silences', { body: draft, ...query });
     if (!answer.silenceID) throw new ApiError('The silence was not confirmed.', 'bad_answer', 200);
     return answer.silenceID;
   },

@@ -19,6 +19,7 @@ import { link } from '../../router.ts';
 import { useLoad } from '../../state/load.ts';
 import { align, type Span } from '../../state/range.ts';
 import { stateOf, toneOf } from '../alerts/model.ts';
+import { Acknowledge } from './acknowledge.tsx';
 import { belongs, comparison, kin, readLabels, ruleOf, sameLabels, sentence } from './model.ts';
 
 const TRAIL_SHOWN = 200;
@@ -71,6 +72,7 @@ export function AlertPage(props: PageProps): JSX.Element {
               Runbook
             </a>
           )}
+          {alert && <Acknowledge fingerprint={alert.fingerprint} tick={tick} />}
           <a class="button" href={silenceLink(labels)}>
             Silence
           </a>

@@ -11,6 +11,7 @@ import { Badge, Chips, Empty, Failure, LabelList, Mark, Search, type Tone } from
 import { link, setParams } from '../../router.ts';
 import { useLoad } from '../../state/load.ts';
 import { severityTone } from '../overview/verdict.ts';
+import { BacktestView } from './backtest.tsx';
 import { countByFilter, FILTERS, readFilter, shownGroups, type Filter } from './model.ts';
 
 const FILTER_TONES: Partial<Record<Filter, Tone>> = { firing: 'critical', pending: 'warning', failing: 'critical' };
@@ -152,6 +153,7 @@ function RuleRow({ rule, open, now, onSwitch }: { rule: Rule; open: boolean; now
             )}
             {rule.type === 'alerting' && alerts.length === 0 && Object.entries(rule.annotations ?? {}).map(([name, value]) => <Item name={name} key={name}><Linked text={value} /></Item>)}
           </dl>
+          {rule.type === 'alerting' && <BacktestView rule={rule.name} />}
           {alerts.length > 0 && <ActiveAlerts rule={rule as AlertingRule} alerts={alerts} now={now} />}
         </div>
       )}

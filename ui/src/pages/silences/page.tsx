@@ -1,6 +1,7 @@
 /** What is kept quiet, by whom, why and for how long; and how to keep more quiet. */
 import type { JSX } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
+import { author, rememberAuthor } from '../../alerting/author.ts';
 import { MatcherField } from '../../alerting/matcher-field.tsx';
 import { vocabulary, writeMatcher } from '../../alerting/matchers.ts';
 import { AlertingTabs } from '../../alerting/tabs.tsx';
@@ -15,7 +16,6 @@ import { DURATIONS, draftOf, endOf, formFrom, formOf, readState, shownSilences, 
 
 const SHOWN = 100;
 const PREVIEWED = 20;
-const AUTHOR = 'promontory.silences.author';
 
 export function Silences({ place, tick, refresh }: PageProps): JSX.Element {
   const { data: silences, error } = useLoad('silences', tick, (signal) => alertmanager.silences(signal));
@@ -77,15 +77,6 @@ export function Silences({ place, tick, refresh }: PageProps): JSX.Element {
       )}
     </main>
   );
-}
-
-/** Who silenced something from this browser last. */
-function author(): string {
-  try {
-    return localStorage.getItem(AUTHOR) ?? '';
-  } catch {
-    return '';
-  }
 }
 
 const TONES: Record<Silence['status']['state'], Tone> = { active: 'info', pending: 'quiet', expired: 'quiet' };
@@ -150,6 +141,7 @@ function Editor({ start, onDone, onCancel, tick }: { start: () => Form; onDone: 
   const [tried, setTried] = useState(false);
   const [failed, setFailed] = useState<Error | undefined>(undefined);
   const [busy, setBusy] = useState(false);
+  const [broad, setBroad] = useState(false);
   const filter = form.matchers.map(writeMatcher);
   // All alerts offer their names; those that match are what would be silenced.
   const all = useLoad('alerts to complete from', 0, (signal) => alertmanager.alerts([], signal));
@@ -158,21 +150,18 @@ function Editor({ start, onDone, onCancel, tick }: { start: () => Form; onDone: 
   const draft = draftOf(form, serverNow());
   const end = endOf(form, serverNow());
   const set = (change: Partial<Form>): void => setForm((last) => ({ ...last, ...change }));
-  const save = (event: Event): void => {
+  const save = (event: Event, force = false): void => {
     event.preventDefault();
     setTried(true);
+    setBroad(false);
     if (typeof draft === 'string' || busy) return;
     setBusy(true);
-    alertmanager.setSilence(draft).then(
+    alertmanager.setSilence(draft, force).then(
       () => {
-        try {
-          localStorage.setItem(AUTHOR, draft.createdBy);
-        } catch {
-          // It is only a convenience.
-        }
+        rememberAuthor(draft.createdBy);
         onDone();
       },
-      (error: Error) => (setBusy(false), setFailed(error)),
+      (error: Error) => (setBusy(false), setFailed(error), setBroad(/force/.test(error.message))),
     );
   };
   const count = matched.data?.length ?? 0;
@@ -239,6 +228,11 @@ function Editor({ start, onDone, onCancel, tick }: { start: () => Form; onDone: 
         <button type="submit" class="button button-strong" disabled={busy}>
           {form.id ? 'Save' : 'Silence'}
         </button>
+        {broad && (
+          <button type="button" class="button button-critical" disabled={busy} onClick={(event) => save(event, true)}>
+            Silence all of it
+          </button>
+        )}
         <button type="button" class="button" onClick={onCancel}>
           Cancel
         </button>
