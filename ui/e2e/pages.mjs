@@ -402,7 +402,7 @@ await test('one alert shows what it says, its trail and what else goes on there'
 });
 
 await test('a silence is made from an alert with a preview, seen on the alert, changed and expired', async (page) => {
-  await push([{ labels: disk, annotations: {} }]);
+  await push([{ labels: disk, annotations: { summary: 'The disk of db-1 is full' } }]);
   await open(page, 'alerts?refresh=off');
   await page.locator('.alert-box', { hasText: 'db-1' }).filter({ hasText: 'E2eDiskFull' }).first().getByRole('link', { name: 'Silence E2eDiskFull' }).click();
   await page.getByText(/^Silences 1 of \d+ alerts/).waitFor();
@@ -436,7 +436,7 @@ await test('the tree of routes shows where an alert would go', async (page) => {
   await page.locator('.route').first().waitFor();
   await page.getByLabel('Labels').fill('alertname=E2eDiskFull severity=critical');
   await page.locator('.route-taken').first().waitFor();
-  await page.getByText(/^To /).waitFor();
+  await page.locator('.route-tester .preview p', { hasText: 'To default' }).waitFor();
 });
 
 await test('receivers are listed with how it goes', async (page) => {
@@ -479,15 +479,19 @@ await test('targets are listed by pool with their health, and the last error is 
 });
 
 await test('a slow query is listed with its cost and leads to Explore', async (page) => {
-  const answer = answered(page, 'status/queries');
+  // The page may ask again before it is read: it shows the slowest of some answer that it got.
+  const slowest = new Set();
+  page.on('response', async (response) => {
+    if (new URL(response.url()).pathname.endsWith('/api/v1/status/queries')) slowest.add((await response.json()).data.slowest[0]?.query);
+  });
   await open(page, 'status?refresh=off');
-  const [slowest] = (await answer).slowest;
   const first = page.locator('.query-text').first();
   await first.waitFor();
-  assert.equal(await first.innerText(), slowest.query);
+  const shown = await first.innerText();
+  assert.ok(slowest.has(shown), `${shown} is none of ${[...slowest].join(', ')}`);
   await first.click();
   await page.waitForURL(/explore\?expr=/);
-  assert.equal(param(page, 'expr'), slowest.query);
+  assert.ok(slowest.has(param(page, 'expr')), param(page, 'expr'));
 });
 
 await test('a query that runs can be killed', async (page) => {

@@ -203,8 +203,11 @@ impl Journal {
                 }
             }
             file.sync_all()?;
+            let dir = File::open(&self.dir)?;
             fs::rename(&fresh, self.path())?;
-            File::open(&self.dir)?.sync_all()?;
+            // From here on the old log is no more: who went on with it would write into nothing.
+            self.file = None;
+            dir.sync_all()?;
             Ok((file, size_bytes))
         };
         match write() {

@@ -513,6 +513,15 @@ impl Driver {
             while let Some(joined) = self.tasks.try_join_next_with_id() {
                 events.extend(self.outcome(joined));
             }
+            if events.iter().any(|event| matches!(event, Event::Settled)) {
+                // What came before that is taken in first.
+                let mut known = Vec::new();
+                while let Some(Ok(entries)) = self.learned.as_mut().map(mpsc::Receiver::try_recv) {
+                    known.push(Event::Learned(entries));
+                }
+                known.append(&mut events);
+                events = known;
+            }
             self.advance(events, changes, true).await;
             if let Some((done, stop_within)) = answer {
                 if let Some(within) = stop_within {

@@ -59,8 +59,14 @@ impl Dispatcher {
     fn make(&mut self, id: u32, at: usize, now_ms: i64) -> Option<Box<Attempt>> {
         let Telling { content, reason, alerts } = self.what_to_tell(id, at, now_ms)?;
         if alerts.is_empty() {
-            // All has ended for a receiver that does not want to hear of it: only note it.
-            self.note_sent(id, at, content, Memory::new(), now_ms);
+            // All has ended for a receiver that does not want to hear of it: only note it. Others
+            // must know: what they have would make a new episode look told.
+            let (name, ledger) = self.note_sent(id, at, content, Memory::new(), now_ms)?;
+            if !self.company.is_alone {
+                let integration = self.job_mut(id, at)?.integration.name.clone();
+                let entry = self.ledger_entry(&name, &integration, ledger, now_ms);
+                self.actions.push(Action::Share(vec![entry]));
+            }
             return None;
         }
         let group = self.groups.get(&id)?;
@@ -83,7 +89,7 @@ impl Dispatcher {
         };
         let deadline_ms = now_ms.saturating_add(route.group_interval_ms.max(DEADLINE_MIN_MS));
         *self.counters.notifications.entry(job.integration.notifier.kind()).or_default() += 1;
-        if matches!(job.role, Role::Escalation(_)) && reason != Reason::Repeat {
+        if job.role == Role::Escalation && reason != Reason::Repeat {
             self.counters.escalated += content.firing.without(&job.ledger.told).len() as u64;
             let step = Step::Escalated {
                 group: notification.group_key.as_str().into(),
@@ -341,7 +347,9 @@ impl Dispatcher {
             job.last = Some(Box::new(LastAttempt { at_ms: now_ms, reason, error }));
             let (due_ms, attempt) = again.unzip();
             self.rest(id, at, attempt, due_ms, now_ms);
-            if is_lost.is_some() {
+            // One that refuses as the fallback is asked again at the next flush, not at once.
+            let is_fallback = self.config.care.fallback_receiver.as_ref() == Some(&integration.receiver);
+            if is_lost.is_some() && !is_fallback {
                 self.fall_back(id, now_ms);
             }
         }

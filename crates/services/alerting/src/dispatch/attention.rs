@@ -66,9 +66,9 @@ pub(super) fn role_of(config: &Config, integration: &str) -> Option<(Arc<Integra
         let integrations = &config.receiver(receiver)?.integrations;
         integrations.iter().find(|known| known.name == integration).cloned()
     };
-    let escalations = config.care.escalations.iter().enumerate();
-    let mut escalated = escalations
-        .filter_map(|(number, escalation)| Some((find(&escalation.receiver)?, Role::Escalation(number))));
+    let escalations = config.care.escalations.iter();
+    let mut escalated =
+        escalations.filter_map(|escalation| Some((find(&escalation.receiver)?, Role::Escalation)));
     escalated.next().or_else(|| Some((find(config.care.fallback_receiver.as_deref()?)?, Role::Fallback)))
 }
 
@@ -204,18 +204,19 @@ impl Dispatcher {
         if job.ledger.may_know(fingerprint) {
             return true;
         }
-        match job.role {
-            Role::Primary => true,
-            Role::Escalation(number) => {
-                self.config.care.escalations.get(number).is_some_and(|escalation| {
-                    held.starts_at_ms.saturating_add(escalation.after_ms) <= now_ms
-                        && crate::matchers::all_match(&escalation.matchers, &held.labels)
-                }) && !self.is_acknowledged(fingerprint, now_ms)
-            }
-            Role::Fallback => {
-                group.jobs.iter().any(|other| other.has_failed && other.ledger.owed.contains(fingerprint))
-            }
+        if job.role == Role::Primary {
+            return true;
         }
+        // One receiver may be named by several escalations, and as the fallback besides.
+        let (care, receiver) = (&self.config.care, &job.integration.receiver);
+        let is_due = care.escalations.iter().any(|escalation| {
+            escalation.receiver == *receiver
+                && held.starts_at_ms.saturating_add(escalation.after_ms) <= now_ms
+                && crate::matchers::all_match(&escalation.matchers, &held.labels)
+        });
+        (is_due && !self.is_acknowledged(fingerprint, now_ms))
+            || (care.fallback_receiver.as_ref() == Some(receiver)
+                && group.jobs.iter().any(|other| other.has_failed && other.ledger.owed.contains(fingerprint)))
     }
 
     /// Tells others of alerts that nobody has acknowledged in time, and sets a timer for the next.
@@ -252,7 +253,7 @@ impl Dispatcher {
         }
         for number in due {
             let Some(escalation) = config.care.escalations.get(number) else { continue };
-            self.tell_also(id, &escalation.receiver, Role::Escalation(number), now_ms);
+            self.tell_also(id, &escalation.receiver, Role::Escalation, now_ms);
         }
     }
 
@@ -269,7 +270,7 @@ impl Dispatcher {
         for integration in config.receiver(receiver).map_or(&[][..], |receiver| &receiver.integrations) {
             let Some(group) = self.groups.get_mut(&id) else { return };
             let at = match group.job_of(&integration.name) {
-                Some(at) if group.jobs.get(at).is_some_and(|job| job.role == role) => at,
+                Some(at) if group.jobs.get(at).is_some_and(|job| job.role != Role::Primary) => at,
                 Some(_) => continue, // It is told anyway.
                 None => group.add_job(integration.clone(), role),
             };

@@ -22,6 +22,9 @@ impl Dispatcher {
         self.timers.clear();
         self.is_upkeep_planned = false;
         self.config = config;
+        if self.config.care.flapping.is_none() {
+            self.flaps = Flaps::default();
+        }
         self.inhibitor = Inhibitor::new(&self.config.inhibit_rules);
         for lane in self.lanes.values_mut() {
             lane.waiting.clear();

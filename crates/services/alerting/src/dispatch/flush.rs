@@ -37,8 +37,8 @@ pub(super) struct Group {
 pub(super) enum Role {
     /// It belongs to the route's receiver.
     Primary,
-    /// Nobody acknowledged in time, by this escalation of the configuration.
-    Escalation(usize),
+    /// Nobody acknowledged in time.
+    Escalation,
     /// Others could not be told.
     Fallback,
 }
@@ -376,8 +376,12 @@ impl Dispatcher {
             let fires = |source| self.fires(source, now_ms);
             let by = if let Some(name) = &interval {
                 Some((Muted::Interval, Muter::TimeInterval { name: name.as_str().into() }))
-            } else if let Some((source, rule)) =
-                self.inhibitor.inhibited_by(&held.labels, 1, fires).into_iter().next()
+            } else if held.muted == Muted::Inhibited && self.is_inhibited(&held.labels, now_ms) {
+                continue; // As before: by whom need not be looked up among very many.
+            } else if let Some((source, rule)) = self
+                .is_inhibited(&held.labels, now_ms)
+                .then(|| self.inhibitor.inhibited_by(&held.labels, 1, fires).into_iter().next())
+                .flatten()
             {
                 let source = self.alerts.get(source).map(|held| held.labels.clone()).unwrap_or_default();
                 Some((Muted::Inhibited, Muter::Inhibition { rule: rule.shown().into(), source }))
@@ -459,12 +463,20 @@ impl Dispatcher {
         let key: Option<Arc<str>> = self.notes.then(|| group.key(&self.config).into());
         done.sort_unstable_by_key(|(alert, _, _)| *alert);
         let gone: Fingerprints = done.iter().map(|(_, fingerprint, _)| *fingerprint).collect();
+        let mut records = Vec::new();
         if let Some(group) = self.groups.get_mut(&id) {
             group.alerts.retain(|alert| done.binary_search_by_key(alert, |(done, _, _)| *done).is_err());
+            let name = group.name(&self.config);
             for job in &mut group.jobs {
-                job.ledger.forget(&gone);
+                // Told or owed as firing until now: after a restart one that began anew meanwhile
+                // must not count as told.
+                if job.ledger.forget(&gone) {
+                    let (integration, ledger) = (job.integration.name.clone(), job.ledger.clone());
+                    records.push(Record::Ledger { group: name.clone(), integration, ledger });
+                }
             }
         }
+        records.into_iter().for_each(|record| self.remember(record));
         for (alert, _, labels) in done {
             let Some(held) = self.alerts.get_mut(alert) else { continue };
             for place in held.places.iter_mut().filter(|place| place.group == id) {

@@ -25,6 +25,8 @@ pub(super) struct Held {
     /// Its end is known. Once known it stays, whatever the clock says, until it fires anew.
     pub(super) has_ended: bool,
     pub(super) ends_by_timeout: bool,
+    /// It is known from before the start and was not heard of since.
+    pub(super) is_recalled: bool,
     /// What kept it from being told when that was last looked at.
     pub(super) muted: Muted,
     pub(super) starts_at_ms: i64,
@@ -96,6 +98,7 @@ impl Held {
             annotations_bytes: 0,
             has_ended: false,
             ends_by_timeout,
+            is_recalled: false,
             muted: Muted::No,
             starts_at_ms: alert.starts_at_ms,
             ends_at_ms: alert.ends_at_ms,

@@ -64,6 +64,7 @@ impl Dispatcher {
         is_news |= held.set_text(&alert);
         let begins_anew = held.has_ended && !has_ended;
         held.updated_at_ms = now_ms;
+        held.is_recalled = false;
         held.has_ended = has_ended;
         held.ends_by_timeout = ends_by_timeout;
         (held.starts_at_ms, held.ends_at_ms) = (alert.starts_at_ms, alert.ends_at_ms);

@@ -191,11 +191,14 @@ impl Ledger {
         self.firing = self.firing.without(again);
     }
 
-    /// Forgets alerts that have left the group.
-    pub fn forget(&mut self, gone: &Fingerprints) {
+    /// Forgets alerts that have left the group. Returns whether any of them counted as firing.
+    pub fn forget(&mut self, gone: &Fingerprints) -> bool {
+        let firing = |ledger: &Ledger| ledger.firing.len() + ledger.told.len() + ledger.owed.len();
+        let before = firing(self);
         for set in [&mut self.firing, &mut self.resolved, &mut self.told, &mut self.owed] {
             *set = set.without(gone);
         }
+        firing(self) != before
     }
 
     /// Forgets every alert that is not in `there`.

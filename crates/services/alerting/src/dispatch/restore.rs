@@ -74,6 +74,7 @@ impl Dispatcher {
                 let had_left_ms = held.ends_at_ms.saturating_sub(held.updated_at_ms);
                 let ends_at_ms = held.ends_at_ms.min(now_ms.saturating_add(had_left_ms)).max(renew_by_ms);
                 held.updated_at_ms = held.updated_at_ms.min(now_ms);
+                held.is_recalled = !held.has_ended;
                 if !held.has_ended && ends_at_ms != held.ends_at_ms {
                     held.ends_at_ms = ends_at_ms;
                     held.ends_by_timeout = true;

@@ -44,17 +44,21 @@ impl Dispatcher {
         if self.company.is_alone {
             return;
         }
+        let entry = self.acknowledgement_entry(acknowledgement);
+        self.actions.push(Action::Share(vec![entry]));
+    }
+
+    fn acknowledgement_entry(&self, acknowledgement: &Acknowledgement) -> Entry {
         let mut body = Vec::new();
         Record::Acknowledgement(acknowledgement.clone()).encode(&mut body);
         let until_ms = acknowledgement.until_ms.max(acknowledgement.updated_at_ms);
-        let entry = Entry {
+        Entry {
             kind: EntryKind::Acknowledgement,
             key: format!("{:016x}", acknowledgement.fingerprint),
             updated_at_ms: acknowledgement.updated_at_ms,
             expires_at_ms: until_ms.saturating_add(self.limits.retention_ms),
             body,
-        };
-        self.actions.push(Action::Share(vec![entry]));
+        }
     }
 
     /// Everything others should know, for a replica that begins to share.
@@ -77,6 +81,7 @@ impl Dispatcher {
                 body,
             });
         }
+        entries.extend(self.acknowledgements.values().map(|known| self.acknowledgement_entry(known)));
         entries
     }
 
@@ -108,7 +113,15 @@ impl Dispatcher {
             return false;
         };
         let id = self.group_names.get(&group).copied();
-        let at = id.and_then(|id| self.groups.get(&id)?.job_of(&integration));
+        let at = id.and_then(|id| {
+            let group = self.groups.get_mut(&id)?;
+            // Another one told a receiver in a special case: should it be gone by then, this one
+            // tells that receiver of the end.
+            group.job_of(&integration).or_else(|| {
+                let (integration, role) = attention::role_of(&self.config, &integration)?;
+                Some(group.add_job(integration, role))
+            })
+        });
         let (Some(id), Some(at)) = (id, at) else {
             let known = self.told_elsewhere.entry(group.clone()).or_default().entry(integration.clone());
             let known = known.or_default();
@@ -120,20 +133,56 @@ impl Dispatcher {
             }
             return is_news;
         };
+        let turn_ms = self.company.turn_ms;
         let Some(job) = self.job_mut(id, at) else { return false };
         if job.ledger.sent_at_ms >= ledger.sent_at_ms {
             return false;
         }
         job.ledger.follow(ledger);
         let record = Record::Ledger { group, integration, ledger: job.ledger.clone() };
-        // It may have waited for just this.
-        let waits = matches!(job.state, JobState::Paused { .. });
+        // It may have waited for just this. Where replicas take turns the turn is waited for all the
+        // same, so that what this one did not say is not said by all others at once; what it tried
+        // to say before may be said by now.
+        let mut waits = false;
+        if let JobState::Paused { attempt, .. } = &mut job.state {
+            *attempt = None;
+            waits = turn_ms == 0;
+        }
         self.remember(record);
+        self.end_recalled(id, at, now_ms);
         if waits {
             self.consider(id, at, now_ms);
         }
         self.prune(id, now_ms);
         true
+    }
+
+    /// Alerts that nothing was heard of since the start, and of which another replica has told
+    /// meanwhile that they ended, have ended: to tell that they fire would be wrong. One that fires
+    /// all the same begins anew when it is heard of.
+    fn end_recalled(&mut self, id: u32, at: usize, now_ms: i64) {
+        let Some(group) = self.groups.get(&id) else { return };
+        let Some(ledger) = group.jobs.get(at).map(|job| &job.ledger) else { return };
+        if ledger.resolved.is_empty() {
+            return;
+        }
+        let told_at_ms = ledger.sent_at_ms.min(now_ms);
+        let ended = group.alerts.iter().copied().filter(|alert| {
+            self.alerts.get(*alert).is_some_and(|held| {
+                held.is_recalled
+                    && held.starts_at_ms < told_at_ms
+                    && ledger.resolved.contains(held.fingerprint)
+                    && !ledger.may_know(held.fingerprint)
+            })
+        });
+        for alert in ended.collect::<Vec<_>>() {
+            let Some(held) = self.alerts.get_mut(alert) else { continue };
+            (held.has_ended, held.is_recalled) = (true, false);
+            held.ends_at_ms = told_at_ms;
+            let (record, fingerprint) = (held.record(), held.fingerprint);
+            self.remember(record);
+            self.note_change(fingerprint, now_ms);
+        }
     }
 
     /// Forgets what was told about groups that never came.
@@ -145,7 +194,10 @@ impl Dispatcher {
         let old = self.told_elsewhere.iter().filter(|(_, ledgers)| is_old(ledgers));
         for name in old.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
             self.told_elsewhere.remove(&name);
-            self.remember(Record::GroupGone { name });
+            // A group that is here may have been told to a receiver that it does not have here.
+            if !self.group_names.contains_key(&name) {
+                self.remember(Record::GroupGone { name });
+            }
         }
     }
 }
