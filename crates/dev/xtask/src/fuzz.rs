@@ -74,6 +74,7 @@ mod tests {
             "kits/exposition/tests/fuzz.rs",
             "kits/net/src/dns/fuzz.rs",
             "engines/promql/tests/it/fuzz.rs",
+            "services/alerting/src/receivers/email/tests.rs",
             "services/ingest/src/fuzz.rs",
             "services/probe/src/fuzz.rs",
         ];
