@@ -12,6 +12,7 @@ mod compliance;
 mod damage;
 mod directories;
 mod disk_full;
+mod flush_kills;
 mod harness;
 mod kills;
 mod monitors;
