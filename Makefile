@@ -36,8 +36,8 @@ conformance: ## the scoreboard against upstream's test data
 	cargo xtask conformance
 
 bench: ## measures Promontory and the peers that are installed, in one run (ARGS=--quick, --only ROW, …)
-	cargo build --profile dist --locked --package promontory --package bench
-	@exec $${CARGO_TARGET_DIR:-target}/dist/bench --promontory $${CARGO_TARGET_DIR:-target}/dist/promontory $(ARGS)
+	cargo build --release --locked --package promontory --package bench
+	@exec $${CARGO_TARGET_DIR:-target}/release/bench --promontory $${CARGO_TARGET_DIR:-target}/release/promontory $(ARGS)
 
 clean: ## removes what was built
 	cargo clean
