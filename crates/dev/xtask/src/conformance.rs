@@ -97,7 +97,6 @@ const SUITES: &[Suite] = &[
     suite("prometheus/tsdb", |dir| roles::conformance::tsdb(&dir.join("prometheus"))),
     suite("prometheus/api", |dir| roles::conformance::api(&dir.join("prometheus/api"))),
     suite("prometheus/discovery", |dir| discovery::conformance::run(&dir.join("prometheus/discovery"))),
-    later("prometheus/alert-generator"),
     Suite { name: "alertmanager/cases", run: Run::Many(alertmanager_cases) },
     later("alertmanager/acceptance"),
     suite("blackbox", |dir| probe::conformance::run(&dir.join("blackbox"))),
