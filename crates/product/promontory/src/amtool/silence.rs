@@ -267,12 +267,19 @@ fn show(context: &Context, silences: Vec<Value>, quiet: bool) {
     }
 }
 
+/// The largest list of silences that is read from standard input.
+const IMPORT_SIZE_MAX_BYTES: u64 = 256 << 20;
+
 fn import(context: &Context, file: Option<&PathBuf>, force: bool) -> Result<(), String> {
     let mut input = Vec::new();
     match file {
         Some(path) => input = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?,
         None => {
-            std::io::stdin().read_to_end(&mut input).map_err(|error| error.to_string())?;
+            let mut stdin = std::io::stdin().take(IMPORT_SIZE_MAX_BYTES + 1);
+            stdin.read_to_end(&mut input).map_err(|error| error.to_string())?;
+            if input.len() as u64 > IMPORT_SIZE_MAX_BYTES {
+                return Err(format!("the input is larger than {IMPORT_SIZE_MAX_BYTES} bytes"));
+            }
         }
     }
     let silences: Vec<Map<String, Value>> = serde_json::from_slice(&input)

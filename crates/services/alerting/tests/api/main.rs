@@ -3,7 +3,7 @@
 
 mod schema;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use alerting::dispatch::Limits;
@@ -130,21 +130,10 @@ impl Server {
     }
 }
 
-fn conformance() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/conformance");
-    let root = std::env::var_os("PROMONTORY_CONFORMANCE").map_or(root, PathBuf::from);
-    if root.is_dir() {
-        return Some(root);
-    }
-    assert!(std::env::var_os("CI").is_none(), "the conformance data is missing: {}", root.display());
-    println!("skipped: no conformance data at {}", root.display());
-    None
-}
-
 #[tokio::test]
 async fn every_operation_answers_by_the_document() {
-    let Some(root) = conformance() else { return };
-    let text = std::fs::read_to_string(root.join("alertmanager/api/openapi.yaml")).unwrap();
+    let Some(document) = testkit::conformance("alertmanager/api/openapi.yaml") else { return };
+    let text = std::fs::read_to_string(document).unwrap();
     let document = schema::document(&text);
     let server = Server::new();
     let now = json!([{
