@@ -4,6 +4,7 @@
 //! Must not know where series live, how they are encoded or who asks.
 
 pub mod alert;
+pub mod caller;
 pub mod exemplar;
 pub mod histogram;
 pub mod label_table;
@@ -17,6 +18,7 @@ pub mod storage;
 pub mod target;
 
 pub use alert::Alert;
+pub use caller::{Caller, CallerKind, Role};
 pub use exemplar::Exemplar;
 pub use histogram::FloatHistogram;
 pub use label_table::{LabelTable, SetId};

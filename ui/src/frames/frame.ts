@@ -1,0 +1,60 @@
+/**
+ * A table of columns, as panels and transformations see every answer. Grafana's data frame in the parts that
+ * dashboards rely on.
+ */
+import type { Labels } from '../api/types.ts';
+import type { DisplayValue } from '../fields/display.ts';
+import type { FieldConfig } from '../dashboard/model.ts';
+
+/** Values of a `time` field are milliseconds since 1970. Values of a `number` field are numbers or null. */
+export type FieldType = 'time' | 'number' | 'string' | 'boolean' | 'enum' | 'other';
+
+export interface Field {
+  /** The name the data source gave; what people see is `displayName` in `state`. */
+  name: string;
+  type: FieldType;
+  labels?: Labels;
+  values: unknown[];
+  /** What the data source says of it; after `applyFields` with the panel's defaults and overrides. */
+  config: FieldConfig;
+  state?: FieldState;
+  /** How a value reads; set by `applyFields`. */
+  display?: (value: unknown) => DisplayValue;
+}
+
+export interface FieldState {
+  displayName?: string;
+  /** Which of the panel's series it is, for colours from a palette. */
+  seriesIndex?: number;
+  /** Reductions that were computed once, by the reducer's id. */
+  calcs?: Record<string, unknown>;
+  /** What interpolation of `${__field...}`, `${__series...}` and `${__data...}` needs. */
+  scope?: Record<string, unknown>;
+}
+
+export interface Frame {
+  /** The target that asked. */
+  refId?: string;
+  name?: string;
+  fields: Field[];
+  /** Rows. All fields have this many values. */
+  length: number;
+  meta?: FrameMeta;
+}
+
+export interface FrameMeta {
+  /** What kind of answer it is: decides how logs, heatmaps and tables are read. */
+  type?: 'timeseries-multi' | 'timeseries-wide' | 'timeseries-long' | 'numeric-multi' | 'table' | 'log-lines' | 'heatmap-cells' | 'heatmap-rows' | 'annotations';
+  /** What the data source was asked in the end, after interpolation. */
+  expression?: string;
+  stepMs?: number;
+  notices?: { severity: 'info' | 'warning' | 'error'; text: string }[];
+  custom?: Record<string, unknown>;
+}
+
+/** A frame of the given fields, as long as the longest of them; shorter ones are filled with null. */
+export function frameOf(fields: Field[], rest: Omit<Frame, 'fields' | 'length'> = {}): Frame {
+  const length = fields.reduce((most, field) => Math.max(most, field.values.length), 0);
+  for (const field of fields) while (field.values.length < length) field.values.push(null);
+  return { ...rest, fields, length };
+}
