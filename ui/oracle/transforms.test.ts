@@ -214,24 +214,23 @@ const CASES: Record<string, Record<string, unknown>[]> = {
   noop: [{}],
 };
 
-/** Where Grafana fails, or gives what nobody can want. */
+/** Where Grafana gives what nobody can want, ours is another. */
 function apart(id: string, options: Record<string, unknown>, set: string): boolean {
-  const frames = frameSets[set]!;
+  const lengths = new Set(frameSets[set]!.map(({ length }) => length));
   switch (id) {
     case 'groupingToMatrix':
-      return false;
     case 'transpose':
-      return frames.some(({ fields }) => fields.length === 0);
-    case 'formatString':
-      return false;
+      // A column for a value that is null has no name there.
+      return set === 'mixed' && options['emptyValue'] === 'null';
     case 'reduce':
-      // Grafana leaves the result of a field without values open; ours is no number.
+      // The result of a field without values is nothing there, and no number here.
       return set === 'empty';
     case 'filterByValue':
-      // Of frames of other lengths than the first, Grafana counts the rows that are left wrong.
-      return options['type'] === 'exclude' && frames.some(({ length }) => length !== frames[0]!.length);
+      // Of frames of other lengths than the first, the rows that are left are miscounted there.
+      return options['type'] === 'exclude' && lengths.size > 1;
     case 'histogram':
-      return set === 'empty';
+      // Where all values are equal, the bucket ends at NaN there.
+      return set === 'empty' || (set === 'builds' && options['bucketSize'] === undefined);
     default:
       return false;
   }
@@ -263,7 +262,7 @@ test('transformations one after another keep the names that people saw', async (
     [of('renameByRegex', { regex: '(.*)', renamePattern: 'x $1' }), of('filterFieldsByName', { include: { pattern: '/^x/' } })],
     [of('concatenate'), of('organize', { excludeByName: { Time: true } })],
   ];
-  for (const list of lists) for (const [set, frames] of Object.entries(frameSets)) await compare(frames, list).catch((error: Error) => Promise.reject(new Error(`${set} ${list.map(({ id }) => id).join(' ')}: ${error.message}`)));
+  for (const list of lists) for (const [set, frames] of Object.entries(frameSets)) if (!apart(list[0]!.id, list[0]!.options, set)) await compare(frames, list).catch((error: Error) => Promise.reject(new Error(`${set} ${list.map(({ id }) => id).join(' ')}: ${error.message}`)));
 });
 
 test('a transformation may be for some frames only, or for none', async () => {

@@ -66,6 +66,7 @@ export const seriesToRows: Transform = (given) => {
   if (given.length === 0) return given;
   const frames = given.filter(({ length }) => length > 0);
   if (!frames.every(isTimeSeries)) return frames;
+  if (frames.length === 0) return [{ refId: madeOf('seriesToRows', frames), fields: [], length: 0 }];
   const copy = (type: FieldType, name: string): Field => {
     const found = frames.flatMap(({ fields }) => fields).find((field) => (type === 'time') === (field.type === 'time'));
     if (!found) return fieldOf(name, type, []);
