@@ -305,6 +305,12 @@ impl Running {
         let elsewhere = Elsewhere::new(&store, &registry, &clock);
         let engine = ask::engine(&settings, &clock);
         let queries = Queries::new(settings.queries_max.max(settings.query_concurrency_max), clock.clone());
+        let asked = queries.clone();
+        registry.counter_fn(
+            "promontory_query_shared_answers_total",
+            "Queries answered with what another client had asked for, as their max-age allowed.",
+            move || asked.shared_total() as f64,
+        );
         let external_url = settings.external_url(listening);
         let gateway = settings.pushgateway.as_ref().map(|it| it.open(&settings.data_dir, &registry, &clock));
         let collect = collect::start(&settings, gateway.as_ref(), writer.clone(), &registry, &clock)?;

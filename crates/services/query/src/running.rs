@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use crate::Api;
 use crate::answer::{Answer, ApiError, ErrorType, success};
 use crate::query_log::{Ended, QueryLog};
+use crate::shared::Shared;
 
 /// Slow queries that are remembered.
 const SLOWEST_MAX: usize = 50;
@@ -149,6 +150,7 @@ pub struct Queries {
     max: usize,
     clock: Clock,
     log: QueryLog,
+    pub(crate) shared: Shared,
 }
 
 /// One query's place in the list, until it is dropped.
@@ -163,7 +165,13 @@ pub struct Place {
 impl Queries {
     /// An empty list. `max`: queries of clients that run or wait, at most.
     pub fn new(max: usize, clock: Clock) -> Arc<Queries> {
-        Arc::new(Queries { lists: Mutex::default(), max, clock, log: QueryLog::default() })
+        let shared = Shared::new(clock.clone());
+        Arc::new(Queries { lists: Mutex::default(), max, clock, log: QueryLog::default(), shared })
+    }
+
+    /// How many requests were answered with what another one had asked for.
+    pub fn shared_total(&self) -> u64 {
+        self.shared.joined()
     }
 
     /// Logs every query that ends to this file, or none. A file that is open already is opened anew, so that
