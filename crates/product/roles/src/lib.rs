@@ -23,6 +23,7 @@ pub mod monitors;
 mod monitors_api;
 pub mod node_exporter;
 pub mod prometheus_file;
+mod prometheus_names;
 mod push;
 pub mod pushgateway;
 pub mod replicas;

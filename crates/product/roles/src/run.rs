@@ -27,6 +27,7 @@ use crate::elsewhere::Elsewhere;
 use crate::monitors;
 use crate::monitors_api;
 use crate::prometheus_file::PrometheusFile;
+use crate::prometheus_names;
 use crate::push::Push;
 use crate::pushgateway;
 use crate::send_on::SendOn;
@@ -305,12 +306,9 @@ impl Running {
         let elsewhere = Elsewhere::new(&store, &registry, &clock);
         let engine = ask::engine(&settings, &clock);
         let queries = Queries::new(settings.queries_max.max(settings.query_concurrency_max), clock.clone());
-        let asked = queries.clone();
-        registry.counter_fn(
-            "promontory_query_shared_answers_total",
-            "Queries answered with what another client had asked for, as their max-age allowed.",
-            move || asked.shared_total() as f64,
-        );
+        queries.register(&registry, settings.query_concurrency_max);
+        let shown = Arc::new(ArcSwap::from_pointee(Shown::default()));
+        prometheus_names::register_process(&registry, &shown);
         let external_url = settings.external_url(listening);
         let gateway = settings.pushgateway.as_ref().map(|it| it.open(&settings.data_dir, &registry, &clock));
         let collect = collect::start(&settings, gateway.as_ref(), writer.clone(), &registry, &clock)?;
@@ -337,7 +335,7 @@ impl Running {
                 "promontory_config_last_reload_success_timestamp_seconds",
                 "When the configuration in force was read.",
             ),
-            shown: Arc::new(ArcSwap::from_pointee(Shown::default())),
+            shown,
             settings: Arc::new(settings),
             clock,
             listening,

@@ -391,7 +391,7 @@ mod tests {
             assert_eq!(one.await.unwrap().1, "0");
         }
         assert_eq!(server.asked.load(Ordering::SeqCst), 1);
-        assert_eq!(server.queries.shared_total(), 49);
+        assert_eq!(server.queries.shared.joined(), 49);
     }
 
     #[tokio::test]
