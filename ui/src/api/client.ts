@@ -2,7 +2,26 @@
  * The one way to the server: Prometheus's HTTP API, relative to the document's base, so that it works
  * under any prefix and never leaves the origin.
  */
-import type { Alert, Answer, Block, BuildInfo, Cardinality, Explained, Queries, QueryResult, RangeSeries, RuleGroup, RuntimeInfo, Targets, TsdbStatus, WalReplay } from './types.ts';
+import type {
+  Alert,
+  Answer,
+  Block,
+  BuildInfo,
+  Cardinality,
+  Explained,
+  Labels,
+  Monitor,
+  Notice,
+  Queries,
+  QueryResult,
+  RangeSeries,
+  RelabelStep,
+  RuleGroup,
+  RuntimeInfo,
+  Targets,
+  TsdbStatus,
+  WalReplay,
+} from './types.ts';
 
 /** What the server, or the way to it, had to say. `kind` is Prometheus's errorType, or `unreachable`. */
 export class ApiError extends Error {
@@ -143,6 +162,21 @@ export const api = {
   rules: async (signal?: AbortSignal): Promise<RuleGroup[]> => (await call<{ groups?: RuleGroup[] }>('rules', {}, signal)).data.groups ?? [],
 
   targets: async (params: Params = {}, signal?: AbortSignal): Promise<Targets> => (await call<Targets>('targets', params, signal)).data,
+
+  relabelSteps: async (scrapePool: string, labels: Labels, signal?: AbortSignal): Promise<RelabelStep[]> =>
+    (await call<{ steps: RelabelStep[] }>('targets/relabel_steps', { scrapePool, labels: JSON.stringify(labels) }, signal)).data.steps,
+
+  config: async (signal?: AbortSignal): Promise<string> => (await call<{ yaml: string }>('status/config', {}, signal)).data.yaml,
+
+  flags: async (signal?: AbortSignal): Promise<Record<string, string>> => (await call<Record<string, string>>('status/flags', {}, signal)).data,
+
+  notices: async (signal?: AbortSignal): Promise<Notice[]> => (await call<Notice[]>('notifications', {}, signal)).data,
+
+  alertmanagers: async (signal?: AbortSignal): Promise<string[]> =>
+    ((await call<{ activeAlertmanagers?: { url: string }[] }>('alertmanagers', {}, signal)).data.activeAlertmanagers ?? []).map(({ url }) => url),
+
+  monitors: async (after: string, signal?: AbortSignal): Promise<{ monitors: Monitor[]; total: number }> =>
+    (await call<{ monitors: Monitor[]; total: number }>('monitors', { limit: '200', after: after === '' ? undefined : after }, signal)).data,
 
   buildInfo: async (signal?: AbortSignal): Promise<BuildInfo> => (await call<BuildInfo>('status/buildinfo', {}, signal)).data,
 
