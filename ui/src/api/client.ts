@@ -8,6 +8,7 @@ import type {
   Block,
   BuildInfo,
   Cardinality,
+  ExemplarSeries,
   Explained,
   Labels,
   Monitor,
@@ -162,6 +163,22 @@ export const api = {
   rules: async (signal?: AbortSignal): Promise<RuleGroup[]> => (await call<{ groups?: RuleGroup[] }>('rules', {}, signal)).data.groups ?? [],
 
   targets: async (params: Params = {}, signal?: AbortSignal): Promise<Targets> => (await call<Targets>('targets', params, signal)).data,
+
+  labelValues: async (name: string, match: readonly string[], signal?: AbortSignal): Promise<string[]> =>
+    (await call<string[]>(`label/${encodeURIComponent(name)}/values`, { 'match[]': [...match] }, signal)).data,
+
+  /** Label sets of series that had a sample in the last hour, at most `limit`. */
+  series: async (match: readonly string[], limit: number, signal?: AbortSignal): Promise<Labels[]> =>
+    (await call<Labels[]>('series', { 'match[]': [...match], limit: String(limit), start: (serverNow() - 3600).toFixed(0) }, signal)).data,
+
+  /** What targets say of metrics; of all, or of one. */
+  metadata: async (metric: string | undefined, signal?: AbortSignal): Promise<Record<string, { type: string; help: string; unit: string }[]>> =>
+    (await call<Record<string, { type: string; help: string; unit: string }[]>>('metadata', { metric, limit_per_metric: '1' }, signal)).data,
+
+  formatQuery: async (query: string, signal?: AbortSignal): Promise<string> => (await call<string>('format_query', { query }, signal)).data,
+
+  exemplars: async (query: string, span: { from: number; to: number }, signal?: AbortSignal): Promise<ExemplarSeries[]> =>
+    (await call<ExemplarSeries[]>('query_exemplars', { query, start: span.from.toFixed(3), end: span.to.toFixed(3) }, signal)).data,
 
   relabelSteps: async (scrapePool: string, labels: Labels, signal?: AbortSignal): Promise<RelabelStep[]> =>
     (await call<{ steps: RelabelStep[] }>('targets/relabel_steps', { scrapePool, labels: JSON.stringify(labels) }, signal)).data.steps,

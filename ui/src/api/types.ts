@@ -23,6 +23,11 @@ export interface RangeSeries {
   histograms?: [number, HistogramValue][];
 }
 
+export interface ExemplarSeries {
+  seriesLabels: Labels;
+  exemplars: { labels: Labels; value: string; timestamp: number }[];
+}
+
 export type QueryResult =
   | { resultType: 'vector'; result: InstantSeries[] }
   | { resultType: 'matrix'; result: RangeSeries[] }
