@@ -1,11 +1,11 @@
 /** From frames to groups of bars: one group a category. Pure. */
 import { displayText } from '../../fields/display.ts';
+import { seriesColor } from '../../fields/color.ts';
 import { fieldName } from '../../fields/names.ts';
 import type { Field, Frame } from '../../frames/frame.ts';
 import type { Value } from '../plot/align.ts';
 import { customOf, numberIn, type Custom } from '../plot/custom.ts';
 import { NO_DATA, NO_NUMBERS, type Missing } from '../plot/layout.tsx';
-import { seriesColor } from '../plot/series-color.ts';
 import { stack } from '../plot/stack.ts';
 
 export interface BarSeries {
@@ -95,7 +95,7 @@ export function groups(frames: readonly Frame[], options: { xField?: string | un
       const name = fieldName(field, frame, frames);
       const repeat = used.get(name) ?? 0;
       used.set(name, repeat + 1);
-      series.push({ key: repeat === 0 ? name : `${name}\u0000${repeat}`, name, field, frame, custom, color: seriesColor(field, series.length), values, top: values, rows });
+      series.push({ key: repeat === 0 ? name : `${name}\u0000${repeat}`, name, field, frame, custom, color: seriesColor(field), values, top: values, rows });
     }
     if (colors && colorField === undefined) {
       const values = new Array<unknown>(categories.length).fill(null);

@@ -11,7 +11,7 @@ import { legendIn, type LegendItem } from '../plot/legend.tsx';
 import type { Paint } from '../plot/paint.ts';
 import { Plot, type PlotOptions } from '../plot/plot.tsx';
 import { Readout, type ReadoutContent } from '../plot/readout.tsx';
-import { colorByValue, fadeGradient, hueGradient, valueGradient } from '../plot/series-color.ts';
+import { colorByValue, fadeGradient, hueGradient, valueGradient } from '../plot/gradients.ts';
 import { valueRange } from '../plot/value-axis.ts';
 import { fitted } from '../state-timeline/panel.tsx';
 import { axisLook, textWidth, valueAxis } from '../timeseries/options.ts';

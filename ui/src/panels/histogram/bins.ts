@@ -1,9 +1,9 @@
 /** From frames to bins: how many values lie between two bounds. Pure. */
+import { seriesColor } from '../../fields/color.ts';
 import { fieldName } from '../../fields/names.ts';
 import type { Field, Frame } from '../../frames/frame.ts';
 import { customOf } from '../plot/custom.ts';
 import { NO_DATA, NO_NUMBERS, type Missing } from '../plot/layout.tsx';
-import { seriesColor } from '../plot/series-color.ts';
 
 export interface BinSeries {
   key: string;
@@ -54,7 +54,7 @@ function counted(frames: readonly Frame[]): Bins | undefined {
     return {
       bounds,
       field: low,
-      series: rest.map((field, index) => ({ key: `${index}`, name: fieldName(field, frame, frames), color: seriesColor(field, index), field, counts: field.values.map((value) => (finite(value) ? value : 0)) })),
+      series: rest.map((field, index) => ({ key: `${index}`, name: fieldName(field, frame, frames), color: seriesColor(field), field, counts: field.values.map((value) => (finite(value) ? value : 0)) })),
     };
   }
   return undefined;
@@ -91,11 +91,11 @@ export function bins(frames: readonly Frame[], { bucketSize, bucketCount = 30, b
   if (combine) {
     const all = zeros();
     for (const { field } of fields) countOf(field.values, all);
-    return { bounds, field: first.field, series: [{ key: 'count', name: 'Count', color: seriesColor(first.field, 0), field: first.field, counts: all }] };
+    return { bounds, field: first.field, series: [{ key: 'count', name: 'Count', color: seriesColor(first.field), field: first.field, counts: all }] };
   }
   return {
     bounds,
     field: first.field,
-    series: fields.slice(0, 200).map(({ field, name }, index) => ({ key: `${name}\u0000${index}`, name, color: seriesColor(field, index), field, counts: countOf(field.values, zeros()) })),
+    series: fields.slice(0, 200).map(({ field, name }, index) => ({ key: `${name}\u0000${index}`, name, color: seriesColor(field), field, counts: countOf(field.values, zeros()) })),
   };
 }

@@ -10,7 +10,7 @@ import { legendIn, type LegendItem } from '../plot/legend.tsx';
 import type { Paint } from '../plot/paint.ts';
 import { Plot, type PlotOptions } from '../plot/plot.tsx';
 import { Readout, type ReadoutContent } from '../plot/readout.tsx';
-import { fadeGradient, hueGradient } from '../plot/series-color.ts';
+import { fadeGradient, hueGradient } from '../plot/gradients.ts';
 import { stack, type Stacked } from '../plot/stack.ts';
 import { valueLabels, valueRange, type Format } from '../plot/value-axis.ts';
 import { axisLook, valueAxis } from '../timeseries/options.ts';
