@@ -2,7 +2,16 @@
 import type { PanelKind } from './panel.ts';
 
 /** By Grafana's plugin id. A panel type is a folder beside this file that exports its `kind`. */
-const KINDS: Record<string, () => Promise<PanelKind>> = {};
+const KINDS: Record<string, () => Promise<PanelKind>> = {
+  barchart: () => import('./barchart/kind.tsx').then(({ kind }) => kind),
+  heatmap: () => import('./heatmap/kind.tsx').then(({ kind }) => kind),
+  histogram: () => import('./histogram/kind.tsx').then(({ kind }) => kind),
+  'state-timeline': () => import('./state-timeline/kind.tsx').then(({ kind }) => kind),
+  'status-history': () => import('./status-history/kind.tsx').then(({ kind }) => kind),
+  timeseries: () => import('./timeseries/kind.tsx').then(({ kind }) => kind),
+  trend: () => import('./trend/kind.tsx').then(({ kind }) => kind),
+  xychart: () => import('./xychart/kind.tsx').then(({ kind }) => kind),
+};
 
 const loaded = new Map<string, Promise<PanelKind>>();
 
