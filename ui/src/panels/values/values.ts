@@ -91,7 +91,7 @@ export function readValues({ frames, interpolate, panel }: Asked, reduction: Red
           continue;
         }
         const value = results[calc];
-        const scope = { ...valueScope(field, frame, frames, undefined, value), __calc: { text: calc, value: calc } };
+        const scope = { ...valueScope(field, frame, frames, undefined, value), __calc: calc };
         const template = field.config.displayName;
         const name = template && /\$\{?__(calc|cell|value|data)/.test(template) ? interpolate(template, scope) : fieldName(field, frame, frames);
         const change = results['diffperc'];
@@ -178,13 +178,18 @@ const ranges = new WeakMap<readonly Frame[], readonly [number, number]>();
 export function rangeOf(field: Field, frames: readonly Frame[]): [number, number] {
   const implied = RANGE_BY_UNIT[field.config.unit ?? ''];
   const { min: minimum, max: maximum } = field.config;
-  const [low, high] = typeof minimum === 'number' && typeof maximum === 'number' ? [0, 100] : (implied ?? reach(frames));
+  const [low, high] = typeof minimum === 'number' && typeof maximum === 'number' ? [0, 100] : (implied ?? known(field) ?? reach(frames));
   const min = typeof minimum === 'number' ? minimum : typeof maximum === 'number' ? Math.min(low, maximum) : low;
   const max = typeof maximum === 'number' ? maximum : Math.max(high, min);
   if (min < max) return [min, max];
   if (min > max) return [max, min];
   // One value alone: measured from zero.
   return min > 0 ? [0, min] : min < 0 ? [min, 0] : [0, 100];
+}
+
+function known({ state }: Field): readonly [number, number] | undefined {
+  const { min, max } = state?.range ?? { min: null, max: null };
+  return min === null || max === null || !Number.isFinite(min) || !Number.isFinite(max) ? undefined : [min, max];
 }
 
 function reach(frames: readonly Frame[]): readonly [number, number] {
