@@ -1,7 +1,7 @@
 /** A frame as a table: columns, their widths, which rows in which order, and what stands below them. */
 import { displayText } from '../../fields/display.ts';
 import { fieldName } from '../../fields/names.ts';
-import { reduce } from '../../fields/reduce.ts';
+import { findReducer, reduce } from '../../fields/reduce.ts';
 import type { Field, Frame } from '../../frames/frame.ts';
 import { textWidth } from '../values/fit.ts';
 import { numberOr, stringsOf } from '../values/options.ts';
@@ -265,29 +265,6 @@ export function nextSort(sortBy: readonly SortBy[], name: string, add: boolean):
   return sortBy.flatMap((sort) => (sort === current ? next : [sort]));
 }
 
-/** Reductions whose result is no value of the field, but a number of its own. */
-const UNITLESS: ReadonlySet<string> = new Set(['count', 'countAll', 'changeCount', 'distinctCount', 'allIsZero', 'allIsNull', 'variance']);
-const REDUCER_NAMES: Record<string, string> = {
-  sum: 'Total',
-  mean: 'Mean',
-  lastNotNull: 'Last',
-  last: 'Last',
-  first: 'First',
-  firstNotNull: 'First',
-  min: 'Min',
-  max: 'Max',
-  count: 'Count',
-  countAll: 'Rows',
-  range: 'Range',
-  diff: 'Difference',
-  diffperc: 'Difference',
-  stdDev: 'Std dev',
-  distinctCount: 'Distinct',
-  changeCount: 'Changes',
-  allIsZero: 'All zero',
-  allIsNull: 'All null',
-};
-
 export interface FooterCell {
   name: string;
   text: string;
@@ -297,13 +274,13 @@ export interface FooterCell {
 export function footers(columns: readonly Column[], rows: readonly number[]): FooterCell[][] {
   return columns.map(({ field, footer }) => {
     if (footer.length === 0) return [];
-    const { calcs: _, ...state } = field.state ?? {};
-    const results = reduce({ ...field, state, values: rows.map((row) => field.values[row]) }, footer);
+    const results = reduce({ ...field, values: rows.map((row) => field.values[row]) }, footer);
     return footer.flatMap((id) => {
       const value = results[id];
       if (value === undefined) return [];
-      const text = id === 'diffperc' && typeof value === 'number' ? `${(value * 100).toFixed(1)}%` : UNITLESS.has(id) || typeof value !== 'number' ? String(value) : cellText(field, value);
-      return [{ name: REDUCER_NAMES[id] ?? id, text }];
+      const reducer = findReducer(id);
+      const text = id === 'diffperc' && typeof value === 'number' ? `${(value * 100).toFixed(1)}%` : !reducer?.keepsUnit || typeof value === 'boolean' ? (Array.isArray(value) ? value.map((item) => cellText(field, item)).join(', ') : String(value)) : cellText(field, value);
+      return [{ name: reducer?.name.replace(' *', '') ?? id, text }];
     });
   });
 }
