@@ -2,7 +2,10 @@
 import type { PanelKind } from './panel.ts';
 
 /** By Grafana's plugin id. A panel type is a folder beside this file that exports its `kind`. */
-const KINDS: Record<string, () => Promise<PanelKind>> = {};
+const KINDS: Record<string, () => Promise<PanelKind>> = {
+  timeseries: () => import('./timeseries/kind.tsx').then(({ kind }) => kind),
+  trend: () => import('./trend/kind.tsx').then(({ kind }) => kind),
+};
 
 const loaded = new Map<string, Promise<PanelKind>>();
 
