@@ -62,6 +62,14 @@ function learnClock(date: string | null): void {
   clockOffset = Math.abs(offset) > 5 ? offset : 0;
 }
 
+/** Whoever's session has ended signs in and comes back to where they were. */
+function signInAgain(response: Response): void {
+  const base = new URL(document.baseURI);
+  const here = location.pathname.startsWith(base.pathname) ? location.pathname.slice(base.pathname.length) : '';
+  if (response.status !== 401 || here === 'login' || response.headers.has('www-authenticate')) return;
+  location.assign(new URL(`login?${new URLSearchParams({ next: `${here}${location.search}` })}`, base));
+}
+
 type Params = Record<string, string | string[] | undefined>;
 
 async function call<T>(path: string, params: Params = {}, signal?: AbortSignal, method?: 'POST'): Promise<Answer<T>> {
@@ -81,6 +89,7 @@ async function call<T>(path: string, params: Params = {}, signal?: AbortSignal, 
     throw new ApiError('The server does not answer.', 'unreachable', 0);
   }
   learnClock(response.headers.get('date'));
+  signInAgain(response);
   let body: { status?: string; data?: T; error?: string; errorType?: string; warnings?: string[]; infos?: string[] };
   try {
     body = (await response.json()) as typeof body;
@@ -113,7 +122,7 @@ export interface Grid {
  * body's, as JSON or as it stands.
  */
 export async function send<T>(
-  method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
   path: string,
   { query, body, signal }: { query?: URLSearchParams; body?: unknown; signal?: AbortSignal | undefined },
 ): Promise<T> {
@@ -134,6 +143,7 @@ export async function send<T>(
     throw new ApiError('The server does not answer.', 'unreachable', 0);
   }
   learnClock(response.headers.get('date'));
+  signInAgain(response);
   const away = response.status >= 502 && response.status <= 504;
   tellReachability(!away);
   let parsed: unknown;

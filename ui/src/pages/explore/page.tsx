@@ -15,7 +15,7 @@ import { readKept, remember, writeKept } from '../../state/history.ts';
 import { useLoad } from '../../state/load.ts';
 import { align } from '../../state/range.ts';
 import { ExpressionField } from './editor.tsx';
-import { useOffers } from '../../state/offers.ts';
+import { mayEdit, useOffers } from '../../state/offers.ts';
 import { ExplainView } from './explain.tsx';
 import { Hints } from './hints.tsx';
 import { MetricBrowser } from './metrics.tsx';
@@ -63,7 +63,8 @@ export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }:
     );
 
   const [browsing, setBrowsing] = useState(false);
-  const dashboards = useOffers().dashboards;
+  const offers = useOffers();
+  const dashboards = offers?.dashboards === true && mayEdit(offers);
   // Only to dashboards of this server: whatever else stands in an address is not followed.
   const back = /^d\/[\w-]/.test(params.get('back') ?? '') ? params.get('back')! : undefined;
   const format = (): void =>
