@@ -14,6 +14,7 @@ pub mod check;
 mod collect;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod dashboards;
 pub mod directory;
 mod elsewhere;
 mod forward;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::dashboards::Dashboards;
 use arc_swap::ArcSwap;
 use axum::Router;
 use base::Clock;
@@ -23,6 +24,7 @@ use crate::alert::{self, Alert};
 use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, StoreAdmin, StoredExemplars};
 use crate::backtest;
 use crate::collect::{self, Collect};
+use crate::dashboards;
 use crate::elsewhere::Elsewhere;
 use crate::monitors;
 use crate::monitors_api;
@@ -196,7 +198,8 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         store::open(&settings, &loaded.store_settings(&settings), loaded.retention(&settings), &clock)?;
     let (stop, stopped) = watch::channel(false);
     let (commands, asked) = mpsc::channel(4);
-    let running = Running::start(settings, &loaded, store, listening, clock)?;
+    let mut running = Running::start(settings, &loaded, store, listening, clock)?;
+    running.dashboards = dashboards::start(&running.settings, &running.registry, &running.clock).await?;
     tokio::spawn(crate::memory::keep_small(stopped.clone()));
     let router = running.router(commands);
     let serving: Vec<_> = servers
@@ -286,6 +289,7 @@ struct Running {
     push: Push,
     send_on: SendOn,
     elsewhere: Elsewhere,
+    dashboards: Option<Dashboards>,
     shown: Arc<ArcSwap<Shown>>,
     reload_succeeded: Gauge,
     reloaded_at: Gauge,
@@ -351,6 +355,7 @@ impl Running {
             push: Push::new(),
             send_on,
             elsewhere,
+            dashboards: None,
         })
     }
 
@@ -414,6 +419,10 @@ impl Running {
             self.store.db.clone(),
             self.clock.clone(),
         ));
+        let roles = match &self.dashboards {
+            Some(dashboards) => roles.merge(dashboards.router()),
+            None => roles,
+        };
         let roles = if self.settings.agent.is_some() { agent::without_queries(roles) } else { roles };
         serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
     }
