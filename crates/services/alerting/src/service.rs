@@ -2,6 +2,7 @@
 //! remembered, then sends what it wants sent.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,19 +21,20 @@ use tokio::task::JoinSet;
 use crate::attempts::{Attempts, Tally};
 use crate::dispatch::record::Record;
 use crate::dispatch::{
-    AckError, Action, AlertView, Company, Counters, Dispatcher, Event, Failure, GroupView, Limits, Outcome,
+    AckError, Action, AlertView, Company, Counters, Dispatcher, Event, Failure, GroupView, LEASE_MS, Limits,
+    Outcome,
 };
 use crate::journal::{Journal, JournalError};
 use crate::notification::Notification;
 use crate::receivers::Delivery;
 use crate::receivers::answer::outcome_of_error;
-use crate::replicas::{Claim, Entry, MembersStatus, SharedReplicas};
+use crate::replicas::{Claim, Entry, MembersStatus, SharedReplicas, Token};
 use crate::settings::Config;
 use crate::silences::{Draft, Silence, SilenceError, SilenceFilter, SilenceView};
 use crate::snapshot::Snapshot;
 use crate::template::Data;
 use crate::trail::{self, Trail};
-use crate::transport::{Transport, TransportError};
+use crate::transport::{Overheard, Transport, TransportError};
 
 /// Alerts that wait to be taken in. Rules send theirs again, so what does not fit is only late.
 pub const QUEUE_ALERTS_MAX: usize = 100_000;
@@ -82,23 +84,37 @@ struct Shared {
     attempts: Attempts,
     log: LogState,
     torn_bytes: u64,
+    damaged_bytes: u64,
     trail: Trail,
 }
 
 /// Alerts that wait to be taken in.
 #[derive(Default)]
 struct Inbox {
-    alerts: Vec<Alert>,
+    /// Batches of them, by who sent them; nobody for our own rules.
+    batches: Vec<(Option<Arc<str>>, Vec<Alert>)>,
+    /// How many alerts are in them.
+    alerts: usize,
     /// How many were ever put in.
     put: u64,
 }
 
 impl Inbox {
     /// Puts in as many as there is room for; says how many that were.
-    fn put(&mut self, alerts: &mut impl Iterator<Item = Alert>) -> usize {
-        let before = self.alerts.len();
-        self.alerts.extend(alerts.take(QUEUE_ALERTS_MAX.saturating_sub(before)));
-        let added = self.alerts.len() - before;
+    fn put(&mut self, source: Option<&Arc<str>>, alerts: &mut Vec<Alert>) -> usize {
+        let room = QUEUE_ALERTS_MAX.saturating_sub(self.alerts);
+        let fits = match alerts.len() > room {
+            true => alerts.drain(..room).collect(),
+            false => std::mem::take(alerts),
+        };
+        let added = fits.len();
+        if added > 0 {
+            match self.batches.last_mut().filter(|(last, _)| last.as_ref() == source) {
+                Some((_, batch)) => batch.extend(fits),
+                None => self.batches.push((source.cloned(), fits)),
+            }
+        }
+        self.alerts += added;
         self.put += added as u64;
         added
     }
@@ -143,6 +159,8 @@ pub struct Status {
     pub log_failures: u64,
     /// Bytes cut off the log at the start because they were not written to the end.
     pub log_torn_bytes: u64,
+    /// Bytes within the log that could not be read at the start: what stood there is lost.
+    pub log_damaged_bytes: u64,
 }
 
 impl Alerting {
@@ -162,8 +180,17 @@ impl Alerting {
                 "the end of the alerting log was torn and has been cut off"
             );
         }
-        if let Some(path) = &found.set_aside {
-            tracing::error!(path = %path.display(), "the alerting log was not readable and has been set aside");
+        match &found.set_aside {
+            _ if found.damaged_bytes > 0 => tracing::error!(
+                bytes = found.damaged_bytes,
+                records = found.records.len(),
+                copy = found.set_aside.as_ref().map(|path| path.display().to_string()),
+                "the alerting log is damaged: what stood in these bytes is lost, the rest is kept"
+            ),
+            Some(path) => {
+                tracing::error!(path = %path.display(), "the alerting log was not readable and has been set aside");
+            }
+            None => {}
         }
         let now_ms = clock.now_ms();
         // A log that begins: what an Alertmanager left in the same directory is taken over.
@@ -196,6 +223,7 @@ impl Alerting {
             attempts: Attempts::default(),
             log,
             torn_bytes: found.torn_bytes,
+            damaged_bytes: found.damaged_bytes,
             trail,
         }));
         let driver = Driver {
@@ -225,11 +253,10 @@ impl LogState {
 }
 
 impl AlertSink for Handle {
-    fn send(&self, alerts: Vec<Alert>) {
-        let count = alerts.len();
-        let added = self.0.inbox.lock().put(&mut alerts.into_iter());
-        if added < count {
-            self.0.inbox_refused.fetch_add((count - added) as u64, Ordering::Relaxed);
+    fn send(&self, mut alerts: Vec<Alert>) {
+        self.0.inbox.lock().put(None, &mut alerts);
+        if !alerts.is_empty() {
+            self.0.inbox_refused.fetch_add(alerts.len() as u64, Ordering::Relaxed);
         }
         self.0.wake.notify_one();
     }
@@ -240,15 +267,14 @@ impl AlertSink for Handle {
 }
 
 impl Handle {
-    /// Takes alerts in and answers when they are: they are shown, and written down. Waits where
-    /// there is no room; `false` says that the service has stopped.
-    pub async fn receive(&self, alerts: Vec<Alert>) -> bool {
+    /// Takes alerts of others in and answers when they are: they are shown, and written down. Waits
+    /// where there is no room; `false` says that the service has stopped. The trail names the source.
+    pub async fn receive(&self, source: &Arc<str>, mut alerts: Vec<Alert>) -> bool {
         let mut taken = self.0.taken.subscribe();
-        let mut left = alerts.into_iter().peekable();
-        while left.peek().is_some() {
+        while !alerts.is_empty() {
             let put = {
                 let mut inbox = self.0.inbox.lock();
-                inbox.put(&mut left);
+                inbox.put(Some(source), &mut alerts);
                 inbox.put
             };
             self.0.wake.notify_one();
@@ -423,12 +449,13 @@ impl Handle {
             alerts,
             groups,
             notifications_pending,
-            queue_alerts: self.0.inbox.lock().alerts.len(),
+            queue_alerts: self.0.inbox.lock().alerts,
             queue_refused: self.0.inbox_refused.load(Ordering::Relaxed),
             log_is_whole: log.is_whole.load(Ordering::Relaxed),
             log_size_bytes: log.size_bytes.load(Ordering::Relaxed),
             log_failures: log.failures.load(Ordering::Relaxed),
             log_torn_bytes: self.0.torn_bytes,
+            log_damaged_bytes: self.0.damaged_bytes,
         }
     }
 }
@@ -560,13 +587,15 @@ impl Driver {
             events.insert(0, Event::ClockJumped { by_ms });
         }
         self.anchor = (now_ms, self.shared.clock.mark());
-        let (alerts, put) = {
+        let (batches, put) = {
             let mut inbox = self.shared.inbox.lock();
-            (std::mem::take(&mut inbox.alerts), inbox.put)
+            inbox.alerts = 0;
+            (std::mem::take(&mut inbox.batches), inbox.put)
         };
-        if !alerts.is_empty() {
-            events.push(Event::Alerts(alerts));
-        }
+        events.extend(batches.into_iter().map(|(source, alerts)| match source {
+            Some(source) => Event::Received { source, alerts },
+            None => Event::Alerts(alerts),
+        }));
         events.push(Event::Tick);
         let (mut actions, mut answers) = (Vec::new(), Vec::new());
         {
@@ -596,8 +625,8 @@ impl Driver {
         }
         for action in to_do {
             match action {
-                Action::Send { ticket, notification, timeout_ms, attempt } if sends => {
-                    self.send(ticket, notification, timeout_ms, attempt);
+                Action::Send { ticket, notification, timeout_ms, attempt, claim } if sends => {
+                    self.send(ticket, notification, timeout_ms, attempt, claim);
                 }
                 Action::Claim { ticket, key, lease_ms } if sends => {
                     let replicas = self.replicas.clone();
@@ -680,8 +709,16 @@ impl Driver {
         }
     }
 
-    fn send(&mut self, ticket: u64, notification: Arc<Notification>, timeout_ms: i64, attempt: u32) {
+    fn send(
+        &mut self,
+        ticket: u64,
+        notification: Arc<Notification>,
+        timeout_ms: i64,
+        attempt: u32,
+        claim: Option<(String, Token)>,
+    ) {
         let transport = self.transport.clone();
+        let replicas = self.replicas.clone();
         let external_url = self.external_url.clone();
         let timeout = Duration::from_millis(timeout_ms.max(1) as u64);
         let now_ms = self.shared.clock.now_ms();
@@ -689,17 +726,22 @@ impl Driver {
         let task = self.tasks.spawn(async move {
             let integration = &notification.integration;
             let data = Data::of(&notification, &external_url).at(now_ms);
+            let overheard = Overheard::new(&*transport);
             let delivery = Delivery {
                 notification: &notification,
                 data: &data,
                 templates: &integration.templates,
-                transport: &*transport,
+                transport: &overheard,
                 now_ms,
                 timeout,
             };
             let begun = shared.clock.mark();
             let answer = tokio::time::timeout(timeout, integration.notifier.notify(&delivery));
-            let outcome = answer.await.unwrap_or_else(|_| outcome_of_error(&TransportError::Timeout));
+            let answer = tokio::select! {
+                answer = answer => answer,
+                never = keep_claim(&replicas, claim) => match never {},
+            };
+            let outcome = answer.unwrap_or_else(|_| outcome_of_error(&TransportError::Timeout));
             let (kind, took) = (integration.notifier.kind(), begun.elapsed());
             shared.attempts.note(&integration.name, kind, took, shared.clock.now_ms(), &outcome);
             let (name, alerts) = (&notification.integration.name, notification.alerts.len());
@@ -720,7 +762,9 @@ impl Driver {
             }
             if shared.trail.is_on() {
                 let latency_ms = took.as_millis() as u64;
-                shared.trail.note([attempted(&notification, attempt, &outcome, now_ms, latency_ms)]);
+                let status = overheard.status();
+                let event = attempted(&notification, attempt, &outcome, status, now_ms, latency_ms);
+                shared.trail.note([event]);
             }
             Done::Attempted(outcome)
         });
@@ -751,11 +795,28 @@ async fn learned(receiver: &mut Option<mpsc::Receiver<Vec<Entry>>>) -> Option<Ve
     }
 }
 
+/// Renews a claim for as long as this is waited for. One that is lost, because the database was away
+/// too long, is no reason to end an attempt that may have reached the receiver already.
+async fn keep_claim(replicas: &SharedReplicas, claim: Option<(String, Token)>) -> Infallible {
+    if let Some((key, token)) = claim {
+        let pause = Duration::from_millis(LEASE_MS.unsigned_abs() / 3);
+        loop {
+            tokio::time::sleep(pause).await;
+            if !replicas.renew(&key, token, LEASE_MS).await {
+                tracing::warn!(key, "a claim was lost while its receiver was told");
+                break;
+            }
+        }
+    }
+    std::future::pending().await
+}
+
 /// An attempt, for the trail.
 fn attempted(
     notification: &Notification,
     attempt: u32,
     outcome: &Outcome,
+    status: u16,
     at_ms: i64,
     latency_ms: u64,
 ) -> trail::Event {
@@ -771,7 +832,7 @@ fn attempted(
         reason: notification.reason.as_str().into(),
         attempt,
         answer,
-        status: 0,
+        status,
         latency_ms,
         error: error.into(),
     };
