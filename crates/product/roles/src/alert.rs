@@ -207,15 +207,13 @@ fn health(rules: rules::Handle, alerting: alerting::Handle) -> dead_man::Health 
 fn register(registry: &Registry, alert: &Alert) {
     let rules = alert.rules.clone();
     registry.gauge_fn("promontory_rules_failing", "Rules whose last evaluation failed.", move || {
-        let groups = rules.groups();
-        let rules = groups.iter().flat_map(|group| &group.rules);
-        rules.filter(|rule| rule.health == rules::Health::Err).count() as f64
+        rules.failing() as f64
     });
     let rules = alert.rules.clone();
     registry.counter_fn(
         "promontory_rules_evaluations_missed_total",
         "Evaluations of groups that were skipped because the one before took too long.",
-        move || rules.groups().iter().map(|group| group.missed).sum::<u64>() as f64,
+        move || rules.missed() as f64,
     );
     let dead_man = alert.dead_man.clone();
     registry.counter_fn(
