@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use alerting::Alerting;
 use alerting::dead_man;
-use alerting::replicas::{Alone, SharedReplicas};
+use alerting::replicas::SharedReplicas;
 use alerting::trail::Trail;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::Router;
@@ -83,12 +83,11 @@ pub(crate) fn start(
     reader: Arc<dyn MetricReader>,
     writer: Arc<dyn MetricWriter>,
     external_url: &str,
+    replicas: SharedReplicas,
     registry: &Registry,
     clock: &Clock,
 ) -> Result<Alert, StartError> {
     let transport = Arc::new(alerting::HttpTransport::default());
-    let replicas = settings.replicas.stored(external_url, registry, clock)?;
-    let replicas = replicas.unwrap_or_else(|| Arc::new(Alone));
     let trail = trail::start(settings, registry, clock);
     let alerting = Alerting::start(
         loaded.alerting.clone(),
