@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::dashboards::Dashboards;
+use alerting::replicas::SharedReplicas;
 use arc_swap::ArcSwap;
 use axum::Router;
 use base::Clock;
@@ -198,7 +199,10 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         store::open(&settings, &loaded.store_settings(&settings), loaded.retention(&settings), &clock)?;
     let (stop, stopped) = watch::channel(false);
     let (commands, asked) = mpsc::channel(4);
-    let mut running = Running::start(settings, &loaded, store, listening, clock)?;
+    let registry = Registry::new();
+    let address = settings.external_url(listening);
+    let replicas = settings.replicas.start(&address, &registry, &clock).await?;
+    let mut running = Running::start(settings, &loaded, store, listening, replicas, registry, clock)?;
     running.dashboards = dashboards::start(&running.settings, &running.registry, &running.clock).await?;
     tokio::spawn(crate::memory::keep_small(stopped.clone()));
     let router = running.router(commands);
@@ -302,9 +306,10 @@ impl Running {
         loaded: &Loaded,
         store: Store,
         listening: SocketAddr,
+        replicas: SharedReplicas,
+        registry: Registry,
         clock: Clock,
     ) -> Result<Running, StartError> {
-        let registry = Registry::new();
         store::register(&registry, &store);
         let writer: Arc<dyn MetricWriter> = store.db.clone();
         let elsewhere = Elsewhere::new(&store, &registry, &clock);
@@ -325,6 +330,7 @@ impl Running {
             elsewhere.reader(),
             writer,
             &external_url,
+            replicas,
             &registry,
             &clock,
         )?;
