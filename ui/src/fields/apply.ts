@@ -34,7 +34,7 @@ export function applyFields(frames: readonly Frame[], source: FieldConfigSource 
   let shared: Range | undefined;
 
   const result = frames.map((frame): Frame => {
-    const fields = frame.fields.map((field): Field => ({ ...field, config: structuredClone(plain(field.config)), state: { ...field.state } }));
+    const fields = frame.fields.map((field): Field => ({ ...field, config: { ...field.config }, state: { ...field.state } }));
     return { ...frame, fields };
   });
   // Names as they are before, among the frames as they came: overrides by name ask for these.
@@ -69,8 +69,6 @@ export function applyFields(frames: readonly Frame[], source: FieldConfigSource 
 type Range = { min: number | null; max: number | null };
 
 const isFrame = (value: unknown): value is Frame => typeof value === 'object' && value !== null && Array.isArray((value as Frame).fields);
-/** Configuration without what cannot be copied. */
-const plain = (config: FieldConfig): FieldConfig => Object.fromEntries(Object.entries(config ?? {}).filter(([, value]) => typeof value !== 'function')) as FieldConfig;
 const inherit = (frame: Frame, config: FieldConfig): Frame => ({ ...frame, fields: frame.fields.map((field) => ({ ...field, config: { ...config, ...field.config } })) });
 
 /** The panel's defaults over those of its kind, option by option. */
@@ -92,15 +90,15 @@ function configure(field: Field, frame: Frame, frames: readonly Frame[], default
   const links: DataLink[] = [...(config.links ?? []), ...(defaults.links ?? [])];
   for (const [key, value] of Object.entries(defaults)) {
     if (key === 'custom' || (config[key] ?? null) !== null || (NUMERIC.has(key) && field.type !== 'number')) continue;
-    config[key] = processed(key, structuredClone(value), field, frame, context);
+    config[key] = processed(key, value, field, frame, context);
   }
-  config.custom = { ...structuredClone(defaults.custom ?? {}), ...withoutNull(config.custom) };
+  config.custom = { ...defaults.custom, ...withoutNull(config.custom) };
   if (links.length > 0) config.links = links;
   settle(config);
 
   for (const { match, properties } of rules) {
     if (!match(field, frame, frames)) continue;
-    for (const { id, value } of properties) setPath(config, id, processed(id, structuredClone(value), field, frame, context));
+    for (const { id, value } of properties) setPath(config, id, processed(id, value, field, frame, context));
   }
   settle(config);
 }
@@ -131,14 +129,14 @@ function number(value: unknown): number | undefined {
   return Number.isNaN(parsed) ? undefined : parsed;
 }
 
-/** Sets an option by its path; nothing takes it away. Lists come before those that are there. */
+/** Sets an option by its path; nothing takes it away. Lists come before those that are there. What lies on the way is copied: fields share it. */
 function setPath(config: FieldConfig, path: string, value: unknown): void {
   const parts = path.split('.');
   if (parts.some((part) => part === '__proto__' || part === 'constructor' || part === 'prototype')) return;
   let place: Record<string, unknown> = config;
   for (const part of parts.slice(0, -1)) {
     const next = place[part];
-    place = place[part] = typeof next === 'object' && next !== null ? (next as Record<string, unknown>) : {};
+    place = place[part] = typeof next === 'object' && next !== null ? { ...next } : {};
   }
   const last = parts[parts.length - 1]!;
   const existing = place[last];

@@ -142,7 +142,7 @@ export const append: Transform = (frames) => {
     for (const field of frame.fields) {
       let whole = fields.get(field.name);
       if (!whole) fields.set(field.name, (whole = { ...field, labels: undefined, state: undefined, values: Array.from({ length }, () => null) }));
-      whole.values.push(...field.values);
+      for (const value of field.values) whole.values.push(value);
     }
     length += frame.length;
     for (const { values } of fields.values()) while (values.length < length) values.push(null);
