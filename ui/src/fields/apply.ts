@@ -1,5 +1,5 @@
 /** Gives every field its name, its configuration by defaults and overrides, its thresholds and its `display`. */
-import type { DataLink, FieldConfig, FieldConfigSource } from '../dashboard/model.ts';
+import type { DataLink, FieldConfig, FieldConfigSource, Thresholds } from '../dashboard/model.ts';
 import type { Field, Frame } from '../frames/frame.ts';
 import { rangeOf } from './color.ts';
 import { displayOf, type DisplayContext } from './display.ts';
@@ -94,6 +94,8 @@ function configure(field: Field, frame: Frame, frames: readonly Frame[], default
   }
   config.custom = { ...defaults.custom, ...withoutNull(config.custom) };
   if (links.length > 0) config.links = links;
+  config.thresholds = withBase(config.thresholds, defaults.thresholds);
+  if (!config.thresholds) delete config.thresholds;
   settle(config);
 
   for (const { match, properties } of rules) {
@@ -101,6 +103,13 @@ function configure(field: Field, frame: Frame, frames: readonly Frame[], default
     for (const { id, value } of properties) setPath(config, id, processed(id, value, field, frame, context));
   }
   settle(config);
+}
+
+/** Thresholds that a query gave begin where those of the panel do. */
+function withBase(own: Thresholds | undefined, panel: Thresholds | undefined): Thresholds | undefined {
+  const isBase = ({ value }: Thresholds['steps'][number]): boolean => value === null || value === -Infinity;
+  const base = panel?.mode === 'absolute' ? panel.steps?.find(isBase) : undefined;
+  return own?.mode === 'absolute' && base && !own.steps?.some(isBase) ? { ...own, steps: [base, ...(own.steps ?? [])] } : own;
 }
 
 /** Numbers that came as texts, and names with variables. */

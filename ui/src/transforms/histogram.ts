@@ -1,5 +1,6 @@
 /** How often values fall into which bucket: one histogram for each field, or cells of a heatmap. */
 import { type Field, type Frame } from '../frames/frame.ts';
+import { fieldName } from '../fields/names.ts';
 import { stringDuration } from './duration.ts';
 import { fieldOf, numberOr, record, roundDecimals, timeOf, TransformError, type Options, type Transform } from './transform.ts';
 
@@ -93,15 +94,16 @@ function bucketsOver(min: number, max: number, options: Options, otherwise: numb
   const value = String(options['value'] ?? '');
   const bySize = options['mode'] === 'size' ? parse(value) : undefined;
   const wanted = options['mode'] === 'count' ? numberOr(value, otherwise) : otherwise;
-  const rough = (max - min) / Math.max(1, wanted - 1);
-  const size = bySize && bySize > 0 ? bySize : (sizes.find((one) => one >= rough) ?? (rough || 1));
+  const rough = (max - min) / Math.max(1, (wanted > 0 ? wanted : otherwise) - 1);
+  const size = bySize && bySize > 0 ? bySize : sizes[Math.max(0, sizes.findIndex((one) => one > rough) - 1)]!;
   const start = Math.floor(min / size) * size;
   return { start, size, count: Math.floor((max - start) / size) + 1 };
 }
 
 const TIMES: readonly number[] = [1, 2, 5, 10, 20, 50, 100, 200, 500].concat([1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 604_800, 2_592_000, 31_536_000].map((seconds) => seconds * 1000));
-/** How many columns a heatmap has at most, if nothing says how wide they are. */
-const MAX_COLUMNS = 100;
+/** About how many columns and rows a heatmap has, if nothing says how large the cells are. */
+const COLUMNS = 20;
+const ROWS = 10;
 /** How many cells a heatmap may have; what asks for more is refused. */
 const MAX_CELLS = 200_000;
 
@@ -137,11 +139,10 @@ export const heatmap: Transform = (frames, options) => {
     }
   }
   if (times.length === 0) return [];
-  const root = Math.max(2, Math.ceil(Math.sqrt(times.length)));
   const parse = (text: string): number | undefined => numberOr(text, undefined);
-  const x = bucketsOver(...rangeOf(times), xs, Math.min(root, MAX_COLUMNS), TIMES, stringDuration);
+  const x = bucketsOver(...rangeOf(times), xs, COLUMNS, TIMES, stringDuration);
   const yOptions = logBase === undefined ? ys : { mode: 'size', value: 1 / (numberOr(ys['value'], 1) || 1) };
-  const y = bucketsOver(...rangeOf(values), yOptions, Math.min(root, BUCKETS), SIZES, parse);
+  const y = bucketsOver(...rangeOf(values), yOptions, ROWS, SIZES, parse);
   if (x.count * y.count > MAX_CELLS) throw new TransformError(`${x.count * y.count} cells are more than ${MAX_CELLS}`);
 
   const counts = new Map<number, number>();
@@ -159,13 +160,15 @@ export const heatmap: Transform = (frames, options) => {
       count.push(counts.get(column * y.count + row) ?? 0);
     }
   }
-  const unit = numbersOf(frames).find(({ config }) => config.unit)?.config.unit;
-  const onY = unit === undefined ? {} : { unit };
+  const source = numbersOf(frames)[0]!;
+  const custom = { scaleDistribution: logBase === undefined ? { type: 'linear' } : { type: 'log', log: logBase } };
+  const { displayName: _, displayNameFromDS: __, ...config } = source.config;
   const fields: Field[] = [
     { ...fieldOf('xMin', 'time', xMin), config: { interval: x.size } },
-    { ...fieldOf('yMin', 'number', yMin), config: { ...onY, ...(logBase === undefined ? { interval: y.size } : {}) } },
-    ...(logBase === undefined ? [] : [{ ...fieldOf('yMax', 'number', yMax), config: onY }]),
-    fieldOf('count', 'number', count),
+    { ...fieldOf('yMin', 'number', yMin), config: { ...config, custom, ...(logBase === undefined ? { interval: y.size } : {}) } },
+    ...(logBase === undefined ? [] : [{ ...fieldOf('yMax', 'number', yMax), config: { ...config, custom } }]),
+    { ...fieldOf('Count', 'number', count), config: { unit: 'short' } },
   ];
-  return [{ fields, length: count.length, meta: { type: 'heatmap-cells' } }];
+  const cells: Frame = { name: fieldName(source), fields, length: count.length, meta: { type: 'heatmap-cells' } };
+  return options['keepOriginalData'] ? [cells, ...frames] : [cells];
 };
