@@ -14,7 +14,7 @@ import { Readout, type ReadoutContent } from '../plot/readout.tsx';
 import { colorByValue, fadeGradient, hueGradient, valueGradient } from '../plot/gradients.ts';
 import { valueRange } from '../plot/value-axis.ts';
 import { fitted } from '../state-timeline/panel.tsx';
-import { axisLook, textWidth, valueAxis } from '../timeseries/options.ts';
+import { axisLook, distributionOf, textWidth, valueAxis } from '../timeseries/options.ts';
 import { tooltipIn } from '../timeseries/panel.tsx';
 import { drawThresholds } from '../timeseries/thresholds.ts';
 import { groups, stackedBars, type BarSeries } from './groups.ts';
@@ -155,7 +155,8 @@ function barOptions(scene: () => Scene, paint: Paint): PlotOptions {
     values: (u, splits) => {
       const { categories } = scene();
       const ratio = u.ctx.canvas.width / u.width || 1;
-      const room = (horizontal ? u.bbox.height : u.bbox.width) / ratio / Math.max(1, categories.length);
+      // Before the first layout the plotting area is not known yet.
+      const room = (horizontal ? Math.min(u.bbox.height / ratio, u.height - 24) : Math.min(u.bbox.width / ratio, u.width - 56)) / Math.max(1, categories.length);
       if (horizontal || turned) {
         const every = Math.max(1, Math.ceil(14 / Math.max(0.01, room)));
         return splits.map((_, index) => (index % every === 0 ? fitted(short(categories[index] ?? ''), LONGEST_LABEL_PX, measure) : ''));
@@ -165,13 +166,14 @@ function barOptions(scene: () => Scene, paint: Paint): PlotOptions {
       const every = spacing > 0 ? Math.max(1, Math.ceil(spacing / Math.max(1, room))) : room >= Math.min(widest + 8, 44) ? 1 : Math.ceil(Math.min(widest + 10, 90) / Math.max(0.01, room));
       return splits.map((_, index) => (index % every === 0 ? fitted(short(categories[index] ?? ''), room * every - 6, measure) : ''));
     },
-    ...(turned ? { rotate: rotation, align: 2 as uPlot.Axis.Align } : {}),
+    ...(turned ? { rotate: -rotation } : {}),
   };
   const format = (): ReturnType<typeof fieldFormat> => fieldFormat(scene().series[0]?.field.config ?? config, scene().timeZone, percent ? 'percentunit' : config.unit);
   const axes = [categoryAxis];
   if (custom.axisPlacement !== 'hidden')
     axes.push(
       valueAxis(paint, 'y', format, percent ? 'percentunit' : config.unit, () => config.decimals, {
+        distribution: distributionOf(custom),
         side: horizontal ? 2 : custom.axisPlacement === 'right' ? 1 : 3,
         ...(horizontal ? { size: 24, gap: 4, space: 60 } : {}),
         ...(custom.axisLabel ? { label: custom.axisLabel, labelSize: 18, labelGap: 2 } : {}),
@@ -179,7 +181,6 @@ function barOptions(scene: () => Scene, paint: Paint): PlotOptions {
         grid: { show: custom.axisGridShow ?? true, stroke: paint.css('var(--grid)'), width: 1 },
       }),
     );
-  const log = custom.scaleDistribution?.type === 'log';
   const showValue = scene().options['showValue'] !== 'never';
   return {
     padding: [showValue && !horizontal ? 18 : 8, horizontal ? (showValue ? 44 : 16) : 10, 0, turned ? 12 : 0],
@@ -187,7 +188,7 @@ function barOptions(scene: () => Scene, paint: Paint): PlotOptions {
       x: { time: false, ori: horizontal ? 1 : 0, dir: horizontal ? -1 : 1, range: () => [-0.5, Math.max(0.5, scene().categories.length - 0.5)] },
       y: {
         ori: horizontal ? 0 : 1,
-        ...(log ? { distr: 3 as uPlot.Scale.Distr, log: custom.scaleDistribution?.log === 10 ? (10 as const) : (2 as const) } : {}),
+        ...distributionOf(custom),
         range: (_, low, high) => {
           const one = scene().series[0];
           return valueRange(low, high, { ...(one ? rangeOf(one.field.config, one.custom) : {}), zero: true, ...(percent ? { max: 1 } : {}) });

@@ -116,7 +116,7 @@ function fromRows(frames: readonly Frame[], start: number, end: number, layout: 
   const aligned = align(tables.map(({ time, fields }) => ({ x: time.values as number[], columns: fields.map(({ values }) => values as Value[]) })));
   let rows = tables
     .flatMap(({ frame, fields }) => fields.map((field) => ({ field, name: fieldName(field, frame, frames) })))
-    .map(({ field, name }, index) => ({ field, name, bound: boundOf(field.labels?.['le'] ?? name), values: aligned.columns[index]! }));
+    .map(({ field, name }, index) => ({ field, name: field.labels?.['le'] ?? name, bound: boundOf(field.labels?.['le'] ?? name), values: aligned.columns[index]! }));
   const [first] = rows;
   if (!first) return { missing: NO_NUMBERS };
   const bounded = rows.every(({ bound }) => bound !== undefined);

@@ -26,7 +26,7 @@ export function PlotLayout({ width, height, legend, items, hidden, onHide, onOpt
   const roomy = width >= LEGEND_FROM.width && height >= LEGEND_FROM.height;
   const shown = roomy && legendShown(legend) && (items.length > 0 || scale !== undefined);
   const right = legend.placement === 'right' && width >= RIGHT_FROM_WIDTH;
-  const size = right ? (legend.width ? { width: `${Math.min(legend.width, width * 0.7)}px` } : { maxWidth: `${Math.round(width * 0.45)}px` }) : { maxHeight: `${Math.round(height * 0.38)}px` };
+  const size = right ? (legend.width ? { width: `${Math.min(legend.width, width * 0.7)}px` } : { maxWidth: `${Math.round(width * (legend.displayMode === 'table' ? 0.6 : 0.4))}px` }) : { maxHeight: `${Math.round(height * 0.38)}px` };
   return (
     <div class={right ? 'plot-layout plot-layout-right' : 'plot-layout'} style={{ width: `${width}px`, height: `${height}px` }}>
       <div class="plot-main">

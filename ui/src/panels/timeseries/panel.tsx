@@ -163,7 +163,7 @@ export function SeriesPanel(props: SeriesPanelProps): JSX.Element {
   };
 
   return (
-    <PlotLayout width={width} height={height} legend={legendIn(panel.options)} items={items} hidden={hidden} onHide={setHidden} onOptions={props.onOptions} note={omittedNote(prepared.lines.length, prepared.omitted)}>
+    <PlotLayout width={width} height={height} legend={legendIn(panel.options)} items={items} hidden={hidden} onHide={setHidden} onOptions={props.onOptions} note={omittedNote(prepared.lines.length, prepared.omitted) ?? (prepared.blank ? 'All values in this time range are empty.' : undefined)}>
       <Plot
         label={spoken(panel.title, lines)}
         structure={structure}

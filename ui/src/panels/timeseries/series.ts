@@ -59,6 +59,8 @@ export interface Prepared {
   missing?: Missing;
   /** How many series are not drawn. */
   omitted: number;
+  /** There are series, but not a value in any. */
+  blank?: boolean;
 }
 
 const isExemplars = (frame: Frame): boolean => frame.name === 'exemplar' || frame.meta?.custom?.['resultType'] === 'exemplar';
@@ -240,7 +242,7 @@ export function prepare(given: readonly Frame[], across: Across = { kind: 'time'
       if (percent) known.range = { ...known.range, min: known.range.min ?? (values.some((value) => (value ?? 0) < 0) ? undefined : 0), max: known.range.max ?? 1 };
     }),
   );
-  return { x: aligned.x, lines, scales: [...scales.values()], exemplars, omitted: all - lines.length };
+  return { x: aligned.x, lines, scales: [...scales.values()], exemplars, omitted: all - lines.length, blank: lines.every((line) => line.values.every((value) => value === null || value === undefined)) };
 }
 
 /** Mirrors and stacks what is shown. What is hidden takes no room. */
