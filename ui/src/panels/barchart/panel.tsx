@@ -18,6 +18,7 @@ import { axisLook, distributionOf, textWidth, valueAxis } from '../timeseries/op
 import { tooltipIn } from '../timeseries/panel.tsx';
 import { drawThresholds } from '../timeseries/thresholds.ts';
 import { groups, stackedBars, type BarSeries } from './groups.ts';
+import { slots, type Bar } from './slots.ts';
 
 interface Scene {
   categories: readonly string[];
@@ -91,19 +92,6 @@ export function BarChartPanel(props: PanelProps): JSX.Element {
       <Readout store={hover} content={content} />
     </PlotLayout>
   );
-}
-
-interface Bar {
-  /** From the start of the category, 0 to 1. */
-  start: number;
-  size: number;
-}
-
-/** Where the bars of one category stand within it. */
-export function slots(count: number, stacked: boolean, groupWidth: number, barWidth: number): Bar[] {
-  const places = stacked ? 1 : Math.max(1, count);
-  const slot = groupWidth / places;
-  return Array.from({ length: count }, (_, index) => ({ start: (1 - groupWidth) / 2 + (stacked ? 0 : index) * slot + (slot * (1 - barWidth)) / 2, size: slot * barWidth }));
 }
 
 const slotsOf = ({ series, stacking, options }: Scene): Bar[] => slots(series.length, stacking !== 'none', Math.min(1, number(options['groupWidth'], 0.7)), Math.min(1, number(options['barWidth'], 0.97)));

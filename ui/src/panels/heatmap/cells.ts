@@ -2,7 +2,7 @@
 import type { Field, Frame } from '../../frames/frame.ts';
 import { fieldName } from '../../fields/names.ts';
 import { align, type Value } from '../plot/align.ts';
-import { NO_DATA, NO_NUMBERS, NO_TIME, type Missing } from '../plot/layout.tsx';
+import { NO_DATA, NO_NUMBERS, NO_TIME, type Missing } from '../plot/missing.ts';
 import { binSize } from '../histogram/bins.ts';
 
 /** Columns of cells: entry `n` of each belongs to cell `n`. */

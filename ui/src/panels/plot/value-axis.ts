@@ -97,20 +97,19 @@ export function unitIncrements(unit: string | undefined): number[] | undefined {
 
 const MOST_DECIMALS = 6;
 
-/** Labels of ticks with as many decimals as tell them apart truthfully, and no more. */
-export function valueLabels(splits: readonly (number | null)[], format: Format, decimals: number | null | undefined): string[] {
-  const values = splits.filter((split): split is number => split !== null);
-  const texts = (places: number): string[] => splits.map((split) => (split === null ? '' : format(split, places)));
-  if (given(decimals)) return texts(Math.max(0, Math.min(20, decimals)));
-  const truth = values.map((value) => Number.parseFloat(format(value, MOST_DECIMALS).replace(/,/g, '')));
+/** A value with as many decimals as it truly has, and no more. */
+function shortest(value: number, format: Format): string {
+  const number = (text: string): number => Number.parseFloat(text.replace(/,/g, ''));
+  const exact = number(format(value, MOST_DECIMALS));
   for (let places = 0; places < MOST_DECIMALS; places += 1) {
-    const faithful = values.every((value, index) => {
-      const text = format(value, places);
-      const shown = Number.parseFloat(text.replace(/,/g, ''));
-      const exact = truth[index]!;
-      return Number.isNaN(exact) || Math.abs(shown - exact) <= Math.abs(exact) * 1e-4 + 10 ** -(MOST_DECIMALS + 1);
-    });
-    if (faithful) return texts(places);
+    const text = format(value, places);
+    if (Number.isNaN(exact) || Math.abs(number(text) - exact) <= Math.abs(exact) * 1e-4 + 10 ** -(MOST_DECIMALS + 1)) return text;
   }
-  return texts(MOST_DECIMALS);
+  return format(value, MOST_DECIMALS);
+}
+
+/** Labels of ticks, with the decimals that were asked for or as many as each one needs. */
+export function valueLabels(splits: readonly (number | null)[], format: Format, decimals: number | null | undefined): string[] {
+  const places = given(decimals) ? Math.max(0, Math.min(20, decimals)) : undefined;
+  return splits.map((split) => (split === null ? '' : places === undefined ? shortest(split, format) : format(split, places)));
 }

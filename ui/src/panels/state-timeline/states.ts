@@ -5,7 +5,7 @@ import { mapValue } from '../../fields/mappings.ts';
 import { fieldName } from '../../fields/names.ts';
 import type { Field, Frame } from '../../frames/frame.ts';
 import { customOf } from '../plot/custom.ts';
-import { NO_DATA, NO_TIME, type Missing } from '../plot/layout.tsx';
+import { NO_DATA, NO_TIME, type Missing } from '../plot/missing.ts';
 
 export interface Cell {
   /** Milliseconds since 1970. */

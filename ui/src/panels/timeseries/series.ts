@@ -4,7 +4,7 @@ import { seriesColor } from '../../fields/color.ts';
 import { fieldName } from '../../fields/names.ts';
 import { align, breakGaps, spanGaps, type Table, type Value } from '../plot/align.ts';
 import { customOf, numberIn, rangeOf, type Custom } from '../plot/custom.ts';
-import { NO_DATA, NO_NUMBERS, NO_TIME, type Missing } from '../plot/layout.tsx';
+import { NO_DATA, NO_NUMBERS, NO_TIME, type Missing } from '../plot/missing.ts';
 import { stack } from '../plot/stack.ts';
 import type { RangeOptions } from '../plot/value-axis.ts';
 
