@@ -40,7 +40,7 @@ test('what is missing is said, and what to do', () => {
 });
 
 test('of ten thousand series the largest are drawn, in their order', () => {
-  const frames = Array.from({ length: 10_000 }, (_, index) => frameOf([time(1), { ...number(`s${index}`, [index === 17 ? 1e9 : index]), state: { displayName: `s${index}` } }]));
+  const frames = apply(Array.from({ length: 10_000 }, (_, index) => frameOf([time(1), number('Value', [index === 17 ? 1e9 : index], { pod: `s${index}` })])));
   const { lines, omitted } = prepare(frames);
   expect(lines).toHaveLength(1000);
   expect(omitted).toBe(9000);

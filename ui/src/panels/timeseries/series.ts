@@ -87,7 +87,7 @@ function exemplarsOf(frames: readonly Frame[]): Exemplar[] {
 }
 
 /** A long frame, which names its series in columns of text, as one frame a series. */
-export function splitLong(frame: Frame): Frame[] {
+export function splitLong(frame: Frame, multipleFrames = false): Frame[] {
   const names = frame.fields.filter((field) => field.type === 'string');
   if (frame.meta?.type !== 'timeseries-long' || names.length === 0) return [frame];
   const groups = new Map<string, number[]>();
@@ -108,7 +108,7 @@ export function splitLong(frame: Frame): Frame[] {
         if (field.type !== 'number') return { ...field, values };
         const labels = { ...field.labels, ...Object.fromEntries(names.map((name) => [name.name, String(name.values[rows[0]!] ?? '')])) };
         const text = names.map((name) => String(name.values[rows[0]!] ?? '')).join(' ');
-        return { ...field, values, labels, state: { ...field.state, displayName: text, seriesIndex: index++ } };
+        return { ...field, values, labels, state: { ...field.state, displayName: text, multipleFrames, seriesIndex: index++ } };
       }),
   }));
 }
@@ -117,10 +117,9 @@ export function splitLong(frame: Frame): Frame[] {
 function drawableValues(field: Field): readonly Value[] {
   const { values } = field;
   let clean = true;
-  for (const value of values) {
-    if (value === null || value === undefined || (typeof value === 'number' && Number.isFinite(value))) continue;
-    clean = false;
-    break;
+  for (let row = 0; clean && row < values.length; row += 1) {
+    const value = values[row];
+    clean = value === null || value === undefined || Number.isFinite(value);
   }
   if (clean) return values as Value[];
   return values.map((value) => {
@@ -163,7 +162,7 @@ const NO_X: Missing = { title: 'No field for the x axis', hint: 'This panel need
 
 export function prepare(given: readonly Frame[], across: Across = { kind: 'time' }, mostSeries = MOST_SERIES): Prepared {
   const empty: Prepared = { x: [], lines: [], scales: [], exemplars: [], omitted: 0 };
-  const frames = given.filter((frame) => !isExemplars(frame)).flatMap(splitLong);
+  const frames = given.filter((frame) => !isExemplars(frame)).flatMap((frame) => splitLong(frame, given.length > 1));
   const exemplars = across.kind === 'time' ? exemplarsOf(given.filter(isExemplars)) : [];
   if (!frames.some((frame) => frame.length > 0 && frame.fields.length > 0)) return { ...empty, missing: NO_DATA };
   const xOf = (frame: Frame): Field | undefined =>
