@@ -91,6 +91,7 @@ export function plots(span: Span): Sample[] {
     { title: 'thresholds and gaps', type: 'state-timeline', width: 560, frames: series(span, ['node-1', 'node-2'], 90, { count: 40, gaps: 0.1 }), defaults: { unit: 'percent', color: { mode: 'thresholds' }, thresholds: THRESHOLDS } },
     { title: 'words and truth', type: 'state-timeline', width: 560, frames: [frameOf([time(), text('phase', states(8, ['Pending', 'Running', 'Succeeded'], 60) as string[]), { name: 'ready', type: 'boolean', values: states(2, [true, false], 60), config: {} }])], defaults: { color: { mode: 'palette-classic' } } },
     { title: 'samples', type: 'status-history', width: 560, frames: ['api', 'web', 'db'].map((name, index) => frameOf([{ name: 'Time', type: 'time', values: times.filter((_, row) => row % 3 === 0), config: {} }, number('Value', states(index + 20, [1, 1, 2, 0], 20), { service: name })])), defaults: { mappings } },
+    { title: 'prices', type: 'candlestick', width: 560, frames: [prices(times)], defaults: { unit: 'currencyEUR' } },
     { title: 'points', type: 'xychart', frames: [frameOf([number('memory', Array.from({ length: 150 }, () => gauss() * 1e7)), number('cpu', Array.from({ length: 150 }, gauss)), number('restarts', Array.from({ length: 150 }, () => Math.floor(next() * 9)))])], options: { mapping: 'manual', series: [{ x: { matcher: { id: 'byName', options: 'memory' } }, y: { matcher: { id: 'byName', options: 'cpu' } }, size: { matcher: { id: 'byName', options: 'restarts' } } }] }, defaults: { custom: { pointSize: { min: 4, max: 22 } } }, overrides: [{ matcher: { id: 'byName', options: 'memory' }, properties: [{ id: 'unit', value: 'bytes' }] }, { matcher: { id: 'byName', options: 'cpu' }, properties: [{ id: 'unit', value: 'percent' }] }] },
     { title: 'nothing to pair', type: 'xychart', frames: [frameOf([number('alone', [1, 2])])] },
   ];
@@ -118,4 +119,15 @@ function nativeCells(times: readonly number[]): Frame {
     ],
     { meta: { type: 'heatmap-cells', stepMs: 60_000 } },
   );
+}
+
+function prices(times: readonly number[]): Frame {
+  const next = random(12);
+  let last = 100;
+  const rows = times.map(() => {
+    const open = last;
+    const close = (last = open + (next() - 0.48) * 6);
+    return { open, close, high: Math.max(open, close) + next() * 2, low: Math.min(open, close) - next() * 2, volume: 1000 + next() * 4000 };
+  });
+  return frameOf([{ name: 'Time', type: 'time', values: [...times], config: {} }, ...(['open', 'high', 'low', 'close', 'volume'] as const).map((name) => number(name, rows.map((row) => row[name])))]);
 }

@@ -5,6 +5,7 @@ import { frameOf, type Field, type Frame } from '../frames/frame.ts';
 import type { Labels } from '../api/types.ts';
 import { groups, stackedBars } from './barchart/groups.ts';
 import { slots } from './barchart/slots.ts';
+import { candles, PARTS } from './candlestick/candles.ts';
 import { cellsOf, isCumulative, boundOf, type Cells } from './heatmap/cells.ts';
 import { schemeSteps, stepOf } from './heatmap/schemes.ts';
 import { bins, binSize } from './histogram/bins.ts';
@@ -188,4 +189,20 @@ test('points pair the first field with each other one, or the fields that were c
   expect(manual.series.map(({ name, x, y, size }) => [name, x.name, y.name, size?.name])).toEqual([['mine', 'c', 'a', 'b']]);
   expect(points([frameOf([number('a', [1])])], {}).missing?.title).toBe('No two fields of numbers');
   expect(diameters([0, 100, NaN], 2, 10)).toEqual([2, 10, 2]);
+});
+
+test('candles take their fields by name, by choice or by order', () => {
+  const frame = frameOf([time(1), number('close', [2]), number('low', [1]), number('high', [4]), number('open', [3]), number('volume', [100])]);
+  const found = candles([frame], {});
+  expect(PARTS.map((part) => found?.fields[part].name)).toEqual(['open', 'high', 'low', 'close']);
+  expect(found?.frames[0]!.fields.find(({ name }) => name === 'volume')?.config.custom).toMatchObject({ axisPlacement: 'hidden', axisSoftMax: 500 });
+  const plain = frameOf([time(1), number('a', [1]), number('b', [2]), number('c', [3]), number('d', [4])]);
+  expect(candles([plain], {})?.fields.close.name).toBe('d');
+  expect(candles([frameOf([time(1), number('a', [1])])], {})).toBeUndefined();
+});
+
+test('cells of several native histograms add up', () => {
+  const frame = (count: number): Frame => frameOf([{ name: 'xMax', type: 'time', values: [10], config: {} }, number('yMin', [1]), number('yMax', [2]), number('count', [count])], { meta: { type: 'heatmap-cells', stepMs: 10 } });
+  expect(cells([frame(5), frame(6)])).toMatchObject({ xMin: [0], xMax: [10], count: [11] });
+  expect(prepare([frame(5)]).missing?.title).toBe('Histograms, not numbers');
 });

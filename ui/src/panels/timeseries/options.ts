@@ -14,6 +14,8 @@ import { drawExemplars } from './exemplars.ts';
 import type { Exemplar, Line, Scale } from './series.ts';
 import { drawThresholds } from './thresholds.ts';
 
+export type CustomPaint = (u: uPlot, paint: Paint, lines: readonly Line[]) => readonly Line[];
+
 /** What the plot reads anew with every drawing. */
 export interface Scene {
   lines: readonly Line[];
@@ -27,8 +29,8 @@ export interface Scene {
   xFormat?: Format | undefined;
   xUnit?: string | undefined;
   xLabel?: string | undefined;
-  /** Drawn in place of lines, as candles are. */
-  paint?: ((u: uPlot, paint: Paint) => void) | undefined;
+  /** Draws some of the lines otherwise, as candles are, and answers the others. */
+  paint?: CustomPaint | undefined;
 }
 
 /** Up to so many lines have a mark of their own under the cursor. */
@@ -211,11 +213,9 @@ export function seriesOptions(scene: () => Scene, paint: Paint, overTime: boolea
       draw: [
         (u) => {
           const now = scene();
-          if (now.paint) now.paint(u, paint);
-          else {
-            if (drawn?.of !== now.lines) drawn = { of: now.lines, lines: now.lines.map((line) => drawnOf(line, paint)) };
-            lineart.paint(u, drawn.lines);
-          }
+          const rest = now.paint ? now.paint(u, paint, now.lines) : now.lines;
+          if (drawn?.of !== rest) drawn = { of: rest, lines: rest.map((line) => drawnOf(line, paint)) };
+          lineart.paint(u, drawn.lines);
           drawThresholds(u, now.scales, paint, 'lines');
           drawAnnotations(u, now.annotations, paint);
           if (now.scales[0]) drawExemplars(u, now.exemplars, now.scales[0].key, paint);

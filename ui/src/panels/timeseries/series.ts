@@ -160,6 +160,8 @@ export type Across = { kind: 'time' } | { kind: 'number'; field?: string | undef
 
 const NO_X: Missing = { title: 'No field for the x axis', hint: 'This panel needs a field of ascending numbers for x and another one for y. Choose the x field in the options.' };
 
+const HISTOGRAMS: Missing = { title: 'Histograms, not numbers', hint: 'Show them in a heatmap, or make numbers of them in the query, as with histogram_quantile().' };
+
 export function prepare(given: readonly Frame[], across: Across = { kind: 'time' }, mostSeries = MOST_SERIES): Prepared {
   const empty: Prepared = { x: [], lines: [], scales: [], exemplars: [], omitted: 0 };
   const frames = given.filter((frame) => !isExemplars(frame)).flatMap((frame) => splitLong(frame, given.length > 1));
@@ -171,8 +173,8 @@ export function prepare(given: readonly Frame[], across: Across = { kind: 'time'
       : across.field
         ? frame.fields.find((field) => field.type === 'number' && (field.name === across.field || fieldName(field, frame, given) === across.field))
         : frame.fields.find((field) => field.type === 'number');
-  const timed = frames.filter((frame) => xOf(frame) !== undefined && frame.length > 0);
-  if (timed.length === 0) return { ...empty, missing: across.kind === 'time' ? NO_TIME : NO_X };
+  const timed = frames.filter((frame) => xOf(frame) !== undefined && frame.length > 0 && frame.meta?.type !== 'heatmap-cells');
+  if (timed.length === 0) return { ...empty, missing: !frames.every((frame) => frame.meta?.type === 'heatmap-cells') ? (across.kind === 'time' ? NO_TIME : NO_X) : HISTOGRAMS };
 
   let picked = timed.flatMap((frame) => {
     const x = xOf(frame);
