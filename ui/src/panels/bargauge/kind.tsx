@@ -9,7 +9,7 @@ import { cellsOf, type Orientation } from '../values/layout.ts';
 import { Linked } from '../values/linked.tsx';
 import { numberOr, withDefaults } from '../values/options.ts';
 import { Left, NoValues, ValueText } from '../values/value-text.tsx';
-import { readValues, REDUCTION, shown, type ShownValue } from '../values/values.ts';
+import { linksOf, readValues, REDUCTION, shown, type ShownValue } from '../values/values.ts';
 import { Bar, type BarMode } from './bar.tsx';
 import '../values/values.css';
 import './bargauge.css';
@@ -95,7 +95,7 @@ function BarGauge(props: PanelProps): JSX.Element {
       >
         {values.map((value, index) => (
           <div role="listitem" class="value-cell" key={index}>
-            <Linked links={props.links(value.field?.config.links, value.scope)} class={`bargauge bargauge-name-${layout.name}`} title={`${value.name}: ${displayText(value.display)}`}>
+            <Linked links={linksOf(value, props.links)} class={`bargauge bargauge-name-${layout.name}`} title={`${value.name}: ${displayText(value.display)}`}>
               <Row value={value} layout={layout} options={options} />
             </Linked>
           </div>

@@ -11,7 +11,7 @@ import { Linked } from '../values/linked.tsx';
 import { numberOr, withDefaults } from '../values/options.ts';
 import { Sparkline } from '../values/sparkline.tsx';
 import { Left, NoValues, ValueText } from '../values/value-text.tsx';
-import { portion, readValues, REDUCTION, shown, type ShownValue } from '../values/values.ts';
+import { linksOf, portion, readValues, REDUCTION, shown, type ShownValue } from '../values/values.ts';
 import { arcPath, DIALS, placeDial, pointAt, stretches, thresholdMarks } from './arc.ts';
 import '../values/values.css';
 import './gauge.css';
@@ -65,7 +65,7 @@ function Gauge(props: PanelProps): JSX.Element {
       >
         {values.map((value, index) => (
           <div role="listitem" class="value-cell" key={index}>
-            <Linked links={props.links(value.field?.config.links, value.scope)} class="gauge" title={`${value.name}: ${displayText(value.display)}`}>
+            <Linked links={linksOf(value, props.links)} class="gauge" title={`${value.name}: ${displayText(value.display)}`}>
               <Dial value={value} options={options} mode={mode} width={cells.width} height={cells.height} />
             </Linked>
           </div>

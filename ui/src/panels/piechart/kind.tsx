@@ -10,7 +10,7 @@ import { textWidth } from '../values/fit.ts';
 import { Linked } from '../values/linked.tsx';
 import { numberOr, stringsOf, withDefaults } from '../values/options.ts';
 import { NoValues } from '../values/value-text.tsx';
-import { readValues, REDUCTION, type ShownValue } from '../values/values.ts';
+import { linksOf, readValues, REDUCTION, type ShownValue } from '../values/values.ts';
 import { percentText, slicePath, slicesOf, type Slice } from './slices.ts';
 import '../values/values.css';
 import './piechart.css';
@@ -130,7 +130,7 @@ function Pie({ slices, options, width, height, title, hovered, hover, links }: P
       </svg>
       {/* Links cannot be in the picture alone: slices that lead somewhere lead there from the legend as well. */}
       {drawn.map((slice) => {
-        const found = slice.value.field?.config.links?.length ? links(slice.value.field.config.links, slice.value.scope) : [];
+        const found = linksOf(slice.value, links);
         return found.length > 0 ? (
           <div key={slice.key} class="hidden pie-link">
             <Linked links={found}>{slice.value.name}</Linked>

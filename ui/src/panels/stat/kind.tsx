@@ -9,7 +9,7 @@ import { Linked } from '../values/linked.tsx';
 import { withDefaults } from '../values/options.ts';
 import { Sparkline } from '../values/sparkline.tsx';
 import { Left, NoValues, ValueText } from '../values/value-text.tsx';
-import { readValues, REDUCTION, type ShownValue } from '../values/values.ts';
+import { linksOf, readValues, REDUCTION, type ShownValue } from '../values/values.ts';
 import { changeText, statLayout, type StatLayout } from './layout.ts';
 import '../values/values.css';
 
@@ -63,7 +63,7 @@ function Stat(props: PanelProps): JSX.Element {
         style={{ 'grid-template-columns': `repeat(${cells.columns}, ${cells.width}px)`, 'grid-auto-rows': `${cells.height}px`, gap: `${gap}px` }}
       >
         {values.map((value, index) => (
-          <Cell key={index} value={value} options={options} layout={layout} mode={mode} single={values.length === 1} cell={cells} links={props.links(value.field?.config.links, value.scope)} />
+          <Cell key={index} value={value} options={options} layout={layout} mode={mode} single={values.length === 1} cell={cells} links={linksOf(value, props.links)} />
         ))}
       </div>
       <Left count={left} />

@@ -279,7 +279,7 @@ export function footers(columns: readonly Column[], rows: readonly number[]): Fo
       const value = results[id];
       if (value === undefined) return [];
       const reducer = findReducer(id);
-      const text = id === 'diffperc' && typeof value === 'number' ? `${(value * 100).toFixed(1)}%` : !reducer?.keepsUnit || typeof value === 'boolean' ? (Array.isArray(value) ? value.map((item) => cellText(field, item)).join(', ') : String(value)) : cellText(field, value);
+      const text = id === 'diffperc' && typeof value === 'number' ? `${value.toFixed(1)}%` : !reducer?.keepsUnit || typeof value === 'boolean' ? (Array.isArray(value) ? value.map((item) => cellText(field, item)).join(', ') : String(value)) : cellText(field, value);
       return [{ name: reducer?.name.replace(' *', '') ?? id, text }];
     });
   });
