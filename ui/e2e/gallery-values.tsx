@@ -23,7 +23,7 @@ if (theme) document.documentElement.dataset['theme'] = theme;
 const times = Array.from({ length: 120 }, (_, index) => NOW - (120 - index) * 30_000);
 const wave = (base: number, size: number, phase: number): number[] => times.map((_, index) => base + size * Math.sin(index / 9 + phase) + size * 0.3 * Math.sin(index / 2.3));
 const field = (name: string, type: Field['type'], values: unknown[], config: Field['config'] = {}, labels?: Record<string, string>): Field => ({ name, type, values: [...values], config, ...(labels ? { labels } : {}) });
-const series = (name: string, values: unknown[], labels?: Record<string, string>): Frame => frameOf([field('Time', 'time', times), field(name, 'number', values, {}, labels)], { name, refId: 'A' });
+const series = (name: string, values: unknown[], labels?: Record<string, string>): Frame => frameOf([field('Time', 'time', times), field(name, 'number', values, {}, labels)], { refId: 'A' });
 const thresholds = { mode: 'absolute' as const, steps: [{ value: null, color: 'green' }, { value: 60, color: 'orange' }, { value: 80, color: 'red' }] };
 const percent = { unit: 'percent', min: 0, max: 100, thresholds, color: { mode: 'thresholds' } };
 const hosts = ['web-1', 'web-2', 'db-1', 'cache-with-a-long-name'];

@@ -42,7 +42,7 @@ function PieChart(props: PanelProps): JSX.Element {
   const { legend } = options;
   const hasLegend = legend.showLegend !== false && legend.displayMode !== 'hidden' && width > 90 && height > 90;
   const right = legend.placement === 'right' && width > 220;
-  const legendWidth = right ? Math.min(width * 0.6, numberOr(legend.width, 0) || Math.max(140, Math.min(width * 0.42, longestName(slices) + 90))) : width;
+  const legendWidth = right ? Math.min(width * 0.6, numberOr(legend.width, 0) || Math.max(140, Math.min(width - Math.min(height, width * 0.5), longestName(slices) + 50 + 64 * stringsOf(legend.values).length))) : width;
   const rowsBelow = legend.displayMode === 'table' ? Math.min(slices.length + 1, Math.max(2, Math.floor((height * 0.4) / 24))) : slices.length > 3 ? 2 : 1;
   const legendHeight = right ? height : Math.min(height * 0.42, rowsBelow * 24 + 6);
   const box = !hasLegend ? { width, height } : right ? { width: width - legendWidth, height } : { width, height: height - legendHeight };

@@ -167,12 +167,13 @@ export function columnWidths(columns: readonly Column[], available: number, resi
 const SAMPLED_ROWS = 30;
 
 /** About how wide a column wants to be, within bounds that keep columns of one kind alike. */
-function contentWidth({ field, name, cell }: Column): number {
-  if (cell.type === 'gauge' || cell.type === 'sparkline') return 220;
-  let most = textWidth(name, 12, 500) + 24;
+function contentWidth({ field, name, cell, footer, filterable }: Column): number {
+  if (cell.type === 'gauge' || cell.type === 'sparkline') return 170;
+  let most = textWidth(name, 12, 500) + (filterable ? 44 : 24);
+  if (footer.length > 0) most = Math.max(most, 120);
   const step = Math.max(1, Math.floor(field.values.length / SAMPLED_ROWS));
   for (let row = 0; row < field.values.length; row += step) most = Math.max(most, Math.min(600, cellText(field, field.values[row]).length * 7 + 20));
-  return Math.min(320, Math.max(110, most));
+  return Math.min(320, Math.max(70, most));
 }
 
 const JSON_SHOWN = 2000;

@@ -119,6 +119,9 @@ export function readValues({ frames, interpolate, panel }: Asked, reduction: Red
 
 const own = (value: number | null | undefined, name: 'min' | 'max'): { min?: number; max?: number } => (typeof value === 'number' ? { [name]: value } : {});
 
+/** Whether values need their names: several do, one only if the author named it. */
+export const isNamed = (values: readonly ShownValue[]): boolean => values.length > 1 || Boolean(values[0]?.field?.config.displayName);
+
 /** The links of a value, ready to follow. */
 export const linksOf = ({ field, scope }: ShownValue, links: PanelProps['links']): ReadyLink[] => (field?.config.links?.length ? links(field.config.links, scope()) : []);
 
