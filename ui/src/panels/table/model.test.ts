@@ -60,7 +60,7 @@ describe('filters', () => {
 });
 
 describe('widths', () => {
-  const column = (name: string, width?: number, minWidth = 90): Column => ({ ...columns[1]!, name, field: field(name, 'string', ['x']), ...(width === undefined ? { width: undefined } : { width }), minWidth });
+  const column = (name: string, width?: number, minWidth: number | undefined = 90): Column => ({ ...columns[1]!, name, field: field(name, 'string', ['x']), ...(width === undefined ? { width: undefined } : { width }), minWidth });
   test('given widths stay and the others share the rest', () => {
     expect(columnWidths([column('a', 100), column('b'), column('c')], 500)).toEqual([100, 200, 200]);
   });
