@@ -9,6 +9,7 @@ import type { Frame } from '../../frames/frame.ts';
 import type { Annotation, PanelKind } from '../../panels/panel.ts';
 import { panelKind } from '../../panels/registry.ts';
 import { useLoad } from '../../state/load.ts';
+import { useTheme } from '../../state/theme.ts';
 import { transformFrames } from '../../transforms/index.ts';
 import type { Board } from './board.ts';
 
@@ -106,17 +107,18 @@ export function usePanelData(board: Board, { panel, key, scope, kind, width, act
     last.current?.version ?? '',
   );
   const answer = loaded.data;
+  const theme = useTheme().dark ? ('dark' as const) : ('light' as const);
   const fieldDefaults = kind.state === 'ready' ? kind.kind.field : undefined;
   const drawn = useMemo((): Pick<PanelData, 'transformed' | 'frames' | 'error'> => {
     if (!answer || !fieldDefaults) return { transformed: [], frames: [] };
-    const context = { timeZone: board.timeZone, interpolate: (text: string, more?: Record<string, unknown>) => interpolate(text, more ? { ...scope, ...more } : scope) };
+    const context = { timeZone: board.timeZone, theme, interpolate: (text: string, more?: Record<string, unknown>) => interpolate(text, more ? { ...scope, ...more } : scope) };
     try {
       const transformed = transformFrames(answer.frames, panel.transformations, context);
       return { transformed, frames: applyFields(transformed, panel.fieldConfig, fieldDefaults as FieldConfig, context) };
     } catch (error) {
       return { transformed: answer.frames, frames: [], error: `The transformations failed: ${error instanceof Error ? error.message : String(error)}` };
     }
-  }, [answer, panel.transformations, panel.fieldConfig, fieldDefaults, board.timeZone, scope]);
+  }, [answer, panel.transformations, panel.fieldConfig, fieldDefaults, board.timeZone, scope, theme]);
 
   const notices = useMemo(() => [...(answer?.notices ?? []), ...drawn.transformed.flatMap(({ meta, refId }) => (meta?.notices ?? []).map((notice) => ({ ...notice, refId })))], [answer, drawn]);
   const refused = notices.filter(({ severity }) => severity === 'error').map(({ text }) => text);

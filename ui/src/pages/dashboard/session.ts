@@ -19,6 +19,8 @@ export interface Session {
   /** As the server has it. */
   kept?: Dashboard;
   changed: boolean;
+  /** The same, known at once also to what runs before the page is drawn again. */
+  unsaved: { readonly current: boolean };
   change: (next: (dashboard: Dashboard) => Dashboard) => void;
   undo: (() => void) | undefined;
   discard: () => void;
@@ -66,17 +68,21 @@ export function useSession(uid: string, newIn: string): Session {
     });
   }, []);
   const undo = useCallback(() => setDraft((last) => past.current.pop() ?? last), []);
+  const unsaved = useRef(false);
   const discard = useCallback(() => {
+    unsaved.current = false;
     past.current = [];
     setDraft(kept);
   }, [kept]);
   const settle = useCallback((dashboard: Dashboard, change: Partial<DashboardMeta>) => {
+    unsaved.current = false;
     past.current = [];
     setKept(dashboard);
     setDraft(dashboard);
     setMeta((last) => ({ ...last, ...change }));
   }, []);
   const changed = useMemo(() => draft !== kept && JSON.stringify(draft) !== JSON.stringify(kept), [draft, kept]);
+  unsaved.current = changed;
   return {
     waiting: answer.waiting || (answer.data !== undefined && draft === undefined),
     error: answer.error,
@@ -85,6 +91,7 @@ export function useSession(uid: string, newIn: string): Session {
     dashboard: draft,
     kept,
     changed,
+    unsaved,
     change,
     undo: past.current.length > 0 ? undo : undefined,
     discard,

@@ -13,10 +13,12 @@ interface Props {
   editing: boolean;
   setEditing: (editing: boolean) => void;
   onStar: () => void;
+  onAdd: (type: string) => void;
+  onSave: () => void;
   children: ComponentChildren;
 }
 
-export function Toolbar({ session, dashboard, edits, editing, setEditing, onStar, children }: Props): JSX.Element {
+export function Toolbar({ session, dashboard, edits, editing, setEditing, onStar, onAdd, onSave, children }: Props): JSX.Element {
   const { meta, notes } = session;
   const starred = meta.isStarred === true;
   return (
@@ -52,10 +54,42 @@ export function Toolbar({ session, dashboard, edits, editing, setEditing, onStar
         )}
       </div>
       <div class="board-tools">
+        {edits && (editing || session.changed) && (
+          <>
+            <Popover label="Add" button="Add">
+              {(close) => (
+                <>
+                  <button type="button" class="menu-item" onClick={() => (close(), onAdd('timeseries'))}>
+                    Panel
+                  </button>
+                  <button type="button" class="menu-item" onClick={() => (close(), onAdd('row'))}>
+                    Row
+                  </button>
+                </>
+              )}
+            </Popover>
+            <button type="button" class="button" disabled={!session.undo} onClick={session.undo}>
+              Undo
+            </button>
+            {session.changed && dashboard.uid !== '' && (
+              <button type="button" class="button" onClick={() => confirm('Take back all changes since it was saved?') && session.discard()}>
+                Discard
+              </button>
+            )}
+            <button type="button" class="button button-strong" disabled={!session.changed && dashboard.uid !== ''} onClick={onSave}>
+              Save
+            </button>
+          </>
+        )}
         {edits && (
-          <button type="button" class={`button${editing ? ' button-on' : ''}`} aria-pressed={editing} onClick={() => setEditing(!editing)}>
-            Edit
-          </button>
+          <>
+            <button type="button" class={`button${editing ? ' button-on' : ''}`} aria-pressed={editing} title="Edit (d e)" onClick={() => setEditing(!editing)}>
+              {editing ? 'Editing' : 'Edit'}
+            </button>
+            <button type="button" class="button" title="Settings, variables, versions, JSON (d s)" onClick={() => setParams({ editview: 'settings', editPanel: undefined })}>
+              Settings
+            </button>
+          </>
         )}
         <Share />
         {children}
