@@ -54,6 +54,11 @@ test('Prometheus is given escaped expressions only for variables that may have s
   expect(interpolate('$q', { q: chosen('q', 'a\\d') }, PROMQL)).toBe('a\\\\d');
 });
 
+test('a single value of such a variable is compared as it is where PromQL compares texts', () => {
+  expect(interpolate('{a="$single",b!="x/$single",c=~"$single"}', scope, PROMQL)).toBe('{a="a.b",b!="x/a.b",c=~"a\\\\.b"}');
+  expect(interpolate('x == bool $single', scope, PROMQL)).toBe('x == bool a\\\\.b');
+});
+
 test('the text of All may itself have variables, and never repeats itself', () => {
   expect(interpolate('$x', { x: chosen('x', ['1'], { all: '$plain-$x' }), plain: 'p' })).toBe('p-$x');
 });

@@ -52,7 +52,12 @@ function plain(value: unknown): string | string[] | undefined {
   return entries.every(([, inner]) => typeof inner === 'string') ? entries.map(([name, inner]) => `${name}="${inner as string}"`).join(', ') : JSON.stringify(value);
 }
 
-function resolve(name: string, path: string, asked: string | undefined, scope: Scope, fallback: string): string | undefined {
+/** Within the quotes of `=` or `!=`: there PromQL compares texts, not regular expressions. */
+const EXACT = /(?:^|[^=!~])!?=\s*(["'`])(?:(?!\1)[^\\\n]|\\.)*$/;
+
+const list = (value: string | string[]): string[] => (Array.isArray(value) ? value : [value]);
+
+function resolve(name: string, path: string, asked: string | undefined, scope: Scope, fallback: string, exact: boolean): string | undefined {
   if (!Object.hasOwn(scope, name)) return undefined;
   const timeZone = typeof scope['__timezone'] === 'string' ? scope['__timezone'] : 'browser';
   const format = asked ?? fallback;
@@ -64,6 +69,7 @@ function resolve(name: string, path: string, asked: string | undefined, scope: S
     value = given;
   }
   if (isChosen(value) && path === '') {
+    if (exact && value.all === undefined && value.several && list(value.value).length === 1) return writeFormat(format, { ...value, several: false, timeZone });
     if (value.all !== undefined && !/^(text|percentencode|queryparam|customqueryparam)\b/.test(format)) return interpolate(value.all, { ...scope, [name]: undefined }, format);
     const whole = value.all !== undefined && /^(queryparam|customqueryparam)\b/.test(format);
     return writeFormat(format, { ...value, value: whole ? '$__all' : value.value, timeZone });
@@ -76,9 +82,10 @@ function resolve(name: string, path: string, asked: string | undefined, scope: S
 /** Replaces variables in a text; what is unknown stays as it is. `format` holds where the text says none. */
 export function interpolate(text: string, scope: Scope, format = 'glob'): string {
   if (!text.includes('$') && !text.includes('[[')) return text;
-  return text.replace(REFERENCE, (whole, dollar?: string, square?: string, squareFormat?: string, curly?: string, path?: string, curlyFormat?: string) =>
-    resolve(dollar ?? square ?? curly ?? '', path ?? '', squareFormat ?? curlyFormat, scope, format) ?? whole,
-  );
+  return text.replace(REFERENCE, (whole, dollar?: string, square?: string, squareFormat?: string, curly?: string, path?: string, curlyFormat?: string, offset?: number) => {
+    const exact = format === PROMQL && EXACT.test(text.slice(Math.max(0, (offset ?? 0) - 200), offset));
+    return resolve(dollar ?? square ?? curly ?? '', path ?? '', squareFormat ?? curlyFormat, scope, format, exact) ?? whole;
+  });
 }
 
 /** Interpolates every text within a JSON value. */

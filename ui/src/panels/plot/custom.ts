@@ -1,7 +1,7 @@
 /** What a panel kind keeps for a field in `config.custom`, as the kinds on axes read it. */
 import type { FieldConfig } from '../../dashboard/model.ts';
 import type { Field } from '../../frames/frame.ts';
-import { formatValue } from '../../fields/units.ts';
+import { formatText } from '../../fields/units.ts';
 import type { RangeOptions, Format } from './value-axis.ts';
 
 export interface Custom {
@@ -48,12 +48,10 @@ export function numberIn(value: unknown): number | undefined {
 }
 
 /** Values in the field's unit, with as many decimals as asked for. */
-export function fieldFormat(config: FieldConfig, timeZone: string, unit = config.unit): Format {
-  return (value, decimals) => {
-    const { prefix = '', text, suffix = '' } = formatValue(unit, value, decimals, { timeZone });
-    return `${prefix}${text}${suffix}`;
-  };
-}
+export const fieldFormat =
+  (config: FieldConfig, timeZone: string, unit = config.unit): Format =>
+  (value, decimals) =>
+    formatText(unit, value, decimals, { timeZone });
 
 export function rangeOf(config: FieldConfig, custom: Custom): RangeOptions {
   const type = custom.scaleDistribution?.type;

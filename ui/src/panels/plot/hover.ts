@@ -1,7 +1,9 @@
 /** Where the cursor is in a plot. Kept outside the panel's state, so that moving it draws nothing but the readout. */
 import { useEffect, useState } from 'preact/hooks';
+import type uPlot from 'uplot';
 
 export interface Hover {
+  plot: uPlot;
   /** The row of the data nearest to the cursor. */
   row: number;
   /** By series of the plot: the row to show, null for none nearby. */

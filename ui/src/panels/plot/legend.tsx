@@ -3,7 +3,8 @@ import type { JSX } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import { isolate, toggle } from '../../chart/legend.tsx';
 import { displayText } from '../../fields/display.ts';
-import { reduce } from '../../fields/reduce.ts';
+import { findReducer, reduce } from '../../fields/reduce.ts';
+import { formatText } from '../../fields/units.ts';
 import type { Field } from '../../frames/frame.ts';
 
 export interface LegendItem {
@@ -34,48 +35,13 @@ export const legendIn = (options: Record<string, unknown>): LegendOptions => (ty
 
 export const legendShown = ({ showLegend, displayMode, isVisible }: LegendOptions): boolean => (showLegend ?? isVisible ?? true) && displayMode !== 'hidden';
 
-const CALC_NAMES: Record<string, string> = {
-  lastNotNull: 'Last *',
-  last: 'Last',
-  firstNotNull: 'First *',
-  first: 'First',
-  min: 'Min',
-  max: 'Max',
-  mean: 'Mean',
-  median: 'Median',
-  sum: 'Total',
-  count: 'Count',
-  range: 'Range',
-  delta: 'Delta',
-  step: 'Step',
-  diff: 'Difference',
-  diffperc: 'Difference percent',
-  variance: 'Variance',
-  stdDev: 'StdDev',
-  logmin: 'Min (above zero)',
-  allIsZero: 'All zeros',
-  allIsNull: 'All nulls',
-  changeCount: 'Change count',
-  distinctCount: 'Distinct count',
-};
-
 /** What a reduction is called in Grafana, which is how `sortBy` names it. */
-export function calcName(id: string): string {
-  const known = CALC_NAMES[id];
-  if (known !== undefined) return known;
-  const percentile = /^p(\d+)$/.exec(id)?.[1];
-  if (percentile === undefined) return id;
-  const end = /1\d$/.test(percentile) ? 'th' : ({ '1': 'st', '2': 'nd', '3': 'rd' }[percentile.slice(-1)] ?? 'th');
-  return `${Number(percentile)}${end} %`;
-}
-
-/** Numbers of things, which have no unit of the field. */
-const COUNTS = new Set(['count', 'changeCount', 'distinctCount', 'allIsZero', 'allIsNull', 'countAll']);
+export const calcName = (id: string): string => findReducer(id)?.name ?? id;
 
 function calcText(id: string, value: unknown, field: Field): string {
   if (value === null || value === undefined) return '–';
-  if (COUNTS.has(id)) return String(value);
-  if (id === 'diffperc' && typeof value === 'number') return `${(value * 100).toFixed(1)}%`;
+  if (id === 'diffperc') return formatText('percentunit', typeof value === 'number' ? value : null);
+  if (findReducer(id)?.keepsUnit === false) return String(value);
   return field.display ? displayText(field.display(value)) : String(value);
 }
 

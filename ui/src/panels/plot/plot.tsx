@@ -77,7 +77,7 @@ export function Plot(props: PlotProps): JSX.Element {
       const own = keyboard.current || u.over.matches(':hover');
       if (idx === null || idx === undefined || left < 0 || (!own && !latest.current.syncReadout)) return hover.set(undefined);
       const box = u.over.getBoundingClientRect();
-      hover.set({ row: idx, rows: u.cursor.idxs ?? [], left, top, pageLeft: box.left + left, pageTop: box.top + (own ? top : box.height / 2), own });
+      hover.set({ plot: u, row: idx, rows: u.cursor.idxs ?? [], left, top, pageLeft: box.left + left, pageTop: box.top + (own ? top : box.height / 2), own });
     };
     const measured = (u: uPlot): void => {
       const ratio = u.ctx.canvas.width / u.width || 1;

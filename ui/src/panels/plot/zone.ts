@@ -1,49 +1,19 @@
 /** Times in a dashboard's time zone: `browser`, `utc` or a name of the time zone database. Milliseconds since 1970. */
+import { zoneOffset } from '../../fields/dates.ts';
 
 const QUARTER_MS = 900_000;
 const MOST_OFFSETS = 20_000;
-const formats = new Map<string, Intl.DateTimeFormat | undefined>();
 const offsets = new Map<string, Map<number, number>>();
-
-function format(zone: string): Intl.DateTimeFormat | undefined {
-  if (!formats.has(zone)) {
-    try {
-      formats.set(
-        zone,
-        new Intl.DateTimeFormat('en-US', {
-          timeZone: zone,
-          hourCycle: 'h23',
-          year: 'numeric',
-          month: 'numeric',
-          day: 'numeric',
-          hour: 'numeric',
-          minute: 'numeric',
-          second: 'numeric',
-        }),
-      );
-    } catch {
-      // A name this browser does not know: its own time is the next best.
-      formats.set(zone, undefined);
-    }
-  }
-  return formats.get(zone);
-}
 
 /** By how much local time is ahead of UTC at a moment. Zones change their offset on quarters of an hour only. */
 export function offsetMs(at: number, zone: string): number {
-  if (zone === 'utc' || zone === 'UTC') return 0;
-  const formatter = zone === 'browser' || zone === '' ? undefined : format(zone);
-  if (!formatter) return -new Date(at).getTimezoneOffset() * 60_000;
+  if (!Number.isFinite(at)) return 0;
   let cache = offsets.get(zone);
   if (!cache) offsets.set(zone, (cache = new Map()));
   const quarter = Math.floor(at / QUARTER_MS);
   let offset = cache.get(quarter);
   if (offset === undefined) {
-    const start = quarter * QUARTER_MS;
-    const part: Record<string, number> = {};
-    for (const { type, value } of formatter.formatToParts(start)) part[type] = Number(value);
-    const local = Date.UTC(part['year'] ?? 1970, (part['month'] ?? 1) - 1, part['day'] ?? 1, part['hour'] ?? 0, part['minute'] ?? 0, part['second'] ?? 0);
-    offset = local - start;
+    offset = zoneOffset(quarter * QUARTER_MS, zone) * 60_000;
     if (cache.size > MOST_OFFSETS) cache.clear();
     cache.set(quarter, offset);
   }

@@ -7,7 +7,7 @@ import { fieldFormat } from '../plot/custom.ts';
 import { paintSeries, type Drawn } from '../plot/draw.ts';
 import type { Paint } from '../plot/paint.ts';
 import type { PlotOptions } from '../plot/plot.tsx';
-import { colorByValue, fadeGradient, hueGradient, valueGradient } from '../plot/series-color.ts';
+import { colorByValue, fadeGradient, hueGradient, valueGradient } from '../plot/gradients.ts';
 import { TIME_INCREMENTS_MS, timeLabels, timeSplits } from '../plot/time-axis.ts';
 import { unitIncrements, valueLabels, valueRange, type Format } from '../plot/value-axis.ts';
 import { drawExemplars } from './exemplars.ts';

@@ -62,7 +62,6 @@ export function SeriesPanel(props: SeriesPanelProps): JSX.Element {
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const lines = useMemo(() => stacked(prepared.lines, hidden), [prepared, hidden]);
   const [hover] = useState(hoverStore);
-  const plot = useRef<uPlot | undefined>(undefined);
   const tooltip = tooltipIn(panel.options);
 
   const xField = useMemo(() => {
@@ -118,8 +117,8 @@ export function SeriesPanel(props: SeriesPanelProps): JSX.Element {
   if (prepared.missing) return <MissingData missing={prepared.missing} />;
 
   const content = (at: Hover): ReadoutContent | undefined => {
-    const u = plot.current;
-    if (tooltip.mode === 'none' || !u) return undefined;
+    const u = at.plot;
+    if (tooltip.mode === 'none') return undefined;
     const x = prepared.x[at.row];
     if (x === undefined) return undefined;
     const found: { line: Line; row: number; value: number; distance: number }[] = [];
@@ -168,10 +167,7 @@ export function SeriesPanel(props: SeriesPanelProps): JSX.Element {
       <Plot
         label={spoken(panel.title, lines)}
         structure={structure}
-        options={(colors) => {
-          const options = seriesOptions(() => scene.current, colors, overTime);
-          return { ...options, hooks: { ...options.hooks, init: [(u) => (plot.current = u)] } };
-        }}
+        options={(colors) => seriesOptions(() => scene.current, colors, overTime)}
         data={data}
         hover={hover}
         redraw={[span.from, span.to, annotations, timeZone]}

@@ -1,10 +1,10 @@
 /** From frames to what is drawn: series on one axis, stacked, each with its scale. Pure. */
 import type { Field, Frame } from '../../frames/frame.ts';
+import { seriesColor } from '../../fields/color.ts';
 import { fieldName } from '../../fields/names.ts';
 import { align, breakGaps, spanGaps, type Table, type Value } from '../plot/align.ts';
 import { customOf, numberIn, rangeOf, type Custom } from '../plot/custom.ts';
 import { NO_DATA, NO_NUMBERS, NO_TIME, type Missing } from '../plot/layout.tsx';
-import { seriesColor } from '../plot/series-color.ts';
 import { stack } from '../plot/stack.ts';
 import type { RangeOptions } from '../plot/value-axis.ts';
 
@@ -221,7 +221,7 @@ export function prepare(given: readonly Frame[], across: Across = { kind: 'time'
         field,
         frame,
         custom,
-        color: seriesColor(field, index),
+        color: seriesColor(field),
         scale,
         values,
         top: values,

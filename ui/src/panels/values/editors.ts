@@ -1,33 +1,9 @@
 /** Options that several kinds of panels share, for the panel editor. */
+import { reducers } from '../../fields/reduce.ts';
 import type { OptionEditor } from '../panel.ts';
 
-/** Reductions by the ids of Grafana, the frequent ones first. */
-export const CALCULATIONS: readonly { value: string; text: string }[] = [
-  { value: 'lastNotNull', text: 'Last that is not null' },
-  { value: 'last', text: 'Last' },
-  { value: 'firstNotNull', text: 'First that is not null' },
-  { value: 'first', text: 'First' },
-  { value: 'mean', text: 'Mean' },
-  { value: 'median', text: 'Median' },
-  { value: 'min', text: 'Minimum' },
-  { value: 'max', text: 'Maximum' },
-  { value: 'sum', text: 'Total' },
-  { value: 'count', text: 'Count' },
-  { value: 'range', text: 'Range' },
-  { value: 'delta', text: 'Increase' },
-  { value: 'diff', text: 'Difference' },
-  { value: 'diffperc', text: 'Difference in percent' },
-  { value: 'stdDev', text: 'Standard deviation' },
-  { value: 'variance', text: 'Variance' },
-  { value: 'distinctCount', text: 'Distinct values' },
-  { value: 'changeCount', text: 'Changes' },
-  { value: 'allIsZero', text: 'All zero' },
-  { value: 'allIsNull', text: 'All null' },
-  { value: 'p50', text: '50th percentile' },
-  { value: 'p90', text: '90th percentile' },
-  { value: 'p95', text: '95th percentile' },
-  { value: 'p99', text: '99th percentile' },
-];
+/** All reductions, for a picker. */
+export const CALCULATIONS = reducers.map(({ id, name }) => ({ value: id, text: name }));
 
 export const choices = (values: readonly string[]): { value: unknown; text: string }[] =>
   values.map((value) => ({ value, text: `${value[0]?.toUpperCase() ?? ''}${value.slice(1)}`.replaceAll('_', ' ').replaceAll('-', ' ') }));

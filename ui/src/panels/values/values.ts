@@ -1,8 +1,9 @@
 /** Frames as single values with a name: what stat, gauge, bar gauge and pie chart draw. */
 import { displayText, type DisplayValue } from '../../fields/display.ts';
-import { cssColor } from '../../fields/color.ts';
+import { cssColor, seriesColor } from '../../fields/color.ts';
 import { fieldName } from '../../fields/names.ts';
 import { reduce } from '../../fields/reduce.ts';
+import { matches, readRegex } from '../../fields/regex.ts';
 import type { Field, Frame } from '../../frames/frame.ts';
 import type { PanelProps } from '../panel.ts';
 import { numberOr, stringsOf } from './options.ts';
@@ -78,8 +79,8 @@ export function readValues({ frames, interpolate, panel }: Asked, reduction: Red
           const value = field.values[row];
           const scope = valueScope(field, frame, frames, row, value);
           const name = rowName(field, frame, frames, row, (text) => interpolate(text, scope));
-          const display = shown(field, value);
-          const color = rowColor(panel, name) ?? (field.config.color?.mode?.startsWith('palette-classic') ? paletteColor(values.length) : undefined);
+          const display = orDash(shown(field, value));
+          const color = rowColor(panel, name) ?? (field.config.color?.mode === 'palette-classic' ? seriesColor({ ...field, state: { ...field.state, seriesIndex: values.length } }) : undefined);
           values.push({ name, value, display: color === undefined ? display : { ...display, color }, min, max, field, frame, row, scope });
         }
         continue;
@@ -91,14 +92,14 @@ export function readValues({ frames, interpolate, panel }: Asked, reduction: Red
           continue;
         }
         const value = results[calc];
-        const scope = { ...valueScope(field, frame, frames, undefined, value), __calc: { text: calc, value: calc } };
+        const scope = { ...valueScope(field, frame, frames, undefined, value), __calc: calc };
         const template = field.config.displayName;
         const name = template && /\$\{?__(calc|cell|value|data)/.test(template) ? interpolate(template, scope) : fieldName(field, frame, frames);
         const change = results['diffperc'];
         values.push({
           name,
           value,
-          display: shown(field, value),
+          display: orDash(shown(field, value)),
           min,
           max,
           field,
@@ -117,28 +118,20 @@ export function readValues({ frames, interpolate, panel }: Asked, reduction: Red
 
 const own = (value: number | null | undefined, name: 'min' | 'max'): { min?: number; max?: number } => (typeof value === 'number' ? { [name]: value } : {});
 
+/** A value alone must not look as if it were not there. */
+const orDash = (display: DisplayValue): DisplayValue => (displayText(display) === '' ? { ...display, text: '–' } : display);
+
 /** How a value reads, also where a field has no `display` yet. */
 export function shown(field: Field, value: unknown): DisplayValue {
   if (field.display) return field.display(value);
-  if (value === null || value === undefined) return { numeric: NaN, text: field.config.noValue ?? '-' };
+  if (value === null || value === undefined) return { numeric: NaN, text: field.config.noValue ?? '' };
   return { numeric: typeof value === 'number' ? value : Number(value), text: String(value) };
 }
 
 function fieldMatcher(pattern: string, frames: readonly Frame[]): (field: Field, frame: Frame) => boolean {
   if (typeof pattern !== 'string' || pattern === '') return ({ type }) => type === 'number';
-  const expression = readPattern(pattern);
-  return (field, frame) => expression !== undefined && (expression.test(fieldName(field, frame, frames)) || false);
-}
-
-/** `/…/flags`, or a text that must fit as a whole. */
-export function readPattern(pattern: string): RegExp | undefined {
-  const found = /^\/(.*)\/([gimsuy]*)$/s.exec(pattern);
-  try {
-    // Stateful flags would make every second test fail.
-    return found ? new RegExp(found[1]!, found[2]!.replace(/[gy]/g, '')) : new RegExp(`^${pattern}$`);
-  } catch {
-    return undefined;
-  }
+  const expression = readRegex(pattern);
+  return (field, frame) => matches(expression, fieldName(field, frame, frames));
 }
 
 /** A row is called by its texts; where it has several numbers, also by the field. */
@@ -168,9 +161,6 @@ function rowColor(panel: Asked['panel'], name: string): string | undefined {
   return undefined;
 }
 
-const PALETTE = ['green', 'yellow', 'blue', 'orange', 'red', 'dark-blue', 'purple', 'light-green', 'dark-yellow', 'light-blue', 'dark-orange', 'light-red', 'super-light-blue', 'dark-purple'];
-const paletteColor = (index: number): string => cssColor(PALETTE[index % PALETTE.length]!);
-
 const RANGE_BY_UNIT: Record<string, readonly [number, number]> = { percent: [0, 100], percentunit: [0, 1] };
 const ranges = new WeakMap<readonly Frame[], readonly [number, number]>();
 
@@ -178,13 +168,18 @@ const ranges = new WeakMap<readonly Frame[], readonly [number, number]>();
 export function rangeOf(field: Field, frames: readonly Frame[]): [number, number] {
   const implied = RANGE_BY_UNIT[field.config.unit ?? ''];
   const { min: minimum, max: maximum } = field.config;
-  const [low, high] = typeof minimum === 'number' && typeof maximum === 'number' ? [0, 100] : (implied ?? reach(frames));
+  const [low, high] = typeof minimum === 'number' && typeof maximum === 'number' ? [0, 100] : (implied ?? known(field) ?? reach(frames));
   const min = typeof minimum === 'number' ? minimum : typeof maximum === 'number' ? Math.min(low, maximum) : low;
   const max = typeof maximum === 'number' ? maximum : Math.max(high, min);
   if (min < max) return [min, max];
   if (min > max) return [max, min];
   // One value alone: measured from zero.
   return min > 0 ? [0, min] : min < 0 ? [min, 0] : [0, 100];
+}
+
+function known({ state }: Field): readonly [number, number] | undefined {
+  const { min, max } = state?.range ?? { min: null, max: null };
+  return min === null || max === null || !Number.isFinite(min) || !Number.isFinite(max) ? undefined : [min, max];
 }
 
 function reach(frames: readonly Frame[]): readonly [number, number] {

@@ -1,35 +1,12 @@
-/** Which colour a whole series has, and how its colour runs with the value. */
+/** How the colour of a series runs with its value. */
 import type uPlot from 'uplot';
-import { seriesColor as paletteColor } from '../../chart/data.ts';
-import { cssColor } from '../../fields/color.ts';
+import { cssColor, isByValue } from '../../fields/color.ts';
 import type { Field } from '../../frames/frame.ts';
 import type { Paint, Rgba } from './paint.ts';
 import { mix } from './paint.ts';
 
 /** Whether the field's colour follows its values. */
-export const colorByValue = (field: Field): boolean => {
-  const mode = field.config.color?.mode ?? '';
-  return mode === 'thresholds' || mode.startsWith('continuous-');
-};
-
-function chosen(field: Field): unknown {
-  const by = field.config.color?.seriesBy ?? 'last';
-  let result: number | undefined;
-  for (let index = field.values.length - 1; index >= 0; index -= 1) {
-    const value = field.values[index];
-    if (typeof value !== 'number' || !Number.isFinite(value)) continue;
-    if (by === 'last') return value;
-    if (result === undefined || (by === 'min' ? value < result : value > result)) result = value;
-  }
-  return result ?? null;
-}
-
-/** A CSS colour for a whole series; `index` is its place among all, for a palette. */
-export function seriesColor(field: Field, index: number): string {
-  const color = field.config.color;
-  if (color?.mode === 'fixed' && color.fixedColor) return cssColor(color.fixedColor);
-  return field.display?.(chosen(field)).color ?? paletteColor(field.state?.seriesIndex ?? index);
-}
+export const colorByValue = (field: Field): boolean => isByValue(field.config.color?.mode);
 
 const SAMPLES = 24;
 
