@@ -433,6 +433,20 @@ await test('the store shows its head and its blocks', async (page) => {
   await page.getByRole('region', { name: 'Blocks' }).waitFor();
 });
 
+await test('the status tells what was discovered, what was told and what runs', async (page) => {
+  await open(page, 'status?view=discovery');
+  await page.getByRole('region', { name: 'Job node' }).getByText('1 scraped, 0 dropped').waitFor();
+  await page.getByRole('button', { name: 'Process' }).click();
+  await page.getByRole('region', { name: 'Flags' }).getByText('--data-dir').waitFor();
+  await page.getByRole('button', { name: 'Configuration' }).click();
+  await page.getByRole('region', { name: 'Delivery of alerts' }).getByText('receivers:').waitFor();
+  await page.getByRole('button', { name: 'Notices' }).click();
+  await page.getByRole('region', { name: 'Replicas' }).getByText('This server delivers alone').waitFor();
+  await page.getByRole('button', { name: 'Monitors' }).click();
+  await page.getByText('Nothing is probed from outside').waitFor();
+  assert.match(page.url(), /view=monitors/);
+});
+
 await test('an expression is explained part by part, with its cost before and after', async (page) => {
   await open(page, `explore?${new URLSearchParams({ expr: 'sum(rate(node_cpu_seconds_total[1m])) / count(up)', tab: 'explain' })}`);
   await page.locator('.plan tbody tr').nth(3).waitFor();
@@ -541,7 +555,7 @@ for (const width of [360, 800, 1920]) {
   await test(
     `no page is wider than a window of ${width}`,
     async (page) => {
-      for (const path of ['', 'explore?expr=up', 'explore?expr=up&tab=table', 'explore?expr=up&tab=explain', 'alerts', 'alert?m=alertname%3D%22E2eDiskFull%22', 'silences?new=1', 'routing', 'receivers', 'rules', 'targets', 'status', 'status?view=cardinality', 'status?view=store']) {
+      for (const path of ['', 'explore?expr=up', 'explore?expr=up&tab=table', 'explore?expr=up&tab=explain', 'alerts', 'alert?m=alertname%3D%22E2eDiskFull%22', 'silences?new=1', 'routing', 'receivers', 'rules', 'targets', 'status', 'status?view=cardinality', 'status?view=store', 'status?view=discovery', 'status?view=notices', 'status?view=configuration', 'status?view=process']) {
         await open(page, path);
         await page.locator('main.page > *:nth-child(2)').waitFor();
         // Not before what the page waits for is there: it may be the widest part.

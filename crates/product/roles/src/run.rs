@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::dashboards::Dashboards;
+use alerting::replicas::SharedReplicas;
 use arc_swap::ArcSwap;
 use axum::Router;
 use base::Clock;
@@ -23,10 +25,12 @@ use crate::alert::{self, Alert};
 use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, StoreAdmin, StoredExemplars};
 use crate::backtest;
 use crate::collect::{self, Collect};
+use crate::dashboards;
 use crate::elsewhere::Elsewhere;
 use crate::monitors;
 use crate::monitors_api;
 use crate::prometheus_file::PrometheusFile;
+use crate::prometheus_names;
 use crate::push::Push;
 use crate::pushgateway;
 use crate::send_on::SendOn;
@@ -195,7 +199,11 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         store::open(&settings, &loaded.store_settings(&settings), loaded.retention(&settings), &clock)?;
     let (stop, stopped) = watch::channel(false);
     let (commands, asked) = mpsc::channel(4);
-    let running = Running::start(settings, &loaded, store, listening, clock)?;
+    let registry = Registry::new();
+    let address = settings.external_url(listening);
+    let replicas = settings.replicas.start(&address, &registry, &clock).await?;
+    let mut running = Running::start(settings, &loaded, store, listening, replicas, registry, clock)?;
+    running.dashboards = dashboards::start(&running.settings, &running.registry, &running.clock).await?;
     tokio::spawn(crate::memory::keep_small(stopped.clone()));
     let router = running.router(commands);
     let serving: Vec<_> = servers
@@ -285,6 +293,7 @@ struct Running {
     push: Push,
     send_on: SendOn,
     elsewhere: Elsewhere,
+    dashboards: Option<Dashboards>,
     shown: Arc<ArcSwap<Shown>>,
     reload_succeeded: Gauge,
     reloaded_at: Gauge,
@@ -297,14 +306,18 @@ impl Running {
         loaded: &Loaded,
         store: Store,
         listening: SocketAddr,
+        replicas: SharedReplicas,
+        registry: Registry,
         clock: Clock,
     ) -> Result<Running, StartError> {
-        let registry = Registry::new();
         store::register(&registry, &store);
         let writer: Arc<dyn MetricWriter> = store.db.clone();
         let elsewhere = Elsewhere::new(&store, &registry, &clock);
         let engine = ask::engine(&settings, &clock);
         let queries = Queries::new(settings.queries_max.max(settings.query_concurrency_max), clock.clone());
+        queries.register(&registry, settings.query_concurrency_max);
+        let shown = Arc::new(ArcSwap::from_pointee(Shown::default()));
+        prometheus_names::register_process(&registry, &shown);
         let external_url = settings.external_url(listening);
         let gateway = settings.pushgateway.as_ref().map(|it| it.open(&settings.data_dir, &registry, &clock));
         let collect = collect::start(&settings, gateway.as_ref(), writer.clone(), &registry, &clock)?;
@@ -317,6 +330,7 @@ impl Running {
             elsewhere.reader(),
             writer,
             &external_url,
+            replicas,
             &registry,
             &clock,
         )?;
@@ -331,7 +345,7 @@ impl Running {
                 "promontory_config_last_reload_success_timestamp_seconds",
                 "When the configuration in force was read.",
             ),
-            shown: Arc::new(ArcSwap::from_pointee(Shown::default())),
+            shown,
             settings: Arc::new(settings),
             clock,
             listening,
@@ -347,6 +361,7 @@ impl Running {
             push: Push::new(),
             send_on,
             elsewhere,
+            dashboards: None,
         })
     }
 
@@ -410,6 +425,10 @@ impl Running {
             self.store.db.clone(),
             self.clock.clone(),
         ));
+        let roles = match &self.dashboards {
+            Some(dashboards) => roles.merge(dashboards.router()),
+            None => roles,
+        };
         let roles = if self.settings.agent.is_some() { agent::without_queries(roles) } else { roles };
         serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
     }
