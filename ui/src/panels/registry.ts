@@ -3,14 +3,14 @@ import type { PanelKind } from './panel.ts';
 
 /** By Grafana's plugin id. A panel type is a folder beside this file that exports its `kind`. */
 const KINDS: Record<string, () => Promise<PanelKind>> = {
-  barchart: () => import('./barchart/kind.tsx').then(({ kind }) => kind),
-  heatmap: () => import('./heatmap/kind.tsx').then(({ kind }) => kind),
-  histogram: () => import('./histogram/kind.tsx').then(({ kind }) => kind),
-  'state-timeline': () => import('./state-timeline/kind.tsx').then(({ kind }) => kind),
-  'status-history': () => import('./status-history/kind.tsx').then(({ kind }) => kind),
-  timeseries: () => import('./timeseries/kind.tsx').then(({ kind }) => kind),
-  trend: () => import('./trend/kind.tsx').then(({ kind }) => kind),
-  xychart: () => import('./xychart/kind.tsx').then(({ kind }) => kind),
+  barchart: async () => (await import('./barchart/kind.tsx')).kind,
+  heatmap: async () => (await import('./heatmap/kind.tsx')).kind,
+  histogram: async () => (await import('./histogram/kind.tsx')).kind,
+  'state-timeline': async () => (await import('./state-timeline/kind.tsx')).kind,
+  'status-history': async () => (await import('./status-history/kind.tsx')).kind,
+  timeseries: async () => (await import('./timeseries/kind.tsx')).kind,
+  trend: async () => (await import('./trend/kind.tsx')).kind,
+  xychart: async () => (await import('./xychart/kind.tsx')).kind,
   alertlist: async () => (await import('./alertlist/kind.tsx')).kind,
   annolist: async () => (await import('./annolist/kind.tsx')).kind,
   bargauge: async () => (await import('./bargauge/kind.tsx')).kind,
