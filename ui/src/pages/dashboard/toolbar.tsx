@@ -94,7 +94,9 @@ export function Toolbar({ session, dashboard, edits, editing, setEditing, onStar
         <Share />
         {children}
         <button type="button" class="button button-icon" aria-label="Kiosk" title="Without frame and controls (d k), Escape comes back" onClick={() => setParams({ kiosk: '1' })}>
-          ⛶
+          <svg viewBox="0 0 16 16" aria-hidden="true">
+            <path d="M2 2h4.5v1.6H3.6v2.9H2zm7.5 0H14v4.5h-1.6V3.6H9.5zM2 9.5h1.6v2.9h2.9V14H2zm10.4 0H14V14H9.5v-1.6h2.9z" />
+          </svg>
         </button>
       </div>
     </div>
