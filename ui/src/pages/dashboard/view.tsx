@@ -28,6 +28,7 @@ import { expressionsOf } from './panel-menu.tsx';
 import type { Session } from './session.ts';
 import { refreshSeconds, shiftRange, showRange, TimePicker, widerRange } from './time-picker.tsx';
 import { Toolbar } from './toolbar.tsx';
+import { ALL, listOf } from './variable-select.tsx';
 import { VariablesBar } from './variables-bar.tsx';
 import { exploreHref } from './view-links.ts';
 
@@ -84,10 +85,10 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
     (name: string) => {
       const state = variables.states.find(({ variable }) => variable.name === name);
       if (!state) return [];
-      const { text, value } = state.chosen;
-      const chosen = (typeof value === 'string' ? [value] : value).map((each, index) => ({ value: each, text: (typeof text === 'string' ? [text] : text)[index] ?? each }));
-      if (state.chosen.all !== undefined || chosen.some((each) => each.value === '$__all')) return state.options.filter((each) => each.value !== '$__all').map((each) => ({ ...each }));
-      return chosen;
+      const { text, value, whole } = state.chosen;
+      if (whole) return state.options.filter((each) => each.value !== ALL).map((each) => ({ ...each }));
+      const texts = listOf(text);
+      return listOf(value).map((each, index) => ({ value: each, text: texts[index] ?? each }));
     },
     [variables, variables.states],
   );
