@@ -10,6 +10,8 @@ interface Props {
   session: Session;
   dashboard: Dashboard;
   edits: boolean;
+  /** Makes editable what says of itself that it is not. */
+  unlock: (() => void) | undefined;
   editing: boolean;
   setEditing: (editing: boolean) => void;
   onStar: () => void;
@@ -18,7 +20,7 @@ interface Props {
   children: ComponentChildren;
 }
 
-export function Toolbar({ session, dashboard, edits, editing, setEditing, onStar, onAdd, onSave, children }: Props): JSX.Element {
+export function Toolbar({ session, dashboard, edits, unlock, editing, setEditing, onStar, onAdd, onSave, children }: Props): JSX.Element {
   const { meta, notes } = session;
   const starred = meta.isStarred === true;
   return (
@@ -90,6 +92,11 @@ export function Toolbar({ session, dashboard, edits, editing, setEditing, onStar
               Settings
             </button>
           </>
+        )}
+        {unlock && (
+          <button type="button" class="button" title="This dashboard says that it is not to be edited" onClick={unlock}>
+            Make editable
+          </button>
         )}
         <Share />
         {children}

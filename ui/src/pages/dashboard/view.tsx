@@ -79,7 +79,8 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
   const alerts = useLoad(dashboard.uid === '' ? null : 'alerts', Math.floor(tick.now / ALERTS_EVERY_SECONDS), (signal) => alertStates(dashboard.uid, signal));
 
   const [editing, setEditing] = useState(place.uid === '');
-  const edits = mayEdit(offers) && session.meta.canEdit !== false && dashboard.editable !== false;
+  const may = mayEdit(offers) && session.meta.canEdit !== false;
+  const edits = may && dashboard.editable !== false;
   const [closed, setClosed] = useState<ReadonlyMap<string, boolean>>(new Map());
   const values = useCallback(
     (name: string) => {
@@ -219,7 +220,7 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
   return (
     <BoardProvider value={board}>
       <main class="page board">
-        <Toolbar session={session} dashboard={dashboard} edits={edits} editing={editing} setEditing={setEditing} onStar={star} onAdd={add} onSave={() => setSaving(true)}>
+        <Toolbar session={session} dashboard={dashboard} edits={edits} unlock={may && !edits ? () => (session.change((now) => ({ ...now, editable: true })), setEditing(true)) : undefined} editing={editing} setEditing={setEditing} onStar={star} onAdd={add} onSave={() => setSaving(true)}>
           <TimePicker view={view} span={span} dashboard={dashboard} options={options} onRefresh={refresh} />
         </Toolbar>
         <VariablesBar switched={switched} onSwitch={(name, on) => setSwitched(new Map(switched).set(name, on))} />
