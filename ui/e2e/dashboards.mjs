@@ -120,7 +120,7 @@ await test(
     await dashboard(page, 'd/e2e-machine');
     await page.locator('[data-panel-id="2"]').focus();
     await page.keyboard.press('v');
-    await page.waitForURL(/viewPanel=2/);
+    await page.waitForURL(/viewPanel=panel-2/);
     await page.waitForFunction(() => document.querySelectorAll('[data-panel-id]').length === 1);
     await page.keyboard.press('Escape');
     await page.waitForFunction(() => document.querySelectorAll('[data-panel-id]').length > 5);
@@ -248,7 +248,7 @@ await test('a panel is made with the editor, saved, compared and restored', asyn
   await page.getByRole('button', { name: 'Edit', exact: true }).click();
   await page.getByRole('button', { name: 'Add', exact: true }).click();
   await page.getByRole('button', { name: 'Panel', exact: true }).click();
-  await page.waitForURL(/editPanel=2/);
+  await page.waitForURL(/editPanel=panel-2/);
   await page.getByLabel('Title', { exact: true }).fill('Answer');
   await page.locator('.query .cm-content').click();
   await page.keyboard.type('vector(42)');

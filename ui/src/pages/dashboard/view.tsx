@@ -8,7 +8,7 @@ import { layoutPanels, type PlacedPanel } from '../../dashboard/layout.ts';
 import type { Dashboard } from '../../dashboard/model.ts';
 import { Requests } from '../../dashboard/requests.ts';
 import type { DataSource } from '../../dashboard/sources.ts';
-import { readView, writeView } from '../../dashboard/state.ts';
+import { readView, refreshSeconds, writeView } from '../../dashboard/state.ts';
 import { resolveRange, type TimeOptions } from '../../dashboard/time.ts';
 import { parseDuration } from '../../format/time.ts';
 import { usePageKeys } from '../../keys.tsx';
@@ -26,7 +26,7 @@ import { Inspect } from './inspect.tsx';
 import { PanelFrame } from './panel.tsx';
 import { expressionsOf } from './panel-menu.tsx';
 import type { Session } from './session.ts';
-import { refreshSeconds, shiftRange, showRange, TimePicker, widerRange } from './time-picker.tsx';
+import { shiftRange, showRange, TimePicker, widerRange } from './time-picker.tsx';
 import { Toolbar } from './toolbar.tsx';
 import { ALL, listOf } from './variable-select.tsx';
 import { VariablesBar } from './variables-bar.tsx';
@@ -56,7 +56,7 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
     weekStart: dashboard.weekStart,
   };
   const span = useMemo(() => resolveRange(view.range, options), [rangeKey, tick, view.timeZone]);
-  const interval = refreshSeconds(view.refresh, span);
+  const interval = refreshSeconds(view.refresh, span.to - span.from);
   useEffect(() => setSeconds(interval), [interval]);
 
   const requests = useMemo(() => new Requests(), []);
@@ -64,7 +64,7 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
 
   // Variables are made anew only when theirs change, not with every other change of the dashboard.
   const forVariables = useMemo(() => dashboard, [dashboard.uid, dashboard.templating]);
-  const variables = useVariables({ dashboard: forVariables, sources, requests, span, timeZone: view.timeZone, params });
+  const variables = useVariables({ dashboard: forVariables, sources, requests, span, range: view.range, timeZone: view.timeZone, params });
   const scope = useMemo(() => variables.scope(), [variables, variables.states]);
   useVariablesInAddress(variables.ready ? variables.patch() : undefined);
 
@@ -73,7 +73,7 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
   const annotations = useLoad(
     asks && variables.ready ? 'annotations' : null,
     tick.count,
-    (signal) => runAnnotations({ dashboard, span, timeZone: view.timeZone, scope, sources, requests, width: 1200 }, signal, switched),
+    (signal) => runAnnotations({ dashboard, span, timeZone: view.timeZone, scope, sources, requests }, signal, switched),
     `${rangeKey} ${JSON.stringify([...switched])} ${JSON.stringify(variables.patch())}`,
   );
   const alerts = useLoad(dashboard.uid === '' ? null : 'alerts', Math.floor(tick.now / ALERTS_EVERY_SECONDS), (signal) => alertStates(dashboard.uid, signal));
