@@ -334,7 +334,7 @@ await test('unsaved changes are not lost by a click', async (page) => {
 });
 
 await test('a mistake in the JSON is named with its place', async (page) => {
-  await dashboard(page, 'd/e2e-move?editview=dashboard_json');
+  await open(page, 'd/e2e-move?editview=dashboard_json');
   await page.getByLabel("The dashboard's JSON").fill('{\n  "title": "x",\n  "panels": [}\n}');
   await page.getByRole('button', { name: 'Apply' }).click();
   await page.getByText('Line 3, column 14').waitFor();

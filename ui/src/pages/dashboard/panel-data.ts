@@ -13,6 +13,18 @@ import { useTheme } from '../../state/theme.ts';
 import { transformFrames } from '../../transforms/index.ts';
 import type { Board } from './board.ts';
 
+/** What holds for every kind of panel where neither the dashboard nor the kind says otherwise. */
+const STANDARD = {
+  color: { mode: 'thresholds' },
+  thresholds: {
+    mode: 'absolute',
+    steps: [
+      { value: null, color: 'green' },
+      { value: 80, color: 'red' },
+    ],
+  },
+};
+
 /** Widths are rounded to this, so that a window dragged wider does not ask at every pixel. */
 const WIDTH_STEP_PX = 60;
 
@@ -108,7 +120,7 @@ export function usePanelData(board: Board, { panel, key, scope, kind, width, act
   );
   const answer = loaded.data;
   const theme = useTheme().dark ? ('dark' as const) : ('light' as const);
-  const fieldDefaults = kind.state === 'ready' ? kind.kind.field : undefined;
+  const fieldDefaults = useMemo(() => (kind.state === 'ready' ? withDefaults(kind.kind.field, STANDARD) : undefined), [kind]);
   const drawn = useMemo((): Pick<PanelData, 'transformed' | 'frames' | 'error'> => {
     if (!answer || !fieldDefaults) return { transformed: [], frames: [] };
     const context = { timeZone: board.timeZone, theme, interpolate: (text: string, more?: Record<string, unknown>) => interpolate(text, more ? { ...scope, ...more } : scope) };

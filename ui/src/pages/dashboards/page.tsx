@@ -116,9 +116,9 @@ export function Dashboards({ place, offers }: { place: Place; offers: Offers | u
                       <span class="hidden">Star</span>
                     </th>
                     <th>Name</th>
-                    {withFolder && <th>Folder</th>}
-                    <th>Tags</th>
-                    <th>
+                    {withFolder && <th class="dashboards-side">Folder</th>}
+                    <th class="dashboards-side">Tags</th>
+                    <th class="dashboards-side">
                       <span class="hidden">Home</span>
                     </th>
                   </tr>
@@ -140,8 +140,8 @@ export function Dashboards({ place, offers }: { place: Place; offers: Offers | u
                         )}
                         {home.data === hit.uid && <span class="dashboards-badge">home</span>}
                       </td>
-                      {withFolder && <td class="dashboards-quiet">{hit.folderUid ? <a href={folderHref(hit.folderUid)}>{hit.folderTitle}</a> : ''}</td>}
-                      <td>
+                      {withFolder && <td class="dashboards-quiet dashboards-side">{hit.folderUid ? <a href={folderHref(hit.folderUid)}>{hit.folderTitle}</a> : ''}</td>}
+                      <td class="dashboards-side">
                         <span class="dashboards-tags">
                           {(hit.tags ?? []).map((tag) => (
                             <button type="button" key={tag} class="dashboards-tag" onClick={() => setParams({ tag: [...new Set([...tags, tag])] })}>
@@ -150,7 +150,7 @@ export function Dashboards({ place, offers }: { place: Place; offers: Offers | u
                           ))}
                         </span>
                       </td>
-                      <td>
+                      <td class="dashboards-side">
                         <button type="button" class="link dashboards-home" aria-pressed={home.data === hit.uid} title="The dashboard that Promontory opens with" onClick={() => setHome(hit.uid)}>
                           {home.data === hit.uid ? 'Not home' : 'Make home'}
                         </button>

@@ -7,6 +7,7 @@ import { isRow, titleOf, useBoard } from '../board.ts';
 import { Grid } from '../grid.tsx';
 import { arrange, COLUMNS } from './arrange.ts';
 import { changePanel, movePanels, removePanel } from './change.ts';
+import './edit.css';
 
 const ROW_PX = 38;
 const GAP_PX = 8;
