@@ -64,9 +64,10 @@ function learnClock(date: string | null): void {
 
 /** Whoever's session has ended signs in and comes back to where they were. */
 function signInAgain(response: Response): void {
+  if (response.status !== 401 || response.headers.has('www-authenticate')) return;
   const base = new URL(document.baseURI);
   const here = location.pathname.startsWith(base.pathname) ? location.pathname.slice(base.pathname.length) : '';
-  if (response.status !== 401 || here === 'login' || response.headers.has('www-authenticate')) return;
+  if (here === 'login') return;
   location.assign(new URL(`login?${new URLSearchParams({ next: `${here}${location.search}` })}`, base));
 }
 

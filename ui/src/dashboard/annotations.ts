@@ -17,7 +17,7 @@ const EVENTS_LIMIT = 2000;
 const STEP_MS = 60_000;
 const COLOR = 'rgba(0, 211, 255, 1)';
 
-type Given = Pick<QueryContext, 'dashboard' | 'span' | 'timeZone' | 'scope' | 'sources' | 'requests'>;
+type Given = Omit<QueryContext, 'width'> & { width?: number };
 
 /** Times at which a series is above zero, joined where they follow each other. */
 function regions({ metric, values = [] }: RangeSeries, query: AnnotationQuery, stepMs: number): Annotation[] {

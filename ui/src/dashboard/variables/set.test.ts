@@ -138,6 +138,19 @@ test('another time loads again what is refreshed with it, while panels go on', a
   expect(value(set, 'timely')).toBe('b');
 });
 
+test('what is built in tells the time of now, and links follow another range', () => {
+  const set = make([{ name: 'i', type: 'interval', query: '1m', auto: true, auto_count: 60, current: { value: '$__auto_interval_i' } }]);
+  const read = (): string => interpolate('$__from ${__to:date:seconds} ${__url_time_range} $i', set.scope());
+  expect(read()).toBe('1000000 4600 from=1000000&to=4600000 1m');
+  const { version } = set;
+  set.setSpan({ from: 1010, to: 4610 });
+  expect(read()).toBe('1010000 4610 from=1010000&to=4610000 1m');
+  expect(set.version).toBe(version);
+  set.setSpan({ from: 0, to: 86_400 }, { from: 'now-1d', to: 'now' });
+  expect(read()).toBe('0 86400 from=now-1d&to=now 20m');
+  expect(set.version).toBeGreaterThan(version);
+});
+
 test('data sources are chosen by a pattern, and queries go where the choice says', async () => {
   answers = () => ['x'];
   const set = make([{ name: 'ds', type: 'datasource', query: 'prometheus', regex: '/^Ot/' }, query('q', 'label_values(l)', { datasource: { type: 'prometheus', uid: '${ds}' } })]);

@@ -1,7 +1,7 @@
 /** All variables of a dashboard: their options, what is chosen, and what depends on what. */
 import type { Patch } from '../../router.ts';
 import type { Span } from '../../state/range.ts';
-import { builtins, writeInterval, type BuiltinsGiven } from '../builtins.ts';
+import { builtins, timeScope, writeInterval, type BuiltinsGiven } from '../builtins.ts';
 import { durationMs, roundInterval } from '../durations.ts';
 import { interpolate, references, type Chosen, type Scope } from '../interpolate.ts';
 import { textOf } from '../json.ts';
@@ -81,7 +81,7 @@ export class VariableSet {
   private params: string;
   private told = false;
   private stopped = false;
-  private cached: { version: number; span: Span; scope: Scope } | undefined;
+  private cached: { version: number; scope: Scope } | undefined;
 
   constructor(readonly setup: VariableSetup) {
     this.span = setup.span;
@@ -133,9 +133,12 @@ export class VariableSet {
 
   /** Another range of time: what is refreshed with it loads again, while panels go on with what is there. */
   setSpan(span: Span, range?: TimeRange): void {
+    const before = this.moving();
     this.range = range ?? this.range;
-    if (span.from === this.span.from && span.to === this.span.to) return;
+    const same = span.from === this.span.from && span.to === this.span.to;
     this.span = span;
+    if (this.moving() !== before) this.changed();
+    if (same) return;
     for (const node of this.nodes.values()) {
       const { variable } = node.state;
       const moves = variable.type === 'interval' ? variable.auto === true : variable.type === 'query' && variable.refresh === 2;
@@ -196,9 +199,12 @@ export class VariableSet {
     return patch;
   }
 
-  /** All variables and what is built in, for `interpolate`. The same object until something changes. */
+  /**
+   * All variables and what is built in, for `interpolate`. The same object until something is chosen: times in it are
+   * those of the moment when they are read.
+   */
   scope(): Scope {
-    if (this.cached?.version !== this.version || this.cached.span !== this.span) this.cached = { version: this.version, span: this.span, scope: this.buildScope() };
+    if (this.cached?.version !== this.version) this.cached = { version: this.version, scope: this.buildScope() };
     return this.cached.scope;
   }
 
@@ -220,7 +226,10 @@ export class VariableSet {
 
   private buildScope(): Scope {
     const { dashboard, timeZone, user } = this.setup;
-    const scope: Record<string, unknown> = { ...builtins({ dashboard, span: this.span, timeZone, ...(this.range ? { range: this.range } : {}), ...(user ? { user } : {}) }) };
+    const now = (): Scope => builtins({ dashboard, span: this.span, timeZone, ...(this.range ? { range: this.range } : {}), ...(user ? { user } : {}) });
+    const scope: Record<string, unknown> = { ...now() };
+    for (const name of Object.keys(timeScope(this.span, timeZone))) if (name !== '__timezone') scope[name] = () => timeScope(this.span, timeZone)[name];
+    scope['__url_time_range'] = () => (now()['__url_time_range'] as () => string)();
     const filters: SourceFilters[] = [];
     for (const [name, { state }] of this.nodes) {
       const { variable, chosen } = state;
@@ -245,6 +254,12 @@ export class VariableSet {
       return query.toString();
     };
     return scope;
+  }
+
+  /** What changes with the range, though nobody chose it. */
+  private moving(): string {
+    const autos = [...this.nodes.values()].filter(({ state }) => state.variable.auto).map(({ state }) => this.autoInterval(state.variable));
+    return JSON.stringify([this.range, autos]);
   }
 
   private autoInterval(variable: Variable): string {
@@ -395,12 +410,12 @@ export class VariableSet {
 
   private changed(): void {
     this.version += 1;
-    this.publish();
+    this.publish(true);
   }
 
-  private publish(): void {
+  private publish(always = false): void {
     const states = [...this.nodes.values()].map(({ state }) => state);
-    if (states.length === this.states.length && states.every((state, index) => state === this.states[index])) return;
+    if (!always && states.length === this.states.length && states.every((state, index) => state === this.states[index])) return;
     this.states = states;
     for (const listener of this.listeners) listener();
   }
