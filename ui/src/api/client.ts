@@ -37,7 +37,7 @@ export class ApiError extends Error {
 }
 
 /** Beyond this a query goes into the body of a POST: proxies cut longer addresses off. */
-const LONGEST_ADDRESS = 4000;
+export const LONGEST_ADDRESS = 4000;
 
 type Reachability = (reachable: boolean) => void;
 let tellReachability: Reachability = () => undefined;
@@ -47,6 +47,9 @@ export function watchReachability(listener: Reachability): void {
   tellReachability = listener;
 }
 
+/** Says whether the server answered. */
+export const tellReached = (reached: boolean): void => tellReachability(reached);
+
 let clockOffset = 0;
 
 /**
@@ -55,7 +58,7 @@ let clockOffset = 0;
  */
 export const serverNow = (): number => Date.now() / 1000 + clockOffset;
 
-function learnClock(date: string | null): void {
+export function learnClock(date: string | null): void {
   const server = date === null ? NaN : Date.parse(date) / 1000;
   if (Number.isNaN(server)) return;
   const offset = server + 0.5 - Date.now() / 1000;
