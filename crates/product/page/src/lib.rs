@@ -14,8 +14,9 @@ use axum::routing::get;
 include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
 /// Addresses that are pages of the page: it decides itself what it shows there.
-const PAGES: [&str; 10] = [
+pub const PAGES: [&str; 11] = [
     "/",
+    "/login",
     "/explore",
     "/alerts",
     "/alert",

@@ -18,6 +18,7 @@ use promql::Engine;
 use query::Queries;
 use rules::file::Defaults;
 use rules::{GroupSpec, MetricsEvaluator, Rules};
+use state::State;
 
 use crate::ask::ListedRules;
 use crate::forward::{FanOut, Forward};
@@ -83,11 +84,12 @@ pub(crate) fn start(
     reader: Arc<dyn MetricReader>,
     writer: Arc<dyn MetricWriter>,
     external_url: &str,
+    state: Option<&State>,
     registry: &Registry,
     clock: &Clock,
 ) -> Result<Alert, StartError> {
     let transport = Arc::new(alerting::HttpTransport::default());
-    let replicas = settings.replicas.stored(external_url, registry, clock)?;
+    let replicas = state.and_then(|state| settings.replicas.stored(state, external_url, registry));
     let replicas = replicas.unwrap_or_else(|| Arc::new(Alone));
     let trail = trail::start(settings, registry, clock);
     let alerting = Alerting::start(

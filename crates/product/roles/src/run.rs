@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use accounts::Accounts;
 use arc_swap::ArcSwap;
 use axum::Router;
 use base::Clock;
@@ -14,10 +15,12 @@ use model::storage::MetricWriter;
 use net::server::{Server, ServerConfig, ServerError};
 use query::{Queries, Sources};
 use rules::GroupSpec;
+use state::State;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tsdb::Retention;
 
+use crate::access;
 use crate::agent;
 use crate::alert::{self, Alert};
 use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, StoreAdmin, StoredExemplars};
@@ -169,9 +172,6 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
 async fn start(settings: Settings) -> Result<(), StartError> {
     let clock = Clock::system();
     let started = clock.mark();
-    if let Some(problem) = settings.exposure_problem() {
-        return Err(StartError::Other(problem));
-    }
     let mut signals = Signals::listen()?;
     // Before they are read: what changes from now on is looked at again.
     let files = settings.auto_reload.then(|| watched_files::fingerprint(&settings));
@@ -191,11 +191,21 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         servers.push(Server::bind(&config).await?);
     }
     let Some(listening) = servers.first().map(Server::local_addr) else { return Ok(()) };
+    let is_encrypted = servers.iter().any(Server::is_encrypted);
     let store =
         store::open(&settings, &loaded.store_settings(&settings), loaded.retention(&settings), &clock)?;
     let (stop, stopped) = watch::channel(false);
     let (commands, asked) = mpsc::channel(4);
-    let running = Running::start(settings, &loaded, store, listening, clock)?;
+    let registry = Registry::new();
+    let state = settings.replicas.open_state(&settings, &registry, &clock)?;
+    let accounts = match &state {
+        Some(state) if settings.mode == Mode::Machine => {
+            let external_url = settings.external_url(listening);
+            Some(access::open(&settings, state.clone(), external_url, is_encrypted, &registry, &clock).await?)
+        }
+        _ => None,
+    };
+    let running = Running::start(settings, &loaded, store, state, accounts, listening, registry, clock)?;
     tokio::spawn(crate::memory::keep_small(stopped.clone()));
     let router = running.router(commands);
     let serving: Vec<_> = servers
@@ -278,6 +288,8 @@ struct Running {
     store: Store,
     engine: Arc<promql::Engine>,
     queries: Arc<Queries>,
+    /// People; none in a stand-in for Prometheus.
+    accounts: Option<Accounts>,
     collect: Collect,
     gateway: Option<Arc<Gateway>>,
     monitors: probe::monitor::Monitors,
@@ -296,10 +308,12 @@ impl Running {
         settings: Settings,
         loaded: &Loaded,
         store: Store,
+        state: Option<State>,
+        accounts: Option<Accounts>,
         listening: SocketAddr,
+        registry: Registry,
         clock: Clock,
     ) -> Result<Running, StartError> {
-        let registry = Registry::new();
         store::register(&registry, &store);
         let writer: Arc<dyn MetricWriter> = store.db.clone();
         let elsewhere = Elsewhere::new(&store, &registry, &clock);
@@ -317,6 +331,7 @@ impl Running {
             elsewhere.reader(),
             writer,
             &external_url,
+            state.as_ref(),
             &registry,
             &clock,
         )?;
@@ -340,6 +355,7 @@ impl Running {
             store,
             engine,
             queries,
+            accounts,
             collect,
             gateway,
             monitors,
@@ -411,7 +427,14 @@ impl Running {
             self.clock.clone(),
         ));
         let roles = if self.settings.agent.is_some() { agent::without_queries(roles) } else { roles };
-        serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
+        let (roles, guard) = match &self.accounts {
+            Some(accounts) => {
+                (roles.merge(accounts.routes()), Some(access::guard(&self.settings, accounts.clone())))
+            }
+            None => (roles, None),
+        };
+        let ready = self.store.replayed.clone();
+        serve::router(&self.settings, roles, guard.as_ref(), self.collect.own.clone(), ready, commands)
     }
 
     async fn replay(&self) -> Result<(), StartError> {
