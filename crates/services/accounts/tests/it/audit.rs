@@ -5,12 +5,9 @@ use super::*;
 /// The log, newest first, once it has an entry that `is_last` accepts.
 async fn log(world: &World, query: &str, is_last: impl Fn(&Value) -> bool) -> Vec<Value> {
     let mut found = Vec::new();
-    until("the entry is in the log", || {
-        let ask = world.as_admin("GET", &format!("/api/v1/audit{query}"), "");
-        async {
-            let answer = ask.await;
-            answer.json()["data"]["entries"].as_array().is_some_and(|entries| entries.iter().any(&is_last))
-        }
+    until("the entry is in the log", async || {
+        let answer = world.as_admin("GET", &format!("/api/v1/audit{query}"), "").await;
+        answer.json()["data"]["entries"].as_array().is_some_and(|entries| entries.iter().any(&is_last))
     })
     .await;
     let answer = world.as_admin("GET", &format!("/api/v1/audit{query}"), "").await.json();
@@ -75,7 +72,7 @@ async fn it_is_asked_by_time_and_in_pages_and_forgets_after_ninety_days() {
         assert_eq!(world.as_admin("POST", "/edit", "").await.status, 200, "{at}");
     }
     let is_edit = |entry: &Value| entry["path"] == "/edit";
-    until("all are in the log", || async {
+    until("all are in the log", async || {
         let answer = world.as_admin("GET", "/api/v1/audit", "").await.json();
         answer["data"]["entries"].as_array().unwrap().iter().filter(|entry| is_edit(entry)).count() == 10
     })

@@ -49,7 +49,7 @@ async fn a_password_from_a_file_is_followed_and_nothing_is_announced() {
     let cookie = world.sign_in("admin", "first one").await.ok().unwrap();
     assert_eq!(world.with_cookie(&cookie, "GET", "/view", "").await.status, 200);
     std::fs::write(&path, "second one").unwrap();
-    until("the new password is taken over", || async {
+    until("the new password is taken over", async || {
         world.as_user("admin", "second one", "GET", "/view", "").await.status == 200 || {
             // Failures that were our own count too.
             database.clock.advance(Duration::from_secs(300));

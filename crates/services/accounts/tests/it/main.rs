@@ -55,7 +55,6 @@ const ROUTES: &[Row] = &[
 
 /// A server with people.
 struct World {
-    accounts: Accounts,
     app: Router,
     registry: Registry,
     clock: Clock,
@@ -125,8 +124,8 @@ impl Database {
             .route("/api/v1/view", get(who))
             .route("/api/v2/view", get(who))
             .merge(accounts.routes());
-        let app = Guard::new(accounts.clone(), Table::new(ROUTES)).in_front_of(routes);
-        World { accounts, app, registry, clock: self.clock.clone() }
+        let app = Guard::new(accounts, Table::new(ROUTES)).in_front_of(routes);
+        World { app, registry, clock: self.clock.clone() }
     }
 
     /// The same where the administrator's password is [`PASSWORD`] and others can connect.
@@ -240,7 +239,7 @@ fn basic(login: &str, password: &str) -> String {
 }
 
 /// Waits until a condition holds, for a minute at most.
-async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     for _ in 0..6_000 {
         if holds().await {
             return;

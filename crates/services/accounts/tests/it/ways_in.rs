@@ -118,7 +118,7 @@ async fn tokens_of_service_accounts_count_until_they_end() {
             world.ask(ELSEWHERE, "GET", "/view", &[("authorization", &as_password)], "").await.status,
             200
         );
-        until("the token has ended", || async {
+        until("the token has ended", async || {
             database.clock.advance(Duration::from_secs(2));
             with(&short, "/edit").await.status == 401
         })
@@ -166,7 +166,7 @@ async fn only_a_trusted_proxy_may_say_who_somebody_is() {
     let forwarded = ("x-forwarded-for", "198.51.100.1, 203.0.113.9, 10.1.0.7");
     let answer = world.ask(trusted, "POST", "/edit", &[ada, forwarded], "").await;
     assert_eq!(answer.status, 200);
-    until("the request is in the log", || async {
+    until("the request is in the log", async || {
         let log = world.as_admin("GET", "/api/v1/audit?user=ada", "").await.json();
         log["data"]["entries"][0]["address"] == "203.0.113.9"
     })
