@@ -8,6 +8,7 @@ use config::Secret;
 use config::http_client::SecretSource;
 use roles::blackbox_exporter;
 use roles::check::{Options, Report, check_files};
+use roles::dashboards::DashboardFolder;
 use roles::settings::parse_listen;
 use roles::{Mode, Settings};
 
@@ -21,6 +22,7 @@ use crate::logging::{self, LogFlags};
 use crate::node_exporter::{self, Asked};
 use crate::promtool::{Export, Promtool, print_report};
 use crate::pushgateway::Pushgateway;
+use crate::replica_flags::ReplicaFlags;
 use crate::rules::Rules;
 
 /// Monitoring in one program: metrics, alerts and their delivery, on one port.
@@ -39,7 +41,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Watch this machine and whatever the given files name (the same as no command at all)
-    Run(Run),
+    Run(Box<Run>),
     /// Stand in for a Prometheus server: takes its flags, its file and its data directory
     Prometheus(Box<Prometheus>),
     /// Stand in for Alertmanager: takes its flags, its file and its data directory
@@ -105,21 +107,20 @@ struct Run {
     /// How long it is kept what became of alerts, such as 90d; 0 keeps nothing of it [default: 90d]
     #[arg(long = "alerting.trail.retention", value_name = "DURATION")]
     trail_retention: Option<String>,
+    /// A folder of files with dashboards; can be repeated
+    #[arg(long, value_name = "DIR")]
+    dashboards: Vec<PathBuf>,
+    /// A folder with Grafana's provisioning files for dashboards
+    #[arg(long = "dashboards.provisioning", value_name = "DIR")]
+    dashboards_provisioning: Option<PathBuf>,
     /// Where people reach this server, if it is not the address it listens on
     #[arg(long, value_name = "URL")]
     external_url: Option<String>,
     /// Serve a Pushgateway's routes under this path, such as /pushgateway, and store what is pushed there
     #[arg(long = "pushgateway.prefix", value_name = "PATH")]
     pushgateway_prefix: Option<String>,
-    /// Database that replicas of this server share: postgres://USER@HOST/DATABASE
-    #[arg(long = "state.url", value_name = "URL", conflicts_with = "state_url_file")]
-    state_url: Option<String>,
-    /// File with that URL, read again at each connect
-    #[arg(long = "state.url-file", value_name = "FILE")]
-    state_url_file: Option<PathBuf>,
-    /// File with the database's password, read again at each connect
-    #[arg(long = "state.password-file", value_name = "FILE")]
-    state_password_file: Option<PathBuf>,
+    #[command(flatten)]
+    replicas: ReplicaFlags,
     /// Let everybody in as an administrator, also from other machines
     #[arg(long)]
     allow_unauthenticated: bool,
@@ -154,14 +155,13 @@ impl Run {
                 .set_pushgateway_prefix(prefix)
                 .map_err(|error| format!("--pushgateway.prefix: {error}"))?;
         }
-        settings
-            .replicas
-            .set_database(
-                self.state_url.as_deref(),
-                self.state_url_file.as_deref(),
-                self.state_password_file.as_deref(),
-            )
-            .map_err(|error| format!("--state: {error}"))?;
+        let notes = self.replicas.apply(&mut settings.replicas)?;
+        settings.notes.extend(notes);
+        let folders = self.dashboards.iter().cloned();
+        settings.dashboards.folders.extend(folders.map(|path| DashboardFolder { path, folder: None }));
+        if self.dashboards_provisioning.is_some() {
+            settings.dashboards.provisioning.clone_from(&self.dashboards_provisioning);
+        }
         settings.retention_by_flag = self.retention_time.is_some() || self.retention_size.is_some();
         if let Some(text) = &self.retention_time {
             let time_ms =

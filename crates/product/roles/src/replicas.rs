@@ -96,39 +96,40 @@ impl ReplicaSettings {
         registry: &Registry,
         clock: &Clock,
     ) -> Result<Option<State>, StartError> {
-        match &self.database {
-            Some(place) => open(state::Settings::new(place.clone()), registry, clock).map(Some),
+        match self.open_database(registry, clock)? {
             None if settings.mode == Mode::Machine => {
                 open(state::Settings::in_dir(&settings.data_dir), registry, clock).map(Some)
             }
-            None => Ok(None),
+            found => Ok(found),
         }
     }
 
-    /// Starts those that share a database, if one is named.
-    pub(crate) fn stored(&self, state: &State, address: &str, registry: &Registry) -> Option<SharedReplicas> {
-        self.database.as_ref()?;
-        let settings = StoredSettings {
-            name: self.name(),
-            address: address.to_string(),
-            peer_timeout: self.peer_timeout,
-            settle_timeout: self.settle_timeout,
-        };
-        Some(Arc::new(Stored::start(state.clone(), settings, registry)))
+    /// The database that replicas share, if one is named.
+    pub(crate) fn open_database(
+        &self,
+        registry: &Registry,
+        clock: &Clock,
+    ) -> Result<Option<State>, StartError> {
+        let place = self.database.as_ref();
+        place.map(|place| open(state::Settings::new(place.clone()), registry, clock)).transpose()
     }
 
-    /// Starts what is asked for.
+    /// Starts what is asked for. `state` is the database that is named, if one is.
     pub(crate) async fn start(
         &self,
+        state: Option<&State>,
         address: &str,
         registry: &Registry,
         clock: &Clock,
     ) -> Result<SharedReplicas, StartError> {
-        if let Some(place) = &self.database {
-            let state = open(state::Settings::new(place.clone()), registry, clock)?;
-            if let Some(stored) = self.stored(&state, address, registry) {
-                return Ok(stored);
-            }
+        if let Some(state) = state.filter(|_| self.database.is_some()) {
+            let settings = StoredSettings {
+                name: self.name(),
+                address: address.to_string(),
+                peer_timeout: self.peer_timeout,
+                settle_timeout: self.settle_timeout,
+            };
+            return Ok(Arc::new(Stored::start(state.clone(), settings, registry)));
         }
         let Some(gossip) = &self.gossip else { return Ok(Arc::new(Alone)) };
         let settings = GossipSettings {

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::dashboards::Dashboards;
 use accounts::Accounts;
+use alerting::replicas::SharedReplicas;
 use arc_swap::ArcSwap;
 use axum::Router;
 use base::Clock;
@@ -15,7 +17,6 @@ use model::storage::MetricWriter;
 use net::server::{Server, ServerConfig, ServerError};
 use query::{Queries, Sources};
 use rules::GroupSpec;
-use state::State;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tsdb::Retention;
@@ -26,10 +27,12 @@ use crate::alert::{self, Alert};
 use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, StoreAdmin, StoredExemplars};
 use crate::backtest;
 use crate::collect::{self, Collect};
+use crate::dashboards;
 use crate::elsewhere::Elsewhere;
 use crate::monitors;
 use crate::monitors_api;
 use crate::prometheus_file::PrometheusFile;
+use crate::prometheus_names;
 use crate::push::Push;
 use crate::pushgateway;
 use crate::send_on::SendOn;
@@ -197,15 +200,22 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     let (stop, stopped) = watch::channel(false);
     let (commands, asked) = mpsc::channel(4);
     let registry = Registry::new();
+    let address = settings.external_url(listening);
     let state = settings.replicas.open_state(&settings, &registry, &clock)?;
+    let replicas = settings.replicas.start(state.as_ref(), &address, &registry, &clock).await?;
     let accounts = match &state {
         Some(state) if settings.mode == Mode::Machine => {
-            let external_url = settings.external_url(listening);
-            Some(access::open(&settings, state.clone(), external_url, is_encrypted, &registry, &clock).await?)
+            Some(access::open(&settings, state.clone(), address, is_encrypted, &registry, &clock).await?)
         }
         _ => None,
     };
-    let running = Running::start(settings, &loaded, store, state, accounts, listening, registry, clock)?;
+    let mut running =
+        Running::start(settings, &loaded, store, accounts, listening, replicas, registry, clock)?;
+    if let Some(state) = state {
+        let people = running.accounts.clone();
+        running.dashboards =
+            dashboards::start(&running.settings, state, people, &running.registry, &running.clock).await;
+    }
     tokio::spawn(crate::memory::keep_small(stopped.clone()));
     let router = running.router(commands);
     let serving: Vec<_> = servers
@@ -297,6 +307,7 @@ struct Running {
     push: Push,
     send_on: SendOn,
     elsewhere: Elsewhere,
+    dashboards: Option<Dashboards>,
     shown: Arc<ArcSwap<Shown>>,
     reload_succeeded: Gauge,
     reloaded_at: Gauge,
@@ -308,9 +319,9 @@ impl Running {
         settings: Settings,
         loaded: &Loaded,
         store: Store,
-        state: Option<State>,
         accounts: Option<Accounts>,
         listening: SocketAddr,
+        replicas: SharedReplicas,
         registry: Registry,
         clock: Clock,
     ) -> Result<Running, StartError> {
@@ -319,6 +330,9 @@ impl Running {
         let elsewhere = Elsewhere::new(&store, &registry, &clock);
         let engine = ask::engine(&settings, &clock);
         let queries = Queries::new(settings.queries_max.max(settings.query_concurrency_max), clock.clone());
+        queries.register(&registry, settings.query_concurrency_max);
+        let shown = Arc::new(ArcSwap::from_pointee(Shown::default()));
+        prometheus_names::register_process(&registry, &shown);
         let external_url = settings.external_url(listening);
         let gateway = settings.pushgateway.as_ref().map(|it| it.open(&settings.data_dir, &registry, &clock));
         let collect = collect::start(&settings, gateway.as_ref(), writer.clone(), &registry, &clock)?;
@@ -331,7 +345,7 @@ impl Running {
             elsewhere.reader(),
             writer,
             &external_url,
-            state.as_ref(),
+            replicas,
             &registry,
             &clock,
         )?;
@@ -346,7 +360,7 @@ impl Running {
                 "promontory_config_last_reload_success_timestamp_seconds",
                 "When the configuration in force was read.",
             ),
-            shown: Arc::new(ArcSwap::from_pointee(Shown::default())),
+            shown,
             settings: Arc::new(settings),
             clock,
             listening,
@@ -363,6 +377,7 @@ impl Running {
             push: Push::new(),
             send_on,
             elsewhere,
+            dashboards: None,
         })
     }
 
@@ -426,6 +441,10 @@ impl Running {
             self.store.db.clone(),
             self.clock.clone(),
         ));
+        let roles = match &self.dashboards {
+            Some(dashboards) => roles.merge(dashboards.router()),
+            None => roles,
+        };
         let roles = if self.settings.agent.is_some() { agent::without_queries(roles) } else { roles };
         let (roles, guard) = match &self.accounts {
             Some(accounts) => {

@@ -9,6 +9,7 @@ use config::http_client::{PathBase, check_http_url};
 use config::{Error, Node};
 
 use crate::alert_settings::AlertSettings;
+use crate::dashboards::DashboardSettings;
 use crate::monitors::MonitorSettings;
 use crate::push::PushSettings;
 use crate::pushgateway::PushgatewaySettings;
@@ -72,6 +73,8 @@ pub struct Settings {
     pub alerts: AlertSettings,
     /// Other servers that deliver the same alerts.
     pub replicas: ReplicaSettings,
+    /// Where dashboards come from.
+    pub dashboards: DashboardSettings,
     /// Whether this machine's metrics are collected.
     pub watch_machine: bool,
     /// Whether the default alerts of a machine are evaluated.
@@ -158,7 +161,7 @@ pub const RETENTION_DEFAULT_MS: i64 = 15 * 24 * 3_600_000;
 
 impl Settings {
     /// The keys of a `promontory.yml`; none of them is one of another kind of file.
-    pub const FILE_KEYS: [&str; 23] = [
+    pub const FILE_KEYS: [&str; 24] = [
         "listen",
         "web_config_file",
         "allow_unauthenticated",
@@ -181,6 +184,7 @@ impl Settings {
         AlertSettings::FILE_KEYS[2],
         ReplicaSettings::FILE_KEY,
         accounts::Settings::FILE_KEY,
+        DashboardSettings::FILE_KEY,
         "machine",
     ];
 
@@ -212,6 +216,7 @@ impl Settings {
             pushgateway: None,
             alerts: AlertSettings::default(),
             replicas: ReplicaSettings::default(),
+            dashboards: DashboardSettings::default(),
             watch_machine: machine,
             machine_alerts: machine,
             machine_interval_ms: 15_000,
@@ -308,6 +313,9 @@ impl Settings {
         }
         if let Some(node) = fields.take(accounts::Settings::FILE_KEY) {
             self.auth.decode(node, base)?;
+        }
+        if let Some(node) = fields.take(DashboardSettings::FILE_KEY) {
+            self.dashboards.decode(node, base)?;
         }
         if let Some(node) = fields.take("machine") {
             let mut machine = node.fields("machine")?;

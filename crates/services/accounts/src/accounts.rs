@@ -115,6 +115,40 @@ impl Accounts {
     }
 }
 
+/// Somebody, or a team, by all the names that clients use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Identifier, as [`model::Caller`] carries it.
+    pub uid: Arc<str>,
+    /// Number.
+    pub id: u64,
+    /// Login, or a team's name.
+    pub name: Arc<str>,
+}
+
+impl Accounts {
+    /// A user or service account by identifier, number or login.
+    pub fn find_user(&self, key: &str) -> Option<Named> {
+        let current = self.0.store.current().ok()?;
+        let directory = &current.directory;
+        if let Some(user) = directory.user(key).ok().or_else(|| directory.by_login(key)) {
+            return Some(Named { uid: (*user.uid).into(), id: user.id, name: (*user.login).into() });
+        }
+        let is_it = |account: &&crate::directory::ServiceAccount| account.login() == key;
+        let by_login = || directory.service_accounts.iter().find(is_it);
+        let account = directory.service_account(key).ok().or_else(by_login)?;
+        Some(Named { uid: (*account.uid).into(), id: account.id, name: account.login().into() })
+    }
+
+    /// A team by identifier, number or name.
+    pub fn find_team(&self, key: &str) -> Option<Named> {
+        let current = self.0.store.current().ok()?;
+        let by_name = || current.directory.teams.iter().find(|team| team.name == key);
+        let team = current.directory.team(key).ok().or_else(by_name)?;
+        Some(Named { uid: (*team.uid).into(), id: team.id, name: (*team.name).into() })
+    }
+}
+
 fn register(registry: &Registry, inner: &Weak<Inner>) {
     let users = inner.clone();
     registry.gauge_fn("promontory_accounts_users", "Users with an account.", move || {
