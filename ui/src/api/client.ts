@@ -106,7 +106,7 @@ export async function ask<T>(base: string, path: string, params: Params, { signa
     throw new ApiError('The server does not answer.', 'unreachable', 0);
   }
   learnClock(response.headers.get('date'));
-  // Who asks a data source in vain is signed in here nevertheless.
+  // A foreign data source that refuses the server is not the end of anybody's session.
   if (base === OWN) signInAgain(response);
   let body: { status?: string; data?: T; error?: string; message?: string; errorType?: string; warnings?: string[]; infos?: string[] };
   try {
