@@ -308,3 +308,6 @@ function runExpressions({ context, answer }: Run, targets: readonly Target[], ma
 
 /** Asks all targets; rejects only when cancelled. All targets in error is an answer with no frames and their notices. */
 export const runPanel = (panel: Panel, context: QueryContext, signal: AbortSignal): Promise<PanelAnswer> => runDepth(panel, context, signal, 0);
+
+/** Whether there is nothing but errors. */
+export const isFailed = ({ frames, notices }: PanelAnswer): boolean => frames.length === 0 && notices.some(({ severity }) => severity === 'error');
