@@ -41,6 +41,11 @@ beforeEach(() => {
 afterEach(() => vi.unstubAllGlobals());
 
 describe.runIf(present)('dashboards of kube-prometheus', () => {
+  test.each(files)('%s loads the same once it was saved', (file) => {
+    const first = JSON.parse(JSON.stringify(loadDashboard(JSON.parse(readFileSync(`${folder}/${file}`, 'utf8'))).dashboard));
+    expect(JSON.parse(JSON.stringify(loadDashboard(first).dashboard))).toEqual(first);
+  });
+
   describe.each([['with options', ['a.b', 'c-1']], ['without any options', []]])('%s', (_, given) => {
     test.each(files)('%s', async (file) => {
       options = given;

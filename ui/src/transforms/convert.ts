@@ -120,42 +120,51 @@ export const formatString: Transform = (frames, options) => {
 export const convertFrameType: Transform = (frames, options) =>
   options['targetType'] !== 'exemplar' ? frames : frames.map((frame) => ({ ...frame, name: 'exemplar', meta: { ...frame.meta, custom: { ...frame.meta?.custom, resultType: 'exemplar' } } }));
 
-type Parse = (value: unknown) => Record<string, unknown> | undefined;
+type Parse = (text: string) => Record<string, unknown> | undefined;
 
-const json: Parse = (value) => {
-  const object = typeof value === 'string' ? parsed(value) : value;
+const json: Parse = (text) => {
+  const object = parsed(text);
   return typeof object === 'object' && object !== null ? (object as Record<string, unknown>) : undefined;
 };
 
-/** `a=1 b="two words", c: 3`. */
-const keyValue: Parse = (value) => {
-  const pairs = [...String(value ?? '').matchAll(/("[^"]*"|[^\s=:,;{}"]+)\s*[=:]\s*("(?:[^"\\]|\\.)*"|[^\s,;{}]*)/g)];
-  const bare = (text: string): string => text.replace(/^"(.*)"$/s, '$1').replace(/\\"/g, '"');
-  return pairs.length > 0 ? Object.fromEntries(pairs.map(([, name, text]) => [bare(name!), bare(text!)])) : undefined;
+/** `a=1 b="two words", c: 3`; a word alone is a name without a value. */
+const keyValue: Parse = (text) => {
+  const pairs: [string, string][] = [];
+  let name: string | undefined;
+  const take = (word: string, isName: boolean): void => {
+    if (name !== undefined && !isName) pairs.push([name, word]);
+    else {
+      if (name !== undefined) pairs.push([name, '']);
+      if (!isName) pairs.push([word, '']);
+    }
+    name = isName ? word : undefined;
+  };
+  // A word, in quotes or not, and whether a name ends with it.
+  for (const [, double, single, bare, sign] of text.matchAll(/(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|((?:[^\s,;&{}:="'\\]|\\.)+))(\s*[:=])?/g)) {
+    take((double ?? single ?? bare ?? '').replace(/\\(.)/g, '$1'), sign !== undefined);
+  }
+  if (name !== undefined) pairs.push([name, '']);
+  return Object.fromEntries(pairs);
 };
 
 function parserOf(options: Options): Parse {
   switch (options['format'] ?? 'auto') {
     case 'auto':
-      return (value) => json(value) ?? keyValue(value);
-    case 'json': {
-      const paths = records(options['jsonPaths']).filter(({ path }) => textOr(path, '') !== '');
-      if (paths.length === 0) return json;
-      return (value) => {
-        const object = json(value);
-        return object && Object.fromEntries(paths.map(({ path, alias }) => [textOr(alias, String(path)), at(object, String(path)) ?? 'Not Found']));
-      };
-    }
+      return (text) => json(text) ?? keyValue(text);
+    case 'json':
+      return json;
     case 'kvp':
       return keyValue;
     case 'delimiter': {
+      // Each part is a field of its own, which marks the rows that have it.
       const delimiter = textOr(options['delimiter'], ',');
-      return (value) => (isNone(value) ? undefined : Object.fromEntries(String(value).split(delimiter).map((part, index) => [`${index + 1}`, part.trim()])));
+      return (text) => Object.fromEntries(text.split(delimiter).map((part) => [part.trim(), 1]));
     }
     case 'regexp': {
-      const regex = readRegex(textOr(options['regExp'], ''));
-      if (!regex) throw new TransformError(`no regular expression: ${String(options['regExp'])}`);
-      return (value) => String(value ?? '').match(regex)?.groups;
+      const source = textOr(options['regExp'], '/(?<NewField>.*)/');
+      const regex = readRegex(source);
+      if (!regex) throw new TransformError(`no regular expression: ${source}`);
+      return (text) => text.match(regex)?.groups;
     }
     default:
       throw new TransformError(`no format of texts is called ${JSON.stringify(options['format'])}`);
@@ -175,12 +184,18 @@ export const extractFields: Transform = (frames, options) => {
   if (source === undefined) return frames;
   const match = fieldMatcher({ id: 'byName', options: source })!;
   const parse = parserOf(options);
+  const paths = options['format'] === 'json' ? records(options['jsonPaths']).filter(({ path }) => textOr(path, '') !== '') : [];
+  const read = (value: unknown): Record<string, unknown> => {
+    const object = typeof value === 'string' ? parse(value) : record(value);
+    if (!object || paths.length === 0) return object ?? {};
+    return Object.fromEntries(paths.map(({ path, alias }) => [textOr(alias, String(path)), at(object, String(path)) ?? 'Not Found']));
+  };
   return frames.map((frame): Frame => {
     const field = frame.fields.find((one) => match(one, frame, frames));
     if (!field) return frame;
     const columns = new Map<string, unknown[]>();
     field.values.forEach((value, row) => {
-      for (const [name, part] of Object.entries(parse(value) ?? {})) {
+      for (const [name, part] of Object.entries(read(value))) {
         let column = columns.get(name);
         if (!column && columns.size < MAX_EXTRACTED_FIELDS) columns.set(name, (column = Array.from({ length: frame.length }, () => undefined)));
         if (column) column[row] = part;

@@ -34,11 +34,11 @@ export const regression: Transform = (frames, options) => {
   const middle = (min + max) / 2;
   const half = (max - min) / 2 || 1;
   const factors = leastSquares(points.map(([at, value]) => [(at - middle) / half, value]), degree);
-  const xs = Array.from({ length: count }, (_, step) => min + ((max - min) * step) / (count - 1));
+  const xs = Array.from({ length: count }, (_, step) => (step === count - 1 ? max : min + ((max - min) * step) / count));
   const ys = xs.map((at) => factors.reduceRight((sum, factor) => sum * ((at - middle) / half) + factor, 0));
   const curve: Frame = {
     name: `${model} regression`,
-    fields: [fieldOf(x.field.name, x.field.type, xs), { ...fieldOf(`${fieldName(y.field, y.frame, frames)} predicted`, 'number', ys), config: { ...y.field.config, displayName: undefined, displayNameFromDS: undefined } }],
+    fields: [fieldOf(x.field.name, x.field.type, xs), fieldOf(`${y.field.name} predicted`, 'number', ys)],
     length: count,
   };
   return [...frames, curve];
@@ -84,34 +84,45 @@ function moving(values: readonly number[], width: number): number[] {
   return result;
 }
 
+/** The width of the moving average that is least rough while the kurtosis does not fall. */
+function bestWidth(values: readonly number[]): number {
+  const original = kurtosis(values);
+  let best = { width: 1, rough: roughness(values) };
+  for (let width = 2; width <= Math.floor(values.length / 10); width += 1) {
+    const candidate = moving(values, width);
+    const rough = roughness(candidate);
+    if (rough < best.rough && kurtosis(candidate) >= original) best = { width, rough };
+  }
+  return best.width;
+}
+
 /**
- * Lines as smooth as they can be without losing what stands out: after ASAP (Rong and Bailis, 2017), the moving average of
- * the width that is least rough while the kurtosis does not fall.
+ * Lines as smooth as they can be without losing what stands out, after ASAP (Rong and Bailis, 2017). The first field of a
+ * frame decides how smooth; all of them share the times.
  */
 export const smoothing: Transform = (frames, options) => {
   const resolution = Math.min(MAX_POINTS, Math.max(10, Math.round(numberOr(options['resolution'], 100))));
-  const smooth = frames.flatMap((frame): Frame[] => {
+  return frames.map((frame): Frame => {
     const time = frame.fields.find(({ type }) => type === 'time');
-    if (!time) return [];
-    return frame.fields.filter(({ type }) => type === 'number').flatMap((field): Frame[] => {
-      const points = time.values.map((at, row) => [at, field.values[row]] as const).filter((point): point is [number, number] => Number.isFinite(point[0]) && Number.isFinite(point[1]));
-      if (points.length < 4) return [];
-      const perPoint = Math.max(1, Math.floor(points.length / resolution));
-      const groups = Array.from({ length: Math.ceil(points.length / perPoint) }, (_, index) => points.slice(index * perPoint, (index + 1) * perPoint));
-      const values = groups.map((group) => mean(group.map(([, value]) => value)));
-      const original = kurtosis(values);
-      let best = { width: 1, rough: roughness(values) };
-      for (let width = 2; width <= Math.max(2, Math.floor(values.length / 10)); width += 1) {
-        const candidate = moving(values, width);
-        const rough = roughness(candidate);
-        if (rough < best.rough && kurtosis(candidate) >= original) best = { width, rough };
-      }
-      const result = moving(values, best.width);
-      const first = Math.floor((best.width - 1) / 2);
-      const times = result.map((_, index) => groups[first + index]![0]![0]);
-      const name = `${fieldName(field, frame, frames)} (smoothed)`;
-      return [{ refId: frame.refId, name, fields: [fieldOf(time.name, 'time', times), { ...fieldOf(name, 'number', result), config: { ...field.config, displayName: undefined, displayNameFromDS: undefined } }], length: result.length }];
+    const first = frame.fields.find(({ type }) => type === 'number');
+    if (!time || !first || frame.length < 4) return frame;
+    const perPoint = Math.max(1, Math.floor(frame.length / resolution));
+    const starts = Array.from({ length: Math.ceil(frame.length / perPoint) }, (_, index) => index * perPoint);
+    const coarse = ({ values }: Field): number[] => {
+      let before = values.find((value) => Number.isFinite(value)) as number | undefined;
+      // Where nothing was measured, what was measured last.
+      return starts.map((start) => {
+        const known = values.slice(start, start + perPoint).filter((value): value is number => Number.isFinite(value));
+        return (before = known.length > 0 ? mean(known) : (before ?? NaN));
+      });
+    };
+    const width = bestWidth(coarse(first));
+    const offset = Math.floor((width - 1) / 2);
+    const length = starts.length - width + 1;
+    const fields = frame.fields.map((field): Field => {
+      if (field.type === 'number') return { ...field, name: `${field.name} (smoothed)`, state: {}, values: moving(coarse(field), width) };
+      return { ...field, values: Array.from({ length }, (_, index) => field.values[starts[index + offset]!]) };
     });
+    return { ...frame, name: `${frame.name ?? 'Data'} (smoothed)`, fields, length };
   });
-  return [...frames, ...smooth];
 };

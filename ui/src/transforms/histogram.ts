@@ -1,5 +1,6 @@
 /** How often values fall into which bucket: one histogram for each field, or cells of a heatmap. */
 import { type Field, type Frame } from '../frames/frame.ts';
+import { fieldName } from '../fields/names.ts';
 import { stringDuration } from './duration.ts';
 import { fieldOf, numberOr, record, roundDecimals, timeOf, TransformError, type Options, type Transform } from './transform.ts';
 
@@ -23,7 +24,7 @@ function finite({ values, config }: Field): number[] {
 
 /** The size for values: such that there are about `count` buckets, and none smaller than the smallest distance of values. */
 function sizeFor(values: readonly number[], count: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
+  const sorted = Float64Array.from(values).sort();
   let least = sorted.length === 1 ? 1 : Infinity;
   for (let index = 1; index < sorted.length; index += 1) {
     const distance = sorted[index]! - sorted[index - 1]!;
@@ -44,7 +45,10 @@ export function buildHistogram(frames: readonly Frame[], options: { bucketSize?:
 
   const counted = columns.map((values) => {
     const counts = new Map<number, number>();
-    for (const value of values) counts.set(bucketOf(value), (counts.get(bucketOf(value)) ?? 0) + 1);
+    for (const value of values) {
+      const bucket = bucketOf(value);
+      counts.set(bucket, (counts.get(bucket) ?? 0) + 1);
+    }
     return counts;
   });
   const bounds = [...new Set(counted.flatMap((counts) => [...counts.keys()]))].sort((a, b) => a - b);
@@ -90,41 +94,62 @@ function bucketsOver(min: number, max: number, options: Options, otherwise: numb
   const value = String(options['value'] ?? '');
   const bySize = options['mode'] === 'size' ? parse(value) : undefined;
   const wanted = options['mode'] === 'count' ? numberOr(value, otherwise) : otherwise;
-  const rough = (max - min) / Math.max(1, wanted - 1);
-  const size = bySize && bySize > 0 ? bySize : (sizes.find((one) => one >= rough) ?? (rough || 1));
+  const rough = (max - min) / Math.max(1, (wanted > 0 ? wanted : otherwise) - 1);
+  const size = bySize && bySize > 0 ? bySize : sizes[Math.max(0, sizes.findIndex((one) => one > rough) - 1)]!;
   const start = Math.floor(min / size) * size;
   return { start, size, count: Math.floor((max - start) / size) + 1 };
 }
 
 const TIMES: readonly number[] = [1, 2, 5, 10, 20, 50, 100, 200, 500].concat([1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 604_800, 2_592_000, 31_536_000].map((seconds) => seconds * 1000));
+/** About how many columns and rows a heatmap has, if nothing says how large the cells are. */
+const COLUMNS = 20;
+const ROWS = 10;
 /** How many cells a heatmap may have; what asks for more is refused. */
 const MAX_CELLS = 200_000;
 
+const log = (base: number | undefined): ((value: number) => number) => (base === undefined ? (value) => value : (value) => Math.log(value) / Math.log(base));
+
+/** From the lowest to the highest. */
+function rangeOf(values: readonly number[]): [number, number] {
+  let [min, max] = [Infinity, -Infinity];
+  for (const value of values) {
+    if (value < min) min = value;
+    if (value > max) max = value;
+  }
+  return [min, max];
+}
+
 /** How many values of all series fall into which cell of time and value. */
 export const heatmap: Transform = (frames, options) => {
-  const points = frames.flatMap((frame) => {
-    const time = timeOf(frame);
-    if (!time) return [];
-    return numbersOf([frame]).flatMap(({ values }) => values.map((value, row) => [time.values[row], value] as const).filter((point): point is [number, number] => Number.isFinite(point[0]) && Number.isFinite(point[1])));
-  });
-  if (points.length === 0) return [];
-  const bounds = (index: 0 | 1): [number, number] => points.reduce(([min, max], point) => [Math.min(min, point[index]), Math.max(max, point[index])], [Infinity, -Infinity]);
   const [xs, ys] = [record(options['xBuckets']), record(options['yBuckets'])];
-  const root = Math.max(2, Math.ceil(Math.sqrt(points.length)));
-  const logBase = record(ys['scale'])['type'] === 'log' ? (numberOr(record(ys['scale'])['log'], 2) ?? 2) : undefined;
-  const toScale = (value: number): number => (logBase === undefined ? value : Math.log(value) / Math.log(logBase));
-  const kept = logBase === undefined ? points : points.filter(([, value]) => value > 0);
-  if (kept.length === 0) return [];
-  const x = bucketsOver(...bounds(0), xs, root, TIMES, (text) => stringDuration(text));
-  const [low, high] = kept.reduce(([min, max], [, value]) => [Math.min(min, toScale(value)), Math.max(max, toScale(value))], [Infinity, -Infinity]);
-  const y = logBase === undefined ? bucketsOver(low, high, ys, Math.min(root, BUCKETS), SIZES, (text) => numberOr(text, undefined)) : bucketsOver(low, high, { mode: 'size', value: 1 / (numberOr(ys['value'], 1) || 1) }, root, SIZES, (text) => numberOr(text, undefined));
+  const scale = record(ys['scale']);
+  const logBase = scale['type'] === 'log' ? numberOr(scale['log'], 2) : undefined;
+  const toScale = log(logBase);
+  // Points in two columns, the values as they stand on the scale.
+  const [times, values]: [number[], number[]] = [[], []];
+  for (const frame of frames) {
+    const time = timeOf(frame)?.values ?? [];
+    for (const field of numbersOf([frame])) {
+      field.values.forEach((value, row) => {
+        const place = toScale(value as number);
+        if (value === null || !Number.isFinite(place) || !Number.isFinite(time[row])) return;
+        times.push(time[row] as number);
+        values.push(place);
+      });
+    }
+  }
+  if (times.length === 0) return [];
+  const parse = (text: string): number | undefined => numberOr(text, undefined);
+  const x = bucketsOver(...rangeOf(times), xs, COLUMNS, TIMES, stringDuration);
+  const yOptions = logBase === undefined ? ys : { mode: 'size', value: 1 / (numberOr(ys['value'], 1) || 1) };
+  const y = bucketsOver(...rangeOf(values), yOptions, ROWS, SIZES, parse);
   if (x.count * y.count > MAX_CELLS) throw new TransformError(`${x.count * y.count} cells are more than ${MAX_CELLS}`);
 
   const counts = new Map<number, number>();
-  for (const [time, value] of kept) {
-    const cell = Math.floor((time - x.start) / x.size) * y.count + Math.floor((toScale(value) - y.start) / y.size);
+  times.forEach((time, point) => {
+    const cell = Math.floor((time - x.start) / x.size) * y.count + Math.floor((values[point]! - y.start) / y.size);
     counts.set(cell, (counts.get(cell) ?? 0) + 1);
-  }
+  });
   const [xMin, yMin, yMax, count]: [number[], number[], number[], number[]] = [[], [], [], []];
   const fromScale = (step: number): number => (logBase === undefined ? roundDecimals(y.start + step * y.size, 9) : logBase ** (y.start + step * y.size));
   for (let column = 0; column < x.count; column += 1) {
@@ -135,13 +160,15 @@ export const heatmap: Transform = (frames, options) => {
       count.push(counts.get(column * y.count + row) ?? 0);
     }
   }
-  const unit = numbersOf(frames).find(({ config }) => config.unit)?.config.unit;
-  const onY = unit === undefined ? {} : { unit };
+  const source = numbersOf(frames)[0]!;
+  const custom = { scaleDistribution: logBase === undefined ? { type: 'linear' } : { type: 'log', log: logBase } };
+  const { displayName: _, displayNameFromDS: __, ...config } = source.config;
   const fields: Field[] = [
     { ...fieldOf('xMin', 'time', xMin), config: { interval: x.size } },
-    { ...fieldOf('yMin', 'number', yMin), config: { ...onY, ...(logBase === undefined ? { interval: y.size } : {}) } },
-    ...(logBase === undefined ? [] : [{ ...fieldOf('yMax', 'number', yMax), config: onY }]),
-    fieldOf('count', 'number', count),
+    { ...fieldOf('yMin', 'number', yMin), config: { ...config, custom, ...(logBase === undefined ? { interval: y.size } : {}) } },
+    ...(logBase === undefined ? [] : [{ ...fieldOf('yMax', 'number', yMax), config: { ...config, custom } }]),
+    { ...fieldOf('Count', 'number', count), config: { unit: 'short' } },
   ];
-  return [{ fields, length: count.length, meta: { type: 'heatmap-cells' } }];
+  const cells: Frame = { name: fieldName(source), fields, length: count.length, meta: { type: 'heatmap-cells' } };
+  return options['keepOriginalData'] ? [cells, ...frames] : [cells];
 };

@@ -165,28 +165,31 @@ function joinTables(left: unknown[][], right: unknown[][], outer: boolean): unkn
 export const joinByLabels: Transform = (frames, options) => {
   const label = textOr(options['value'], undefined);
   if (label === undefined) throw new TransformError('no label is named whose values become columns');
-  const labelled = frames.flatMap(({ fields }) => fields.filter((field) => field.type !== 'time' && field.labels && Object.keys(field.labels).length > 0));
+  const labelled = frames.flatMap(({ fields }) => fields.filter((field) => field.type !== 'time' && field.labels));
+  const all = new Set(labelled.flatMap(({ labels }) => Object.keys(labels!)));
+  if (!all.has(label)) throw new TransformError(`no field has the label ${JSON.stringify(label)}`);
   const chosen = texts(options['join']);
-  const keys = chosen.length > 0 ? chosen : [...new Set(labelled.flatMap(({ labels }) => Object.keys(labels!)))].filter((name) => name !== label).sort();
-  const names = [...new Set(labelled.flatMap(({ labels }) => labels![label] ?? []))];
-  if (names.length === 0) throw new TransformError(`no field has the label ${JSON.stringify(label)}`);
-  const rows = new Map<string, { key: string[]; columns: Map<string, unknown[]> }>();
-  for (const { labels, values } of labelled) {
-    const name = labels![label];
+  const keys = (chosen.length > 0 ? chosen : [...all]).filter((name) => name !== label);
+  const columns = new Map<string, Field>();
+  const rows = new Map<string, { key: (string | undefined)[]; values: Map<string, unknown[]> }>();
+  for (const field of labelled) {
+    const name = field.labels![label];
     if (name === undefined) continue;
-    const key = keys.map((one) => labels![one] ?? '');
+    const key = keys.map((one) => field.labels![one]);
     const id = JSON.stringify(key);
-    const row = rows.get(id) ?? { key, columns: new Map<string, unknown[]>() };
-    row.columns.set(name, values);
+    const row = rows.get(id) ?? { key, values: new Map<string, unknown[]>() };
+    row.values.set(name, [...(row.values.get(name) ?? []), ...field.values]);
     rows.set(id, row);
+    if (!columns.has(name)) columns.set(name, fieldOf(name, field.type, []));
   }
-  const fields = [...keys.map((name) => fieldOf(name, 'string', [])), ...names.map((name) => fieldOf(name, labelled.find(({ labels }) => labels![label] === name)!.type, []))];
-  for (const { key, columns } of rows.values()) {
-    const count = Math.max(...[...columns.values()].map(({ length }) => length));
+  const labels = keys.map((name) => fieldOf(name, 'string', []));
+  for (const { key, values } of rows.values()) {
+    const count = [...values.values()].reduce((most, { length }) => Math.max(most, length), 1);
     for (let index = 0; index < count; index += 1) {
-      keys.forEach((_, column) => fields[column]!.values.push(key[column]));
-      names.forEach((name, column) => fields[keys.length + column]!.values.push(columns.get(name)?.[index] ?? null));
+      labels.forEach((field, column) => field.values.push(key[column]));
+      for (const [name, field] of columns) field.values.push(values.get(name)?.[index]);
     }
   }
+  const fields = [...labels, ...columns.values()];
   return [{ fields, length: fields[0]!.values.length, refId: madeOf('joinByLabels', frames) }];
 };

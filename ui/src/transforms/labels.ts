@@ -3,7 +3,8 @@ import type { Field, Frame } from '../frames/frame.ts';
 import { fieldMatcher } from '../fields/matchers.ts';
 import { fieldName } from '../fields/names.ts';
 import { findReducer, reduce as reduceField } from '../fields/reduce.ts';
-import { fieldOf, guessFieldType, isNone, madeOf, record, texts, timeOf, TransformError, type Transform } from './transform.ts';
+import { isTimeSeries } from './merge.ts';
+import { fieldOf, guessFieldType, isNone, madeOf, record, texts, TransformError, type Transform } from './transform.ts';
 
 export const labelsToFields: Transform = (frames, options) => {
   const keep = texts(options['keepLabels']);
@@ -83,25 +84,22 @@ export const reduce: Transform = (frames, options) => {
   return [{ ...rest, fields, length: rows.length, refId: madeOf('reduce', frames) }];
 };
 
-/** A row for each series: its labels, and the series itself to be drawn in a cell. One table for each target. */
+/**
+ * A row for each series: its labels, and the series itself to be drawn in a cell, with one value by which rows are sorted.
+ * One table for each target; what is no time series stays as it is.
+ */
 export const timeSeriesTable: Transform = (frames, options) => {
-  const byTarget = new Map<string, Frame[]>();
-  const others: Frame[] = [];
-  for (const frame of frames) {
-    if (!timeOf(frame)) others.push(frame);
-    else byTarget.set(frame.refId ?? '', [...(byTarget.get(frame.refId ?? '') ?? []), frame]);
-  }
-  const tables = [...byTarget].map(([refId, series]): Frame => {
-    const { stat = 'lastNotNull', inlineStat } = record(options[refId]);
+  const targets = new Map<string, Frame[]>();
+  for (const frame of frames) if (isTimeSeries(frame)) targets.set(frame.refId ?? '', [...(targets.get(frame.refId ?? '') ?? []), frame]);
+  const tables = [...targets].map(([refId, series]): Frame => {
+    const { stat = 'lastNotNull', timeField } = record(options[refId]);
     const rows = series.flatMap((frame) => {
-      const time = timeOf(frame)!;
-      return frame.fields.filter(({ type }) => type === 'number').map((field) => ({ field, frame: { ...frame, fields: [time, field] } }));
+      const time = frame.fields.find(({ name, type }) => (timeField ? name === timeField : type === 'time'));
+      return time ? frame.fields.filter(({ type }) => type === 'number').map((field) => ({ field, line: { fields: [time, field], length: field.values.length } })) : [];
     });
     const labels = [...new Set(rows.flatMap(({ field }) => Object.keys(field.labels ?? {})))];
-    const trend: Field = fieldOf(byTarget.size > 1 || refId ? `Trend #${refId}` : 'Trend', 'frame', rows.map(({ field, frame }) => ({ ...frame, value: reduceField(field, [String(stat)])[String(stat)] ?? null })));
-    const fields = [...labels.map((name) => fieldOf(name, 'string', rows.map(({ field }) => field.labels?.[name] ?? ''))), trend];
-    if (inlineStat) fields.push(fieldOf(`Trend #${refId} (${String(stat)})`, 'number', rows.map(({ field }) => reduceField(field, [String(stat)])[String(stat)])));
-    return { refId, fields, length: rows.length, meta: { type: 'table' } };
+    const trend = fieldOf(`Trend #${refId}`, 'frame', rows.map(({ field, line }) => ({ ...line, value: reduceField(field, [String(stat)])[String(stat)] ?? null })));
+    return { refId, fields: [...labels.map((name) => fieldOf(name, 'string', rows.map(({ field }) => field.labels?.[name]))), trend], length: rows.length };
   });
-  return [...tables, ...others];
+  return [...frames.filter((frame) => !isTimeSeries(frame)), ...tables];
 };

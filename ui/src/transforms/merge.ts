@@ -77,9 +77,12 @@ export const seriesToRows: Transform = (given) => {
   for (const frame of frames) {
     const timeIndex = frame.fields.map(({ type }) => type).lastIndexOf('time');
     const name = frameName(frame);
-    time.values.push(...frame.fields[timeIndex]!.values);
-    value.values.push(...frame.fields[timeIndex === 0 ? 1 : 0]!.values);
-    for (let row = 0; row < frame.length; row += 1) metric.values.push(name);
+    const [at, of] = [frame.fields[timeIndex]!.values, frame.fields[timeIndex === 0 ? 1 : 0]!.values];
+    for (let row = 0; row < frame.length; row += 1) {
+      time.values.push(at[row]);
+      metric.values.push(name);
+      value.values.push(of[row]);
+    }
   }
   return [sortRows({ refId: madeOf('seriesToRows', frames), fields: [time, metric, value], length: time.values.length }, 0, true)];
 };

@@ -1,8 +1,8 @@
 /** Which rows and frames there are. */
 import type { Matcher } from '../dashboard/model.ts';
 import type { Field, Frame } from '../frames/frame.ts';
-import { frameMatcher } from '../fields/matchers.ts';
-import { fieldName, VALUE } from '../fields/names.ts';
+import { fieldMatcher, frameMatcher } from '../fields/matchers.ts';
+import { fieldName, nameFields, VALUE } from '../fields/names.ts';
 import { isNone, numberOr, pickRows, record, records, sortRows, textOr, texts, TransformError, type Options, type Transform } from './transform.ts';
 
 const required = (matcher: unknown): NonNullable<ReturnType<typeof frameMatcher>> => {
@@ -142,7 +142,7 @@ export const append: Transform = (frames) => {
     for (const field of frame.fields) {
       let whole = fields.get(field.name);
       if (!whole) fields.set(field.name, (whole = { ...field, labels: undefined, state: undefined, values: Array.from({ length }, () => null) }));
-      whole.values.push(...field.values);
+      for (const value of field.values) whole.values.push(value);
     }
     length += frame.length;
     for (const { values } of fields.values()) while (values.length < length) values.push(null);
@@ -150,28 +150,45 @@ export const append: Transform = (frames) => {
   return [{ fields: [...fields.values()], length }];
 };
 
-/** One frame for each combination of values in the named fields. */
+/**
+ * One frame for each combination of values in the named fields of the first frame. The values become labels, or the name of
+ * the frame. Fields that were renamed keep that name before what tells them apart.
+ */
 export const partitionByValues: Transform = (frames, options) => {
-  const names = new Set(texts(options['fields']));
-  if (names.size === 0) return frames;
-  const naming = record(options['naming']);
-  return frames.flatMap((frame) => {
-    const keys = frame.fields.filter((field) => names.has(fieldName(field, frame, frames)));
-    if (keys.length === 0) return [frame];
-    const groups = new Map<string, number[]>();
-    for (let row = 0; row < frame.length; row += 1) {
-      const key = JSON.stringify(keys.map(({ values }) => values[row] ?? null));
-      const rows = groups.get(key);
-      if (rows) rows.push(row);
-      else groups.set(key, [row]);
-    }
-    return [...groups.values()].map((rows): Frame => {
-      const pairs = keys.map((field) => [fieldName(field, frame, frames), String(field.values[rows[0]!] ?? '')] as const);
-      const part = pickRows(frame, rows);
-      const fields = part.fields.filter((_, index) => options['keepFields'] === true || !keys.includes(frame.fields[index]!)).map((field) => ({ ...field, state: {} }));
-      if (naming['asLabels']) return { ...part, fields: fields.map((field) => (field.type === 'time' ? field : { ...field, labels: { ...field.labels, ...Object.fromEntries(pairs) } })) };
-      const text = pairs.map(([name, value]) => (naming['withNames'] ? `${name}${textOr(naming['separator2'], '=')}${value}` : value)).join(textOr(naming['separator1'], ' '));
-      return { ...part, fields, name: naming['append'] && frame.name ? `${frame.name}${textOr(naming['separator1'], ' ')}${text}` : text };
+  const [frame] = frames;
+  const match = fieldMatcher({ id: 'byNames', options: { names: texts(options['fields']) } })!;
+  const keys = frame?.fields.filter((field) => match(field, frame, [frame])) ?? [];
+  if (!frame || keys.length === 0) return frames;
+  const groups = new Map<string, number[]>();
+  for (let row = 0; row < frame.length; row += 1) {
+    const key = JSON.stringify(keys.map(({ values }) => values[row] ?? null));
+    const rows = groups.get(key);
+    if (rows) rows.push(row);
+    else groups.set(key, [row]);
+  }
+  const shownName = ({ config, name }: Field): string => config.displayNameFromDS ?? config.displayName ?? name;
+  const { asLabels = true, append = false, withNames = false, separator1 = '=', separator2 = ' ' } = record(options['naming']);
+  const parts = [...groups.values()].map((rows): Frame => {
+    const pairs = keys.map((field) => [shownName(field), String(field.values[rows[0]!])] as const);
+    const text = pairs.map(([name, value]) => (withNames ? `${name}${String(separator1)}${value}` : value)).join(String(separator2));
+    const name = asLabels ? frame.name : append && frame.name ? `${frame.name} ${text}` : text;
+    const fields = frame.fields.filter((field) => options['keepFields'] === true || !keys.includes(field)).map((field): Field => {
+      const { displayName: _, displayNameFromDS: __, ...config } = field.config;
+      const labels = asLabels ? { ...field.labels, ...Object.fromEntries(pairs) } : field.labels;
+      return { name: shownName(field), type: field.type, config, labels, values: rows.map((row) => field.values[row]) };
     });
+    return { name, meta: frame.meta, fields, length: rows.length };
   });
+  nameFields(parts);
+  // Links and queries ask for the names of the data source.
+  const renamed = new Map(frame.fields.filter((field) => shownName(field) !== field.name).map((field) => [shownName(field), field.name]));
+  for (const { fields } of parts) {
+    for (const field of fields) {
+      const name = renamed.get(field.name);
+      if (name === undefined) continue;
+      field.name = name;
+      field.config = { ...field.config, displayName: field.state?.displayName };
+    }
+  }
+  return parts;
 };

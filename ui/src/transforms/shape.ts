@@ -5,7 +5,7 @@ import { fieldMatcher } from '../fields/matchers.ts';
 import { fieldName, nameFields, VALUE } from '../fields/names.ts';
 import { reduce } from '../fields/reduce.ts';
 import { joinFrames } from './join.ts';
-import { emptyValue, fieldOf, isNone, records, textOr, timeOf, TransformError, type Options, type Transform } from './transform.ts';
+import { emptyValue, fieldOf, isNone, record, records, textOr, timeOf, TransformError, type Options, type Transform } from './transform.ts';
 
 const AS_TEXT = new Set<FieldType>(['time', 'number', 'boolean', 'string']);
 
@@ -37,24 +37,24 @@ export const transpose: Transform = (frames, options) => {
 };
 
 /** What a value of a row or of a result means for the configuration of a field. */
-const HANDLERS: Record<string, (value: unknown, config: FieldConfig) => FieldConfig> = {
+const HANDLERS: Record<string, (value: unknown, config: FieldConfig, color: string) => FieldConfig> = {
   max: (value) => ({ max: numeric(value) }),
   min: (value) => ({ min: numeric(value) }),
-  decimals: (value) => ({ decimals: numeric(value) }),
+  decimals: (value) => (Number.isInteger(numeric(value)) && numeric(value)! >= 0 && numeric(value)! <= 15 ? { decimals: numeric(value) } : {}),
   unit: (value) => ({ unit: String(value) }),
   novalue: (value) => ({ noValue: String(value) }),
   displayname: (value) => ({ displayName: String(value) }),
   color: (value) => ({ color: { mode: 'fixed', fixedColor: String(value) } }),
-  threshold1: (value, config) => {
+  // The lowest step is that of the panel.
+  threshold1: (value, config, color) => {
     const number = numeric(value);
-    const steps = config.thresholds?.steps ?? [{ value: null, color: 'green' }];
-    return number === undefined ? {} : { thresholds: { mode: 'absolute', steps: [...steps, { value: number, color: 'red' }] } };
+    return number === undefined ? {} : { thresholds: { mode: 'absolute', steps: [...(config.thresholds?.steps ?? []), { value: number, color }] } };
   },
 };
 const NOT_CONFIG = new Set(['field.name', 'field.value', 'field.label', '__ignore']);
 
 function numeric(value: unknown): number | undefined {
-  const number = typeof value === 'number' ? value : parseFloat(String(value));
+  const number = value === '' || Array.isArray(value) ? NaN : Number(value);
   return Number.isNaN(number) ? undefined : number;
 }
 
@@ -62,6 +62,8 @@ interface Meaning {
   field: Field;
   key: string | undefined;
   reducer: string;
+  /** Of a threshold. */
+  color: string;
 }
 
 /** What each field is for: as the options say, else by its name. */
@@ -72,18 +74,18 @@ function meanings(frame: Frame, options: Options): Meaning[] {
     const mapping = mappings.find((one) => one['fieldName'] === name);
     const key = mapping ? textOr(mapping['handlerKey'], undefined) : name;
     const known = key !== undefined && (NOT_CONFIG.has(key) || key.startsWith('mappings.') || key.toLowerCase() in HANDLERS);
-    return { field, key: known ? key : undefined, reducer: textOr(mapping?.['reducerId'], 'lastNotNull') };
+    return { field, key: known ? key : undefined, reducer: textOr(mapping?.['reducerId'], key?.startsWith('mappings.') ? 'allValues' : 'lastNotNull'), color: textOr(record(record(mapping?.['handlerArguments'])['threshold'])['color'], 'red') };
   });
 }
 
 /** The configuration that values stand for. */
-function configOf(values: readonly { key: string | undefined; value: unknown }[]): FieldConfig {
+function configOf(values: readonly { key: string | undefined; value: unknown; color: string }[]): FieldConfig {
   let config: FieldConfig = {};
   const mapping: Record<string, unknown[]> = {};
-  for (const { key, value } of values) {
+  for (const { key, value, color } of values) {
     if (key === undefined || isNone(value)) continue;
     if (key.startsWith('mappings.')) mapping[key.slice('mappings.'.length)] = Array.isArray(value) ? value : [value];
-    else config = { ...config, ...HANDLERS[key.toLowerCase()]?.(value, config) };
+    else config = { ...config, ...HANDLERS[key.toLowerCase()]?.(value, config, color) };
   }
   const of = mapping['value'];
   if (of) {
@@ -104,7 +106,7 @@ export const rowsToFields: Transform = (frames, options) =>
     const labelled = rest.filter(({ key }) => key === undefined || key === 'field.label');
     const fields = names.field.values.map((name, row): Field => {
       const labels = Object.fromEntries(labelled.map(({ field }) => [field.name, String(field.values[row] ?? '')]));
-      const config = configOf(rest.map(({ field, key }) => ({ key, value: field.values[row] })));
+      const config = configOf(rest.map(({ field, key, color }) => ({ key, color, value: field.values[row] })));
       return { name: String(name), type: values.field.type, values: [values.field.values[row]], config, labels };
     });
     return { fields, length: 1, refId: frame.refId };
@@ -115,7 +117,7 @@ export const configFromData: Transform = (frames, options) => {
   const source = frames.find(({ refId }) => refId === textOr(options['configRefId'], 'config'));
   if (!source) return frames;
   const all = meanings(source, options);
-  const config = configOf(all.map(({ field, key, reducer }) => ({ key, value: reduce(field, [key?.startsWith('mappings.') ? 'allValues' : reducer])[key?.startsWith('mappings.') ? 'allValues' : reducer] })));
+  const config = configOf(all.map(({ field, key, color, reducer }) => ({ key, color, value: reduce(field, [reducer])[reducer] })));
   const match = fieldMatcher((options['applyTo'] as Matcher | undefined) ?? { id: 'numeric' });
   if (!match) throw new TransformError(`no way of choosing fields is called ${JSON.stringify((options['applyTo'] as Matcher).id)}`);
   return frames
@@ -123,19 +125,17 @@ export const configFromData: Transform = (frames, options) => {
     .map((frame) => ({ ...frame, fields: frame.fields.map((field) => (match(field, frame, frames) ? { ...field, config: { ...field.config, ...config } } : field)) }));
 };
 
-/** Time series as one wide frame, as one frame each, or as one long table. */
+/** Time series as one wide frame, as one frame each, or as long tables. */
 export const prepareTimeSeries: Transform = (frames, options) => {
   const series = frames.filter((frame) => timeOf(frame));
   switch (options['format'] ?? 'wide') {
-    case 'wide': {
-      const single = toMulti(series);
-      return single.length === 0 ? [] : [{ ...joinFrames(single, undefined), meta: { type: 'timeseries-wide' }, refId: frames[0]!.refId }];
-    }
+    case 'wide':
+      return series.length === 0 ? [] : [{ ...(series.length === 1 ? series[0]! : joinFrames(series, undefined)), meta: { type: 'timeseries-wide' } }];
     case 'multi':
     case 'many':
       return toMulti(series);
     case 'long':
-      return toLong(toMulti(series));
+      return series.flatMap((frame) => toLong(toMulti([frame])));
     default:
       throw new TransformError(`no format of time series is called ${JSON.stringify(options['format'])}`);
   }
@@ -168,7 +168,7 @@ function toLong(frames: readonly Frame[]): Frame[] {
   if (frames.length === 0) return [];
   const values = frames.map(({ fields }) => fields[1]!);
   const labels = [...new Set(values.flatMap((field) => Object.keys(field.labels ?? {})))].sort();
-  const names = [...new Set(values.map(({ name }) => name))];
+  const names = [...new Set(values.map(({ name }) => name))].sort();
   const rows = new Map<string, { time: unknown; labels: (string | null)[]; numbers: Map<string, unknown> }>();
   frames.forEach(({ fields: [time, value] }) => {
     const own = labels.map((label) => value!.labels?.[label] ?? null);

@@ -18,6 +18,7 @@ pub mod dashboards;
 pub mod directory;
 mod elsewhere;
 mod forward;
+pub mod grafana;
 pub mod import;
 mod memory;
 pub mod monitors;
