@@ -14,7 +14,7 @@ use axum::routing::get;
 include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
 /// Addresses that are pages of the page: it decides itself what it shows there.
-const PAGES: [&str; 17] = [
+pub const PAGES: [&str; 17] = [
     "/",
     "/explore",
     "/alerts",

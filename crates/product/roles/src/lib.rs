@@ -3,6 +3,7 @@
 //!
 //! Must not know how any service does its work, nor what the command line looks like.
 
+pub mod access;
 mod agent;
 mod alert;
 pub mod alert_settings;
