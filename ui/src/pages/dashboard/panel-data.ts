@@ -126,7 +126,10 @@ export function usePanelData(board: Board, { panel, key, scope, kind, width, act
     const context = { timeZone: board.timeZone, theme, interpolate: (text: string, more?: Record<string, unknown>) => interpolate(text, more ? { ...scope, ...more } : scope) };
     try {
       const transformed = transformFrames(answer.frames, panel.transformations, context);
-      return { transformed, frames: applyFields(transformed, panel.fieldConfig, fieldDefaults as FieldConfig, context) };
+      const frames = applyFields(transformed, panel.fieldConfig, fieldDefaults as FieldConfig, context);
+      // Exemplars are drawn beside the series: their fields read alike, but are none of them.
+      const exemplars = panel.type === 'timeseries' ? applyFields(answer.exemplars, { ...panel.fieldConfig, overrides: [] }, fieldDefaults as FieldConfig, context) : [];
+      return { transformed, frames: [...frames, ...exemplars] };
     } catch (error) {
       return { transformed: answer.frames, frames: [], error: `The transformations failed: ${error instanceof Error ? error.message : String(error)}` };
     }
