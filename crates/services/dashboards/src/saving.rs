@@ -20,7 +20,11 @@ use crate::store::{body_of, when};
 
 const MESSAGE_LENGTH_MAX: usize = 1_000;
 
+/// How often what is to be saved over anything is tried while others save it too.
+const OVERWRITES_MAX: usize = 10;
+
 /// A dashboard to be saved.
+#[derive(Clone)]
 pub(crate) struct Save {
     /// What was sent.
     pub(crate) reading: Reading,
@@ -46,6 +50,19 @@ impl Dashboards {
     /// Saves a dashboard, as a new one or in place of the one with its identifier.
     pub(crate) async fn save(&self, caller: &Caller, save: Save) -> Result<Arc<Card>, Error> {
         self.store().check_loaded()?;
+        // Somebody else may save between our look and our write: whoever overwrites looks again.
+        for _ in 0..OVERWRITES_MAX {
+            match self.save_once(caller, save.clone()).await {
+                Err(error) if save.overwrite && error == Error::VERSION_MISMATCH => {
+                    self.store().catch_up().await?;
+                }
+                done => return done,
+            }
+        }
+        Err(Error::VERSION_MISMATCH)
+    }
+
+    async fn save_once(&self, caller: &Caller, save: Save) -> Result<Arc<Card>, Error> {
         let Save { reading, folder, .. } = save;
         let mut uid: Option<Arc<str>> = reading.uid.as_deref().map(Arc::from);
         if save.unique_title {
