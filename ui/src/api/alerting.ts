@@ -14,7 +14,9 @@ export interface TrailRow {
   value?: string;
   rule?: string;
   rule_group?: string;
+  /** Who sent it, and whether it had ended. */
   source?: string;
+  resolved?: boolean;
   route?: string;
   group?: string;
   receiver?: string;

@@ -2,7 +2,27 @@
  * The one way to the server: Prometheus's HTTP API, relative to the document's base, so that it works
  * under any prefix and never leaves the origin.
  */
-import type { Alert, Answer, Block, BuildInfo, Cardinality, Explained, Queries, QueryResult, RangeSeries, RuleGroup, RuntimeInfo, Targets, TsdbStatus, WalReplay } from './types.ts';
+import type {
+  Alert,
+  Answer,
+  Block,
+  BuildInfo,
+  Cardinality,
+  ExemplarSeries,
+  Explained,
+  Labels,
+  Monitor,
+  Notice,
+  Queries,
+  QueryResult,
+  RangeSeries,
+  RelabelStep,
+  RuleGroup,
+  RuntimeInfo,
+  Targets,
+  TsdbStatus,
+  WalReplay,
+} from './types.ts';
 
 /** What the server, or the way to it, had to say. `kind` is Prometheus's errorType, or `unreachable`. */
 export class ApiError extends Error {
@@ -17,7 +37,7 @@ export class ApiError extends Error {
 }
 
 /** Beyond this a query goes into the body of a POST: proxies cut longer addresses off. */
-const LONGEST_ADDRESS = 4000;
+export const LONGEST_ADDRESS = 4000;
 
 type Reachability = (reachable: boolean) => void;
 let tellReachability: Reachability = () => undefined;
@@ -27,6 +47,9 @@ export function watchReachability(listener: Reachability): void {
   tellReachability = listener;
 }
 
+/** Says whether the server answered. */
+export const tellReached = (reached: boolean): void => tellReachability(reached);
+
 let clockOffset = 0;
 
 /**
@@ -35,21 +58,36 @@ let clockOffset = 0;
  */
 export const serverNow = (): number => Date.now() / 1000 + clockOffset;
 
-function learnClock(date: string | null): void {
+export function learnClock(date: string | null): void {
   const server = date === null ? NaN : Date.parse(date) / 1000;
   if (Number.isNaN(server)) return;
   const offset = server + 0.5 - Date.now() / 1000;
   clockOffset = Math.abs(offset) > 5 ? offset : 0;
 }
 
-type Params = Record<string, string | string[] | undefined>;
+/** Whoever's session has ended signs in and comes back to where they were. */
+function signInAgain(response: Response): void {
+  if (response.status !== 401 || response.headers.has('www-authenticate')) return;
+  const base = new URL(document.baseURI);
+  const here = location.pathname.startsWith(base.pathname) ? location.pathname.slice(base.pathname.length) : '';
+  if (here === 'login') return;
+  location.assign(new URL(`login?${new URLSearchParams({ next: `${here}${location.search}` })}`, base));
+}
 
-async function call<T>(path: string, params: Params = {}, signal?: AbortSignal, method?: 'POST'): Promise<Answer<T>> {
+export type Params = Record<string, string | string[] | undefined>;
+
+/** Where Prometheus's API stands: our own, or that of a data source behind the server. */
+const OWN = 'api/v1/';
+
+const call = <T>(path: string, params: Params = {}, signal?: AbortSignal, method?: 'POST'): Promise<Answer<T>> => ask(OWN, path, params, signal, method);
+
+/** Asks an API that answers in Prometheus's envelope. `base` ends in a slash. */
+export async function ask<T>(base: string, path: string, params: Params = {}, signal?: AbortSignal, method?: 'POST'): Promise<Answer<T>> {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(params)) {
     for (const item of Array.isArray(value) ? value : value === undefined ? [] : [value]) query.append(name, item);
   }
-  const address = new URL(`api/v1/${path}`, document.baseURI);
+  const address = new URL(base + path, document.baseURI);
   const long = query.toString().length > LONGEST_ADDRESS;
   if (!long) address.search = query.toString();
   let response: Response;
@@ -61,12 +99,15 @@ async function call<T>(path: string, params: Params = {}, signal?: AbortSignal, 
     throw new ApiError('The server does not answer.', 'unreachable', 0);
   }
   learnClock(response.headers.get('date'));
-  let body: { status?: string; data?: T; error?: string; errorType?: string; warnings?: string[]; infos?: string[] };
+  // A foreign data source that refuses the server is not the end of anybody's session.
+  if (base === OWN) signInAgain(response);
+  let body: { status?: string; data?: T; error?: string; message?: string; errorType?: string; warnings?: string[]; infos?: string[] };
   try {
     body = (await response.json()) as typeof body;
   } catch (error) {
     if (signal?.aborted) throw error;
-    const away = response.status >= 502 && response.status <= 504;
+    // A data source that is away does not mean that our server is.
+    const away = base === OWN && response.status >= 502 && response.status <= 504;
     tellReachability(!away);
     throw new ApiError(
       response.ok ? `The answer to ${path} is not JSON.` : `${path} was answered with ${response.status} ${response.statusText}.`,
@@ -76,7 +117,7 @@ async function call<T>(path: string, params: Params = {}, signal?: AbortSignal, 
   }
   tellReachability(true);
   if (body.status !== 'success' || body.data === undefined) {
-    throw new ApiError(body.error ?? `${path} was answered with ${response.status}.`, body.errorType ?? 'bad_answer', response.status);
+    throw new ApiError(body.error ?? body.message ?? `${path} was answered with ${response.status}.`, body.errorType ?? 'bad_answer', response.status);
   }
   return { data: body.data, warnings: body.warnings ?? [], infos: body.infos ?? [] };
 }
@@ -93,7 +134,7 @@ export interface Grid {
  * body's, as JSON or as it stands.
  */
 export async function send<T>(
-  method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
   path: string,
   { query, body, signal }: { query?: URLSearchParams; body?: unknown; signal?: AbortSignal | undefined },
 ): Promise<T> {
@@ -114,6 +155,7 @@ export async function send<T>(
     throw new ApiError('The server does not answer.', 'unreachable', 0);
   }
   learnClock(response.headers.get('date'));
+  signInAgain(response);
   const away = response.status >= 502 && response.status <= 504;
   tellReachability(!away);
   let parsed: unknown;
@@ -143,6 +185,37 @@ export const api = {
   rules: async (signal?: AbortSignal): Promise<RuleGroup[]> => (await call<{ groups?: RuleGroup[] }>('rules', {}, signal)).data.groups ?? [],
 
   targets: async (params: Params = {}, signal?: AbortSignal): Promise<Targets> => (await call<Targets>('targets', params, signal)).data,
+
+  labelValues: async (name: string, match: readonly string[], signal?: AbortSignal): Promise<string[]> =>
+    (await call<string[]>(`label/${encodeURIComponent(name)}/values`, { 'match[]': [...match] }, signal)).data,
+
+  /** Label sets of series that had a sample in the last hour, at most `limit`. */
+  series: async (match: readonly string[], limit: number, signal?: AbortSignal): Promise<Labels[]> =>
+    (await call<Labels[]>('series', { 'match[]': [...match], limit: String(limit), start: (serverNow() - 3600).toFixed(0) }, signal)).data,
+
+  /** What targets say of metrics; of all, or of one. */
+  metadata: async (metric: string | undefined, signal?: AbortSignal): Promise<Record<string, { type: string; help: string; unit: string }[]>> =>
+    (await call<Record<string, { type: string; help: string; unit: string }[]>>('metadata', { metric, limit_per_metric: '1' }, signal)).data,
+
+  formatQuery: async (query: string, signal?: AbortSignal): Promise<string> => (await call<string>('format_query', { query }, signal)).data,
+
+  exemplars: async (query: string, span: { from: number; to: number }, signal?: AbortSignal): Promise<ExemplarSeries[]> =>
+    (await call<ExemplarSeries[]>('query_exemplars', { query, start: span.from.toFixed(3), end: span.to.toFixed(3) }, signal)).data,
+
+  relabelSteps: async (scrapePool: string, labels: Labels, signal?: AbortSignal): Promise<RelabelStep[]> =>
+    (await call<{ steps: RelabelStep[] }>('targets/relabel_steps', { scrapePool, labels: JSON.stringify(labels) }, signal)).data.steps,
+
+  config: async (signal?: AbortSignal): Promise<string> => (await call<{ yaml: string }>('status/config', {}, signal)).data.yaml,
+
+  flags: async (signal?: AbortSignal): Promise<Record<string, string>> => (await call<Record<string, string>>('status/flags', {}, signal)).data,
+
+  notices: async (signal?: AbortSignal): Promise<Notice[]> => (await call<Notice[]>('notifications', {}, signal)).data,
+
+  alertmanagers: async (signal?: AbortSignal): Promise<string[]> =>
+    ((await call<{ activeAlertmanagers?: { url: string }[] }>('alertmanagers', {}, signal)).data.activeAlertmanagers ?? []).map(({ url }) => url),
+
+  monitors: async (after: string, signal?: AbortSignal): Promise<{ monitors: Monitor[]; total: number }> =>
+    (await call<{ monitors: Monitor[]; total: number }>('monitors', { limit: '200', after: after === '' ? undefined : after }, signal)).data,
 
   buildInfo: async (signal?: AbortSignal): Promise<BuildInfo> => (await call<BuildInfo>('status/buildinfo', {}, signal)).data,
 

@@ -1,12 +1,10 @@
 //! `promontory alertmanager`: the flags of Alertmanager.
 
-use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use alerting::MatcherMode;
 use alerting::dispatch::Limits;
-use alerting::replicas::{GOSSIP_PORT, GossipSettings};
 use alerting::silences::SilenceLimits;
 use base::units::parse_duration_ms;
 use clap::{ArgAction, Args};
@@ -15,6 +13,7 @@ use roles::replicas::ReplicaSettings;
 use roles::settings::parse_listen;
 
 use crate::logging::LogFlags;
+use crate::replica_flags::ReplicaFlags;
 
 /// Flags of Alertmanager.
 #[derive(Args)]
@@ -73,67 +72,12 @@ pub(crate) struct Alertmanager {
     /// Features to turn on, separated by commas: classic-mode, utf8-strict-mode
     #[arg(long = "enable-feature", action = ArgAction::Append, value_delimiter = ',', value_name = "FEATURE")]
     enable_feature: Vec<String>,
-    /// Database that replicas share, in place of gossip: postgres://USER@HOST/DATABASE
-    #[arg(long = "state.url", value_name = "URL", conflicts_with = "state_url_file")]
-    state_url: Option<String>,
-    /// File with that URL, read again at each connect
-    #[arg(long = "state.url-file", value_name = "FILE")]
-    state_url_file: Option<PathBuf>,
-    /// File with the database's password, read again at each connect
-    #[arg(long = "state.password-file", value_name = "FILE")]
-    state_password_file: Option<PathBuf>,
     #[command(flatten)]
-    cluster: ClusterFlags,
+    replicas: ReplicaFlags,
     #[command(flatten)]
     ignored: IgnoredFlags,
     #[command(flatten)]
     pub(crate) log: LogFlags,
-}
-
-/// How replicas find each other.
-#[derive(Args)]
-struct ClusterFlags {
-    /// Address on which replicas gossip, UDP; empty turns it off [default: 0.0.0.0:9094 if there are peers]
-    #[arg(long = "cluster.listen-address", value_name = "ADDRESS")]
-    listen_address: Option<String>,
-    /// Another replica, host:port; can be repeated
-    #[arg(long = "cluster.peer", value_name = "ADDRESS")]
-    peers: Vec<String>,
-    /// Where the other replicas reach this one, if not where it listens
-    #[arg(long = "cluster.advertise-address", value_name = "ADDRESS")]
-    advertise_address: Option<String>,
-    /// This replica's name; the order of names is the order of turns [default: the machine's]
-    #[arg(long = "cluster.peer-name", value_name = "NAME")]
-    peer_name: Option<String>,
-    /// How long a replica before this one may take while they cannot agree who tells
-    #[arg(long = "cluster.peer-timeout", default_value = "15s", value_name = "DURATION")]
-    peer_timeout: String,
-    #[arg(long = "cluster.peers-resolve-timeout", default_value = "15s", hide = true)]
-    peers_resolve_timeout: String,
-    #[arg(long = "cluster.gossip-interval", default_value = "200ms", hide = true)]
-    gossip_interval: String,
-    #[arg(long = "cluster.pushpull-interval", default_value = "1m", hide = true)]
-    pushpull_interval: String,
-    #[arg(long = "cluster.tcp-timeout", default_value = "10s", hide = true)]
-    tcp_timeout: String,
-    #[arg(long = "cluster.probe-timeout", default_value = "500ms", hide = true)]
-    probe_timeout: String,
-    #[arg(long = "cluster.probe-interval", default_value = "1s", hide = true)]
-    probe_interval: String,
-    /// How long the start waits for what other replicas know
-    #[arg(long = "cluster.settle-timeout", default_value = "1m", value_name = "DURATION")]
-    settle_timeout: String,
-    #[arg(long = "cluster.reconnect-interval", default_value = "10s", hide = true)]
-    reconnect_interval: String,
-    #[arg(long = "cluster.reconnect-timeout", default_value = "6h", hide = true)]
-    reconnect_timeout: String,
-    #[arg(long = "cluster.tls-config", hide = true)]
-    tls_config: Option<PathBuf>,
-    #[arg(long = "cluster.allow-insecure-public-advertise-address-discovery", hide = true)]
-    allow_insecure_advertise: bool,
-    /// Replicas with another label are strangers
-    #[arg(long = "cluster.label", value_name = "LABEL")]
-    label: Option<String>,
 }
 
 /// Flags without a meaning here: taken, and each named with the reason when it is given.
@@ -197,15 +141,8 @@ impl Alertmanager {
         }
         let (matcher_mode, mut notes) = self.features()?;
         notes.extend(self.ignored.notes());
-        let replicas = self.replicas()?;
-        if replicas.database.is_some() && !self.cluster.peers.is_empty() {
-            notes.push("--cluster.peer is not acted on: replicas meet in the database of --state.url".into());
-        }
-        if self.cluster.tls_config.is_some() {
-            notes.push(
-                "--cluster.tls-config is not acted on: gossip is not encrypted; --state.url can be".into(),
-            );
-        }
+        let mut replicas = ReplicaSettings::default();
+        notes.extend(self.replicas.apply(&mut replicas)?);
         let timeout_ms = match self.timeout.as_str() {
             "0" => 0,
             text if text.starts_with('-') => 0,
@@ -235,56 +172,6 @@ impl Alertmanager {
             timeout: (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms.unsigned_abs())),
             notes,
         })
-    }
-
-    /// How this replica finds the others.
-    fn replicas(&self) -> Result<ReplicaSettings, String> {
-        let flags = &self.cluster;
-        let duration = |flag: &str, text: &str| {
-            let ms = parse_duration_ms(text).map_err(|error| format!("--cluster.{flag}: {error}"))?;
-            Ok::<_, String>(Duration::from_millis(ms.unsigned_abs()))
-        };
-        let address = |flag: &str, text: &str| {
-            let bad = |error| format!("--cluster.{flag}: {error}");
-            if let Ok(ip) = text.parse::<IpAddr>() {
-                return Ok(SocketAddr::new(ip, GOSSIP_PORT));
-            }
-            match text.strip_prefix(':') {
-                Some(_) => parse_listen(&format!("0.0.0.0{text}")).map_err(bad),
-                None => parse_listen(text).map_err(bad),
-            }
-        };
-        let mut replicas = ReplicaSettings {
-            name: flags.peer_name.clone(),
-            peer_timeout: duration("peer-timeout", &flags.peer_timeout)?,
-            settle_timeout: duration("settle-timeout", &flags.settle_timeout)?,
-            ..ReplicaSettings::default()
-        };
-        replicas
-            .set_database(
-                self.state_url.as_deref(),
-                self.state_url_file.as_deref(),
-                self.state_password_file.as_deref(),
-            )
-            .map_err(|error| format!("--state: {error}"))?;
-        let defaults = GossipSettings::default();
-        let listen = match flags.listen_address.as_deref() {
-            Some("") => None,
-            Some(text) => Some(address("listen-address", text)?),
-            None => (!flags.peers.is_empty()).then_some(defaults.listen_address),
-        };
-        if let Some(listen_address) = listen {
-            let advertise = flags.advertise_address.as_deref().filter(|text| !text.is_empty());
-            replicas.gossip = Some(GossipSettings {
-                listen_address,
-                advertise_address: advertise.map(|text| address("advertise-address", text)).transpose()?,
-                peers: flags.peers.iter().filter(|peer| !peer.is_empty()).cloned().collect(),
-                label: flags.label.clone().unwrap_or_default(),
-                interval: duration("gossip-interval", &flags.gossip_interval)?,
-                ..defaults
-            });
-        }
-        Ok(replicas)
     }
 
     /// How matchers are written, and what is to be said about the features asked for.

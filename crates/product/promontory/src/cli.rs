@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use config::Secret;
+use config::http_client::SecretSource;
 use roles::blackbox_exporter;
 use roles::check::{Options, Report, check_files};
 use roles::dashboards::DashboardFolder;
@@ -20,6 +22,7 @@ use crate::logging::{self, LogFlags};
 use crate::node_exporter::{self, Asked};
 use crate::promtool::{Export, Promtool, print_report};
 use crate::pushgateway::Pushgateway;
+use crate::replica_flags::ReplicaFlags;
 use crate::rules::Rules;
 
 /// Monitoring in one program: metrics, alerts and their delivery, on one port.
@@ -38,7 +41,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Watch this machine and whatever the given files name (the same as no command at all)
-    Run(Run),
+    Run(Box<Run>),
     /// Stand in for a Prometheus server: takes its flags, its file and its data directory
     Prometheus(Box<Prometheus>),
     /// Stand in for Alertmanager: takes its flags, its file and its data directory
@@ -116,18 +119,21 @@ struct Run {
     /// Serve a Pushgateway's routes under this path, such as /pushgateway, and store what is pushed there
     #[arg(long = "pushgateway.prefix", value_name = "PATH")]
     pushgateway_prefix: Option<String>,
-    /// Database that replicas of this server share: postgres://USER@HOST/DATABASE
-    #[arg(long = "state.url", value_name = "URL", conflicts_with = "state_url_file")]
-    state_url: Option<String>,
-    /// File with that URL, read again at each connect
-    #[arg(long = "state.url-file", value_name = "FILE")]
-    state_url_file: Option<PathBuf>,
-    /// File with the database's password, read again at each connect
-    #[arg(long = "state.password-file", value_name = "FILE")]
-    state_password_file: Option<PathBuf>,
-    /// Allow other machines to reach the APIs although nobody has to log in
+    #[command(flatten)]
+    replicas: ReplicaFlags,
+    /// Let everybody in as an administrator, also from other machines
     #[arg(long)]
     allow_unauthenticated: bool,
+    /// Ask who one is at this machine too; from other machines it is always asked
+    #[arg(long)]
+    require_login: bool,
+    /// What somebody may do who does not say who they are: viewer, editor or admin [default: nothing]
+    #[arg(long, value_name = "ROLE")]
+    anonymous_role: Option<model::Role>,
+    /// File with the password of the administrator, followed when it changes; the environment variable
+    /// PROMONTORY_ADMIN_PASSWORD does the same. Without either the first start makes one and shows it once
+    #[arg(long, value_name = "FILE")]
+    admin_password_file: Option<PathBuf>,
     /// Web configuration file: TLS, users with their password hashes, headers; read again when it changes
     #[arg(long = "web.config.file", value_name = "FILE")]
     web_config_file: Option<PathBuf>,
@@ -149,14 +155,8 @@ impl Run {
                 .set_pushgateway_prefix(prefix)
                 .map_err(|error| format!("--pushgateway.prefix: {error}"))?;
         }
-        settings
-            .replicas
-            .set_database(
-                self.state_url.as_deref(),
-                self.state_url_file.as_deref(),
-                self.state_password_file.as_deref(),
-            )
-            .map_err(|error| format!("--state: {error}"))?;
+        let notes = self.replicas.apply(&mut settings.replicas)?;
+        settings.notes.extend(notes);
         let folders = self.dashboards.iter().cloned();
         settings.dashboards.folders.extend(folders.map(|path| DashboardFolder { path, folder: None }));
         if self.dashboards_provisioning.is_some() {
@@ -203,6 +203,14 @@ impl Run {
             settings.data_dir.clone_from(path);
         }
         settings.allow_unauthenticated |= self.allow_unauthenticated;
+        settings.auth.require_login |= self.require_login;
+        settings.auth.anonymous_role = self.anonymous_role.or(settings.auth.anonymous_role);
+        let by_environment = std::env::var("PROMONTORY_ADMIN_PASSWORD").ok().filter(|text| !text.is_empty());
+        if let Some(path) = &self.admin_password_file {
+            settings.auth.admin_password = Some(SecretSource::File(path.clone()));
+        } else if let Some(password) = by_environment {
+            settings.auth.admin_password = Some(SecretSource::Inline(Secret::new(password)));
+        }
         settings.flags = [
             ("listen", settings.listen.to_string()),
             ("data-dir", settings.data_dir.display().to_string()),

@@ -17,6 +17,7 @@ mod node_exporter;
 mod promtool;
 mod push_flags;
 mod pushgateway;
+mod replica_flags;
 mod rules;
 mod trial;
 mod web_flags;

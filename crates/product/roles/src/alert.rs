@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use alerting::Alerting;
 use alerting::dead_man;
-use alerting::replicas::{Alone, SharedReplicas};
+use alerting::replicas::SharedReplicas;
 use alerting::trail::Trail;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::Router;
@@ -83,12 +83,11 @@ pub(crate) fn start(
     reader: Arc<dyn MetricReader>,
     writer: Arc<dyn MetricWriter>,
     external_url: &str,
+    replicas: SharedReplicas,
     registry: &Registry,
     clock: &Clock,
 ) -> Result<Alert, StartError> {
     let transport = Arc::new(alerting::HttpTransport::default());
-    let replicas = settings.replicas.stored(external_url, registry, clock)?;
-    let replicas = replicas.unwrap_or_else(|| Arc::new(Alone));
     let trail = trail::start(settings, registry, clock);
     let alerting = Alerting::start(
         loaded.alerting.clone(),
@@ -207,15 +206,13 @@ fn health(rules: rules::Handle, alerting: alerting::Handle) -> dead_man::Health 
 fn register(registry: &Registry, alert: &Alert) {
     let rules = alert.rules.clone();
     registry.gauge_fn("promontory_rules_failing", "Rules whose last evaluation failed.", move || {
-        let groups = rules.groups();
-        let rules = groups.iter().flat_map(|group| &group.rules);
-        rules.filter(|rule| rule.health == rules::Health::Err).count() as f64
+        rules.failing() as f64
     });
     let rules = alert.rules.clone();
     registry.counter_fn(
         "promontory_rules_evaluations_missed_total",
         "Evaluations of groups that were skipped because the one before took too long.",
-        move || rules.groups().iter().map(|group| group.missed).sum::<u64>() as f64,
+        move || rules.missed() as f64,
     );
     let dead_man = alert.dead_man.clone();
     registry.counter_fn(

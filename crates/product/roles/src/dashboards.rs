@@ -1,9 +1,12 @@
 //! Dashboards: what the settings say of them, and the service that keeps them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use ::dashboards::provisioning::Problem;
 use ::dashboards::provisioning::providers::Provider;
-use ::dashboards::{Dashboards, Deps, Options};
+use ::dashboards::{Dashboards, Deps, Named, Options, People};
+use accounts::Accounts;
 use base::Clock;
 use config::http_client::PathBase;
 use config::{Error, Node};
@@ -11,7 +14,6 @@ use exposition::Registry;
 use kube::{Client, Cluster};
 use state::State;
 
-use crate::run::StartError;
 use crate::settings::{Mode, Settings};
 
 /// What `promontory.yml` and the flags say of dashboards.
@@ -93,13 +95,12 @@ fn config_maps(node: &Node, base: &PathBase) -> Result<Option<ConfigMapSettings>
 
 impl ConfigMapSettings {
     /// Follows them until the process ends.
-    fn follow(&self, dashboards: &Dashboards) -> Result<(), StartError> {
-        let cannot = |error: kube::Error| StartError::Other(format!("dashboards of the cluster: {error}"));
+    fn follow(&self, dashboards: &Dashboards) -> Result<(), kube::Error> {
         let cluster = match &self.kubeconfig_file {
-            Some(path) => Cluster::of_kubeconfig(path).map_err(cannot)?,
-            None => Cluster::in_cluster().map_err(cannot)?,
+            Some(path) => Cluster::of_kubeconfig(path)?,
+            None => Cluster::in_cluster()?,
         };
-        let client = Client::new(&cluster).map_err(cannot)?;
+        let client = Client::new(&cluster)?;
         let named = self.namespaces.iter().cloned().map(Some);
         let namespaces = if self.namespaces.is_empty() { vec![None] } else { named.collect() };
         for namespace in namespaces {
@@ -122,18 +123,14 @@ fn folder(node: &Node, base: &PathBase) -> Result<DashboardFolder, Error> {
 /// Starts the service, unless the process only stands in for something without dashboards.
 pub(crate) async fn start(
     settings: &Settings,
+    state: State,
+    accounts: Option<Accounts>,
     registry: &Registry,
     clock: &Clock,
-) -> Result<Option<Dashboards>, StartError> {
+) -> Option<Dashboards> {
     if settings.mode != Mode::Machine || settings.agent.is_some() {
-        return Ok(None);
+        return None;
     }
-    let place = match &settings.replicas.database {
-        Some(place) => state::Settings::new(place.clone()),
-        None => state::Settings::in_dir(&settings.data_dir),
-    };
-    let state = State::open(&place, clock.clone(), registry)
-        .map_err(|error| StartError::Other(format!("the state of this server: {error}")))?;
     let options = Options {
         base_path: settings.external_path().trim_end_matches('/').to_string(),
         version: env!("CARGO_PKG_VERSION").into(),
@@ -141,12 +138,34 @@ pub(crate) async fn start(
         provisioning_dirs: settings.dashboards.provisioning.iter().cloned().collect(),
         built_in: ::dashboards::built_in().to_vec(),
     };
-    let deps = Deps { state, clock: clock.clone(), registry: registry.clone(), people: None };
+    let people = accounts.map(|accounts| Arc::new(KnownPeople(accounts)) as Arc<dyn People>);
+    let deps = Deps { state, clock: clock.clone(), registry: registry.clone(), people };
     let dashboards = Dashboards::start(options, deps).await;
-    if let Some(config_maps) = &settings.dashboards.config_maps {
-        config_maps.follow(&dashboards)?;
+    if let Some(config_maps) = &settings.dashboards.config_maps
+        && let Err(error) = config_maps.follow(&dashboards)
+    {
+        tracing::error!(%error, "ConfigMaps with dashboards cannot be followed");
+        let problem = Problem::new("the Kubernetes API", error.to_string());
+        dashboards.provide("config maps", Vec::new(), vec![problem]);
     }
-    Ok(Some(dashboards))
+    Some(dashboards)
+}
+
+/// Who has an account, as lists of permissions name them.
+struct KnownPeople(Accounts);
+
+impl People for KnownPeople {
+    fn user(&self, key: &str) -> Option<Named> {
+        self.0.find_user(key).map(named)
+    }
+
+    fn team(&self, key: &str) -> Option<Named> {
+        self.0.find_team(key).map(named)
+    }
+}
+
+fn named(found: accounts::Named) -> Named {
+    Named { uid: found.uid, id: i64::try_from(found.id).unwrap_or(i64::MAX), name: found.name }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //!
 //! Must not know how any service does its work, nor what the command line looks like.
 
+pub mod access;
 mod agent;
 mod alert;
 pub mod alert_settings;
@@ -25,6 +26,7 @@ pub mod monitors;
 mod monitors_api;
 pub mod node_exporter;
 pub mod prometheus_file;
+mod prometheus_names;
 mod push;
 pub mod pushgateway;
 pub mod replicas;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::dashboards::Dashboards;
+use accounts::Accounts;
+use alerting::replicas::SharedReplicas;
 use arc_swap::ArcSwap;
 use axum::Router;
 use base::Clock;
@@ -19,6 +21,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tsdb::Retention;
 
+use crate::access;
 use crate::agent;
 use crate::alert::{self, Alert};
 use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, StoreAdmin, StoredExemplars};
@@ -29,6 +32,7 @@ use crate::elsewhere::Elsewhere;
 use crate::monitors;
 use crate::monitors_api;
 use crate::prometheus_file::PrometheusFile;
+use crate::prometheus_names;
 use crate::push::Push;
 use crate::pushgateway;
 use crate::send_on::SendOn;
@@ -171,9 +175,6 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
 async fn start(settings: Settings) -> Result<(), StartError> {
     let clock = Clock::system();
     let started = clock.mark();
-    if let Some(problem) = settings.exposure_problem() {
-        return Err(StartError::Other(problem));
-    }
     let mut signals = Signals::listen()?;
     // Before they are read: what changes from now on is looked at again.
     let files = settings.auto_reload.then(|| watched_files::fingerprint(&settings));
@@ -193,12 +194,28 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         servers.push(Server::bind(&config).await?);
     }
     let Some(listening) = servers.first().map(Server::local_addr) else { return Ok(()) };
+    let is_encrypted = servers.iter().any(Server::is_encrypted);
     let store =
         store::open(&settings, &loaded.store_settings(&settings), loaded.retention(&settings), &clock)?;
     let (stop, stopped) = watch::channel(false);
     let (commands, asked) = mpsc::channel(4);
-    let mut running = Running::start(settings, &loaded, store, listening, clock)?;
-    running.dashboards = dashboards::start(&running.settings, &running.registry, &running.clock).await?;
+    let registry = Registry::new();
+    let address = settings.external_url(listening);
+    let state = settings.replicas.open_state(&settings, &registry, &clock)?;
+    let replicas = settings.replicas.start(state.as_ref(), &address, &registry, &clock).await?;
+    let accounts = match &state {
+        Some(state) if settings.mode == Mode::Machine => {
+            Some(access::open(&settings, state.clone(), address, is_encrypted, &registry, &clock).await?)
+        }
+        _ => None,
+    };
+    let mut running =
+        Running::start(settings, &loaded, store, accounts, listening, replicas, registry, clock)?;
+    if let Some(state) = state {
+        let people = running.accounts.clone();
+        running.dashboards =
+            dashboards::start(&running.settings, state, people, &running.registry, &running.clock).await;
+    }
     tokio::spawn(crate::memory::keep_small(stopped.clone()));
     let router = running.router(commands);
     let serving: Vec<_> = servers
@@ -281,6 +298,8 @@ struct Running {
     store: Store,
     engine: Arc<promql::Engine>,
     queries: Arc<Queries>,
+    /// People; none in a stand-in for Prometheus.
+    accounts: Option<Accounts>,
     collect: Collect,
     gateway: Option<Arc<Gateway>>,
     monitors: probe::monitor::Monitors,
@@ -300,15 +319,20 @@ impl Running {
         settings: Settings,
         loaded: &Loaded,
         store: Store,
+        accounts: Option<Accounts>,
         listening: SocketAddr,
+        replicas: SharedReplicas,
+        registry: Registry,
         clock: Clock,
     ) -> Result<Running, StartError> {
-        let registry = Registry::new();
         store::register(&registry, &store);
         let writer: Arc<dyn MetricWriter> = store.db.clone();
         let elsewhere = Elsewhere::new(&store, &registry, &clock);
         let engine = ask::engine(&settings, &clock);
         let queries = Queries::new(settings.queries_max.max(settings.query_concurrency_max), clock.clone());
+        queries.register(&registry, settings.query_concurrency_max);
+        let shown = Arc::new(ArcSwap::from_pointee(Shown::default()));
+        prometheus_names::register_process(&registry, &shown);
         let external_url = settings.external_url(listening);
         let gateway = settings.pushgateway.as_ref().map(|it| it.open(&settings.data_dir, &registry, &clock));
         let collect = collect::start(&settings, gateway.as_ref(), writer.clone(), &registry, &clock)?;
@@ -321,6 +345,7 @@ impl Running {
             elsewhere.reader(),
             writer,
             &external_url,
+            replicas,
             &registry,
             &clock,
         )?;
@@ -335,7 +360,7 @@ impl Running {
                 "promontory_config_last_reload_success_timestamp_seconds",
                 "When the configuration in force was read.",
             ),
-            shown: Arc::new(ArcSwap::from_pointee(Shown::default())),
+            shown,
             settings: Arc::new(settings),
             clock,
             listening,
@@ -344,6 +369,7 @@ impl Running {
             store,
             engine,
             queries,
+            accounts,
             collect,
             gateway,
             monitors,
@@ -420,7 +446,14 @@ impl Running {
             None => roles,
         };
         let roles = if self.settings.agent.is_some() { agent::without_queries(roles) } else { roles };
-        serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
+        let (roles, guard) = match &self.accounts {
+            Some(accounts) => {
+                (roles.merge(accounts.routes()), Some(access::guard(&self.settings, accounts.clone())))
+            }
+            None => (roles, None),
+        };
+        let ready = self.store.replayed.clone();
+        serve::router(&self.settings, roles, guard.as_ref(), self.collect.own.clone(), ready, commands)
     }
 
     async fn replay(&self) -> Result<(), StartError> {

@@ -5,7 +5,8 @@
 //! [`Record`]. Frames are appended and synced before what they record is acted on. When the file
 //! has grown to twice what the state needs, it is written anew beside and renamed over, so that
 //! it is complete at any moment. A frame that was being written when the process died is cut off
-//! at the next start.
+//! at the next start. Damage between frames costs those that it hit: reading goes on with the next
+//! whole one, since a record says how something stands and not what changed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -18,6 +19,8 @@ pub const MAGIC: &[u8; 8] = b"PMALRT01";
 const FRAME_HEADER_BYTES: usize = 8;
 /// No frame is longer; a length beyond it is damage.
 const FRAME_SIZE_MAX_BYTES: usize = 256 << 20;
+/// Behind damage only frames up to this size are looked for: it bounds how long that takes.
+const FOUND_AGAIN_MAX_BYTES: usize = 1 << 20;
 /// Below this the file is not written anew for its size.
 const REWRITE_MIN_BYTES: u64 = 4 << 20;
 
@@ -44,7 +47,9 @@ pub struct Found {
     pub records: Vec<Record>,
     /// Bytes at the end that were not whole frames and were cut off.
     pub torn_bytes: u64,
-    /// Where a file that is not such a log was moved, if there was one.
+    /// Bytes between whole frames that could not be read.
+    pub damaged_bytes: u64,
+    /// Where a file that is not such a log was moved, or a damaged one copied, if there was one.
     pub set_aside: Option<PathBuf>,
 }
 
@@ -70,27 +75,50 @@ pub fn push_frame(out: &mut Vec<u8>, record: &Record) {
     }
 }
 
-/// Reads frames up to the first that is not whole, and how many bytes those took.
-pub fn read_frames(bytes: &[u8]) -> (Vec<Record>, usize) {
-    let mut records = Vec::new();
+/// Frames that were read.
+#[derive(Debug, Default)]
+pub struct Frames {
+    /// Their records, oldest first.
+    pub records: Vec<Record>,
+    /// Where the last of them ends; what is behind was being written.
+    pub end_bytes: usize,
+    /// Bytes before that which are in no whole frame.
+    pub damaged_bytes: usize,
+}
+
+/// Reads all whole frames.
+pub fn read_frames(bytes: &[u8]) -> Frames {
+    let mut frames = Frames::default();
     let mut at = 0;
-    while let Some((header, after)) =
-        bytes.get(at..).and_then(<[u8]>::split_first_chunk::<FRAME_HEADER_BYTES>)
-    {
-        let [a, b, c, d, e, f, g, h] = *header;
-        let length = u32::from_le_bytes([a, b, c, d]) as usize;
-        let payload = match after.get(..length) {
-            Some(payload) if length <= FRAME_SIZE_MAX_BYTES => payload,
-            _ => break,
-        };
-        if crc32c::crc32c(payload) != u32::from_le_bytes([e, f, g, h]) {
-            break;
+    let mut size_max_bytes = FRAME_SIZE_MAX_BYTES;
+    while at < bytes.len() {
+        match bytes.get(at..).and_then(|rest| read_frame(rest, size_max_bytes)) {
+            Some((record, size_bytes)) => {
+                frames.records.push(record);
+                frames.damaged_bytes += at - frames.end_bytes;
+                at += size_bytes;
+                frames.end_bytes = at;
+                size_max_bytes = FRAME_SIZE_MAX_BYTES;
+            }
+            None => {
+                at += 1;
+                size_max_bytes = FOUND_AGAIN_MAX_BYTES;
+            }
         }
-        let Some(record) = Record::decode(payload) else { break };
-        records.push(record);
-        at += FRAME_HEADER_BYTES + length;
     }
-    (records, at)
+    frames
+}
+
+/// The frame that these bytes begin with, and its size.
+fn read_frame(bytes: &[u8], size_max_bytes: usize) -> Option<(Record, usize)> {
+    let (header, after) = bytes.split_first_chunk::<FRAME_HEADER_BYTES>()?;
+    let [a, b, c, d, e, f, g, h] = *header;
+    let length = u32::from_le_bytes([a, b, c, d]) as usize;
+    let payload = after.get(..length).filter(|_| length > 0 && length <= size_max_bytes)?;
+    if crc32c::crc32c(payload) != u32::from_le_bytes([e, f, g, h]) {
+        return None;
+    }
+    Some((Record::decode(payload)?, FRAME_HEADER_BYTES + length))
 }
 
 impl Journal {
@@ -129,10 +157,18 @@ impl Journal {
             let _ = journal.rewrite(|_| None);
             return Ok((journal, found));
         };
-        let (records, whole) = read_frames(frames);
+        let Frames { records, end_bytes, damaged_bytes } = read_frames(frames);
         found.records = records;
-        found.torn_bytes = (frames.len() - whole) as u64;
-        let size_bytes = (MAGIC.len() + whole) as u64;
+        found.torn_bytes = (frames.len() - end_bytes) as u64;
+        found.damaged_bytes = damaged_bytes as u64;
+        if damaged_bytes > 0 {
+            let aside = dir.join("alerting.log.damaged");
+            found.set_aside = fs::copy(&path, &aside).is_ok().then_some(aside);
+            // So that the damage is met once. If this fails the log is not whole, as above.
+            let _ = journal.rewrite(|part| (part == 0).then(|| found.records.clone()));
+            return Ok((journal, found));
+        }
+        let size_bytes = (MAGIC.len() + end_bytes) as u64;
         let mut file = OpenOptions::new().write(true).open(&path).map_err(fail(&path))?;
         file.set_len(size_bytes).map_err(fail(&path))?;
         file.seek(SeekFrom::End(0)).map_err(fail(&path))?;
@@ -272,16 +308,43 @@ mod tests {
     }
 
     #[test]
-    fn a_flipped_bit_ends_what_is_believed() {
-        let mut bytes = Vec::new();
-        push_frame(&mut bytes, &record("a"));
-        let boundary = bytes.len();
-        push_frame(&mut bytes, &record("b"));
-        for at in boundary..bytes.len() {
-            let mut damaged = bytes.clone();
+    fn a_flipped_bit_costs_one_record_and_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut journal, _) = Journal::open(dir.path()).unwrap();
+        journal.append(&[record("a"), record("b"), record("c")]).unwrap();
+        let path = journal.path();
+        let whole = fs::read(&path).unwrap();
+        let size = (whole.len() - MAGIC.len()) / 3;
+        for at in MAGIC.len() + size..MAGIC.len() + 2 * size {
+            let mut damaged = whole.clone();
             damaged[at] ^= 0x10;
-            assert_eq!(read_frames(&damaged), (vec![record("a")], boundary), "byte {at}");
+            fs::write(&path, &damaged).unwrap();
+            let (mut journal, found) = Journal::open(dir.path()).unwrap();
+            assert_eq!(found.records, [record("a"), record("c")], "byte {at}");
+            assert_eq!((found.damaged_bytes, found.torn_bytes), (size as u64, 0));
+            assert_eq!(fs::read(found.set_aside.unwrap()).unwrap(), damaged, "kept for who wants to look");
+            journal.append(&[record("d")]).unwrap();
+            let (_, found) = Journal::open(dir.path()).unwrap();
+            assert_eq!(found.records, [record("a"), record("c"), record("d")]);
+            assert_eq!((found.damaged_bytes, found.set_aside), (0, None), "it is met once");
         }
+    }
+
+    #[test]
+    fn bytes_that_are_no_frames_are_read_through_in_time() {
+        // Text and noise: neither may be taken for the length of something that is then summed up again and again.
+        let mut noise = 7u32;
+        let mut bytes: Vec<u8> = (0..1 << 20)
+            .map(|_| {
+                noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (noise >> 24) as u8
+            })
+            .collect();
+        bytes.extend_from_slice(&b"alertname instance ".repeat(50_000));
+        let before = bytes.len();
+        push_frame(&mut bytes, &record("z"));
+        let frames = read_frames(&bytes);
+        assert_eq!((frames.records, frames.damaged_bytes), (vec![record("z")], before));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -61,6 +62,36 @@ pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, TransportErro
 pub trait Transport: Send + Sync {
     /// Sends one request. An answer with any status is an answer.
     fn send(&self, request: Request) -> Answer<'_>;
+}
+
+/// Passes requests on, and knows the status of the answer to the last one.
+pub(crate) struct Overheard<'a> {
+    transport: &'a dyn Transport,
+    status: AtomicU16,
+}
+
+impl<'a> Overheard<'a> {
+    pub(crate) fn new(transport: &'a dyn Transport) -> Self {
+        Overheard { transport, status: AtomicU16::new(0) }
+    }
+
+    /// The status; 0 if there was no answer.
+    pub(crate) fn status(&self) -> u16 {
+        self.status.load(Ordering::Relaxed)
+    }
+}
+
+impl Transport for Overheard<'_> {
+    fn send(&self, request: Request) -> Answer<'_> {
+        self.status.store(0, Ordering::Relaxed);
+        Box::pin(async move {
+            let answer = self.transport.send(request).await;
+            if let Ok(response) = &answer {
+                self.status.store(response.status, Ordering::Relaxed);
+            }
+            answer
+        })
+    }
 }
 
 /// The network. Keeps one client, with its connections, for each set of settings in use.

@@ -9,9 +9,11 @@ use model::{Alert, Labels};
 
 use crate::dispatch::Outcome;
 use crate::notification::{Integration, Notification, Reason, Told};
-use crate::receivers::Delivery;
 use crate::receivers::answer::outcome_of_error;
+use crate::receivers::{Delivery, Memory};
+use crate::route::Route;
 use crate::service::Handle;
+use crate::settings::Config;
 use crate::template::{Data, Templates};
 use crate::transport::TransportError;
 
@@ -109,14 +111,38 @@ impl Handle {
             ("summary", "A test notification of Promontory"),
             ("description", "Somebody tries whether this receiver works. Nothing has to be done."),
         ]);
-        let alert = Alert {
+        let mut alert = Alert {
             labels,
             annotations,
             starts_at_ms: now_ms,
             ends_at_ms: 0,
             generator_url: self.external_url().to_string(),
         };
-        let notification = notification(integration.clone(), vec![Arc::new(alert)], now_ms);
+        let begun = self.mark();
+        let mut told = self.tell_once(&integration, alert.clone(), Memory::new(), now_ms).await;
+        // Its end as well, so that nothing stays open with services that keep incidents.
+        if let Ok(memory) = &told
+            && integration.notifier.sends_resolved()
+        {
+            alert.ends_at_ms = now_ms;
+            let end = self.tell_once(&integration, alert, memory.clone(), now_ms).await;
+            told = end.map_err(|error| format!("the alert was taken, but not its end: {error}"));
+        }
+        let took_ms = begun.elapsed().as_millis() as u64;
+        Tested { integration: integration.name.clone(), error: told.err(), took_ms }
+    }
+
+    /// Tells an integration of one alert, with what it remembered of the time before. Returns what it
+    /// wants to remember of this one.
+    async fn tell_once(
+        &self,
+        integration: &Arc<Integration>,
+        alert: Alert,
+        memory: Memory,
+        now_ms: i64,
+    ) -> Result<Memory, String> {
+        let mut notification = notification(integration.clone(), vec![Arc::new(alert)], now_ms);
+        notification.memory = memory;
         let data = Data::of(&notification, self.external_url()).at(now_ms);
         let delivery = Delivery {
             notification: &notification,
@@ -126,14 +152,11 @@ impl Handle {
             now_ms,
             timeout: TEST_TIMEOUT,
         };
-        let begun = self.mark();
         let attempt = tokio::time::timeout(TEST_TIMEOUT, integration.notifier.notify(&delivery));
-        let outcome = attempt.await.unwrap_or_else(|_| outcome_of_error(&TransportError::Timeout));
-        let error = match outcome {
-            Outcome::Taken(_) => None,
-            Outcome::TryAgain(failure) | Outcome::Refused(failure) => Some(failure.message),
-        };
-        Tested { integration: integration.name.clone(), error, took_ms: begun.elapsed().as_millis() as u64 }
+        match attempt.await.unwrap_or_else(|_| outcome_of_error(&TransportError::Timeout)) {
+            Outcome::Taken(memory) => Ok(memory),
+            Outcome::TryAgain(failure) | Outcome::Refused(failure) => Err(failure.message),
+        }
     }
 
     /// Expands a template as it would be for these alerts and a receiver, with the templates of the
@@ -161,17 +184,41 @@ pub fn preview(
     external_url: &str,
     now_ms: i64,
 ) -> Result<String, String> {
-    let integration = Arc::new(Integration {
-        name: format!("{receiver}/preview"),
-        receiver: receiver.to_string(),
-        notifier: Arc::new(crate::receivers::webhook::Webhook::at("")),
-        templates: Arc::new(templates.clone()),
-    });
+    let integration = for_show(receiver, Arc::new(templates.clone()));
     let data = Data::of(&notification(integration, alerts, now_ms), external_url).at(now_ms);
     match is_html {
         true => templates.html(template, &data),
         false => templates.text(template, &data),
     }
+}
+
+/// An integration that tells nobody.
+fn for_show(receiver: &str, templates: Arc<Templates>) -> Arc<Integration> {
+    Arc::new(Integration {
+        name: format!("{receiver}/preview"),
+        receiver: receiver.to_string(),
+        notifier: Arc::new(crate::receivers::webhook::Webhook::at("")),
+        templates,
+    })
+}
+
+/// The labels of a route as a notification about these alerts would have them.
+pub(crate) fn route_labels(
+    config: &Config,
+    route: &Route,
+    group_labels: &Labels,
+    alerts: Vec<Arc<Alert>>,
+    external_url: &str,
+    now_ms: i64,
+) -> Labels {
+    let integration = for_show(&route.receiver, config.templates().clone());
+    let notification = Notification {
+        group_key: format!("{}:{}", route.key, labels_key(group_labels)),
+        group_labels: group_labels.clone(),
+        route_labels: route.labels.clone(),
+        ..notification(integration, alerts, now_ms)
+    };
+    Data::of(&notification, external_url).at(now_ms).route_labels().clone()
 }
 
 /// A notification about a group of these alerts.

@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Alertmanager {
     address: SocketAddr,
     batches: mpsc::Receiver<Vec<Value>>,
+    serving: tokio::task::JoinHandle<()>,
 }
 
 impl Alertmanager {
@@ -38,7 +39,7 @@ impl Alertmanager {
         let address = listener.local_addr().unwrap();
         let (sender, batches) = mpsc::channel(100);
         let mut statuses = statuses.to_vec();
-        tokio::spawn(async move {
+        let serving = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let status = if statuses.len() > 1 { statuses.remove(0) } else { statuses[0] };
                 let sender = sender.clone();
@@ -51,7 +52,7 @@ impl Alertmanager {
                 });
             }
         });
-        Alertmanager { address, batches }
+        Alertmanager { address, batches, serving }
     }
 
     /// The next batch, as `name` for an alert that fires and `name:ended` for one that does not.
@@ -116,7 +117,7 @@ impl Transport for Observed {
 struct Named(watch::Sender<Arc<TargetGroups>>);
 
 impl Named {
-    fn set(&self, addresses: &[SocketAddr]) {
+    fn set(&self, addresses: &[impl ToString]) {
         let targets = addresses
             .iter()
             .map(|address| Labels::from_pairs([("__address__", address.to_string().as_str())]))
@@ -377,4 +378,41 @@ async fn a_stop_sends_what_waits_and_does_not_wait_for_the_dead() {
     }
     setting.forwarder.send(firing(["late"]));
     assert_eq!(setting.forwarder.status(), []);
+}
+
+#[tokio::test]
+async fn each_has_a_queue_of_its_own_and_a_name_is_looked_up_again_for_each_connection() {
+    let mut other = Alertmanager::new(&[200]).await;
+    let v4 = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = v4.local_addr().unwrap().port();
+    let v6: SocketAddr = format!("[::1]:{port}").parse().unwrap();
+    let Ok(v6_is_free) = TcpListener::bind(v6).await else { return };
+    let named = tokio::net::lookup_host(("localhost", port)).await.unwrap().collect::<Vec<_>>();
+    if !named.contains(&v6) {
+        return; // This machine's localhost has one address only.
+    }
+    drop((v4, v6_is_free));
+    let mut first = Alertmanager::at(format!("127.0.0.1:{port}").parse().unwrap(), &[200]).await;
+    let setting = Setting::new(&[] as &[SocketAddr], one_group());
+    setting.targets.set(&[format!("localhost:{port}"), other.address.to_string()]);
+    until(|| setting.forwarder.status().len() == 2).await;
+    setting.forwarder.send(firing(["a"]));
+    assert_eq!((first.next().await, other.next().await), (vec!["a".into()], vec!["a".into()]));
+    // It moves: its name leads elsewhere from now on. The other one is not kept waiting by that.
+    first.serving.abort();
+    let _ = first.serving.await;
+    setting.forwarder.send(firing(["b"]));
+    assert_eq!(other.next().await, ["b"]);
+    let mut moved = Alertmanager::at(v6, &[200]).await;
+    assert_eq!(moved.next().await, ["b"], "what waited for it");
+    assert!(other.batches.try_recv().is_err(), "nothing of one's queue goes to the other");
+}
+
+async fn until(holds: impl Fn() -> bool) {
+    let waits = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waits).await.expect("in time");
 }

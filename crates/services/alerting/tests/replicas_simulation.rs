@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use alerting::dispatch::{Action, Company, Dispatcher, Event, Failure, Limits, Outcome};
-use alerting::journal::{push_frame, read_frames};
+use alerting::journal::{Frames, push_frame, read_frames};
 use alerting::notification::Notification;
 use alerting::replicas::{Claim, Entry, EntryKind, Token};
 use alerting::{Config, MatcherMode};
@@ -78,6 +78,8 @@ enum What {
         notification: Arc<Notification>,
     },
     Trouble,
+    /// The database is away from now on, or back.
+    Away(bool),
     Start(usize),
 }
 
@@ -163,7 +165,7 @@ impl World {
 
     fn start(&mut self, number: usize) {
         let replica = &mut self.replicas[number];
-        let (records, whole) = read_frames(&replica.disk);
+        let Frames { records, end_bytes: whole, .. } = read_frames(&replica.disk);
         replica.disk.truncate(whole);
         replica.life += 1;
         let life = replica.life;
@@ -401,6 +403,16 @@ impl World {
                     let pause = self.random.range(5_000, 4 * MINUTE);
                     self.at(pause, What::Trouble);
                 }
+                What::Away(is_away) => {
+                    self.excuses.push(self.now);
+                    for number in 0..REPLICAS {
+                        if is_away {
+                            self.replicas[number].is_cut_off = true;
+                        } else {
+                            self.heal(number);
+                        }
+                    }
+                }
                 What::Trouble => (0..REPLICAS).for_each(|number| self.heal(number)),
                 What::Start(number) => self.start(number),
             }
@@ -454,4 +466,22 @@ fn cut_off_or_killed_they_never_fall_silent() {
         excuses += world.excuses.len();
     }
     assert!(excuses as u64 > 10 * seeds(), "the world must be troubled: {excuses}");
+}
+
+#[test]
+fn a_minute_without_the_database_delays_nothing_and_is_forgotten_two_minutes_later() {
+    let mut told_meanwhile = 0;
+    for seed in 1..=seeds() {
+        let mut world = World::new(seed, false);
+        let away = 20 * MINUTE..21 * MINUTE;
+        world.at(away.start, What::Away(true));
+        world.at(away.end, What::Away(false));
+        // Duplicates are let pass only around the two moments that are excused.
+        world.run();
+        world.check_the_end();
+        assert_eq!(world.excuses.len(), 2);
+        told_meanwhile +=
+            world.received.iter().filter(|receipt| away.contains(&(receipt.at - BEGIN))).count();
+    }
+    assert!(told_meanwhile as u64 > seeds(), "delivery goes on meanwhile: {told_meanwhile}");
 }

@@ -3,9 +3,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use alerting::dispatch::{AlertState, Limits};
+use alerting::replicas::{Answer, Claim, Entry, Members, ReplicaError, Replicas, Token};
+use alerting::trail::{Options, Query, Selected, Step, Trail};
+use alerting::transport::{Request, Response, Transport};
 use alerting::{Alerting, Config, Deps, Handle, HttpTransport, MatcherMode};
 use base::Clock;
 use config::http_client::PathBase;
@@ -83,6 +87,10 @@ fn config(url: &str) -> Config {
 }
 
 fn start(config: Config, data_dir: &Path) -> Handle {
+    start_with(config, data_dir, alerting::trail::Trail::off())
+}
+
+fn start_with(config: Config, data_dir: &Path, trail: Trail) -> Handle {
     let deps = Deps {
         clock: Clock::system(),
         data_dir: Some(PathBuf::from(data_dir)),
@@ -90,7 +98,7 @@ fn start(config: Config, data_dir: &Path) -> Handle {
         external_url: "http://here".into(),
         replicas: Arc::new(alerting::replicas::Alone),
         limits: Limits::default(),
-        trail: alerting::trail::Trail::off(),
+        trail,
     };
     Alerting::start(config, deps).unwrap()
 }
@@ -198,4 +206,116 @@ async fn a_disk_that_takes_nothing_does_not_stop_delivery() {
     handle.stop(Duration::from_secs(5)).await;
     let status = handle.status();
     assert!(!status.log_is_whole && status.log_failures > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_trail_tells_who_sent_an_alert_and_what_each_attempt_was_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut receiver = Receiver::new(&[503, 202]).await;
+    let trail = Trail::open(Options::new(dir.path().join("trail")), Clock::system()).unwrap();
+    let handle = start_with(config(&receiver.url), dir.path(), trail.clone());
+    assert!(
+        handle.receive(&"10.1.2.3 (Prometheus/3.5.0)".into(), vec![alert("DiskFull", "a", 60_000)]).await
+    );
+    told(&mut receiver, "a", "firing").await;
+    told(&mut receiver, "a", "firing").await;
+    handle.stop(Duration::from_secs(5)).await;
+    let all = Query {
+        start_ms: i64::MIN,
+        end_ms: i64::MAX,
+        selected: Selected::All,
+        limit: 100,
+        after: None,
+        newest_first: false,
+    };
+    let rows = trail.query(&all).unwrap().rows.into_iter().map(|row| match row.step {
+        Step::Received { source, .. } => format!("received from {source}"),
+        Step::Attempted(attempted) => format!("attempt answered {}", attempted.status),
+        other => other.name().to_string(),
+    });
+    let expected = [
+        "received from 10.1.2.3 (Prometheus/3.5.0)",
+        "routed",
+        "attempt answered 503",
+        "attempt answered 202",
+    ];
+    assert_eq!(rows.collect::<Vec<_>>(), expected);
+}
+
+/// Others that grant every claim, and count how often it is renewed.
+#[derive(Default)]
+struct Counting {
+    renewed: AtomicUsize,
+}
+
+impl Replicas for Counting {
+    fn claim<'a>(&'a self, _: &'a str, _: i64) -> Answer<'a, Claim> {
+        Box::pin(async { Claim::Granted { token: Token(1), told: None } })
+    }
+
+    fn renew<'a>(&'a self, _: &'a str, token: Token, lease_ms: i64) -> Answer<'a, bool> {
+        assert!(token == Token(1) && lease_ms <= 15_000);
+        self.renewed.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async { true })
+    }
+
+    fn release<'a>(&'a self, _: &'a str, _: Token, _: Option<Entry>) -> Answer<'a, ()> {
+        Box::pin(async {})
+    }
+
+    fn share(&self, _: Vec<Entry>) -> Answer<'_, Result<(), ReplicaError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn subscribe(&self) -> mpsc::Receiver<Vec<Entry>> {
+        mpsc::channel(1).1
+    }
+
+    fn settled(&self) -> Answer<'_, ()> {
+        Box::pin(async {})
+    }
+
+    fn turn_ms(&self) -> i64 {
+        0
+    }
+
+    fn members(&self) -> Members {
+        Members { status: alerting::replicas::MembersStatus::Ready, ..Members::default() }
+    }
+}
+
+/// A receiver that takes 50 s.
+struct Slow(mpsc::Sender<()>);
+
+impl Transport for Slow {
+    fn send(&self, _: Request) -> alerting::transport::Answer<'_> {
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_secs(50)).await;
+            let _ = self.0.send(()).await;
+            Ok(Response { status: 200, headers: Default::default(), body: Default::default() })
+        })
+    }
+}
+
+/// The clock of the runtime is turned, so that this takes no time.
+#[tokio::test(start_paused = true)]
+async fn a_claim_is_renewed_for_as_long_as_its_attempt_takes() {
+    let (sender, mut took) = mpsc::channel(1);
+    let replicas = Arc::new(Counting::default());
+    let deps = Deps {
+        clock: Clock::system(),
+        data_dir: None,
+        transport: Arc::new(Slow(sender)),
+        external_url: "http://here".into(),
+        replicas: replicas.clone(),
+        limits: Limits::default(),
+        trail: Trail::off(),
+    };
+    let yaml = "route: {receiver: hook, group_wait: 0s, group_interval: 10m}\n\
+                receivers: [{name: hook, webhook_configs: [{url: 'http://x', timeout: 2m}]}]\n";
+    let config = Config::parse(yaml, &PathBase::new(Path::new("/")), MatcherMode::Fallback).unwrap();
+    let handle = Alerting::start(config, deps).unwrap();
+    handle.send(vec![alert("DiskFull", "a", 3_600_000)]);
+    took.recv().await.unwrap();
+    assert!(replicas.renewed.load(Ordering::SeqCst) >= 4, "more often than every 15 s");
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use alerting::dispatch::record::Record;
 use alerting::dispatch::{Action, Dispatcher, Event, Failure, Limits, Outcome};
 use alerting::inhibit::Inhibitor;
-use alerting::journal::{push_frame, read_frames};
+use alerting::journal::{Frames, push_frame, read_frames};
 use alerting::notification::Notification;
 use alerting::silences::{Draft, MatcherText};
 use alerting::{Config, MatcherMode};
@@ -187,7 +187,7 @@ impl World {
 
     fn start(&mut self) {
         trace!("{} start", self.now);
-        let (records, whole) = read_frames(&self.disk);
+        let Frames { records, end_bytes: whole, .. } = read_frames(&self.disk);
         self.disk.truncate(whole);
         self.life += 1;
         let seed = self.random.below(u64::MAX);

@@ -53,6 +53,8 @@ pub struct ActiveAlert {
     pub last_sent_at_ms: i64,
     /// Its labels with those joined onto them, from when it fires on: receivers know it by them.
     pub joined: Option<Labels>,
+    /// Nothing was known of one of its owners when those were joined.
+    pub(crate) lacks_owner: bool,
     /// The state that was told last.
     pub(crate) noted: AlertState,
 }
@@ -140,6 +142,7 @@ impl Alerts {
                         keep_firing_since_ms: 0,
                         last_sent_at_ms: 0,
                         joined: None,
+                        lacks_owner: false,
                         noted: AlertState::Inactive,
                     };
                     self.alerts.insert(labels, alert);

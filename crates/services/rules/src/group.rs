@@ -77,6 +77,13 @@ pub struct GroupStatus {
     pub missed: u64,
 }
 
+impl GroupStatus {
+    /// How many of its rules failed at their last evaluation.
+    pub(crate) fn failing(&self) -> usize {
+        self.rules.iter().filter(|rule| rule.health == Health::Err).count()
+    }
+}
+
 /// A group under evaluation.
 pub(crate) struct Group {
     pub(crate) spec: GroupSpec,

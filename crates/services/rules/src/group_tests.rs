@@ -267,6 +267,45 @@ fn changes_are_told_with_the_labels_that_are_sent_and_joined_labels_stay_until_t
 }
 
 #[test]
+fn an_alert_gets_the_labels_of_its_owner_once_that_is_known() {
+    let mut world = world();
+    let joins = "[{from: {metric: owners, on: [namespace], take: {label_team: team}}}]";
+    let base = config::http_client::PathBase::new(std::path::Path::new("/"));
+    world.config.alert_labels =
+        crate::AlertLabels::decode(&config::Node::parse(joins).unwrap(), &base).unwrap();
+    world.config.resend_delay_ms = MINUTE / 2;
+    let mut group = group("  - {alert: A, expr: vector(1), labels: {namespace: shop}}\n");
+    for minute in 0..5 {
+        let at_ms = START + minute * MINUTE;
+        // What tells the owners is away at first, and again later.
+        if minute == 2 {
+            let labels =
+                Labels::from_pairs([(METRIC_NAME, "owners"), ("namespace", "shop"), ("label_team", "web")]);
+            let mut refs = Vec::new();
+            world.db.resolve(&[labels], &mut refs).unwrap();
+            let mut batch = WriteBatch::default();
+            batch.push(refs[0], at_ms, 1.0);
+            batch.push(refs[0], at_ms + 1, stale_nan());
+            world.db.append(&batch).unwrap();
+        }
+        world.run(&mut group, at_ms);
+    }
+    let sent = world.sink.0.lock();
+    let shown = sent.iter().map(|alert| {
+        let has_ended = alert.ends_at_ms <= START + 2 * MINUTE;
+        (alert.labels.value("team").to_string(), has_ended)
+    });
+    let of = |team: &str, has_ended| (team.to_string(), has_ended);
+    let expected =
+        [of("", false), of("", false), of("", true), of("web", false), of("web", false), of("web", false)];
+    assert_eq!(shown.collect::<Vec<_>>(), expected, "it ends as it was and goes on under its whole name");
+    let changes = world.sink.1.lock();
+    let phases: Vec<_> =
+        changes.iter().map(|change| (change.phase.as_str(), change.labels.value("team"))).collect();
+    assert_eq!(phases, [("firing", ""), ("resolved", ""), ("firing", "web")]);
+}
+
+#[test]
 fn labels_that_cannot_be_looked_up_hold_no_alert_back_and_are_shown_at_the_rule() {
     let mut world = world();
     let joins = "[{from: {metric: 'owners * on(namespace) owners', on: [alertname], take: [team]}}]";

@@ -203,6 +203,17 @@ impl Handle {
         shown.iter().map(|status| GroupStatus::clone(status)).collect()
     }
 
+    /// How many rules failed at their last evaluation.
+    pub fn failing(&self) -> usize {
+        let running = self.0.running.lock();
+        running.iter().map(|running| running.shown.read().failing()).sum()
+    }
+
+    /// How many evaluations of the groups in force were skipped.
+    pub fn missed(&self) -> u64 {
+        self.0.running.lock().iter().map(|running| running.shown.read().missed).sum()
+    }
+
     /// Stops, after the evaluations under way.
     pub async fn stop(&self) {
         let running: Vec<Running> = self.0.running.lock().drain(..).collect();

@@ -3,7 +3,8 @@
 //!
 //! The labels come from a metric such as `kube_namespace_labels`, asked for at most once per round
 //! and shared by all rules, or from a static inventory. An alert keeps what it was first sent with
-//! until it ends, because its labels are what identifies it to receivers.
+//! until it ends, because its labels are what identifies it to receivers. Where nothing was known of
+//! its owners then, and something is later, it ends as it was and goes on under its whole name.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use config::http_client::PathBase;
 use config::{Error, Node, Result};
-use model::{Labels, LabelsBuilder, Matcher};
+use model::{Labels, Matcher};
 use parking_lot::Mutex;
 
 use crate::evaluate::Evaluate;
@@ -55,6 +56,17 @@ struct Asked {
 struct Known {
     at_ms: i64,
     table: Arc<Table>,
+}
+
+/// An alert's labels with those of its owners.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Joined {
+    /// The labels.
+    pub(crate) labels: Labels,
+    /// Whether something was known of each owner that was looked for.
+    pub(crate) is_whole: bool,
+    /// What could not be looked up.
+    pub(crate) problem: Option<String>,
 }
 
 /// Labels of a source by the values of the labels it is joined on.
@@ -107,60 +119,55 @@ impl AlertLabels {
         self.0.is_empty()
     }
 
-    /// The labels of an alert with what is known of its owners, and what could not be looked up.
-    pub(crate) fn join(
-        &self,
-        labels: &Labels,
-        at_ms: i64,
-        evaluate: &dyn Evaluate,
-    ) -> (Labels, Option<String>) {
-        if self.0.is_empty() {
-            return (labels.clone(), None);
-        }
-        let mut builder = labels.to_builder();
-        let mut problem = None;
+    /// The labels of an alert with what is known of its owners.
+    pub(crate) fn join(&self, labels: &Labels, at_ms: i64, evaluate: &dyn Evaluate) -> Joined {
+        let mut joined = Joined { labels: labels.clone(), is_whole: true, problem: None };
         for join in self.0.iter() {
             // Earlier joins may give what later ones look for.
-            let current = builder.build();
-            if join.matchers.iter().all(|matcher| matcher.matches_labels(&current))
-                && let Err(error) = join.apply(&current, &mut builder, at_ms, evaluate)
-            {
-                problem = Some(error);
+            if join.matchers.iter().all(|matcher| matcher.matches_labels(&joined.labels)) {
+                join.apply(&mut joined, at_ms, evaluate);
             }
         }
-        (builder.build(), problem)
+        joined
     }
 }
 
 impl Join {
-    fn apply(
-        &self,
-        labels: &Labels,
-        builder: &mut LabelsBuilder,
-        at_ms: i64,
-        evaluate: &dyn Evaluate,
-    ) -> std::result::Result<(), String> {
-        let key: Vec<String> = self.on.iter().map(|name| labels.value(name).to_string()).collect();
+    fn apply(&self, joined: &mut Joined, at_ms: i64, evaluate: &dyn Evaluate) {
+        let key: Vec<String> = self.on.iter().map(|name| joined.labels.value(name).to_string()).collect();
         if key.iter().all(String::is_empty) {
-            return Ok(());
+            return;
         }
-        let mut put = |table: &Table| {
-            for (name, value) in table.rows.get(&key).into_iter().flatten() {
-                if self.overrides || builder.get(name).is_empty() {
-                    builder.set(name, value);
-                }
+        match &self.source {
+            Source::Inventory(table) => {
+                self.put(table, &key, joined);
+                joined.problem = table.problem.clone().or(joined.problem.take());
             }
-            table.problem.clone()
-        };
-        let problem = match &self.source {
-            Source::Inventory(table) => put(table),
             Source::Metric { text, known } => {
                 let (table, error) = self.look_up(text, known, at_ms, evaluate);
-                let problem = table.and_then(|table| put(&table));
-                error.or(problem).map(|problem| format!("{text}: {problem}"))
+                match &table {
+                    Some(table) => self.put(table, &key, joined),
+                    None => joined.is_whole = false,
+                }
+                let problem = error.or(table.and_then(|table| table.problem.clone()));
+                let problem = problem.map(|problem| format!("{text}: {problem}"));
+                joined.problem = problem.or(joined.problem.take());
             }
+        }
+    }
+
+    fn put(&self, table: &Table, key: &[String], joined: &mut Joined) {
+        let Some(row) = table.rows.get(key) else {
+            joined.is_whole = false;
+            return;
         };
-        problem.map_or(Ok(()), Err)
+        let mut builder = joined.labels.to_builder();
+        for (name, value) in row {
+            if self.overrides || builder.get(name).is_empty() {
+                builder.set(name, value);
+            }
+        }
+        joined.labels = builder.build();
     }
 
     /// The rows of a metric; if it cannot be asked, the last ones for a while. A failure holds as long as an
@@ -346,32 +353,33 @@ mod tests {
             (labels(&[("namespace", "none")]), labels(&[("namespace", "none")])),
             (labels(&[("instance", "a")]), labels(&[("instance", "a")])),
         ] {
-            assert_eq!(joins.join(&alert, 1_000, &asked).0, expected);
+            assert_eq!(joins.join(&alert, 1_000, &asked).labels, expected);
         }
         assert_eq!(asked.asked.load(Ordering::SeqCst), 1, "one question for all alerts of a round");
-        let (joined, problem) = joins.join(&labels(&[("namespace", "db")]), 1_000, &asked);
-        assert_eq!(joined, labels(&[("namespace", "db")]));
-        assert!(problem.unwrap().contains("several owners of \"db\""));
+        let joined = joins.join(&labels(&[("namespace", "db")]), 1_000, &asked);
+        assert_eq!(joined.labels, labels(&[("namespace", "db")]));
+        assert!(joined.problem.unwrap().contains("several owners of \"db\""));
     }
 
     #[test]
     fn what_cannot_be_asked_is_answered_from_before_and_holds_nothing_back() {
         let (joins, alert) = (decode(JOIN).unwrap(), labels(&[("namespace", "shop")]));
-        let (joined, problem) = joins.join(&alert, 0, &namespaces(true));
-        assert_eq!((joined, problem.as_deref()), (alert.clone(), Some("kube_namespace_labels: away")));
+        let joined = joins.join(&alert, 0, &namespaces(true));
+        assert_eq!(joined.problem.as_deref(), Some("kube_namespace_labels: away"));
+        assert!(joined.labels == alert && !joined.is_whole);
         joins.join(&alert, FRESH_MS, &namespaces(false));
-        let (joined, problem) = joins.join(&alert, 60_000, &namespaces(true));
-        assert_eq!(joined.value("team"), "web");
-        assert!(problem.is_some());
-        assert_eq!(joins.join(&alert, 2 * STALE_MAX_MS, &namespaces(true)).0, alert);
+        let joined = joins.join(&alert, 60_000, &namespaces(true));
+        assert_eq!((joined.labels.value("team"), joined.is_whole), ("web", true));
+        assert!(joined.problem.is_some());
+        assert_eq!(joins.join(&alert, 2 * STALE_MAX_MS, &namespaces(true)).labels, alert);
     }
 
     #[test]
     fn many_alerts_of_a_round_wait_for_one_failure_only() {
         let (joins, away) = (decode(JOIN).unwrap(), namespaces(true));
         for at_ms in [0, 0, 1_000, FRESH_MS - 1] {
-            let (_, problem) = joins.join(&labels(&[("namespace", "shop")]), at_ms, &away);
-            assert_eq!(problem.as_deref(), Some("kube_namespace_labels: away"));
+            let joined = joins.join(&labels(&[("namespace", "shop")]), at_ms, &away);
+            assert_eq!(joined.problem.as_deref(), Some("kube_namespace_labels: away"));
         }
         assert_eq!(away.asked.load(Ordering::SeqCst), 1);
         joins.join(&labels(&[("namespace", "shop")]), FRESH_MS, &away);
@@ -385,7 +393,7 @@ mod tests {
             .unwrap();
         let text = "[{override: true, from: {inventory: owners.yml, on: [instance], take: [owner]}}]";
         let joins = AlertLabels::decode(&Node::parse(text).unwrap(), &PathBase::new(dir.path())).unwrap();
-        let joined = |pairs: &[(&str, &str)]| joins.join(&labels(pairs), 0, &namespaces(true)).0;
+        let joined = |pairs: &[(&str, &str)]| joins.join(&labels(pairs), 0, &namespaces(true)).labels;
         assert_eq!(joined(&[("instance", "a"), ("owner", "lee")]).value("owner"), "kim");
         assert_eq!(joined(&[("instance", "b"), ("owner", "lee")]).value("owner"), "lee");
     }

@@ -216,49 +216,68 @@ impl Rule {
         }
         let (deps, config) = (round.deps, round.config);
         let mut problem = None;
-        let mut told_labels = |alert: &ActiveAlert| match &alert.joined {
-            Some(joined) => joined.clone(),
+        // What is known of its owners now, unless it goes by what was known before.
+        let mut told_labels = |alert: &mut ActiveAlert| match alert.joined.take() {
+            Some(joined) => joined,
             None => {
-                let (joined, error) =
-                    config.alert_labels.join(&alert.labels, round.asked_at_ms(), deps.evaluate.as_ref());
-                problem = error.or(problem.take());
-                joined
+                let at_ms = round.asked_at_ms();
+                let joined = config.alert_labels.join(&alert.labels, at_ms, deps.evaluate.as_ref());
+                alert.lacks_owner = !joined.is_whole;
+                problem = joined.problem.or(problem.take());
+                joined.labels
             }
+        };
+        let change = |alert: &ActiveAlert, joined: &Labels, phase: AlertPhase| AlertChange {
+            at_ms: round.at_ms,
+            labels: with_external(joined, &config.external_labels),
+            phase,
+            value: alert.value,
+            rule: self.name.clone(),
         };
         let mut changes = Vec::new();
         self.alerts.each_change(|alert, phase| {
             let joined = told_labels(alert);
-            let labels = with_external(&joined, &config.external_labels);
-            if phase == AlertPhase::Firing {
+            changes.push(change(alert, &joined, phase));
+            if phase != AlertPhase::Pending {
                 alert.joined = Some(joined);
             }
-            let rule = self.name.clone();
-            changes.push(AlertChange { at_ms: round.at_ms, labels, phase, value: alert.value, rule });
         });
-        if !changes.is_empty() {
-            deps.alerts.changed(changes);
-        }
         // If nobody renews an alert for four rounds, its sender is gone and it counts as ended.
         let valid_ms = 4 * round.group.interval_ms.max(config.resend_delay_ms);
         let mut link = None;
         let mut due = Vec::new();
         self.alerts.each_to_send(round.at_ms, config.resend_delay_ms, |alert| {
-            let joined = alert.joined.take().unwrap_or_else(|| told_labels(alert));
-            let labels = with_external(&joined, &config.external_labels);
-            alert.joined = Some(joined);
+            let is_resolved = alert.resolved_at_ms != 0;
+            let before = alert.joined.clone().filter(|_| alert.lacks_owner && !is_resolved);
+            if before.is_some() {
+                alert.joined = None;
+            }
+            let joined = told_labels(alert);
             let generator_url = link.get_or_insert_with(|| {
                 let page = template::table_link(&self.spec.expr_text);
                 format!("{}{page}", config.external_url.trim_end_matches('/'))
             });
-            let is_resolved = alert.resolved_at_ms != 0;
-            due.push(Alert {
-                labels,
-                annotations: alert.annotations.clone(),
-                starts_at_ms: alert.fired_at_ms,
-                ends_at_ms: if is_resolved { alert.resolved_at_ms } else { round.at_ms + valid_ms },
-                generator_url: generator_url.clone(),
-            });
+            let mut send = |labels: &Labels, ends_at_ms: i64| {
+                due.push(Alert {
+                    labels: with_external(labels, &config.external_labels),
+                    annotations: alert.annotations.clone(),
+                    starts_at_ms: alert.fired_at_ms,
+                    ends_at_ms,
+                    generator_url: generator_url.clone(),
+                });
+            };
+            if let Some(before) = before.filter(|before| *before != joined) {
+                // Its owner has become known: from here on it goes by its whole name.
+                send(&before, round.at_ms);
+                changes.push(change(alert, &before, AlertPhase::Resolved));
+                changes.push(change(alert, &joined, AlertPhase::Firing));
+            }
+            send(&joined, if is_resolved { alert.resolved_at_ms } else { round.at_ms + valid_ms });
+            alert.joined = Some(joined);
         });
+        if !changes.is_empty() {
+            deps.alerts.changed(changes);
+        }
         if !due.is_empty() {
             deps.alerts.send(due);
         }

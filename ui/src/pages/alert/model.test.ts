@@ -34,5 +34,9 @@ test('the trail reads as sentences', () => {
   const row = { time: '', fingerprint: '', labels: {}, cursor: '' };
   expect(sentence({ ...row, event: 'attempted', integration: 'ops/slack[0]', latency_ms: 12, reason: 'new alerts added' })).toEqual({ tone: 'ok', text: 'ops/slack[0] was told in 12 ms', detail: 'new alerts added' });
   expect(sentence({ ...row, event: 'attempted', integration: 'ops/slack[0]', attempt: 2, error: 'unexpected status code 500' }).tone).toBe('critical');
+  expect(sentence({ ...row, event: 'attempted', integration: 'ops/webhook[0]', latency_ms: 3, status: 202, reason: 'first' }).detail).toBe('HTTP 202 · first');
+  expect(sentence({ ...row, event: 'attempted', status: 500, error: 'unexpected status code 500' }).detail).toBe('unexpected status code 500');
+  expect(sentence({ ...row, event: 'received', source: '10.0.0.1 (Prometheus/3.5.0)' }).text).toBe('Received from 10.0.0.1 (Prometheus/3.5.0)');
+  expect(sentence({ ...row, event: 'received', source: '10.0.0.1', resolved: true })).toEqual({ tone: 'ok', text: 'Ended, says 10.0.0.1' });
   expect(sentence({ ...row, event: 'muted', muted_by: 'silence', muter: 'id' }).text).toBe('Silenced');
 });

@@ -64,7 +64,7 @@ export function sentence(row: TrailRow): { tone: Tone; text: string; detail?: st
     case 'inactive':
       return { tone: 'ok', text: 'Ended', detail: valueOf(row) };
     case 'received':
-      return { tone: 'info', text: row.source ? `Received from ${row.source}` : 'Received' };
+      return row.resolved ? { tone: 'ok', text: `Ended, says ${row.source ?? 'who sent it'}` } : { tone: 'info', text: `Received from ${row.source ?? 'elsewhere'}` };
     case 'routed':
       return { tone: 'info', text: `Goes to ${row.receiver ?? 'nobody'}`, detail: row.route };
     case 'left':
@@ -78,9 +78,12 @@ export function sentence(row: TrailRow): { tone: Tone; text: string; detail?: st
     case 'attempted': {
       const took = row.latency_ms === undefined ? '' : ` in ${row.latency_ms} ms`;
       const again = (row.attempt ?? 1) > 1 ? `, attempt ${row.attempt}` : '';
+      // Many errors begin with the status that was answered.
+      const status = row.status === undefined || row.error?.includes(String(row.status)) ? undefined : `HTTP ${row.status}`;
+      const detail = (...parts: (string | undefined)[]): string => parts.filter(Boolean).join(' · ');
       return row.error
-        ? { tone: 'critical', text: `${integration} was not told${again}`, detail: row.error }
-        : { tone: 'ok', text: `${integration} was told${took}${again}`, detail: row.reason };
+        ? { tone: 'critical', text: `${integration} was not told${again}`, detail: detail(status, row.error) }
+        : { tone: 'ok', text: `${integration} was told${took}${again}`, detail: detail(status, row.reason) };
     }
     case 'given_up':
       return { tone: 'critical', text: `Gave up telling ${integration}`, detail: row.error };

@@ -101,15 +101,8 @@ struct Context {
 impl Context {
     fn new(common: &Common) -> Result<Context, String> {
         let defaults = defaults::Defaults::read()?;
-        let mut mode = MatcherMode::default();
         let features = common.enable_feature.clone().or_else(|| defaults.get("enable-feature"));
-        for feature in features.as_deref().unwrap_or("").split(',') {
-            match feature {
-                "classic-mode" => mode = MatcherMode::Classic,
-                "utf8-strict-mode" => mode = MatcherMode::Utf8Strict,
-                _ => {}
-            }
-        }
+        let mode = mode_of(features.as_deref().unwrap_or(""))?;
         let format = common.output.clone().or_else(|| defaults.get("output"));
         let layout = common.date_format.clone().or_else(|| defaults.get("date.format"));
         let output = Output::new(format.as_deref(), layout)?;
@@ -185,6 +178,36 @@ impl Amtool {
                 ExitCode::FAILURE
             }
         }
+    }
+}
+
+/// Features of Alertmanager that mean nothing to amtool.
+const OTHER_FEATURES: [&str; 6] = [
+    "alert-names-in-metrics",
+    "auto-gomaxprocs",
+    "auto-gomemlimit",
+    "event-recorder",
+    "group-key-in-metrics",
+    "receiver-name-in-metrics",
+];
+
+/// How matchers are written, by the features that are on. The errors are amtool's.
+fn mode_of(features: &str) -> Result<MatcherMode, String> {
+    let wrong = |why: String| Err(format!("error parsing the feature flag list: {why}"));
+    let (mut is_classic, mut is_strict) = (false, false);
+    for feature in features.split(',').filter(|feature| !feature.is_empty()) {
+        match feature {
+            "classic-mode" => is_classic = true,
+            "utf8-strict-mode" => is_strict = true,
+            other if OTHER_FEATURES.contains(&other) => {}
+            other => return wrong(format!("unknown option '{other}' for --enable-feature")),
+        }
+    }
+    match (is_classic, is_strict) {
+        (true, true) => wrong("cannot have both classic and UTF-8 modes enabled".into()),
+        (true, false) => Ok(MatcherMode::Classic),
+        (false, true) => Ok(MatcherMode::Utf8Strict),
+        (false, false) => Ok(MatcherMode::default()),
     }
 }
 
@@ -267,6 +290,15 @@ pub(crate) fn spelled_out(args: Vec<OsString>) -> Vec<OsString> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn features_that_are_unknown_or_exclude_each_other_are_refused() {
+        assert_eq!(mode_of("receiver-name-in-metrics,classic-mode"), Ok(MatcherMode::Classic));
+        assert_eq!(mode_of(""), Ok(MatcherMode::default()));
+        let error = "error parsing the feature flag list: unknown option 'clasic-mode' for --enable-feature";
+        assert_eq!(mode_of("clasic-mode"), Err(error.into()));
+        assert!(mode_of("classic-mode,utf8-strict-mode").is_err());
+    }
 
     #[test]
     fn commands_have_defaults() {

@@ -46,7 +46,7 @@ impl Server {
             None => HttpClientConfig::default(),
         };
         let url = if url.contains("://") { url.to_string() } else { format!("http://{url}") };
-        Url::parse(&url).map_err(|error| error.to_string())?;
+        Url::parse(&url).map_err(|error| without_password(&url, &error.to_string()))?;
         let timeout_ms = gocompat::duration::parse_ns(timeout).map(|ns| ns / 1_000_000);
         let timeout_ms = timeout_ms.map_err(|error| error.to_string())?.max(1).unsigned_abs();
         let client =
@@ -90,8 +90,12 @@ impl Server {
             _ => "Delete",
         };
         let shown = format!("{shown} {:?}", request.url);
+        let shown = without_password(&self.url, &shown);
         let answer = self.runtime.block_on(self.client.send(request, self.limits));
-        let answer = answer.map_err(|error| Failed { status: 0, message: format!("{shown}: {error}") })?;
+        let answer = answer.map_err(|error| {
+            let error = without_password(&self.url, &error.to_string());
+            Failed { status: 0, message: format!("{shown}: {error}") }
+        })?;
         let status = answer.status.as_u16();
         if status / 100 != 2 {
             let reason = answer.status.canonical_reason().unwrap_or("").replace(' ', "");
@@ -106,6 +110,36 @@ impl Server {
     }
 }
 
+/// A text without the password of a URL that may stand in it, as Go shows such URLs.
+fn without_password(url: &str, text: &str) -> String {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+    match authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':')) {
+        Some((user, password)) if !password.is_empty() => {
+            text.replace(&format!("{user}:{password}@"), &format!("{user}:xxxxx@"))
+        }
+        _ => text.to_string(),
+    }
+}
+
 fn said(answer: &Response) -> String {
     String::from_utf8_lossy(&answer.body).trim().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_of_a_url_is_never_shown() {
+        for (url, expected) in [
+            ("http://kim:se@cr:et@127.0.0.1:1", "Get \"http://kim:xxxxx@127.0.0.1:1/api/v2/status\""),
+            ("http://kim@127.0.0.1:1", "Get \"http://kim@127.0.0.1:1/api/v2/status\""),
+            ("http://127.0.0.1:1/a:b@c", "Get \"http://127.0.0.1:1/a:b@c/api/v2/status\""),
+        ] {
+            let failed = Server::new(url, None, "1s").unwrap().get("/status", &[]).err().unwrap();
+            assert!(failed.message.starts_with(expected), "{}", failed.message);
+            assert!(!failed.message.contains("cr:et"), "{}", failed.message);
+        }
+    }
 }

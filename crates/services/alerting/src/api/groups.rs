@@ -2,15 +2,20 @@
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use model::Labels;
 
 use super::alerts::{BATCH, push_alert, push_receiver};
 use super::params::{Filter, Params};
 use super::refusal::Refusal;
 use super::stream::{Gone, Sink, answer};
-use super::write::{push_labels, push_name, push_pairs};
+use super::write::{push_labels, push_name};
 use super::{Api, Shared};
 use crate::dispatch::{GroupKey, ListedGroup};
 use crate::settings::Config;
+use crate::trial;
+
+/// How many alerts of a group the labels of its route are expanded with.
+const EXPANDED_ALERTS_MAX: usize = 1_000;
 
 /// Where a page begins: how many groups were before it, and a hash of the last of them, since groups
 /// come and go between two pages.
@@ -127,6 +132,7 @@ impl Group<'_> {
     /// Writes the group with its alerts that are wanted, or nothing if there are none.
     fn write(&mut self, sink: &mut Sink, is_further: bool, sends: bool) -> Result<(), Gone> {
         let alerts = std::mem::take(&mut self.group.alerts);
+        let route_labels = self.route_labels(&alerts);
         for batch in alerts.chunks(BATCH) {
             let listed: Vec<_> = self.api.alerting.look(|dispatcher, now_ms| {
                 let wanted = batch.iter().filter(|labels| self.filter.wants_labels(labels));
@@ -158,10 +164,23 @@ impl Group<'_> {
         push_name(out, "receiver");
         push_receiver(out, &self.key.receiver);
         push_name(out, "routeLabels");
-        let route = self.config.routes.get(self.key.route);
-        let labels = route.map(|route| &route.labels).into_iter().flatten();
-        push_pairs(out, labels.map(|(name, value)| (name.as_str(), value.as_str())));
+        push_labels(out, &route_labels);
         out.push(b'}');
         Ok(())
+    }
+
+    /// The labels of its route as its receivers see them.
+    fn route_labels(&self, alerts: &[Labels]) -> Labels {
+        let Some(route) = self.config.routes.get(self.key.route) else { return Labels::empty() };
+        if route.labels.values().all(|value| !value.contains("{{")) {
+            return Labels::from_pairs(&route.labels);
+        }
+        let alerting = &self.api.alerting;
+        let (shown, now_ms) = alerting.look(|dispatcher, now_ms| {
+            let shown = alerts.iter().take(EXPANDED_ALERTS_MAX);
+            (shown.filter_map(|labels| Some(dispatcher.listed(labels, now_ms)?.alert)).collect(), now_ms)
+        });
+        let url = alerting.external_url();
+        trial::route_labels(self.config, route, &self.key.labels, shown, url, now_ms)
     }
 }

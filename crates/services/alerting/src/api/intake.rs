@@ -1,10 +1,11 @@
 //! `POST /alerts`: alerts come in. Those that are valid are taken even if others are not.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt;
 use model::{Alert, Labels};
@@ -23,6 +24,8 @@ const ALERTS_MAX: usize = 500_000;
 const ROOM_KIB: usize = 256 << 10;
 /// What a request that does not say its size is taken for, in KiB.
 const UNKNOWN_SIZE_KIB: usize = 8 << 10;
+/// How much of what a sender calls itself is noted in the trail.
+const AGENT_MAX_CHARS: usize = 100;
 /// How long a body may take to arrive. It holds room meanwhile, for which alerts of others wait.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -38,6 +41,7 @@ impl Default for Room {
 /// Takes alerts in. Answers when they are shown and written down.
 pub(super) async fn post(State(api): Shared, request: Request) -> Result<StatusCode, Refusal> {
     is_json(request.headers())?;
+    let source: Arc<str> = source(&request).into();
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
     if length.is_some_and(|length| length > BODY_SIZE_MAX_BYTES) {
@@ -51,7 +55,7 @@ pub(super) async fn post(State(api): Shared, request: Request) -> Result<StatusC
     let (alerts, errors) = reading.unwrap_or_else(|_| {
         Err(Refusal::coded(StatusCode::REQUEST_TIMEOUT, 408, "the body did not arrive in time"))
     })?;
-    if !api.alerting.receive(alerts).await {
+    if !api.alerting.receive(&source, alerts).await {
         return Err(Refusal::text(StatusCode::INTERNAL_SERVER_ERROR, "stopping, send the alerts again"));
     }
     match errors.is_empty() {
@@ -69,6 +73,19 @@ pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Refusal> {
     }
     let message = format!("unsupported media type {given:?}, only [application/json] are allowed");
     Err(Refusal::coded(StatusCode::UNSUPPORTED_MEDIA_TYPE, 415, message))
+}
+
+/// Who sent a request, for the trail: the address, and what it calls itself.
+fn source(request: &Request) -> String {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let address = peer.map(|ConnectInfo(peer)| peer.ip().to_canonical().to_string()).unwrap_or_default();
+    let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    let agent: String = agent.unwrap_or_default().chars().take(AGENT_MAX_CHARS).collect();
+    match (address.is_empty(), agent.is_empty()) {
+        (_, true) => address,
+        (true, false) => agent,
+        (false, false) => format!("{address} ({agent})"),
+    }
 }
 
 fn too_large() -> Refusal {

@@ -177,7 +177,13 @@ fn register_alerts(registry: &Registry, alerting: &Handle, invalid: Arc<AtomicU6
         },
     );
     type Get = fn(&Counters) -> u64;
-    let counters: [(&'static str, &'static str, Get); 2] = [
+    let counters: [(&'static str, &'static str, Get); 4] = [
+        ("promontory_alerting_flapping_total", "Alerts that were found to be flapping.", |c| c.flapping),
+        (
+            "promontory_alerting_escalated_total",
+            "Alerts of which others were told because nobody acknowledged them.",
+            |c| c.escalated,
+        ),
         ("alertmanager_alerts_limited_total", "Alerts refused because as many as may be are kept.", |c| {
             c.refused
         }),
@@ -191,6 +197,16 @@ fn register_alerts(registry: &Registry, alerting: &Handle, invalid: Arc<AtomicU6
         let handle = alerting.clone();
         registry.counter_fn(name, help, move || get(&handle.counters()) as f64);
     }
+    let handle = alerting.clone();
+    registry.counters_fn(
+        "promontory_alerting_claims_total",
+        "Claims to tell a group, by answer: granted, held by another replica, or unreachable.",
+        &["answer"],
+        move || {
+            let claims = handle.counters().claims;
+            claims.iter().map(|(answer, count)| (vec![answer.to_string()], *count as f64)).collect()
+        },
+    );
     let handle = alerting.clone();
     registry.gauge_fn("alertmanager_dispatcher_aggregation_groups", "Groups of alerts.", move || {
         handle.look(|dispatcher, _| dispatcher.sizes().1) as f64

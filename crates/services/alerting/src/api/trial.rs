@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{FromRef, Path, RawQuery, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use http_body_util::{BodyExt, Limited};
 use model::{Alert, Labels};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::acknowledge;
 use super::params::Params;
@@ -26,8 +27,29 @@ const BODY_SIZE_MAX_BYTES: usize = 1 << 20;
 /// Labels of one question.
 const LABELS_MAX: usize = 1_000;
 
+/// Templates that are expanded for people at once: each may take a core for seconds.
+const PREVIEWS_MAX: usize = 2;
+
+/// What the routes stand on.
+#[derive(Clone)]
+struct Trials {
+    alerting: Handle,
+    previews: Arc<Semaphore>,
+}
+
+impl FromRef<Trials> for Handle {
+    fn from_ref(trials: &Trials) -> Handle {
+        trials.alerting.clone()
+    }
+}
+
 /// The routes, to be put under `/api/v1/alerting`.
 pub fn trial_router(alerting: Handle) -> Router {
+    with_previews(alerting, PREVIEWS_MAX)
+}
+
+fn with_previews(alerting: Handle, previews_max: usize) -> Router {
+    let trials = Trials { alerting, previews: Arc::new(Semaphore::new(previews_max)) };
     Router::new()
         .route("/routes", get(routes))
         .route("/route-test", get(route_test))
@@ -36,7 +58,7 @@ pub fn trial_router(alerting: Handle) -> Router {
         .route("/templates/preview", post(preview))
         .route("/acknowledgements", get(acknowledge::list).post(acknowledge::post))
         .route("/acknowledgements/{fingerprint}", delete(acknowledge::take_back))
-        .with_state(alerting)
+        .with_state(trials)
 }
 
 pub(super) fn success(data: Value) -> Response {
@@ -201,13 +223,22 @@ async fn test_receiver(State(alerting): State<Handle>, Path(name): Path<String>)
 
 /// Expands the template of the body's field `template` for the alert with the fingerprint `fingerprint`
 /// or with the `labels` and `annotations` given. `type` is `text` or `html`; `receiver` names one.
-async fn preview(State(alerting): State<Handle>, request: Request) -> Response {
+async fn preview(State(Trials { alerting, previews }): State<Trials>, request: Request) -> Response {
     let body = match read(request.into_body()).await {
         Ok(body) => body,
         Err(message) => return bad(message),
     };
-    // A template can loop for seconds before it meets its limits, which must delay nothing else.
-    let expanded = tokio::task::spawn_blocking(move || expand(&alerting, &body)).await;
+    let Ok(place) = previews.try_acquire_owned() else {
+        let message = format!("{PREVIEWS_MAX} templates are being expanded already, try again");
+        return failure(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
+    };
+    // A template can loop for seconds before it meets its limits, which must delay nothing else. It
+    // goes on if nobody waits for it any more, and so does its place.
+    let expanded = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        expand(&alerting, &body)
+    })
+    .await;
     expanded.unwrap_or_else(|_| {
         failure(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the template was not expanded to its end")
     })
@@ -259,4 +290,37 @@ fn labels_of(value: &Value) -> Labels {
 pub(super) async fn read(body: Body) -> Result<Value, String> {
     let body = Limited::new(body, BODY_SIZE_MAX_BYTES).collect().await.map_err(|error| error.to_string())?;
     serde_json::from_slice(&body.to_bytes()).map_err(|error| format!("the body is not JSON: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tower::ServiceExt;
+
+    #[tokio::test]
+    async fn so_many_previews_at_once_and_no_more() {
+        let deps = crate::Deps {
+            clock: base::Clock::system(),
+            data_dir: None,
+            transport: Arc::new(crate::HttpTransport::default()),
+            external_url: String::new(),
+            limits: crate::dispatch::Limits::default(),
+            replicas: Arc::new(crate::replicas::Alone),
+            trail: crate::trail::Trail::off(),
+        };
+        let alerting =
+            crate::Alerting::start(crate::Config::default_for_machine(None).unwrap(), deps).unwrap();
+        for (places, status) in [(0, StatusCode::SERVICE_UNAVAILABLE), (1, StatusCode::OK)] {
+            let router = with_previews(alerting.clone(), places);
+            for _ in 0..2 {
+                let body = r#"{"template": "{{ .Status }}", "labels": {"a": "b"}}"#;
+                let request = Request::post("/templates/preview").body(Body::from(body)).unwrap();
+                assert_eq!(
+                    router.clone().oneshot(request).await.unwrap().status(),
+                    status,
+                    "{places} places"
+                );
+            }
+        }
+    }
 }

@@ -12,8 +12,9 @@ const DEADLINE_MIN_MS: i64 = 10_000;
 const BACKOFF_FIRST_MS: i64 = 500;
 /// The longest wait before an attempt is repeated.
 const BACKOFF_MAX_MS: i64 = 60_000;
-/// How much longer than an attempt its claim lasts.
-const LEASE_SPARE_MS: i64 = 10_000;
+/// How long a claim lasts unless it is renewed: so long a replica that was killed keeps others from
+/// telling. An attempt that takes longer renews it ([`crate::service`]).
+pub(crate) const LEASE_MS: i64 = 15_000;
 /// The least and the longest time until a claim that another one has is looked at again.
 const HELD_MS: (i64, i64) = (100, 60_000);
 
@@ -25,8 +26,8 @@ pub(super) struct Attempt {
     pub(super) deadline_ms: i64,
     /// How often it was tried in vain.
     pub(super) failed: u32,
-    /// When the receiver was last told as far as was known then.
-    pub(super) told_before_ms: i64,
+    /// The ledger's stamp when it was made.
+    pub(super) stamp_ms: i64,
 }
 
 impl Dispatcher {
@@ -98,9 +99,9 @@ impl Dispatcher {
             let subjects = notification.alerts.iter().map(|told| told.alert.labels.clone()).collect();
             self.note(now_ms, |_| Some((Subject::Alerts(subjects), step)));
         }
-        let told_before_ms = self.job_mut(id, at)?.ledger.sent_at_ms;
+        let stamp_ms = self.job_mut(id, at)?.ledger.stamp_ms;
         let notification = Arc::new(notification);
-        Some(Box::new(Attempt { notification, content, deadline_ms, failed: 0, told_before_ms }))
+        Some(Box::new(Attempt { notification, content, deadline_ms, failed: 0, stamp_ms }))
     }
 
     /// Gives an attempt a place in its lane, and claims or sends it.
@@ -119,8 +120,7 @@ impl Dispatcher {
         match key {
             None => self.send(number, now_ms),
             Some(key) => {
-                let lease_ms = self.timeout_ms(id, &integration).saturating_add(LEASE_SPARE_MS);
-                self.actions.push(Action::Claim { ticket: number, key, lease_ms });
+                self.actions.push(Action::Claim { ticket: number, key, lease_ms: LEASE_MS });
             }
         }
     }
@@ -144,6 +144,7 @@ impl Dispatcher {
         let (notification, attempt) = (ticket.attempt.notification.clone(), ticket.attempt.failed + 1);
         let content = ticket.attempt.content.clone();
         let group_name = ticket.group_name.clone();
+        let claim = ticket.token.map(|token| (claim_key(&group_name, &notification.integration.name), token));
         if let Some(job) = self.job_mut(group, job)
             && job.ledger.note_attempt(&content)
         {
@@ -156,7 +157,7 @@ impl Dispatcher {
         }
         *self.counters.requests.entry(notification.integration.notifier.kind()).or_default() += 1;
         let timeout_ms = self.timeout_ms(group, &notification.integration);
-        self.actions.push(Action::Send { ticket: number, notification, timeout_ms, attempt });
+        self.actions.push(Action::Send { ticket: number, notification, timeout_ms, attempt, claim });
     }
 
     /// A claim was answered.
@@ -172,15 +173,15 @@ impl Dispatcher {
         };
         match claim {
             Claim::Granted { token, told } => {
-                let mut told_before_ms = 0;
+                let mut stamp_ms = 0;
                 if let Some(ticket) = self.tickets.get_mut(&number) {
                     ticket.token = Some(token);
-                    told_before_ms = ticket.attempt.told_before_ms;
+                    stamp_ms = ticket.attempt.stamp_ms;
                 }
                 if let Some(entry) = told {
                     self.learn_ledger(entry, now_ms);
                 }
-                if self.job_mut(group, at).is_none_or(|job| job.ledger.sent_at_ms != told_before_ms) {
+                if self.job_mut(group, at).is_none_or(|job| job.ledger.stamp_ms != stamp_ms) {
                     // Somebody else told something meanwhile, or the group is gone.
                     match self.make(group, at, now_ms) {
                         Some(attempt) => {
@@ -297,6 +298,7 @@ impl Dispatcher {
         let kind = integration.notifier.kind();
         let reason = attempt.notification.reason;
         let (mut again, mut told, mut error, mut is_lost) = (None, None, None, None);
+        let mut not_before_ms = 0;
         match outcome {
             Outcome::Taken(memory) => {
                 let noted = self.note_sent(id, at, attempt.content.clone(), memory, now_ms);
@@ -314,6 +316,9 @@ impl Dispatcher {
                 *self.counters.requests_failed.entry(kind).or_default() += 1;
                 let wait_ms = self.backoff_ms(attempt.failed).max(failure.wait_ms);
                 let due_ms = now_ms.saturating_add(wait_ms);
+                if failure.wait_ms > 0 {
+                    not_before_ms = due_ms;
+                }
                 if due_ms < attempt.deadline_ms {
                     again = Some((due_ms, Box::new(Attempt { failed: attempt.failed + 1, ..*attempt })));
                 } else {
@@ -343,6 +348,7 @@ impl Dispatcher {
             self.note_given_up(id, &integration, error.as_deref().unwrap_or_default(), now_ms);
         }
         if let Some(job) = self.job_mut(id, at) {
+            job.not_before_ms = not_before_ms;
             job.has_failed = is_lost.is_some() || (job.has_failed && error.is_some());
             job.last = Some(Box::new(LastAttempt { at_ms: now_ms, reason, error }));
             let (due_ms, attempt) = again.unzip();

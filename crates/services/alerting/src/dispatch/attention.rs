@@ -283,7 +283,11 @@ impl Dispatcher {
     /// Notes that an alert has begun or ended. One that begins to flap is told anew, as flapping.
     pub(super) fn note_change(&mut self, fingerprint: u64, now_ms: i64) {
         let Some(flapping) = self.config.care.flapping else { return };
-        if !self.flaps.note(fingerprint, flapping, now_ms) {
+        let begins = self.flaps.note(fingerprint, flapping, now_ms);
+        if let Some(record) = self.flaps.record(fingerprint) {
+            self.remember(record);
+        }
+        if !begins {
             return;
         }
         self.counters.flapping += 1;
@@ -395,6 +399,28 @@ impl Flaps {
         self.0.retain(|_, flap| {
             flap.at_ms.back().is_some_and(|at_ms| now_ms.saturating_sub(*at_ms) < flapping.within_ms)
         });
+    }
+
+    /// What is written down of an alert.
+    fn record(&self, fingerprint: u64) -> Option<Record> {
+        let flap = self.0.get(&fingerprint)?;
+        Some(Record::Flaps {
+            fingerprint,
+            changes: flap.changes,
+            at_ms: flap.at_ms.iter().copied().collect(),
+        })
+    }
+
+    /// What is written down of all.
+    pub(super) fn records(&self) -> impl Iterator<Item = Record> + '_ {
+        self.0.keys().filter_map(|fingerprint| self.record(*fingerprint))
+    }
+
+    /// Takes back what was written down of an alert.
+    pub(super) fn restore(&mut self, fingerprint: u64, changes: u64, at_ms: Vec<i64>) {
+        if self.0.len() < FLAPS_MAX || self.0.contains_key(&fingerprint) {
+            self.0.insert(fingerprint, Flap { at_ms: at_ms.into(), changes });
+        }
     }
 
     pub(super) fn shift(&mut self, by_ms: i64) {

@@ -69,7 +69,8 @@ impl Dispatcher {
         }
     }
 
-    /// Moves everything measured in wall time along with a clock that was set.
+    /// Moves everything measured in wall time along with a clock that was set; but not the stamps by
+    /// which replicas order what they told, which mean the same on all of them.
     pub(super) fn shift(&mut self, by_ms: i64) {
         let move_on = |at_ms: &mut i64| *at_ms = at_ms.saturating_add(by_ms);
         self.timers = self.timers.iter().map(|(due, timer)| (due.saturating_add(by_ms), *timer)).collect();
@@ -98,6 +99,7 @@ impl Dispatcher {
             }
         }
         self.flaps.shift(by_ms);
+        self.actions.extend(self.flaps.records().map(Action::Remember));
     }
 
     // ---- silences ----

@@ -55,6 +55,8 @@ pub(super) struct Job {
     pub(super) has_waited: bool,
     /// The last notification failed for good or for its time.
     pub(super) has_failed: bool,
+    /// The receiver wants to be left alone until then.
+    pub(super) not_before_ms: i64,
     pub(super) ledger: Ledger,
     pub(super) last: Option<Box<LastAttempt>>,
 }
@@ -150,6 +152,7 @@ impl Group {
             look_again: false,
             has_waited: false,
             has_failed: false,
+            not_before_ms: 0,
             ledger: Ledger::default(),
             last: None,
         });
@@ -162,6 +165,9 @@ impl Group {
             self.escalates_at_ms = self.escalates_at_ms.saturating_add(by_ms);
         }
         for job in &mut self.jobs {
+            if job.not_before_ms != 0 {
+                job.not_before_ms = job.not_before_ms.saturating_add(by_ms);
+            }
             match &mut job.state {
                 JobState::Waiting(Some(attempt)) => {
                     attempt.deadline_ms = attempt.deadline_ms.saturating_add(by_ms);
@@ -275,6 +281,12 @@ impl Dispatcher {
         if turn_ms > 0 && !job.has_waited {
             job.has_waited = true;
             self.pause(id, at, now_ms.saturating_add(turn_ms), None);
+            return;
+        }
+        if job.not_before_ms > now_ms {
+            // What is so by then is said then.
+            let due_ms = job.not_before_ms;
+            self.pause(id, at, due_ms, None);
             return;
         }
         job.state = JobState::Waiting(None);
@@ -463,7 +475,7 @@ impl Dispatcher {
         let key: Option<Arc<str>> = self.notes.then(|| group.key(&self.config).into());
         done.sort_unstable_by_key(|(alert, _, _)| *alert);
         let gone: Fingerprints = done.iter().map(|(_, fingerprint, _)| *fingerprint).collect();
-        let mut records = Vec::new();
+        let (mut records, mut quiet) = (Vec::new(), Vec::new());
         if let Some(group) = self.groups.get_mut(&id) {
             group.alerts.retain(|alert| done.binary_search_by_key(alert, |(done, _, _)| *done).is_err());
             let name = group.name(&self.config);
@@ -471,10 +483,22 @@ impl Dispatcher {
                 // Told or owed as firing until now: after a restart one that began anew meanwhile
                 // must not count as told.
                 if job.ledger.forget(&gone) {
+                    // Nor must it for other replicas, and those to come: this end was told to nobody.
+                    if !self.company.is_alone && job.ledger.stamp_ms != 0 {
+                        job.ledger.stamp_ms = job.ledger.stamp_ms.saturating_add(1);
+                        quiet.push((name.clone(), job.integration.name.clone(), job.ledger.clone()));
+                    }
                     let (integration, ledger) = (job.integration.name.clone(), job.ledger.clone());
                     records.push(Record::Ledger { group: name.clone(), integration, ledger });
                 }
             }
+        }
+        let quiet = quiet
+            .into_iter()
+            .map(|(name, integration, ledger)| self.ledger_entry(&name, &integration, ledger, now_ms));
+        let quiet: Vec<_> = quiet.collect();
+        if !quiet.is_empty() {
+            self.actions.push(Action::Share(quiet));
         }
         records.into_iter().for_each(|record| self.remember(record));
         for (alert, _, labels) in done {

@@ -6,11 +6,62 @@ use crate::trail::{Step, Subject};
 /// What is known of groups by their names: whether they were flushed, and when they are due.
 pub(super) type KnownGroups = HashMap<String, (bool, i64)>;
 
+/// What the trail is told at the end of a step, of many alerts at once.
+#[derive(Debug, Default)]
+pub(super) struct Arrivals {
+    /// Alerts of others that began, and those that ended.
+    began: Vec<Labels>,
+    ended: Vec<Labels>,
+    /// Alerts by the group they joined.
+    joined: BTreeMap<u32, Vec<Labels>>,
+}
+
 impl Dispatcher {
-    pub(super) fn receive(&mut self, mut alert: Alert, now_ms: i64) {
+    /// Takes alerts of others in. The trail is told of those that are news: that an alert goes on
+    /// is not worth a line.
+    pub(super) fn receive_from(&mut self, source: &Arc<str>, alerts: Vec<Alert>, now_ms: i64) {
+        for alert in alerts {
+            if !self.notes {
+                self.receive(alert, now_ms);
+                continue;
+            }
+            let labels = alert.labels.clone();
+            match self.receive(alert, now_ms) {
+                Some(true) => self.arrivals.began.push(labels),
+                Some(false) => self.arrivals.ended.push(labels),
+                None => {}
+            }
+        }
+        let Arrivals { began, ended, .. } = &mut self.arrivals;
+        for (list, is_resolved) in [(std::mem::take(began), false), (std::mem::take(ended), true)] {
+            if !list.is_empty() {
+                let step = Step::Received { source: source.clone(), is_resolved };
+                self.note(now_ms, |_| Some((Subject::Alerts(list.into()), step)));
+            }
+        }
+    }
+
+    /// Tells the trail which groups alerts have joined.
+    pub(super) fn note_arrivals(&mut self, now_ms: i64) {
+        for (id, labels) in std::mem::take(&mut self.arrivals.joined) {
+            self.note(now_ms, |this| {
+                let group = this.groups.get(&id)?;
+                let route = this.config.routes.get(group.route as usize)?;
+                let step = Step::Routed {
+                    route: route.id.as_str().into(),
+                    group: group.key(&this.config).into(),
+                    receiver: route.receiver.as_str().into(),
+                };
+                Some((Subject::Alerts(labels.into()), step))
+            });
+        }
+    }
+
+    /// Takes an alert in. Returns whether it began (`true`) or ended, if either is news.
+    pub(super) fn receive(&mut self, mut alert: Alert, now_ms: i64) -> Option<bool> {
         if alert.labels.is_empty() {
             self.counters.invalid += 1;
-            return;
+            return None;
         }
         if alert.starts_at_ms == 0 {
             alert.starts_at_ms = if alert.ends_at_ms == 0 { now_ms } else { alert.ends_at_ms };
@@ -29,8 +80,11 @@ impl Dispatcher {
         let fingerprint = alert.labels.fingerprint();
         match self.alerts.find(&alert.labels, fingerprint) {
             // One that has ended: nobody was told of it, so there is nothing to take back.
-            None if has_ended => {}
-            None if self.alerts.len() >= self.limits.alerts_max => self.counters.refused += 1,
+            None if has_ended => None,
+            None if self.alerts.len() >= self.limits.alerts_max => {
+                self.counters.refused += 1;
+                None
+            }
             None => {
                 let mut held = Held::new(&alert, fingerprint, now_ms, ends_by_timeout);
                 held.places = Places::new(&self.config.routes.matching(&alert.labels));
@@ -44,14 +98,15 @@ impl Dispatcher {
                     ends_by_timeout,
                 });
                 self.join_groups(id, now_ms, None);
+                Some(true)
             }
             Some(id) => self.renew(id, alert, ends_by_timeout, now_ms),
         }
     }
 
-    /// Brings an alert that is known up to date.
-    fn renew(&mut self, id: AlertId, mut alert: Alert, ends_by_timeout: bool, now_ms: i64) {
-        let Some(held) = self.alerts.get_mut(id) else { return };
+    /// Brings an alert that is known up to date. Returns what [`Dispatcher::receive`] does.
+    fn renew(&mut self, id: AlertId, mut alert: Alert, ends_by_timeout: bool, now_ms: i64) -> Option<bool> {
+        let held = self.alerts.get_mut(id)?;
         let new_has_ended = alert.is_resolved_at(now_ms);
         merge(held, &mut alert, new_has_ended, now_ms);
         let has_ended = alert.is_resolved_at(now_ms);
@@ -82,6 +137,7 @@ impl Dispatcher {
         if joins {
             self.join_groups(id, now_ms, None);
         }
+        changed.then_some(!has_ended)
     }
 
     /// Puts an alert into its groups, making those that are missing. `known` says of groups that
@@ -126,15 +182,9 @@ impl Dispatcher {
                 place.group = group_id;
             }
             self.recollect(group_id, &labels, fingerprint);
-            self.note(now_ms, |this| {
-                let group = this.groups.get(&group_id)?;
-                let step = Step::Routed {
-                    route: route.id.as_str().into(),
-                    group: group.key(&this.config).into(),
-                    receiver: route.receiver.as_str().into(),
-                };
-                Some((Subject::Alert(labels.clone()), step))
-            });
+            if self.notes {
+                self.arrivals.joined.entry(group_id).or_default().push(labels.clone());
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::notification::Reason;
 use crate::receivers::Memory;
+use crate::replicas::Entry;
 
 /// Alerts by their fingerprints: sorted, each once. Clones share.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -106,8 +107,11 @@ impl Iterator for Merge<'_> {
 /// The memory of one integration about one group. It outlives restarts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
-    /// When the receiver last took a notification; 0 for never.
+    /// When the receiver last took a notification, by our clock; 0 for never.
     pub sent_at_ms: i64,
+    /// Which of two replicas' ledgers is the later one: about the time of that notification, but
+    /// always more than before, and never moved with a clock that was set.
+    pub stamp_ms: i64,
     /// What fired in that notification.
     pub firing: Fingerprints,
     /// What had ended in it.
@@ -172,7 +176,8 @@ impl Ledger {
     /// Notes that the receiver has taken a notification.
     pub fn note_sent(&mut self, content: Content, now_ms: i64) {
         let Content { firing, resolved } = content;
-        self.sent_at_ms = now_ms.max(self.sent_at_ms.saturating_add(1)).max(1);
+        self.sent_at_ms = now_ms.max(1);
+        self.stamp_ms = Entry::following(self.stamp_ms, now_ms).max(1);
         self.told = self.told.without(&resolved).with(&firing);
         self.owed = self.owed.without(&resolved).without(&firing);
         self.firing = firing;

@@ -33,6 +33,7 @@ use crate::replicas::{self, Token};
 use crate::settings::Config;
 use crate::silences::{Draft, SilenceError, SilenceLimits, Silences};
 use crate::trail;
+pub(crate) use attempts::LEASE_MS;
 use attention::Flaps;
 pub use attention::{AckError, Acknowledgement, FLAPPING, REMINDER};
 pub use browse::{GroupKey, Listed, ListedGroup};
@@ -84,8 +85,15 @@ impl Default for Limits {
 /// What can happen to the dispatcher.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// Alerts came in.
+    /// Alerts came in from rules of ours.
     Alerts(Vec<Alert>),
+    /// Alerts came in from elsewhere.
+    Received {
+        /// Who sent them, for the trail.
+        source: Arc<str>,
+        /// The alerts.
+        alerts: Vec<Alert>,
+    },
     /// Time has passed.
     Tick,
     /// A notification was attempted.
@@ -168,6 +176,8 @@ pub enum Action {
         timeout_ms: i64,
         /// The how-manieth attempt of this notification it is, from 1.
         attempt: u32,
+        /// What was claimed for it, to be renewed while it lasts.
+        claim: Option<(String, Token)>,
     },
     /// Give a claim back.
     Release {
@@ -267,6 +277,7 @@ pub struct Dispatcher {
     settled_at_ms: i64,
     is_upkeep_planned: bool,
     actions: Vec<Action>,
+    arrivals: intake::Arrivals,
 }
 
 impl Dispatcher {
@@ -300,6 +311,7 @@ impl Dispatcher {
             random: seed,
             is_upkeep_planned: false,
             actions: Vec::new(),
+            arrivals: intake::Arrivals::default(),
         };
         dispatcher.restore(records, now_ms);
         dispatcher
@@ -314,6 +326,7 @@ impl Dispatcher {
                     self.receive(alert, now_ms);
                 }
             }
+            Event::Received { source, alerts } => self.receive_from(&source, alerts, now_ms),
             Event::Tick => {}
             Event::Attempted { ticket, outcome } => self.attempted(ticket, outcome, now_ms),
             Event::Claimed { ticket, claim } => self.claimed(ticket, claim, now_ms),
@@ -326,7 +339,9 @@ impl Dispatcher {
             Event::ClockJumped { by_ms } => self.shift(by_ms),
             Event::Apply(config) => self.apply(config, now_ms),
         }
+        self.note_arrivals(now_ms);
         self.run_timers(now_ms);
+        self.note_arrivals(now_ms);
         std::mem::take(&mut self.actions)
     }
 
@@ -405,7 +420,8 @@ impl Dispatcher {
         let silences = self.silences.iter().filter(move |_| is_last).cloned().map(Record::Silence);
         let acknowledgements =
             self.acknowledgements.values().filter(move |_| is_last).cloned().map(Record::Acknowledgement);
-        alerts.chain(groups).chain(elsewhere).chain(silences).chain(acknowledgements)
+        let flaps = self.flaps.records().filter(move |_| is_last);
+        alerts.chain(groups).chain(elsewhere).chain(silences).chain(acknowledgements).chain(flaps)
     }
 
     /// About how large the whole state is in the log.

@@ -40,6 +40,7 @@ impl Dispatcher {
             }
             let this = [fingerprint].into_iter().collect();
             ledger.sent_at_ms = told.at_ms;
+            ledger.stamp_ms = ledger.stamp_ms.max(told.at_ms);
             ledger.memory.clone_from(&told.memory);
             if fired {
                 ledger.firing = ledger.firing.with(&this);

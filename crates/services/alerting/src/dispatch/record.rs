@@ -63,6 +63,15 @@ pub enum Record {
         /// The alert.
         fingerprint: u64,
     },
+    /// How often an alert began or ended lately, where that is watched.
+    Flaps {
+        /// The alert.
+        fingerprint: u64,
+        /// How often since it was calm; 0 if it is.
+        changes: u64,
+        /// When, the oldest first.
+        at_ms: Vec<i64>,
+    },
     /// A silence that is no longer kept.
     SilenceGone {
         /// Its id.
@@ -99,10 +108,11 @@ impl Record {
                 put_text(out, name);
             }
             Record::Ledger { group, integration, ledger } => {
-                out.push(6);
+                out.push(11);
                 put_text(out, group);
                 put_text(out, integration);
                 put_signed(out, ledger.sent_at_ms);
+                put_signed(out, ledger.stamp_ms);
                 for set in [&ledger.firing, &ledger.resolved, &ledger.told, &ledger.owed] {
                     put_unsigned(out, set.len() as u64);
                     for fingerprint in set.iter() {
@@ -131,6 +141,13 @@ impl Record {
             Record::AcknowledgementGone { fingerprint } => {
                 out.push(10);
                 out.extend_from_slice(&fingerprint.to_le_bytes());
+            }
+            Record::Flaps { fingerprint, changes, at_ms } => {
+                out.push(12);
+                out.extend_from_slice(&fingerprint.to_le_bytes());
+                put_unsigned(out, *changes);
+                put_unsigned(out, at_ms.len() as u64);
+                at_ms.iter().for_each(|at_ms| put_signed(out, *at_ms));
             }
         }
     }
@@ -162,19 +179,21 @@ impl Record {
                 next_flush_ms: take_signed(rest)?,
             },
             4 => Record::GroupGone { name: take_text(rest)?.to_string() },
-            // 5 is a ledger as it was written before integrations had a memory.
-            kind @ (5 | 6) => Record::Ledger {
-                group: take_text(rest)?.to_string(),
-                integration: take_text(rest)?.to_string(),
-                ledger: Ledger {
-                    sent_at_ms: take_signed(rest)?,
+            // 5 is a ledger as it was written before integrations had a memory, 6 before it had a stamp.
+            kind @ (5 | 6 | 11) => {
+                let (group, integration) = (take_text(rest)?.to_string(), take_text(rest)?.to_string());
+                let sent_at_ms = take_signed(rest)?;
+                let ledger = Ledger {
+                    sent_at_ms,
+                    stamp_ms: if kind == 11 { take_signed(rest)? } else { sent_at_ms },
                     firing: take_set(rest)?,
                     resolved: take_set(rest)?,
                     told: take_set(rest)?,
                     owed: take_set(rest)?,
                     memory: if kind == 5 { Default::default() } else { take_texts(rest)? },
-                },
-            },
+                };
+                Record::Ledger { group, integration, ledger }
+            }
             7 => Record::Silence(take_silence(rest)?),
             8 => Record::SilenceGone { id: take_text(rest)?.to_string() },
             9 => Record::Acknowledgement(Acknowledgement {
@@ -186,6 +205,12 @@ impl Record {
                 updated_at_ms: take_signed(rest)?,
             }),
             10 => Record::AcknowledgementGone { fingerprint: take_fingerprint(rest)? },
+            12 => {
+                let (fingerprint, changes) = (take_fingerprint(rest)?, take_unsigned(rest)?);
+                let count = take_unsigned(rest)?;
+                let at_ms = (0..count).map(|_| take_signed(rest)).collect::<Option<_>>()?;
+                Record::Flaps { fingerprint, changes, at_ms }
+            }
             _ => return None,
         };
         rest.is_empty().then_some(record)
@@ -358,6 +383,7 @@ mod tests {
         };
         let ledger = Ledger {
             sent_at_ms: 7,
+            stamp_ms: 9,
             told: [1, u64::MAX].into_iter().collect(),
             memory: [("ts".to_string(), "1.2".to_string())].into(),
             ..Ledger::default()
@@ -391,6 +417,7 @@ mod tests {
                 updated_at_ms: 6,
             }),
             Record::AcknowledgementGone { fingerprint: u64::MAX },
+            Record::Flaps { fingerprint: 3, changes: 2, at_ms: vec![1, -1, i64::MAX] },
             Record::Alert { alert, updated_at_ms: 5, has_ended: true, ends_by_timeout: false },
             Record::AlertGone { labels },
             Record::Group { name: "g".into(), is_flushed: true, next_flush_ms: i64::MIN },

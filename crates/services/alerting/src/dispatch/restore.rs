@@ -50,6 +50,9 @@ impl Dispatcher {
                 Record::AcknowledgementGone { fingerprint } => {
                     self.acknowledgements.remove(&fingerprint);
                 }
+                Record::Flaps { fingerprint, changes, at_ms } => {
+                    self.flaps.restore(fingerprint, changes, at_ms);
+                }
                 Record::Ledger { group, integration, ledger } => {
                     self.told_elsewhere.entry(group).or_default().insert(integration, ledger);
                 }
@@ -59,6 +62,10 @@ impl Dispatcher {
             if ledgers.values().any(|ledger| !ledger.owed.is_empty()) {
                 known.insert(name.clone(), (true, now_ms));
             }
+        }
+        match self.config.care.flapping {
+            Some(flapping) => self.flaps.forget_calm(flapping, now_ms),
+            None => self.flaps = Flaps::default(),
         }
         let renew_by_ms = now_ms.saturating_add(self.config.resolve_timeout_ms);
         let all = self.alerts.ids();

@@ -12,7 +12,7 @@ impl Dispatcher {
     /// What was told, for the others.
     pub(super) fn ledger_entry(&self, group: &str, integration: &str, ledger: Ledger, now_ms: i64) -> Entry {
         let repeat_ms = self.config.routes.iter().map(|route| route.repeat_interval_ms).max().unwrap_or(0);
-        let updated_at_ms = ledger.sent_at_ms;
+        let updated_at_ms = ledger.stamp_ms;
         let mut body = Vec::new();
         // What this one owes is its own affair.
         let ledger = Ledger { owed: Fingerprints::default(), ..ledger };
@@ -125,7 +125,7 @@ impl Dispatcher {
         let (Some(id), Some(at)) = (id, at) else {
             let known = self.told_elsewhere.entry(group.clone()).or_default().entry(integration.clone());
             let known = known.or_default();
-            let is_news = known.sent_at_ms < ledger.sent_at_ms;
+            let is_news = known.stamp_ms < ledger.stamp_ms;
             if is_news {
                 *known = ledger.clone();
                 self.remember(Record::Ledger { group, integration, ledger });
@@ -135,7 +135,7 @@ impl Dispatcher {
         };
         let turn_ms = self.company.turn_ms;
         let Some(job) = self.job_mut(id, at) else { return false };
-        if job.ledger.sent_at_ms >= ledger.sent_at_ms {
+        if job.ledger.stamp_ms >= ledger.stamp_ms {
             return false;
         }
         job.ledger.follow(ledger);

@@ -77,16 +77,21 @@ pub fn cited(body: &[u8]) -> String {
     String::from_utf8_lossy(body.get(..CITED_MAX_BYTES).unwrap_or(body)).trim().to_string()
 }
 
-/// When the receiver wants to be asked again, in ms from now, by `Retry-After` in seconds; 0 if it
-/// does not say.
+/// When the receiver wants to be asked again, in ms from now, by `Retry-After`; 0 if it does not
+/// say. A date counts from the answer's own, so that both are of one clock.
 fn retry_after_ms(headers: &HeaderMap) -> i64 {
-    let text = headers.get("retry-after").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    // Some send fractions of seconds, against the standard. The other form, a date, depends on two
-    // clocks; who sends it gets our usual pause.
-    match text.trim().parse::<f64>() {
-        Ok(seconds) if seconds > 0.0 => (seconds * 1_000.0).min(RETRY_AFTER_MAX_MS as f64) as i64,
-        _ => 0,
-    }
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let date_ms = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp().as_millisecond());
+    let after = text("retry-after").trim();
+    // Some send fractions of seconds, against the standard.
+    let wait_ms = match after.parse::<f64>() {
+        Ok(seconds) => seconds * 1_000.0,
+        Err(_) => match (date_ms(after), date_ms(text("date"))) {
+            (Some(until_ms), Some(now_ms)) => until_ms.saturating_sub(now_ms) as f64,
+            _ => 0.0,
+        },
+    };
+    wait_ms.clamp(0.0, RETRY_AFTER_MAX_MS as f64) as i64
 }
 
 /// What it means that there was no answer.
@@ -139,6 +144,22 @@ mod tests {
                 panic!("given up")
             };
             assert_eq!(failure.wait_ms, expected_ms, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_date_to_come_back_at_is_seen_from_the_date_of_the_answer() {
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        for (after, date, expected_ms) in [
+            ("Sun, 06 Nov 1994 08:49:49 GMT", date, 12_000),
+            ("Sun, 06 Nov 1994 08:49:30 GMT", date, 0),
+            ("Mon, 07 Nov 1994 08:49:37 GMT", date, RETRY_AFTER_MAX_MS),
+            ("Sun, 06 Nov 1994 08:49:49 GMT", "once", 0),
+        ] {
+            let Outcome::TryAgain(failure) = answer(503, &[("retry-after", after), ("date", date)]) else {
+                panic!("given up")
+            };
+            assert_eq!(failure.wait_ms, expected_ms, "{after}");
         }
     }
 }

@@ -42,6 +42,8 @@ use std::time::Duration;
 use config::http_client::PathBase;
 use config::{Fields, HttpClientConfig, Node, Result};
 
+use tokio::runtime::RuntimeFlavor;
+
 use crate::dispatch::Outcome;
 use crate::notification::Notification;
 use crate::settings::Global;
@@ -95,14 +97,23 @@ pub struct Delivery<'a> {
 impl Delivery<'_> {
     /// Expands a template of the settings. The failure is one that no further attempt mends.
     pub fn text(&self, template: &str) -> std::result::Result<String, Outcome> {
-        let expanded = self.templates.text(template, self.data);
+        let expanded = aside(template, || self.templates.text(template, self.data));
         expanded.map_err(|error| answer::refused("other", error))
     }
 
     /// Expands a template of the settings to a page: values are escaped for where they stand.
     pub fn html(&self, template: &str) -> std::result::Result<String, Outcome> {
-        let expanded = self.templates.html(template, self.data);
+        let expanded = aside(template, || self.templates.html(template, self.data));
         expanded.map_err(|error| answer::refused("other", error))
+    }
+}
+
+/// Expands a template where it holds up nobody: one may run for seconds before it meets its limits.
+fn aside<T>(template: &str, expand: impl FnOnce() -> T) -> T {
+    let runtime = tokio::runtime::Handle::try_current().map(|runtime| runtime.runtime_flavor());
+    match runtime {
+        Ok(RuntimeFlavor::MultiThread) if template.contains("{{") => tokio::task::block_in_place(expand),
+        _ => expand(),
     }
 }
 

@@ -14,8 +14,9 @@
 //!    another tells it now; it looks again when that one's entry arrives, or after `for_ms`.
 //!    *Unreachable*: if it has not waited its turn yet, it does so and claims again; then it tells
 //!    without a claim, because a notification too many is better than one too few.
-//! 3. It attempts, once. Every attempt has a claim of its own, so that two replicas that both
-//!    failed never both succeed.
+//! 3. It attempts, once, and renews its claim meanwhile: leases are short, so that what one that
+//!    dies had claimed is soon free. Every attempt has a claim of its own, so that two replicas that
+//!    both failed never both succeed.
 //! 4. It releases, with what it told if it did. Without a claim it shares that.
 //!
 //! At its start a dispatcher subscribes, shares everything it remembers, waits until it has
@@ -53,9 +54,16 @@ pub const WAITING_ENTRIES_MAX: usize = 100_000;
 /// The others. See the module for how it is used.
 pub trait Replicas: Send + Sync {
     /// Asks to be the one who tells `key` ([`claim_key`]). The lease ends by itself after
-    /// `lease_ms`, so it must cover the attempt's timeout and the release. Thousands may be asked
-    /// at once; each is answered within seconds.
+    /// `lease_ms`; who needs longer renews it. Thousands may be asked at once; each is answered
+    /// within seconds.
     fn claim<'a>(&'a self, key: &'a str, lease_ms: i64) -> Answer<'a, Claim>;
+
+    /// Makes a claim last `lease_ms` from now. `false` says that it was lost; that the others are out
+    /// of reach says nothing.
+    fn renew<'a>(&'a self, key: &'a str, token: Token, lease_ms: i64) -> Answer<'a, bool> {
+        let _ = (key, token, lease_ms);
+        Box::pin(std::future::ready(true))
+    }
 
     /// Gives a claim back, together with what was told if something was. Entries are shared even if
     /// the lease has ended meanwhile, unless there is a newer one. While the others are out of reach

@@ -14,6 +14,12 @@ pub(super) struct Pending {
     pub(super) told: Option<Entry>,
 }
 
+impl Pending {
+    fn size_bytes(&self) -> usize {
+        self.key.len() + self.told.as_ref().map_or(0, |told| told.body.len())
+    }
+}
+
 /// What waits. It has no clock and does no I/O.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
@@ -57,9 +63,15 @@ impl Outbox {
         }
     }
 
-    /// Takes releases out, the oldest first.
-    pub(super) fn take_releases(&mut self, at_most: usize) -> Vec<Pending> {
-        let count = at_most.min(self.releases.len());
+    /// Takes releases out, the oldest first, as many as fit into so many bytes, at least one.
+    pub(super) fn take_releases(&mut self, at_most: usize, size_max_bytes: usize) -> Vec<Pending> {
+        let mut size_bytes = 0;
+        let fits = self.releases.iter().take(at_most).take_while(|pending| {
+            let is_first = size_bytes == 0;
+            size_bytes += pending.size_bytes();
+            is_first || size_bytes <= size_max_bytes
+        });
+        let count = fits.count();
         self.releases.drain(..count).collect()
     }
 
@@ -129,10 +141,21 @@ mod tests {
         for at in 0..4 {
             assert!(outbox.release(pending(at)));
         }
-        let taken = outbox.take_releases(2);
+        let taken = outbox.take_releases(2, 1_000);
         outbox.put_back(taken, Vec::new());
-        assert_eq!(outbox.take_releases(3), [pending(0), pending(1), pending(2)]);
+        assert_eq!(outbox.take_releases(3, 1_000), [pending(0), pending(1), pending(2)]);
         assert_eq!(outbox.len(), 1);
+    }
+
+    #[test]
+    fn releases_travel_in_batches_of_bounded_size() {
+        let mut outbox = Outbox::default();
+        for at in 0..4 {
+            let told = Some(Entry { body: vec![0; 100], ..entry("a", at) });
+            outbox.release(Pending { key: at.to_string(), token: Token(at), told });
+        }
+        assert_eq!(outbox.take_releases(10, 250).len(), 2);
+        assert_eq!(outbox.take_releases(10, 10).len(), 1, "one that is larger than a batch goes alone");
     }
 
     #[test]

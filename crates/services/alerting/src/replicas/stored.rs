@@ -114,7 +114,6 @@ struct Asked {
 
 #[derive(Clone)]
 struct Metrics {
-    claims: exposition::registry::Labelled<exposition::registry::Counter>,
     waiting: exposition::registry::Gauge,
     dropped: exposition::registry::Gauge,
 }
@@ -122,12 +121,6 @@ struct Metrics {
 impl Metrics {
     fn new(registry: &Registry) -> Self {
         Metrics {
-            claims: registry.counters(
-                "promontory_alerting_claims_total",
-                "Claims to tell a group, by answer: granted, held by another replica, or unreachable.",
-                &["answer"],
-                8,
-            ),
             waiting: registry.gauge(
                 "promontory_alerting_replica_entries_waiting",
                 "Entries that wait to reach the other replicas.",
@@ -180,17 +173,22 @@ impl Replicas for Stored {
         Box::pin(async move {
             let (answer, answered) = oneshot::channel();
             let asked = Asked { ask: Ask { key: stored_key(key), lease_ms }, answer };
-            let claim = match self.claims.send(asked).await {
+            match self.claims.send(asked).await {
                 Ok(()) => answered.await.unwrap_or(Claim::Unreachable),
                 Err(_) => Claim::Unreachable,
-            };
-            let word = match &claim {
-                Claim::Granted { .. } => "granted",
-                Claim::Held { .. } => "held",
-                Claim::Unreachable => "unreachable",
-            };
-            self.shared.metrics.claims.with(&[word]).inc();
-            claim
+            }
+        })
+    }
+
+    fn renew<'a>(&'a self, key: &'a str, token: Token, lease_ms: i64) -> Answer<'a, bool> {
+        Box::pin(async move {
+            let key = stored_key(key);
+            let result = self.shared.state.renew(&key, state::Token(token.0), lease_ms).await;
+            self.shared.note(&result);
+            result.unwrap_or_else(|error| {
+                tracing::debug!(%error, "a claim could not be renewed");
+                true
+            })
         })
     }
 
@@ -382,7 +380,7 @@ impl Shared {
 
     /// One step; whether there was something to bring out.
     async fn bring_out_some(&self) -> Result<bool, state::StateError> {
-        let pending = self.outbox.lock().take_releases(BATCH_MAX);
+        let pending = self.outbox.lock().take_releases(BATCH_MAX, BATCH_SIZE_MAX_BYTES);
         if !pending.is_empty() {
             self.release_claims(pending).await?;
             return Ok(true);

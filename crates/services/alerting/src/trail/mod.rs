@@ -262,10 +262,11 @@ impl Shared {
         if events.is_empty() {
             return;
         }
-        if let Err(error) = store.append(&events, now_ms) {
-            self.lost.fetch_add(noted, Ordering::Relaxed);
-            // Those that were to be told of are still to be told of.
-            self.lost_untold.fetch_add(noted + count, Ordering::Relaxed);
+        if let Err((written, error)) = store.append(&events, now_ms) {
+            let lost = noted.saturating_sub(written as u64);
+            self.lost.fetch_add(lost, Ordering::Relaxed);
+            // Those that were to be told of, at the end, are still to be told of.
+            self.lost_untold.fetch_add(lost + count, Ordering::Relaxed);
             if self.failures.fetch_add(1, Ordering::Relaxed) == 0 {
                 tracing::error!(%error, "the trail of alerts cannot be written; alerts go on without it");
             }

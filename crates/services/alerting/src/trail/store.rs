@@ -152,15 +152,17 @@ impl Store {
         Ok(())
     }
 
-    /// Writes events. What could not be written is the caller's loss.
-    pub(super) fn append(&mut self, events: &[Event], now_ms: i64) -> Result<(), TrailError> {
-        for batch in events.chunks(BATCH_EVENTS) {
+    /// Writes events. What could not be written is the caller's loss; the error comes with how many
+    /// of them, the first ones, were.
+    pub(super) fn append(&mut self, events: &[Event], now_ms: i64) -> Result<(), (usize, TrailError)> {
+        for (at, batch) in events.chunks(BATCH_EVENTS).enumerate() {
+            let written = at * BATCH_EVENTS;
             self.seal_if_over(now_ms);
             let dir = self.options.dir.clone();
             let active = match &mut self.active {
                 Some(active) => active,
                 none => {
-                    let active = begin(&dir, self.next_number, now_ms)?;
+                    let active = begin(&dir, self.next_number, now_ms).map_err(|error| (written, error))?;
                     self.next_number += 1;
                     none.insert(active)
                 }
@@ -171,7 +173,7 @@ impl Store {
                 // The next events begin a segment of their own; this one ends where it was whole.
                 let _ = active.file.set_len(active.segment.size_bytes);
                 self.seal_active();
-                return Err(TrailError { path, error });
+                return Err((written, TrailError { path, error }));
             }
             active.segment.size_bytes += frames.len() as u64;
             active.segment.times = active.writer.times;
@@ -269,9 +271,10 @@ fn seal(dir: &Path, segment: &Segment, writer: &Writer) -> Result<Segment, Trail
     let frames = bytes.get(LOG_MAGIC.len()..whole.min(bytes.len())).unwrap_or_default();
     let filter = Filter::of(writer.fingerprints());
     let mut head = Vec::with_capacity(24 + filter.as_bytes().len());
-    head.extend_from_slice(&writer.times.first_ms.to_le_bytes());
-    head.extend_from_slice(&writer.times.last_ms.to_le_bytes());
-    head.extend_from_slice(&writer.events.to_le_bytes());
+    // The writer may also have packed what the disk did not take.
+    head.extend_from_slice(&segment.times.first_ms.to_le_bytes());
+    head.extend_from_slice(&segment.times.last_ms.to_le_bytes());
+    head.extend_from_slice(&segment.events.to_le_bytes());
     head.extend_from_slice(filter.as_bytes());
     let mut out = SEALED_MAGIC.to_vec();
     out.extend_from_slice(&(head.len() as u32).to_le_bytes());

@@ -309,3 +309,21 @@ fn a_storm_is_noted_quickly() {
         mark.elapsed()
     );
 }
+
+#[test]
+fn of_what_a_disk_took_in_part_only_the_rest_counts_as_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { segment_max_bytes: 1, ..Options::new(dir.path()) };
+    let trail = Trail::open(options, Clock::manual(START)).unwrap();
+    // The second segment cannot be made.
+    let name = format!("trail-{}-00000002.log", gocompat::layout::format_ms("20060102", START));
+    fs::create_dir(dir.path().join(&name)).unwrap();
+    trail.note((0..5_000).map(|_| state("A", START, AlertPhase::Firing)));
+    trail.flush();
+    assert_eq!(trail.status().lost, 5_000 - 4_096);
+    fs::remove_dir(dir.path().join(&name)).unwrap();
+    trail.flush();
+    let last = trail.query(&Query { newest_first: true, limit: 1, ..all() }).unwrap();
+    assert_eq!(last.rows[0].step, Step::Lost { count: 5_000 - 4_096 });
+    assert_eq!(trail.query(&Query { limit: 10_000, ..of("A") }).unwrap().rows.len(), 4_097, "and that line");
+}

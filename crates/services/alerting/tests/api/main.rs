@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)] // A test may stop where it stands.
 
 mod schema;
+mod trial;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use alerting::dispatch::Limits;
 use alerting::replicas::Alone;
 use alerting::trail::Trail;
-use alerting::{Alerting, Config, Deps, Handle, HttpTransport, MatcherMode, api};
+use alerting::{Alerting, Config, Deps, Handle, HttpTransport, MatcherMode, Transport, api};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -47,12 +48,16 @@ impl Server {
     }
 
     fn with(settings: api::Settings) -> Server {
+        Server::over(CONFIG, settings, Arc::new(HttpTransport::default()))
+    }
+
+    fn over(config: &str, settings: api::Settings, transport: Arc<dyn Transport>) -> Server {
         let base = PathBase::new(Path::new("/"));
-        let config = Config::parse(CONFIG, &base, settings.matcher_mode).unwrap();
+        let config = Config::parse(config, &base, settings.matcher_mode).unwrap();
         let deps = Deps {
             clock: Clock::system(),
             data_dir: None,
-            transport: Arc::new(HttpTransport::default()),
+            transport,
             external_url: "http://am.example".into(),
             limits: Limits::default(),
             replicas: Arc::new(alerting::replicas::Alone),

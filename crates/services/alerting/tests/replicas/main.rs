@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod outage;
 mod stored;
 
 use std::sync::Arc;

@@ -13,7 +13,7 @@ use testkit::postgres::Postgres;
 
 use super::*;
 
-fn settings(url: &str) -> Settings {
+pub(super) fn settings(url: &str) -> Settings {
     let url = SecretSource::Inline(Secret::new(url.to_string()));
     Settings { timeout: Duration::from_secs(60), ..Settings::new(Place::Server { url, password: None }) }
 }
@@ -116,6 +116,19 @@ async fn a_lease_of_one_that_died_ends_and_what_it_still_says_late_is_not_lost()
     a.release("key", lost, Some(entry("key", 5, "late"))).await;
     assert!(matches!(a.claim("key", 1).await, Claim::Held { .. }), "the claim of the other one stands");
     Heard::by(&b).until_heard(&[entry("key", 5, "late")]).await;
+}
+
+#[tokio::test]
+async fn a_claim_that_is_renewed_lasts_and_one_that_is_lost_says_so() {
+    let Some(url) = database() else { return };
+    let (a, b) = (replica_on(&settings(&url), "a"), replica_on(&settings(&url), "b"));
+    let (kept, _) = granted(a.claim("kept", 60_000).await);
+    assert!(a.renew("kept", kept, 600_000).await);
+    assert!(matches!(b.claim("kept", 1).await, Claim::Held { for_ms: 60_001.. }));
+    let (lost, _) = granted(a.claim("lost", 1).await);
+    until("the lease ends", || async { matches!(b.claim("lost", 600_000).await, Claim::Granted { .. }) })
+        .await;
+    assert!(!a.renew("lost", lost, 600_000).await);
 }
 
 #[tokio::test]

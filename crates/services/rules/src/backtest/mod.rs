@@ -30,6 +30,8 @@ use replay::Replay;
 pub const STEPS_MAX: i64 = 1_000_000;
 /// The longest step that may be asked for, so that no time computed with it overflows.
 const STEP_MAX_MS: i64 = 366 * 86_400_000;
+/// Evaluations that fail one after the other until a rule is given up.
+const FAILURES_IN_A_ROW_MAX: u64 = 1_000;
 /// History before the first time asked for that is looked at at most, so that what was pending or
 /// firing then is known.
 const WARM_UP_MAX_MS: i64 = 7 * 86_400_000;
@@ -146,7 +148,7 @@ pub struct RuleReport {
     pub evaluations: u64,
     /// Evaluations that would have failed.
     pub failures: u64,
-    /// Why, the first time.
+    /// Why and when, the first time.
     pub error: Option<String>,
     /// Whether all of the time was evaluated.
     pub is_complete: bool,

@@ -8,7 +8,7 @@ use model::alert::AlertPhase;
 use promql::{MatrixSeries, QueryError, QueryLimits, SampleValue, Value};
 
 use super::overlay::Overlay;
-use super::{Episode, History, Request, RuleReport, Spent};
+use super::{Episode, FAILURES_IN_A_ROW_MAX, History, Request, RuleReport, Spent};
 use crate::alert::{Alerts, Found};
 use crate::evaluate::MetricsEvaluator;
 use crate::file::{GroupSpec, RuleKind, RuleSpec};
@@ -39,6 +39,14 @@ pub(super) struct Tried {
     pub(super) report: RuleReport,
     /// Why everything has to end, if it has to.
     pub(super) stopped: Option<String>,
+}
+
+/// Notes why a rule would have failed, and when, if it is the first time.
+fn note_error(report: &mut RuleReport, at_ms: i64, error: &str) {
+    if report.error.is_none() {
+        let at = gocompat::layout::format_ms("2006-01-02T15:04:05Z", at_ms);
+        report.error = Some(format!("at {at}: {error}"));
+    }
 }
 
 /// A rule on its way through history.
@@ -89,6 +97,7 @@ impl Replay<'_, '_> {
         let mut at_ms = first_ms;
         let mut slice_steps = SLICE_STEPS;
         let mut stopped = None;
+        let mut failed_in_a_row = 0;
         while at_ms <= self.request.to_ms {
             stopped = self.spent.stop();
             if stopped.is_some() {
@@ -100,17 +109,26 @@ impl Replay<'_, '_> {
                     self.go_through(&mut state, &series, (at_ms, end_ms, step_ms));
                     at_ms += ((end_ms - at_ms) / step_ms + 1) * step_ms;
                     slice_steps = (slice_steps * 2).min(SLICE_STEPS);
+                    failed_in_a_row = 0;
                 }
-                Err(QueryError::TooManySamples) if slice_steps > 1 => slice_steps = (slice_steps / 4).max(1),
                 Err(QueryError::Timeout | QueryError::Canceled) => {
                     stopped = self.spent.stop().or_else(|| Some("a query took too long".into()));
                     break;
                 }
+                // It may fail at one of these times only.
+                Err(_) if slice_steps > 1 && end_ms > at_ms => slice_steps = (slice_steps / 4).max(1),
                 Err(error) => {
-                    // Live it would fail each time; here once is enough to know.
-                    state.report.failures += 1;
-                    state.report.error.get_or_insert_with(|| error.to_string());
-                    break;
+                    // Live, alerts stay as they are at such a time.
+                    if at_ms >= self.request.from_ms {
+                        state.report.evaluations += 1;
+                        state.report.failures += 1;
+                    }
+                    note_error(&mut state.report, at_ms, &error.to_string());
+                    failed_in_a_row += 1;
+                    if failed_in_a_row >= FAILURES_IN_A_ROW_MAX {
+                        break;
+                    }
+                    at_ms += step_ms;
                 }
             }
             if state.recorded > self.request.limits.recorded_samples_max {
@@ -236,7 +254,7 @@ impl Replay<'_, '_> {
             Err(error) => {
                 if is_counted {
                     state.report.failures += 1;
-                    state.report.error.get_or_insert(error);
+                    note_error(&mut state.report, at_ms, &error);
                 }
                 return;
             }
@@ -250,7 +268,7 @@ impl Replay<'_, '_> {
             }
             state.report.failures += u64::from(is_counted);
             let text = format!("exceeded limit of {} with {count} alerts", self.group.limit);
-            state.report.error.get_or_insert(text);
+            note_error(&mut state.report, at_ms, &text);
             return;
         }
         let mut changes = Vec::new();
