@@ -11,6 +11,7 @@ mod bounds;
 mod broken;
 mod compliance;
 mod damage;
+mod dashboards;
 mod directories;
 mod disk_full;
 mod flush_kills;
