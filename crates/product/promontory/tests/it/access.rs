@@ -88,7 +88,12 @@ fn every_route_is_open_to_those_whom_the_table_names_and_closed_to_all_others() 
     for (methods, pattern, access) in table.rows().filter(|(_, pattern, _)| is_here(pattern)) {
         let path: String = pattern
             .split('/')
-            .map(|part| if part.starts_with('{') { "4711" } else { part })
+            .map(|part| match part {
+                // It is known for some only.
+                "{what}" => "datasources",
+                part if part.starts_with('{') => "4711",
+                part => part,
+            })
             .collect::<Vec<_>>()
             .join("/");
         for method in methods.split(' ').filter(|method| *method != "*") {
