@@ -19,6 +19,7 @@ pub mod dashboards;
 pub mod directory;
 mod elsewhere;
 mod forward;
+pub mod grafana;
 pub mod import;
 mod memory;
 pub mod monitors;
@@ -38,6 +39,7 @@ mod store;
 pub mod store_settings;
 mod trail;
 mod user_assets;
+pub mod users;
 mod watched_files;
 pub mod web_settings;
 
