@@ -149,7 +149,9 @@ fn routes_of(folder: &Path, found: &mut Vec<(String, String)>) {
         for rest in code.split(".route(").skip(1) {
             let rest = rest.trim_start();
             let rest = rest.strip_prefix("&format!(").unwrap_or(rest);
-            if let Some(route) = rest.strip_prefix('"').and_then(|rest| rest.split('"').next()) {
+            // One that is put together from parts cannot be read here; without a row it is for administrators.
+            let route = rest.strip_prefix('"').and_then(|rest| rest.split('"').next());
+            if let Some(route) = route.filter(|route| route.starts_with('/')) {
                 found.push((route.to_string(), path.display().to_string()));
             }
         }
