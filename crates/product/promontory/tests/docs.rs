@@ -143,6 +143,8 @@ fn every_flag_in_the_documents_exists() {
         &["promtool", "test", "rules", "--help"],
         &["promtool", "tsdb", "dump", "--help"],
         &["promtool", "push", "metrics", "--help"],
+        &["users", "add", "--help"],
+        &["users", "token", "--help"],
         &["promtool", "tsdb", "create-blocks-from", "openmetrics", "--help"],
         &["promtool", "tsdb", "create-blocks-from", "rules", "--help"],
     ]

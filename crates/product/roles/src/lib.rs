@@ -39,6 +39,7 @@ mod store;
 pub mod store_settings;
 mod trail;
 mod user_assets;
+pub mod users;
 mod watched_files;
 pub mod web_settings;
 
