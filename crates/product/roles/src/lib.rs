@@ -33,6 +33,7 @@ pub mod settings;
 mod started;
 mod store;
 pub mod store_settings;
+mod threads;
 mod trail;
 mod user_assets;
 mod watched_files;

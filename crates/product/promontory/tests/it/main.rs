@@ -24,3 +24,4 @@ mod replicas;
 mod sending;
 mod start;
 mod tools;
+mod trail;
