@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
-import { defineConfig, type Plugin } from 'vite';
+import { defineConfig } from 'vitest/config';
+import type { Plugin } from 'vite';
 
 /**
  * The chosen theme must be on the document before the first paint, and the content-security policy
@@ -44,6 +45,8 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 600,
   },
+  // The tests of oracle/ have a package of their own.
+  test: { include: ['src/**/*.test.ts'] },
   server: {
     host: '127.0.0.1',
     proxy: { '/api': process.env.PROMONTORY_API ?? 'http://127.0.0.1:9090' },

@@ -4,102 +4,11 @@
 //   PROMONTORY_API=http://127.0.0.1:9090 node e2e/pages.mjs      dist through e2e/serve.mjs, API from there
 //
 // The server should scrape itself or anything else under job "node" with node_exporter's metric names.
-// CHROMIUM names the browser (default /usr/bin/chromium); ONLY is a pattern that picks tests by name.
+// The environment of e2e/harness.mjs holds here.
 import assert from 'node:assert/strict';
-import { chromium } from 'playwright-core';
+import { answered, api, base, browser, check, drawn, finish, open, own, param, query, test } from './harness.mjs';
 import { startServer } from './serve.mjs';
 
-const own = process.env.PROMONTORY_URL === undefined ? await startServer({ api: process.env.PROMONTORY_API ?? 'http://127.0.0.1:9090' }) : undefined;
-const base = (own?.url ?? process.env.PROMONTORY_URL).replace(/\/?$/, '/');
-const origin = new URL(base).origin;
-const only = new RegExp(process.env.ONLY ?? '');
-
-const api = async (path) => {
-  const answer = await fetch(new URL(`api/v1/${path}`, base));
-  return (await answer.json()).data;
-};
-const query = (expr) => api(`query?${new URLSearchParams({ query: expr })}`);
-
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-});
-
-let failures = 0;
-let ran = 0;
-
-/** Runs a test in a fresh browser profile and fails it also for what no page may do. */
-async function test(name, run, { colorScheme = 'dark', refusals = 0, tolerated = /^$/, viewport = { width: 1440, height: 900 } } = {}) {
-  if (!only.test(name)) return;
-  ran += 1;
-  const watchdog = setTimeout(() => {
-    console.log(`FAIL  ${name}\n      the page hangs`);
-    process.exit(1);
-  }, 60_000);
-  const context = await browser.newContext({ colorScheme, viewport, reducedMotion: 'reduce' });
-  context.setDefaultTimeout(15_000);
-  const wrong = [];
-  let refused = 0;
-  await context.addInitScript(() => {
-    window.violations = [];
-    document.addEventListener('securitypolicyviolation', (event) => window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
-    window.shift = 0;
-    new PerformanceObserver((list) => {
-      for (const entry of list.getEntries()) if (!entry.hadRecentInput) {
-        window.shift += entry.value;
-        window.shifted = [...(window.shifted ?? []), ...entry.sources.map(({ node }) => node?.className ?? node?.nodeName)];
-      }
-    }).observe({ type: 'layout-shift', buffered: true });
-  });
-  const page = await context.newPage();
-  context.on('request', (request) => {
-    const url = new URL(request.url());
-    if (url.origin !== origin && url.protocol !== 'data:') wrong.push(`request to ${request.url()}`);
-  });
-  context.on('response', (response) => {
-    if (response.status() < 400) return;
-    if (response.status() < 500 && /\/api\/v1\/query(_range)?\?/.test(response.url())) refused += 1;
-    else wrong.push(`${response.status()} for ${response.url()}`);
-  });
-  context.on('console', (message) => {
-    // The browser itself reports a refused query as an error; those are counted above.
-    if (message.type() === 'error' && !tolerated.test(message.text()) && !/the server responded with a status of 4\d\d/.test(message.text())) wrong.push(`console: ${message.text()}`);
-  });
-  context.on('weberror', (error) => wrong.push(`uncaught: ${error.error().stack}`));
-  try {
-    await run(page, context);
-    wrong.push(...(await page.evaluate(() => window.violations)).map((violation) => `policy violation: ${violation}`));
-    assert.deepEqual(wrong, []);
-    assert.equal(refused, refusals, 'queries refused by the server');
-    console.log(`ok    ${name}`);
-  } catch (error) {
-    failures += 1;
-    console.log(`FAIL  ${name}\n      ${String(error.message).split('\n').join('\n      ')}`);
-    if (wrong.length > 0) console.log(`      ${wrong.join('\n      ')}`);
-  } finally {
-    clearTimeout(watchdog);
-    await context.close();
-  }
-}
-
-const open = (page, path = '') => page.goto(new URL(path, base).href);
-const param = (page, name) => new URL(page.url()).searchParams.get(name);
-/** Waits until the canvas shows more than one colour besides the ground, that is, until something is drawn on it. */
-const drawn = (page, canvas) =>
-  page.waitForFunction(
-    (element) => {
-      const { width, height } = element;
-      if (width === 0) return false;
-      const { data } = element.getContext('2d').getImageData(0, 0, width, height);
-      const seen = new Set();
-      for (let at = 0; at < data.length; at += 4) if (data[at + 3] > 200) seen.add((data[at] << 16) | (data[at + 1] << 8) | data[at + 2]);
-      return seen.size > 2;
-    },
-    canvas,
-  );
-/** What the page itself is answered: alerts and rules change while a test runs. Use with refresh=off. */
-const answered = (page, path) =>
-  page.waitForResponse((response) => new URL(response.url()).pathname.endsWith(`/api/v1/${path}`)).then(async (response) => (await response.json()).data);
 const active = (alerts) => alerts.filter(({ state, labels }) => state === 'firing' && labels.severity !== 'none');
 
 await test('the server sends a strict policy and no inline code', async (page) => {
@@ -524,6 +433,20 @@ await test('the store shows its head and its blocks', async (page) => {
   await page.getByRole('region', { name: 'Blocks' }).waitFor();
 });
 
+await test('the status tells what was discovered, what was told and what runs', async (page) => {
+  await open(page, 'status?view=discovery');
+  await page.getByRole('region', { name: 'Job node' }).getByText('1 scraped, 0 dropped').waitFor();
+  await page.getByRole('button', { name: 'Process' }).click();
+  await page.getByRole('region', { name: 'Flags' }).getByText('--data-dir').waitFor();
+  await page.getByRole('button', { name: 'Configuration' }).click();
+  await page.getByRole('region', { name: 'Delivery of alerts' }).getByText('receivers:').waitFor();
+  await page.getByRole('button', { name: 'Notices' }).click();
+  await page.getByRole('region', { name: 'Replicas' }).getByText('This server delivers alone').waitFor();
+  await page.getByRole('button', { name: 'Monitors' }).click();
+  await page.getByText('Nothing is probed from outside').waitFor();
+  assert.match(page.url(), /view=monitors/);
+});
+
 await test('an expression is explained part by part, with its cost before and after', async (page) => {
   await open(page, `explore?${new URLSearchParams({ expr: 'sum(rate(node_cpu_seconds_total[1m])) / count(up)', tab: 'explain' })}`);
   await page.locator('.plan tbody tr').nth(3).waitFor();
@@ -632,7 +555,7 @@ for (const width of [360, 800, 1920]) {
   await test(
     `no page is wider than a window of ${width}`,
     async (page) => {
-      for (const path of ['', 'explore?expr=up', 'explore?expr=up&tab=table', 'explore?expr=up&tab=explain', 'alerts', 'alert?m=alertname%3D%22E2eDiskFull%22', 'silences?new=1', 'routing', 'receivers', 'rules', 'targets', 'status', 'status?view=cardinality', 'status?view=store']) {
+      for (const path of ['', 'explore?expr=up', 'explore?expr=up&tab=table', 'explore?expr=up&tab=explain', 'alerts', 'alert?m=alertname%3D%22E2eDiskFull%22', 'silences?new=1', 'routing', 'receivers', 'rules', 'targets', 'status', 'status?view=cardinality', 'status?view=store', 'status?view=discovery', 'status?view=notices', 'status?view=configuration', 'status?view=process']) {
         await open(page, path);
         await page.locator('main.page > *:nth-child(2)').waitFor();
         // Not before what the page waits for is there: it may be the widest part.
@@ -660,27 +583,22 @@ await test('the footer names the version and the series', async (page) => {
 });
 
 if (own) {
-  const under = await startServer({ api: process.env.PROMONTORY_API ?? 'http://127.0.0.1:9090', prefix: '/under/here/' });
-  const context = await browser.newContext();
-  const page = await context.newPage();
-  await page.goto(`${under.url}explore?expr=up`);
-  try {
-    await page.locator('.legend-item').first().waitFor({ timeout: 15_000 });
-    await page.locator('.cm-content').waitFor();
-    await page.getByRole('link', { name: 'Targets' }).click();
-    await page.locator('.target-row').first().waitFor();
-    assert.equal(new URL(page.url()).pathname, '/under/here/targets');
-    console.log('ok    the page works under a prefix');
-  } catch (error) {
-    failures += 1;
-    console.log(`FAIL  the page works under a prefix\n      ${error.message}`);
-  }
-  ran += 1;
-  await context.close();
-  under.close();
+  await check('the page works under a prefix', async () => {
+    const under = await startServer({ api: process.env.PROMONTORY_API ?? 'http://127.0.0.1:9090', prefix: '/under/here/' });
+    const context = await browser.newContext();
+    try {
+      const page = await context.newPage();
+      await page.goto(`${under.url}explore?expr=up`);
+      await page.locator('.legend-item').first().waitFor({ timeout: 15_000 });
+      await page.locator('.cm-content').waitFor();
+      await page.getByRole('link', { name: 'Targets' }).click();
+      await page.locator('.target-row').first().waitFor();
+      assert.equal(new URL(page.url()).pathname, '/under/here/targets');
+    } finally {
+      await context.close();
+      under.close();
+    }
+  });
 }
 
-await browser.close();
-own?.close();
-console.log(`${ran - failures} of ${ran} passed`);
-process.exitCode = failures === 0 && ran > 0 ? 0 : 1;
+await finish();

@@ -1,9 +1,10 @@
 // For tests only: serves dist and passes /api on to a Prometheus, so that the browser sees one origin
 // with the headers the product sends. `startServer` is used by the tests, the command line by people:
-//   node e2e/serve.mjs [--api http://127.0.0.1:9090] [--port 4173] [--prefix /]
+//   node e2e/serve.mjs [--api http://127.0.0.1:9090] [--port 4173] [--prefix /] [--dashboards DIR | --fake]
 import { createServer, request } from 'node:http';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { extname, join, normalize } from 'node:path';
+import { fakeDashboards } from './fake-dashboards.mjs';
 
 export const CSP =
   "default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; connect-src 'self'; " +
@@ -12,7 +13,8 @@ export const CSP =
 const dist = new URL('../dist', import.meta.url).pathname;
 const types = { '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.json': 'application/json' };
 
-export function startServer({ api, port = 0, prefix = '/' }) {
+/** `dashboards` answers for Grafana's API, where the Prometheus behind has none: see fake-dashboards.mjs. */
+export function startServer({ api, port = 0, prefix = '/', dashboards }) {
   const upstream = new URL(api);
   const server = createServer((req, res) => {
     const headers = { 'content-security-policy': CSP, 'x-content-type-options': 'nosniff' };
@@ -22,6 +24,15 @@ export function startServer({ api, port = 0, prefix = '/' }) {
       return;
     }
     const path = url.pathname.slice(prefix.length);
+    if (path.startsWith('api/') && dashboards && !/^api\/v[12]\//.test(path)) {
+      let text = '';
+      req.on('data', (part) => (text += part));
+      req.on('end', () => {
+        const { status, body } = dashboards(req.method, path.slice(4), url.searchParams, text);
+        res.writeHead(status, { ...headers, 'content-type': 'application/json' }).end(JSON.stringify(body));
+      });
+      return;
+    }
     if (path.startsWith('api/')) {
       const forward = request(
         { host: upstream.hostname, port: upstream.port, method: req.method, path: `/${path}${url.search}`, headers: { ...req.headers, host: upstream.host } },
@@ -67,6 +78,7 @@ if (process.argv[1] === new URL(import.meta.url).pathname) {
     api: option('api', 'http://127.0.0.1:9090'),
     port: Number(option('port', '4173')),
     prefix: option('prefix', '/'),
+    ...(process.argv.includes('--dashboards') || process.argv.includes('--fake') ? { dashboards: fakeDashboards({ folder: option('dashboards', undefined) }) } : {}),
   });
   console.log(url);
 }

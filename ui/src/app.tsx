@@ -12,6 +12,7 @@ import { Overview } from './pages/overview/page.tsx';
 import { firing } from './pages/overview/verdict.ts';
 import { useLoad, type Loaded } from './state/load.ts';
 import { fitToData, readRange, resolve, shift, writeRange, zoomOut, type Span } from './state/range.ts';
+import { useOffers } from './state/offers.ts';
 import { readRefresh, useTicks, type Tick } from './state/refresh.ts';
 import { nextTheme, useTheme } from './state/theme.ts';
 import { TimeControls } from './time-controls.tsx';
@@ -48,10 +49,15 @@ const TITLES: Record<Page, string> = {
   rules: 'Rules',
   targets: 'Targets',
   status: 'Status',
+  dashboards: 'Dashboards',
+  dashboard: 'Dashboard',
 };
 /** The pages of the bar; those about alerts stand behind one of them. */
-const BAR: readonly Page[] = ['overview', 'explore', 'alerts', 'targets', 'status'];
-const barOf = (page: Page | undefined): Page | undefined => (page !== undefined && !BAR.includes(page) ? 'alerts' : page);
+const BAR: readonly Page[] = ['overview', 'dashboards', 'explore', 'alerts', 'targets', 'status'];
+function barOf(page: Page | undefined): Page | undefined {
+  if (page === 'dashboard') return 'dashboards';
+  return page !== undefined && !BAR.includes(page) ? 'alerts' : page;
+}
 const Explore = later(async () => (await import('./pages/explore/page.tsx')).Explore);
 const Alerts = later(async () => (await import('./pages/alerts/page.tsx')).Alerts);
 const AlertPage = later(async () => (await import('./pages/alert/page.tsx')).AlertPage);
@@ -60,6 +66,8 @@ const Routing = later(async () => (await import('./pages/routing/page.tsx')).Rou
 const Receivers = later(async () => (await import('./pages/receivers/page.tsx')).Receivers);
 const Rules = later(async () => (await import('./pages/rules/page.tsx')).Rules);
 const Targets = later(async () => (await import('./pages/targets/page.tsx')).Targets);
+const Dashboards = later(async () => (await import('./pages/dashboards/page.tsx')).Dashboards);
+const DashboardPage = later(async () => (await import('./pages/dashboard/page.tsx')).DashboardPage, { onlyWhenShown: true });
 const Status = later(async () => (await import('./pages/status/page.tsx')).Status);
 
 const REFRESH: Record<Page, string> = {
@@ -73,6 +81,8 @@ const REFRESH: Record<Page, string> = {
   rules: '10s',
   targets: '10s',
   status: '5s',
+  dashboards: 'off',
+  dashboard: 'off',
 };
 /** The header's own look at alerts and targets on a page that does not refresh itself. */
 const SITUATION_SECONDS = 15;
@@ -123,7 +133,8 @@ function useBeginnings(tick: Tick, range: string, span: Span): { serverStart: nu
 export function App(): JSX.Element {
   const place = usePlace();
   const page = place.page === 'unknown' ? undefined : place.page;
-  const refreshing = readRefresh(place.params, page ? REFRESH[page] : 'off');
+  // A dashboard has its own clock and its own time range, in Grafana's way of writing them.
+  const refreshing = page === 'dashboard' ? { text: 'off', seconds: 0 } : readRefresh(place.params, page ? REFRESH[page] : 'off');
   const { tick, refresh } = useTicks(refreshing.seconds);
   const background = useTicks(refreshing.seconds > 0 ? 0 : SITUATION_SECONDS);
   const situation = useSituation(refreshing.seconds > 0 ? tick : background.tick);
@@ -152,9 +163,10 @@ export function App(): JSX.Element {
 
   const active = situation.alerts.data ? firing(situation.alerts.data).length : 0;
   const down = situation.up.data?.down.length ?? 0;
+  const offers = useOffers();
   useEffect(() => {
     const trouble = active > 0 ? `(${active}) ` : '';
-    document.title = `${trouble}${page ? TITLES[page] : 'Not found'} · Promontory`;
+    if (page !== 'dashboard') document.title = `${trouble}${page ? TITLES[page] : 'Not found'} · Promontory`;
   }, [page, active]);
 
   const props: PageProps = { place, span, rangeKey, ready: !beginnings.waiting, tick, situation, onZoom: zoom, refresh };
@@ -171,8 +183,8 @@ export function App(): JSX.Element {
           <span>Promontory</span>
         </a>
         <nav aria-label="Pages">
-          {BAR.map((name) => (
-            <a key={name} href={href(name, timeParams(place.params))} aria-current={name === barOf(page) ? 'page' : undefined} title={`${TITLES[name]} (g ${name[0]})`}>
+          {BAR.filter((name) => name !== 'dashboards' || offers?.dashboards).map((name) => (
+            <a key={name} href={href(name, name === 'dashboards' ? {} : timeParams(place.params))} aria-current={name === barOf(page) ? 'page' : undefined} title={`${TITLES[name]} (g ${name[0]})`}>
               {TITLES[name]}
               {name === 'alerts' && active > 0 && <span class="nav-count tone-critical" title={`${active} firing`}>{active}</span>}
               {name === 'targets' && down > 0 && <span class="nav-count tone-warning" title={`${down} down`}>{down}</span>}
@@ -180,7 +192,7 @@ export function App(): JSX.Element {
           ))}
         </nav>
         <div class="top-tools">
-          <TimeControls timed={timed} range={range} span={span} fitted={fitted} refreshing={refreshing.text} fallback={page ? REFRESH[page] : 'off'} onRefresh={refresh} />
+          {page !== 'dashboard' && page !== 'dashboards' && <TimeControls timed={timed} range={range} span={span} fitted={fitted} refreshing={refreshing.text} fallback={page ? REFRESH[page] : 'off'} onRefresh={refresh} />}
           <ThemeButton />
           <button type="button" class="button button-icon" aria-label="Keyboard help" title="Keyboard help (?)" onClick={() => setHelp(true)}>
             ?
@@ -200,6 +212,8 @@ export function App(): JSX.Element {
           {page === 'rules' && <Rules {...props} />}
           {page === 'targets' && <Targets {...props} />}
           {page === 'status' && <Status {...props} />}
+          {page === 'dashboards' && <Dashboards place={place} offers={offers} />}
+          {page === 'dashboard' && <DashboardPage key={place.uid} place={place} offers={offers} alertsFiring={active} />}
           {!page && (
             <main class="page">
               <div class="empty">

@@ -18,6 +18,7 @@ const HELP: readonly { title: string; keys: readonly (readonly [string, string])
     title: 'Everywhere',
     keys: [
       ['g o', 'Overview'],
+      ['g d', 'Dashboards'],
       ['g e', 'Explore'],
       ['g a', 'Alerts'],
       ['g i', 'Silences'],
@@ -49,6 +50,25 @@ const HELP: readonly { title: string; keys: readonly (readonly [string, string])
     ],
   },
   {
+    title: 'Dashboards',
+    keys: [
+      ['Tab', 'Next panel'],
+      ['v', 'View the panel alone, and back'],
+      ['e', 'Edit the panel'],
+      ['i', 'Inspect the panel: data, queries, JSON'],
+      ['x', 'Open the panel in Explore'],
+      ['p d', 'Duplicate the panel, while editing'],
+      ['p r', 'Remove the panel, while editing'],
+      ['d e', 'Edit the dashboard'],
+      ['d k', 'Without frame and controls (kiosk)'],
+      ['d s', 'Settings'],
+      ['d v', 'Versions'],
+      ['d r', 'Refresh all panels'],
+      ['Ctrl s', 'Save, while editing'],
+      ['Esc', 'Back to the dashboard'],
+    ],
+  },
+  {
     title: 'Explore',
     keys: [
       ['Ctrl Enter', 'Run (Cmd on a Mac)'],
@@ -59,9 +79,26 @@ const HELP: readonly { title: string; keys: readonly (readonly [string, string])
   },
 ];
 
-const GO: Record<string, Page> = { o: 'overview', e: 'explore', a: 'alerts', i: 'silences', r: 'rules', t: 'targets', s: 'status' };
-/** How long `g` waits for its second key. */
+const GO: Record<string, Page> = { o: 'overview', d: 'dashboards', e: 'explore', a: 'alerts', i: 'silences', r: 'rules', t: 'targets', s: 'status' };
+/** How long the first key of two waits for the second. */
 const CHORD_MS = 1500;
+
+/** Keys of the page that is shown, such as `v` or `d k`; they come before those of the frame. */
+let pageKeys: Record<string, () => void> = {};
+
+/** The page's own keys while it is shown. They stand in the help beside the others. */
+export function usePageKeys(keys: Record<string, () => void>): void {
+  const latest = useRef(keys);
+  latest.current = keys;
+  useEffect(() => {
+    const mine: Record<string, () => void> = {};
+    for (const name of Object.keys(latest.current)) mine[name] = () => latest.current[name]?.();
+    pageKeys = mine;
+    return () => {
+      if (pageKeys === mine) pageKeys = {};
+    };
+  }, [Object.keys(keys).join('|')]);
+}
 
 /** Whether keys typed now belong to a field. */
 function typing(event: KeyboardEvent): boolean {
@@ -81,6 +118,7 @@ export function useKeys(actions: Actions): void {
   const latest = useRef(actions);
   latest.current = actions;
   useEffect(() => {
+    let chord = '';
     let chordUntil = 0;
     const pressed = (event: KeyboardEvent): void => {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -89,18 +127,22 @@ export function useKeys(actions: Actions): void {
         return;
       }
       if (document.querySelector('dialog[open]') && event.key !== '?') return;
-      const chord = Date.now() < chordUntil;
+      const first = Date.now() < chordUntil ? chord : '';
       chordUntil = 0;
-      const go = chord ? GO[event.key] : undefined;
+      const go = first === 'g' ? GO[event.key] : undefined;
       const run = (action: () => void): void => {
         event.preventDefault();
         action();
       };
-      if (go) return run(() => navigate(href(go, timeParams(currentPlace().params))));
+      if (go) return run(() => navigate(href(go, go === 'dashboards' ? {} : timeParams(currentPlace().params))));
+      const own = pageKeys[first === '' ? event.key : `${first} ${event.key}`];
+      if (own) return run(own);
+      if (event.key === 'g' || Object.keys(pageKeys).some((name) => name.startsWith(`${event.key} `))) {
+        chord = event.key;
+        chordUntil = Date.now() + CHORD_MS;
+        return;
+      }
       switch (event.key) {
-        case 'g':
-          chordUntil = Date.now() + CHORD_MS;
-          return;
         case '?':
           return run(latest.current.help);
         case '/':

@@ -5,7 +5,8 @@ import { useEffect, useState } from 'preact/hooks';
 /** Long enough for the first page to have asked its questions. */
 const IDLE_MS = 2000;
 
-export function later<P extends object>(load: () => Promise<ComponentType<P>>): FunctionComponent<P> {
+/** `onlyWhenShown` leaves what is big and seldom needed on the server until then. */
+export function later<P extends object>(load: () => Promise<ComponentType<P>>, { onlyWhenShown = false } = {}): FunctionComponent<P> {
   let loaded: ComponentType<P> | undefined;
   let loading: Promise<ComponentType<P>> | undefined;
   const start = (): Promise<ComponentType<P>> =>
@@ -16,7 +17,7 @@ export function later<P extends object>(load: () => Promise<ComponentType<P>>): 
         throw error;
       },
     ));
-  setTimeout(() => void start().catch(() => undefined), IDLE_MS);
+  if (!onlyWhenShown) setTimeout(() => void start().catch(() => undefined), IDLE_MS);
 
   return function Later(props: P) {
     const [, arrived] = useState(loaded !== undefined);

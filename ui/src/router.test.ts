@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { href, patchParams, readPlace, timeParams } from './router.ts';
+import { dashboardHref, folderHref, href, patchParams, readPlace, timeParams } from './router.ts';
 
 test('pages are found under any prefix', () => {
   expect(readPlace('/', '', '/').page).toBe('overview');
@@ -23,4 +23,16 @@ test('a patch changes what it names and leaves the rest', () => {
 
 test('time goes along from page to page, filters do not', () => {
   expect(timeParams(new URLSearchParams('range=5m&refresh=off&q=disk&open=x'))).toEqual({ range: '5m', refresh: 'off' });
+});
+
+test("dashboards and their folders have Grafana's addresses", () => {
+  expect(readPlace('/mon/d/abc/my-board', '?viewPanel=2', '/mon/')).toMatchObject({ page: 'dashboard', uid: 'abc', path: 'd/abc/my-board' });
+  expect(readPlace('/d/a%2Fb', '', '/').uid).toBe('a/b');
+  expect(readPlace('/d/100%', '', '/').uid).toBe('100%');
+  expect(readPlace('/dashboards', '', '/')).toMatchObject({ page: 'dashboards', uid: '' });
+  expect(readPlace('/dashboards/f/xyz/name', '', '/')).toMatchObject({ page: 'dashboards', uid: 'xyz' });
+  expect(readPlace('/dashboard/new', '', '/')).toMatchObject({ page: 'dashboard', uid: '' });
+  for (const path of ['/d', '/d/', '/dashboard']) expect(readPlace(path, '', '/').page).toBe('unknown');
+  expect(dashboardHref('a/b', 'x', new URLSearchParams({ from: 'now-1h' }))).toBe('d/a%2Fb/x?from=now-1h');
+  expect(folderHref('f 1')).toBe('dashboards/f/f%201');
 });

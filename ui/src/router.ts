@@ -4,11 +4,15 @@
  */
 import { useEffect, useState } from 'preact/hooks';
 
-export const PAGES = ['overview', 'explore', 'alerts', 'alert', 'silences', 'routing', 'receivers', 'rules', 'targets', 'status'] as const;
+export const PAGES = ['overview', 'explore', 'alerts', 'alert', 'silences', 'routing', 'receivers', 'rules', 'targets', 'status', 'dashboards', 'dashboard'] as const;
 export type Page = (typeof PAGES)[number];
 
 export interface Place {
   page: Page | 'unknown';
+  /** The address under the base, without its parameters. */
+  path: string;
+  /** What the path names beyond the page: a dashboard's uid, a folder's uid. */
+  uid: string;
   params: URLSearchParams;
 }
 
@@ -20,8 +24,26 @@ const basePath = (): string => new URL(document.baseURI).pathname;
 /** What an address shows. `base` ends in a slash. */
 export function readPlace(pathname: string, search: string, base: string): Place {
   const path = pathname.startsWith(base) ? pathname.slice(base.length).replace(/\/$/, '') : pathname;
-  const page = path === '' ? 'overview' : PAGES.find((candidate) => candidate === path);
-  return { page: page ?? 'unknown', params: new URLSearchParams(search) };
+  return { ...readPath(path), path, params: new URLSearchParams(search) };
+}
+
+/** Most pages are a word; dashboards and folders of them have Grafana's addresses. */
+function readPath(path: string): Pick<Place, 'page' | 'uid'> {
+  if (path === '') return { page: 'overview', uid: '' };
+  const [first, second, third] = path.split('/').map(decoded);
+  if (first === 'd') return second === undefined || second === '' ? { page: 'unknown', uid: '' } : { page: 'dashboard', uid: second };
+  if (path === 'dashboard/new') return { page: 'dashboard', uid: '' };
+  if (first === 'dashboards' && second === 'f' && third !== undefined) return { page: 'dashboards', uid: third };
+  const page = PAGES.find((candidate) => candidate === path && candidate !== 'dashboard');
+  return { page: page ?? 'unknown', uid: '' };
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 export function patchParams(params: URLSearchParams, patch: Patch): URLSearchParams {
@@ -40,6 +62,15 @@ export function href(page: Page, params: URLSearchParams | Patch = {}): string {
   return `${page === 'overview' ? './' : page}${query === '' ? '' : `?${query}`}`;
 }
 
+/** The address of a dashboard, or of a new one. */
+export function dashboardHref(uid: string, slug = '', params: URLSearchParams = new URLSearchParams()): string {
+  const query = params.toString();
+  const path = uid === '' ? 'dashboard/new' : `d/${encodeURIComponent(uid)}${slug === '' ? '' : `/${encodeURIComponent(slug)}`}`;
+  return `${path}${query === '' ? '' : `?${query}`}`;
+}
+
+export const folderHref = (uid: string): string => (uid === '' ? 'dashboards' : `dashboards/f/${encodeURIComponent(uid)}`);
+
 /** A link to a page that takes the time range along. */
 export const link = (page: Page, patch: Patch = {}): string => href(page, { ...timeParams(currentPlace().params), ...patch });
 
@@ -53,16 +84,32 @@ function arrived(): void {
 
 export const currentPlace = (): Place => place;
 
+let guard: (() => boolean) | undefined;
+
+/**
+ * Lets the page that has unsaved work ask before it is left: `mayLeave` answers whether to go. Changes of parameters
+ * on the same path are not leaving. Returns how to stop guarding.
+ */
+export function guardLeaving(mayLeave: () => boolean): () => void {
+  guard = mayLeave;
+  return () => {
+    if (guard === mayLeave) guard = undefined;
+  };
+}
+
 export function navigate(to: string, { replace = false } = {}): void {
   const url = new URL(to, document.baseURI);
   if (url.href === location.href) return;
+  if (guard && url.pathname !== location.pathname && !guard()) return;
   history[replace ? 'replaceState' : 'pushState'](null, '', url);
   arrived();
 }
 
 /** Changes parameters of the page one is on. `replace` for what happens while typing. */
 export function setParams(patch: Patch, options?: { replace?: boolean }): void {
-  if (place.page !== 'unknown') navigate(href(place.page, patchParams(place.params, patch)), options);
+  if (place.page === 'unknown') return;
+  const query = patchParams(place.params, patch).toString();
+  navigate(`${place.path === '' ? './' : place.path}${query === '' ? '' : `?${query}`}`, options);
 }
 
 /** Time parameters go along from page to page; filters stay where they belong. */
@@ -95,10 +142,16 @@ export function interceptLinks(): () => void {
     event.preventDefault();
     navigate(link.href);
   };
+  const wentBack = (): void => {
+    if (!guard || location.pathname === new URL(place.path || './', document.baseURI).pathname || guard()) return arrived();
+    // The browser has gone already: put the address of what is still shown on top again.
+    const query = place.params.toString();
+    history.pushState(null, '', new URL(`${place.path || './'}${query === '' ? '' : `?${query}`}`, document.baseURI));
+  };
   document.addEventListener('click', clicked);
-  window.addEventListener('popstate', arrived);
+  window.addEventListener('popstate', wentBack);
   return () => {
     document.removeEventListener('click', clicked);
-    window.removeEventListener('popstate', arrived);
+    window.removeEventListener('popstate', wentBack);
   };
 }

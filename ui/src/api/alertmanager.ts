@@ -76,7 +76,15 @@ const filterParams = (filter: readonly string[], shown?: Shown, receiver?: strin
   return params;
 };
 
+/** The server as it delivers: its configuration without secrets, and those it shares the work with. */
+export interface DeliveryStatus {
+  cluster: { status: string; name?: string; peers: { name: string; address: string }[] };
+  config: { original: string };
+}
+
 export const alertmanager = {
+  status: (signal?: AbortSignal): Promise<DeliveryStatus> => send('GET', 'api/v2/status', { signal }),
+
   groups: (filter: readonly string[], shown: Shown, receiver: string | undefined, signal?: AbortSignal): Promise<AlertGroup[]> =>
     send('GET', 'api/v2/alerts/groups', { query: filterParams(filter, shown, receiver), signal }),
 

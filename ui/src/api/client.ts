@@ -2,7 +2,27 @@
  * The one way to the server: Prometheus's HTTP API, relative to the document's base, so that it works
  * under any prefix and never leaves the origin.
  */
-import type { Alert, Answer, Block, BuildInfo, Cardinality, Explained, Queries, QueryResult, RangeSeries, RuleGroup, RuntimeInfo, Targets, TsdbStatus, WalReplay } from './types.ts';
+import type {
+  Alert,
+  Answer,
+  Block,
+  BuildInfo,
+  Cardinality,
+  ExemplarSeries,
+  Explained,
+  Labels,
+  Monitor,
+  Notice,
+  Queries,
+  QueryResult,
+  RangeSeries,
+  RelabelStep,
+  RuleGroup,
+  RuntimeInfo,
+  Targets,
+  TsdbStatus,
+  WalReplay,
+} from './types.ts';
 
 /** What the server, or the way to it, had to say. `kind` is Prometheus's errorType, or `unreachable`. */
 export class ApiError extends Error {
@@ -42,6 +62,14 @@ function learnClock(date: string | null): void {
   clockOffset = Math.abs(offset) > 5 ? offset : 0;
 }
 
+/** Whoever's session has ended signs in and comes back to where they were. */
+function signInAgain(response: Response): void {
+  const base = new URL(document.baseURI);
+  const here = location.pathname.startsWith(base.pathname) ? location.pathname.slice(base.pathname.length) : '';
+  if (response.status !== 401 || here === 'login' || response.headers.has('www-authenticate')) return;
+  location.assign(new URL(`login?${new URLSearchParams({ next: `${here}${location.search}` })}`, base));
+}
+
 type Params = Record<string, string | string[] | undefined>;
 
 async function call<T>(path: string, params: Params = {}, signal?: AbortSignal, method?: 'POST'): Promise<Answer<T>> {
@@ -61,6 +89,7 @@ async function call<T>(path: string, params: Params = {}, signal?: AbortSignal, 
     throw new ApiError('The server does not answer.', 'unreachable', 0);
   }
   learnClock(response.headers.get('date'));
+  signInAgain(response);
   let body: { status?: string; data?: T; error?: string; errorType?: string; warnings?: string[]; infos?: string[] };
   try {
     body = (await response.json()) as typeof body;
@@ -93,7 +122,7 @@ export interface Grid {
  * body's, as JSON or as it stands.
  */
 export async function send<T>(
-  method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
   path: string,
   { query, body, signal }: { query?: URLSearchParams; body?: unknown; signal?: AbortSignal | undefined },
 ): Promise<T> {
@@ -114,6 +143,7 @@ export async function send<T>(
     throw new ApiError('The server does not answer.', 'unreachable', 0);
   }
   learnClock(response.headers.get('date'));
+  signInAgain(response);
   const away = response.status >= 502 && response.status <= 504;
   tellReachability(!away);
   let parsed: unknown;
@@ -143,6 +173,37 @@ export const api = {
   rules: async (signal?: AbortSignal): Promise<RuleGroup[]> => (await call<{ groups?: RuleGroup[] }>('rules', {}, signal)).data.groups ?? [],
 
   targets: async (params: Params = {}, signal?: AbortSignal): Promise<Targets> => (await call<Targets>('targets', params, signal)).data,
+
+  labelValues: async (name: string, match: readonly string[], signal?: AbortSignal): Promise<string[]> =>
+    (await call<string[]>(`label/${encodeURIComponent(name)}/values`, { 'match[]': [...match] }, signal)).data,
+
+  /** Label sets of series that had a sample in the last hour, at most `limit`. */
+  series: async (match: readonly string[], limit: number, signal?: AbortSignal): Promise<Labels[]> =>
+    (await call<Labels[]>('series', { 'match[]': [...match], limit: String(limit), start: (serverNow() - 3600).toFixed(0) }, signal)).data,
+
+  /** What targets say of metrics; of all, or of one. */
+  metadata: async (metric: string | undefined, signal?: AbortSignal): Promise<Record<string, { type: string; help: string; unit: string }[]>> =>
+    (await call<Record<string, { type: string; help: string; unit: string }[]>>('metadata', { metric, limit_per_metric: '1' }, signal)).data,
+
+  formatQuery: async (query: string, signal?: AbortSignal): Promise<string> => (await call<string>('format_query', { query }, signal)).data,
+
+  exemplars: async (query: string, span: { from: number; to: number }, signal?: AbortSignal): Promise<ExemplarSeries[]> =>
+    (await call<ExemplarSeries[]>('query_exemplars', { query, start: span.from.toFixed(3), end: span.to.toFixed(3) }, signal)).data,
+
+  relabelSteps: async (scrapePool: string, labels: Labels, signal?: AbortSignal): Promise<RelabelStep[]> =>
+    (await call<{ steps: RelabelStep[] }>('targets/relabel_steps', { scrapePool, labels: JSON.stringify(labels) }, signal)).data.steps,
+
+  config: async (signal?: AbortSignal): Promise<string> => (await call<{ yaml: string }>('status/config', {}, signal)).data.yaml,
+
+  flags: async (signal?: AbortSignal): Promise<Record<string, string>> => (await call<Record<string, string>>('status/flags', {}, signal)).data,
+
+  notices: async (signal?: AbortSignal): Promise<Notice[]> => (await call<Notice[]>('notifications', {}, signal)).data,
+
+  alertmanagers: async (signal?: AbortSignal): Promise<string[]> =>
+    ((await call<{ activeAlertmanagers?: { url: string }[] }>('alertmanagers', {}, signal)).data.activeAlertmanagers ?? []).map(({ url }) => url),
+
+  monitors: async (after: string, signal?: AbortSignal): Promise<{ monitors: Monitor[]; total: number }> =>
+    (await call<{ monitors: Monitor[]; total: number }>('monitors', { limit: '200', after: after === '' ? undefined : after }, signal)).data,
 
   buildInfo: async (signal?: AbortSignal): Promise<BuildInfo> => (await call<BuildInfo>('status/buildinfo', {}, signal)).data,
 

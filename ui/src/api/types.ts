@@ -23,6 +23,11 @@ export interface RangeSeries {
   histograms?: [number, HistogramValue][];
 }
 
+export interface ExemplarSeries {
+  seriesLabels: Labels;
+  exemplars: { labels: Labels; value: string; timestamp: number }[];
+}
+
 export type QueryResult =
   | { resultType: 'vector'; result: InstantSeries[] }
   | { resultType: 'matrix'; result: RangeSeries[] }
@@ -97,7 +102,7 @@ export interface Target {
 
 export interface Targets {
   activeTargets: Target[];
-  droppedTargets?: { discoveredLabels: Labels }[];
+  droppedTargets?: { discoveredLabels: Labels; scrapePool: string }[];
   droppedTargetCounts?: Record<string, number>;
   discoveryProblems?: { scrapePool: string; error: string; since: string }[];
 }
@@ -109,7 +114,39 @@ export interface BuildInfo {
 
 export interface RuntimeInfo {
   startTime?: string;
+  serverTime?: string;
+  hostname?: string;
+  CWD?: string;
+  reloadConfigSuccess?: boolean;
+  lastConfigTime?: string;
+  GOMAXPROCS?: number;
   storageRetention?: string;
+}
+
+/** A rule of relabelling, and what it leaves of the labels it is given. */
+export interface RelabelStep {
+  rule: { source_labels?: string[]; separator?: string; regex: string; modulus?: number; target_label?: string; replacement?: string; action: string };
+  output: Labels;
+  keep: boolean;
+}
+
+/** What the server wants its operator to know. */
+export interface Notice {
+  text: string;
+  date: string;
+  active: boolean;
+}
+
+export interface Monitor {
+  name: string;
+  target: string;
+  interval: string;
+  owner: string | null;
+  dependsOn: string[];
+  state: 'up' | 'down' | 'unreachable' | 'unknown';
+  lastProbe: { time: string; success: boolean; duration: number } | null;
+  /** Share of the last time, such as `24h`, in which it was up. */
+  uptime: Record<string, number | null>;
 }
 
 export interface TsdbStatus {

@@ -6,8 +6,11 @@ import type { Labels } from '../api/types.ts';
 import type { DisplayValue } from '../fields/display.ts';
 import type { FieldConfig } from '../dashboard/model.ts';
 
-/** Values of a `time` field are milliseconds since 1970. Values of a `number` field are numbers or null. */
-export type FieldType = 'time' | 'number' | 'string' | 'boolean' | 'enum' | 'other';
+/**
+ * Values of a `time` field are milliseconds since 1970. Values of a `number` field are numbers or null. Values of a `frame`
+ * field are frames (a sparkline in a cell), of a `nestedFrames` field lists of them (a table below a row).
+ */
+export type FieldType = 'time' | 'number' | 'string' | 'boolean' | 'enum' | 'frame' | 'nestedFrames' | 'other';
 
 export interface Field {
   /** The name the data source gave; what people see is `displayName` in `state`. */
@@ -18,12 +21,16 @@ export interface Field {
   /** What the data source says of it; after `applyFields` with the panel's defaults and overrides. */
   config: FieldConfig;
   state?: FieldState;
-  /** How a value reads; set by `applyFields`. */
-  display?: (value: unknown) => DisplayValue;
+  /** How a value reads; set by `applyFields`. `decimals` are those of its neighbours, such as other ticks of an axis. */
+  display?: (value: unknown, decimals?: number | null) => DisplayValue;
 }
 
 export interface FieldState {
   displayName?: string;
+  /** Whether `displayName` was found among several frames: it is found anew where that is different. */
+  multipleFrames?: boolean;
+  /** From the lowest to the highest value, of the field or of all fields; set by `applyFields`. */
+  range?: { min: number | null; max: number | null; delta: number };
   /** Which of the panel's series it is, for colours from a palette. */
   seriesIndex?: number;
   /** Reductions that were computed once, by the reducer's id. */

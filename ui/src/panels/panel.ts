@@ -18,6 +18,8 @@ export interface PanelProps {
   timeZone: string;
   /** Panels with the same key share the cursor; undefined for none. */
   sync?: string;
+  /** Whether the readout too appears in all of them, not only under the pointer. */
+  syncReadout?: boolean;
   /** Replaces variables in a text, with more of them by `scope`, such as `__field`. */
   interpolate: (text: string, scope?: Record<string, unknown>, format?: string) => string;
   /** Data links with their variables replaced; `scope` as for `interpolate`. */

@@ -2,7 +2,33 @@
 import type { PanelKind } from './panel.ts';
 
 /** By Grafana's plugin id. A panel type is a folder beside this file that exports its `kind`. */
-const KINDS: Record<string, () => Promise<PanelKind>> = {};
+const KINDS: Record<string, () => Promise<PanelKind>> = {
+  barchart: async () => (await import('./barchart/kind.tsx')).kind,
+  heatmap: async () => (await import('./heatmap/kind.tsx')).kind,
+  histogram: async () => (await import('./histogram/kind.tsx')).kind,
+  'state-timeline': async () => (await import('./state-timeline/kind.tsx')).kind,
+  'status-history': async () => (await import('./status-history/kind.tsx')).kind,
+  timeseries: async () => (await import('./timeseries/kind.tsx')).kind,
+  trend: async () => (await import('./trend/kind.tsx')).kind,
+  xychart: async () => (await import('./xychart/kind.tsx')).kind,
+  alertlist: async () => (await import('./alertlist/kind.tsx')).kind,
+  annolist: async () => (await import('./annolist/kind.tsx')).kind,
+  bargauge: async () => (await import('./bargauge/kind.tsx')).kind,
+  dashlist: async () => (await import('./dashlist/kind.tsx')).kind,
+  gauge: async () => (await import('./gauge/kind.tsx')).kind,
+  logs: async () => (await import('./logs/kind.tsx')).kind,
+  piechart: async () => (await import('./piechart/kind.tsx')).kind,
+  row: async () => (await import('./row/kind.tsx')).kind,
+  stat: async () => (await import('./stat/kind.tsx')).kind,
+  table: async () => (await import('./table/kind.tsx')).kind,
+  text: async () => (await import('./text/kind.tsx')).kind,
+  canvas: async () => (await import('./undrawn/kind.tsx')).undrawn('canvas', 'Canvas'),
+  flamegraph: async () => (await import('./undrawn/kind.tsx')).undrawn('flamegraph', 'Flame graph'),
+  geomap: async () => (await import('./undrawn/kind.tsx')).undrawn('geomap', 'Geomap'),
+  news: async () => (await import('./undrawn/kind.tsx')).undrawn('news', 'News', false),
+  nodeGraph: async () => (await import('./undrawn/kind.tsx')).undrawn('nodeGraph', 'Node graph'),
+  traces: async () => (await import('./undrawn/kind.tsx')).undrawn('traces', 'Traces'),
+};
 
 const loaded = new Map<string, Promise<PanelKind>>();
 

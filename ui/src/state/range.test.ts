@@ -14,6 +14,12 @@ test('a range survives the way through the URL', () => {
   expect(written(DEFAULT_RANGE)).toBe('');
 });
 
+test("a dashboard's way to say the last hours is understood", () => {
+  expect(readRange(params('from=now-6h&to=now'))).toEqual({ kind: 'last', seconds: 21_600 });
+  expect(readRange(params('from=1795228000000&to=1795229000000'))).toEqual({ kind: 'fixed', from: 1_795_228_000, to: 1_795_229_000 });
+  expect(readRange(params('from=now-1d/d&to=now'))).toEqual(DEFAULT_RANGE);
+});
+
 test('nonsense in the URL means the default', () => {
   for (const query of ['range=never', 'range=-5m', 'range=99999y', 'from=2026-01-02T00:00:00Z', 'from=2&to=1', 'from=x&to=y']) {
     expect(readRange(params(query))).toEqual(DEFAULT_RANGE);

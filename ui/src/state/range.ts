@@ -21,7 +21,8 @@ export function readRange(params: URLSearchParams): Range {
   const from = parseTime(params.get('from') ?? '');
   const to = parseTime(params.get('to') ?? '');
   if (from !== undefined && to !== undefined && from < to) return { kind: 'fixed', from, to };
-  const range = params.get('range');
+  // Dashboards write `from=now-6h&to=now`.
+  const range = params.get('range') ?? (params.get('to') === 'now' ? /^now-(\w+)$/.exec(params.get('from') ?? '')?.[1] : undefined);
   if (range === 'start') return { kind: 'start' };
   const seconds = parseDuration(range ?? '');
   return seconds !== undefined && seconds >= 1 && seconds <= LONGEST_SPAN ? { kind: 'last', seconds } : DEFAULT_RANGE;

@@ -6,9 +6,9 @@ test('the history keeps each expression once, the newest first, and not for ever
   expect(remember(['a', 'b'], 'b')).toEqual(['b', 'a']);
   expect(remember(['a'], '  c ')).toEqual(['c', 'a']);
   expect(remember(['a'], '  ')).toEqual(['a']);
-  const long = Array.from({ length: 80 }, (_, index) => `x${index}`).reduce(remember, [] as string[]);
-  expect(long).toHaveLength(50);
-  expect(long[0]).toBe('x79');
+  const long = Array.from({ length: 180 }, (_, index) => `x${index}`).reduce(remember, [] as string[]);
+  expect(long).toHaveLength(100);
+  expect(long[0]).toBe('x179');
 });
 
 test('the refresh interval comes from the URL, else from the page', () => {

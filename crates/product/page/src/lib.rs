@@ -14,7 +14,7 @@ use axum::routing::get;
 include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
 /// Addresses that are pages of the page: it decides itself what it shows there.
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 16] = [
     "/",
     "/explore",
     "/alerts",
@@ -25,6 +25,12 @@ const PAGES: [&str; 10] = [
     "/rules",
     "/targets",
     "/status",
+    "/d/{*rest}",
+    "/dashboards",
+    "/dashboards/{*rest}",
+    "/login",
+    "/people",
+    "/profile",
 ];
 
 /// What is shown where the binary was built without the page.
@@ -171,7 +177,7 @@ mod tests {
     #[tokio::test]
     async fn every_page_answers_and_links_of_prometheus_lead_to_explore() {
         for page in PAGES {
-            let answer = ask(page).await;
+            let answer = ask(&page.replace("{*rest}", "a/b")).await;
             assert_eq!(answer.status(), 200, "{page}");
             assert_eq!(answer.headers()["cache-control"], "no-cache");
         }

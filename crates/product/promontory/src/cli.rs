@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use roles::blackbox_exporter;
 use roles::check::{Options, Report, check_files};
+use roles::dashboards::DashboardFolder;
 use roles::settings::parse_listen;
 use roles::{Mode, Settings};
 
@@ -104,6 +105,12 @@ struct Run {
     /// How long it is kept what became of alerts, such as 90d; 0 keeps nothing of it [default: 90d]
     #[arg(long = "alerting.trail.retention", value_name = "DURATION")]
     trail_retention: Option<String>,
+    /// A folder of files with dashboards; can be repeated
+    #[arg(long, value_name = "DIR")]
+    dashboards: Vec<PathBuf>,
+    /// A folder with Grafana's provisioning files for dashboards
+    #[arg(long = "dashboards.provisioning", value_name = "DIR")]
+    dashboards_provisioning: Option<PathBuf>,
     /// Where people reach this server, if it is not the address it listens on
     #[arg(long, value_name = "URL")]
     external_url: Option<String>,
@@ -138,6 +145,11 @@ impl Run {
         }
         let notes = self.replicas.apply(&mut settings.replicas)?;
         settings.notes.extend(notes);
+        let folders = self.dashboards.iter().cloned();
+        settings.dashboards.folders.extend(folders.map(|path| DashboardFolder { path, folder: None }));
+        if self.dashboards_provisioning.is_some() {
+            settings.dashboards.provisioning.clone_from(&self.dashboards_provisioning);
+        }
         settings.retention_by_flag = self.retention_time.is_some() || self.retention_size.is_some();
         if let Some(text) = &self.retention_time {
             let time_ms =

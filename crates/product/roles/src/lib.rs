@@ -14,6 +14,7 @@ pub mod check;
 mod collect;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod dashboards;
 pub mod directory;
 mod elsewhere;
 mod forward;
@@ -23,6 +24,7 @@ pub mod monitors;
 mod monitors_api;
 pub mod node_exporter;
 pub mod prometheus_file;
+mod prometheus_names;
 mod push;
 pub mod pushgateway;
 pub mod replicas;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::dashboards::Dashboards;
 use alerting::replicas::SharedReplicas;
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -24,10 +25,12 @@ use crate::alert::{self, Alert};
 use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, StoreAdmin, StoredExemplars};
 use crate::backtest;
 use crate::collect::{self, Collect};
+use crate::dashboards;
 use crate::elsewhere::Elsewhere;
 use crate::monitors;
 use crate::monitors_api;
 use crate::prometheus_file::PrometheusFile;
+use crate::prometheus_names;
 use crate::push::Push;
 use crate::pushgateway;
 use crate::send_on::SendOn;
@@ -192,7 +195,8 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     let registry = Registry::new();
     let address = settings.external_url(listening);
     let replicas = settings.replicas.start(&address, &registry, &clock).await?;
-    let running = Running::start(settings, &loaded, store, listening, replicas, registry, clock)?;
+    let mut running = Running::start(settings, &loaded, store, listening, replicas, registry, clock)?;
+    running.dashboards = dashboards::start(&running.settings, &running.registry, &running.clock).await?;
     tokio::spawn(crate::memory::keep_small(stopped.clone()));
     let router = running.router(commands);
     let serving: Vec<_> = servers
@@ -282,6 +286,7 @@ struct Running {
     push: Push,
     send_on: SendOn,
     elsewhere: Elsewhere,
+    dashboards: Option<Dashboards>,
     shown: Arc<ArcSwap<Shown>>,
     reload_succeeded: Gauge,
     reloaded_at: Gauge,
@@ -303,6 +308,9 @@ impl Running {
         let elsewhere = Elsewhere::new(&store, &registry, &clock);
         let engine = ask::engine(&settings, &clock);
         let queries = Queries::new(settings.queries_max.max(settings.query_concurrency_max), clock.clone());
+        queries.register(&registry, settings.query_concurrency_max);
+        let shown = Arc::new(ArcSwap::from_pointee(Shown::default()));
+        prometheus_names::register_process(&registry, &shown);
         let external_url = settings.external_url(listening);
         let gateway = settings.pushgateway.as_ref().map(|it| it.open(&settings.data_dir, &registry, &clock));
         let collect = collect::start(&settings, gateway.as_ref(), writer.clone(), &registry, &clock)?;
@@ -330,7 +338,7 @@ impl Running {
                 "promontory_config_last_reload_success_timestamp_seconds",
                 "When the configuration in force was read.",
             ),
-            shown: Arc::new(ArcSwap::from_pointee(Shown::default())),
+            shown,
             settings: Arc::new(settings),
             clock,
             listening,
@@ -346,6 +354,7 @@ impl Running {
             push: Push::new(),
             send_on,
             elsewhere,
+            dashboards: None,
         })
     }
 
@@ -409,6 +418,10 @@ impl Running {
             self.store.db.clone(),
             self.clock.clone(),
         ));
+        let roles = match &self.dashboards {
+            Some(dashboards) => roles.merge(dashboards.router()),
+            None => roles,
+        };
         let roles = if self.settings.agent.is_some() { agent::without_queries(roles) } else { roles };
         serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
     }

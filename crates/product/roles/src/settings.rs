@@ -9,6 +9,7 @@ use config::http_client::{PathBase, check_http_url};
 use config::{Error, Node};
 
 use crate::alert_settings::AlertSettings;
+use crate::dashboards::DashboardSettings;
 use crate::monitors::MonitorSettings;
 use crate::push::PushSettings;
 use crate::pushgateway::PushgatewaySettings;
@@ -70,6 +71,8 @@ pub struct Settings {
     pub alerts: AlertSettings,
     /// Other servers that deliver the same alerts.
     pub replicas: ReplicaSettings,
+    /// Where dashboards come from.
+    pub dashboards: DashboardSettings,
     /// Whether this machine's metrics are collected.
     pub watch_machine: bool,
     /// Whether the default alerts of a machine are evaluated.
@@ -156,7 +159,7 @@ pub const RETENTION_DEFAULT_MS: i64 = 15 * 24 * 3_600_000;
 
 impl Settings {
     /// The keys of a `promontory.yml`; none of them is one of another kind of file.
-    pub const FILE_KEYS: [&str; 22] = [
+    pub const FILE_KEYS: [&str; 23] = [
         "listen",
         "web_config_file",
         "allow_unauthenticated",
@@ -178,6 +181,7 @@ impl Settings {
         AlertSettings::FILE_KEYS[1],
         AlertSettings::FILE_KEYS[2],
         ReplicaSettings::FILE_KEY,
+        DashboardSettings::FILE_KEY,
         "machine",
     ];
 
@@ -208,6 +212,7 @@ impl Settings {
             pushgateway: None,
             alerts: AlertSettings::default(),
             replicas: ReplicaSettings::default(),
+            dashboards: DashboardSettings::default(),
             watch_machine: machine,
             machine_alerts: machine,
             machine_interval_ms: 15_000,
@@ -301,6 +306,9 @@ impl Settings {
         self.alerts.decode(&mut fields, base)?;
         if let Some(node) = fields.take(ReplicaSettings::FILE_KEY) {
             self.replicas.decode(node, base)?;
+        }
+        if let Some(node) = fields.take(DashboardSettings::FILE_KEY) {
+            self.dashboards.decode(node, base)?;
         }
         if let Some(node) = fields.take("machine") {
             let mut machine = node.fields("machine")?;

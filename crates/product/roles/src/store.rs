@@ -10,6 +10,7 @@ use exposition::Registry;
 use tokio::sync::watch;
 use tsdb::{Db, Options, Retention, Stats};
 
+use crate::prometheus_names;
 use crate::run::StartError;
 use crate::settings::Settings;
 use crate::store_settings::StoreSettings;
@@ -129,6 +130,7 @@ pub(crate) fn register(registry: &Registry, store: &Store) {
         let (db, moment) = (store.db.clone(), moment.clone());
         move || moment.store(Arc::new(db.stats()))
     });
+    prometheus_names::register_store(registry, &moment);
     type Get = fn(&Stats) -> f64;
     let counters: [(&'static str, &'static str, Get); 25] = [
         (

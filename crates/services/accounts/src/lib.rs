@@ -2,3 +2,28 @@
 //! Connect or a proxy, throttling of attempts, the audit log.
 //!
 //! Must not know what the routes it guards do: which role each needs is told by `roles`.
+
+pub mod access;
+mod accounts;
+mod api;
+mod audit;
+pub mod directory;
+mod error;
+mod first_start;
+mod guard;
+mod login;
+mod metrics;
+mod oidc;
+mod password;
+mod refusal;
+mod secret;
+mod session;
+mod settings;
+mod store;
+mod throttle;
+
+pub use access::{Access, Table};
+pub use accounts::{Accounts, Announce, Deps};
+pub use error::AccountsError;
+pub use guard::Guard;
+pub use settings::{Cidr, OidcSettings, ProxySettings, RoleRule, Settings, Surroundings};

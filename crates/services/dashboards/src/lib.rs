@@ -2,3 +2,23 @@
 //! playlists, annotations; data sources and the way to them; Grafana's HTTP API over all of it.
 //!
 //! Must not know how a dashboard is drawn (that is `ui/`), who people are (`accounts` tells by `model::Caller`).
+
+mod access;
+mod api;
+mod built_in;
+mod card;
+mod catalog;
+mod documents;
+mod error;
+pub mod provisioning;
+mod reading;
+mod saving;
+mod service;
+mod store;
+
+pub use access::{Grant, Permission, Subject, permission};
+pub use built_in::built_in;
+pub use documents::*;
+pub use error::Error;
+pub use reading::{DASHBOARD_SIZE_MAX_BYTES, Reading, read, read_text};
+pub use service::{Dashboards, Deps, Named, Options, People};

@@ -10,12 +10,15 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, delete, get, post};
 use base::Clock;
 use model::storage::MetricReader;
 use promql::Engine;
 use tokio::sync::Semaphore;
+
+use crate::shared::Sharing;
 
 mod admin;
 mod answer;
@@ -38,6 +41,7 @@ mod running;
 mod search;
 mod select;
 mod self_metrics;
+mod shared;
 pub mod sources;
 mod status;
 mod stream;
@@ -111,6 +115,8 @@ pub(crate) struct Api {
 
 /// The routes, to be mounted at the root: `/api/v1/query` and so on.
 pub fn router(config: Config, deps: Deps) -> Router {
+    let sharing = Sharing { queries: deps.queries.clone(), body_size_max_bytes: config.body_size_max_bytes };
+    let shared = || from_fn_with_state(sharing.clone(), shared::share);
     let api = Arc::new(Api {
         slots: Arc::new(Semaphore::new(config.concurrency_max)),
         read_slots: Arc::new(Semaphore::new(config.read_concurrency_max)),
@@ -119,8 +125,8 @@ pub fn router(config: Config, deps: Deps) -> Router {
         deps,
     });
     Router::new()
-        .route("/api/v1/query", get(evaluate::instant).post(evaluate::instant))
-        .route("/api/v1/query_range", get(evaluate::range).post(evaluate::range))
+        .route("/api/v1/query", get(evaluate::instant).post(evaluate::instant).layer(shared()))
+        .route("/api/v1/query_range", get(evaluate::range).post(evaluate::range).layer(shared()))
         .route("/api/v1/query_exemplars", get(evaluate::exemplars).post(evaluate::exemplars))
         .route("/api/v1/format_query", get(evaluate::format).post(evaluate::format))
         .route("/api/v1/parse_query", get(evaluate::parse).post(evaluate::parse))

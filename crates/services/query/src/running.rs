@@ -9,6 +9,8 @@ use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderMap, header};
 use base::Clock;
 use base::clock::Mark;
+use exposition::Registry;
+use exposition::registry::{Counter, Summary};
 use parking_lot::Mutex;
 use promql::{Cancel, Progress, QueryStats};
 use serde::Serialize;
@@ -18,6 +20,7 @@ use tokio::sync::Notify;
 use crate::Api;
 use crate::answer::{Answer, ApiError, ErrorType, success};
 use crate::query_log::{Ended, QueryLog};
+use crate::shared::Shared;
 
 /// Slow queries that are remembered.
 const SLOWEST_MAX: usize = 50;
@@ -149,6 +152,15 @@ pub struct Queries {
     max: usize,
     clock: Clock,
     log: QueryLog,
+    pub(crate) shared: Shared,
+    measured: OnceLock<Measured>,
+}
+
+/// What queries cost, as metrics.
+struct Measured {
+    waited: Summary,
+    evaluated: Summary,
+    samples: Counter,
 }
 
 /// One query's place in the list, until it is dropped.
@@ -163,7 +175,45 @@ pub struct Place {
 impl Queries {
     /// An empty list. `max`: queries of clients that run or wait, at most.
     pub fn new(max: usize, clock: Clock) -> Arc<Queries> {
-        Arc::new(Queries { lists: Mutex::default(), max, clock, log: QueryLog::default() })
+        let shared = Shared::new(clock.clone());
+        Arc::new(Queries {
+            lists: Mutex::default(),
+            max,
+            clock,
+            log: QueryLog::default(),
+            shared,
+            measured: OnceLock::new(),
+        })
+    }
+
+    /// Registers what queries cost, under the names of Prometheus where it has one. `concurrency_max` is how many may run
+    /// at once.
+    pub fn register(self: &Arc<Self>, registry: &Registry, concurrency_max: usize) {
+        let durations = registry.summaries(
+            "prometheus_engine_query_duration_seconds",
+            "How long queries took, by what was done: waiting in the queue, or evaluating and sending.",
+            &["slice"],
+            4,
+        );
+        let measured = Measured {
+            waited: durations.with(&["queue_time"]),
+            evaluated: durations.with(&["inner_eval"]),
+            samples: registry
+                .counter("prometheus_engine_query_samples_total", "Samples that queries looked at."),
+        };
+        let _ = self.measured.set(measured);
+        let queries = self.clone();
+        registry.gauge_fn("prometheus_engine_queries", "Queries that run or wait.", move || {
+            queries.lists.lock().running.len() as f64
+        });
+        let most = concurrency_max as f64;
+        registry.gauge("prometheus_engine_queries_concurrent_max", "Queries that may run at once.").set(most);
+        let queries = self.clone();
+        registry.counter_fn(
+            "promontory_query_shared_answers_total",
+            "Queries answered with what another client had asked for, as their max-age allowed.",
+            move || queries.shared.joined() as f64,
+        );
     }
 
     /// Logs every query that ends to this file, or none. A file that is open already is opened anew, so that
@@ -281,6 +331,14 @@ impl Drop for Place {
     fn drop(&mut self) {
         let seconds = self.entry.since.elapsed_seconds();
         let now_ms = self.queries.clock.now_ms();
+        if let Some(measured) = self.queries.measured.get() {
+            let waited = self.entry.queue_seconds.get().copied();
+            measured.waited.observe(waited.unwrap_or(seconds));
+            if let Some(waited) = waited {
+                measured.evaluated.observe(seconds - waited);
+            }
+            measured.samples.add(self.cost().total_samples);
+        }
         if let Some((text, client)) = &self.entry.logged {
             let waited = self.entry.queue_seconds.get().copied();
             self.queries.log.write(&Ended {

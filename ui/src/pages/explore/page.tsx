@@ -1,22 +1,26 @@
 /** Asking PromQL: expressions, a graph or a table, and everything the server says about them. */
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import type { ApiError } from '../../api/client.ts';
+import { api, type ApiError } from '../../api/client.ts';
 import type { PageProps } from '../../app.tsx';
 import { Chart } from '../../chart/chart.tsx';
 import { gridTimes } from '../../chart/data.ts';
 import { Legend } from '../../chart/legend.tsx';
 import { clock, localInput, moment, parseDuration, parseTime, writeDuration, writeTime, zone } from '../../format/time.ts';
 import { exact, type Unit } from '../../format/units.ts';
-import { Empty, Failure, LabelList, Mark, Popover } from '../../parts/parts.tsx';
+import { Empty, Failure, LabelList, Mark } from '../../parts/parts.tsx';
 import { chooseStep, errorPosition } from '../../promql/build.ts';
 import { setParams } from '../../router.ts';
-import { readHistory, remember, writeHistory } from '../../state/history.ts';
+import { readKept, remember, writeKept } from '../../state/history.ts';
 import { useLoad } from '../../state/load.ts';
 import { align } from '../../state/range.ts';
 import { ExpressionField } from './editor.tsx';
+import { mayEdit, useOffers } from '../../state/offers.ts';
 import { ExplainView } from './explain.tsx';
+import { Hints } from './hints.tsx';
+import { MetricBrowser } from './metrics.tsx';
 import { askInstant, askRange, letter, LINES_DRAWN, ROWS_SHOWN, sortRows, toGraph, toRows, type Order, type Outcome } from './results.ts';
+import { AddToDashboard, History, Share } from './tools.tsx';
 
 const TABS = ['graph', 'table', 'explain'] as const;
 const GRAPH_HEIGHT_PX = 360;
@@ -38,7 +42,7 @@ export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }:
   const typed = useRef(drafts);
   const change = (texts: readonly string[], version: number): void => draw((typed.current = { texts, version }));
   const setDrafts = (texts: readonly string[]): void => change(texts, typed.current.version + 1);
-  const [history, setHistory] = useState(readHistory);
+  const [history, setHistory] = useState(() => readKept('history'));
   useEffect(() => {
     if (JSON.stringify(typed.current.texts.map((draft) => draft.trim()).filter(Boolean)) !== asked) setDrafts(expressions.length > 0 ? expressions : ['']);
   }, [asked]);
@@ -47,7 +51,7 @@ export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }:
     const clean = next.map((draft) => draft.trim()).filter(Boolean);
     const remembered = clean.reduceRight(remember, history);
     setHistory(remembered);
-    writeHistory(remembered);
+    writeKept('history', remembered);
     setParams({ expr: clean });
     refresh();
   };
@@ -57,6 +61,14 @@ export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }:
       typed.current.texts.map((draft, at) => (at === index ? text : draft)),
       typed.current.version,
     );
+
+  const [browsing, setBrowsing] = useState(false);
+  const offers = useOffers();
+  const dashboards = offers?.dashboards === true && mayEdit(offers);
+  // Only to dashboards of this server: whatever else stands in an address is not followed.
+  const back = /^d\/[\w-]/.test(params.get('back') ?? '') ? params.get('back')! : undefined;
+  const format = (): void =>
+    void Promise.all(typed.current.texts.map((draft) => (draft.trim() === '' ? draft : api.formatQuery(draft).catch(() => draft)))).then(setDrafts);
 
   const tab = TABS.find((name) => name === params.get('tab')) ?? 'graph';
   const askedStep = parseDuration(params.get('step') ?? '');
@@ -111,6 +123,17 @@ export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }:
                 </button>
               )}
               {outcome && <Said outcome={outcome} />}
+              {expressions[index] !== undefined && draft.trim() === expressions[index] && !outcome?.error && (
+                <Hints
+                  expression={expressions[index]}
+                  window={writeDuration(Math.max(60, Math.ceil((4 * step) / 60) * 60))}
+                  onFix={(fixed) => {
+                    const next = typed.current.texts.map((other, at) => (at === index ? fixed : other));
+                    setDrafts(next);
+                    show(next);
+                  }}
+                />
+              )}
             </div>
           );
         })}
@@ -121,38 +144,50 @@ export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }:
           <button type="button" class="button" onClick={() => setDrafts([...typed.current.texts, ''])}>
             Add expression
           </button>
-          <Popover label="History" button="History">
-            {(close) =>
-              history.length === 0 ? (
-                <p class="muted history-empty">Expressions you run are kept here, in this browser.</p>
-              ) : (
-                <div class="history">
-                  {history.map((past) => (
-                    <button
-                      type="button"
-                      key={past}
-                      class="menu-item mono"
-                      title={past}
-                      onClick={() => {
-                        const next = [...typed.current.texts.slice(0, -1), past];
-                        setDrafts(next);
-                        show(next);
-                        close();
-                      }}
-                    >
-                      {past}
-                    </button>
-                  ))}
-                </div>
-              )
-            }
-          </Popover>
+          <button type="button" class="button" onClick={() => setBrowsing(true)}>
+            Metrics
+          </button>
+          <History
+            history={history}
+            onChoose={(past) => {
+              const next = [...typed.current.texts.slice(0, -1), past];
+              setDrafts(next);
+              show(next);
+            }}
+          />
+          {expressions.length > 0 && (
+            <>
+              <button type="button" class="button" title="Sets the expressions in lines, as Prometheus formats them" onClick={format}>
+                Format
+              </button>
+              <Share expressions={expressions} span={span} grid={grid} />
+              {dashboards && <AddToDashboard expressions={expressions} />}
+            </>
+          )}
+          {back !== undefined && (
+            <a class="button" href={back}>
+              Back to the dashboard
+            </a>
+          )}
           <span class="expression-busy muted" aria-live="polite">
             {current.busy ? 'Running…' : ''}
           </span>
         </div>
       </div>
 
+      {browsing && (
+        <MetricBrowser
+          onClose={() => setBrowsing(false)}
+          onChoose={(selector) => {
+            const texts = typed.current.texts;
+            // Into the place that is empty; else beside what is there.
+            const free = texts.findIndex((draft) => draft.trim() === '');
+            const next = free < 0 ? [...texts, selector] : texts.map((draft, at) => (at === free ? selector : draft));
+            setDrafts(next);
+            show(next);
+          }}
+        />
+      )}
       <section class="panel result">
         <header class="panel-head">
           <div class="tabs" role="tablist" aria-label="Result">

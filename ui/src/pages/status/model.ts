@@ -1,9 +1,9 @@
 /** What the status page makes of the server's answers. */
-import type { Cardinality, Growth, SeriesGroup } from '../../api/types.ts';
+import type { Cardinality, Growth, Labels, SeriesGroup, Targets } from '../../api/types.ts';
 import { duration } from '../../format/time.ts';
 import { text } from '../../format/units.ts';
 
-export const VIEWS = ['queries', 'cardinality', 'store'] as const;
+export const VIEWS = ['queries', 'cardinality', 'store', 'discovery', 'monitors', 'notices', 'configuration', 'process'] as const;
 export type View = (typeof VIEWS)[number];
 
 export const readView = (params: URLSearchParams): View => VIEWS.find((view) => view === params.get('view')) ?? 'queries';
@@ -36,4 +36,40 @@ export function worstLabel(data: Cardinality): { name: string; without: number }
 export function replayed(log: { min: number; max: number; current: number }, ready: boolean): number | undefined {
   if (ready) return undefined;
   return log.max === log.min ? 0 : Math.min(1, Math.max(0, (log.current - log.min) / (log.max - log.min)));
+}
+
+/** How many dropped targets of a job are shown at once. */
+const DROPPED_SHOWN = 100;
+
+export interface DroppedPool {
+  name: string;
+  kept: number;
+  dropped: number;
+  shown: Labels[];
+}
+
+/** Jobs with what became of the targets that were discovered for them; most dropped ones first. */
+export function droppedPools({ activeTargets, droppedTargets = [], droppedTargetCounts = {} }: Targets, words: readonly string[]): DroppedPool[] {
+  const pools = new Map<string, DroppedPool>();
+  const of = (name: string): DroppedPool => {
+    let pool = pools.get(name);
+    if (!pool) pools.set(name, (pool = { name, kept: 0, dropped: droppedTargetCounts[name] ?? 0, shown: [] }));
+    return pool;
+  };
+  for (const name of Object.keys(droppedTargetCounts)) of(name);
+  for (const { scrapePool } of activeTargets) of(scrapePool).kept += 1;
+  for (const { scrapePool, discoveredLabels } of droppedTargets) {
+    const all = `${scrapePool} ${Object.entries(discoveredLabels).flat().join(' ')}`.toLowerCase();
+    const pool = of(scrapePool);
+    if (pool.shown.length < DROPPED_SHOWN && words.every((word) => all.includes(word))) pool.shown.push(discoveredLabels);
+  }
+  return [...pools.values()].sort((a, b) => b.dropped - a.dropped || a.name.localeCompare(b.name));
+}
+
+/** A share of time as people compare it: `99.95 %`; unknown is a dash. */
+export function percentUp(share: number | null | undefined): string {
+  if (share === null || share === undefined) return '–';
+  const percent = share * 100;
+  // What was down for a moment must not read as if it never was.
+  return `${percent === 100 ? '100' : Math.min(99.99, percent).toFixed(percent > 99 ? 2 : 1)}\u202f%`;
 }

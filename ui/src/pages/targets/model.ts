@@ -1,5 +1,5 @@
 /** Which targets the page shows: by pool, those in trouble first. */
-import type { Target } from '../../api/types.ts';
+import type { Labels, RelabelStep, Target } from '../../api/types.ts';
 import { words } from '../rules/model.ts';
 
 export const HEALTHS = ['all', 'up', 'down', 'unknown'] as const;
@@ -39,4 +39,21 @@ export function countByHealth(targets: readonly Target[]): Record<Health, number
   const counts: Record<Health, number> = { all: targets.length, up: 0, down: 0, unknown: 0 };
   for (const { health } of targets) counts[health] += 1;
   return counts;
+}
+
+/** A rule as one line: what it looks at, what it does. */
+export function ruleText({ action, source_labels: sources = [], separator, regex, modulus, target_label: target, replacement }: RelabelStep['rule']): string {
+  const from = sources.length === 0 ? '' : ` ${sources.join(separator === undefined || separator === '' ? ';' : separator)}`;
+  const matching = regex === '' || regex === '(.*)' ? '' : ` =~ ${regex}`;
+  if (action === 'hashmod') return `hashmod${from} mod ${modulus ?? 0} → ${target ?? ''}`;
+  if (action === 'keepequal' || action === 'dropequal') return `${action}${from} = ${target ?? ''}`;
+  const into = target === undefined || target === '' ? '' : ` → ${target}${replacement === undefined || replacement === '$1' ? '' : ` = ${replacement}`}`;
+  const mapped = action === 'labelmap' && replacement !== undefined && replacement !== '$1' ? ` → ${replacement}` : '';
+  return `${action}${from}${matching}${into}${mapped}`;
+}
+
+/** What a rule changed. */
+export function changesOf(before: Labels, after: Labels): { set: Labels; removed: string[] } {
+  const set = Object.fromEntries(Object.entries(after).filter(([name, value]) => before[name] !== value));
+  return { set, removed: Object.keys(before).filter((name) => !(name in after)) };
 }

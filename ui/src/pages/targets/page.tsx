@@ -9,6 +9,7 @@ import { Chips, Empty, Failure, LabelList, Mark, Search, type Tone } from '../..
 import { matchers } from '../../promql/build.ts';
 import { link, setParams } from '../../router.ts';
 import { useLoad } from '../../state/load.ts';
+import { Relabelling } from './relabelling.tsx';
 import { countByHealth, HEALTHS, pools, readHealth, type Health, type Pool } from './model.ts';
 
 const FILTER_TONES: Partial<Record<Health, Tone>> = { down: 'critical', unknown: 'warning' };
@@ -94,6 +95,7 @@ const TONES: Record<Target['health'], Tone> = { up: 'ok', down: 'critical', unkn
 function TargetRow({ target, open, now, onSwitch }: { target: Target; open: boolean; now: number; onSwitch: () => void }): JSX.Element {
   const scraped = Date.parse(target.lastScrape) / 1000;
   const never = !(scraped > 0);
+  const [relabelled, setRelabelled] = useState(false);
   return (
     <article class={`row-box${open ? ' row-open' : ''}`}>
       <button type="button" class="row target-row" data-row="" aria-expanded={open} onClick={onSwitch}>
@@ -139,8 +141,19 @@ function TargetRow({ target, open, now, onSwitch }: { target: Target; open: bool
                 <LabelList labels={target.discoveredLabels} />
               </dd>
             </div>
+            {relabelled && (
+              <div>
+                <dt>relabelling</dt>
+                <dd>
+                  <Relabelling pool={target.scrapePool} labels={target.discoveredLabels} />
+                </dd>
+              </div>
+            )}
           </dl>
           <p>
+            <button type="button" class="button" aria-pressed={relabelled} onClick={() => setRelabelled(!relabelled)}>
+              Relabelling, step by step
+            </button>{' '}
             <a class="button" href={link('explore', { expr: `up{${matchers(target.labels)}}` })}>
               Explore up
             </a>

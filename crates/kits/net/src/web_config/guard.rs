@@ -103,11 +103,26 @@ impl Guard {
     }
 }
 
+/// Says in a request's extensions that the web configuration file asked who its client is, and knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authenticated {
+    /// The name of the user; `None` where a certificate stands for it.
+    pub user: Option<String>,
+}
+
 /// Lets in whom the configuration knows, and adds its headers to the answer.
-pub(crate) async fn guarded(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+pub(crate) async fn guarded(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
     let current = guard.current();
     let mut response = match allowed(&current, request.headers()).await {
-        true => next.run(request).await,
+        true => {
+            if current.config.has_authentication() {
+                let is_named = !current.config.users.is_empty();
+                let name = request.headers().get(header::AUTHORIZATION).and_then(credentials);
+                let user = name.map(|(user, _)| user).filter(|_| is_named);
+                request.extensions_mut().insert(Authenticated { user });
+            }
+            next.run(request).await
+        }
         false => {
             let challenge = [(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic"))];
             (StatusCode::UNAUTHORIZED, challenge, "Unauthorized\n").into_response()

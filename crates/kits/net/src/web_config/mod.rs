@@ -12,8 +12,9 @@ use axum::http::{HeaderName, HeaderValue};
 use config::http_client::{PathBase, SecretSource};
 use config::{Error, Node, Result, Secret};
 
+pub use guard::Authenticated;
 pub(crate) use guard::{Guard, guarded};
-use password::PasswordHash;
+pub use password::PasswordHash;
 
 /// Headers that may be set, of those that the file names.
 const HEADERS: [&str; 5] = [

@@ -9,7 +9,7 @@ const COSTS: std::ops::RangeInclusive<u32> = 4..=31;
 
 /// A hash that a password can be held against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct PasswordHash {
+pub struct PasswordHash {
     cost: u32,
     salt: [u8; 16],
     /// The last of the 24 bytes that bcrypt computes is never written.
@@ -18,7 +18,7 @@ pub(super) struct PasswordHash {
 
 impl PasswordHash {
     /// Reads `$2a$`, `$2b$`, `$2x$` or `$2y$`.
-    pub(super) fn parse(text: &str) -> Option<PasswordHash> {
+    pub fn parse(text: &str) -> Option<PasswordHash> {
         let mut parts = text.strip_prefix('$')?.split('$');
         let (version, cost, rest) = (parts.next()?, parts.next()?, parts.next()?);
         let is_known = matches!(version, "2a" | "2b" | "2x" | "2y") && parts.next().is_none();
@@ -28,7 +28,7 @@ impl PasswordHash {
     }
 
     /// The hash of a password; the cost is from 4 to 31.
-    pub(super) fn new(password: &str, cost: u32, salt: [u8; 16]) -> PasswordHash {
+    pub fn new(password: &str, cost: u32, salt: [u8; 16]) -> PasswordHash {
         let mut bytes = Vec::with_capacity(password.len() + 1);
         bytes.extend_from_slice(password.as_bytes());
         bytes.push(0);
@@ -39,7 +39,7 @@ impl PasswordHash {
     }
 
     /// Whether this is the hash of a password. Takes long by intent, and as long for every password.
-    pub(super) fn is_of(&self, password: &str) -> bool {
+    pub fn is_of(&self, password: &str) -> bool {
         let other = PasswordHash::new(password, self.cost, self.salt);
         self.hash.iter().zip(other.hash).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
     }

@@ -1,0 +1,124 @@
+//! Dashboards: what the settings say of them, and the service that keeps them.
+
+use std::path::PathBuf;
+
+use ::dashboards::provisioning::providers::Provider;
+use ::dashboards::{Dashboards, Deps, Options};
+use base::Clock;
+use config::http_client::PathBase;
+use config::{Error, Node};
+use exposition::Registry;
+use state::State;
+
+use crate::run::StartError;
+use crate::settings::{Mode, Settings};
+
+/// What `promontory.yml` and the flags say of dashboards.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DashboardSettings {
+    /// Folders of files with dashboards.
+    pub folders: Vec<DashboardFolder>,
+    /// A folder with Grafana's provisioning files.
+    pub provisioning: Option<PathBuf>,
+}
+
+/// A folder of files with dashboards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DashboardFolder {
+    /// Where the files are.
+    pub path: PathBuf,
+    /// The folder in which people find them; folders of files become folders if there is none.
+    pub folder: Option<String>,
+}
+
+impl DashboardSettings {
+    /// The section of a `promontory.yml`.
+    pub const FILE_KEY: &str = "dashboards";
+
+    /// Takes over what that section says.
+    pub(crate) fn decode(&mut self, node: &Node, base: &PathBase) -> config::Result<()> {
+        let mut fields = node.fields(Self::FILE_KEY)?;
+        let path = |node: &Node| node.string().map(|text| base.join(&text));
+        if let Some(dir) = fields.optional("provisioning", path)? {
+            self.provisioning = Some(dir);
+        }
+        if let Some(folders) = fields.optional("folders", |node| node.list(|node| folder(node, base)))? {
+            self.folders = folders;
+        }
+        fields.finish()
+    }
+
+    fn providers(&self) -> Vec<Provider> {
+        let provider = |folder: &DashboardFolder| Provider {
+            folders_from_files: folder.folder.is_none(),
+            ..Provider::new(
+                folder.path.display().to_string(),
+                folder.path.clone(),
+                folder.folder.as_deref().unwrap_or(""),
+            )
+        };
+        self.folders.iter().map(provider).collect()
+    }
+}
+
+fn folder(node: &Node, base: &PathBase) -> Result<DashboardFolder, Error> {
+    let mut fields = node.fields("dashboards.folders")?;
+    let path = fields.optional("path", |node| node.string().map(|text| base.join(&text)))?;
+    let path = path.ok_or_else(|| node.error("a folder of dashboards needs a path"))?;
+    let folder = fields.optional("folder", Node::string)?;
+    fields.finish()?;
+    Ok(DashboardFolder { path, folder })
+}
+
+/// Starts the service, unless the process only stands in for something without dashboards.
+pub(crate) async fn start(
+    settings: &Settings,
+    registry: &Registry,
+    clock: &Clock,
+) -> Result<Option<Dashboards>, StartError> {
+    if settings.mode != Mode::Machine || settings.agent.is_some() {
+        return Ok(None);
+    }
+    let place = match &settings.replicas.database {
+        Some(place) => state::Settings::new(place.clone()),
+        None => state::Settings::in_dir(&settings.data_dir),
+    };
+    let state = State::open(&place, clock.clone(), registry)
+        .map_err(|error| StartError::Other(format!("the state of this server: {error}")))?;
+    let options = Options {
+        base_path: settings.external_path().trim_end_matches('/').to_string(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        providers: settings.dashboards.providers(),
+        provisioning_dirs: settings.dashboards.provisioning.iter().cloned().collect(),
+        built_in: ::dashboards::built_in().to_vec(),
+    };
+    let deps = Deps { state, clock: clock.clone(), registry: registry.clone(), people: None };
+    Ok(Some(Dashboards::start(options, deps).await))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn folders_and_provisioning_are_read_relative_to_the_file() {
+        let mut settings = DashboardSettings::default();
+        let text = "folders: [{path: boards, folder: Ops}, {path: /srv/boards}]\nprovisioning: grafana\n";
+        let base = PathBase::new(Path::new("/etc/p"));
+        settings.decode(&Node::parse(text).unwrap(), &base).unwrap();
+        assert_eq!(settings.provisioning, Some("/etc/p/grafana".into()));
+        let providers = settings.providers();
+        assert_eq!(
+            (providers[0].path.as_path(), providers[0].folders_from_files),
+            (Path::new("/etc/p/boards"), false)
+        );
+        assert_eq!(
+            (providers[1].path.as_path(), providers[1].folders_from_files),
+            (Path::new("/srv/boards"), true)
+        );
+        let error = settings.decode(&Node::parse("folders: [{folder: x}]").unwrap(), &base).unwrap_err();
+        assert!(error.to_string().contains("needs a path"), "{error}");
+    }
+}

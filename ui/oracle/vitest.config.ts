@@ -1,0 +1,5 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: { include: ['*.test.ts'], environment: 'node', env: { TZ: 'Europe/Berlin', LANG: 'en_US.UTF-8' } },
+});

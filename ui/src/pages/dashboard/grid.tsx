@@ -1,0 +1,85 @@
+/** The grid of 24 columns: where panels stand, rows that open and close, and making panels ready before they are seen. */
+import type { JSX } from 'preact';
+import { useEffect, useMemo, useState } from 'preact/hooks';
+import type { PlacedPanel } from '../../dashboard/layout.ts';
+import { isRow, titleOf, useBoard } from './board.ts';
+import { PanelFrame } from './panel.tsx';
+
+/** Up to so many panels are made ready in the background, a few at a time, so that scrolling finds them drawn. */
+const BACKGROUND_UP_TO = 60;
+const BACKGROUND_AFTER_MS = 1500;
+const BACKGROUND_EVERY_MS = 200;
+
+function useBackground(count: number, ready: boolean): number {
+  const [awake, setAwake] = useState(0);
+  useEffect(() => {
+    if (!ready || count > BACKGROUND_UP_TO) return;
+    let timer = setTimeout(function next() {
+      setAwake((last) => {
+        if (last < count) timer = setTimeout(next, BACKGROUND_EVERY_MS);
+        return last + 1;
+      });
+    }, BACKGROUND_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, [ready, count]);
+  return awake;
+}
+
+interface Props {
+  placed: readonly PlacedPanel[];
+  onRow: (key: string, closed: boolean) => void;
+  /** While the dashboard is edited: handles over a panel, and tools of a row. */
+  handles?: (placed: PlacedPanel) => JSX.Element | null;
+  /** Where a panel is drawn while it is moved, by its key. */
+  moved?: ReadonlyMap<string, PlacedPanel['gridPos']>;
+}
+
+export function Grid({ placed, onRow, handles, moved }: Props): JSX.Element {
+  const board = useBoard();
+  const panels = placed.filter((each) => !isRow(each));
+  const awake = useBackground(panels.length, board.variables.ready);
+  const order = useMemo(() => new Map(panels.map(({ key }, index) => [key, index])), [placed]);
+  return (
+    <div class="board-grid">
+      {placed.map((each) => {
+        const { x, y, w, h } = moved?.get(each.key) ?? each.gridPos;
+        const style = { gridColumn: `${x + 1} / span ${w}`, gridRow: `${y + 1} / span ${h}`, '--rows': String(h) };
+        return (
+          <div key={each.key} class={isRow(each) ? 'board-cell board-cell-row' : 'board-cell'} style={style} data-cell={each.key}>
+            {isRow(each) ? (
+              <Row placed={each} onRow={onRow}>
+                {handles?.(each)}
+              </Row>
+            ) : (
+              <PanelFrame placed={each} awake={order.get(each.key)! < awake}>
+                {handles?.(each)}
+              </PanelFrame>
+            )}
+          </div>
+        );
+      })}
+    </div>
+  );
+}
+
+function Row({ placed, onRow, children }: { placed: PlacedPanel; onRow: Props['onRow']; children?: JSX.Element | null }): JSX.Element {
+  const board = useBoard();
+  const title = titleOf(placed, board.scope);
+  const closed = placed.closed === true;
+  return (
+    <div class="board-row" data-panel-id={placed.panel.id} data-panel-type="row" data-state="ok">
+      <button type="button" class="board-row-button" aria-expanded={!closed} onClick={() => onRow(placed.key, !closed)}>
+        <span class="board-row-arrow" aria-hidden="true">
+          {closed ? '▸' : '▾'}
+        </span>
+        {title || 'Row'}
+        {closed && placed.count !== undefined && (
+          <span class="muted">
+            {placed.count} {placed.count === 1 ? 'panel' : 'panels'}
+          </span>
+        )}
+      </button>
+      {children}
+    </div>
+  );
+}

@@ -1,0 +1,121 @@
+/** One dashboard while it is open: as it was kept, and as it is being changed. */
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { dashboards, folders, type DashboardMeta } from '../../api/dashboards.ts';
+import { loadDashboard } from '../../dashboard/load.ts';
+import type { Dashboard, Panel } from '../../dashboard/model.ts';
+import { useLoad } from '../../state/load.ts';
+
+/** How many changes can be taken back. */
+const UNDO_KEPT = 50;
+
+export interface Session {
+  waiting: boolean;
+  error?: Error;
+  meta: DashboardMeta;
+  /** What was repaired or could not be converted when it was read. */
+  notes: readonly string[];
+  /** As people see and change it; undefined until it is here. */
+  dashboard?: Dashboard;
+  /** As the server has it. */
+  kept?: Dashboard;
+  changed: boolean;
+  change: (next: (dashboard: Dashboard) => Dashboard) => void;
+  undo: (() => void) | undefined;
+  discard: () => void;
+  /** After saving: what is seen is what is kept. */
+  settle: (dashboard: Dashboard, meta: Partial<DashboardMeta>) => void;
+  reload: () => void;
+  setMeta: (meta: Partial<DashboardMeta>) => void;
+}
+
+const NEW_DASHBOARD = { title: 'New dashboard', tags: [], panels: [], schemaVersion: 41, time: { from: 'now-6h', to: 'now' }, editable: true };
+
+/** The dashboard of this uid; a new one for the empty uid. */
+export function useSession(uid: string, newIn: string): Session {
+  const [asked, setAsked] = useState(0);
+  const answer = useLoad(uid === '' ? `new in ${newIn}` : uid, asked, async (signal) => {
+    if (uid === '') {
+      const folder = newIn === '' ? undefined : await folders.read(newIn, signal).catch(() => undefined);
+      return { ...loadDashboard(NEW_DASHBOARD), meta: { folderUid: newIn, folderTitle: folder?.title, canSave: true, canEdit: true } as DashboardMeta };
+    }
+    const { dashboard: json, meta } = await dashboards.read(uid, signal);
+    const { dashboard, notes } = loadDashboard(json);
+    const missing: string[] = [];
+    const panels = await Promise.all(dashboard.panels.map((panel) => withLibrary(panel, missing, signal)));
+    return { dashboard: { ...dashboard, uid, panels }, notes: [...notes, ...missing], meta: meta ?? {} };
+  });
+  const [kept, setKept] = useState<Dashboard | undefined>(undefined);
+  const [draft, setDraft] = useState<Dashboard | undefined>(undefined);
+  const [meta, setMeta] = useState<DashboardMeta>({});
+  const past = useRef<Dashboard[]>([]);
+  useEffect(() => {
+    if (!answer.data) return;
+    setKept(answer.data.dashboard);
+    setDraft(answer.data.dashboard);
+    setMeta(answer.data.meta);
+    past.current = [];
+  }, [answer.data]);
+
+  const change = useCallback((next: (dashboard: Dashboard) => Dashboard) => {
+    setDraft((last) => {
+      if (!last) return last;
+      const changed = next(last);
+      if (changed === last) return last;
+      past.current = [...past.current, last].slice(-UNDO_KEPT);
+      return changed;
+    });
+  }, []);
+  const undo = useCallback(() => setDraft((last) => past.current.pop() ?? last), []);
+  const discard = useCallback(() => {
+    past.current = [];
+    setDraft(kept);
+  }, [kept]);
+  const settle = useCallback((dashboard: Dashboard, change: Partial<DashboardMeta>) => {
+    past.current = [];
+    setKept(dashboard);
+    setDraft(dashboard);
+    setMeta((last) => ({ ...last, ...change }));
+  }, []);
+  const changed = useMemo(() => draft !== kept && JSON.stringify(draft) !== JSON.stringify(kept), [draft, kept]);
+  return {
+    waiting: answer.waiting || (answer.data !== undefined && draft === undefined),
+    error: answer.error,
+    meta,
+    notes: answer.data?.notes ?? [],
+    dashboard: draft,
+    kept,
+    changed,
+    change,
+    undo: past.current.length > 0 ? undo : undefined,
+    discard,
+    settle,
+    reload: useCallback(() => setAsked((count) => count + 1), []),
+    setMeta: useCallback((change: Partial<DashboardMeta>) => setMeta((last) => ({ ...last, ...change })), []),
+  };
+}
+
+/** A panel kept in the library is a reference: what it draws is fetched, where it stands is the dashboard's. */
+async function withLibrary(panel: Panel, missing: string[], signal: AbortSignal): Promise<Panel> {
+  if (panel.type === 'row' && panel.panels) return { ...panel, panels: await Promise.all(panel.panels.map((inner) => withLibrary(inner, missing, signal))) };
+  const uid = panel.libraryPanel?.uid;
+  if (uid === undefined) return panel;
+  try {
+    const model = loadDashboard({ panels: [await dashboards.libraryPanel(uid, signal)], schemaVersion: 36 }).dashboard.panels[0];
+    if (!model) throw new Error('it is no panel');
+    return { ...model, id: panel.id, gridPos: panel.gridPos, libraryPanel: panel.libraryPanel };
+  } catch (error) {
+    signal.throwIfAborted();
+    missing.push(`The library panel “${panel.libraryPanel?.name ?? uid}” is not there: ${error instanceof Error ? error.message : String(error)}`);
+    return panel;
+  }
+}
+
+/** What is sent to be kept: library panels are references again. */
+export function toKeep(dashboard: Dashboard): Dashboard {
+  const bare = (panel: Panel): Panel => {
+    if (panel.panels) return { ...panel, panels: panel.panels.map(bare) };
+    if (!panel.libraryPanel) return panel;
+    return { id: panel.id, title: panel.title, type: panel.type, gridPos: panel.gridPos, libraryPanel: panel.libraryPanel } as Panel;
+  };
+  return { ...dashboard, panels: dashboard.panels.map(bare) };
+}

@@ -1,0 +1,25 @@
+/** The view as it goes along in links: time as Grafana writes it, and the variables. */
+import { writeView } from '../../dashboard/state.ts';
+import type { Patch } from '../../router.ts';
+import type { Board } from './board.ts';
+
+const text = (patch: Patch): Patch => Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
+
+/** The chosen range, which moves on with the time where it does so here. */
+export function viewPatch(board: Pick<Board, 'rangeKey'>): Patch {
+  const [from = 'now-6h', to = 'now'] = board.rangeKey.split('|');
+  return text(writeView({ range: { from, to } }));
+}
+
+/** Milliseconds, so that whoever follows sees the very same. */
+export const lockedPatch = (board: Pick<Board, 'span'>): Patch => ({ from: String(Math.round(board.span.from * 1000)), to: String(Math.round(board.span.to * 1000)) });
+
+/** Explore with a panel's expressions, and the way back. */
+export function exploreHref(board: Pick<Board, 'rangeKey' | 'span'>, expressions: readonly string[]): string {
+  const params = new URLSearchParams();
+  for (const expression of expressions) params.append('expr', expression);
+  const time = /^now-\d+[smhdwMy]\|now$/.test(board.rangeKey) ? viewPatch(board) : lockedPatch(board);
+  for (const [name, value] of Object.entries(time)) if (typeof value === 'string') params.set(name, value);
+  params.set('back', `${location.pathname}${location.search}`);
+  return `explore?${params}`;
+}

@@ -1,0 +1,280 @@
+/** The list of dashboards: folders, search, stars, what was seen last, and how to get more. */
+import type { JSX } from 'preact';
+import { useEffect, useMemo, useState } from 'preact/hooks';
+import { dashboards, folders, type Folder, type Hit } from '../../api/dashboards.ts';
+import { Empty, Failure, Search } from '../../parts/parts.tsx';
+import { dashboardHref, folderHref, navigate, setParams, type Place } from '../../router.ts';
+import { useLoad } from '../../state/load.ts';
+import { mayEdit, type Offers } from '../../state/offers.ts';
+import './dashboards.css';
+import { FolderBox } from './folder-box.tsx';
+import { ImportBox } from './import-box.tsx';
+import { filterHits, tagsOf, type Order } from './list.ts';
+import { readRecent } from './recent.ts';
+
+const RECENT_SHOWN = 6;
+const TAGS_SHOWN = 12;
+const ROWS_SHOWN = 300;
+const ORDERS: readonly { value: Order; text: string }[] = [
+  { value: 'name', text: 'Name, A to Z' },
+  { value: 'name-desc', text: 'Name, Z to A' },
+  { value: 'folder', text: 'Folder' },
+];
+
+export function Dashboards({ place, offers }: { place: Place; offers: Offers | undefined }): JSX.Element {
+  const [changes, setChanges] = useState(0);
+  const changed = (): void => setChanges((count) => count + 1);
+  const { params, uid: folderUid } = place;
+  const all = useLoad('dashboards', changes, (signal) => dashboards.search({}, signal));
+  const folder = useLoad(folderUid === '' ? null : folderUid, changes, (signal) => folders.read(folderUid, signal));
+  const home = useLoad('home', changes, (signal) => dashboards.home(signal));
+
+  const words = params.get('q') ?? '';
+  const tags = params.getAll('tag');
+  const starred = params.get('starred') === '1';
+  const order = ORDERS.find(({ value }) => value === params.get('sort'))?.value ?? 'name';
+  const searching = words !== '' || tags.length > 0 || starred;
+
+  const hits = useMemo(() => (all.data ?? []).filter(({ type }) => type === 'dash-db'), [all.data]);
+  const allFolders = useMemo(() => (all.data ?? []).filter(({ type }) => type === 'dash-folder'), [all.data]);
+  // A search looks everywhere below; without one, a folder shows what lies in it.
+  const inside = useMemo(() => below(folderUid, allFolders), [folderUid, allFolders]);
+  const here = hits.filter((hit) => (folderUid === '' ? searching || !hit.folderUid : searching ? inside.has(hit.folderUid ?? '') : hit.folderUid === folderUid));
+  const shown = filterHits(here, { words, tags, starred, order });
+  const subfolders = searching ? [] : allFolders.filter((hit) => (hit.folderUid ?? '') === folderUid).sort((a, b) => a.title.localeCompare(b.title, 'en', { numeric: true }));
+  const recent = readRecent().flatMap((uid) => hits.filter((hit) => hit.uid === uid)).slice(0, RECENT_SHOWN);
+  const stars = hits.filter((hit) => hit.isStarred);
+  const edits = mayEdit(offers);
+
+  const star = (hit: Hit): void => void dashboards.star(hit.uid, !hit.isStarred).then(changed, changed);
+  const setHome = (uid: string): void => void dashboards.setHome(uid === home.data ? '' : uid).then(changed, changed);
+
+  return (
+    <main class="page dashboards">
+      <h1 class="hidden">Dashboards</h1>
+      {folderUid !== '' && <FolderHead folder={folder.data} uid={folderUid} edits={edits} changed={changed} />}
+      <div class="toolbar">
+        {edits && (
+          <div class="dashboards-make">
+            <a class="button button-strong" href={dashboardHref('', '', new URLSearchParams(folderUid === '' ? {} : { folderUid }))}>
+              New dashboard
+            </a>
+            <FolderBox parentUid={folderUid} made={(made) => (changed(), navigate(folderHref(made.uid)))} />
+            <ImportBox folderUid={folderUid} folders={allFolders} />
+          </div>
+        )}
+        <button type="button" class="chip" aria-pressed={starred} onClick={() => setParams({ starred: starred ? undefined : '1' })}>
+          ★ Starred <span class="count">{stars.length}</span>
+        </button>
+        <select aria-label="Order" value={order} onChange={(event) => setParams({ sort: event.currentTarget.value === 'name' ? undefined : event.currentTarget.value })}>
+          {ORDERS.map(({ value, text }) => (
+            <option key={value} value={value} selected={value === order}>
+              {text}
+            </option>
+          ))}
+        </select>
+        <Search value={words} placeholder="Search dashboards and folders" onInput={(q) => setParams({ q: q || undefined }, { replace: true })} />
+      </div>
+      <TagChips hits={here} chosen={tags} />
+      {all.error && <Failure error={all.error} />}
+      {folder.error && <Failure error={folder.error} />}
+      {all.waiting ? (
+        <div class="skeleton skeleton-page" />
+      ) : (
+        <>
+          {!searching && folderUid === '' && recent.length > 0 && (
+            <section aria-label="Seen last" class="dashboards-recent">
+              <h2>Seen last</h2>
+              <ul>
+                {recent.map((hit) => (
+                  <li key={hit.uid}>
+                    <a href={dashboardHref(hit.uid)}>{hit.title}</a>
+                  </li>
+                ))}
+              </ul>
+            </section>
+          )}
+          {subfolders.length > 0 && (
+            <ul class="dashboards-folders" aria-label="Folders">
+              {subfolders.map((hit) => (
+                <li key={hit.uid}>
+                  <a href={folderHref(hit.uid)} data-row="">
+                    <FolderIcon />
+                    <span class="ellipsis">{hit.title}</span>
+                    <span class="count">{hits.filter(({ folderUid: holder }) => below(hit.uid, allFolders).has(holder ?? '')).length}</span>
+                  </a>
+                </li>
+              ))}
+            </ul>
+          )}
+          {shown.length > 0 && (
+            <section class="panel" aria-label="Dashboards">
+              <table class="rows">
+                <thead>
+                  <tr>
+                    <th>
+                      <span class="hidden">Star</span>
+                    </th>
+                    <th>Name</th>
+                    {searching && <th>Folder</th>}
+                    <th>Tags</th>
+                    <th>
+                      <span class="hidden">Home</span>
+                    </th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {shown.slice(0, ROWS_SHOWN).map((hit) => (
+                    <tr key={hit.uid}>
+                      <td>
+                        <StarButton hit={hit} onClick={() => star(hit)} />
+                      </td>
+                      <td class="wide">
+                        <a class="dashboards-name" href={dashboardHref(hit.uid)} data-row="">
+                          {hit.title}
+                        </a>
+                        {hit.provisioned && (
+                          <span class="dashboards-badge" title="Comes from a file or an object; it is changed there">
+                            read-only
+                          </span>
+                        )}
+                        {home.data === hit.uid && <span class="dashboards-badge">home</span>}
+                      </td>
+                      {searching && <td class="dashboards-quiet">{hit.folderUid ? <a href={folderHref(hit.folderUid)}>{hit.folderTitle}</a> : ''}</td>}
+                      <td>
+                        <span class="dashboards-tags">
+                          {(hit.tags ?? []).map((tag) => (
+                            <button type="button" key={tag} class="dashboards-tag" onClick={() => setParams({ tag: [...new Set([...tags, tag])] })}>
+                              {tag}
+                            </button>
+                          ))}
+                        </span>
+                      </td>
+                      <td>
+                        <button type="button" class="link dashboards-home" aria-pressed={home.data === hit.uid} title="The dashboard that Promontory opens with" onClick={() => setHome(hit.uid)}>
+                          {home.data === hit.uid ? 'Not home' : 'Make home'}
+                        </button>
+                      </td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+              {shown.length > ROWS_SHOWN && <p class="more">The first {ROWS_SHOWN} of {shown.length}. Search for the others.</p>}
+            </section>
+          )}
+          {shown.length === 0 && subfolders.length === 0 && !all.error && (
+            <Empty title={searching ? 'No dashboard matches' : folderUid === '' ? 'There are no dashboards yet' : 'This folder is empty'}>
+              {searching ? (
+                <button type="button" class="button" onClick={() => setParams({ q: undefined, tag: undefined, starred: undefined })}>
+                  Show all {hits.length}
+                </button>
+              ) : edits ? (
+                <>
+                  Make a new one, or import Grafana's JSON by file or by paste. To bring all of a running Grafana: <code>promontory import grafana --url …</code>. To keep them in files: <code>--dashboards DIR</code>.
+                </>
+              ) : (
+                'Whoever may edit can make one or import it.'
+              )}
+            </Empty>
+          )}
+        </>
+      )}
+    </main>
+  );
+}
+
+/** A folder and all folders in it. */
+function below(uid: string, all: readonly Hit[]): Set<string> {
+  const found = new Set([uid]);
+  for (let before = -1; before !== found.size; ) {
+    before = found.size;
+    for (const folder of all) if (found.has(folder.folderUid ?? '')) found.add(folder.uid);
+  }
+  return found;
+}
+
+function FolderHead({ folder, uid, edits, changed }: { folder: Folder | undefined; uid: string; edits: boolean; changed: () => void }): JSX.Element {
+  const [name, setName] = useState<string | undefined>(undefined);
+  const [sure, setSure] = useState(false);
+  const [error, setError] = useState<Error | undefined>(undefined);
+  useEffect(() => {
+    document.title = `${folder?.title ?? 'Folder'} · Promontory`;
+  }, [folder?.title]);
+  const may = edits && folder !== undefined && folder.canSave !== false && !folder.provisioned;
+  return (
+    <>
+      <nav class="dashboards-path" aria-label="Folders above">
+        <a href="dashboards">Dashboards</a>
+        {(folder?.parents ?? []).map((parent) => (
+          <span key={parent.uid}>
+            / <a href={folderHref(parent.uid)}>{parent.title}</a>
+          </span>
+        ))}
+        {name === undefined ? (
+          <h2>/ {folder?.title ?? '…'}</h2>
+        ) : (
+          <form
+            onSubmit={(event) => {
+              event.preventDefault();
+              folders.rename(uid, name).then(() => (setName(undefined), changed()), setError);
+            }}
+          >
+            <input aria-label="Name of the folder" value={name} onInput={(event) => setName(event.currentTarget.value)} />
+            <button type="submit" class="button" disabled={name.trim() === ''}>
+              Rename
+            </button>
+            <button type="button" class="button" onClick={() => setName(undefined)}>
+              Cancel
+            </button>
+          </form>
+        )}
+        {may && name === undefined && (
+          <>
+            <button type="button" class="link" onClick={() => setName(folder.title)}>
+              Rename
+            </button>
+            <button
+              type="button"
+              class="link"
+              onBlur={() => setSure(false)}
+              onClick={() => (sure ? folders.remove(uid).then(() => navigate('dashboards'), setError) : setSure(true))}
+            >
+              {sure ? 'Really delete it and all in it' : 'Delete'}
+            </button>
+          </>
+        )}
+      </nav>
+      {error && <Failure error={error} />}
+    </>
+  );
+}
+
+function TagChips({ hits, chosen }: { hits: readonly Hit[]; chosen: readonly string[] }): JSX.Element | null {
+  const tags = tagsOf(hits);
+  const listed = [...chosen.map((tag) => ({ tag, count: tags.find((known) => known.tag === tag)?.count ?? 0 })), ...tags.filter(({ tag }) => !chosen.includes(tag)).slice(0, TAGS_SHOWN)];
+  if (listed.length === 0) return null;
+  return (
+    <div class="chips dashboards-chips" role="group" aria-label="Tags">
+      {listed.map(({ tag, count }) => (
+        <button type="button" key={tag} class="chip" aria-pressed={chosen.includes(tag)} onClick={() => setParams({ tag: chosen.includes(tag) ? chosen.filter((other) => other !== tag) : [...chosen, tag] })}>
+          {tag}
+          <span class="count">{count}</span>
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function StarButton({ hit, onClick }: { hit: Hit; onClick: () => void }): JSX.Element {
+  return (
+    <button type="button" class="star" aria-pressed={hit.isStarred === true} aria-label={hit.isStarred ? `Remove the star of ${hit.title}` : `Star ${hit.title}`} onClick={onClick}>
+      {hit.isStarred ? '★' : '☆'}
+    </button>
+  );
+}
+
+const FolderIcon = (): JSX.Element => (
+  <svg viewBox="0 0 16 16" aria-hidden="true" class="folder-icon">
+    <path d="M1 3h5l1.5 2H15v8.5H1z" />
+  </svg>
+);

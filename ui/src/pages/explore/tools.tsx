@@ -1,0 +1,145 @@
+/** What can be done with expressions besides running them: found again, shared, kept in a dashboard. */
+import type { JSX } from 'preact';
+import { useState } from 'preact/hooks';
+import { send, type Grid } from '../../api/client.ts';
+import { Failure, Popover } from '../../parts/parts.tsx';
+import { readKept, star, writeKept } from '../../state/history.ts';
+import type { Span } from '../../state/range.ts';
+import { curlCommands, fixedAddress, panelOf, withPanel } from './share.ts';
+
+export function History({ history, onChoose }: { history: readonly string[]; onChoose: (expression: string) => void }): JSX.Element {
+  const [stars, setStars] = useState(() => readKept('stars'));
+  const [query, setQuery] = useState('');
+  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
+  const listed = [...stars, ...history.filter((past) => !stars.includes(past))].filter((past) => words.every((word) => past.toLowerCase().includes(word)));
+  const change = (expression: string): void => {
+    const next = star(stars, expression);
+    setStars(next);
+    writeKept('stars', next);
+  };
+  return (
+    <Popover label="History" button="History">
+      {(close) =>
+        history.length + stars.length === 0 ? (
+          <p class="muted history-empty">Expressions you run are kept here, in this browser.</p>
+        ) : (
+          <div class="history">
+            <input type="search" class="search history-search" placeholder="Search" aria-label="Search the history" value={query} onInput={(event) => setQuery(event.currentTarget.value)} />
+            {listed.length === 0 && <p class="muted history-empty">Nothing like that was run here.</p>}
+            {listed.map((past) => (
+              <div class="history-row" key={past}>
+                <button type="button" class="button button-icon" aria-pressed={stars.includes(past)} aria-label={`Star ${past}`} title={stars.includes(past) ? 'Take the star away' : 'Keep at the top'} onClick={() => change(past)}>
+                  {stars.includes(past) ? '★' : '☆'}
+                </button>
+                <button
+                  type="button"
+                  class="menu-item mono"
+                  title={past}
+                  onClick={() => {
+                    onChoose(past);
+                    close();
+                  }}
+                >
+                  {past}
+                </button>
+              </div>
+            ))}
+          </div>
+        )
+      }
+    </Popover>
+  );
+}
+
+export function Share({ expressions, span, grid }: { expressions: readonly string[]; span: Span; grid: Grid }): JSX.Element {
+  const [copied, setCopied] = useState('');
+  const copy = (name: string, text: string): void => void navigator.clipboard?.writeText(text).then(() => setCopied(name), () => setCopied(''));
+  const forms: [name: string, about: string, text: () => string][] = [
+    ['Link', 'with the time that is shown now', () => fixedAddress(location.href, span)],
+    ['curl', 'the request behind the graph', () => curlCommands(document.baseURI, expressions, grid)],
+    ['Panel', 'JSON for a dashboard', () => JSON.stringify(panelOf(expressions[0] ?? '', expressions, 'timeseries'), null, 2)],
+  ];
+  return (
+    <Popover label="Share" button="Share">
+      {() => (
+        <div class="share">
+          {forms.map(([name, about, text]) => (
+            <button type="button" key={name} class="menu-item" onClick={() => copy(name, text())}>
+              Copy as {name === 'Link' ? 'link' : name === 'Panel' ? 'panel' : name} <span class="muted">{about}</span>
+              {copied === name && <span role="status"> ✓ copied</span>}
+            </button>
+          ))}
+        </div>
+      )}
+    </Popover>
+  );
+}
+
+interface Found {
+  uid: string;
+  title: string;
+  folderTitle?: string;
+}
+
+/** Puts the expressions into a dashboard, a new one or one that may be changed. */
+export function AddToDashboard({ expressions }: { expressions: readonly string[] }): JSX.Element {
+  return (
+    <Popover label="Add to dashboard" button="Add to dashboard">
+      {() => <AddForm expressions={expressions} />}
+    </Popover>
+  );
+}
+
+function AddForm({ expressions }: { expressions: readonly string[] }): JSX.Element {
+  const [title, setTitle] = useState(expressions[0]?.slice(0, 80) ?? '');
+  const [query, setQuery] = useState('');
+  const [found, setFound] = useState<Found[] | undefined>(undefined);
+  const [error, setError] = useState<Error | undefined>(undefined);
+  const [done, setDone] = useState<{ url: string; title: string } | undefined>(undefined);
+  const attempt = (work: () => Promise<void>): void => {
+    setError(undefined);
+    void work().catch((failure: unknown) => setError(failure instanceof Error ? failure : new Error(String(failure))));
+  };
+  const search = (text: string): void => {
+    setQuery(text);
+    attempt(async () => setFound(await send<Found[]>('GET', 'api/search', { query: new URLSearchParams({ type: 'dash-db', query: text, limit: '8', permission: 'Edit' }) })));
+  };
+  const panel = panelOf(title, expressions, 'timeseries');
+  const save = async (dashboard: Record<string, unknown>, folderUid: string | undefined): Promise<void> => {
+    const saved: { url: string } = await send('POST', 'api/dashboards/db', { body: { dashboard, message: `Panel "${title}" from Explore`, overwrite: false, ...(folderUid ? { folderUid } : {}) } });
+    setDone({ url: saved.url.replace(/^\//, ''), title: String(dashboard['title']) });
+  };
+  const addTo = async (uid: string): Promise<void> => {
+    const { dashboard, meta } = await send<{ dashboard: Record<string, unknown>; meta: { folderUid?: string } }>('GET', `api/dashboards/uid/${encodeURIComponent(uid)}`, {});
+    await save(withPanel(dashboard, panel), meta.folderUid);
+  };
+  if (done)
+    return (
+      <p class="add-done" role="status">
+        Added to <a href={done.url}>{done.title}</a>.
+      </p>
+    );
+  return (
+    <div class="add-form">
+      <label>
+        Title of the panel
+        <input value={title} onInput={(event) => setTitle(event.currentTarget.value)} />
+      </label>
+      <label>
+        Dashboard
+        <input type="search" value={query} placeholder="Search, or the name of a new one" onFocus={() => found === undefined && search('')} onInput={(event) => search(event.currentTarget.value)} />
+      </label>
+      {found?.map((one) => (
+        <button type="button" key={one.uid} class="menu-item" onClick={() => attempt(() => addTo(one.uid))}>
+          {one.title} <span class="muted">{one.folderTitle ?? ''}</span>
+        </button>
+      ))}
+      {query.trim() !== '' && (
+        <button type="button" class="menu-item" onClick={() => attempt(() => save(withPanel({ title: query.trim(), panels: [], time: { from: 'now-1h', to: 'now' } }, panel), undefined))}>
+          Make “{query.trim()}” <span class="muted">a new dashboard</span>
+        </button>
+      )}
+      {error && <Failure error={error} compact />}
+    </div>
+  );
+}

@@ -1,0 +1,84 @@
+/** What discovery found for each job, and why some of it is not scraped. */
+import type { JSX } from 'preact';
+import { useState } from 'preact/hooks';
+import { api } from '../../api/client.ts';
+import type { Labels } from '../../api/types.ts';
+import { moment } from '../../format/time.ts';
+import { Empty, Failure, LabelList, Search } from '../../parts/parts.tsx';
+import { link, setParams } from '../../router.ts';
+import { useLoad } from '../../state/load.ts';
+import type { Tick } from '../../state/refresh.ts';
+import { words } from '../rules/model.ts';
+import { Relabelling } from '../targets/relabelling.tsx';
+import { droppedPools, type DroppedPool } from './model.ts';
+
+export function Discovery({ tick, query }: { tick: Tick; query: string }): JSX.Element {
+  const { data, error } = useLoad('discovery', tick, (signal) => api.targets({ state: 'any' }, signal));
+  if (error && !data) return <Failure error={error} />;
+  if (!data) return <div class="skeleton skeleton-page" />;
+  const pools = droppedPools(data, words(query));
+  return (
+    <>
+      <div class="toolbar">
+        <Search value={query} placeholder="Search labels of dropped targets" onInput={(q) => setParams({ q: q === '' ? undefined : q }, { replace: true })} />
+      </div>
+      {data.discoveryProblems?.map((problem) => (
+        <Failure key={problem.scrapePool + problem.error} error={new Error(`${problem.scrapePool} is not discovered as it should be since ${moment(Date.parse(problem.since) / 1000)}: ${problem.error}`)} />
+      ))}
+      {pools.length === 0 && <Empty title="No job discovers targets">Add a scrape_configs section to the configuration.</Empty>}
+      {pools.map((pool) => (
+        <Pool key={pool.name} pool={pool} />
+      ))}
+    </>
+  );
+}
+
+function Pool({ pool }: { pool: DroppedPool }): JSX.Element {
+  return (
+    <section class="group" aria-label={`Job ${pool.name}`}>
+      <header class="group-head">
+        <h2>{pool.name}</h2>
+        <span class="muted">
+          {pool.kept} scraped, {pool.dropped} dropped by relabelling
+        </span>
+        <a class="group-meta" href={link('targets', { q: pool.name })}>
+          Targets
+        </a>
+      </header>
+      {pool.dropped > 0 && pool.shown.length === 0 && <p class="muted more">None of the dropped ones that are remembered matches.</p>}
+      {pool.shown.map((labels) => (
+        <Dropped key={JSON.stringify(labels)} pool={pool.name} labels={labels} />
+      ))}
+    </section>
+  );
+}
+
+function Dropped({ pool, labels }: { pool: string; labels: Labels }): JSX.Element {
+  const [open, setOpen] = useState(false);
+  return (
+    <article class={`row-box${open ? ' row-open' : ''}`}>
+      <button type="button" class="row" data-row="" aria-expanded={open} onClick={() => setOpen(!open)}>
+        <span class="row-name mono">{labels['__address__'] ?? 'no address'}</span>
+        <span class="row-text muted">why is it not scraped?</span>
+      </button>
+      {open && (
+        <div class="details">
+          <dl class="facts">
+            <div>
+              <dt>relabelling</dt>
+              <dd>
+                <Relabelling pool={pool} labels={labels} />
+              </dd>
+            </div>
+            <div>
+              <dt>discovered labels</dt>
+              <dd>
+                <LabelList labels={labels} />
+              </dd>
+            </div>
+          </dl>
+        </div>
+      )}
+    </article>
+  );
+}

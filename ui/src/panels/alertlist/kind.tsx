@@ -1,0 +1,224 @@
+/** Alerts as a list, or their number. */
+import type { JSX } from 'preact';
+import { useMemo, useState } from 'preact/hooks';
+import { alertLink } from '../../alerting/links.ts';
+import { alertmanager } from '../../api/alertmanager.ts';
+import { api, serverNow } from '../../api/client.ts';
+import { duration } from '../../format/time.ts';
+import { severityTone } from '../../pages/overview/verdict.ts';
+import { Failure, LabelList, Mark, type Tone } from '../../parts/parts.tsx';
+import { useLoad } from '../../state/load.ts';
+import { useTicks } from '../../state/refresh.ts';
+import type { PanelKind, PanelProps } from '../panel.ts';
+import { numberOr, stringsOf, withDefaults } from '../values/options.ts';
+import { fitSize, textWidth } from '../values/fit.ts';
+import { groupAlerts, listHeld, listRules, readMatchers, sortRules, type ListedAlert, type ListedRule, type ListedState, type Wanted } from './model.ts';
+import '../lists/lists.css';
+import '../values/values.css';
+
+const OPTIONS = {
+  viewMode: 'list' as 'list' | 'stat',
+  groupMode: 'default' as 'default' | 'custom',
+  groupBy: [] as string[],
+  maxItems: 20,
+  sortOrder: 1,
+  dashboardAlerts: false,
+  alertName: '',
+  alertInstanceLabelFilter: '',
+  folder: undefined as { title?: string } | string | undefined,
+  datasource: undefined as string | undefined,
+  stateFilter: { firing: true, pending: true, noData: false, normal: false, error: true },
+};
+
+/** How often a list looks for news on its own. */
+const REFRESH_SECONDS = 30;
+const ALERTS_OF_A_RULE = 50;
+const ALERTMANAGER = /^(promontory-)?alertmanager$/i;
+
+function AlertList(props: PanelProps): JSX.Element {
+  const { panel, interpolate, span, width, height } = props;
+  const options = useMemo(() => withDefaults(OPTIONS, panel.options), [panel.options]);
+  const { tick } = useTicks(REFRESH_SECONDS);
+  const held = typeof options.datasource === 'string' && ALERTMANAGER.test(options.datasource);
+  const filter = interpolate(String(options.alertInstanceLabelFilter ?? ''), {}, 'regex');
+  const name = interpolate(String(options.alertName ?? ''), {}, 'text');
+  const wanted: Wanted = {
+    states: { firing: options.stateFilter.firing, pending: options.stateFilter.pending, error: options.stateFilter.error, normal: options.stateFilter.normal },
+    name,
+    matchers: readMatchers(filter),
+    // Folders are Grafana's: rules of files are in groups.
+    folder: '',
+  };
+  const loaded = useLoad(held ? 'alertmanager' : 'rules', `${tick.count} ${span.to}`, async (signal) =>
+    held
+      ? { held: await alertmanager.groups([], { active: true, silenced: false, inhibited: false, muted: false }, undefined, signal) }
+      : { rules: await api.rules(signal) },
+  );
+  const rules = useMemo(() => {
+    if (!loaded.data) return undefined;
+    const listed = loaded.data.held ? listHeld(loaded.data.held, wanted) : listRules(loaded.data.rules ?? [], wanted);
+    return sortRules(listed, numberOr(options.sortOrder, 1));
+  }, [loaded.data, filter, name, options]);
+  if (!rules) return loaded.error ? <Failure error={loaded.error} compact /> : <div class="list-panel" aria-busy="true" />;
+  const count = rules.reduce((sum, rule) => sum + rule.alerts.length, 0);
+  if (options.viewMode === 'stat') {
+    const text = String(count);
+    return (
+      <div class="no-values" role="status" aria-label={`${count} alerts`}>
+        <b style={{ 'font-size': `${fitSize(textWidth(text, 100, 600), width * 0.8, height * 0.7, 160)}px`, color: count > 0 ? 'var(--critical)' : 'var(--ok)', 'line-height': '1' }}>{text}</b>
+      </div>
+    );
+  }
+  const most = Math.max(1, numberOr(options.maxItems, 20));
+  if (rules.length === 0) return <NoAlerts />;
+  return (
+    <div class="list-panel" tabIndex={0} role="region" aria-label={`${panel.title || 'Alerts'}, ${count} alerts`}>
+      {loaded.error && <Failure error={loaded.error} compact />}
+      {options.groupMode === 'custom' ? <Grouped rules={rules} names={stringsOf(options.groupBy)} most={most} /> : <ByRule rules={rules.slice(0, most)} />}
+      {options.groupMode !== 'custom' && rules.length > most && <p class="values-left muted">{`${rules.length - most} more rules not shown`}</p>}
+    </div>
+  );
+}
+
+const NoAlerts = (): JSX.Element => (
+  <div class="no-values">
+    <p>
+      <Mark tone="ok" /> No alerts
+    </p>
+  </div>
+);
+
+const toneOf = (state: ListedState, labels: ListedRule['labels']): Tone => (state === 'firing' ? severityTone(labels) : state === 'error' ? 'critical' : state === 'pending' ? 'info' : 'ok');
+const STATE_TEXT: Record<ListedState, string> = { firing: 'Firing', pending: 'Pending', error: 'Error', normal: 'Normal' };
+
+function ByRule({ rules }: { rules: readonly ListedRule[] }): JSX.Element {
+  const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
+  const toggle = (key: string): void =>
+    setOpen((last) => {
+      const next = new Set(last);
+      if (!next.delete(key)) next.add(key);
+      return next;
+    });
+  return (
+    <ul class="list">
+      {rules.map((rule) => {
+        const labels = { ...rule.labels, ...rule.alerts[0]?.labels };
+        const since = rule.alerts.reduce((least, alert) => (alert.since < least ? alert.since : least), Infinity);
+        const several = rule.alerts.length > 1;
+        const opened = open.has(rule.key);
+        const [only] = rule.alerts;
+        return (
+          <li key={rule.key} class="list-row" data-state={rule.state}>
+            <div class="list-line">
+              <Mark tone={toneOf(rule.state, labels)} />
+              <span class="list-main">
+                {only && !several ? (
+                  <a class="list-title" href={alertLink({ alertname: rule.name, ...only.labels })}>
+                    {rule.name}
+                  </a>
+                ) : (
+                  <span class="list-title">{rule.name}</span>
+                )}
+                <span class="list-detail muted">
+                  <span class={`tone-${toneOf(rule.state, labels)}`}>{STATE_TEXT[rule.state]}</span>
+                  {Number.isFinite(since) && ` for ${ageText(since)}`}
+                  {rule.error ? `: ${rule.error}` : only?.summary ? ` · ${only.summary}` : ''}
+                </span>
+              </span>
+              {several && (
+                <button type="button" class="list-count" aria-expanded={opened} onClick={() => toggle(rule.key)}>
+                  {`${rule.alerts.length} instances ${opened ? '▾' : '▸'}`}
+                </button>
+              )}
+            </div>
+            {several && opened && <Instances name={rule.name} alerts={rule.alerts} />}
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+function Instances({ name, alerts, omit = [] }: { name: string; alerts: readonly ListedAlert[]; omit?: readonly string[] }): JSX.Element {
+  return (
+    <ul class="list list-inner">
+      {alerts.slice(0, ALERTS_OF_A_RULE).map((alert, index) => (
+        <li key={index} class="list-line">
+          <Mark tone={toneOf(alert.state, alert.labels)} />
+          <a class="list-main list-labels" href={alertLink({ alertname: name, ...alert.labels })}>
+            <LabelList labels={alert.labels} omit={['alertname', ...omit]} />
+          </a>
+          <span class="muted list-age">{Number.isNaN(alert.since) ? '' : ageText(alert.since)}</span>
+        </li>
+      ))}
+      {alerts.length > ALERTS_OF_A_RULE && <li class="muted">{`${alerts.length - ALERTS_OF_A_RULE} more`}</li>}
+    </ul>
+  );
+}
+
+const ageText = (since: number): string => duration(Math.max(0, Math.round(serverNow() - since / 1000)));
+
+function Grouped({ rules, names, most }: { rules: readonly ListedRule[]; names: readonly string[]; most: number }): JSX.Element {
+  const groups = groupAlerts(rules, names);
+  return (
+    <>
+      {groups.slice(0, most).map((group) => (
+        <section key={group.key} class="list-group">
+          <h3>
+            {Object.keys(group.labels).length > 0 ? <LabelList labels={group.labels} /> : 'Without these labels'} <span class="count">{group.alerts.length}</span>
+          </h3>
+          <ul class="list list-inner">
+            {group.alerts.slice(0, ALERTS_OF_A_RULE).map((alert, index) => (
+              <li key={index} class="list-line">
+                <Mark tone={toneOf(alert.state, alert.labels)} />
+                <span class="list-main">
+                  <a class="list-title" href={alertLink({ alertname: alert.name, ...alert.labels })}>
+                    {alert.name}
+                  </a>
+                  <span class="list-labels">
+                    <LabelList labels={alert.labels} omit={['alertname', ...names]} />
+                  </span>
+                </span>
+                <span class="muted list-age">{Number.isNaN(alert.since) ? '' : ageText(alert.since)}</span>
+              </li>
+            ))}
+          </ul>
+        </section>
+      ))}
+      {groups.length > most && <p class="values-left muted">{`${groups.length - most} more groups not shown`}</p>}
+    </>
+  );
+}
+
+export const kind: PanelKind = {
+  id: 'alertlist',
+  name: 'Alert list',
+  Component: AlertList,
+  options: OPTIONS,
+  field: {},
+  data: false,
+  editor: [
+    { path: 'options.viewMode', name: 'Show', group: 'Alerts', kind: 'choice', choices: [{ value: 'list', text: 'List' }, { value: 'stat', text: 'Number' }] },
+    { path: 'options.groupMode', name: 'Groups', group: 'Alerts', kind: 'choice', choices: [{ value: 'default', text: 'By rule' }, { value: 'custom', text: 'By labels' }] },
+    { path: 'options.maxItems', name: 'Most entries', group: 'Alerts', kind: 'number', min: 1, max: 500 },
+    {
+      path: 'options.sortOrder',
+      name: 'Order',
+      group: 'Alerts',
+      kind: 'choice',
+      choices: [
+        { value: 1, text: 'Name, ascending' },
+        { value: 2, text: 'Name, descending' },
+        { value: 3, text: 'Importance' },
+        { value: 4, text: 'Time, oldest first' },
+        { value: 5, text: 'Time, newest first' },
+      ],
+    },
+    { path: 'options.alertName', name: 'Name contains', group: 'Filter', kind: 'text' },
+    { path: 'options.alertInstanceLabelFilter', name: 'Labels, such as {severity="critical"}', group: 'Filter', kind: 'text' },
+    { path: 'options.stateFilter.firing', name: 'Firing', group: 'States', kind: 'switch' },
+    { path: 'options.stateFilter.pending', name: 'Pending', group: 'States', kind: 'switch' },
+    { path: 'options.stateFilter.error', name: 'Rules that fail', group: 'States', kind: 'switch' },
+    { path: 'options.stateFilter.normal', name: 'Normal', group: 'States', kind: 'switch' },
+  ],
+};

@@ -1,0 +1,46 @@
+import type { PanelKind } from '../panel.ts';
+import { AXIS_EDITOR, LEGEND_EDITOR, LEGEND_OPTIONS, LINE_EDITOR, THRESHOLDS_EDITOR, TOOLTIP_EDITOR, TOOLTIP_OPTIONS } from '../plot/editor.ts';
+import { SHOW_VALUE_EDITOR } from '../state-timeline/kind.tsx';
+import { BarChartPanel } from './panel.tsx';
+
+/** Bars by category. */
+export const kind: PanelKind = {
+  id: 'barchart',
+  name: 'Bar chart',
+  Component: BarChartPanel,
+  options: {
+    orientation: 'auto',
+    stacking: 'none',
+    showValue: 'auto',
+    groupWidth: 0.7,
+    barWidth: 0.97,
+    barRadius: 0,
+    xTickLabelRotation: 0,
+    xTickLabelSpacing: 0,
+    fullHighlight: false,
+    legend: LEGEND_OPTIONS,
+    tooltip: TOOLTIP_OPTIONS,
+  },
+  field: {
+    color: { mode: 'palette-classic' },
+    custom: { lineWidth: 1, fillOpacity: 80, gradientMode: 'none', axisPlacement: 'auto', axisLabel: '', scaleDistribution: { type: 'linear' }, thresholdsStyle: { mode: 'off' }, hideFrom: { legend: false, tooltip: false, viz: false } },
+  },
+  data: true,
+  editor: [
+    { path: 'options.xField', name: 'Categories from field', group: 'Bars', kind: 'text' },
+    { path: 'options.orientation', name: 'Direction', group: 'Bars', kind: 'choice', choices: [{ value: 'auto', text: 'By room' }, { value: 'horizontal', text: 'Horizontal' }, { value: 'vertical', text: 'Vertical' }] },
+    { path: 'options.stacking', name: 'Stack', group: 'Bars', kind: 'choice', choices: [{ value: 'none', text: 'Off' }, { value: 'normal', text: 'Normal' }, { value: 'percent', text: '100%' }] },
+    { ...SHOW_VALUE_EDITOR, group: 'Bars' },
+    { path: 'options.groupWidth', name: 'Group width', group: 'Bars', kind: 'number', min: 0, max: 1, step: 0.05 },
+    { path: 'options.barWidth', name: 'Bar width', group: 'Bars', kind: 'number', min: 0, max: 1, step: 0.05 },
+    { path: 'options.barRadius', name: 'Bar radius', group: 'Bars', kind: 'number', min: 0, max: 0.5, step: 0.05 },
+    { path: 'options.xTickLabelRotation', name: 'Turn labels', group: 'Bars', kind: 'number', min: -90, max: 90, step: 15 },
+    { path: 'options.xTickLabelMaxLength', name: 'Longest label', group: 'Bars', kind: 'number', min: 0, max: 200 },
+    { path: 'options.colorByField', name: 'Colour by field', group: 'Bars', kind: 'text' },
+    ...LINE_EDITOR.filter(({ path }) => ['custom.lineWidth', 'custom.fillOpacity', 'custom.gradientMode'].includes(path)),
+    ...AXIS_EDITOR,
+    ...LEGEND_EDITOR,
+    ...TOOLTIP_EDITOR,
+    ...THRESHOLDS_EDITOR,
+  ],
+};

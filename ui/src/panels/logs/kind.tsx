@@ -1,0 +1,253 @@
+/** Lines of logs, coloured by level, any number of them. */
+import type { JSX } from 'preact';
+import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { Labels } from '../../api/types.ts';
+import { formatDate } from '../../fields/dates.ts';
+import { offsetsOf, useWindow } from '../lists/virtual.ts';
+import type { PanelKind, PanelProps } from '../panel.ts';
+import { choices } from '../values/editors.ts';
+import { Linked } from '../values/linked.tsx';
+import { withDefaults } from '../values/options.ts';
+import { valueScope } from '../values/scope.ts';
+import { NoValues } from '../values/value-text.tsx';
+import { detectedFields, logColumns, prettyJson, readLogs, screenLines, type Dedup, type LogLine } from './model.ts';
+import '../values/values.css';
+import './logs.css';
+
+const OPTIONS = {
+  showTime: true,
+  showLabels: false,
+  showCommonLabels: false,
+  showLevel: true,
+  wrapLogMessage: true,
+  prettifyLogMessage: false,
+  enableLogDetails: true,
+  sortOrder: 'Descending' as 'Descending' | 'Ascending',
+  dedupStrategy: 'none' as Dedup,
+  fontSize: 'default' as 'default' | 'small',
+  displayedFields: [] as string[],
+};
+type Options = typeof OPTIONS;
+
+const DETAIL_HEIGHT = 24;
+const DETAILS_SHOWN = 60;
+const BAR = 10;
+const TIME_CHARACTERS = 24;
+const LEVEL_CHARACTERS = 7;
+const LABEL_CHARACTERS = 36;
+/** Of a line that is not wrapped. */
+const LONGEST_ROW = 3000;
+const HEAD = 28;
+
+function LogsPanel(props: PanelProps): JSX.Element {
+  const { panel, frames, width, height, timeZone } = props;
+  const options = useMemo(() => withDefaults(OPTIONS, panel.options), [panel.options]);
+  const newestFirst = options.sortOrder !== 'Ascending';
+  const { lines, common, left } = useMemo(() => readLogs(frames, { newestFirst, dedup: options.dedupStrategy }), [frames, newestFirst, options.dedupStrategy]);
+  const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
+  const box = useRef<HTMLDivElement>(null);
+  const probe = useRef<HTMLSpanElement>(null);
+  const [characterPx, setCharacter] = useState(7.2);
+  useLayoutEffect(() => {
+    const measured = (probe.current?.getBoundingClientRect().width ?? 0) / 100;
+    if (measured > 0) setCharacter(measured);
+  }, [options.fontSize, lines.length > 0]);
+
+  const lineHeight = options.fontSize === 'small' ? 16 : 18;
+  const showCommon = options.showCommonLabels && Object.keys(common).length > 0;
+  const hasTime = options.showTime && lines.some(({ time }) => !Number.isNaN(time));
+  const before = BAR + ((hasTime ? TIME_CHARACTERS : 0) + (options.showLevel ? LEVEL_CHARACTERS : 0) + (options.showLabels ? LABEL_CHARACTERS : 0)) * characterPx;
+  // On a phone the line stands below its time.
+  const stacked = width - before < 30 * characterPx;
+  const perLine = Math.max(8, Math.floor((width - (stacked ? BAR : before) - 26) / characterPx));
+  const texts = useMemo(() => lines.map((line) => messageOf(line, options)), [lines, options]);
+  const details = (line: LogLine): { labels: [string, string][]; fields: [string, string][] } => ({ labels: Object.entries(line.labels), fields: detectedFields(line.text, line.labels) });
+  const heights = useMemo(
+    () =>
+      offsetsOf(lines.length, (index) => {
+        const line = lines[index]!;
+        const opened = open.has(line.key);
+        const rows = options.wrapLogMessage || opened ? screenLines(texts[index]!, perLine) : options.prettifyLogMessage ? texts[index]!.split('\n').length : 1;
+        const found = opened ? details(line) : undefined;
+        const shown = found ? Math.min(DETAILS_SHOWN, found.labels.length + found.fields.length) : 0;
+        return rows * lineHeight + 4 + (stacked ? lineHeight : 0) + (found ? shown * DETAIL_HEIGHT + 46 : 0);
+      }),
+    [lines, texts, open, options, perLine, stacked, lineHeight],
+  );
+  const space = Math.max(0, height - (showCommon ? HEAD : 0));
+  const view = useWindow(box, lines.length, heights, space);
+  if (lines.length === 0) {
+    const missing = frames.some(({ length }) => length > 0) ? 'No log lines: the answer has no field of text' : panel.fieldConfig?.defaults?.noValue;
+    return <NoValues text={missing} />;
+  }
+  const toggle = (key: string): void =>
+    setOpen((last) => {
+      const next = new Set(last);
+      if (!next.delete(key)) next.add(key);
+      return next;
+    });
+  const contentWidth = options.wrapLogMessage ? undefined : Math.max(width - 12, before + Math.min(LONGEST_ROW, texts.reduce((most, text) => Math.max(most, text.length), 0)) * characterPx + 30);
+  return (
+    <div class={`logs${options.fontSize === 'small' ? ' logs-small' : ''}`}>
+      <span ref={probe} class="logs-probe" aria-hidden="true">
+        {'0'.repeat(100)}
+      </span>
+      {showCommon && (
+        <div class="logs-common" style={{ height: `${HEAD}px` }}>
+          <span class="muted">Common labels</span> <LabelText labels={common} />
+        </div>
+      )}
+      <div ref={box} class="logs-scroller" style={{ height: `${space}px` }} tabIndex={0} role="region" aria-label={`${panel.title || 'Logs'}, ${lines.length} lines`}>
+        <ol class="logs-lines" style={{ width: contentWidth === undefined ? undefined : `${contentWidth}px` }}>
+          {view.before > 0 && <li aria-hidden="true" style={{ height: `${view.before}px` }} />}
+          {lines.slice(view.first, view.end).map((line, offset) => {
+            const index = view.first + offset;
+            const opened = open.has(line.key);
+            return (
+              <li key={line.key} class="logs-row" data-level={line.level} aria-setsize={lines.length} aria-posinset={index + 1} style={{ height: `${heights[index + 1]! - heights[index]!}px` }}>
+                <div
+                  class={`logs-line${stacked ? ' logs-stacked' : ''}${options.wrapLogMessage || opened ? ' logs-wrap' : ''}`}
+                  style={{ 'line-height': `${lineHeight}px` }}
+                  onClick={(event) => {
+                    // Selecting text is no click.
+                    if (options.enableLogDetails && (getSelection()?.toString() ?? '') === '' && !(event.target as Element).closest('a, button')) toggle(line.key);
+                  }}
+                >
+                  <span class="logs-before">
+                    {options.enableLogDetails && (
+                      <button type="button" class="logs-open" aria-expanded={opened} aria-label={opened ? 'Hide details' : 'Show details'} onClick={() => toggle(line.key)}>
+                        {opened ? '▾' : '▸'}
+                      </button>
+                    )}
+                    {hasTime && (
+                      <time class="logs-time" style={{ width: `${TIME_CHARACTERS * characterPx}px` }}>
+                        {Number.isNaN(line.time) ? '' : formatDate(line.time, 'YYYY-MM-DD HH:mm:ss.SSS', timeZone)}
+                      </time>
+                    )}
+                    {options.showLevel && (
+                      <span class="logs-level" style={{ width: `${LEVEL_CHARACTERS * characterPx}px` }}>
+                        {SHORT[line.level]}
+                      </span>
+                    )}
+                    {options.showLabels && (
+                      <span class="logs-labels ellipsis" style={{ width: `${(LABEL_CHARACTERS - 2) * characterPx}px` }} title={writeLabels(line.labels)}>
+                        {writeLabels(withoutCommon(line.labels, common))}
+                      </span>
+                    )}
+                  </span>
+                  <span class="logs-text">
+                    {options.wrapLogMessage || opened ? texts[index] : texts[index]!.slice(0, LONGEST_ROW)}
+                    {line.repeated > 0 && <b class="logs-repeated" title={`${line.repeated} more lines like it`}>{` ×${line.repeated + 1}`}</b>}
+                  </span>
+                </div>
+                {opened && <Details line={line} {...details(line)} {...props} width={Math.min(width, contentWidth ?? width) - 30} />}
+              </li>
+            );
+          })}
+          {view.after > 0 && <li aria-hidden="true" style={{ height: `${view.after}px` }} />}
+        </ol>
+        {left > 0 && <p class="values-left muted">{`${left.toLocaleString('en')} more lines not shown`}</p>}
+      </div>
+    </div>
+  );
+}
+
+const SHORT: Record<LogLine['level'], string> = { critical: 'crit', error: 'error', warning: 'warn', info: 'info', debug: 'debug', trace: 'trace', unknown: '' };
+
+const writeLabels = (labels: Labels): string =>
+  Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ');
+
+const withoutCommon = (labels: Labels, common: Labels): Labels => {
+  const own = Object.fromEntries(Object.entries(labels).filter(([name]) => common[name] === undefined));
+  return Object.keys(own).length > 0 ? own : labels;
+};
+
+const LabelText = ({ labels }: { labels: Labels }): JSX.Element => (
+  <span class="mono ellipsis" title={writeLabels(labels)}>
+    {writeLabels(labels)}
+  </span>
+);
+
+function messageOf(line: LogLine, options: Options): string {
+  if (Array.isArray(options.displayedFields) && options.displayedFields.length > 0) {
+    const fields = Object.fromEntries(detectedFields(line.text, {}));
+    const shown = options.displayedFields.flatMap((name) => (line.labels[name] ?? fields[name]) === undefined ? [] : [`${name}=${line.labels[name] ?? fields[name]!}`]);
+    if (shown.length > 0) return shown.join(' ');
+  }
+  return (options.prettifyLogMessage ? prettyJson(line.text) : undefined) ?? (options.wrapLogMessage ? line.text : line.text.replace(/\n/g, ' ↵ '));
+}
+
+function Details(props: PanelProps & { line: LogLine; labels: [string, string][]; fields: [string, string][] }): JSX.Element {
+  const { line, labels, fields, onFilter } = props;
+  const [copied, setCopied] = useState(false);
+  const field = logColumns(line.frame)?.text;
+  const links = line.frame.fields.flatMap((other) => (other.config.links?.length ? props.links(other.config.links, valueScope(other, line.frame, props.frames, line.row, other.values[line.row])) : []));
+  const rows = [...labels.map(([name, value]) => ({ name, value, label: true })), ...fields.map(([name, value]) => ({ name, value, label: false }))];
+  return (
+    <div class="logs-details">
+      <table style={{ width: `${props.width}px` }}>
+        <tbody>
+          {rows.slice(0, DETAILS_SHOWN).map(({ name, value, label }, index) => (
+            <tr key={index} style={{ height: `${DETAIL_HEIGHT}px` }}>
+              <th scope="row" class={label ? undefined : 'logs-field'} title={label ? 'Label' : 'Found in the line'}>
+                {name}
+              </th>
+              <td class="ellipsis" title={value}>
+                {value}
+              </td>
+              {onFilter && (
+                <td class="logs-filter">
+                  {label && (
+                    <>
+                      <button type="button" aria-label={`Filter for ${name} ${value}`} title="Filter for this value" onClick={() => onFilter(name, value, '=')}>
+                        +
+                      </button>
+                      <button type="button" aria-label={`Filter out ${name} ${value}`} title="Filter out this value" onClick={() => onFilter(name, value, '!=')}>
+                        −
+                      </button>
+                    </>
+                  )}
+                </td>
+              )}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <div class="logs-actions">
+        <button type="button" class="button" onClick={() => void navigator.clipboard?.writeText(line.text).then(() => setCopied(true), () => undefined)}>
+          {copied ? 'Copied' : 'Copy line'}
+        </button>
+        {field &&
+          links.map((link, index) => (
+            <Linked key={index} links={[link]} class="button">
+              {link.title || link.href}
+            </Linked>
+          ))}
+        {rows.length > DETAILS_SHOWN && <span class="muted">{rows.length - DETAILS_SHOWN} more fields</span>}
+      </div>
+    </div>
+  );
+}
+
+export const kind: PanelKind = {
+  id: 'logs',
+  name: 'Logs',
+  Component: LogsPanel,
+  options: OPTIONS,
+  field: {},
+  data: true,
+  editor: [
+    { path: 'options.showTime', name: 'Time', group: 'Lines', kind: 'switch' },
+    { path: 'options.showLevel', name: 'Level', group: 'Lines', kind: 'switch' },
+    { path: 'options.showLabels', name: 'Labels that differ', group: 'Lines', kind: 'switch' },
+    { path: 'options.showCommonLabels', name: 'Common labels', group: 'Lines', kind: 'switch' },
+    { path: 'options.wrapLogMessage', name: 'Wrap lines', group: 'Lines', kind: 'switch' },
+    { path: 'options.prettifyLogMessage', name: 'JSON on several lines', group: 'Lines', kind: 'switch' },
+    { path: 'options.enableLogDetails', name: 'Details', group: 'Lines', kind: 'switch' },
+    { path: 'options.sortOrder', name: 'Order', group: 'Lines', kind: 'choice', choices: [{ value: 'Descending', text: 'Newest first' }, { value: 'Ascending', text: 'Oldest first' }] },
+    { path: 'options.dedupStrategy', name: 'Leave out repeated lines', group: 'Lines', kind: 'choice', choices: choices(['none', 'exact', 'numbers', 'signature']) },
+    { path: 'options.fontSize', name: 'Text size', group: 'Lines', kind: 'choice', choices: choices(['default', 'small']) },
+  ],
+};

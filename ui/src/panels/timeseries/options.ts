@@ -1,0 +1,222 @@
+/** The uPlot options of series over an axis: scales, axes, and painting by the latest lines. */
+import type uPlot from 'uplot';
+import { cssColor } from '../../fields/color.ts';
+import type { Annotation } from '../panel.ts';
+import { drawAnnotations } from '../plot/annotations.tsx';
+import { fieldFormat } from '../plot/custom.ts';
+import { paintSeries, type Drawn } from '../plot/draw.ts';
+import type { Paint } from '../plot/paint.ts';
+import type { PlotOptions } from '../plot/plot.tsx';
+import { colorByValue, fadeGradient, hueGradient, valueGradient } from '../plot/gradients.ts';
+import { TIME_INCREMENTS_MS, timeLabels, timeSplits } from '../plot/time-axis.ts';
+import { unitIncrements, valueLabels, valueRange, type Format } from '../plot/value-axis.ts';
+import { drawExemplars } from './exemplars.ts';
+import type { Exemplar, Line, Scale } from './series.ts';
+import { drawThresholds } from './thresholds.ts';
+
+/** What the plot reads anew with every drawing. */
+export interface Scene {
+  lines: readonly Line[];
+  scales: readonly Scale[];
+  exemplars: readonly Exemplar[];
+  annotations: readonly Annotation[];
+  /** Of the x axis, in its own units; undefined to follow the data. */
+  x: { min: number; max: number } | undefined;
+  timeZone: string;
+  /** Labels of an x axis that does not show time. */
+  xFormat?: Format | undefined;
+  xUnit?: string | undefined;
+  xLabel?: string | undefined;
+  /** Drawn in place of lines, as candles are. */
+  paint?: ((u: uPlot, paint: Paint) => void) | undefined;
+}
+
+/** Up to so many lines have a mark of their own under the cursor. */
+const MARKED_LINES = 40;
+const DASHES: Record<string, number[]> = { dash: [10, 10], dot: [0, 5], square: [10, 10] };
+
+const least = (paint: Paint): CanvasRenderingContext2D => {
+  measuring ??= document.createElement('canvas').getContext('2d')!;
+  measuring.font = paint.font;
+  return measuring;
+};
+let measuring: CanvasRenderingContext2D | undefined;
+
+/** The width of the widest of some texts, in CSS pixels. */
+export function textWidth(paint: Paint, texts: readonly (string | null)[] | null | undefined): number {
+  const context = least(paint);
+  return (texts ?? []).reduce((most, text) => Math.max(most, text === null ? 0 : context.measureText(String(text)).width), 0);
+}
+
+/** Looks that all axes share. */
+export function axisLook(paint: Paint): uPlot.Axis {
+  return { stroke: paint.css('var(--muted)'), font: paint.font, labelFont: paint.font, grid: { stroke: paint.css('var(--grid)'), width: 1 }, ticks: { show: false }, border: { show: false } };
+}
+
+/** An axis of time at the bottom. */
+export function timeAxis(paint: Paint, timeZone: () => string): uPlot.Axis {
+  return {
+    ...axisLook(paint),
+    scale: 'x',
+    space: (_, __, min, max, size) => (size < 240 ? 60 : max - min < 30_000 ? 90 : 76),
+    size: 24,
+    gap: 4,
+    incrs: TIME_INCREMENTS_MS,
+    splits: (_, __, from, to, increment) => timeSplits(from, to, increment, timeZone()),
+    values: (_, splits, __, ___, increment) => timeLabels(splits, increment, timeZone()),
+  };
+}
+
+/** An axis of values in a unit. */
+export function valueAxis(paint: Paint, key: string, format: () => Format, unit: string | undefined, decimals: () => number | null | undefined, more: Partial<uPlot.Axis> = {}): uPlot.Axis {
+  const increments = unitIncrements(unit);
+  return {
+    ...axisLook(paint),
+    scale: key,
+    size: (_, values) => Math.ceil(textWidth(paint, values)) + 12,
+    gap: 6,
+    space: (_, __, ___, ____, size) => (size < 120 ? 26 : 34),
+    ...(increments ? { incrs: increments } : {}),
+    values: (_, splits) => valueLabels(splits, format(), decimals()),
+    ...more,
+  };
+}
+
+/** How a line is drawn. */
+export function drawnOf(line: Line, paint: Paint): Drawn {
+  const { custom, field, color, scale, compared } = line;
+  const style = custom.drawStyle ?? 'line';
+  const dash = custom.lineStyle?.fill && custom.lineStyle.fill !== 'solid' ? (custom.lineStyle.dash ?? DASHES[custom.lineStyle.fill]) : compared ? [6, 6] : undefined;
+  const gradient = custom.gradientMode ?? 'none';
+  const byValue = gradient === 'scheme' && colorByValue(field);
+  const strokeColor = custom.lineColor ? cssColor(custom.lineColor) : color;
+  const fillColor = custom.fillColor ? cssColor(custom.fillColor) : color;
+  // Between two lines something must be seen, even where the dashboard says no opacity.
+  const opacity = (custom.fillOpacity ?? (style === 'bars' ? 100 : line.below ? 35 : 0)) / 100;
+  const faded = compared ? 0.55 : 1;
+  return {
+    values: line.top,
+    ...(line.base ? { base: line.base } : {}),
+    scale,
+    style,
+    shape: custom.lineInterpolation ?? 'linear',
+    width: custom.lineWidth ?? 1,
+    ...(dash ? { dash } : {}),
+    round: custom.lineStyle?.fill === 'dot',
+    spanGaps: custom.spanNulls === true,
+    points: style === 'line' ? (custom.showPoints ?? 'auto') : 'never',
+    pointSize: custom.pointSize ?? 5,
+    bars: { align: custom.barAlignment ?? 0, factor: custom.barWidthFactor ?? 0.6, most: custom.barMaxWidth ?? 200 },
+    stroke: (u) => (byValue ? valueGradient(u, scale, field, paint, faded, color) : gradient === 'hue' ? hueGradient(u, strokeColor, paint, faded) : paint.css(strokeColor, faded)),
+    fill:
+      opacity <= 0 || style === 'points'
+        ? undefined
+        : (u) => {
+            const alpha = opacity * faded;
+            if (byValue) return valueGradient(u, scale, field, paint, alpha, color);
+            if (gradient === 'opacity') return fadeGradient(u, fillColor, paint, alpha);
+            return gradient === 'hue' ? hueGradient(u, fillColor, paint, alpha) : paint.css(fillColor, alpha);
+          },
+  };
+}
+
+/** `scene` answers what is to be drawn now; the options hold for all scenes with the same scales and number of lines. */
+export function seriesOptions(scene: () => Scene, paint: Paint, overTime: boolean): PlotOptions {
+  const { scales, lines } = scene();
+  const scaleOf = (key: string): Scale | undefined => scene().scales.find((scale) => scale.key === key);
+  const timeZone = (): string => scene().timeZone;
+  const uScales: uPlot.Scales = {
+    x: {
+      time: false,
+      range: (_, low, high) => {
+        const { x } = scene();
+        if (x && x.max > x.min) return [x.min, x.max];
+        const [from, to] = [low ?? 0, high ?? 1];
+        return to > from ? [from, to] : [from - 1, to + 1];
+      },
+    },
+  };
+  const axes: uPlot.Axis[] = [
+    overTime
+      ? timeAxis(paint, timeZone)
+      : {
+          ...valueAxis(paint, 'x', () => scene().xFormat ?? String, scene().xUnit, () => undefined),
+          size: 24,
+          gap: 4,
+          space: 70,
+          ...(scene().xLabel ? { label: scene().xLabel!, labelSize: 18 } : {}),
+        },
+  ];
+  let gridded = false;
+  for (const { key, field, custom, side, unit } of scales) {
+    const { type, log, linearThreshold } = custom.scaleDistribution ?? {};
+    uScales[key] = {
+      auto: true,
+      ...(type === 'log' ? { distr: 3 as uPlot.Scale.Distr, log: log === 10 ? 10 : 2 } : type === 'symlog' ? { distr: 4 as uPlot.Scale.Distr, asinh: linearThreshold ?? 1 } : {}),
+      range: (_, low, high) => valueRange(low, high, scaleOf(key)?.range ?? {}),
+    };
+    if (side === 'hidden') continue;
+    // The grid of the first axis is enough, unless a field asks for its own.
+    const grid: boolean = custom.axisGridShow ?? !gridded;
+    gridded ||= grid;
+    const colored = custom.axisColorMode === 'series';
+    const first = (): string => paint.css(scene().lines.find((line) => line.scale === key)?.color ?? 'var(--muted)');
+    axes.push(
+      valueAxis(
+        paint,
+        key,
+        () => fieldFormat(scaleOf(key)?.field.config ?? field.config, timeZone(), unit),
+        unit,
+        () => scaleOf(key)?.field.config.decimals,
+        {
+          side: side === 'right' ? 1 : 3,
+          grid: { show: grid, stroke: paint.css('var(--grid)'), width: 1 },
+          ...(colored ? { stroke: first } : {}),
+          ...(custom.axisBorderShow ? { border: { show: true, stroke: colored ? first : paint.css('var(--line-strong)'), width: 1 } } : {}),
+          ...(custom.axisLabel ? { label: custom.axisLabel, labelSize: 18, labelGap: 2 } : {}),
+          ...(custom.axisWidth ? { size: custom.axisWidth } : {}),
+          ...(type === 'log' ? { filter: (_: uPlot, splits: number[]) => splits.map((split) => (onPower(split, log === 10 ? 10 : 2) ? split : null)) } : {}),
+        },
+      ),
+    );
+  }
+  let stop: (() => void) | undefined;
+  return {
+    padding: [8, scales.some(({ side }) => side === 'right') ? 0 : 10, overTime || scene().xFormat ? 0 : 8, scales.some(({ side }) => side === 'left') ? 0 : 10],
+    scales: uScales,
+    axes,
+    series: [
+      {},
+      ...lines.map((line, index): uPlot.Series => ({
+        scale: line.scale,
+        paths: () => null,
+        points: { show: false },
+        stroke: () => paint.css(scene().lines[index]?.color ?? 'var(--muted)'),
+      })),
+    ],
+    cursor: { points: { show: lines.length <= MARKED_LINES, size: 8, width: 2, stroke: () => paint.css('var(--surface)'), fill: (_, index) => paint.css(scene().lines[index - 1]?.color ?? 'var(--muted)') } },
+    hooks: {
+      drawAxes: [(u) => drawThresholds(u, scene().scales, paint, 'areas')],
+      draw: [
+        (u) => {
+          stop?.();
+          const now = scene();
+          const drawn = now.paint ? [] : now.lines.map((line) => drawnOf(line, paint));
+          now.paint?.(u, paint);
+          stop = paintSeries(u, drawn, () => {
+            drawThresholds(u, now.scales, paint, 'lines');
+            drawAnnotations(u, now.annotations, paint);
+            if (now.scales[0]) drawExemplars(u, now.exemplars, now.scales[0].key, paint);
+          });
+        },
+      ],
+      destroy: [() => stop?.()],
+    },
+  };
+}
+
+const onPower = (value: number, base: number): boolean => {
+  if (value <= 0) return false;
+  const power = Math.log(value) / Math.log(base);
+  return Math.abs(power - Math.round(power)) < 1e-6;
+};

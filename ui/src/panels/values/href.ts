@@ -1,0 +1,22 @@
+/** Addresses out of dashboards, which anybody may have written. */
+
+/** The address if following it can only lead to a page or a mail; undefined for `javascript:` and its like. */
+export function safeHref(address: string): string | undefined {
+  // Browsers drop control characters and white space before they look at the scheme.
+  // eslint-disable-next-line no-control-regex
+  const bare = address.replace(/[\u0000-\u0020\u007f-\u00a0\u200b-\u200f\u2028\u2029\ufeff]/g, '');
+  if (bare === '') return undefined;
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(bare)?.[1]?.toLowerCase();
+  return scheme === undefined || ['http', 'https', 'mailto', 'tel'].includes(scheme) ? address.trim() : undefined;
+}
+
+/** Whether an image at this address comes from this server: the page's policy loads no others. */
+export function isOwnImage(address: string, base: string): boolean {
+  if (safeHref(address) === undefined) return false;
+  try {
+    const url = new URL(address, base);
+    return (url.protocol === 'http:' || url.protocol === 'https:') && url.origin === new URL(base).origin;
+  } catch {
+    return false;
+  }
+}
