@@ -46,7 +46,7 @@ export default defineConfig({
     chunkSizeWarningLimit: 600,
   },
   // The tests of oracle/ have a package of their own.
-  test: { include: ['src/**/*.test.ts'] },
+  test: { include: ['src/**/*.test.{ts,tsx,mjs}'], css: true },
   server: {
     host: '127.0.0.1',
     proxy: { '/api': process.env.PROMONTORY_API ?? 'http://127.0.0.1:9090' },

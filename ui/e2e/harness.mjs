@@ -1,14 +1,15 @@
 // What the browser tests share: a server, a browser, and a test that fails also for what no page may do.
 //
 //   PROMONTORY_URL=http://127.0.0.1:9090/      a server that serves the page itself
-//   PROMONTORY_API=http://127.0.0.1:9090       dist through e2e/serve.mjs, the API from there
+//   PROMONTORY_API=http://127.0.0.1:9090       dist through e2e/serve.mjs, the API from there, dashboards made up
 //
 // CHROMIUM names the browser (default /usr/bin/chromium); ONLY is a pattern that picks tests by name.
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
+import { fakeDashboards } from './fake-dashboards.mjs';
 import { startServer } from './serve.mjs';
 
-export const own = process.env.PROMONTORY_URL === undefined ? await startServer({ api: process.env.PROMONTORY_API ?? 'http://127.0.0.1:9090' }) : undefined;
+export const own = process.env.PROMONTORY_URL === undefined ? await startServer({ api: process.env.PROMONTORY_API ?? 'http://127.0.0.1:9090', dashboards: fakeDashboards() }) : undefined;
 export const base = (own?.url ?? process.env.PROMONTORY_URL).replace(/\/?$/, '/');
 const origin = new URL(base).origin;
 const only = new RegExp(process.env.ONLY ?? '');

@@ -123,10 +123,10 @@ await test('the table lists what the query returns, and the URL restores it', as
 
 await test('several expressions share a graph, and one can be removed', async (page) => {
   await open(page, 'explore?expr=vector(1)&expr=vector(2)');
-  await page.locator('.legend-item').nth(1).waitFor();
+  await page.locator('.plot-legend-item').nth(1).waitFor();
   assert.match(await page.locator('.legend-rows').innerText(), /A\s+vector\(1\)[\s\S]*B\s+vector\(2\)/);
   await page.getByRole('button', { name: 'Remove expression A' }).click();
-  await page.waitForFunction(() => document.querySelectorAll('.legend-item').length === 1);
+  await page.waitForFunction(() => document.querySelectorAll('.plot-legend-item').length === 1);
   assert.deepEqual(new URL(page.url()).searchParams.getAll('expr'), ['vector(2)']);
 });
 
@@ -202,7 +202,7 @@ await test('of several machines the one in the URL is shown', async (page) => {
 
 await test('a click on a name shows its line alone, a second one all', async (page) => {
   await open(page, 'explore?expr=vector(1)&expr=vector(2)');
-  const items = page.locator('.legend-item');
+  const items = page.locator('.plot-legend-item');
   await items.nth(1).waitFor();
   const pressed = () => items.evaluateAll((all) => all.map((item) => item.getAttribute('aria-pressed')));
   await items.nth(0).click();
@@ -213,12 +213,46 @@ await test('a click on a name shows its line alone, a second one all', async (pa
   assert.deepEqual(await pressed(), ['true', 'false']);
 });
 
-await test('too many series are capped, and the page says so', async (page) => {
+await test('of too many series the largest are drawn, and the page says so', async (page) => {
   const all = Number((await query('count({__name__=~".+"})')).result[0].value[1]);
   await open(page, `explore?${new URLSearchParams({ expr: '{__name__=~".+"}', range: '5m' })}`);
-  await page.locator('.legend-item').first().waitFor();
-  if (all > 220) assert.match(await page.locator('.limit').innerText(), /Drawing the first 200 of/);
-  assert.ok((await page.locator('.legend-item').count()) <= 200);
+  await page.locator('.plot-legend-item').first().waitFor();
+  if (all > 1100) assert.match(await page.locator('.plot-note').innerText(), /^Showing the 1,000 largest of/);
+  assert.ok((await page.locator('.plot-legend-item').count()) <= 1000);
+});
+
+await test('a counter is told from what it should be asked, and a click asks that', async (page) => {
+  await open(page, `explore?${new URLSearchParams({ expr: 'node_cpu_seconds_total{mode=~"user"}' })}`);
+  const notes = page.getByRole('list', { name: 'Hints' });
+  await notes.getByText('is a counter').waitFor();
+  await notes.getByRole('button', { name: 'Use =', exact: true }).click();
+  await page.waitForURL(/mode%3D%22user%22/);
+  await notes.getByRole('button', { name: 'Use rate' }).click();
+  await page.waitForURL(/expr=rate/);
+  await page.locator('.plot-legend-item').first().waitFor();
+  await notes.waitFor({ state: 'detached' });
+});
+
+await test('metrics are found by job and name, and used with chosen labels', async (page) => {
+  await open(page, 'explore');
+  await page.getByRole('button', { name: 'Metrics', exact: true }).click();
+  const dialog = page.getByRole('dialog', { name: 'Metrics' });
+  await dialog.getByLabel('Job').selectOption('node');
+  await dialog.getByRole('searchbox').fill('cpu_seconds guest');
+  await dialog.getByRole('button', { name: /node_cpu_guest_seconds_total/ }).click();
+  await dialog.getByRole('group', { name: /^mode/ }).getByRole('button', { name: /^user/ }).click();
+  await dialog.getByRole('button', { name: 'Use this' }).click();
+  assert.equal(param(page, 'expr'), 'node_cpu_guest_seconds_total{job="node",mode="user"}');
+  await page.locator('.plot-legend-item').first().waitFor();
+});
+
+await test('the same some time earlier is drawn beside it', async (page) => {
+  await open(page, 'explore?expr=vector(1)');
+  await page.locator('.plot-legend-item').first().waitFor();
+  await page.getByLabel('Compare with').fill('1d');
+  await page.getByLabel('Compare with').press('Enter');
+  await page.locator('.plot-legend-item', { hasText: '1d earlier' }).waitFor();
+  assert.equal(param(page, 'compare'), '1d');
 });
 
 await test('expressions that were run are in the history, also after a reload', async (page) => {
@@ -226,11 +260,11 @@ await test('expressions that were run are in the history, also after a reload', 
   await page.locator('.cm-content').click();
   await page.keyboard.type('vector(41) + 1');
   await page.keyboard.press('Control+Enter');
-  await page.locator('.legend-item').waitFor();
+  await page.locator('.plot-legend-item').waitFor();
   await open(page, 'explore');
   await page.getByRole('button', { name: 'History' }).click();
   await page.locator('.history .menu-item', { hasText: 'vector(41) + 1' }).click();
-  await page.locator('.legend-item').waitFor();
+  await page.locator('.plot-legend-item').waitFor();
   assert.equal(param(page, 'expr'), 'vector(41) + 1');
 });
 
@@ -589,7 +623,7 @@ if (own) {
     try {
       const page = await context.newPage();
       await page.goto(`${under.url}explore?expr=up`);
-      await page.locator('.legend-item').first().waitFor({ timeout: 15_000 });
+      await page.locator('.plot-legend-item').first().waitFor({ timeout: 15_000 });
       await page.locator('.cm-content').waitFor();
       await page.getByRole('link', { name: 'Targets' }).click();
       await page.locator('.target-row').first().waitFor();

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { parseDate } from '../src/fields/dates.ts';
 import { formatValue, unitIds } from '../src/fields/units.ts';
 import { oracle } from './oracle.ts';
 
@@ -94,4 +95,28 @@ test('what is no number has no decimals, and nothing has no text', () => {
   expect(formatValue('bytes', NaN, 2).text).toBe('NaN');
   expect(formatValue('none', NaN, 2).text).toBe('NaN');
   for (const id of ids) expect(formatValue(id, null, 2), id).toEqual({ text: '' });
+});
+
+test('moments are read in patterns as in Grafana', () => {
+  const cases: [string, string | undefined][] = [
+    ['2026-11-21 15:04:05', undefined],
+    ['2026-11-21', undefined],
+    ['2026-11-21T15:04:05Z', undefined],
+    ['21/11/2026 03:04 PM', 'DD/MM/YYYY hh:mm A'],
+    ['21/11/2026 12:04 am', 'DD/MM/YYYY hh:mm a'],
+    ['Nov 3 2026', 'MMM D YYYY'],
+    ['3. November 26', 'D. MMMM YY'],
+    ['1700000000', 'X'],
+    ['1700000000123', 'x'],
+    ['2026-03-29 02:30:00.250', 'YYYY-MM-DD HH:mm:ss.SSS'],
+    ['2026-10-25 02:30:00', undefined],
+    ['2026-13-01', 'YYYY-MM-DD'],
+  ];
+  for (const [text, pattern] of cases) {
+    for (const timeZone of ['utc', 'America/New_York', 'Asia/Kolkata']) {
+      const want = oracle.dateTimeParse(text, { format: pattern, timeZone }).valueOf();
+      expect(parseDate(text, pattern, timeZone), `${text} ${pattern} ${timeZone}`).toEqual(want);
+    }
+  }
+  expect(parseDate('nothing of the kind')).toBeNaN();
 });

@@ -37,7 +37,7 @@ export class ApiError extends Error {
 }
 
 /** Beyond this a query goes into the body of a POST: proxies cut longer addresses off. */
-const LONGEST_ADDRESS = 4000;
+export const LONGEST_ADDRESS = 4000;
 
 type Reachability = (reachable: boolean) => void;
 let tellReachability: Reachability = () => undefined;
@@ -47,6 +47,9 @@ export function watchReachability(listener: Reachability): void {
   tellReachability = listener;
 }
 
+/** Says whether the server answered. */
+export const tellReached = (reached: boolean): void => tellReachability(reached);
+
 let clockOffset = 0;
 
 /**
@@ -55,7 +58,7 @@ let clockOffset = 0;
  */
 export const serverNow = (): number => Date.now() / 1000 + clockOffset;
 
-function learnClock(date: string | null): void {
+export function learnClock(date: string | null): void {
   const server = date === null ? NaN : Date.parse(date) / 1000;
   if (Number.isNaN(server)) return;
   const offset = server + 0.5 - Date.now() / 1000;
@@ -64,38 +67,54 @@ function learnClock(date: string | null): void {
 
 /** Whoever's session has ended signs in and comes back to where they were. */
 function signInAgain(response: Response): void {
+  if (response.status !== 401 || response.headers.has('www-authenticate')) return;
   const base = new URL(document.baseURI);
   const here = location.pathname.startsWith(base.pathname) ? location.pathname.slice(base.pathname.length) : '';
-  if (response.status !== 401 || here === 'login' || response.headers.has('www-authenticate')) return;
+  if (here === 'login') return;
   location.assign(new URL(`login?${new URLSearchParams({ next: `${here}${location.search}` })}`, base));
 }
 
-type Params = Record<string, string | string[] | undefined>;
+export type Params = Record<string, string | string[] | undefined>;
 
-async function call<T>(path: string, params: Params = {}, signal?: AbortSignal, method?: 'POST'): Promise<Answer<T>> {
+/** Where Prometheus's API stands: our own, or that of a data source behind the server. */
+const OWN = 'api/v1/';
+
+const call = <T>(path: string, params: Params = {}, signal?: AbortSignal, method?: 'POST'): Promise<Answer<T>> => ask(OWN, path, params, { signal, method });
+
+/**
+ * Asks an API that answers in Prometheus's envelope. `base` ends in a slash. `maxAgeSeconds` is how old an answer may be
+ * that somebody else asked for: many browsers on one dashboard are then one query.
+ */
+export async function ask<T>(base: string, path: string, params: Params, { signal, method, maxAgeSeconds = 0 }: { signal?: AbortSignal | undefined; method?: 'POST' | undefined; maxAgeSeconds?: number | undefined } = {}): Promise<Answer<T>> {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(params)) {
     for (const item of Array.isArray(value) ? value : value === undefined ? [] : [value]) query.append(name, item);
   }
-  const address = new URL(`api/v1/${path}`, document.baseURI);
+  const address = new URL(base + path, document.baseURI);
   const long = query.toString().length > LONGEST_ADDRESS;
   if (!long) address.search = query.toString();
   let response: Response;
   try {
-    response = await fetch(address, { signal: signal ?? null, ...(long ? { method: 'POST', body: query } : method ? { method } : {}) });
+    response = await fetch(address, {
+      signal: signal ?? null,
+      ...(long ? { method: 'POST', body: query } : method ? { method } : {}),
+      ...(maxAgeSeconds >= 1 ? { headers: { 'cache-control': `max-age=${Math.floor(maxAgeSeconds)}` } } : {}),
+    });
   } catch (error) {
     if (signal?.aborted) throw error;
     tellReachability(false);
     throw new ApiError('The server does not answer.', 'unreachable', 0);
   }
   learnClock(response.headers.get('date'));
-  signInAgain(response);
-  let body: { status?: string; data?: T; error?: string; errorType?: string; warnings?: string[]; infos?: string[] };
+  // A foreign data source that refuses the server is not the end of anybody's session.
+  if (base === OWN) signInAgain(response);
+  let body: { status?: string; data?: T; error?: string; message?: string; errorType?: string; warnings?: string[]; infos?: string[] };
   try {
     body = (await response.json()) as typeof body;
   } catch (error) {
     if (signal?.aborted) throw error;
-    const away = response.status >= 502 && response.status <= 504;
+    // A data source that is away does not mean that our server is.
+    const away = base === OWN && response.status >= 502 && response.status <= 504;
     tellReachability(!away);
     throw new ApiError(
       response.ok ? `The answer to ${path} is not JSON.` : `${path} was answered with ${response.status} ${response.statusText}.`,
@@ -105,7 +124,7 @@ async function call<T>(path: string, params: Params = {}, signal?: AbortSignal, 
   }
   tellReachability(true);
   if (body.status !== 'success' || body.data === undefined) {
-    throw new ApiError(body.error ?? `${path} was answered with ${response.status}.`, body.errorType ?? 'bad_answer', response.status);
+    throw new ApiError(body.error ?? body.message ?? `${path} was answered with ${response.status}.`, body.errorType ?? 'bad_answer', response.status);
   }
   return { data: body.data, warnings: body.warnings ?? [], infos: body.infos ?? [] };
 }

@@ -131,9 +131,6 @@ export const dashboards = {
   home: async (signal?: AbortSignal): Promise<string> => (await send<{ homeDashboardUID?: string }>('GET', 'api/user/preferences', { signal })).homeDashboardUID ?? '',
 
   setHome: (uid: string): Promise<unknown> => send('PATCH', 'api/user/preferences', { body: { homeDashboardUID: uid } }),
-
-  libraryPanel: async (uid: string, signal?: AbortSignal): Promise<unknown> =>
-    (await send<{ result: { model: unknown } }>('GET', `api/library-elements/${at(uid)}`, { signal })).result.model,
 };
 
 export const folders = {

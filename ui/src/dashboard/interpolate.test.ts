@@ -7,7 +7,7 @@ const scope = {
   one: chosen('one', 'a.b'),
   many: chosen('many', ['a.b', "it's", 'c"d']),
   single: chosen('single', ['a.b'], { several: true }),
-  all: chosen('all', ['x', 'y'], { all: '.+', text: 'All', several: true }),
+  all: chosen('all', ['x', 'y'], { whole: true, all: '.+', text: 'All', several: true }),
   labelled: chosen('labelled', 'v', { text: 'The text' }),
   plain: 'p',
   __timezone: 'utc',

@@ -16,7 +16,9 @@ export interface Chosen {
   value: string | string[];
   /** Whether several, or All, may be chosen: then Prometheus is given escaped regular expressions. */
   several: boolean;
-  /** All was chosen and stands for this text, as it is. */
+  /** All was chosen: `value` is all options. */
+  whole?: boolean;
+  /** What All stands for, as it is, instead of its options. */
   all?: string;
 }
 
@@ -71,7 +73,7 @@ function resolve(name: string, path: string, asked: string | undefined, scope: S
   if (isChosen(value) && path === '') {
     if (exact && value.all === undefined && value.several && list(value.value).length === 1) return writeFormat(format, { ...value, several: false, timeZone });
     if (value.all !== undefined && !/^(text|percentencode|queryparam|customqueryparam)\b/.test(format)) return interpolate(value.all, { ...scope, [name]: undefined }, format);
-    const whole = value.all !== undefined && /^(queryparam|customqueryparam)\b/.test(format);
+    const whole = value.whole === true && /^(queryparam|customqueryparam)\b/.test(format);
     return writeFormat(format, { ...value, value: whole ? '$__all' : value.value, timeZone });
   }
   for (const [, dotted, double, single, bare] of path.matchAll(PATH)) value = part(value, (dotted ?? double ?? single ?? bare ?? '').trim());

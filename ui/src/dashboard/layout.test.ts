@@ -27,6 +27,12 @@ test('closed rows keep their panels to themselves, and open by hand', () => {
   expect(lay(panels, new Map([['1', false], ['3', true]])).map(([key, , y]) => [key, y])).toEqual([['1', 0], ['2', 1], ['3', 4]]);
 });
 
+test('panels beside a closed row in the file are seen', () => {
+  const panels = [row(1, 0, { collapsed: true, panels: [at(2, 0, 1, 6, 3)] }), at(4, 0, 1, 6, 3), row(5, 4), at(6, 0, 5, 6, 3)];
+  expect(lay(panels).map(([key, , y]) => [key, y])).toEqual([['1', 0], ['4', 1], ['5', 4], ['6', 5]]);
+  expect(lay(panels, new Map([['1', false]])).map(([key, , y]) => [key, y])).toEqual([['1', 0], ['2', 1], ['4', 4], ['5', 7], ['6', 8]]);
+});
+
 describe('repeats', () => {
   test('a panel repeats beside itself, what is below moves down', () => {
     expect(lay([at(1, 0, 0, 6, 4, { repeat: 'host', maxPerRow: 2 }), at(2, 0, 4, 24, 2)])).toEqual([

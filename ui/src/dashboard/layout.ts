@@ -43,12 +43,17 @@ interface Item {
 
 const byPlace = (left: Panel, right: Panel): number => left.gridPos.y - right.gridPos.y || left.gridPos.x - right.gridPos.x;
 
-/** A row and what is below it until the next one; the first section has none. */
+/**
+ * A row and what is below it until the next one; the first section has none. What a file has closed it keeps inside of
+ * the row: panels beside it in the file stand on their own and are seen.
+ */
 function sectionsOf(panels: readonly Panel[]): Section[] {
   const sections: Section[] = [{ panels: [] }];
   for (const panel of [...panels].sort(byPlace)) {
-    if (panel.type === 'row') sections.push({ row: panel, panels: [...(panel.panels ?? [])].sort(byPlace) });
-    else sections.at(-1)!.panels.push(panel);
+    if (panel.type === 'row') {
+      sections.push({ row: panel, panels: [...(panel.panels ?? [])].sort(byPlace) });
+      if (panel.collapsed && panel.panels?.length) sections.push({ panels: [] });
+    } else sections.at(-1)!.panels.push(panel);
   }
   return sections;
 }
@@ -116,7 +121,8 @@ export function layoutPanels(dashboard: Pick<Dashboard, 'panels'>, options: Layo
   };
   for (const { row, panels } of sectionsOf(dashboard.panels)) {
     if (!row) {
-      add(itemsOf(panels, 0, options, { suffix: '', scope: {} }));
+      const top = all.length === 0 || panels.length === 0 ? 0 : Math.min(...panels.map(({ gridPos }) => gridPos.y));
+      add(itemsOf(panels, top, options, { suffix: '', scope: {} }));
       continue;
     }
     const top = Math.min(row.gridPos.y + 1, ...panels.map(({ gridPos }) => gridPos.y));

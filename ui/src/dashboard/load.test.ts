@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { layoutPanels } from './layout.ts';
 import { DashboardError, inputsOf, loadDashboard } from './load.ts';
 import type { Panel } from './model.ts';
 
@@ -319,4 +320,50 @@ describe('the schema v2', () => {
     expect(dashboard.panels[5]!.repeat).toBe('job');
     expect(notes).toEqual(['Tabs are shown as rows.', 'Rows within rows are shown one below the other.', 'The layout names an element “nowhere” that does not exist.']);
   });
+});
+
+describe('nothing odd at any place makes it throw', () => {
+  const panels = [
+    { type: 'graph', yaxes: [{ format: 's', min: 1, logBase: 2 }], seriesOverrides: [{ alias: 'a', yaxis: 2, dashes: true }], aliasColors: { a: 'red' }, legend: { values: true, avg: true }, thresholds: [{ value: 1, op: 'lt' }], tooltip: { sort: 1 }, xaxis: { mode: 'time' }, targets: [{ expr: 'up' }], links: [{ dashboard: 'x' }] },
+    { type: 'singlestat', thresholds: '1,2', colors: ['a'], gauge: { show: true }, valueMaps: [{ value: '1', text: 'x' }], sparkline: { show: true } },
+    { type: 'table', transform: 'timeseries_aggregations', columns: [{ value: 'avg' }], styles: [{ pattern: '/.*/', thresholds: ['1'], colorMode: 'row', link: true }], sort: { col: 1 } },
+    { type: 'heatmap', dataFormat: 'tsbuckets', color: { mode: 'opacity' }, yAxis: { logBase: 2 } },
+    { type: 'gauge', options: { fieldOptions: { defaults: { thresholds: [{ value: 1, color: 'a' }], mappings: [{ type: 1, value: '1', text: 'x' }] }, calcs: ['avg'] } } },
+    { type: 'stat', repeat: 'x', fieldConfig: { defaults: { color: { mode: 'a' }, links: [{ url: 'x' }], custom: { hidden: 'true' } }, overrides: [{ matcher: { id: 'byName' }, properties: [{ id: 'unit', value: 's' }] }] }, transformations: [{ id: 'x', options: {} }], gridPos: { x: 1, y: 1, w: 1, h: 1 } },
+  ];
+  const classic = { title: 'g', schemaVersion: 14, rows: [{ height: '200px', repeat: 'x', collapse: true, panels }], templating: { list: [{ name: 'x', type: 'adhoc', filters: [{ key: 'a' }] }, { name: 'y', query: { query: 'x' }, current: { text: ['All'], value: ['$__all'] }, options: [{ text: 'a' }] }] }, annotations: { list: [{ name: 'x', expr: 'y', filter: { ids: [1] }, target: {} }] }, time: { from: 'a' }, timepicker: { refresh_intervals: ['1s'] }, links: [{ tags: ['x'] }] };
+  const newest = { title: 'n', schemaVersion: 41, panels: [{ type: 'row', collapsed: true, gridPos: { x: 0, y: 0, w: 24, h: 1 }, panels: panels.slice(0, 2) }, ...panels.slice(2)], __inputs: [{ name: 'DS', type: 'datasource', pluginId: 'prometheus' }] };
+  const element = { kind: 'Panel', spec: { id: 1, data: { spec: { queries: [{ spec: { refId: 'A', query: { kind: 'DataQuery', spec: { expr: 'x' } } } }], transformations: [{ kind: 'x', spec: { id: 'x' } }] } }, vizConfig: { kind: 'VizConfig', group: 'stat', spec: { options: {}, fieldConfig: {} } } } };
+  const item = { kind: 'GridLayoutItem', spec: { x: 1, y: 1, width: 2, height: 2, element: { name: 'a' }, repeat: { value: 'x' } } };
+  const v2 = { kind: 'Dashboard', metadata: { name: 'x' }, spec: { elements: { a: element }, layout: { kind: 'TabsLayout', spec: { tabs: [{ spec: { layout: { kind: 'RowsLayout', spec: { rows: [{ spec: { collapse: true, layout: { kind: 'GridLayout', spec: { items: [item, { kind: 'GridLayoutRow', spec: { y: 1, elements: [item] } }] } } } }] } } } }, { spec: { layout: { kind: 'AutoGridLayout', spec: { items: [{ spec: { element: { name: 'a' } } }] } } } }] } }, variables: [{ kind: 'QueryVariable', spec: { name: 'x', query: {} } }], annotations: [{ spec: { name: 'a' } }], timeSettings: { from: 'x' } } };
+  const odd: unknown[] = [null, -1e300, '', 'x', true, [null], { a: 1 }];
+
+  /** Copies of a value with each of its parts replaced once. */
+  function* spoiled(value: unknown, by: unknown): Generator<unknown> {
+    yield by;
+    if (typeof value !== 'object' || value === null) return;
+    for (const [name, inner] of Object.entries(value)) {
+      for (const made of spoiled(inner, by)) {
+        const copy = Array.isArray(value) ? [...(value as unknown[])] : { ...value };
+        (copy as Record<string, unknown>)[name] = made;
+        yield copy;
+      }
+    }
+  }
+
+  test.each([['classic', classic], ['newest', newest], ['v2', v2]])('%s', (_, json) => {
+    const values = (): { text: string; value: string }[] => [{ text: 'a', value: 'a' }, { text: 'b', value: 'b' }];
+    let loaded = 0;
+    for (const by of odd) {
+      for (const given of spoiled(json, by)) {
+        try {
+          for (const { gridPos } of layoutPanels(load(given).dashboard, { values })) if (!(gridPos.y >= 0 && gridPos.w >= 1 && gridPos.x + gridPos.w <= 24)) throw new Error(`misplaced: ${JSON.stringify(gridPos)}`);
+          loaded += 1;
+        } catch (error) {
+          if (!(error instanceof DashboardError)) throw new Error(`with ${JSON.stringify(by)}: ${String(error)} in ${JSON.stringify(given)}`);
+        }
+      }
+    }
+    expect(loaded).toBeGreaterThan(300);
+  }, 120_000);
 });

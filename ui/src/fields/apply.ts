@@ -1,5 +1,5 @@
 /** Gives every field its name, its configuration by defaults and overrides, its thresholds and its `display`. */
-import type { DataLink, FieldConfig, FieldConfigSource } from '../dashboard/model.ts';
+import type { DataLink, FieldConfig, FieldConfigSource, Thresholds } from '../dashboard/model.ts';
 import type { Field, Frame } from '../frames/frame.ts';
 import { rangeOf } from './color.ts';
 import { displayOf, type DisplayContext } from './display.ts';
@@ -34,7 +34,7 @@ export function applyFields(frames: readonly Frame[], source: FieldConfigSource 
   let shared: Range | undefined;
 
   const result = frames.map((frame): Frame => {
-    const fields = frame.fields.map((field): Field => ({ ...field, config: structuredClone(plain(field.config)), state: { ...field.state } }));
+    const fields = frame.fields.map((field): Field => ({ ...field, config: { ...field.config }, state: { ...field.state } }));
     return { ...frame, fields };
   });
   // Names as they are before, among the frames as they came: overrides by name ask for these.
@@ -69,8 +69,6 @@ export function applyFields(frames: readonly Frame[], source: FieldConfigSource 
 type Range = { min: number | null; max: number | null };
 
 const isFrame = (value: unknown): value is Frame => typeof value === 'object' && value !== null && Array.isArray((value as Frame).fields);
-/** Configuration without what cannot be copied. */
-const plain = (config: FieldConfig): FieldConfig => Object.fromEntries(Object.entries(config ?? {}).filter(([, value]) => typeof value !== 'function')) as FieldConfig;
 const inherit = (frame: Frame, config: FieldConfig): Frame => ({ ...frame, fields: frame.fields.map((field) => ({ ...field, config: { ...config, ...field.config } })) });
 
 /** The panel's defaults over those of its kind, option by option. */
@@ -92,17 +90,26 @@ function configure(field: Field, frame: Frame, frames: readonly Frame[], default
   const links: DataLink[] = [...(config.links ?? []), ...(defaults.links ?? [])];
   for (const [key, value] of Object.entries(defaults)) {
     if (key === 'custom' || (config[key] ?? null) !== null || (NUMERIC.has(key) && field.type !== 'number')) continue;
-    config[key] = processed(key, structuredClone(value), field, frame, context);
+    config[key] = processed(key, value, field, frame, context);
   }
-  config.custom = { ...structuredClone(defaults.custom ?? {}), ...withoutNull(config.custom) };
+  config.custom = { ...defaults.custom, ...withoutNull(config.custom) };
   if (links.length > 0) config.links = links;
+  config.thresholds = withBase(config.thresholds, defaults.thresholds);
+  if (!config.thresholds) delete config.thresholds;
   settle(config);
 
   for (const { match, properties } of rules) {
     if (!match(field, frame, frames)) continue;
-    for (const { id, value } of properties) setPath(config, id, processed(id, structuredClone(value), field, frame, context));
+    for (const { id, value } of properties) setPath(config, id, processed(id, value, field, frame, context));
   }
   settle(config);
+}
+
+/** Thresholds that a query gave begin where those of the panel do. */
+function withBase(own: Thresholds | undefined, panel: Thresholds | undefined): Thresholds | undefined {
+  const isBase = ({ value }: Thresholds['steps'][number]): boolean => value === null || value === -Infinity;
+  const base = panel?.mode === 'absolute' ? panel.steps?.find(isBase) : undefined;
+  return own?.mode === 'absolute' && base && !own.steps?.some(isBase) ? { ...own, steps: [base, ...(own.steps ?? [])] } : own;
 }
 
 /** Numbers that came as texts, and names with variables. */
@@ -131,14 +138,14 @@ function number(value: unknown): number | undefined {
   return Number.isNaN(parsed) ? undefined : parsed;
 }
 
-/** Sets an option by its path; nothing takes it away. Lists come before those that are there. */
+/** Sets an option by its path; nothing takes it away. Lists come before those that are there. What lies on the way is copied: fields share it. */
 function setPath(config: FieldConfig, path: string, value: unknown): void {
   const parts = path.split('.');
   if (parts.some((part) => part === '__proto__' || part === 'constructor' || part === 'prototype')) return;
   let place: Record<string, unknown> = config;
   for (const part of parts.slice(0, -1)) {
     const next = place[part];
-    place = place[part] = typeof next === 'object' && next !== null ? (next as Record<string, unknown>) : {};
+    place = place[part] = typeof next === 'object' && next !== null ? { ...next } : {};
   }
   const last = parts[parts.length - 1]!;
   const existing = place[last];

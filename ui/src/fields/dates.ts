@@ -247,3 +247,48 @@ export function fromNow(ms: number, now = Date.now()): string {
   }
   return ms > now ? `in ${text}` : `${text} ago`;
 }
+
+/** What a part of a moment looks like, and which. */
+const READ: Record<string, readonly [pattern: string, part: 'year' | 'month' | 'day' | 'hour' | 'minute' | 'second' | 'ms' | 'half' | 'zone' | 'unix' | 'unixMs']> = {
+  YYYY: ['\\d{1,4}', 'year'], YY: ['\\d{1,2}', 'year'], MMMM: ['[A-Za-z]+', 'month'], MMM: ['[A-Za-z]+', 'month'], MM: ['\\d{1,2}', 'month'], M: ['\\d{1,2}', 'month'],
+  DD: ['\\d{1,2}', 'day'], Do: ['\\d{1,2}(?:st|nd|rd|th)?', 'day'], D: ['\\d{1,2}', 'day'], HH: ['\\d{1,2}', 'hour'], H: ['\\d{1,2}', 'hour'], hh: ['\\d{1,2}', 'hour'], h: ['\\d{1,2}', 'hour'],
+  mm: ['\\d{1,2}', 'minute'], m: ['\\d{1,2}', 'minute'], ss: ['\\d{1,2}', 'second'], s: ['\\d{1,2}', 'second'], A: ['[AaPp]\\.?[Mm]?\\.?', 'half'], a: ['[AaPp]\\.?[Mm]?\\.?', 'half'],
+  Z: ['[Zz]|[+-]\\d\\d:?\\d\\d', 'zone'], ZZ: ['[Zz]|[+-]\\d\\d:?\\d\\d', 'zone'], X: ['[+-]?\\d+(?:\\.\\d+)?', 'unix'], x: ['[+-]?\\d+', 'unixMs'],
+};
+
+/**
+ * Reads a moment written in a pattern; parts that are missing at the end are their least. What ends in Z and is ISO 8601
+ * needs none. NaN for what is no moment.
+ */
+export function parseDate(text: string, pattern = 'YYYY-MM-DD HH:mm:ss', timeZone?: string): number {
+  if (/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[-+]\d{2}:?\d{2})$/.test(text)) return Date.parse(text);
+  const part: Record<string, string> = {};
+  let rest = text;
+  for (const token of pattern.match(TOKEN) ?? []) {
+    const [source, name] = READ[token] ?? (token[0] === 'S' ? (['\\d+', 'ms'] as const) : []);
+    const found = source && new RegExp(source).exec(rest);
+    if (!found) continue;
+    part[name!] = found[0];
+    rest = rest.slice(found.index + found[0].length);
+  }
+  if (part['unix'] !== undefined) return Number(part['unix']) * 1000;
+  if (part['unixMs'] !== undefined) return Number(part['unixMs']);
+  if (Object.keys(part).length === 0) return NaN;
+
+  const { year = '1970', month = '1', day = '1', hour = '0', minute = '0', second = '0', ms = '0', half = '', zone } = part;
+  const monthIndex = /^\d/.test(month) ? Number(month) - 1 : MONTHS.findIndex((name) => name.toLowerCase().startsWith(month.slice(0, 3).toLowerCase()));
+  const fullYear = year.length <= 2 ? Number(year) + (Number(year) > 68 ? 1900 : 2000) : Number(year);
+  const hours = half === '' ? Number(hour) : (Number(hour) % 12) + (/^p/i.test(half) ? 12 : 0);
+  const [days, minutes, seconds] = [parseInt(day, 10), Number(minute), Number(second)];
+  if (monthIndex < 0 || monthIndex > 11 || days < 1 || days > 31 || hours > 24 || minutes > 59 || seconds > 59) return NaN;
+  const there = Date.UTC(fullYear, monthIndex, days, hours, minutes, seconds, Math.floor(Number(`0.${ms}`) * 1000));
+  if (zone) return there - readOffset(zone) * 60_000;
+  // The clocks of the zone may differ between the moment as UTC and the moment itself.
+  const guess = there - zoneOffset(there, timeZone) * 60_000;
+  return there - zoneOffset(guess, timeZone) * 60_000;
+}
+
+function readOffset(zone: string): number {
+  const [, sign, hours, minutes] = /([+-])(\d\d):?(\d\d)/.exec(zone) ?? [];
+  return hours === undefined ? 0 : (sign === '-' ? -1 : 1) * (Number(hours) * 60 + Number(minutes));
+}

@@ -33,7 +33,7 @@ function findName(field: Field, frame?: Frame, frames?: readonly Frame[]): strin
   if (field.type === 'time' && !field.labels) return field.name ?? TIME;
 
   const parts: string[] = [];
-  const namesDiffer = frames?.some(({ name }, index) => index > 0 && name !== frames[index - 1]!.name) ?? false;
+  const { namesDiffer, only } = sharedOf(frames ?? (frame ? [frame] : []));
   let identified = false;
   if (namesDiffer && frame?.name) {
     parts.push(frame.name);
@@ -41,7 +41,6 @@ function findName(field: Field, frame?: Frame, frames?: readonly Frame[]): strin
   }
   if (field.name && field.name !== VALUE) parts.push(field.name);
   if (field.labels && frame) {
-    const only = onlyLabel(frames ?? [frame]);
     const labels = only === undefined ? labelText(field.labels) : field.labels[only];
     if (labels) {
       parts.push(labels);
@@ -52,6 +51,25 @@ function findName(field: Field, frame?: Frame, frames?: readonly Frame[]): strin
 
   const name = parts.join(' ') || field.name || VALUE;
   return name === field.name ? uniqueName(field, frame) : name;
+}
+
+/** What names depend on of all frames together. */
+interface Shared {
+  count: number;
+  namesDiffer: boolean;
+  only: string | undefined;
+}
+
+/** Found once for frames that stay together: with thousands of series, looking at all for each would take minutes. */
+const shared = new WeakMap<readonly Frame[], Shared>();
+
+function sharedOf(frames: readonly Frame[]): Shared {
+  let found = shared.get(frames);
+  if (found?.count !== frames.length) {
+    found = { count: frames.length, namesDiffer: frames.some(({ name }, index) => index > 0 && name !== frames[index - 1]!.name), only: onlyLabel(frames) };
+    shared.set(frames, found);
+  }
+  return found;
 }
 
 /** The field's name, with its number where several fields of the frame have it. */

@@ -15,6 +15,9 @@ export interface FormatOptions {
   showMs?: boolean;
 }
 
+/** What is asked beyond this is noise. */
+const MAX_DECIMALS = 20;
+
 type Decimals = number | null | undefined;
 type Format = (value: number, decimals: Decimals, options: FormatOptions) => Formatted;
 
@@ -27,7 +30,8 @@ export const unitIds: readonly { group: string; units: readonly { id: string; na
 /** A value in a unit, scaled to read well. Without `decimals` there are as many as the size needs. */
 export function formatValue(unit: string | undefined, value: number | null | undefined, decimals?: Decimals, options: FormatOptions = {}): Formatted {
   if (value === null || value === undefined) return { text: '' };
-  return formatOf(unit ?? '')(value, decimals, options);
+  const places = typeof decimals === 'number' && Number.isFinite(decimals) ? Math.min(MAX_DECIMALS, Math.max(0, Math.round(decimals))) : undefined;
+  return formatOf(unit ?? '')(value, places, options);
 }
 
 /** As one text. */

@@ -1,6 +1,7 @@
 /**
  * Numbers with units, for people. Every quantity is split into a number and a unit, so that columns can
- * align the numbers and set the unit in a quieter tone.
+ * align the numbers and set the unit in a quieter tone. This is the frame's own way, part of the first load; what a
+ * dashboard asks for by Grafana's ids is in `fields/units.ts`.
  */
 
 /**

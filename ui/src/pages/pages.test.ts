@@ -107,15 +107,34 @@ test('pools with a target down come first, and a filter leaves their counts alon
 
 describe('results of Explore', () => {
   const answer = <T>(data: T) => ({ expression: 'x', answer: { data, warnings: [], infos: [] } });
-  test('lines are capped, histograms counted, and several expressions told apart', () => {
-    const series = (count: number) => Array.from({ length: count }, (_, index) => ({ metric: { __name__: 'x', i: String(index) }, values: [[0, '1'] as [number, string]] }));
-    const one = toGraph([answer({ result: [...series(300), { metric: {}, histograms: [] }] })], { start: 0, end: 10, step: 10 });
-    expect([one.lines.length, one.found, one.histograms]).toEqual([200, 300, 1]);
-    const two = toGraph([answer({ result: series(1) }), answer({ result: series(1) })], { start: 0, end: 10, step: 10 });
-    expect(two.lines.map(({ name }) => name)).toEqual(['A  x{i="0"}', 'B  x{i="0"}']);
-    const three = toGraph([answer({ result: series(3) })], { start: 0, end: 10, step: 10 });
-    expect([three.common, ...three.lines.map(({ name }) => name)]).toEqual(['x', '{i="0"}', '{i="1"}', '{i="2"}']);
-    expect(three.lines[1]!.full).toBe('x{i="1"}');
+  test('several expressions are told apart, histograms counted, and what all have in common is left out of names', () => {
+    const grid = { start: 0, end: 20, step: 10 };
+    const series = (count: number) => Array.from({ length: count }, (_, index) => ({ metric: { __name__: 'x', i: String(index) }, times: Float64Array.of(0, 20), values: Float64Array.of(1, Infinity) }));
+    const histogram = { metric: { __name__: 'h' }, times: new Float64Array(), values: new Float64Array(), histograms: [] };
+    const names = (graph: ReturnType<typeof toGraph>) => graph.frames.map(({ fields }) => fields[1]!.config.displayName);
+    const one = toGraph([{ outcomes: [answer([...series(2), histogram])], grid }]);
+    expect([one.found, one.histograms]).toEqual([2, 1]);
+    expect(one.frames[0]!.fields.map(({ values }) => values)).toEqual([
+      [0, 10_000, 20_000],
+      [1, null, null],
+    ]);
+    expect(names(toGraph([{ outcomes: [answer(series(1)), answer(series(1))], grid }]))).toEqual(['A  x{i="0"}', 'B  x{i="0"}']);
+    const three = toGraph([{ outcomes: [answer(series(3))], grid }]);
+    expect([three.common, ...names(three)]).toEqual(['x', '{i="0"}', '{i="1"}', '{i="2"}']);
+  });
+  test('an earlier time lies over the present one, in the same colours', () => {
+    const series = [{ metric: { a: '1' }, times: Float64Array.of(0), values: Float64Array.of(1) }, { metric: { a: '2' }, times: Float64Array.of(0), values: Float64Array.of(1) }];
+    const graph = toGraph([
+      { outcomes: [answer(series)], grid: { start: 3600, end: 3600, step: 10 } },
+      { outcomes: [answer([...series].reverse())], grid: { start: 0, end: 0, step: 10 }, earlier: { seconds: 3600, text: '1h' } },
+    ]);
+    expect(graph.found).toBe(2);
+    expect(graph.frames.map(({ fields }) => [fields[0]!.values[0], fields[1]!.config.displayName, fields[1]!.config.color?.fixedColor])).toEqual([
+      [3_600_000, '{a="1"}', 'var(--series-1)'],
+      [3_600_000, '{a="2"}', 'var(--series-2)'],
+      [3_600_000, '{a="2"}, 1h earlier', 'var(--series-2)'],
+      [3_600_000, '{a="1"}, 1h earlier', 'var(--series-1)'],
+    ]);
   });
   test('tables list every kind of result, and sort by value with what is no number last', () => {
     const rows = toRows([

@@ -4,6 +4,7 @@ import type { PanelKind } from './panel.ts';
 /** By Grafana's plugin id. A panel type is a folder beside this file that exports its `kind`. */
 const KINDS: Record<string, () => Promise<PanelKind>> = {
   barchart: async () => (await import('./barchart/kind.tsx')).kind,
+  candlestick: async () => (await import('./candlestick/kind.tsx')).kind,
   heatmap: async () => (await import('./heatmap/kind.tsx')).kind,
   histogram: async () => (await import('./histogram/kind.tsx')).kind,
   'state-timeline': async () => (await import('./state-timeline/kind.tsx')).kind,

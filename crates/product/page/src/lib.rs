@@ -14,7 +14,7 @@ use axum::routing::get;
 include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
 /// Addresses that are pages of the page: it decides itself what it shows there.
-const PAGES: [&str; 16] = [
+pub const PAGES: [&str; 17] = [
     "/",
     "/explore",
     "/alerts",
@@ -26,6 +26,7 @@ const PAGES: [&str; 16] = [
     "/targets",
     "/status",
     "/d/{*rest}",
+    "/dashboard/new",
     "/dashboards",
     "/dashboards/{*rest}",
     "/login",

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use config::Secret;
+use config::http_client::SecretSource;
 use roles::blackbox_exporter;
 use roles::check::{Options, Report, check_files};
 use roles::dashboards::DashboardFolder;
@@ -119,9 +121,19 @@ struct Run {
     pushgateway_prefix: Option<String>,
     #[command(flatten)]
     replicas: ReplicaFlags,
-    /// Allow other machines to reach the APIs although nobody has to log in
+    /// Let everybody in as an administrator, also from other machines
     #[arg(long)]
     allow_unauthenticated: bool,
+    /// Ask who one is at this machine too; from other machines it is always asked
+    #[arg(long)]
+    require_login: bool,
+    /// What somebody may do who does not say who they are: viewer, editor or admin [default: nothing]
+    #[arg(long, value_name = "ROLE")]
+    anonymous_role: Option<model::Role>,
+    /// File with the password of the administrator, followed when it changes; the environment variable
+    /// PROMONTORY_ADMIN_PASSWORD does the same. Without either the first start makes one and shows it once
+    #[arg(long, value_name = "FILE")]
+    admin_password_file: Option<PathBuf>,
     /// Web configuration file: TLS, users with their password hashes, headers; read again when it changes
     #[arg(long = "web.config.file", value_name = "FILE")]
     web_config_file: Option<PathBuf>,
@@ -191,6 +203,14 @@ impl Run {
             settings.data_dir.clone_from(path);
         }
         settings.allow_unauthenticated |= self.allow_unauthenticated;
+        settings.auth.require_login |= self.require_login;
+        settings.auth.anonymous_role = self.anonymous_role.or(settings.auth.anonymous_role);
+        let by_environment = std::env::var("PROMONTORY_ADMIN_PASSWORD").ok().filter(|text| !text.is_empty());
+        if let Some(path) = &self.admin_password_file {
+            settings.auth.admin_password = Some(SecretSource::File(path.clone()));
+        } else if let Some(password) = by_environment {
+            settings.auth.admin_password = Some(SecretSource::Inline(Secret::new(password)));
+        }
         settings.flags = [
             ("listen", settings.listen.to_string()),
             ("data-dir", settings.data_dir.display().to_string()),

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use base::units::parse_duration_ms;
 use clap::{Args, Subcommand};
-use config::http_client::HttpClientConfig;
+use config::Secret;
+use config::http_client::{Auth, HttpClientConfig, SecretSource};
+use roles::grafana::{self, Endpoint};
 use roles::import::{self, From, To};
 
 use crate::promtool::{HttpFlags, parse_time_ms, with_output};
@@ -52,12 +54,63 @@ enum Source {
         #[arg(value_name = "URL")]
         from: String,
     },
+    /// Dashboards, folders, library panels and playlists from a running Grafana, to a running server [default of
+    /// --to: http://127.0.0.1:9090]; --http.config.file is for that server
+    Grafana(Grafana),
     /// From anything that answers Prometheus's remote read
     RemoteRead {
         /// The whole URL, such as http://127.0.0.1:9090/api/v1/read
         #[arg(value_name = "URL")]
         from: String,
     },
+}
+
+/// Flags of `promontory import grafana`.
+#[derive(Args)]
+struct Grafana {
+    /// The address of Grafana, such as http://127.0.0.1:3000
+    #[arg(long, value_name = "URL")]
+    url: String,
+    /// File with a token of Grafana's
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["user", "password_file"])]
+    token_file: Option<PathBuf>,
+    /// A user of Grafana's
+    #[arg(long, value_name = "NAME", requires = "password_file")]
+    user: Option<String>,
+    /// File with that user's password
+    #[arg(long, value_name = "FILE", requires = "user")]
+    password_file: Option<PathBuf>,
+    /// Use another data source in place of one of Grafana's, such as PBFA97CFB590B2093=promontory; can be repeated
+    #[arg(long = "data-source", value_name = "THEIRS=OURS")]
+    data_sources: Vec<String>,
+}
+
+impl Grafana {
+    fn run(&self, to: &str, http: HttpClientConfig) -> Result<(), String> {
+        if !is_url(&self.url) {
+            return Err(format!("--url: expected a URL such as http://127.0.0.1:3000, found {:?}", self.url));
+        }
+        let auth = match (&self.token_file, &self.user) {
+            (Some(file), _) => {
+                Auth::Authorization { kind: "Bearer".into(), credentials: SecretSource::File(file.clone()) }
+            }
+            (None, Some(user)) => Auth::Basic {
+                username: SecretSource::Inline(Secret::new(user.clone())),
+                password: self.password_file.clone().map(SecretSource::File),
+            },
+            (None, None) => Auth::None,
+        };
+        let data_sources = self.data_sources.iter().map(|pair| match pair.split_once('=') {
+            Some((theirs, ours)) if !theirs.is_empty() && !ours.is_empty() => Ok((theirs.into(), ours.into())),
+            _ => Err(format!("--data-source: expected THEIRS=OURS, found {pair:?}")),
+        });
+        let copy = grafana::Copy {
+            from: Endpoint { url: self.url.clone(), http: HttpClientConfig { auth, ..HttpClientConfig::default() } },
+            to: Endpoint { url: if is_url(to) { to } else { "http://127.0.0.1:9090" }.to_string(), http },
+            data_sources: data_sources.collect::<Result<_, _>>()?,
+        };
+        grafana::copy(&copy, &mut |line| println!("{line}"))
+    }
 }
 
 fn is_url(text: &str) -> bool {
@@ -71,7 +124,12 @@ impl Import {
                 .map(|text| parse_time_ms(text).map_err(|error| format!("{flag}: {error}")))
                 .transpose()
         };
+        let http = match &self.http.http_config_file {
+            Some(path) => HttpFlags::read(path)?,
+            None => HttpClientConfig::default(),
+        };
         let from = match &self.source {
+            Source::Grafana(grafana) => return grafana.run(&self.to, http),
             Source::Prometheus { from } if is_url(from) => {
                 From::RemoteRead(format!("{}/api/v1/read", from.trim_end_matches('/')))
             }
@@ -95,10 +153,7 @@ impl Import {
             end_ms: time("--end", &self.end)?,
             slice_ms: parse_duration_ms(&self.slice).map_err(|error| format!("--slice: {error}"))?,
             state_file: self.state.clone(),
-            http: match &self.http.http_config_file {
-                Some(path) => HttpFlags::read(path)?,
-                None => HttpClientConfig::default(),
-            },
+            http,
         };
         with_output(|output| import::run(&import, output))
     }

@@ -116,7 +116,9 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     let (listening, scheme) = (first.local_addr(), if first.is_encrypted() { "https" } else { "http" });
     let external_url = settings.external_url(scheme, listening);
     let registry = Registry::new();
-    let replicas = settings.replicas.start(&listening.to_string(), &registry, &clock).await?;
+    let database = settings.replicas.open_database(&registry, &clock)?;
+    let address = listening.to_string();
+    let replicas = settings.replicas.start(database.as_ref(), &address, &registry, &clock).await?;
     let trail = trail::open(Options::new(settings.storage.join("trail")), &registry, &clock);
     let alerting = Alerting::start(
         config,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use alerting::MatcherMode;
 use config::http_client::{Auth, PathBase, SecretSource};
-use config::yaml::Value;
+use config::yaml::{Position, Value};
 use config::{Error, Node, glob};
 use discovery::{Section, discover_once};
 use model::target::ADDRESS_LABEL;
@@ -82,6 +82,8 @@ pub enum Kind {
     Blackbox,
     /// Our own `promontory.yml`.
     Own,
+    /// A dashboard.
+    Dashboard,
 }
 
 /// A line of a report.
@@ -166,6 +168,7 @@ pub fn check_files(paths: &[PathBuf], kind: Option<Kind>, options: &Options) -> 
             Kind::RuleTests => check_tests(path, options, &mut report),
             Kind::Blackbox => check_blackbox(path, &mut report),
             Kind::Own => check_own(path, &mut report),
+            Kind::Dashboard => check_dashboard(path, &mut report),
         }
     }
     report
@@ -174,7 +177,9 @@ pub fn check_files(paths: &[PathBuf], kind: Option<Kind>, options: &Options) -> 
 /// What a file is, by what stands in it. What cannot be told is taken for a `prometheus.yml`.
 pub fn kind_of(path: &Path, text: &str) -> Kind {
     if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
-        return Kind::Targets;
+        // Targets are a list.
+        let is_list = text.trim_start_matches('\u{feff}').trim_start().starts_with('[');
+        return if is_list { Kind::Targets } else { Kind::Dashboard };
     }
     let root = match Node::parse_documents(text) {
         Ok(documents) => documents.into_iter().next(),
@@ -233,6 +238,28 @@ fn check_own(path: &Path, report: &mut Report) {
     match Settings::new(Mode::Machine).read_file(path) {
         Ok(()) => report.say(format!("  SUCCESS: {} is valid configuration of Promontory", path.display())),
         Err(error) => report.fail(&[error]),
+    }
+    report.say("");
+}
+
+fn check_dashboard(path: &Path, report: &mut Report) {
+    report.say(format!("Checking {}", path.display()));
+    let name = path.display().to_string();
+    match read_text(path).map(|text| dashboards::read_text(&text)) {
+        Ok(Ok(read)) => {
+            if read.uid.is_none() {
+                report.warn("it has no uid, so that its address depends on where it is kept");
+            }
+            report.say(format!("  SUCCESS: {:?} is a dashboard", read.title));
+        }
+        Ok(Err((place, error))) => {
+            let error = match place {
+                Some((line, column)) => Error::at(Position { line, column }, error.to_string()),
+                None => Error::new(error.to_string()),
+            };
+            report.fail(&[error.in_file(&name)]);
+        }
+        Err(error) => report.fail(&[error.in_file(&name)]),
     }
     report.say("");
 }

@@ -1,16 +1,17 @@
 //! Dashboards: what the settings say of them, and the service that keeps them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ::dashboards::provisioning::providers::Provider;
-use ::dashboards::{Dashboards, Deps, Options};
+use ::dashboards::{Dashboards, Deps, Named, Options, People};
+use accounts::Accounts;
 use base::Clock;
 use config::http_client::PathBase;
 use config::{Error, Node};
 use exposition::Registry;
 use state::State;
 
-use crate::run::StartError;
 use crate::settings::{Mode, Settings};
 
 /// What `promontory.yml` and the flags say of dashboards.
@@ -73,18 +74,14 @@ fn folder(node: &Node, base: &PathBase) -> Result<DashboardFolder, Error> {
 /// Starts the service, unless the process only stands in for something without dashboards.
 pub(crate) async fn start(
     settings: &Settings,
+    state: State,
+    accounts: Option<Accounts>,
     registry: &Registry,
     clock: &Clock,
-) -> Result<Option<Dashboards>, StartError> {
+) -> Option<Dashboards> {
     if settings.mode != Mode::Machine || settings.agent.is_some() {
-        return Ok(None);
+        return None;
     }
-    let place = match &settings.replicas.database {
-        Some(place) => state::Settings::new(place.clone()),
-        None => state::Settings::in_dir(&settings.data_dir),
-    };
-    let state = State::open(&place, clock.clone(), registry)
-        .map_err(|error| StartError::Other(format!("the state of this server: {error}")))?;
     let options = Options {
         base_path: settings.external_path().trim_end_matches('/').to_string(),
         version: env!("CARGO_PKG_VERSION").into(),
@@ -92,8 +89,26 @@ pub(crate) async fn start(
         provisioning_dirs: settings.dashboards.provisioning.iter().cloned().collect(),
         built_in: ::dashboards::built_in().to_vec(),
     };
-    let deps = Deps { state, clock: clock.clone(), registry: registry.clone(), people: None };
-    Ok(Some(Dashboards::start(options, deps).await))
+    let people = accounts.map(|accounts| Arc::new(KnownPeople(accounts)) as Arc<dyn People>);
+    let deps = Deps { state, clock: clock.clone(), registry: registry.clone(), people };
+    Some(Dashboards::start(options, deps).await)
+}
+
+/// Who has an account, as lists of permissions name them.
+struct KnownPeople(Accounts);
+
+impl People for KnownPeople {
+    fn user(&self, key: &str) -> Option<Named> {
+        self.0.find_user(key).map(named)
+    }
+
+    fn team(&self, key: &str) -> Option<Named> {
+        self.0.find_team(key).map(named)
+    }
+}
+
+fn named(found: accounts::Named) -> Named {
+    Named { uid: found.uid, id: i64::try_from(found.id).unwrap_or(i64::MAX), name: found.name }
 }
 
 #[cfg(test)]

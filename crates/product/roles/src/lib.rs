@@ -3,6 +3,7 @@
 //!
 //! Must not know how any service does its work, nor what the command line looks like.
 
+pub mod access;
 mod agent;
 mod alert;
 pub mod alert_settings;
@@ -18,6 +19,7 @@ pub mod dashboards;
 pub mod directory;
 mod elsewhere;
 mod forward;
+pub mod grafana;
 pub mod import;
 mod memory;
 pub mod monitors;

@@ -32,7 +32,7 @@ const GROUPS_FILE: &str = "pushgateway.json";
 /// How often they are written if they have changed.
 const KEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// What is served elsewhere, as the first part of a path.
-const TAKEN: [&str; 18] = [
+const TAKEN: [&str; 20] = [
     "-",
     "alertmanager",
     "alerts",
@@ -43,6 +43,8 @@ const TAKEN: [&str; 18] = [
     "federate",
     "flags",
     "graph",
+    "login",
+    "logout",
     "loki",
     "metrics",
     "otlp",
@@ -83,6 +85,11 @@ impl PushgatewaySettings {
             ));
         }
         Ok(PushgatewaySettings { prefix: format!("/{path}"), group_age_max_ms: None })
+    }
+
+    /// The path before its routes, without a slash at the end.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// The same under the prefix of another.

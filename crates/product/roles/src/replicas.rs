@@ -12,7 +12,7 @@ use exposition::Registry;
 use state::{Place, State};
 
 use crate::run::StartError;
-use crate::settings::hostname;
+use crate::settings::{Mode, Settings, hostname};
 
 /// How replicas of delivery find each other. Without a database and without gossip there are none.
 #[derive(Clone, Debug)]
@@ -88,34 +88,48 @@ impl ReplicaSettings {
         self.name.clone().filter(|name| !name.is_empty()).unwrap_or_else(hostname)
     }
 
-    /// Starts those that share a database, if one is named.
-    pub(crate) fn stored(
+    /// The state that all services of a run keep things in: in the database that is named, or in a file of the data
+    /// directory. A stand-in for Prometheus has none unless it is named.
+    pub(crate) fn open_state(
         &self,
-        address: &str,
+        settings: &Settings,
         registry: &Registry,
         clock: &Clock,
-    ) -> Result<Option<SharedReplicas>, StartError> {
-        let Some(place) = &self.database else { return Ok(None) };
-        let settings = StoredSettings {
-            name: self.name(),
-            address: address.to_string(),
-            peer_timeout: self.peer_timeout,
-            settle_timeout: self.settle_timeout,
-        };
-        let state = State::open(&state::Settings::new(place.clone()), clock.clone(), registry)
-            .map_err(|error| StartError::Other(error.to_string()))?;
-        Ok(Some(Arc::new(Stored::start(state, settings, registry))))
+    ) -> Result<Option<State>, StartError> {
+        match self.open_database(registry, clock)? {
+            None if settings.mode == Mode::Machine => {
+                open(state::Settings::in_dir(&settings.data_dir), registry, clock).map(Some)
+            }
+            found => Ok(found),
+        }
     }
 
-    /// Starts what is asked for.
+    /// The database that replicas share, if one is named.
+    pub(crate) fn open_database(
+        &self,
+        registry: &Registry,
+        clock: &Clock,
+    ) -> Result<Option<State>, StartError> {
+        let place = self.database.as_ref();
+        place.map(|place| open(state::Settings::new(place.clone()), registry, clock)).transpose()
+    }
+
+    /// Starts what is asked for. `state` is the database that is named, if one is.
     pub(crate) async fn start(
         &self,
+        state: Option<&State>,
         address: &str,
         registry: &Registry,
         clock: &Clock,
     ) -> Result<SharedReplicas, StartError> {
-        if let Some(stored) = self.stored(address, registry, clock)? {
-            return Ok(stored);
+        if let Some(state) = state.filter(|_| self.database.is_some()) {
+            let settings = StoredSettings {
+                name: self.name(),
+                address: address.to_string(),
+                peer_timeout: self.peer_timeout,
+                settle_timeout: self.settle_timeout,
+            };
+            return Ok(Arc::new(Stored::start(state.clone(), settings, registry)));
         }
         let Some(gossip) = &self.gossip else { return Ok(Arc::new(Alone)) };
         let settings = GossipSettings {
@@ -130,4 +144,9 @@ impl ReplicaSettings {
         tracing::info!("gossips with other replicas as {}", gossip.address());
         Ok(Arc::new(gossip))
     }
+}
+
+fn open(settings: state::Settings, registry: &Registry, clock: &Clock) -> Result<State, StartError> {
+    State::open(&settings, clock.clone(), registry)
+        .map_err(|error| StartError::Other(format!("the state of this server: {error}")))
 }

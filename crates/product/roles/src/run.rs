@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::dashboards::Dashboards;
+use accounts::Accounts;
 use alerting::replicas::SharedReplicas;
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -20,6 +21,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tsdb::Retention;
 
+use crate::access;
 use crate::agent;
 use crate::alert::{self, Alert};
 use crate::ask::{self, EvaluatedRules, ProcessStatus, ScrapedTargets, Shown, StoreAdmin, StoredExemplars};
@@ -166,9 +168,6 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
 async fn start(settings: Settings) -> Result<(), StartError> {
     let clock = Clock::system();
     let started = clock.mark();
-    if let Some(problem) = settings.exposure_problem() {
-        return Err(StartError::Other(problem));
-    }
     let mut signals = Signals::listen()?;
     // Before they are read: what changes from now on is looked at again.
     let files = settings.auto_reload.then(|| watched_files::fingerprint(&settings));
@@ -188,15 +187,28 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         servers.push(Server::bind(&config).await?);
     }
     let Some(listening) = servers.first().map(Server::local_addr) else { return Ok(()) };
+    let is_encrypted = servers.iter().any(Server::is_encrypted);
     let store =
         store::open(&settings, &loaded.store_settings(&settings), loaded.retention(&settings), &clock)?;
     let (stop, stopped) = watch::channel(false);
     let (commands, asked) = mpsc::channel(4);
     let registry = Registry::new();
     let address = settings.external_url(listening);
-    let replicas = settings.replicas.start(&address, &registry, &clock).await?;
-    let mut running = Running::start(settings, &loaded, store, listening, replicas, registry, clock)?;
-    running.dashboards = dashboards::start(&running.settings, &running.registry, &running.clock).await?;
+    let state = settings.replicas.open_state(&settings, &registry, &clock)?;
+    let replicas = settings.replicas.start(state.as_ref(), &address, &registry, &clock).await?;
+    let accounts = match &state {
+        Some(state) if settings.mode == Mode::Machine => {
+            Some(access::open(&settings, state.clone(), address, is_encrypted, &registry, &clock).await?)
+        }
+        _ => None,
+    };
+    let mut running =
+        Running::start(settings, &loaded, store, accounts, listening, replicas, registry, clock)?;
+    if let Some(state) = state {
+        let people = running.accounts.clone();
+        running.dashboards =
+            dashboards::start(&running.settings, state, people, &running.registry, &running.clock).await;
+    }
     tokio::spawn(crate::memory::keep_small(stopped.clone()));
     let router = running.router(commands);
     let serving: Vec<_> = servers
@@ -279,6 +291,8 @@ struct Running {
     store: Store,
     engine: Arc<promql::Engine>,
     queries: Arc<Queries>,
+    /// People; none in a stand-in for Prometheus.
+    accounts: Option<Accounts>,
     collect: Collect,
     gateway: Option<Arc<Gateway>>,
     monitors: probe::monitor::Monitors,
@@ -298,6 +312,7 @@ impl Running {
         settings: Settings,
         loaded: &Loaded,
         store: Store,
+        accounts: Option<Accounts>,
         listening: SocketAddr,
         replicas: SharedReplicas,
         registry: Registry,
@@ -347,6 +362,7 @@ impl Running {
             store,
             engine,
             queries,
+            accounts,
             collect,
             gateway,
             monitors,
@@ -423,7 +439,14 @@ impl Running {
             None => roles,
         };
         let roles = if self.settings.agent.is_some() { agent::without_queries(roles) } else { roles };
-        serve::router(&self.settings, roles, self.collect.own.clone(), self.store.replayed.clone(), commands)
+        let (roles, guard) = match &self.accounts {
+            Some(accounts) => {
+                (roles.merge(accounts.routes()), Some(access::guard(&self.settings, accounts.clone())))
+            }
+            None => (roles, None),
+        };
+        let ready = self.store.replayed.clone();
+        serve::router(&self.settings, roles, guard.as_ref(), self.collect.own.clone(), ready, commands)
     }
 
     async fn replay(&self) -> Result<(), StartError> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use accounts::Guard;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -32,10 +33,12 @@ struct Process {
     lifecycle_api: bool,
 }
 
-/// The routes of the process, and around them those of the roles, under the settings' prefix.
+/// The routes of the process, and around them those of the roles, under the settings' prefix and behind the guard, if
+/// there is one.
 pub(crate) fn router(
     settings: &Settings,
     roles: Router,
+    guard: Option<&Guard>,
     own: OwnMetrics,
     ready: Arc<AtomicBool>,
     commands: mpsc::Sender<Command>,
@@ -53,6 +56,9 @@ pub(crate) fn router(
         roles.merge(own).merge(page::router(&settings.external_path(), settings.web.page_title.as_deref()));
     if let Some(folder) = &settings.web.user_assets {
         all = all.merge(user_assets::router(folder.clone()));
+    }
+    if let Some(guard) = guard {
+        all = guard.in_front_of(all);
     }
     let all = if prefix == "/" {
         all

@@ -33,8 +33,10 @@ pub struct Settings {
     pub mode: Mode,
     /// Where to listen.
     pub listen: SocketAddr,
-    /// Whether APIs may be reached from other machines although nobody has to log in.
+    /// Whether everybody is let in as if at this machine.
     pub allow_unauthenticated: bool,
+    /// How people come in.
+    pub auth: accounts::Settings,
     /// What else the listener is told.
     pub web: WebSettings,
     /// Where data is kept.
@@ -159,7 +161,7 @@ pub const RETENTION_DEFAULT_MS: i64 = 15 * 24 * 3_600_000;
 
 impl Settings {
     /// The keys of a `promontory.yml`; none of them is one of another kind of file.
-    pub const FILE_KEYS: [&str; 23] = [
+    pub const FILE_KEYS: [&str; 24] = [
         "listen",
         "web_config_file",
         "allow_unauthenticated",
@@ -181,6 +183,7 @@ impl Settings {
         AlertSettings::FILE_KEYS[1],
         AlertSettings::FILE_KEYS[2],
         ReplicaSettings::FILE_KEY,
+        accounts::Settings::FILE_KEY,
         DashboardSettings::FILE_KEY,
         "machine",
     ];
@@ -192,6 +195,7 @@ impl Settings {
             mode,
             listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
             allow_unauthenticated: false,
+            auth: accounts::Settings::default(),
             web: WebSettings::default(),
             data_dir: PathBuf::from(if machine { "promontory-data" } else { "data" }),
             retention_time_ms: Some(RETENTION_DEFAULT_MS),
@@ -307,6 +311,9 @@ impl Settings {
         if let Some(node) = fields.take(ReplicaSettings::FILE_KEY) {
             self.replicas.decode(node, base)?;
         }
+        if let Some(node) = fields.take(accounts::Settings::FILE_KEY) {
+            self.auth.decode(node, base)?;
+        }
         if let Some(node) = fields.take(DashboardSettings::FILE_KEY) {
             self.dashboards.decode(node, base)?;
         }
@@ -367,23 +374,6 @@ impl Settings {
         let path =
             url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, path)| path);
         slashed(path)
-    }
-
-    /// Why this address may not be listened on, if it may not: without accounts, only this machine
-    /// may reach the APIs unless the user says otherwise by name.
-    pub fn exposure_problem(&self) -> Option<String> {
-        if self.listen.ip().to_canonical().is_loopback() || self.allow_unauthenticated {
-            return None;
-        }
-        let web = self.web.config_file.as_deref().map(net::web_config::WebConfig::load);
-        if web.is_some_and(|web| web.is_ok_and(|web| web.has_authentication())) {
-            return None;
-        }
-        Some(format!(
-            "{} can be reached from other machines, and nobody would have to log in; listen on 127.0.0.1, name users in \
-             a --web.config.file, or allow it with --allow-unauthenticated",
-            self.listen
-        ))
     }
 }
 
@@ -504,16 +494,6 @@ retention:
             error.to_string(),
             "promontory.yml:2:3: field intervall not found in type machine; did you mean interval?"
         );
-    }
-
-    #[test]
-    fn other_machines_are_kept_out_unless_allowed_by_name() {
-        let mut settings = Settings::new(Mode::Machine);
-        assert_eq!(settings.exposure_problem(), None);
-        settings.listen = parse_listen(":9090").unwrap();
-        assert!(settings.exposure_problem().unwrap().contains("--allow-unauthenticated"));
-        settings.allow_unauthenticated = true;
-        assert_eq!(settings.exposure_problem(), None);
     }
 
     #[test]

@@ -115,6 +115,40 @@ impl Accounts {
     }
 }
 
+/// Somebody, or a team, by all the names that clients use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Identifier, as [`model::Caller`] carries it.
+    pub uid: Arc<str>,
+    /// Number.
+    pub id: u64,
+    /// Login, or a team's name.
+    pub name: Arc<str>,
+}
+
+impl Accounts {
+    /// A user or service account by identifier, number or login.
+    pub fn find_user(&self, key: &str) -> Option<Named> {
+        let current = self.0.store.current().ok()?;
+        let directory = &current.directory;
+        if let Some(user) = directory.user(key).ok().or_else(|| directory.by_login(key)) {
+            return Some(Named { uid: (*user.uid).into(), id: user.id, name: (*user.login).into() });
+        }
+        let is_it = |account: &&crate::directory::ServiceAccount| account.login() == key;
+        let by_login = || directory.service_accounts.iter().find(is_it);
+        let account = directory.service_account(key).ok().or_else(by_login)?;
+        Some(Named { uid: (*account.uid).into(), id: account.id, name: account.login().into() })
+    }
+
+    /// A team by identifier, number or name.
+    pub fn find_team(&self, key: &str) -> Option<Named> {
+        let current = self.0.store.current().ok()?;
+        let by_name = || current.directory.teams.iter().find(|team| team.name == key);
+        let team = current.directory.team(key).ok().or_else(by_name)?;
+        Some(Named { uid: (*team.uid).into(), id: team.id, name: (*team.name).into() })
+    }
+}
+
 fn register(registry: &Registry, inner: &Weak<Inner>) {
     let users = inner.clone();
     registry.gauge_fn("promontory_accounts_users", "Users with an account.", move || {
@@ -175,6 +209,21 @@ impl Inner {
     pub(crate) fn is_proxy(&self, peer: IpAddr) -> bool {
         let proxy = self.settings.proxy.as_ref();
         proxy.is_some_and(|proxy| proxy.trusted.iter().any(|cidr| cidr.contains(peer)))
+    }
+
+    /// A sign-in by password, which is recorded also if the password is known to be right.
+    pub(crate) async fn sign_in(
+        &self,
+        login: &str,
+        password: &str,
+        client: &Client,
+    ) -> Result<User, AccountsError> {
+        if let Some(user) = self.known(login, password)? {
+            let result = Ok(user);
+            self.record_sign_in(login, &result, client, "password");
+            return result;
+        }
+        self.check_password(login, password, client).await
     }
 
     /// The user whose login and password these are. Takes as long whether there is one or not.

@@ -23,7 +23,7 @@ mod store;
 mod throttle;
 
 pub use access::{Access, Table};
-pub use accounts::{Accounts, Announce, Deps};
+pub use accounts::{Accounts, Announce, Deps, Named};
 pub use error::AccountsError;
 pub use guard::Guard;
 pub use settings::{Cidr, OidcSettings, ProxySettings, RoleRule, Settings, Surroundings};

@@ -106,7 +106,7 @@ async fn by_password(
         return Err(AccountsError::Input("user and password are needed".into()));
     }
     let next = refusal::local_path(&form.next, &inner.surroundings.external_path);
-    let user = inner.check_password(form.user.trim(), &form.password, &client).await?;
+    let user = inner.sign_in(form.user.trim(), &form.password, &client).await?;
     let cookie = inner.begin_session(&user, &client, before.as_deref()).await?;
     let mut response = match is_form {
         true => refusal::see_other(&next),

@@ -3,14 +3,27 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { annotationsOf } from '../../dashboard/annotations.ts';
 import { interpolate, type Scope } from '../../dashboard/interpolate.ts';
 import type { FieldConfig, Panel } from '../../dashboard/model.ts';
-import { runPanel, type Notice, type PanelAnswer } from '../../dashboard/query.ts';
+import { isFailed, runPanel, type Notice, type PanelAnswer } from '../../dashboard/query.ts';
 import { applyFields } from '../../fields/apply.ts';
 import type { Frame } from '../../frames/frame.ts';
 import type { Annotation, PanelKind } from '../../panels/panel.ts';
 import { panelKind } from '../../panels/registry.ts';
 import { useLoad } from '../../state/load.ts';
+import { useTheme } from '../../state/theme.ts';
 import { transformFrames } from '../../transforms/index.ts';
 import type { Board } from './board.ts';
+
+/** What holds for every kind of panel where neither the dashboard nor the kind says otherwise. */
+const STANDARD = {
+  color: { mode: 'thresholds' },
+  thresholds: {
+    mode: 'absolute',
+    steps: [
+      { value: null, color: 'green' },
+      { value: 80, color: 'red' },
+    ],
+  },
+};
 
 /** Widths are rounded to this, so that a window dragged wider does not ask at every pixel. */
 const WIDTH_STEP_PX = 60;
@@ -106,21 +119,22 @@ export function usePanelData(board: Board, { panel, key, scope, kind, width, act
     last.current?.version ?? '',
   );
   const answer = loaded.data;
-  const fieldDefaults = kind.state === 'ready' ? kind.kind.field : undefined;
+  const theme = useTheme().dark ? ('dark' as const) : ('light' as const);
+  const fieldDefaults = useMemo(() => (kind.state === 'ready' ? withDefaults(kind.kind.field, STANDARD) : undefined), [kind]);
   const drawn = useMemo((): Pick<PanelData, 'transformed' | 'frames' | 'error'> => {
     if (!answer || !fieldDefaults) return { transformed: [], frames: [] };
-    const context = { timeZone: board.timeZone, interpolate: (text: string, more?: Record<string, unknown>) => interpolate(text, more ? { ...scope, ...more } : scope) };
+    const context = { timeZone: board.timeZone, theme, interpolate: (text: string, more?: Record<string, unknown>) => interpolate(text, more ? { ...scope, ...more } : scope) };
     try {
       const transformed = transformFrames(answer.frames, panel.transformations, context);
       return { transformed, frames: applyFields(transformed, panel.fieldConfig, fieldDefaults as FieldConfig, context) };
     } catch (error) {
       return { transformed: answer.frames, frames: [], error: `The transformations failed: ${error instanceof Error ? error.message : String(error)}` };
     }
-  }, [answer, panel.transformations, panel.fieldConfig, fieldDefaults, board.timeZone, scope]);
+  }, [answer, panel.transformations, panel.fieldConfig, fieldDefaults, board.timeZone, scope, theme]);
 
   const notices = useMemo(() => [...(answer?.notices ?? []), ...drawn.transformed.flatMap(({ meta, refId }) => (meta?.notices ?? []).map((notice) => ({ ...notice, refId })))], [answer, drawn]);
   const refused = notices.filter(({ severity }) => severity === 'error').map(({ text }) => text);
-  const error = loaded.error?.message ?? drawn.error ?? (answer && isEmpty(answer.frames) && refused.length > 0 ? [...new Set(refused)].join('\n') : undefined);
+  const error = loaded.error?.message ?? drawn.error ?? (answer && isFailed(answer) ? [...new Set(refused)].join('\n') : undefined);
   let state: DataState = 'loading';
   if (kind.state === 'failed') state = 'error';
   else if (kind.state === 'unknown') state = 'error';

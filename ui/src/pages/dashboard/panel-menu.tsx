@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { interpolate } from '../../dashboard/interpolate.ts';
 import type { PlacedPanel } from '../../dashboard/layout.ts';
+import { writeView } from '../../dashboard/state.ts';
 import type { PanelAnswer } from '../../dashboard/query.ts';
 import { Popover } from '../../parts/parts.tsx';
 import { currentPlace, patchParams } from '../../router.ts';
@@ -56,7 +57,7 @@ export function PanelMenu({ placed, asked, alone }: { placed: PlacedPanel; asked
 /** A panel alone, at the time that is seen now. */
 function panelLink(board: Board, placed: PlacedPanel): string {
   const place = currentPlace();
-  const params = patchParams(place.params, { ...lockedPatch(board), ...board.variables.patch(), viewPanel: placed.key });
+  const params = patchParams(place.params, { ...lockedPatch(board), ...board.variables.patch(), ...writeView({ viewPanel: placed.key }) });
   return new URL(`${place.path}?${params}`, document.baseURI).href;
 }
 

@@ -6,6 +6,7 @@ import type { PlacedPanel } from '../../dashboard/layout.ts';
 import type { Panel } from '../../dashboard/model.ts';
 import type { PanelProps } from '../../panels/panel.ts';
 import { Mark } from '../../parts/parts.tsx';
+import { useTheme } from '../../state/theme.ts';
 import { titleOf, useBoard, type Board } from './board.ts';
 import { headLinks, readyLinks } from './links.ts';
 import { useAnnotations, usePanelData, usePanelKind, withDefaults, type KindState, type PanelData } from './panel-data.ts';
@@ -186,6 +187,7 @@ function Body({ panel, kind, data, scope, width, height }: BodyProps): JSX.Eleme
       }),
     [adhoc?.variable.name, board.variables],
   );
+  const { dark } = useTheme();
   const span = data.answer?.span ?? board.span;
   const sync = board.dashboard.graphTooltip > 0 ? board.dashboard.uid || 'new' : undefined;
   // The same drawing is not drawn again when only something else of the dashboard changed.
@@ -201,6 +203,7 @@ function Body({ panel, kind, data, scope, width, height }: BodyProps): JSX.Eleme
           height={height}
           timeZone={board.timeZone}
           sync={sync}
+          syncReadout={board.dashboard.graphTooltip === 2}
           interpolate={interpolateHere}
           links={linksHere}
           onZoom={board.onZoom}
@@ -208,7 +211,7 @@ function Body({ panel, kind, data, scope, width, height }: BodyProps): JSX.Eleme
           onOptions={setOwn}
         />
       ),
-    [ready, withOptions, data.frames, annotations, span.from, span.to, width, height, board.timeZone, sync, interpolateHere, linksHere, board.onZoom, onFilter],
+    [ready, withOptions, data.frames, annotations, span.from, span.to, width, height, board.timeZone, sync, interpolateHere, linksHere, board.onZoom, onFilter, dark],
   );
   if (kind.state === 'unknown') return <Plain title={`There is no kind of panel “${panel.type}” here`}>The rest of the dashboard does not depend on it.</Plain>;
   if (data.state === 'error' && data.error !== undefined) {

@@ -1,6 +1,7 @@
 /** One dashboard while it is open: as it was kept, and as it is being changed. */
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { dashboards, folders, type DashboardMeta } from '../../api/dashboards.ts';
+import { loadLibraryPanels } from '../../dashboard/library.ts';
 import { loadDashboard } from '../../dashboard/load.ts';
 import type { Dashboard, Panel } from '../../dashboard/model.ts';
 import { useLoad } from '../../state/load.ts';
@@ -19,6 +20,8 @@ export interface Session {
   /** As the server has it. */
   kept?: Dashboard;
   changed: boolean;
+  /** The same, known at once also to what runs before the page is drawn again. */
+  unsaved: { readonly current: boolean };
   change: (next: (dashboard: Dashboard) => Dashboard) => void;
   undo: (() => void) | undefined;
   discard: () => void;
@@ -40,9 +43,8 @@ export function useSession(uid: string, newIn: string): Session {
     }
     const { dashboard: json, meta } = await dashboards.read(uid, signal);
     const { dashboard, notes } = loadDashboard(json);
-    const missing: string[] = [];
-    const panels = await Promise.all(dashboard.panels.map((panel) => withLibrary(panel, missing, signal)));
-    return { dashboard: { ...dashboard, uid, panels }, notes: [...notes, ...missing], meta: meta ?? {} };
+    const filled = await loadLibraryPanels(dashboard, signal);
+    return { dashboard: { ...filled.dashboard, uid }, notes: [...notes, ...filled.notes], meta: meta ?? {} };
   });
   const [kept, setKept] = useState<Dashboard | undefined>(undefined);
   const [draft, setDraft] = useState<Dashboard | undefined>(undefined);
@@ -66,17 +68,21 @@ export function useSession(uid: string, newIn: string): Session {
     });
   }, []);
   const undo = useCallback(() => setDraft((last) => past.current.pop() ?? last), []);
+  const unsaved = useRef(false);
   const discard = useCallback(() => {
+    unsaved.current = false;
     past.current = [];
     setDraft(kept);
   }, [kept]);
   const settle = useCallback((dashboard: Dashboard, change: Partial<DashboardMeta>) => {
+    unsaved.current = false;
     past.current = [];
     setKept(dashboard);
     setDraft(dashboard);
     setMeta((last) => ({ ...last, ...change }));
   }, []);
   const changed = useMemo(() => draft !== kept && JSON.stringify(draft) !== JSON.stringify(kept), [draft, kept]);
+  unsaved.current = changed;
   return {
     waiting: answer.waiting || (answer.data !== undefined && draft === undefined),
     error: answer.error,
@@ -85,6 +91,7 @@ export function useSession(uid: string, newIn: string): Session {
     dashboard: draft,
     kept,
     changed,
+    unsaved,
     change,
     undo: past.current.length > 0 ? undo : undefined,
     discard,
@@ -92,22 +99,6 @@ export function useSession(uid: string, newIn: string): Session {
     reload: useCallback(() => setAsked((count) => count + 1), []),
     setMeta: useCallback((change: Partial<DashboardMeta>) => setMeta((last) => ({ ...last, ...change })), []),
   };
-}
-
-/** A panel kept in the library is a reference: what it draws is fetched, where it stands is the dashboard's. */
-async function withLibrary(panel: Panel, missing: string[], signal: AbortSignal): Promise<Panel> {
-  if (panel.type === 'row' && panel.panels) return { ...panel, panels: await Promise.all(panel.panels.map((inner) => withLibrary(inner, missing, signal))) };
-  const uid = panel.libraryPanel?.uid;
-  if (uid === undefined) return panel;
-  try {
-    const model = loadDashboard({ panels: [await dashboards.libraryPanel(uid, signal)], schemaVersion: 36 }).dashboard.panels[0];
-    if (!model) throw new Error('it is no panel');
-    return { ...model, id: panel.id, gridPos: panel.gridPos, libraryPanel: panel.libraryPanel };
-  } catch (error) {
-    signal.throwIfAborted();
-    missing.push(`The library panel “${panel.libraryPanel?.name ?? uid}” is not there: ${error instanceof Error ? error.message : String(error)}`);
-    return panel;
-  }
 }
 
 /** What is sent to be kept: library panels are references again. */

@@ -5,23 +5,12 @@ import { serverNow } from '../../api/client.ts';
 import type { Dashboard } from '../../dashboard/model.ts';
 import { writeView, type View } from '../../dashboard/state.ts';
 import { describeRange, QUICK_RANGES, resolveTime, type TimeOptions, type TimeRange } from '../../dashboard/time.ts';
-import { duration, parseDuration } from '../../format/time.ts';
+import { duration } from '../../format/time.ts';
 import { Popover } from '../../parts/parts.tsx';
 import { setParams } from '../../router.ts';
 import { shift, zoomOut, type Range, type Span } from '../../state/range.ts';
 
 const REFRESHES = ['5s', '10s', '30s', '1m', '5m', '15m', '30m', '1h', '2h', '1d'];
-/** An automatic refresh asks about so often during the range, within these bounds. */
-const AUTO_POINTS = 600;
-const AUTO_SHORTEST_SECONDS = 5;
-const AUTO_LONGEST_SECONDS = 900;
-
-/** Seconds between two refreshes; 0 for never. */
-export function refreshSeconds(refresh: string, span: Span): number {
-  if (refresh === 'auto') return Math.min(AUTO_LONGEST_SECONDS, Math.max(AUTO_SHORTEST_SECONDS, Math.round((span.to - span.from) / AUTO_POINTS)));
-  return parseDuration(refresh) ?? 0;
-}
-
 const milliseconds = (range: Range): TimeRange =>
   range.kind === 'fixed' ? { from: String(Math.round(range.from * 1000)), to: String(Math.round(range.to * 1000)) } : { from: range.kind === 'last' ? `now-${range.seconds}s` : 'now-1h', to: 'now' };
 

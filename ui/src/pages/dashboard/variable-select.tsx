@@ -1,6 +1,7 @@
 /** The choice of one or several values, with search: for lists too long for a select. */
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { valuesOf } from '../../dashboard/variables/choose.ts';
 import type { Option, VariableState } from '../../dashboard/variables/set.ts';
 import { Popover } from '../../parts/parts.tsx';
 
@@ -27,8 +28,7 @@ export function searched(options: readonly Option[], words: string): Option[] {
 
 /** How a choice reads in one line. */
 export function summary(state: VariableState): string {
-  const values = listOf(state.chosen.value);
-  if (values.includes(ALL)) return 'All';
+  if (state.chosen.whole) return 'All';
   const texts = listOf(state.chosen.text);
   return texts.length === 0 ? (state.loading ? '…' : 'none') : texts.length <= 2 ? texts.join(' + ') : `${texts[0]} + ${texts.length - 1} more`;
 }
@@ -52,7 +52,7 @@ function Choice({ state, label, onChoose, close }: Props & { close: () => void }
   const multi = state.variable.multi === true;
   const [words, setWords] = useState('');
   const [at, setAt] = useState(0);
-  const [chosen, setChosen] = useState<string[]>(() => listOf(state.chosen.value));
+  const [chosen, setChosen] = useState<string[]>(() => valuesOf(state.chosen));
   const pending = useRef<string[] | undefined>(undefined);
   const list = useRef<HTMLUListElement>(null);
   const found = useMemo(() => searched(state.options, words), [state.options, words]);

@@ -4,6 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { dashboards } from '../../api/dashboards.ts';
 import { interpolate } from '../../dashboard/interpolate.ts';
 import type { DashboardLink } from '../../dashboard/model.ts';
+import { cssColor } from '../../fields/color.ts';
 import type { VariableState } from '../../dashboard/variables/set.ts';
 import { Mark, Popover } from '../../parts/parts.tsx';
 import { dashboardHref } from '../../router.ts';
@@ -34,7 +35,7 @@ export function VariablesBar({ switched, onSwitch }: Props): JSX.Element | null 
         const on = switched.get(name) ?? enable;
         return (
           <button type="button" key={name} class="chip board-annotation" aria-pressed={on} title={`Show ${name} on the panels`} onClick={() => onSwitch(name, !on)}>
-            <i class="swatch" style={{ background: iconColor?.startsWith('#') || iconColor?.startsWith('rgb') ? iconColor : 'var(--accent)' }} />
+            <i class="swatch" style={{ background: iconColor ? cssColor(iconColor) : 'var(--accent)' }} />
             {name}
           </button>
         );

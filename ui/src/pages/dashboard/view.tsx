@@ -8,10 +8,11 @@ import { layoutPanels, type PlacedPanel } from '../../dashboard/layout.ts';
 import type { Dashboard } from '../../dashboard/model.ts';
 import { Requests } from '../../dashboard/requests.ts';
 import type { DataSource } from '../../dashboard/sources.ts';
-import { readView, writeView } from '../../dashboard/state.ts';
+import { readView, refreshSeconds, writeView } from '../../dashboard/state.ts';
 import { resolveRange, type TimeOptions } from '../../dashboard/time.ts';
 import { parseDuration } from '../../format/time.ts';
 import { usePageKeys } from '../../keys.tsx';
+import { later } from '../../lazy.tsx';
 import { Empty } from '../../parts/parts.tsx';
 import { guardLeaving, navigate, setParams, type Place } from '../../router.ts';
 import { useLoad } from '../../state/load.ts';
@@ -19,13 +20,15 @@ import { mayEdit, type Offers } from '../../state/offers.ts';
 import type { Span } from '../../state/range.ts';
 import { useTicks } from '../../state/refresh.ts';
 import { BoardProvider, isRow, type Board, type PanelActions } from './board.ts';
+import { addPanel, duplicatePanel, findById, removePanel, toggleRow } from './edit/change.ts';
 import { Grid } from './grid.tsx';
 import { Inspect } from './inspect.tsx';
 import { PanelFrame } from './panel.tsx';
 import { expressionsOf } from './panel-menu.tsx';
 import type { Session } from './session.ts';
-import { refreshSeconds, shiftRange, showRange, TimePicker, widerRange } from './time-picker.tsx';
+import { shiftRange, showRange, TimePicker, widerRange } from './time-picker.tsx';
 import { Toolbar } from './toolbar.tsx';
+import { ALL, listOf } from './variable-select.tsx';
 import { VariablesBar } from './variables-bar.tsx';
 import { exploreHref } from './view-links.ts';
 
@@ -53,7 +56,7 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
     weekStart: dashboard.weekStart,
   };
   const span = useMemo(() => resolveRange(view.range, options), [rangeKey, tick, view.timeZone]);
-  const interval = refreshSeconds(view.refresh, span);
+  const interval = refreshSeconds(view.refresh, span.to - span.from);
   useEffect(() => setSeconds(interval), [interval]);
 
   const requests = useMemo(() => new Requests(), []);
@@ -61,7 +64,7 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
 
   // Variables are made anew only when theirs change, not with every other change of the dashboard.
   const forVariables = useMemo(() => dashboard, [dashboard.uid, dashboard.templating]);
-  const variables = useVariables({ dashboard: forVariables, sources, requests, span, timeZone: view.timeZone, params });
+  const variables = useVariables({ dashboard: forVariables, sources, requests, span, range: view.range, timeZone: view.timeZone, params });
   const scope = useMemo(() => variables.scope(), [variables, variables.states]);
   useVariablesInAddress(variables.ready ? variables.patch() : undefined);
 
@@ -70,26 +73,31 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
   const annotations = useLoad(
     asks && variables.ready ? 'annotations' : null,
     tick.count,
-    (signal) => runAnnotations({ dashboard, span, timeZone: view.timeZone, scope, sources, requests, width: 1200 }, signal, switched),
+    (signal) => runAnnotations({ dashboard, span, timeZone: view.timeZone, scope, sources, requests }, signal, switched),
     `${rangeKey} ${JSON.stringify([...switched])} ${JSON.stringify(variables.patch())}`,
   );
   const alerts = useLoad(dashboard.uid === '' ? null : 'alerts', Math.floor(tick.now / ALERTS_EVERY_SECONDS), (signal) => alertStates(dashboard.uid, signal));
 
   const [editing, setEditing] = useState(place.uid === '');
-  const edits = mayEdit(offers) && session.meta.canEdit !== false && dashboard.editable !== false;
+  const may = mayEdit(offers) && session.meta.canEdit !== false;
+  const edits = may && dashboard.editable !== false;
   const [closed, setClosed] = useState<ReadonlyMap<string, boolean>>(new Map());
   const values = useCallback(
     (name: string) => {
       const state = variables.states.find(({ variable }) => variable.name === name);
       if (!state) return [];
-      const { text, value } = state.chosen;
-      const chosen = (typeof value === 'string' ? [value] : value).map((each, index) => ({ value: each, text: (typeof text === 'string' ? [text] : text)[index] ?? each }));
-      if (state.chosen.all !== undefined || chosen.some((each) => each.value === '$__all')) return state.options.filter((each) => each.value !== '$__all').map((each) => ({ ...each }));
-      return chosen;
+      const { text, value, whole } = state.chosen;
+      if (whole) return state.options.filter((each) => each.value !== ALL).map((each) => ({ ...each }));
+      const texts = listOf(text);
+      return listOf(value).map((each, index) => ({ value: each, text: texts[index] ?? each }));
     },
     [variables, variables.states],
   );
-  const placed = useMemo(() => layoutPanels(dashboard, { values, closed }), [dashboard, values, closed]);
+  // While editing each panel stands once, however often it is repeated, and rows are as the dashboard has them.
+  const placed = useMemo(() => layoutPanels(dashboard, editing ? { values: ONCE } : { values, closed }), [dashboard, values, closed, editing]);
+  const edited = useMemo(() => (view.editPanel === undefined ? undefined : standsAt(dashboard, Number(view.editPanel.replace(/^panel-/, '')))), [dashboard, view.editPanel]);
+  const section = params.get('editview');
+  const [saving, setSaving] = useState(false);
   const viewed = useMemo(() => (view.viewPanel === undefined ? undefined : findPanel(dashboard, values, view.viewPanel)), [dashboard, values, view.viewPanel]);
   const inspected = useMemo(() => {
     const key = params.get('inspect');
@@ -103,10 +111,10 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
       view: (key) => setParams(writeView({ viewPanel: key })),
       edit: (id) => setParams({ ...writeView({ editPanel: id === undefined ? undefined : String(id) }), viewPanel: undefined }),
       inspect: (key, tab) => setParams({ inspect: key, inspectTab: tab }),
-      duplicate: () => undefined,
-      remove: () => undefined,
+      duplicate: ({ panel }) => session.change((now) => duplicatePanel(now, panel.id)),
+      remove: ({ panel }) => session.change((now) => removePanel(now, panel.id)),
     }),
-    [],
+    [session.change],
   );
   const board = useMemo<Board>(
     () => ({
@@ -138,7 +146,7 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
     else delete root.dataset['kiosk'];
     return () => void delete root.dataset['kiosk'];
   }, [kiosk, tv]);
-  useEffect(() => guardLeaving(() => !session.changed || confirm('Leave without saving? What was changed here is lost.')), [session.changed]);
+  useEffect(() => guardLeaving(() => !session.unsaved.current || confirm('Leave without saving? What was changed here is lost.')), [session.unsaved]);
   useEffect(() => {
     if (!session.changed) return;
     const leaving = (event: BeforeUnloadEvent): void => event.preventDefault();
@@ -162,6 +170,11 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
     v: withPanel(({ key }) => act.view(view.viewPanel === undefined ? key : undefined)),
     i: withPanel(({ key }) => act.inspect(key, 'data')),
     e: withPanel(({ panel }) => edits && act.edit(panel.id)),
+    'p d': withPanel((panel) => editing && act.duplicate(panel)),
+    'p r': withPanel((panel) => editing && act.remove(panel)),
+    'd e': () => edits && setEditing(!editing),
+    'd s': () => setParams({ editview: section === null ? 'settings' : undefined }),
+    'd v': () => setParams({ editview: 'versions' }),
     x: withPanel((panel) => {
       const expressions = expressionsOf(board, panel, []);
       if (expressions.length > 0) navigate(exploreHref(board, expressions));
@@ -172,6 +185,7 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
     Escape: () => {
       if (params.get('inspect') !== null) act.inspect(undefined);
       else if (view.editPanel !== undefined) act.edit(undefined);
+      else if (section !== null) setParams({ editview: undefined });
       else if (view.viewPanel !== undefined) act.view(undefined);
       else if (kiosk || tv) setParams({ kiosk: undefined });
     },
@@ -182,16 +196,39 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
     session.setMeta({ isStarred });
     dashboards.star(dashboard.uid, isStarred).catch(() => session.setMeta({ isStarred: !isStarred }));
   };
-  const onRow = (key: string, close: boolean): void => setClosed(new Map(closed).set(key, close));
+  const onRow = (key: string, close: boolean): void => {
+    const row = placed.find((each) => each.key === key);
+    if (editing && row) session.change((now) => toggleRow(now, row.panel.id));
+    else setClosed(new Map(closed).set(key, close));
+  };
+  const add = (type: string): void => {
+    const added = addPanel(dashboard, type, type === 'row' ? {} : { datasource: ownSource(sources) });
+    setEditing(true);
+    session.change(() => added.dashboard);
+    if (type !== 'row') act.edit(added.id);
+  };
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent): void => {
+      if (event.key !== 's' || !(event.ctrlKey || event.metaKey) || !edits || !(editing || session.changed)) return;
+      event.preventDefault();
+      setSaving(true);
+    };
+    document.addEventListener('keydown', pressed);
+    return () => document.removeEventListener('keydown', pressed);
+  }, [edits, editing, session.changed]);
   const nothing = dashboard.panels.length === 0;
   return (
     <BoardProvider value={board}>
       <main class="page board">
-        <Toolbar session={session} dashboard={dashboard} edits={edits} editing={editing} setEditing={setEditing} onStar={star}>
+        <Toolbar session={session} dashboard={dashboard} edits={edits} unlock={may && !edits ? () => (session.change((now) => ({ ...now, editable: true })), setEditing(true)) : undefined} editing={editing} setEditing={setEditing} onStar={star} onAdd={add} onSave={() => setSaving(true)}>
           <TimePicker view={view} span={span} dashboard={dashboard} options={options} onRefresh={refresh} />
         </Toolbar>
         <VariablesBar switched={switched} onSwitch={(name, on) => setSwitched(new Map(switched).set(name, on))} />
-        {viewed ? (
+        {section !== null ? (
+          <Settings session={session} dashboard={dashboard} section={section} />
+        ) : edited ? (
+          edits ? <PanelEditor key={edited.key} placed={edited} change={session.change} refresh={refresh} /> : <Empty title="You may not edit this dashboard">Its panels can be viewed and inspected.</Empty>
+        ) : viewed ? (
           <div class="board-alone">
             <PanelFrame key={viewed.key} placed={viewed} alone />
           </div>
@@ -202,18 +239,46 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
             </button>
           </Empty>
         ) : nothing ? (
-          <Empty title="This dashboard has no panels yet">{edits ? 'Add one with “Edit”, or paste JSON in its settings.' : 'Whoever may edit can add some.'}</Empty>
+          <Empty title="This dashboard has no panels yet">
+            {edits ? (
+              <button type="button" class="button button-strong" onClick={() => add('timeseries')}>
+                Add a panel
+              </button>
+            ) : (
+              'Whoever may edit can add some.'
+            )}
+          </Empty>
+        ) : editing ? (
+          <EditGrid placed={placed} onRow={onRow} change={session.change} />
         ) : (
           <Grid placed={placed} onRow={onRow} />
         )}
+        {saving && <SaveBox session={session} dashboard={dashboard} close={() => setSaving(false)} />}
         {inspected && <Inspect key={inspected.key} placed={inspected} tab={params.get('inspectTab') ?? 'data'} />}
       </main>
     </BoardProvider>
   );
 }
 
+const EditGrid = later(async () => (await import('./edit/edit-grid.tsx')).EditGrid, { onlyWhenShown: true });
+const PanelEditor = later(async () => (await import('./edit/panel-editor.tsx')).PanelEditor, { onlyWhenShown: true });
+const Settings = later(async () => (await import('./edit/settings.tsx')).Settings, { onlyWhenShown: true });
+const SaveBox = later(async () => (await import('./edit/save.tsx')).SaveBox, { onlyWhenShown: true });
+
 const NONE: never[] = [];
+const ONCE = (): { text: string; value: string }[] => [];
 const NO_ALERTS: Board['alerts'] = new Map();
+
+/** The panel of this id as it stands in the dashboard, not repeated. */
+function standsAt(dashboard: Dashboard, id: number): PlacedPanel | undefined {
+  const panel = findById(dashboard, id);
+  return panel && panel.type !== 'row' ? { key: String(id), panel, gridPos: panel.gridPos, scope: {} } : undefined;
+}
+
+function ownSource(sources: readonly DataSource[]): { type: string; uid: string } | undefined {
+  const source = sources.find(({ isDefault }) => isDefault) ?? sources[0];
+  return source && { type: source.type, uid: source.uid };
+}
 
 /** A panel by its key, also one in a closed row; `panel-7` as newer Grafanas write it means 7. */
 function findPanel(dashboard: Dashboard, values: (name: string) => { text: string; value: string }[], key: string): PlacedPanel | undefined {

@@ -32,18 +32,18 @@ export function Dashboards({ place, offers }: { place: Place; offers: Offers | u
   const words = params.get('q') ?? '';
   const tags = params.getAll('tag');
   const starred = params.get('starred') === '1';
-  const order = ORDERS.find(({ value }) => value === params.get('sort'))?.value ?? 'name';
   const searching = words !== '' || tags.length > 0 || starred;
-
+  const order = ORDERS.find(({ value }) => value === params.get('sort'))?.value ?? (folderUid === '' && !searching ? 'folder' : 'name');
   const hits = useMemo(() => (all.data ?? []).filter(({ type }) => type === 'dash-db'), [all.data]);
   const allFolders = useMemo(() => (all.data ?? []).filter(({ type }) => type === 'dash-folder'), [all.data]);
-  // A search looks everywhere below; without one, a folder shows what lies in it.
+  // The top shows all there is; a folder shows what lies in it, and a search in it looks everywhere below.
   const inside = useMemo(() => below(folderUid, allFolders), [folderUid, allFolders]);
-  const here = hits.filter((hit) => (folderUid === '' ? searching || !hit.folderUid : searching ? inside.has(hit.folderUid ?? '') : hit.folderUid === folderUid));
+  const here = hits.filter((hit) => (folderUid === '' ? true : searching ? inside.has(hit.folderUid ?? '') : hit.folderUid === folderUid));
   const shown = filterHits(here, { words, tags, starred, order });
   const subfolders = searching ? [] : allFolders.filter((hit) => (hit.folderUid ?? '') === folderUid).sort((a, b) => a.title.localeCompare(b.title, 'en', { numeric: true }));
   const recent = readRecent().flatMap((uid) => hits.filter((hit) => hit.uid === uid)).slice(0, RECENT_SHOWN);
   const stars = hits.filter((hit) => hit.isStarred);
+  const withFolder = searching || folderUid === '';
   const edits = mayEdit(offers);
 
   const star = (hit: Hit): void => void dashboards.star(hit.uid, !hit.isStarred).then(changed, changed);
@@ -66,7 +66,7 @@ export function Dashboards({ place, offers }: { place: Place; offers: Offers | u
         <button type="button" class="chip" aria-pressed={starred} onClick={() => setParams({ starred: starred ? undefined : '1' })}>
           ★ Starred <span class="count">{stars.length}</span>
         </button>
-        <select aria-label="Order" value={order} onChange={(event) => setParams({ sort: event.currentTarget.value === 'name' ? undefined : event.currentTarget.value })}>
+        <select aria-label="Order" value={order} onChange={(event) => setParams({ sort: event.currentTarget.value })}>
           {ORDERS.map(({ value, text }) => (
             <option key={value} value={value} selected={value === order}>
               {text}
@@ -116,9 +116,9 @@ export function Dashboards({ place, offers }: { place: Place; offers: Offers | u
                       <span class="hidden">Star</span>
                     </th>
                     <th>Name</th>
-                    {searching && <th>Folder</th>}
-                    <th>Tags</th>
-                    <th>
+                    {withFolder && <th class="dashboards-side">Folder</th>}
+                    <th class="dashboards-side">Tags</th>
+                    <th class="dashboards-side">
                       <span class="hidden">Home</span>
                     </th>
                   </tr>
@@ -140,8 +140,8 @@ export function Dashboards({ place, offers }: { place: Place; offers: Offers | u
                         )}
                         {home.data === hit.uid && <span class="dashboards-badge">home</span>}
                       </td>
-                      {searching && <td class="dashboards-quiet">{hit.folderUid ? <a href={folderHref(hit.folderUid)}>{hit.folderTitle}</a> : ''}</td>}
-                      <td>
+                      {withFolder && <td class="dashboards-quiet dashboards-side">{hit.folderUid ? <a href={folderHref(hit.folderUid)}>{hit.folderTitle}</a> : ''}</td>}
+                      <td class="dashboards-side">
                         <span class="dashboards-tags">
                           {(hit.tags ?? []).map((tag) => (
                             <button type="button" key={tag} class="dashboards-tag" onClick={() => setParams({ tag: [...new Set([...tags, tag])] })}>
@@ -150,7 +150,7 @@ export function Dashboards({ place, offers }: { place: Place; offers: Offers | u
                           ))}
                         </span>
                       </td>
-                      <td>
+                      <td class="dashboards-side">
                         <button type="button" class="link dashboards-home" aria-pressed={home.data === hit.uid} title="The dashboard that Promontory opens with" onClick={() => setHome(hit.uid)}>
                           {home.data === hit.uid ? 'Not home' : 'Make home'}
                         </button>

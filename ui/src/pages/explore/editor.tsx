@@ -10,6 +10,8 @@ interface Props {
   label: string;
   /** The field that `/` goes to. */
   first: boolean;
+  /** The text has variables of a dashboard in it, which are no PromQL: mistakes are then left to the server. */
+  variables?: boolean;
   onChange: (value: string) => void;
   onRun: () => void;
 }
@@ -32,6 +34,7 @@ export function ExpressionField(props: Props): JSX.Element {
         editor.current = mountEditor(host.current, {
           text: latest.current.value,
           label: latest.current.label,
+          lint: latest.current.variables !== true,
           onChange: (text) => latest.current.onChange(text),
           onRun: () => latest.current.onRun(),
         });

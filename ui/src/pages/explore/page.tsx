@@ -3,11 +3,8 @@ import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { api, type ApiError } from '../../api/client.ts';
 import type { PageProps } from '../../app.tsx';
-import { Chart } from '../../chart/chart.tsx';
-import { gridTimes } from '../../chart/data.ts';
-import { Legend } from '../../chart/legend.tsx';
-import { clock, localInput, moment, parseDuration, parseTime, writeDuration, writeTime, zone } from '../../format/time.ts';
-import { exact, type Unit } from '../../format/units.ts';
+import { clock, localInput, parseDuration, parseTime, writeDuration, writeTime, zone } from '../../format/time.ts';
+import { exact } from '../../format/units.ts';
 import { Empty, Failure, LabelList, Mark } from '../../parts/parts.tsx';
 import { chooseStep, errorPosition } from '../../promql/build.ts';
 import { setParams } from '../../router.ts';
@@ -17,13 +14,13 @@ import { align } from '../../state/range.ts';
 import { ExpressionField } from './editor.tsx';
 import { mayEdit, useOffers } from '../../state/offers.ts';
 import { ExplainView } from './explain.tsx';
+import { askExemplars, GraphOptions, GraphView, type GraphAnswer } from './graph.tsx';
 import { Hints } from './hints.tsx';
 import { MetricBrowser } from './metrics.tsx';
-import { askInstant, askRange, letter, LINES_DRAWN, ROWS_SHOWN, sortRows, toGraph, toRows, type Order, type Outcome } from './results.ts';
+import { askInstant, askRange, letter, ROWS_SHOWN, sortRows, toRows, type Order, type Outcome } from './results.ts';
 import { AddToDashboard, History, Share } from './tools.tsx';
 
 const TABS = ['graph', 'table', 'explain'] as const;
-const GRAPH_HEIGHT_PX = 360;
 /** The server refuses more points per series than this. */
 const MOST_POINTS = 11_000;
 const EXAMPLES = [
@@ -77,12 +74,26 @@ export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }:
   const grid = align(span, step);
   const at = parseTime(params.get('at') ?? '') ?? span.to;
 
+  const compare = params.get('compare') ?? '';
+  const earlier = useMemo(() => {
+    const seconds = parseDuration(compare);
+    return seconds === undefined || seconds <= 0 ? undefined : { seconds, text: writeDuration(seconds) };
+  }, [compare]);
+  const withExemplars = params.get('exemplars') === '1';
   const asking = ready && expressions.length > 0;
   const graph = useLoad(
     asking && tab === 'graph' ? `graph ${asked}` : null,
     tick,
-    async (signal) => ({ grid, outcomes: await askRange(expressions, grid, signal) }),
-    `${rangeKey} ${askedStep ?? 'auto'}`,
+    async (signal): Promise<GraphAnswer> => {
+      const before = earlier && { start: grid.start - earlier.seconds, end: grid.end - earlier.seconds, step: grid.step };
+      const [outcomes, past, exemplars] = await Promise.all([
+        askRange(expressions, grid, signal),
+        before && askRange(expressions, before, signal),
+        withExemplars ? askExemplars(expressions, span, signal) : [],
+      ]);
+      return { outcomes, asked: [{ outcomes, grid }, ...(past && before && earlier ? [{ outcomes: past, grid: before, earlier }] : [])], exemplars };
+    },
+    `${rangeKey} ${askedStep ?? 'auto'} ${earlier?.text ?? ''} ${withExemplars}`,
   );
   const table = useLoad(
     asking && tab === 'table' ? `table ${asked}` : null,
@@ -197,6 +208,7 @@ export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }:
               </button>
             ))}
           </div>
+          {tab === 'graph' && <GraphOptions compare={compare} exemplars={withExemplars} />}
           {tab !== 'table' ? <StepField step={step} asked={params.get('step') ?? ''} /> : <AtField at={at} fixed={params.has('at')} />}
         </header>
         <div class="result-body">
@@ -226,7 +238,7 @@ export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }:
           ) : current.waiting || !current.data ? (
             <div class="skeleton skeleton-result" />
           ) : tab === 'graph' && graph.data ? (
-            <GraphView data={graph.data} span={span} onZoom={onZoom} key={asked} />
+            <GraphView answer={graph.data} span={span} onZoom={onZoom} key={asked} />
           ) : table.data ? (
             <TableView outcomes={table.data.outcomes} order={readOrder(params)} several={expressions.length > 1} />
           ) : null}
@@ -319,62 +331,6 @@ function AtField({ at, fixed }: { at: number; fixed: boolean }): JSX.Element {
         End of range
       </button>
     </span>
-  );
-}
-
-function GraphView({ data, span, onZoom }: { data: { grid: ReturnType<typeof align>; outcomes: Parameters<typeof toGraph>[0] }; span: PageProps['span']; onZoom: PageProps['onZoom'] }): JSX.Element {
-  const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
-  const [unit, setUnit] = useState<Unit | undefined>(undefined);
-  const graph = useMemo(() => toGraph(data.outcomes, data.grid), [data]);
-  const times = useMemo(() => gridTimes(data.grid), [data]);
-  if (graph.lines.length === 0) {
-    if (data.outcomes.every(({ error }) => error)) return <Empty title="Nothing to draw">The server refused {data.outcomes.length === 1 ? 'the expression' : 'the expressions'}; see above.</Empty>;
-    return (
-      <Empty title="No series">
-        {graph.histograms > 0
-          ? `The ${graph.histograms} series are native histograms, which lines cannot show: use histogram_quantile, or the table.`
-          : `Nothing matches between ${moment(span.from)} and ${clock(span.to)}.`}
-      </Empty>
-    );
-  }
-  return (
-    <>
-      {(graph.found > graph.lines.length || graph.histograms > 0) && (
-        <p class="limit">
-          <Mark tone="info" />
-          {graph.found > graph.lines.length && `Drawing the first ${LINES_DRAWN} of ${graph.found.toLocaleString('en')} series. Aggregate, add matchers or use topk to see the rest. `}
-          {graph.histograms > 0 && `${graph.histograms} native histograms are not drawn.`}
-        </p>
-      )}
-      <Chart label="Result" times={times} lines={graph.lines} span={span} unit={unit ?? graph.unit} height={GRAPH_HEIGHT_PX} hidden={hidden} onZoom={onZoom} />
-      <div class="legend-head muted">
-        <span>
-          {graph.found.toLocaleString('en')} series{hidden.size > 0 && `, ${graph.lines.filter(({ name }) => hidden.has(name)).length} hidden`}
-          {hidden.size > 0 && (
-            <>
-              {' '}
-              <button type="button" class="link" onClick={() => setHidden(new Set())}>
-                Show all
-              </button>
-            </>
-          )}
-        </span>
-        <span class="legend-common mono ellipsis" title={graph.common}>
-          {graph.common && `all ${graph.common}`}
-        </span>
-        <label>
-          Unit{' '}
-          <select value={unit ?? graph.unit} onChange={(event) => setUnit(event.currentTarget.value as Unit)}>
-            {(['number', 'per-second', 'bytes', 'bytes/s', 'fraction', 'seconds'] as const).map((name) => (
-              <option key={name} value={name} selected={name === (unit ?? graph.unit)}>
-                {name === 'fraction' ? 'percent' : name}
-              </option>
-            ))}
-          </select>
-        </label>
-      </div>
-      <Legend lines={graph.lines} unit={unit ?? graph.unit} hidden={hidden} onHide={setHidden} rows />
-    </>
   );
 }
 

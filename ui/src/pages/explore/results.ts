@@ -1,7 +1,9 @@
 /** What came back for the expressions of Explore, made ready to draw and to list. */
 import { ApiError, api, type Grid } from '../../api/client.ts';
-import type { Answer, Labels, QueryResult, RangeSeries } from '../../api/types.ts';
-import { onGrid, seriesColor, type Line } from '../../chart/data.ts';
+import { askMatrix, type ColumnSeries } from '../../api/matrix.ts';
+import type { Answer, Labels, QueryResult } from '../../api/types.ts';
+import { gridTimes, seriesColor } from '../../chart/data.ts';
+import type { Frame } from '../../frames/frame.ts';
 import { guessUnit, type Unit } from '../../format/units.ts';
 import { seriesName } from '../../promql/build.ts';
 
@@ -21,23 +23,23 @@ async function each<T>(expressions: readonly string[], ask: (expression: string)
   );
 }
 
-export const askRange = (expressions: readonly string[], grid: Grid, signal: AbortSignal): Promise<Outcome<{ result: RangeSeries[] }>[]> =>
-  each(expressions, (expression) => api.queryRange(expression, grid, signal));
+export const askRange = (expressions: readonly string[], grid: Grid, signal: AbortSignal): Promise<Outcome<ColumnSeries[]>[]> =>
+  each(expressions, (expression) => askMatrix('api/v1/query_range', expression, grid, signal));
 
 export const askInstant = (expressions: readonly string[], time: number, signal: AbortSignal): Promise<Outcome<QueryResult>[]> =>
   each(expressions, (expression) => api.query(expression, time, signal));
 
-/** More lines than this are neither drawn quickly nor told apart. */
-export const LINES_DRAWN = 200;
 export const ROWS_SHOWN = 500;
 
 /** A, B, C for telling expressions apart. */
 export const letter = (index: number): string => String.fromCharCode(65 + (index % 26));
 
 export interface Graph {
-  lines: Line[];
+  /** A frame for each series; those of an earlier time are marked as such. */
+  frames: Frame[];
+  /** Series found, those of an earlier time not counted. */
   found: number;
-  /** Series that only have native histograms, which a line cannot show. */
+  /** Series that have native histograms, which a line cannot show. */
   histograms: number;
   unit: Unit;
   /** What all series have in common and their names therefore leave out; empty when there is nothing. */
@@ -51,30 +53,63 @@ function commonLabels(series: readonly { metric: Labels }[]): Labels {
   return Object.fromEntries(Object.entries(first.metric).filter(([name, value]) => others.every(({ metric }) => metric[name] === value)));
 }
 
-export function toGraph(outcomes: readonly Outcome<{ result: RangeSeries[] }>[], grid: Grid): Graph {
-  const several = outcomes.length > 1;
-  const common = commonLabels(outcomes.flatMap(({ answer }) => answer?.data.result ?? []));
-  const lines: Line[] = [];
-  let found = 0;
-  let histograms = 0;
+/** What was asked about: the range itself, or the same length at an earlier time. */
+export interface Asked {
+  outcomes: readonly Outcome<ColumnSeries[]>[];
+  grid: Grid;
+  /** By how much earlier, in seconds, and how people say that. */
+  earlier?: { seconds: number; text: string };
+}
+
+export function toGraph(asked: readonly Asked[]): Graph {
+  const present = asked.find(({ earlier }) => earlier === undefined);
+  const common = commonLabels(asked.flatMap(({ outcomes }) => outcomes.flatMap(({ answer }) => answer?.data ?? [])));
   const units = new Set<Unit>();
-  outcomes.forEach(({ expression, answer }, index) => {
-    const result = answer?.data.result ?? [];
-    if (result.length > 0) units.add(guessUnit(expression));
-    for (const series of result) {
-      if (!series.values) {
-        histograms += 1;
-        continue;
+  const colors = new Map<string, string>();
+  const frames: Frame[] = [];
+  const graph = { found: 0, histograms: 0 };
+  for (const { outcomes, grid, earlier } of asked) {
+    const times = gridTimes(grid).map((time) => (time + (earlier?.seconds ?? 0)) * 1000);
+    outcomes.forEach(({ expression, answer }, index) => {
+      const result = answer?.data ?? [];
+      if (result.length > 0) units.add(guessUnit(expression));
+      for (const { metric, times: at, values, histograms } of result) {
+        if (histograms) {
+          if (!earlier) graph.histograms += 1;
+          if (values.length === 0) continue;
+        }
+        if (!earlier) graph.found += 1;
+        const full = seriesName(metric);
+        const distinct = seriesName(Object.fromEntries(Object.entries(metric).filter(([name]) => !(name in common))));
+        const shown = full === '{}' ? expression : distinct === '{}' ? full : distinct;
+        const name = (present?.outcomes.length ?? 1) > 1 ? `${letter(index)}  ${shown}` : shown;
+        // A line and its earlier self share a colour; the earlier one is dashed.
+        if (!colors.has(name)) colors.set(name, seriesColor(colors.size));
+        const config = { color: { mode: 'fixed', fixedColor: colors.get(name)! }, displayName: earlier ? `${name}, ${earlier.text} earlier` : name };
+        frames.push({
+          refId: letter(index),
+          fields: [
+            { name: 'Time', type: 'time', values: times, config: { interval: grid.step * 1000 } },
+            { name: 'Value', type: 'number', labels: metric, values: onColumns(at, values, grid, times.length), config },
+          ],
+          length: times.length,
+          meta: { type: 'timeseries-multi', expression, ...(earlier ? { custom: { timeCompare: { diffMs: earlier.seconds * 1000, isTimeShiftQuery: true } } } : {}) },
+        });
       }
-      found += 1;
-      if (lines.length >= LINES_DRAWN) continue;
-      const full = seriesName(series.metric);
-      const distinct = seriesName(Object.fromEntries(Object.entries(series.metric).filter(([name]) => !(name in common))));
-      const shown = full === '{}' ? expression : distinct === '{}' ? full : distinct;
-      lines.push({ full, name: several ? `${letter(index)}  ${shown}` : shown, color: seriesColor(lines.length), values: onGrid(series, grid) });
-    }
-  });
-  return { lines, found, histograms, common: Object.keys(common).length === 0 ? '' : seriesName(common), unit: units.size === 1 ? [...units][0]! : 'number' };
+    });
+  }
+  return { frames, ...graph, common: Object.keys(common).length === 0 ? '' : seriesName(common), unit: units.size === 1 ? [...units][0]! : 'number' };
+}
+
+/** Puts samples onto the grid's times; what is missing is a gap. */
+function onColumns(times: Float64Array, values: Float64Array, { start, step }: Grid, rows: number): (number | null)[] {
+  const placed = new Array<number | null>(rows).fill(null);
+  for (let at = 0; at < times.length; at += 1) {
+    const row = Math.round((times[at]! - start) / step);
+    const value = values[at]!;
+    if (row >= 0 && row < rows && Number.isFinite(value)) placed[row] = value;
+  }
+  return placed;
 }
 
 export interface Row {

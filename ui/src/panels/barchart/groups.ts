@@ -5,7 +5,7 @@ import { fieldName } from '../../fields/names.ts';
 import type { Field, Frame } from '../../frames/frame.ts';
 import type { Value } from '../plot/align.ts';
 import { customOf, numberIn, type Custom } from '../plot/custom.ts';
-import { NO_DATA, NO_NUMBERS, type Missing } from '../plot/layout.tsx';
+import { NO_DATA, NO_NUMBERS, type Missing } from '../plot/missing.ts';
 import { stack } from '../plot/stack.ts';
 
 export interface BarSeries {

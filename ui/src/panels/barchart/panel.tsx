@@ -14,10 +14,11 @@ import { Readout, type ReadoutContent } from '../plot/readout.tsx';
 import { colorByValue, fadeGradient, hueGradient, valueGradient } from '../plot/gradients.ts';
 import { valueRange } from '../plot/value-axis.ts';
 import { fitted } from '../state-timeline/panel.tsx';
-import { axisLook, textWidth, valueAxis } from '../timeseries/options.ts';
+import { axisLook, distributionOf, textWidth, valueAxis } from '../timeseries/options.ts';
 import { tooltipIn } from '../timeseries/panel.tsx';
 import { drawThresholds } from '../timeseries/thresholds.ts';
 import { groups, stackedBars, type BarSeries } from './groups.ts';
+import { slots, type Bar } from './slots.ts';
 
 interface Scene {
   categories: readonly string[];
@@ -93,19 +94,6 @@ export function BarChartPanel(props: PanelProps): JSX.Element {
   );
 }
 
-interface Bar {
-  /** From the start of the category, 0 to 1. */
-  start: number;
-  size: number;
-}
-
-/** Where the bars of one category stand within it. */
-export function slots(count: number, stacked: boolean, groupWidth: number, barWidth: number): Bar[] {
-  const places = stacked ? 1 : Math.max(1, count);
-  const slot = groupWidth / places;
-  return Array.from({ length: count }, (_, index) => ({ start: (1 - groupWidth) / 2 + (stacked ? 0 : index) * slot + (slot * (1 - barWidth)) / 2, size: slot * barWidth }));
-}
-
 const slotsOf = ({ series, stacking, options }: Scene): Bar[] => slots(series.length, stacking !== 'none', Math.min(1, number(options['groupWidth'], 0.7)), Math.min(1, number(options['barWidth'], 0.97)));
 
 /** The series whose bar is under the cursor, or the nearest. */
@@ -155,7 +143,8 @@ function barOptions(scene: () => Scene, paint: Paint): PlotOptions {
     values: (u, splits) => {
       const { categories } = scene();
       const ratio = u.ctx.canvas.width / u.width || 1;
-      const room = (horizontal ? u.bbox.height : u.bbox.width) / ratio / Math.max(1, categories.length);
+      // Before the first layout the plotting area is not known yet.
+      const room = (horizontal ? Math.min(u.bbox.height / ratio, u.height - 24) : Math.min(u.bbox.width / ratio, u.width - 56)) / Math.max(1, categories.length);
       if (horizontal || turned) {
         const every = Math.max(1, Math.ceil(14 / Math.max(0.01, room)));
         return splits.map((_, index) => (index % every === 0 ? fitted(short(categories[index] ?? ''), LONGEST_LABEL_PX, measure) : ''));
@@ -165,13 +154,14 @@ function barOptions(scene: () => Scene, paint: Paint): PlotOptions {
       const every = spacing > 0 ? Math.max(1, Math.ceil(spacing / Math.max(1, room))) : room >= Math.min(widest + 8, 44) ? 1 : Math.ceil(Math.min(widest + 10, 90) / Math.max(0.01, room));
       return splits.map((_, index) => (index % every === 0 ? fitted(short(categories[index] ?? ''), room * every - 6, measure) : ''));
     },
-    ...(turned ? { rotate: rotation, align: 2 as uPlot.Axis.Align } : {}),
+    ...(turned ? { rotate: -rotation } : {}),
   };
   const format = (): ReturnType<typeof fieldFormat> => fieldFormat(scene().series[0]?.field.config ?? config, scene().timeZone, percent ? 'percentunit' : config.unit);
   const axes = [categoryAxis];
   if (custom.axisPlacement !== 'hidden')
     axes.push(
       valueAxis(paint, 'y', format, percent ? 'percentunit' : config.unit, () => config.decimals, {
+        distribution: distributionOf(custom),
         side: horizontal ? 2 : custom.axisPlacement === 'right' ? 1 : 3,
         ...(horizontal ? { size: 24, gap: 4, space: 60 } : {}),
         ...(custom.axisLabel ? { label: custom.axisLabel, labelSize: 18, labelGap: 2 } : {}),
@@ -179,7 +169,6 @@ function barOptions(scene: () => Scene, paint: Paint): PlotOptions {
         grid: { show: custom.axisGridShow ?? true, stroke: paint.css('var(--grid)'), width: 1 },
       }),
     );
-  const log = custom.scaleDistribution?.type === 'log';
   const showValue = scene().options['showValue'] !== 'never';
   return {
     padding: [showValue && !horizontal ? 18 : 8, horizontal ? (showValue ? 44 : 16) : 10, 0, turned ? 12 : 0],
@@ -187,7 +176,7 @@ function barOptions(scene: () => Scene, paint: Paint): PlotOptions {
       x: { time: false, ori: horizontal ? 1 : 0, dir: horizontal ? -1 : 1, range: () => [-0.5, Math.max(0.5, scene().categories.length - 0.5)] },
       y: {
         ori: horizontal ? 0 : 1,
-        ...(log ? { distr: 3 as uPlot.Scale.Distr, log: custom.scaleDistribution?.log === 10 ? (10 as const) : (2 as const) } : {}),
+        ...distributionOf(custom),
         range: (_, low, high) => {
           const one = scene().series[0];
           return valueRange(low, high, { ...(one ? rangeOf(one.field.config, one.custom) : {}), zero: true, ...(percent ? { max: 1 } : {}) });

@@ -5,6 +5,7 @@ import { cssColor } from '../../fields/color.ts';
 import type { DisplayValue } from '../../fields/display.ts';
 import { stretches } from '../gauge/arc.ts';
 import { portion } from '../values/values.ts';
+import './bargauge.css';
 
 export type BarMode = 'basic' | 'gradient' | 'lcd';
 

@@ -9,10 +9,9 @@ import { cellsOf, type Orientation } from '../values/layout.ts';
 import { Linked } from '../values/linked.tsx';
 import { numberOr, withDefaults } from '../values/options.ts';
 import { Left, NoValues, ValueText } from '../values/value-text.tsx';
-import { readValues, REDUCTION, shown, type ShownValue } from '../values/values.ts';
+import { isNamed, linksOf, readValues, REDUCTION, shown, type ShownValue } from '../values/values.ts';
 import { Bar, type BarMode } from './bar.tsx';
 import '../values/values.css';
-import './bargauge.css';
 
 const OPTIONS = {
   reduceOptions: REDUCTION,
@@ -83,7 +82,7 @@ function BarGauge(props: PanelProps): JSX.Element {
     minHeight: vertical ? 0 : manual ? numberOr(options.minVizHeight, 16) : 16,
     maxHeight: vertical ? Infinity : Math.max(1, numberOr(options.maxVizHeight, 300)),
   });
-  const layout = barLayout(cells, vertical, values, options);
+  const layout = barLayout(cells, vertical, values, isNamed(values) ? options : { ...options, namePlacement: 'hidden' });
   const gap = values.length > 1 ? Math.max(2, Math.min(10, (vertical ? width : height) / values.length / 8)) : 0;
   return (
     <div class="values-panel" data-overflow={cells.overflow || left > 0}>
@@ -95,7 +94,7 @@ function BarGauge(props: PanelProps): JSX.Element {
       >
         {values.map((value, index) => (
           <div role="listitem" class="value-cell" key={index}>
-            <Linked links={props.links(value.field?.config.links, value.scope)} class={`bargauge bargauge-name-${layout.name}`} title={`${value.name}: ${displayText(value.display)}`}>
+            <Linked links={linksOf(value, props.links)} class={`bargauge bargauge-name-${layout.name}`} title={`${value.name}: ${displayText(value.display)}`}>
               <Row value={value} layout={layout} options={options} />
             </Linked>
           </div>

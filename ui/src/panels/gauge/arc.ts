@@ -66,14 +66,10 @@ export function thresholdMarks(thresholds: Thresholds | undefined, min: number, 
   });
 }
 
-/** How a round dial fits a box: its centre and radius, so that the part of the circle that is drawn fills the box. */
-export function placeDial(width: number, height: number, shape: 'gauge' | 'circle'): { cx: number; cy: number; radius: number } {
-  if (shape === 'circle') {
-    const radius = Math.max(0, Math.min(width, height) / 2);
-    return { cx: width / 2, cy: height / 2, radius };
-  }
-  // Below the middle the dial reaches down by half its radius.
-  const reach = 1 + Math.cos((60 * Math.PI) / 180);
+/** How a dial fits a box: its centre and radius, and how high it then is. It stands at the box's upper edge. */
+export function placeDial(width: number, height: number, shape: 'gauge' | 'circle'): { cx: number; cy: number; radius: number; height: number } {
+  // Below its middle an open dial reaches down by half its radius only.
+  const reach = shape === 'circle' ? 2 : 1.5;
   const radius = Math.max(0, Math.min(width / 2, height / reach));
-  return { cx: width / 2, cy: (height - radius * reach) / 2 + radius, radius };
+  return { cx: width / 2, cy: radius, radius, height: radius * reach };
 }

@@ -11,7 +11,7 @@ import { Linked } from '../values/linked.tsx';
 import { numberOr, withDefaults } from '../values/options.ts';
 import { Sparkline } from '../values/sparkline.tsx';
 import { Left, NoValues, ValueText } from '../values/value-text.tsx';
-import { portion, readValues, REDUCTION, shown, type ShownValue } from '../values/values.ts';
+import { isNamed, linksOf, portion, readValues, REDUCTION, shown, type ShownValue } from '../values/values.ts';
 import { arcPath, DIALS, placeDial, pointAt, stretches, thresholdMarks } from './arc.ts';
 import '../values/values.css';
 import './gauge.css';
@@ -38,6 +38,7 @@ const OPTIONS = {
 type Options = typeof OPTIONS;
 
 const SMALLEST = 48;
+const SMALLEST_NAME = 11;
 const MOST_SEGMENTS = 100;
 
 function Gauge(props: PanelProps): JSX.Element {
@@ -54,7 +55,9 @@ function Gauge(props: PanelProps): JSX.Element {
     minHeight: manual ? numberOr(options.minVizHeight, SMALLEST) : Math.min(SMALLEST, height),
     aspect: 1.15,
   });
-  const mode = options.textMode === 'auto' ? (values.length > 1 ? 'value_and_name' : 'value') : options.textMode;
+  const longest = values.reduce((most, { name }) => Math.max(most, textWidth(name, 100)), 0);
+  const nameSize = options.text.titleSize ?? Math.max(SMALLEST_NAME, Math.min(16, cells.height * 0.11, fitSize(longest, cells.width * 0.96, 40, 16)));
+  const mode = options.textMode === 'auto' ? (isNamed(values) ? 'value_and_name' : 'value') : options.textMode;
   return (
     <div class="values-panel" data-overflow={cells.overflow || left > 0}>
       <div
@@ -65,8 +68,8 @@ function Gauge(props: PanelProps): JSX.Element {
       >
         {values.map((value, index) => (
           <div role="listitem" class="value-cell" key={index}>
-            <Linked links={props.links(value.field?.config.links, value.scope)} class="gauge" title={`${value.name}: ${displayText(value.display)}`}>
-              <Dial value={value} options={options} mode={mode} width={cells.width} height={cells.height} />
+            <Linked links={linksOf(value, props.links)} class="gauge" title={`${value.name}: ${displayText(value.display)}`}>
+              <Dial value={value} options={options} mode={mode} nameSize={nameSize} width={cells.width} height={cells.height} />
             </Linked>
           </div>
         ))}
@@ -76,17 +79,17 @@ function Gauge(props: PanelProps): JSX.Element {
   );
 }
 
-function Dial({ value, options, mode, width, height }: { value: ShownValue; options: Options; mode: Options['textMode']; width: number; height: number }): JSX.Element {
+function Dial({ value, options, mode, nameSize, width, height }: { value: ShownValue; options: Options; mode: Options['textMode']; nameSize: number; width: number; height: number }): JSX.Element {
   const { display, name, min, max, field } = value;
   const dial = DIALS[options.shape] ?? DIALS.gauge;
   const color = display.color ?? 'var(--series-1)';
   const named = (mode === 'value_and_name' || mode === 'name') && name !== '' && height > 50;
-  const nameSize = named ? (options.text.titleSize ?? Math.max(9, Math.min(16, height * 0.11, fitSize(textWidth(name, 100), width * 0.96, 40, 16)))) : 0;
   const nameHeight = named ? nameSize * 1.35 : 0;
   const bounds = { width: Math.max(0, width - 4), height: Math.max(0, height - nameHeight - 4) };
   const labels = options.showThresholdLabels ? thresholdMarks(field?.config.thresholds, min, max) : [];
   const labelRoom = labels.length > 0 && bounds.height > 70 ? Math.min(22, bounds.height * 0.12) : 0;
-  const { cx, cy, radius: outer } = placeDial(bounds.width - 2 * labelRoom, bounds.height - 2 * labelRoom, options.shape);
+  const { cx, cy, radius: outer, height: dialHeight } = placeDial(bounds.width - 2 * labelRoom, bounds.height - 2 * labelRoom, options.shape);
+  const boxHeight = dialHeight + 2 * labelRoom + 4;
   const ring = options.showThresholdMarkers && field?.config.thresholds ? Math.max(1.5, outer * 0.045) : 0;
   const ringGap = ring > 0 ? Math.max(1, outer * 0.02) : 0;
   const thickness = Math.max(1, outer * (0.1 + 0.32 * Math.min(1, Math.max(0.05, numberOr(options.barWidthFactor, 0.5)))));
@@ -105,7 +108,8 @@ function Dial({ value, options, mode, width, height }: { value: ShownValue; opti
   const graph = options.sparkline && value.trend && inner > 46 ? { width: inner * 1.1, height: inner * 0.3 } : undefined;
   return (
     <>
-      <svg class="gauge-dial" width={width} height={height - nameHeight} role="img" aria-label={`${name}: ${displayText(display)}, on a scale from ${scaleText(field, min)} to ${scaleText(field, max)}`}>
+      <div class="gauge-box" style={{ width: `${width}px`, height: `${boxHeight}px` }}>
+        <svg class="gauge-dial" width={width} height={boxHeight} role="img" aria-label={`${name}: ${displayText(display)}, on a scale from ${scaleText(field, min)} to ${scaleText(field, max)}`}>
         <g transform="translate(2 2)">
           {split(0, 1, segments, options.segmentSpacing).map(([a, b]) => (
             <path key={`track ${a}`} class="gauge-track" d={arcPath(x, y, radius, angle(a), angle(b))} style={{ 'stroke-width': `${thickness}px`, 'stroke-linecap': cap }} />
@@ -142,6 +146,7 @@ function Dial({ value, options, mode, width, height }: { value: ShownValue; opti
           <Sparkline trend={value.trend} width={graph.width} height={graph.height} color={color} />
         </div>
       )}
+      </div>
       {named && (
         <div class="gauge-name" style={{ 'font-size': `${nameSize}px`, height: `${nameHeight}px` }}>
           {name}

@@ -2,7 +2,7 @@
 import type { Field, Frame } from '../../frames/frame.ts';
 import { fieldName } from '../../fields/names.ts';
 import { align, type Value } from '../plot/align.ts';
-import { NO_DATA, NO_NUMBERS, NO_TIME, type Missing } from '../plot/layout.tsx';
+import { NO_DATA, NO_NUMBERS, NO_TIME, type Missing } from '../plot/missing.ts';
 import { binSize } from '../histogram/bins.ts';
 
 /** Columns of cells: entry `n` of each belongs to cell `n`. */
@@ -61,37 +61,55 @@ function stepOf(x: readonly number[], frame: Frame | undefined, start: number, e
   return steps.sort((a, b) => a - b)[Math.floor(steps.length / 4)]!;
 }
 
-function fromCells(frames: readonly Frame[], start: number, end: number): Cells | undefined {
-  for (const frame of frames) {
-    const named = (...names: string[]): Field | undefined => frame.fields.find(({ name }) => names.includes(name));
-    const yMin = named('yMin', 'y');
-    const yMax = named('yMax');
-    const count = named('count', 'Count', 'value', 'Value') ?? frame.fields.find(({ name, type }) => type === 'number' && !['xMin', 'xMax', 'x', 'yMin', 'yMax', 'y', 'yLayout'].includes(name));
-    const xMin = named('xMin', 'x', 'Time', 'time');
-    const xMax = named('xMax');
-    if (frame.meta?.type !== 'heatmap-cells' && !(yMin && yMax && count && (xMin || xMax))) continue;
-    const x = xMin ?? xMax ?? frame.fields.find(({ type }) => type === 'time');
-    if (!yMin || !count || !x || frame.length === 0) continue;
-    const times = (x.values as number[]).slice();
-    const step = stepOf([...new Set(times)].sort((a, b) => a - b), frame, start, end);
-    const cells: Cells = { xMin: [], xMax: [], yMin: [], yMax: [], count: [], upper: false, field: yMin, value: count };
-    const bottoms = yMax ? [] : [...new Set(yMin.values.filter(finite))].sort((a, b) => a - b);
-    for (let row = 0; row < frame.length && cells.count.length < MOST_CELLS; row += 1) {
-      const size = count.values[row];
-      const at = times[row];
-      const low = yMin.values[row];
-      const high = yMax ? yMax.values[row] : bottoms[bottoms.indexOf(low as number) + 1];
-      if (!finite(size) || !finite(at) || typeof low !== 'number' || typeof high !== 'number' || size === 0) continue;
-      // With only one edge of x it is the end of the cell, as data sources give it.
-      cells.xMin.push(xMin && xMax ? at : xMax ? at - step : at);
-      cells.xMax.push(xMin && xMax ? Number(xMax.values[row]) : xMax ? at : at + step);
-      cells.yMin.push(low);
-      cells.yMax.push(high);
-      cells.count.push(size);
-    }
-    return cells;
+function cellsIn(frame: Frame, start: number, end: number): Cells | undefined {
+  const named = (...names: string[]): Field | undefined => frame.fields.find(({ name }) => names.includes(name));
+  const yMin = named('yMin', 'y');
+  const yMax = named('yMax');
+  const count = named('count', 'Count', 'value', 'Value') ?? frame.fields.find(({ name, type }) => type === 'number' && !['xMin', 'xMax', 'x', 'yMin', 'yMax', 'y', 'yLayout'].includes(name));
+  const xMin = named('xMin', 'x', 'Time', 'time');
+  const xMax = named('xMax');
+  if (frame.meta?.type !== 'heatmap-cells' && !(yMin && yMax && count && (xMin || xMax))) return undefined;
+  const x = xMin ?? xMax ?? frame.fields.find(({ type }) => type === 'time');
+  if (!yMin || !count || !x || frame.length === 0) return undefined;
+  const times = x.values as number[];
+  const step = frame.meta?.stepMs ?? stepOf([...new Set(times)].sort((a, b) => a - b), frame, start, end);
+  const cells: Cells = { xMin: [], xMax: [], yMin: [], yMax: [], count: [], upper: false, field: yMin, value: count };
+  const bottoms = yMax ? [] : [...new Set(yMin.values.filter(finite))].sort((a, b) => a - b);
+  for (let row = 0; row < frame.length && cells.count.length < MOST_CELLS; row += 1) {
+    const size = count.values[row];
+    const at = times[row];
+    const low = yMin.values[row];
+    const high = yMax ? yMax.values[row] : bottoms[bottoms.indexOf(low as number) + 1];
+    if (!finite(size) || !finite(at) || typeof low !== 'number' || typeof high !== 'number' || size === 0) continue;
+    // With only one edge of x it is the end of the cell, as data sources give it.
+    cells.xMin.push(xMin && xMax ? at : xMax ? at - step : at);
+    cells.xMax.push(xMin && xMax ? Number(xMax.values[row]) : xMax ? at : at + step);
+    cells.yMin.push(low);
+    cells.yMax.push(high);
+    cells.count.push(size);
   }
-  return undefined;
+  return cells;
+}
+
+/** Cells as data sources give them; those of several frames that lie on each other add up. */
+function fromCells(frames: readonly Frame[], start: number, end: number): Cells | undefined {
+  const all = frames.flatMap((frame) => cellsIn(frame, start, end) ?? []);
+  const [first, ...rest] = all;
+  if (!first || rest.length === 0) return first;
+  const sum: Cells = { ...first, xMin: [], xMax: [], yMin: [], yMax: [], count: [] };
+  const places = new Map<string, number>();
+  for (const cells of all)
+    cells.count.forEach((count, index) => {
+      const key = `${cells.xMin[index]} ${cells.yMin[index]} ${cells.yMax[index]}`;
+      const place = places.get(key);
+      if (place !== undefined) {
+        sum.count[place]! += count;
+        return;
+      }
+      places.set(key, sum.count.length);
+      for (const edge of ['xMin', 'xMax', 'yMin', 'yMax', 'count'] as const) sum[edge].push(cells[edge][index]!);
+    });
+  return sum;
 }
 
 /** Buckets that each contain those below them, as counters with `le` do. */
@@ -116,7 +134,7 @@ function fromRows(frames: readonly Frame[], start: number, end: number, layout: 
   const aligned = align(tables.map(({ time, fields }) => ({ x: time.values as number[], columns: fields.map(({ values }) => values as Value[]) })));
   let rows = tables
     .flatMap(({ frame, fields }) => fields.map((field) => ({ field, name: fieldName(field, frame, frames) })))
-    .map(({ field, name }, index) => ({ field, name, bound: boundOf(field.labels?.['le'] ?? name), values: aligned.columns[index]! }));
+    .map(({ field, name }, index) => ({ field, name: field.labels?.['le'] ?? name, bound: boundOf(field.labels?.['le'] ?? name), values: aligned.columns[index]! }));
   const [first] = rows;
   if (!first) return { missing: NO_NUMBERS };
   const bounded = rows.every(({ bound }) => bound !== undefined);

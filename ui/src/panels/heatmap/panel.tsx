@@ -11,10 +11,11 @@ import { hoverStore, type Hover } from '../plot/hover.ts';
 import { MissingData, PlotLayout } from '../plot/layout.tsx';
 import { legendShown, legendIn } from '../plot/legend.tsx';
 import { isPale, type Paint } from '../plot/paint.ts';
-import { Plot, spanOf, zoomedOut, type PlotOptions } from '../plot/plot.tsx';
+import { Plot, type PlotOptions } from '../plot/plot.tsx';
 import { Readout, type ReadoutContent } from '../plot/readout.tsx';
 import { valueLabels, type Format } from '../plot/value-axis.ts';
 import { exactTime } from '../plot/zone.ts';
+import { spanOf, zoomedOut } from '../plot/zoom.ts';
 import { textWidth, timeAxis, valueAxis } from '../timeseries/options.ts';
 import { cellsOf, type Calculation, type Cells } from './cells.ts';
 import { schemeSteps, stepOf } from './schemes.ts';
@@ -214,9 +215,8 @@ function heatmapOptions(scene: () => Scene, paint: Paint, axis: AxisOptions): Pl
       ...(cells.rows
         ? rowsAxis
         : {
-            ...valueAxis(paint, 'y', () => scene().format, axis.unit ?? cells.field.config.unit, () => axis.decimals),
+            ...valueAxis(paint, 'y', () => scene().format, axis.unit ?? cells.field.config.unit, () => axis.decimals, y.log ? { distribution: { distr: 3 as uPlot.Scale.Distr, log: y.log } } : {}),
             grid: { show: false },
-            ...(y.log ? { filter: (_: uPlot, splits: number[]) => thinned(splits, y.log!, scene().y) } : {}),
           }),
       side,
       ...label,
@@ -233,16 +233,6 @@ function heatmapOptions(scene: () => Scene, paint: Paint, axis: AxisOptions): Pl
     cursor: { points: { show: false }, hover: { prox: null } },
     hooks: { draw: [(u) => drawCells(u, scene(), paint)] },
   };
-}
-
-/** Powers only, and of many powers every second, fourth and so on. */
-function thinned(splits: readonly number[], log: 2 | 10, { min, max }: { min: number; max: number }): (number | null)[] {
-  const power = (value: number): number => Math.log(value) / Math.log(log);
-  const every = Math.max(1, Math.ceil((power(max) - power(min)) / 8));
-  return splits.map((split) => {
-    const exponent = Math.round(power(split));
-    return Math.abs(power(split) - exponent) < 1e-6 && exponent % every === 0 ? split : null;
-  });
 }
 
 function drawCells(u: uPlot, { cells, steps, colors, props, y, count }: Scene, paint: Paint): void {

@@ -3,7 +3,7 @@ import { seriesColor } from '../../fields/color.ts';
 import { fieldName } from '../../fields/names.ts';
 import type { Field, Frame } from '../../frames/frame.ts';
 import { customOf } from '../plot/custom.ts';
-import { NO_DATA, NO_NUMBERS, type Missing } from '../plot/layout.tsx';
+import { NO_DATA, NO_NUMBERS, type Missing } from '../plot/missing.ts';
 
 export interface BinSeries {
   key: string;

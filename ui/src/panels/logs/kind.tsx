@@ -31,10 +31,14 @@ type Options = typeof OPTIONS;
 
 const DETAIL_HEIGHT = 24;
 const DETAILS_SHOWN = 60;
-const BAR = 10;
+/** Edge, space and button before a line. */
+const GUTTER = 19;
+const STACKED_GUTTER = 7;
 const TIME_CHARACTERS = 24;
 const LEVEL_CHARACTERS = 7;
+/** Of labels in a line; they get no more than they need. */
 const LABEL_CHARACTERS = 36;
+const LABELS_SAMPLED = 200;
 /** Of a line that is not wrapped. */
 const LONGEST_ROW = 3000;
 const HEAD = 28;
@@ -48,18 +52,21 @@ function LogsPanel(props: PanelProps): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
   const probe = useRef<HTMLSpanElement>(null);
   const [characterPx, setCharacter] = useState(7.2);
+  const [scrollbar, setScrollbar] = useState(0);
   useLayoutEffect(() => {
+    if (box.current) setScrollbar(box.current.offsetWidth - box.current.clientWidth);
     const measured = (probe.current?.getBoundingClientRect().width ?? 0) / 100;
     if (measured > 0) setCharacter(measured);
-  }, [options.fontSize, lines.length > 0]);
+  }, [options.fontSize, lines.length, width]);
 
   const lineHeight = options.fontSize === 'small' ? 16 : 18;
   const showCommon = options.showCommonLabels && Object.keys(common).length > 0;
   const hasTime = options.showTime && lines.some(({ time }) => !Number.isNaN(time));
-  const before = BAR + ((hasTime ? TIME_CHARACTERS : 0) + (options.showLevel ? LEVEL_CHARACTERS : 0) + (options.showLabels ? LABEL_CHARACTERS : 0)) * characterPx;
+  const labelCharacters = useMemo(() => (options.showLabels ? 2 + lines.slice(0, LABELS_SAMPLED).reduce((most, line) => Math.max(most, Math.min(LABEL_CHARACTERS, writeLabels(withoutCommon(line.labels, common)).length)), 0) : 0), [lines, common, options.showLabels]);
+  const before = GUTTER + ((hasTime ? TIME_CHARACTERS : 0) + (options.showLevel ? LEVEL_CHARACTERS : 0) + labelCharacters) * characterPx;
   // On a phone the line stands below its time.
   const stacked = width - before < 30 * characterPx;
-  const perLine = Math.max(8, Math.floor((width - (stacked ? BAR : before) - 26) / characterPx));
+  const perLine = Math.max(8, Math.floor((width - scrollbar - (stacked ? STACKED_GUTTER : before)) / characterPx));
   const texts = useMemo(() => lines.map((line) => messageOf(line, options)), [lines, options]);
   const details = (line: LogLine): { labels: [string, string][]; fields: [string, string][] } => ({ labels: Object.entries(line.labels), fields: detectedFields(line.text, line.labels) });
   const heights = useMemo(
@@ -130,7 +137,7 @@ function LogsPanel(props: PanelProps): JSX.Element {
                       </span>
                     )}
                     {options.showLabels && (
-                      <span class="logs-labels ellipsis" style={{ width: `${(LABEL_CHARACTERS - 2) * characterPx}px` }} title={writeLabels(line.labels)}>
+                      <span class="logs-labels ellipsis" style={{ width: `${labelCharacters * characterPx}px` }} title={writeLabels(line.labels)}>
                         {writeLabels(withoutCommon(line.labels, common))}
                       </span>
                     )}

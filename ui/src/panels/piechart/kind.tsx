@@ -10,7 +10,7 @@ import { textWidth } from '../values/fit.ts';
 import { Linked } from '../values/linked.tsx';
 import { numberOr, stringsOf, withDefaults } from '../values/options.ts';
 import { NoValues } from '../values/value-text.tsx';
-import { readValues, REDUCTION, type ShownValue } from '../values/values.ts';
+import { linksOf, readValues, REDUCTION, type ShownValue } from '../values/values.ts';
 import { percentText, slicePath, slicesOf, type Slice } from './slices.ts';
 import '../values/values.css';
 import './piechart.css';
@@ -42,7 +42,7 @@ function PieChart(props: PanelProps): JSX.Element {
   const { legend } = options;
   const hasLegend = legend.showLegend !== false && legend.displayMode !== 'hidden' && width > 90 && height > 90;
   const right = legend.placement === 'right' && width > 220;
-  const legendWidth = right ? Math.min(width * 0.6, numberOr(legend.width, 0) || Math.max(140, Math.min(width * 0.42, longestName(slices) + 90))) : width;
+  const legendWidth = right ? Math.min(width * 0.6, numberOr(legend.width, 0) || Math.max(140, Math.min(width - Math.min(height, width * 0.5), longestName(slices) + 50 + 64 * stringsOf(legend.values).length))) : width;
   const rowsBelow = legend.displayMode === 'table' ? Math.min(slices.length + 1, Math.max(2, Math.floor((height * 0.4) / 24))) : slices.length > 3 ? 2 : 1;
   const legendHeight = right ? height : Math.min(height * 0.42, rowsBelow * 24 + 6);
   const box = !hasLegend ? { width, height } : right ? { width: width - legendWidth, height } : { width, height: height - legendHeight };
@@ -130,7 +130,7 @@ function Pie({ slices, options, width, height, title, hovered, hover, links }: P
       </svg>
       {/* Links cannot be in the picture alone: slices that lead somewhere lead there from the legend as well. */}
       {drawn.map((slice) => {
-        const found = slice.value.field?.config.links?.length ? links(slice.value.field.config.links, slice.value.scope) : [];
+        const found = linksOf(slice.value, links);
         return found.length > 0 ? (
           <div key={slice.key} class="hidden pie-link">
             <Linked links={found}>{slice.value.name}</Linked>

@@ -18,14 +18,15 @@ export interface Aligned {
 export const MOST_CELLS = 6_000_000;
 const ROUGH_STEPS = 1500;
 
+/** Whether values rise from row to row; NaN and null do not. */
 const ascending = (x: readonly number[]): boolean => {
-  for (let index = 1; index < x.length; index += 1) if (x[index]! <= x[index - 1]!) return false;
+  for (let index = 0; index < x.length; index += 1) if (!Number.isFinite(x[index]) || (index > 0 && x[index]! <= x[index - 1]!)) return false;
   return true;
 };
 
 /** In ascending order, one row a value of x; of rows with the same one the last value wins. Rows without x are left out. */
 function ordered(table: Table): Table {
-  if (table.x.every((at) => Number.isFinite(at)) && ascending(table.x)) return table;
+  if (ascending(table.x)) return table;
   const rows = table.x.map((_, index) => index).filter((index) => Number.isFinite(table.x[index]) && table.x[index] !== null);
   rows.sort((a, b) => table.x[a]! - table.x[b]! || a - b);
   const x: number[] = [];
@@ -73,10 +74,11 @@ function union(tables: readonly Table[]): number[] {
 
 /** All columns of all tables, in their order, on the union of their rows. */
 export function align(tables: readonly Table[], mostCells = MOST_CELLS): Aligned {
-  let sorted = tables.map(ordered);
-  const first = sorted[0];
+  const first = tables[0];
   if (!first) return { x: [], columns: [] };
-  if (sorted.every((table) => sameX(table.x, first.x))) return { x: [...first.x], columns: sorted.flatMap((table) => table.columns.map((column) => column as Value[])) };
+  // What one range query answers has the same times throughout: nothing to join.
+  if (tables.every((table) => sameX(table.x, first.x)) && ascending(first.x)) return { x: [...first.x], columns: tables.flatMap((table) => table.columns.map((column) => column as Value[])) };
+  let sorted = tables.map(ordered);
   let x = union(sorted);
   const count = sorted.reduce((sum, table) => sum + table.columns.length, 0);
   if (x.length * count > mostCells && x.length > ROUGH_STEPS) {

@@ -33,8 +33,10 @@ interface Run {
   low: number[];
 }
 
-/** Segments painted before the browser may do something else: well under 50 ms even without a graphics card. */
-const SEGMENTS_PER_SLICE = 30_000;
+/** Up to here a plot is painted at once. */
+const SEGMENTS_AT_ONCE = 20_000;
+/** What exceeds that is painted in slices of a few milliseconds, one a frame for the whole page, so that no frame is late. */
+const SEGMENTS_PER_FRAME = 8000;
 
 /** The unbroken pieces of a series. Where several rows share a pixel, their first, least, greatest and last remain. */
 export function runs(x: readonly number[], values: readonly Value[], base: readonly Value[] | undefined, from: number, to: number, spanGaps: boolean, px: (x: number) => number, py: (y: number) => number, floor: number, thin: boolean): Run[] {
@@ -179,11 +181,10 @@ export function barWidth(x: readonly number[], values: readonly Value[], { px, f
 }
 
 /** Paints one series; answers how many segments that were. */
-function paintOne(u: uPlot, drawn: Drawn): number {
+function paintOne(u: uPlot, ctx: CanvasRenderingContext2D, drawn: Drawn): number {
   const area = geometry(u, drawn.scale);
   const x = u.data[0] as readonly number[];
   if (!area || x.length === 0) return 0;
-  const { ctx } = u;
   const { px, py, floor, first, last, ratio, width } = area;
   let segments = 0;
   ctx.strokeStyle = drawn.stroke(u);
@@ -263,30 +264,92 @@ function paintOne(u: uPlot, drawn: Drawn): number {
   return segments;
 }
 
-/**
- * Paints series after each other. What exceeds a slice continues in the next animation frames; the function answered stops that.
- * `after` is called when all is painted.
- */
-export function paintSeries(u: uPlot, series: readonly Drawn[], after?: () => void): () => void {
-  let next = 0;
-  let frame = 0;
-  const slice = (): void => {
-    const { ctx } = u;
-    const { left, top, width, height } = u.bbox;
-    ctx.save();
-    ctx.beginPath();
-    // Lines along the edge keep their full width.
-    ctx.rect(left - 1, top - 2, width + 2, height + 4);
-    ctx.clip();
-    let segments = 0;
-    while (next < series.length && segments < SEGMENTS_PER_SLICE) {
-      segments += paintOne(u, series[next]!);
-      next += 1;
-    }
-    ctx.restore();
-    if (next < series.length) frame = requestAnimationFrame(slice);
-    else after?.();
+function within(u: uPlot, ctx: CanvasRenderingContext2D, paint: () => void): void {
+  const { left, top, width, height } = u.bbox;
+  ctx.save();
+  ctx.beginPath();
+  // Lines along the edge keep their full width.
+  ctx.rect(left - 1, top - 2, width + 2, height + 4);
+  ctx.clip();
+  paint();
+  ctx.restore();
+}
+
+/** Slices that wait for their frame. */
+const waiting = new Set<() => boolean>();
+let frame = 0;
+
+function onFrame(): void {
+  frame = 0;
+  const first = waiting.values().next();
+  if (!first.done && first.value()) waiting.delete(first.value);
+  if (waiting.size > 0) frame = requestAnimationFrame(onFrame);
+}
+
+export interface Painter {
+  /** Paints series after each other; of many, the picture appears when it is complete, and the last one stands until then. */
+  paint: (u: uPlot, series: readonly Drawn[]) => void;
+  stop: () => void;
+}
+
+/** Paints for one plot. */
+export function painter(): Painter {
+  let job: (() => boolean) | undefined;
+  let picture: HTMLCanvasElement | undefined;
+  let pictured: { view: string; from: number; series: readonly Drawn[] } | undefined;
+  const stop = (): void => {
+    if (job) waiting.delete(job);
+    job = undefined;
   };
-  slice();
-  return () => cancelAnimationFrame(frame);
+  /** All that changes a picture but for moving it sideways. */
+  const viewOf = (u: uPlot): string => {
+    const { x, ...rest } = u.scales;
+    return JSON.stringify([u.bbox, u.ctx.canvas.width, u.ctx.canvas.height, Math.round((x?.max ?? 0) - (x?.min ?? 0)), Object.values(rest).map(({ min, max }) => [min, max])]);
+  };
+  return {
+    stop,
+    paint(u, series) {
+      stop();
+      const rows = u.data[0].length;
+      if (series.length * rows <= SEGMENTS_AT_ONCE) {
+        pictured = picture = undefined;
+        return within(u, u.ctx, () => series.forEach((drawn) => paintOne(u, u.ctx, drawn)));
+      }
+      const { width, height } = u.ctx.canvas;
+      const view = viewOf(u);
+      const from = u.scales['x']?.min ?? 0;
+      const old = picture && pictured?.view === view ? picture : undefined;
+      if (old && pictured) {
+        // Time went on: what was painted moves along until the new picture is complete.
+        const shift = Math.round(u.valToPos(pictured.from, 'x', true) - u.valToPos(from, 'x', true));
+        within(u, u.ctx, () => u.ctx.drawImage(old, shift, 0));
+        if (shift === 0 && pictured.series === series) return;
+      }
+      const fresh = document.createElement('canvas');
+      fresh.width = width;
+      fresh.height = height;
+      const ctx = fresh.getContext('2d');
+      if (!ctx) return;
+      let next = 0;
+      job = () => {
+        let segments = 0;
+        const start = next;
+        within(u, ctx, () => {
+          while (next < series.length && segments < SEGMENTS_PER_FRAME) segments += paintOne(u, ctx, series[next++]!);
+        });
+        if (next < series.length) {
+          // With nothing to look at yet, lines appear as they are painted.
+          if (!old) within(u, u.ctx, () => series.slice(start, next).forEach((drawn) => paintOne(u, u.ctx, drawn)));
+          return false;
+        }
+        picture = fresh;
+        pictured = { view, from, series };
+        job = undefined;
+        u.redraw(false, false);
+        return true;
+      };
+      waiting.add(job);
+      if (frame === 0) frame = requestAnimationFrame(onFrame);
+    },
+  };
 }

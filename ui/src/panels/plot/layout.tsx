@@ -2,6 +2,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { Empty } from '../../parts/parts.tsx';
 import { Legend, legendShown, type LegendItem, type LegendOptions } from './legend.tsx';
+import type { Missing } from './missing.ts';
 
 interface PlotLayoutProps {
   width: number;
@@ -26,7 +27,7 @@ export function PlotLayout({ width, height, legend, items, hidden, onHide, onOpt
   const roomy = width >= LEGEND_FROM.width && height >= LEGEND_FROM.height;
   const shown = roomy && legendShown(legend) && (items.length > 0 || scale !== undefined);
   const right = legend.placement === 'right' && width >= RIGHT_FROM_WIDTH;
-  const size = right ? (legend.width ? { width: `${Math.min(legend.width, width * 0.7)}px` } : { maxWidth: `${Math.round(width * 0.45)}px` }) : { maxHeight: `${Math.round(height * 0.38)}px` };
+  const size = right ? (legend.width ? { width: `${Math.min(legend.width, width * 0.7)}px` } : { maxWidth: `${Math.round(width * (legend.displayMode === 'table' ? 0.6 : 0.4))}px` }) : { maxHeight: `${Math.round(height * 0.38)}px` };
   return (
     <div class={right ? 'plot-layout plot-layout-right' : 'plot-layout'} style={{ width: `${width}px`, height: `${height}px` }}>
       <div class="plot-main">
@@ -41,16 +42,6 @@ export function PlotLayout({ width, height, legend, items, hidden, onHide, onOpt
     </div>
   );
 }
-
-/** What a panel cannot draw, why, and what to do. */
-export interface Missing {
-  title: string;
-  hint: string;
-}
-
-export const NO_DATA: Missing = { title: 'No data', hint: 'The queries answered nothing in this time range.' };
-export const NO_TIME: Missing = { title: 'No times in the data', hint: 'This panel draws values over time. Set the query’s format to “Time series”, or show the answer in a table.' };
-export const NO_NUMBERS: Missing = { title: 'No numbers in the data', hint: 'There is no field of numbers to draw. Convert a field with a transformation, or show the answer in a table.' };
 
 export function MissingData({ missing }: { missing: Missing }): JSX.Element {
   return (

@@ -2,7 +2,6 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
-import type { Span } from '../../state/range.ts';
 import { useTheme } from '../../state/theme.ts';
 import type { HoverStore } from './hover.ts';
 import { paintOf, type Paint } from './paint.ts';
@@ -43,16 +42,6 @@ export interface PlotProps {
 
 const LEAST_DRAG_PX = 5;
 
-/** Seconds since 1970 for a zoom between milliseconds. */
-export const spanOf = (from: number, to: number): Span => ({ from: from / 1000, to: to / 1000 });
-
-/** Twice the span around the same middle, never past now. */
-export function zoomedOut({ from, to }: Span, now = Date.now() / 1000): Span {
-  const length = (to - from) * 2;
-  const end = Math.max(to, Math.min(now, (from + to) / 2 + length / 2));
-  return { from: end - length, to: end };
-}
-
 export function Plot(props: PlotProps): JSX.Element {
   const { structure, data, hover, sync } = props;
   const host = useRef<HTMLDivElement>(null);
@@ -77,6 +66,8 @@ export function Plot(props: PlotProps): JSX.Element {
       const own = keyboard.current || u.over.matches(':hover');
       if (idx === null || idx === undefined || left < 0 || (!own && !latest.current.syncReadout)) return hover.set(undefined);
       const box = u.over.getBoundingClientRect();
+      // A readout of a plot that is out of sight would hide another one.
+      if (!own && (box.top + box.height / 2 < 0 || box.top + box.height / 2 > window.innerHeight)) return hover.set(undefined);
       hover.set({ plot: u, row: idx, rows: u.cursor.idxs ?? [], left, top, pageLeft: box.left + left, pageTop: box.top + (own ? top : box.height / 2), own });
     };
     const measured = (u: uPlot): void => {

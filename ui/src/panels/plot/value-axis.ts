@@ -61,6 +61,23 @@ export function valueRange(low: number | null, high: number | null, options: Ran
   return top > bottom ? [bottom, top] : hard.max && !hard.min ? [top - 1, top] : [bottom, bottom + 1];
 }
 
+/** Ticks of a logarithmic axis: powers of the base, not more than `most`; of a few powers of ten also twice and five times them. */
+export function logSplits(min: number, max: number, base: 2 | 10, most: number): number[] {
+  if (!(min > 0) || !(max > min)) return [];
+  const power = (value: number): number => Math.log(value) / Math.log(base);
+  const first = Math.ceil(power(min) - 1e-9);
+  const last = Math.floor(power(max) + 1e-9);
+  const every = Math.max(1, Math.ceil((last - first + 1) / Math.max(2, most)));
+  const between = base === 10 && (last - first + 1) * 3 <= most;
+  const splits: number[] = [];
+  for (let exponent = between ? first - 1 : Math.ceil(first / every) * every; exponent <= last; exponent += every)
+    for (const digit of between ? [1, 2, 5] : [1]) {
+      const split = digit * base ** exponent;
+      if (split >= min * (1 - 1e-9) && split <= max * (1 + 1e-9)) splits.push(split);
+    }
+  return splits;
+}
+
 /** Units that count in powers of two. */
 const BINARY = new Set(['bytes', 'bits', 'kbytes', 'mbytes', 'gbytes', 'tbytes', 'pbytes', 'binBps', 'binbps', 'KiBs', 'MiBs', 'GiBs', 'TiBs', 'PiBs', 'Kibits', 'Mibits', 'Gibits', 'Tibits', 'Pibits']);
 const SECONDS_IN: Record<string, number> = { ns: 1e-9, µs: 1e-6, ms: 1e-3, s: 1, m: 60, h: 3600, d: 86_400, dtdurations: 1, dtdurationms: 1e-3, clocks: 1, clockms: 1e-3 };
@@ -80,20 +97,19 @@ export function unitIncrements(unit: string | undefined): number[] | undefined {
 
 const MOST_DECIMALS = 6;
 
-/** Labels of ticks with as many decimals as tell them apart truthfully, and no more. */
-export function valueLabels(splits: readonly (number | null)[], format: Format, decimals: number | null | undefined): string[] {
-  const values = splits.filter((split): split is number => split !== null);
-  const texts = (places: number): string[] => splits.map((split) => (split === null ? '' : format(split, places)));
-  if (given(decimals)) return texts(Math.max(0, Math.min(20, decimals)));
-  const truth = values.map((value) => Number.parseFloat(format(value, MOST_DECIMALS).replace(/,/g, '')));
+/** A value with as many decimals as it truly has, and no more. */
+function shortest(value: number, format: Format): string {
+  const number = (text: string): number => Number.parseFloat(text.replace(/,/g, ''));
+  const exact = number(format(value, MOST_DECIMALS));
   for (let places = 0; places < MOST_DECIMALS; places += 1) {
-    const faithful = values.every((value, index) => {
-      const text = format(value, places);
-      const shown = Number.parseFloat(text.replace(/,/g, ''));
-      const exact = truth[index]!;
-      return Number.isNaN(exact) || Math.abs(shown - exact) <= Math.abs(exact) * 1e-4 + 10 ** -(MOST_DECIMALS + 1);
-    });
-    if (faithful) return texts(places);
+    const text = format(value, places);
+    if (Number.isNaN(exact) || Math.abs(number(text) - exact) <= Math.abs(exact) * 1e-4 + 10 ** -(MOST_DECIMALS + 1)) return text;
   }
-  return texts(MOST_DECIMALS);
+  return format(value, MOST_DECIMALS);
+}
+
+/** Labels of ticks, with the decimals that were asked for or as many as each one needs. */
+export function valueLabels(splits: readonly (number | null)[], format: Format, decimals: number | null | undefined): string[] {
+  const places = given(decimals) ? Math.max(0, Math.min(20, decimals)) : undefined;
+  return splits.map((split) => (split === null ? '' : places === undefined ? shortest(split, format) : format(split, places)));
 }

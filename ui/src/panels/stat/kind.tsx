@@ -9,7 +9,7 @@ import { Linked } from '../values/linked.tsx';
 import { withDefaults } from '../values/options.ts';
 import { Sparkline } from '../values/sparkline.tsx';
 import { Left, NoValues, ValueText } from '../values/value-text.tsx';
-import { readValues, REDUCTION, type ShownValue } from '../values/values.ts';
+import { isNamed, linksOf, readValues, REDUCTION, type ShownValue } from '../values/values.ts';
 import { changeText, statLayout, type StatLayout } from './layout.ts';
 import '../values/values.css';
 
@@ -37,7 +37,7 @@ function Stat(props: PanelProps): JSX.Element {
     () => readValues(props, options.reduceOptions, { trend: graph, change: options.showPercentChange && options.reduceOptions.values !== true }),
     [frames, options, panel.fieldConfig],
   );
-  const mode = options.textMode === 'auto' ? (values.length > 1 ? 'value_and_name' : 'value') : options.textMode;
+  const mode = options.textMode === 'auto' ? (isNamed(values) || !panel.title ? 'value_and_name' : 'value') : options.textMode;
   const gap = values.length > 1 ? (options.colorMode.startsWith('background') ? 4 : 2) : 0;
   const cells = cellsOf(values.length, width, height, { orientation: options.orientation, auto: 'grid', gap, ...SMALLEST_CELL });
   const layout = useMemo(
@@ -63,7 +63,7 @@ function Stat(props: PanelProps): JSX.Element {
         style={{ 'grid-template-columns': `repeat(${cells.columns}, ${cells.width}px)`, 'grid-auto-rows': `${cells.height}px`, gap: `${gap}px` }}
       >
         {values.map((value, index) => (
-          <Cell key={index} value={value} options={options} layout={layout} mode={mode} single={values.length === 1} cell={cells} links={props.links(value.field?.config.links, value.scope)} />
+          <Cell key={index} value={value} options={options} layout={layout} mode={mode} single={values.length === 1} cell={cells} links={linksOf(value, props.links)} />
         ))}
       </div>
       <Left count={left} />

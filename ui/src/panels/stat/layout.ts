@@ -77,8 +77,7 @@ export function statLayout(cell: { width: number; height: number }, texts: StatT
 }
 
 /** `▲ 12.5%`; the arrow says the direction without colour. */
-export function changeText(change: number): string {
-  const percent = change * 100;
+export function changeText(percent: number): string {
   const size = Math.abs(percent);
   const digits = size >= 100 ? 0 : size >= 10 ? 1 : 2;
   return `${percent > 0 ? '▲' : percent < 0 ? '▼' : '●'} ${size.toFixed(digits)}%`;

@@ -1,10 +1,11 @@
 /** From frames to lanes of states. Pure. */
 import { displayText } from '../../fields/display.ts';
-import { cssColor } from '../../fields/color.ts';
+import { cssColor, scaleOf } from '../../fields/color.ts';
+import { mapValue } from '../../fields/mappings.ts';
 import { fieldName } from '../../fields/names.ts';
 import type { Field, Frame } from '../../frames/frame.ts';
 import { customOf } from '../plot/custom.ts';
-import { NO_DATA, NO_TIME, type Missing } from '../plot/layout.tsx';
+import { NO_DATA, NO_TIME, type Missing } from '../plot/missing.ts';
 
 export interface Cell {
   /** Milliseconds since 1970. */
@@ -76,6 +77,14 @@ export function states(frames: readonly Frame[], { start, end, merge, samples }:
   const timed = frames.filter((frame) => frame.length > 0 && frame.fields.some((field) => field.type === 'time'));
   if (timed.length === 0) return { lanes: [], omitted: 0, missing: NO_TIME };
   const lanes: Lane[] = [];
+  // Words have no order: each gets a colour of its own, the same in all lanes, unless a mapping or the panel says one.
+  const words = new Map<string, string>();
+  const wordColor = (field: Field, value: unknown, text: string): string | undefined => {
+    if (field.config.color?.mode === 'fixed' || mapValue(field.config.mappings ?? [], value)?.color !== undefined) return field.display?.(value).color;
+    let color = words.get(text);
+    if (color === undefined) words.set(text, (color = scaleOf({ ...field, config: { color: { mode: 'palette-classic' } }, state: { seriesIndex: words.size } })(0).color));
+    return color;
+  };
   const used = new Map<string, number>();
   let omitted = 0;
   for (const frame of timed) {
@@ -114,7 +123,7 @@ export function states(frames: readonly Frame[], { start, end, merge, samples }:
         const shown = field.display?.(value);
         const range = typeof value === 'number' ? ranges?.filter((one) => value >= one.from).at(-1) : undefined;
         const text = range?.text ?? (shown ? displayText(shown) : String(value));
-        const color = range?.color ?? shown?.color ?? cssColor('blue');
+        const color = range?.color ?? (field.type === 'string' ? wordColor(field, value, text) : shown?.color) ?? cssColor('blue');
         const touching = last !== undefined && (last.to >= from || custom.spanNulls === true);
         if (!samples && merge && last && touching && last.text === text && last.color === color) {
           last.to = Math.max(last.to, to);

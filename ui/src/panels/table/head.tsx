@@ -138,7 +138,7 @@ function Choices({ column, frame, filter, onFilter }: { column: Column; frame: F
   };
   return (
     <>
-      <input type="search" class="table-filter-text" placeholder="Contains…" aria-label="Contains" value={contains} onInput={(event) => change({ contains: event.currentTarget.value, values: filter?.values })} />
+      <input type="text" class="table-filter-text" placeholder="Contains…" aria-label="Contains" value={contains} onInput={(event) => change({ contains: event.currentTarget.value, values: filter?.values })} />
       <div class="table-filter-all">
         <button type="button" class="link" onClick={() => change({ contains, values: undefined })}>
           All

@@ -1,5 +1,5 @@
 /** Frames as a table that sorts, filters and scrolls through any number of rows. */
-import type { JSX } from 'preact';
+import { Component, type JSX } from 'preact';
 import { useMemo, useRef, useState } from 'preact/hooks';
 import { fieldName } from '../../fields/names.ts';
 import type { Frame } from '../../frames/frame.ts';
@@ -84,7 +84,7 @@ const frameTitle = (frame: Frame, index: number, frames: readonly Frame[]): stri
 type TableProps = PanelProps & { frame: Frame; options: Options; nested?: boolean };
 
 function Table(props: TableProps): JSX.Element {
-  const { panel, frame, frames, options, width, height, links, interpolate } = props;
+  const { panel, frame, frames, options, width, height, links } = props;
   const box = useRef<HTMLDivElement>(null);
   const [chosenSort, chooseSort] = useState<readonly SortBy[] | undefined>(undefined);
   const [filters, setFilters] = useState<ReadonlyMap<string, Filter>>(new Map());
@@ -92,7 +92,6 @@ function Table(props: TableProps): JSX.Element {
   const [expanded, setExpanded] = useState<ReadonlySet<number>>(new Set());
   const [inspected, inspect] = useState<Inspected | undefined>(undefined);
   const [page, setPage] = useState(0);
-  const [over, setOver] = useState<number | undefined>(undefined);
 
   const columns = useMemo(() => columnsOf(frame, frames, options.footer), [frame, frames, options.footer]);
   const nested = useMemo(() => frame.fields.find(({ type }) => type === 'nestedFrames'), [frame]);
@@ -180,14 +179,13 @@ function Table(props: TableProps): JSX.Element {
               onResize={(name, size) => setResized((last) => new Map(last).set(name, size))}
             />
           )}
-          <tbody onPointerLeave={() => setOver(undefined)}>
+          <tbody>
             {view.before > 0 && <Space height={view.before} />}
             {seen.slice(view.first, view.end).map((row, offset) => (
               <Row
                 key={row}
-                {...{ row, columns, widths, frame, frames, links, interpolate, leftOf, inspect, colored, nested: nested !== undefined, expanded: expanded.has(row), toggle }}
+                {...{ row, columns, widths, frame, frames, links, leftOf, inspect, colored, nested: nested !== undefined, expanded: expanded.has(row), toggle }}
                 position={current * (paginated ? perPage : 0) + view.first + offset}
-                hovered={over === row}
                 height={wrapping.length === 0 ? cellHeight : rowHeight(heights, view.first + offset, nested && expanded.has(row) ? nestedHeight(nestedFrames(nested.values[row]), height) : 0)}
                 onFilter={props.onFilter}
                 below={nested && expanded.has(row) ? <Nested {...props} frames={nestedFrames(nested.values[row])} width={Math.min(total, width) - EXPANDER_WIDTH - 16} height={nestedHeight(nestedFrames(nested.values[row]), height)} span={props.span} columns={columns.length} /> : null}
@@ -272,20 +270,30 @@ interface RowProps {
   frame: Frame;
   frames: readonly Frame[];
   links: PanelProps['links'];
-  interpolate: PanelProps['interpolate'];
   leftOf: (index: number) => string | undefined;
   inspect: (value: Inspected) => void;
   colored: Column | undefined;
   nested: boolean;
   expanded: boolean;
   toggle: (row: number) => void;
-  hovered: boolean;
   height: number;
   onFilter: PanelProps['onFilter'];
   below: JSX.Element | null;
 }
 
-function Row(props: RowProps): JSX.Element {
+/** Rows that stay in sight while others come are not drawn again. */
+class Row extends Component<RowProps> {
+  override shouldComponentUpdate(next: RowProps): boolean {
+    const last = this.props;
+    return next.below !== null || last.below !== null || ROW_PARTS.some((part) => next[part] !== last[part]);
+  }
+  override render(): JSX.Element {
+    return <Cells {...this.props} />;
+  }
+}
+const ROW_PARTS = ['row', 'position', 'columns', 'widths', 'frame', 'links', 'colored', 'nested', 'expanded', 'height', 'onFilter'] as const;
+
+function Cells(props: RowProps): JSX.Element {
   const { row, columns, widths, frame, frames, links, leftOf, inspect, colored, height, onFilter } = props;
   const ground = colored && shown(colored.field, colored.field.values[row]).color;
   return (

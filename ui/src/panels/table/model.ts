@@ -30,7 +30,8 @@ export interface Column {
   align: 'left' | 'center' | 'right';
   /** As configured; undefined shares what is left. */
   width?: number;
-  minWidth: number;
+  /** As configured; undefined is as wide as its content, within bounds. */
+  minWidth?: number;
   cell: CellOptions;
   filterable: boolean;
   sortable: boolean;
@@ -57,8 +58,8 @@ export interface Filter {
 
 export const COLUMNS_SHOWN = 200;
 const MIN_WIDTH = 50;
-/** Columns without a width get at least this, or the table scrolls. */
-const USUAL_WIDTH = 90;
+/** Columns without a width get what their content needs up to this, or the table scrolls. */
+const USUAL_WIDTH = 165;
 
 const CELL_TYPES: Record<string, Partial<CellOptions>> = {
   'color-background-solid': { type: 'color-background', gradient: false },
@@ -127,7 +128,7 @@ export function columnsOf(frame: Frame, frames: readonly Frame[], oldFooter?: Ol
       name,
       align: align === 'left' || align === 'center' || align === 'right' ? align : field.type === 'number' && cell.type !== 'gauge' ? 'right' : 'left',
       ...(width > 0 ? { width: Math.max(MIN_WIDTH, width) } : {}),
-      minWidth: Math.max(MIN_WIDTH, numberOr(custom['minWidth'], USUAL_WIDTH)),
+      ...(numberOr(custom['minWidth'], 0) > 0 ? { minWidth: Math.max(MIN_WIDTH, numberOr(custom['minWidth'], 0)) } : {}),
       cell,
       filterable: isTrue(custom['filterable']),
       sortable: custom['sortable'] !== false,
@@ -146,7 +147,11 @@ export function columnsOf(frame: Frame, frames: readonly Frame[], oldFooter?: Ol
 export function columnWidths(columns: readonly Column[], available: number, resized: ReadonlyMap<string, number> = new Map()): number[] {
   const fixed = columns.map((column) => resized.get(column.name) ?? column.width);
   const left = available - fixed.reduce((sum: number, width) => sum + (width ?? 0), 0);
-  const open = columns.flatMap((column, index) => (fixed[index] === undefined ? [{ index, min: column.minWidth, weight: contentWidth(column) }] : []));
+  const open = columns.flatMap((column, index) => {
+    if (fixed[index] !== undefined) return [];
+    const weight = contentWidth(column);
+    return [{ index, min: column.minWidth ?? Math.min(USUAL_WIDTH, weight), weight }];
+  });
   const widths = fixed.map((width) => width ?? 0);
   // A column whose share would be too small takes its minimum out of what the others share.
   let rest = left;
@@ -167,12 +172,13 @@ export function columnWidths(columns: readonly Column[], available: number, resi
 const SAMPLED_ROWS = 30;
 
 /** About how wide a column wants to be, within bounds that keep columns of one kind alike. */
-function contentWidth({ field, name, cell }: Column): number {
-  if (cell.type === 'gauge' || cell.type === 'sparkline') return 220;
-  let most = textWidth(name, 12, 500) + 24;
+function contentWidth({ field, name, cell, footer, filterable }: Column): number {
+  if (cell.type === 'gauge' || cell.type === 'sparkline') return 170;
+  let most = textWidth(name, 12, 500) + (filterable ? 44 : 24);
+  if (footer.length > 0) most = Math.max(most, 140);
   const step = Math.max(1, Math.floor(field.values.length / SAMPLED_ROWS));
-  for (let row = 0; row < field.values.length; row += step) most = Math.max(most, Math.min(600, cellText(field, field.values[row]).length * 7 + 20));
-  return Math.min(320, Math.max(110, most));
+  for (let row = 0; row < field.values.length; row += step) most = Math.max(most, Math.min(600, cellText(field, field.values[row]).length * 7.4 + 20));
+  return Math.min(320, Math.max(70, most));
 }
 
 const JSON_SHOWN = 2000;
@@ -279,7 +285,7 @@ export function footers(columns: readonly Column[], rows: readonly number[]): Fo
       const value = results[id];
       if (value === undefined) return [];
       const reducer = findReducer(id);
-      const text = id === 'diffperc' && typeof value === 'number' ? `${(value * 100).toFixed(1)}%` : !reducer?.keepsUnit || typeof value === 'boolean' ? (Array.isArray(value) ? value.map((item) => cellText(field, item)).join(', ') : String(value)) : cellText(field, value);
+      const text = id === 'diffperc' && typeof value === 'number' ? `${value.toFixed(1)}%` : !reducer?.keepsUnit || typeof value === 'boolean' ? (Array.isArray(value) ? value.map((item) => cellText(field, item)).join(', ') : String(value)) : cellText(field, value);
       return [{ name: reducer?.name.replace(' *', '') ?? id, text }];
     });
   });

@@ -17,12 +17,18 @@ interface Bracket {
 
 /** Runs of emphasis in one text; further ones stand as they are. */
 const MOST_RUNS = 500;
+/** Links within each other's texts. */
+const MOST_BRACKETS = 100;
+const LONGEST_ADDRESS = 2000;
+/** Links and what looks like one, in one text. */
+const MOST_LINKS = 2000;
 const PUNCTUATION = /[!-/:-@[-`{-~\p{P}]/u;
 
 export function renderInline(text: string, references: References): string {
   const parts: Part[] = [];
   const brackets: Bracket[] = [];
   let runs = 0;
+  let links = 0;
   let plain = '';
   let at = 0;
   const flush = (): void => {
@@ -62,7 +68,7 @@ export function renderInline(text: string, references: References): string {
       const automatic = /<((?:https?|mailto|ftp):[^\s<>]*|[^\s<>@]{1,80}@[^\s<>@]{1,200})>/iy;
       automatic.lastIndex = at;
       const found = automatic.exec(text);
-      const tag = /<\/?[a-zA-Z][a-zA-Z0-9-]*(?:\s(?:[^<>"']|"[^"]*"|'[^']*')*)?\/?>|<!--[^]*?-->/y;
+      const tag = /<\/?[a-zA-Z][a-zA-Z0-9-]*(?:\s(?:[^<>"']|"[^"]{0,2000}"|'[^']{0,2000}'){0,1000})?\/?>|<!--[^]{0,2000}?-->/y;
       tag.lastIndex = at;
       const html = found ? null : tag.exec(text);
       if (found) {
@@ -85,7 +91,7 @@ export function renderInline(text: string, references: References): string {
         parts.push({ html: character.repeat(run.length), run });
       }
       at += run.length;
-    } else if (character === '[' || (character === '!' && text[at + 1] === '[')) {
+    } else if (brackets.length < MOST_BRACKETS && (character === '[' || (character === '!' && text[at + 1] === '['))) {
       flush();
       brackets.push({ part: parts.length, image: character === '!', usable: true });
       parts.push({ html: character === '!' ? '![' : '[' });
@@ -94,7 +100,7 @@ export function renderInline(text: string, references: References): string {
       flush();
       const bracket = brackets.pop();
       const inside = bracket ? parts.slice(bracket.part + 1) : [];
-      const target = bracket?.usable ? targetAt(text, at + 1, inside.map(({ html }) => html).join(''), references) : undefined;
+      const target = bracket?.usable && (links += 1) <= MOST_LINKS ? targetAt(text, at + 1, inside.map(({ html }) => html).join(''), references) : undefined;
       if (!bracket || !target) {
         parts.push({ html: ']' });
         at += 1;
@@ -111,12 +117,12 @@ export function renderInline(text: string, references: References): string {
       }
       at = target.end;
     } else if (character === '\n') {
-      const hard = /  +$/.test(plain);
+      const hard = plain.endsWith('  ');
       plain = plain.trimEnd();
       push(hard ? '<br>' : '\n');
       at += 1;
-    } else if ((character === 'h' || character === 'w') && brackets.length === 0 && !/[a-zA-Z0-9]$/.test(plain)) {
-      const bare = /(?:https?:\/\/|www\.)[^\s<>]+/y;
+    } else if ((character === 'h' || character === 'w') && brackets.length === 0 && !/[a-zA-Z0-9]/.test(text[at - 1] ?? '')) {
+      const bare = /(?:https?:\/\/|www\.)[^\s<>]{1,2000}/y;
       bare.lastIndex = at;
       const found = bare.exec(text)?.[0].replace(/[.,;:!?'"*_~]+$/, '');
       if (found === undefined || found.length < 6) {
@@ -200,7 +206,7 @@ function targetAt(text: string, at: number, label: string, references: Reference
       index = end + 1;
     } else {
       let depth = 0;
-      while (index < text.length && !/\s/.test(text[index]!)) {
+      while (index < text.length && address.length < LONGEST_ADDRESS && !/\s/.test(text[index]!)) {
         if (text[index] === '(') depth += 1;
         else if (text[index] === ')') {
           if (depth === 0) break;

@@ -20,8 +20,8 @@ export function markdownToHtml(source: string): string {
   return blocks(rest, references, 0, false);
 }
 
-const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([^\s`]*)[^`]*$/;
-const HEADING = /^ {0,3}(#{1,6})(?: +(.*?))?(?: +#+)? *$/;
+const FENCE = /^ {0,3}(`{3,}(?=[^`]*$)|~{3,})(.*)$/;
+const HEADING = /^ {0,3}(#{1,6})(?: (.*))?$/;
 const RULE = /^ {0,3}(?:(?:\* *){3,}|(?:- *){3,}|(?:_ *){3,})$/;
 const QUOTE = /^ {0,3}> ?/;
 const ITEM = /^( {0,3})([-*+]|\d{1,9}[.)])( +|$)/;
@@ -51,7 +51,8 @@ function blocks(lines: readonly string[], references: References, depth: number,
     }
     const fence = FENCE.exec(line);
     if (fence) {
-      const [, mark = '```', language = ''] = fence;
+      const [, mark = '```', info = ''] = fence;
+      const language = info.trim().split(/\s/, 1)[0] ?? '';
       const indent = indentOf(line);
       const code: string[] = [];
       at += 1;
@@ -68,7 +69,7 @@ function blocks(lines: readonly string[], references: References, depth: number,
     const heading = HEADING.exec(line);
     if (heading) {
       const level = heading[1]!.length;
-      html += `<h${level}>${inline((heading[2] ?? '').trim())}</h${level}>`;
+      html += `<h${level}>${inline((heading[2] ?? '').trim().replace(/(?:^| )#+$/, '').trim())}</h${level}>`;
       at += 1;
       continue;
     }
@@ -129,7 +130,7 @@ function blocks(lines: readonly string[], references: References, depth: number,
       paragraph.push(next);
       at += 1;
     }
-    const text = inline(paragraph.map((part, index) => (index === 0 ? part.trimStart() : part.trimStart())).join('\n').trimEnd());
+    const text = inline(paragraph.map((part) => part.trimStart()).join('\n').trimEnd());
     html += underline === '=' ? `<h1>${text}</h1>` : underline === '-' ? `<h2>${text}</h2>` : tight ? text : `<p>${text}</p>`;
   }
   return html;
@@ -162,15 +163,16 @@ function readList(lines: readonly string[], from: number): List {
       const line = lines[at]!;
       if (isBlank(line)) {
         // Only what is indented below belongs to the item.
-        const next = lines.slice(at + 1).find((candidate) => !isBlank(candidate));
-        if (next === undefined || indentOf(next) < inset) {
+        let next = at;
+        while (next < lines.length && isBlank(lines[next]!)) next += 1;
+        const follower = lines[next];
+        if (follower === undefined || indentOf(follower) < inset) {
           gap = true;
-          while (at < lines.length && isBlank(lines[at]!)) at += 1;
+          at = next;
           break;
         }
-        content.push('');
-        list.loose = list.loose || !ITEM.test(next.slice(inset));
-        at += 1;
+        for (; at < next; at += 1) content.push('');
+        list.loose = list.loose || !ITEM.test(follower.slice(inset));
         continue;
       }
       if (indentOf(line) >= inset) content.push(line.slice(inset));

@@ -3,16 +3,18 @@ import type uPlot from 'uplot';
 import { cssColor } from '../../fields/color.ts';
 import type { Annotation } from '../panel.ts';
 import { drawAnnotations } from '../plot/annotations.tsx';
-import { fieldFormat } from '../plot/custom.ts';
-import { paintSeries, type Drawn } from '../plot/draw.ts';
+import { fieldFormat, type Custom } from '../plot/custom.ts';
+import { painter, type Drawn } from '../plot/draw.ts';
 import type { Paint } from '../plot/paint.ts';
 import type { PlotOptions } from '../plot/plot.tsx';
 import { colorByValue, fadeGradient, hueGradient, valueGradient } from '../plot/gradients.ts';
 import { TIME_INCREMENTS_MS, timeLabels, timeSplits } from '../plot/time-axis.ts';
-import { unitIncrements, valueLabels, valueRange, type Format } from '../plot/value-axis.ts';
+import { logSplits, unitIncrements, valueLabels, valueRange, type Format } from '../plot/value-axis.ts';
 import { drawExemplars } from './exemplars.ts';
 import type { Exemplar, Line, Scale } from './series.ts';
 import { drawThresholds } from './thresholds.ts';
+
+export type CustomPaint = (u: uPlot, paint: Paint, lines: readonly Line[]) => readonly Line[];
 
 /** What the plot reads anew with every drawing. */
 export interface Scene {
@@ -27,8 +29,8 @@ export interface Scene {
   xFormat?: Format | undefined;
   xUnit?: string | undefined;
   xLabel?: string | undefined;
-  /** Drawn in place of lines, as candles are. */
-  paint?: ((u: uPlot, paint: Paint) => void) | undefined;
+  /** Draws some of the lines otherwise, as candles are, and answers the others. */
+  paint?: CustomPaint | undefined;
 }
 
 /** Up to so many lines have a mark of their own under the cursor. */
@@ -68,8 +70,11 @@ export function timeAxis(paint: Paint, timeZone: () => string): uPlot.Axis {
 }
 
 /** An axis of values in a unit. */
-export function valueAxis(paint: Paint, key: string, format: () => Format, unit: string | undefined, decimals: () => number | null | undefined, more: Partial<uPlot.Axis> = {}): uPlot.Axis {
-  const increments = unitIncrements(unit);
+export function valueAxis(paint: Paint, key: string, format: () => Format, unit: string | undefined, decimals: () => number | null | undefined, more: Partial<uPlot.Axis> & { distribution?: Partial<uPlot.Scale> } = {}): uPlot.Axis {
+  const { distribution, ...rest } = more;
+  const curved = (distribution?.distr ?? 1) !== 1;
+  const log = distribution?.distr === 3 ? (distribution.log ?? 10) : undefined;
+  const increments = curved ? undefined : unitIncrements(unit);
   return {
     ...axisLook(paint),
     scale: key,
@@ -77,9 +82,18 @@ export function valueAxis(paint: Paint, key: string, format: () => Format, unit:
     gap: 6,
     space: (_, __, ___, ____, size) => (size < 120 ? 26 : 34),
     ...(increments ? { incrs: increments } : {}),
-    values: (_, splits) => valueLabels(splits, format(), decimals()),
-    ...more,
+    ...(log ? { splits: (u: uPlot, _: number, min: number, max: number) => logSplits(min, max, log, Math.max(3, Math.floor(u.height / 34))), filter: (_: uPlot, splits: number[]) => splits } : {}),
+    // Powers of two have long tails that nobody reads.
+    values: (_, splits) => (log === 2 && (decimals() ?? undefined) === undefined ? splits.map((split) => format()(split)) : valueLabels(splits, format(), decimals())),
+    ...rest,
   };
+}
+
+/** How a scale spreads its values. */
+export function distributionOf({ scaleDistribution }: Custom): Partial<uPlot.Scale> {
+  const { type, log, linearThreshold } = scaleDistribution ?? {};
+  if (type === 'log') return { distr: 3 as uPlot.Scale.Distr, log: log === 10 ? 10 : 2 };
+  return type === 'symlog' ? { distr: 4 as uPlot.Scale.Distr, asinh: linearThreshold ?? 1 } : {};
 }
 
 /** How a line is drawn. */
@@ -149,10 +163,9 @@ export function seriesOptions(scene: () => Scene, paint: Paint, overTime: boolea
   ];
   let gridded = false;
   for (const { key, field, custom, side, unit } of scales) {
-    const { type, log, linearThreshold } = custom.scaleDistribution ?? {};
     uScales[key] = {
       auto: true,
-      ...(type === 'log' ? { distr: 3 as uPlot.Scale.Distr, log: log === 10 ? 10 : 2 } : type === 'symlog' ? { distr: 4 as uPlot.Scale.Distr, asinh: linearThreshold ?? 1 } : {}),
+      ...distributionOf(custom),
       range: (_, low, high) => valueRange(low, high, scaleOf(key)?.range ?? {}),
     };
     if (side === 'hidden') continue;
@@ -170,17 +183,19 @@ export function seriesOptions(scene: () => Scene, paint: Paint, overTime: boolea
         () => scaleOf(key)?.field.config.decimals,
         {
           side: side === 'right' ? 1 : 3,
+          distribution: uScales[key]!,
           grid: { show: grid, stroke: paint.css('var(--grid)'), width: 1 },
           ...(colored ? { stroke: first } : {}),
           ...(custom.axisBorderShow ? { border: { show: true, stroke: colored ? first : paint.css('var(--line-strong)'), width: 1 } } : {}),
           ...(custom.axisLabel ? { label: custom.axisLabel, labelSize: 18, labelGap: 2 } : {}),
           ...(custom.axisWidth ? { size: custom.axisWidth } : {}),
-          ...(type === 'log' ? { filter: (_: uPlot, splits: number[]) => splits.map((split) => (onPower(split, log === 10 ? 10 : 2) ? split : null)) } : {}),
         },
       ),
     );
   }
-  let stop: (() => void) | undefined;
+  const lineart = painter();
+  // The same lines are the same drawing, until there are others.
+  let drawn: { of: readonly Line[]; lines: readonly Drawn[] } | undefined;
   return {
     padding: [8, scales.some(({ side }) => side === 'right') ? 0 : 10, overTime || scene().xFormat ? 0 : 8, scales.some(({ side }) => side === 'left') ? 0 : 10],
     scales: uScales,
@@ -194,29 +209,21 @@ export function seriesOptions(scene: () => Scene, paint: Paint, overTime: boolea
         stroke: () => paint.css(scene().lines[index]?.color ?? 'var(--muted)'),
       })),
     ],
-    cursor: { points: { show: lines.length <= MARKED_LINES, size: 8, width: 2, stroke: () => paint.css('var(--surface)'), fill: (_, index) => paint.css(scene().lines[index - 1]?.color ?? 'var(--muted)') } },
+    cursor: { points: { ...(lines.length > MARKED_LINES ? { show: false } : {}), size: 10, width: 2, stroke: () => paint.css('var(--surface)'), fill: (_, index) => paint.css(scene().lines[index - 1]?.color ?? 'var(--muted)') } },
     hooks: {
       drawAxes: [(u) => drawThresholds(u, scene().scales, paint, 'areas')],
       draw: [
         (u) => {
-          stop?.();
           const now = scene();
-          const drawn = now.paint ? [] : now.lines.map((line) => drawnOf(line, paint));
-          now.paint?.(u, paint);
-          stop = paintSeries(u, drawn, () => {
-            drawThresholds(u, now.scales, paint, 'lines');
-            drawAnnotations(u, now.annotations, paint);
-            if (now.scales[0]) drawExemplars(u, now.exemplars, now.scales[0].key, paint);
-          });
+          const rest = now.paint ? now.paint(u, paint, now.lines) : now.lines;
+          if (drawn?.of !== rest) drawn = { of: rest, lines: rest.map((line) => drawnOf(line, paint)) };
+          lineart.paint(u, drawn.lines);
+          drawThresholds(u, now.scales, paint, 'lines');
+          drawAnnotations(u, now.annotations, paint);
+          if (now.scales[0]) drawExemplars(u, now.exemplars, now.scales[0].key, paint);
         },
       ],
-      destroy: [() => stop?.()],
+      destroy: [() => lineart.stop()],
     },
   };
 }
-
-const onPower = (value: number, base: number): boolean => {
-  if (value <= 0) return false;
-  const power = Math.log(value) / Math.log(base);
-  return Math.abs(power - Math.round(power)) < 1e-6;
-};

@@ -10,12 +10,12 @@ import { fieldFormat } from '../plot/custom.ts';
 import { hoverStore, type Hover } from '../plot/hover.ts';
 import { MissingData, PlotLayout } from '../plot/layout.tsx';
 import { legendIn, type LegendItem } from '../plot/legend.tsx';
-import type { Paint } from '../plot/paint.ts';
-import { Plot, spanOf, zoomedOut } from '../plot/plot.tsx';
+import { Plot } from '../plot/plot.tsx';
 import { Readout, READOUT_ROWS, type ReadoutContent, type ReadoutRow } from '../plot/readout.tsx';
 import { exactTime } from '../plot/zone.ts';
+import { spanOf, zoomedOut } from '../plot/zoom.ts';
 import { exemplarAt } from './exemplars.ts';
-import { seriesOptions, type Scene } from './options.ts';
+import { seriesOptions, type CustomPaint, type Scene } from './options.ts';
 import { prepare, stacked, type Across, type Exemplar, type Line } from './series.ts';
 
 export interface TooltipOptions {
@@ -50,8 +50,7 @@ export function omittedNote(drawn: number, omitted: number): string | undefined 
 
 interface SeriesPanelProps extends PanelProps {
   across?: Across;
-  /** Draws in place of the lines. */
-  paint?: ((u: uPlot, paint: Paint, lines: readonly Line[]) => void) | undefined;
+  paint?: CustomPaint | undefined;
 }
 
 export function SeriesPanel(props: SeriesPanelProps): JSX.Element {
@@ -74,7 +73,6 @@ export function SeriesPanel(props: SeriesPanelProps): JSX.Element {
   const scene = useRef<Scene>(undefined as unknown as Scene);
   const used = useMemo(() => new Set(lines.map((line) => line.scale)), [lines]);
   const scales = useMemo(() => prepared.scales.filter((scale) => used.has(scale.key)), [prepared, used]);
-  const paint = props.paint;
   scene.current = {
     lines,
     scales,
@@ -85,7 +83,7 @@ export function SeriesPanel(props: SeriesPanelProps): JSX.Element {
     xFormat,
     xUnit: xField?.field.config.unit,
     xLabel: xField?.field.config.custom?.['axisLabel'] as string | undefined,
-    paint: paint && ((u, colors) => paint(u, colors, scene.current.lines)),
+    paint: props.paint,
   };
   const data = useMemo((): uPlot.AlignedData => [prepared.x, ...lines.map((line) => line.top)] as uPlot.AlignedData, [prepared, lines]);
   const structure = useMemo(
@@ -163,7 +161,7 @@ export function SeriesPanel(props: SeriesPanelProps): JSX.Element {
   };
 
   return (
-    <PlotLayout width={width} height={height} legend={legendIn(panel.options)} items={items} hidden={hidden} onHide={setHidden} onOptions={props.onOptions} note={omittedNote(prepared.lines.length, prepared.omitted)}>
+    <PlotLayout width={width} height={height} legend={legendIn(panel.options)} items={items} hidden={hidden} onHide={setHidden} onOptions={props.onOptions} note={omittedNote(prepared.lines.length, prepared.omitted) ?? (prepared.blank ? 'All values in this time range are empty.' : undefined)}>
       <Plot
         label={spoken(panel.title, lines)}
         structure={structure}

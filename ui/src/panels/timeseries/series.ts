@@ -4,7 +4,7 @@ import { seriesColor } from '../../fields/color.ts';
 import { fieldName } from '../../fields/names.ts';
 import { align, breakGaps, spanGaps, type Table, type Value } from '../plot/align.ts';
 import { customOf, numberIn, rangeOf, type Custom } from '../plot/custom.ts';
-import { NO_DATA, NO_NUMBERS, NO_TIME, type Missing } from '../plot/layout.tsx';
+import { NO_DATA, NO_NUMBERS, NO_TIME, type Missing } from '../plot/missing.ts';
 import { stack } from '../plot/stack.ts';
 import type { RangeOptions } from '../plot/value-axis.ts';
 
@@ -59,6 +59,8 @@ export interface Prepared {
   missing?: Missing;
   /** How many series are not drawn. */
   omitted: number;
+  /** There are series, but not a value in any. */
+  blank?: boolean;
 }
 
 const isExemplars = (frame: Frame): boolean => frame.name === 'exemplar' || frame.meta?.custom?.['resultType'] === 'exemplar';
@@ -85,7 +87,7 @@ function exemplarsOf(frames: readonly Frame[]): Exemplar[] {
 }
 
 /** A long frame, which names its series in columns of text, as one frame a series. */
-export function splitLong(frame: Frame): Frame[] {
+export function splitLong(frame: Frame, multipleFrames = false): Frame[] {
   const names = frame.fields.filter((field) => field.type === 'string');
   if (frame.meta?.type !== 'timeseries-long' || names.length === 0) return [frame];
   const groups = new Map<string, number[]>();
@@ -106,7 +108,7 @@ export function splitLong(frame: Frame): Frame[] {
         if (field.type !== 'number') return { ...field, values };
         const labels = { ...field.labels, ...Object.fromEntries(names.map((name) => [name.name, String(name.values[rows[0]!] ?? '')])) };
         const text = names.map((name) => String(name.values[rows[0]!] ?? '')).join(' ');
-        return { ...field, values, labels, state: { ...field.state, displayName: text, seriesIndex: index++ } };
+        return { ...field, values, labels, state: { ...field.state, displayName: text, multipleFrames, seriesIndex: index++ } };
       }),
   }));
 }
@@ -115,10 +117,9 @@ export function splitLong(frame: Frame): Frame[] {
 function drawableValues(field: Field): readonly Value[] {
   const { values } = field;
   let clean = true;
-  for (const value of values) {
-    if (value === null || value === undefined || (typeof value === 'number' && Number.isFinite(value))) continue;
-    clean = false;
-    break;
+  for (let row = 0; clean && row < values.length; row += 1) {
+    const value = values[row];
+    clean = value === null || value === undefined || Number.isFinite(value);
   }
   if (clean) return values as Value[];
   return values.map((value) => {
@@ -159,9 +160,11 @@ export type Across = { kind: 'time' } | { kind: 'number'; field?: string | undef
 
 const NO_X: Missing = { title: 'No field for the x axis', hint: 'This panel needs a field of ascending numbers for x and another one for y. Choose the x field in the options.' };
 
+const HISTOGRAMS: Missing = { title: 'Histograms, not numbers', hint: 'Show them in a heatmap, or make numbers of them in the query, as with histogram_quantile().' };
+
 export function prepare(given: readonly Frame[], across: Across = { kind: 'time' }, mostSeries = MOST_SERIES): Prepared {
   const empty: Prepared = { x: [], lines: [], scales: [], exemplars: [], omitted: 0 };
-  const frames = given.filter((frame) => !isExemplars(frame)).flatMap(splitLong);
+  const frames = given.filter((frame) => !isExemplars(frame)).flatMap((frame) => splitLong(frame, given.length > 1));
   const exemplars = across.kind === 'time' ? exemplarsOf(given.filter(isExemplars)) : [];
   if (!frames.some((frame) => frame.length > 0 && frame.fields.length > 0)) return { ...empty, missing: NO_DATA };
   const xOf = (frame: Frame): Field | undefined =>
@@ -170,8 +173,8 @@ export function prepare(given: readonly Frame[], across: Across = { kind: 'time'
       : across.field
         ? frame.fields.find((field) => field.type === 'number' && (field.name === across.field || fieldName(field, frame, given) === across.field))
         : frame.fields.find((field) => field.type === 'number');
-  const timed = frames.filter((frame) => xOf(frame) !== undefined && frame.length > 0);
-  if (timed.length === 0) return { ...empty, missing: across.kind === 'time' ? NO_TIME : NO_X };
+  const timed = frames.filter((frame) => xOf(frame) !== undefined && frame.length > 0 && frame.meta?.type !== 'heatmap-cells');
+  if (timed.length === 0) return { ...empty, missing: !frames.every((frame) => frame.meta?.type === 'heatmap-cells') ? (across.kind === 'time' ? NO_TIME : NO_X) : HISTOGRAMS };
 
   let picked = timed.flatMap((frame) => {
     const x = xOf(frame);
@@ -240,7 +243,7 @@ export function prepare(given: readonly Frame[], across: Across = { kind: 'time'
       if (percent) known.range = { ...known.range, min: known.range.min ?? (values.some((value) => (value ?? 0) < 0) ? undefined : 0), max: known.range.max ?? 1 };
     }),
   );
-  return { x: aligned.x, lines, scales: [...scales.values()], exemplars, omitted: all - lines.length };
+  return { x: aligned.x, lines, scales: [...scales.values()], exemplars, omitted: all - lines.length, blank: lines.every((line) => line.values.every((value) => value === null || value === undefined)) };
 }
 
 /** Mirrors and stacks what is shown. What is hidden takes no room. */

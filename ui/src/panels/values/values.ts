@@ -5,7 +5,7 @@ import { fieldName } from '../../fields/names.ts';
 import { reduce } from '../../fields/reduce.ts';
 import { matches, readRegex } from '../../fields/regex.ts';
 import type { Field, Frame } from '../../frames/frame.ts';
-import type { PanelProps } from '../panel.ts';
+import type { PanelProps, ReadyLink } from '../panel.ts';
 import { numberOr, stringsOf } from './options.ts';
 import { valueScope } from './scope.ts';
 
@@ -44,9 +44,10 @@ export interface ShownValue {
   frame?: Frame;
   row?: number;
   trend?: Trend;
-  /** From the first value to the last, as a fraction. */
+  /** From the first value to the last, in percent. */
   change?: number;
-  scope: Record<string, unknown>;
+  /** What its links may refer to. */
+  scope: () => Record<string, unknown>;
 }
 
 export interface ReadValues {
@@ -77,8 +78,8 @@ export function readValues({ frames, interpolate, panel }: Asked, reduction: Red
             break;
           }
           const value = field.values[row];
-          const scope = valueScope(field, frame, frames, row, value);
-          const name = rowName(field, frame, frames, row, (text) => interpolate(text, scope));
+          const scope = (): Record<string, unknown> => valueScope(field, frame, frames, row, value);
+          const name = rowName(field, frame, frames, row, (text) => interpolate(text, scope()));
           const display = orDash(shown(field, value));
           const color = rowColor(panel, name) ?? (field.config.color?.mode === 'palette-classic' ? seriesColor({ ...field, state: { ...field.state, seriesIndex: values.length } }) : undefined);
           values.push({ name, value, display: color === undefined ? display : { ...display, color }, min, max, field, frame, row, scope });
@@ -92,9 +93,9 @@ export function readValues({ frames, interpolate, panel }: Asked, reduction: Red
           continue;
         }
         const value = results[calc];
-        const scope = { ...valueScope(field, frame, frames, undefined, value), __calc: calc };
+        const scope = (): Record<string, unknown> => ({ ...valueScope(field, frame, frames, undefined, value), __calc: calc });
         const template = field.config.displayName;
-        const name = template && /\$\{?__(calc|cell|value|data)/.test(template) ? interpolate(template, scope) : fieldName(field, frame, frames);
+        const name = template && /\$\{?__(calc|cell|value|data)/.test(template) ? interpolate(template, scope()) : fieldName(field, frame, frames);
         const change = results['diffperc'];
         values.push({
           name,
@@ -117,6 +118,12 @@ export function readValues({ frames, interpolate, panel }: Asked, reduction: Red
 }
 
 const own = (value: number | null | undefined, name: 'min' | 'max'): { min?: number; max?: number } => (typeof value === 'number' ? { [name]: value } : {});
+
+/** Whether values need their names: several do, one only if the author named it. */
+export const isNamed = (values: readonly ShownValue[]): boolean => values.length > 1 || Boolean(values[0]?.field?.config.displayName);
+
+/** The links of a value, ready to follow. */
+export const linksOf = ({ field, scope }: ShownValue, links: PanelProps['links']): ReadyLink[] => (field?.config.links?.length ? links(field.config.links, scope()) : []);
 
 /** A value alone must not look as if it were not there. */
 const orDash = (display: DisplayValue): DisplayValue => (displayText(display) === '' ? { ...display, text: '–' } : display);

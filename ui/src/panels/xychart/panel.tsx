@@ -15,7 +15,7 @@ import type { Paint } from '../plot/paint.ts';
 import { Plot, type PlotOptions } from '../plot/plot.tsx';
 import { Readout, type ReadoutContent } from '../plot/readout.tsx';
 import { valueRange } from '../plot/value-axis.ts';
-import { timeAxis, valueAxis } from '../timeseries/options.ts';
+import { distributionOf, timeAxis, valueAxis } from '../timeseries/options.ts';
 import { tooltipIn } from '../timeseries/panel.tsx';
 import { points, type XySeries } from './points.ts';
 
@@ -82,17 +82,16 @@ export function XyChartPanel(props: PanelProps): JSX.Element {
 
 function xyOptions(scene: () => Scene, paint: Paint, x: Field, y: Field, xName: string): PlotOptions {
   const [xCustom, yCustom] = [customOf(x), customOf(y)];
-  const distribution = ({ scaleDistribution: { type, log, linearThreshold } = {} }: ReturnType<typeof customOf>): Partial<uPlot.Scale> =>
-    type === 'log' ? { distr: 3 as uPlot.Scale.Distr, log: log === 10 ? 10 : 2 } : type === 'symlog' ? { distr: 4 as uPlot.Scale.Distr, asinh: linearThreshold ?? 1 } : {};
   const overTime = x.type === 'time';
   const format = (field: Field) => (): ReturnType<typeof fieldFormat> => fieldFormat(field.config, scene().timeZone);
   const xLabel = xCustom.axisLabel || xName;
   const axes: uPlot.Axis[] = [
-    overTime ? timeAxis(paint, () => scene().timeZone) : { ...valueAxis(paint, 'x', format(x), x.config.unit, () => x.config.decimals), size: 24, gap: 4, space: 70, label: xLabel, labelSize: 16, labelGap: 0 },
+    overTime ? timeAxis(paint, () => scene().timeZone) : { ...valueAxis(paint, 'x', format(x), x.config.unit, () => x.config.decimals, { distribution: distributionOf(xCustom) }), size: 24, gap: 4, space: 70, label: xLabel, labelSize: 16, labelGap: 0 },
   ];
   if (yCustom.axisPlacement !== 'hidden')
     axes.push(
       valueAxis(paint, 'y', format(y), y.config.unit, () => y.config.decimals, {
+        distribution: distributionOf(yCustom),
         side: yCustom.axisPlacement === 'right' ? 1 : 3,
         ...(yCustom.axisLabel ? { label: yCustom.axisLabel, labelSize: 18, labelGap: 2 } : {}),
         ...(yCustom.axisWidth ? { size: yCustom.axisWidth } : {}),
@@ -101,8 +100,8 @@ function xyOptions(scene: () => Scene, paint: Paint, x: Field, y: Field, xName: 
   return {
     padding: [10, 14, 0, yCustom.axisPlacement === 'right' ? 10 : 0],
     scales: {
-      x: { time: false, ...distribution(xCustom), range: (_, low, high) => (overTime ? (high! > low! ? [low, high] : [low! - 1000, high! + 1000]) : valueRange(low, high, rangeOf(x.config, xCustom))) },
-      y: { ...distribution(yCustom), range: (_, low, high) => valueRange(low, high, rangeOf(y.config, yCustom)) },
+      x: { time: false, ...distributionOf(xCustom), range: (_, low, high) => (overTime ? (high! > low! ? [low, high] : [low! - 1000, high! + 1000]) : valueRange(low, high, rangeOf(x.config, xCustom))) },
+      y: { ...distributionOf(yCustom), range: (_, low, high) => valueRange(low, high, rangeOf(y.config, yCustom)) },
     },
     axes,
     series: [{}, { scale: 'y', paths: () => null, points: { show: false } }],

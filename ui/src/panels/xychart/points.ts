@@ -5,7 +5,7 @@ import { fieldMatcher } from '../../fields/matchers.ts';
 import type { Matcher } from '../../dashboard/model.ts';
 import type { Field, Frame } from '../../frames/frame.ts';
 import { customOf, type Custom } from '../plot/custom.ts';
-import { NO_DATA, type Missing } from '../plot/layout.tsx';
+import { NO_DATA, type Missing } from '../plot/missing.ts';
 
 export interface XyCustom extends Custom {
   show?: 'points' | 'lines' | 'points+lines';

@@ -7,12 +7,14 @@ use std::process::ExitCode;
 use base::Clock;
 use base::units::parse_duration_ms;
 use clap::{Args, Subcommand, ValueEnum};
+use config::http_client::HttpClientConfig;
 use model::storage::TimeRange;
+use roles::grafana::{self, Endpoint};
 use roles::directory::{
     self, Analyze, BenchWrite, Create, Dump, DumpFormat, Evaluator, Output, RuleBackfill,
 };
 
-use super::end;
+use super::{HttpFlags, end};
 
 /// Rules are backfilled up to three hours ago: what is newer is still in the head.
 const RULES_END_BEFORE_NOW_MS: i64 = 3 * 3_600_000;
@@ -22,13 +24,31 @@ const PROGRESS_INTERVAL: std::time::Duration = std::time::Duration::from_secs(2)
 
 /// Arguments of `promontory export`.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Export {
+    #[command(subcommand)]
+    what: Option<Exported>,
     /// The data directory; no server may run on it
-    #[arg(value_name = "DIR")]
-    dir: PathBuf,
+    #[arg(value_name = "DIR", required = true)]
+    dir: Option<PathBuf>,
     /// Where the directory for Prometheus is made; empty or not there
-    #[arg(value_name = "OUT")]
-    out: PathBuf,
+    #[arg(value_name = "OUT", required = true)]
+    out: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Exported {
+    /// Write the dashboards of a running server to files, in folders like theirs
+    Dashboards {
+        /// Where they are written
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+        /// The server
+        #[arg(long, default_value = "http://127.0.0.1:9090", value_name = "URL")]
+        server: String,
+        #[command(flatten)]
+        http: HttpFlags,
+    },
 }
 
 /// Look at a data directory, or make blocks from samples of the past.
@@ -242,7 +262,18 @@ pub(crate) fn with_output(run: impl FnOnce(&mut Output<'_>) -> Result<(), String
 
 impl Export {
     pub(crate) fn run(&self) -> Result<(), String> {
-        with_output(|output| directory::export(&self.dir, &self.out, output))
+        if let Some(Exported::Dashboards { dir, server, http }) = &self.what {
+            let http = match &http.http_config_file {
+                Some(path) => HttpFlags::read(path)?,
+                None => HttpClientConfig::default(),
+            };
+            let from = Endpoint { url: server.clone(), http };
+            return grafana::export(&from, dir, &mut |line| println!("{line}"));
+        }
+        let (Some(dir), Some(out)) = (&self.dir, &self.out) else {
+            return Err("a data directory and where it is exported to are missing".into());
+        };
+        with_output(|output| directory::export(dir, out, output))
     }
 }
 

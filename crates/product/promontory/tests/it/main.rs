@@ -2,6 +2,7 @@
 //! answers on the wire, and its data directory after everything that can happen to one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)] // A test may stop where it stands.
 
+mod access;
 mod alertmanager;
 mod alerts;
 mod api;

@@ -1,20 +1,20 @@
 //! Grafana's HTTP API: its paths, its JSON, its status codes.
 
-//TODO mod annotations;
+mod annotations;
 mod dashboards;
 mod diff;
 mod folders;
-//TODO mod imports;
-//TODO mod library;
+mod imports;
+mod library;
 mod people;
 mod permissions;
-//TODO mod playlists;
+mod playlists;
 mod provisioning;
-//TODO mod public;
-//TODO mod resources;
+mod public;
+mod resources;
 mod search;
-//TODO mod settings;
-//TODO mod snapshots;
+mod settings;
+mod snapshots;
 mod versions;
 
 use std::convert::Infallible;
@@ -43,15 +43,15 @@ impl Dashboards {
             .merge(permissions::router())
             .merge(search::router())
             .merge(people::router())
-            //TODO .merge(library::router())
-            //TODO .merge(playlists::router())
-            //TODO .merge(annotations::router())
-            //TODO .merge(public::router())
-            //TODO .merge(snapshots::router())
-            //TODO .merge(imports::router())
+            .merge(library::router())
+            .merge(playlists::router())
+            .merge(annotations::router())
+            .merge(public::router())
+            .merge(snapshots::router())
+            .merge(imports::router())
             .merge(provisioning::router())
-            //TODO .merge(settings::router())
-            //TODO .merge(resources::router())
+            .merge(settings::router())
+            .merge(resources::router())
             .layer(DefaultBodyLimit::max(REQUEST_SIZE_MAX_BYTES))
             .with_state(self.clone())
     }

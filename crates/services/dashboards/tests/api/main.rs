@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod annotations;
 mod dashboards;
 mod folders;
+mod library;
 mod permissions;
 mod provisioning;
+mod public;
 mod replicas;
+mod resources;
 mod search;
 
 use std::sync::Arc;

@@ -1,0 +1,215 @@
+//! Every way to say who one is, and how those are kept out who do not.
+
+use accounts::ProxySettings;
+
+use super::*;
+
+#[tokio::test]
+async fn at_this_machine_nothing_has_to_be_set_up() {
+    let database = Database::file();
+    let here = Surroundings { is_local: true, ..open_to_others() };
+    let world = database.start(settings(), here, &Arc::default()).await;
+    assert_eq!(world.ask(HERE, "POST", "/edit", &[], "").await.text(), "local Admin");
+    assert_eq!(world.ask("[::1]:1", "GET", "/view", &[], "").await.status, 200);
+    for header in
+        ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "Via", "X-Real-IP"]
+    {
+        let status = world.ask(HERE, "GET", "/view", &[(header, "192.0.2.1")], "").await.status;
+        assert_eq!(status, 401, "{header}: somebody else asks through a proxy");
+    }
+    assert_eq!(world.ask(ELSEWHERE, "GET", "/view", &[], "").await.status, 401);
+    // Who says who they are is that one, here too.
+    let wrong = basic("admin", "wrong");
+    assert_eq!(world.ask(HERE, "GET", "/view", &[("authorization", &wrong)], "").await.status, 401);
+}
+
+#[tokio::test]
+async fn everybody_is_let_in_only_where_that_is_switched_on_by_name() {
+    let database = Database::file();
+    let open = Surroundings { allow_unauthenticated: true, ..open_to_others() };
+    let world = database.start(settings(), open, &Arc::default()).await;
+    assert_eq!(world.ask(ELSEWHERE, "POST", "/edit", &[], "").await.text(), "local Admin");
+    let other = basic("somebody", "else");
+    assert_eq!(world.ask(ELSEWHERE, "GET", "/view", &[("authorization", &other)], "").await.status, 200);
+
+    let database = Database::file();
+    let world = database.world(settings()).await;
+    assert_eq!(world.ask(HERE, "GET", "/view", &[], "").await.status, 401);
+    drop(world);
+    let anonymous = Settings { anonymous_role: Some(model::Role::Viewer), ..settings() };
+    let world = database.world(anonymous).await;
+    assert_eq!(world.ask(ELSEWHERE, "GET", "/view", &[], "").await.text(), "anonymous Viewer");
+    assert_eq!(world.ask(ELSEWHERE, "POST", "/edit", &[], "").await.status, 403);
+    assert_eq!(world.ask(ELSEWHERE, "PUT", "/api/user/password", &[], "{}").await.status, 403);
+    assert_eq!(world.ask(ELSEWHERE, "GET", "/api/user", &[], "").await.json()["kind"], "anonymous");
+}
+
+#[tokio::test]
+async fn roles_contain_each_other_and_what_the_table_does_not_know_is_for_administrators() {
+    let world = Database::file().world(settings()).await;
+    for (login, role) in [("none", "None"), ("vi", "Viewer"), ("ed", "Editor"), ("ad", "Admin")] {
+        world.add(login, role).await;
+    }
+    for (method, path, expected) in [
+        ("GET", "/api/user", [200, 200, 200, 200]),
+        ("GET", "/view", [403, 200, 200, 200]),
+        ("POST", "/view", [403, 200, 200, 200]),
+        ("POST", "/edit", [403, 403, 200, 200]),
+        ("POST", "/push", [403, 403, 200, 200]),
+        ("GET", "/unknown", [403, 403, 403, 200]),
+        ("GET", "/api/users", [403, 403, 403, 200]),
+    ] {
+        for (login, expected) in ["none", "vi", "ed", "ad"].into_iter().zip(expected) {
+            let answer = world.as_user(login, PASSWORD, method, path, "").await;
+            assert_eq!(answer.status, expected, "{login} {method} {path}: {}", answer.text());
+        }
+        assert_eq!(world.ask(ELSEWHERE, method, path, &[], "").await.status, 401);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_looks_as_the_api_that_was_asked_says_it() {
+    let world = Database::file().world(settings()).await;
+    let answer = world.ask(ELSEWHERE, "GET", "/api/v1/view", &[], "").await;
+    assert_eq!(
+        (answer.json()["status"].clone(), answer.json()["errorType"].clone()),
+        ("error".into(), "unauthorized".into())
+    );
+    assert!(answer.headers["www-authenticate"].to_str().unwrap().starts_with("Basic"));
+    assert!(world.ask(ELSEWHERE, "GET", "/api/v2/view", &[], "").await.json().is_string());
+    assert!(world.ask(ELSEWHERE, "GET", "/api/users", &[], "").await.json()["message"].is_string());
+    // A browser is shown the way, and a page of ours that asks an API no dialogue of the browser.
+    let html = [("accept", "text/html,*/*")];
+    let answer = world.ask(ELSEWHERE, "GET", "/view?a=b&c=d", &html, "").await;
+    assert_eq!(
+        (answer.status, &answer.headers["location"]),
+        (303, &"/login?next=%2Fview%3Fa%3Db%26c%3Dd".parse().unwrap())
+    );
+    let fetch = [("sec-fetch-site", "same-origin"), ("accept", "*/*")];
+    let answer = world.ask(ELSEWHERE, "GET", "/api/v1/view", &fetch, "").await;
+    assert!(answer.status == 401 && !answer.headers.contains_key("www-authenticate"));
+}
+
+#[tokio::test]
+async fn tokens_of_service_accounts_count_until_they_end() {
+    for database in Database::both("tokens") {
+        let world = database.world(settings()).await;
+        let account =
+            world.as_admin("POST", "/api/serviceaccounts", r#"{"name":"CI","role":"Editor"}"#).await;
+        assert_eq!(account.status, 201);
+        let id = account.json()["id"].as_u64().unwrap();
+        let tokens = format!("/api/serviceaccounts/{id}/tokens");
+        let make = async |body: &str| {
+            let answer = world.as_admin("POST", &tokens, body).await.json();
+            (answer["id"].as_u64().unwrap(), answer["key"].as_str().unwrap().to_string())
+        };
+        let (forever, key) = make(r#"{"name":"a"}"#).await;
+        let (_, short) = make(r#"{"name":"b","secondsToLive":1}"#).await;
+        assert!(key.starts_with("prom_"));
+        let with = async |key: &str, path: &str| {
+            let bearer = format!("Bearer {key}");
+            world.ask(ELSEWHERE, "POST", path, &[("authorization", &bearer)], "").await
+        };
+        assert_eq!(with(&key, "/edit").await.text(), format!("sa-{id}-ci Editor"));
+        assert_eq!(with(&key, "/api/teams").await.status, 403);
+        // Programs that know nothing but a user and a password show it so.
+        let as_password = basic("api_key", &key);
+        assert_eq!(
+            world.ask(ELSEWHERE, "GET", "/view", &[("authorization", &as_password)], "").await.status,
+            200
+        );
+        until("the token has ended", async || {
+            database.clock.advance(Duration::from_secs(2));
+            with(&short, "/edit").await.status == 401
+        })
+        .await;
+        assert_eq!(with(&format!("{key}x"), "/edit").await.status, 401);
+        let list = world.as_admin("GET", &tokens, "").await;
+        assert!(!list.text().contains(&key), "a token is shown once");
+        let list = list.json();
+        assert_eq!((&list[0]["hasExpired"], &list[1]["hasExpired"]), (&false.into(), &true.into()));
+        assert!(list[0]["lastUsedAt"].is_string());
+        let stored = database.state(&Registry::new()).get("accounts", "directory").await.unwrap().unwrap();
+        assert!(!String::from_utf8(stored.body).unwrap().contains(&key));
+        let path = format!("/api/serviceaccounts/{id}");
+        assert_eq!(world.as_admin("PATCH", &path, r#"{"isDisabled":true}"#).await.status, 200);
+        assert_eq!(with(&key, "/edit").await.status, 401);
+        assert_eq!(
+            world.as_admin("PATCH", &path, r#"{"isDisabled":false,"role":"Viewer"}"#).await.status,
+            200
+        );
+        assert_eq!((with(&key, "/view").await.status, with(&key, "/edit").await.status), (200, 403));
+        assert_eq!(world.as_admin("DELETE", &format!("{tokens}/{forever}"), "").await.status, 200);
+        assert_eq!(with(&key, "/view").await.status, 401);
+    }
+}
+
+#[tokio::test]
+async fn only_a_trusted_proxy_may_say_who_somebody_is() {
+    let proxy = ProxySettings {
+        header: Some("x-webauth-user".parse().unwrap()),
+        role_header: Some("x-webauth-role".parse().unwrap()),
+        default_role: Some(model::Role::Viewer),
+        trusted: vec!["10.1.0.0/16".parse().unwrap()],
+    };
+    let world = Database::file().world(Settings { proxy: Some(proxy), ..settings() }).await;
+    let ask = async |peer: &str, headers: &[(&str, &str)]| world.ask(peer, "GET", "/view", headers, "").await;
+    let (trusted, ada) = ("10.1.2.3:99", ("x-webauth-user", "ada"));
+    assert_eq!(ask(trusted, &[ada]).await.text(), "ada Viewer");
+    assert_eq!(ask(trusted, &[ada, ("x-webauth-role", "Editor")]).await.text(), "ada Editor");
+    assert_eq!(ask(trusted, &[ada]).await.text(), "ada Editor", "what is not said stays");
+    assert_eq!(ask(trusted, &[ada, ("x-webauth-role", "root")]).await.status, 403);
+    for peer in [ELSEWHERE, HERE, "10.2.0.1:99"] {
+        assert_eq!(ask(peer, &[ada]).await.status, 401, "{peer}");
+    }
+    // What it is asked by is what is written down.
+    let forwarded = ("x-forwarded-for", "198.51.100.1, 203.0.113.9, 10.1.0.7");
+    let answer = world.ask(trusted, "POST", "/edit", &[ada, forwarded], "").await;
+    assert_eq!(answer.status, 200);
+    until("the request is in the log", async || {
+        let log = world.as_admin("GET", "/api/v1/audit?user=ada", "").await.json();
+        log["data"]["entries"][0]["address"] == "203.0.113.9"
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_down_and_the_right_password_counts_after_the_delay() {
+    let world = Database::file().world(settings()).await;
+    let mut last = world.sign_in("admin", "guess 0").await.err().unwrap();
+    for at in 1..6 {
+        assert_eq!(last.status, 401);
+        assert_eq!(last.json()["message"], "invalid username or password");
+        last = world.sign_in("admin", &format!("guess {at}")).await.err().unwrap();
+    }
+    assert_eq!(last.status, 429);
+    assert_eq!(last.headers["retry-after"], "1");
+    assert_eq!(world.sign_in("admin", PASSWORD).await.err().unwrap().status, 429, "also for the right one");
+    assert_eq!(world.as_admin("GET", "/view", "").await.status, 429, "in every way");
+    world.clock.advance(Duration::from_secs(1));
+    assert!(world.sign_in("admin", PASSWORD).await.is_ok());
+    // An account that is not there is treated alike.
+    for at in 0..6 {
+        last = world.sign_in("nobody", &format!("guess {at}")).await.err().unwrap();
+    }
+    assert_eq!(last.status, 429);
+    let metrics = world.metrics();
+    for line in ["{result=\"success\"} 1", "{result=\"failure\"} 10", "{result=\"throttled\"} 4"] {
+        assert!(metrics.contains(&format!("promontory_login_attempts_total{line}")), "{line}: {metrics}");
+    }
+}
+
+#[tokio::test]
+async fn many_who_show_the_same_password_at_once_are_one_comparison() {
+    let world = Arc::new(Database::file().world(settings()).await);
+    let asking: Vec<_> = (0..40)
+        .map(|_| {
+            let world = world.clone();
+            tokio::spawn(async move { world.as_admin("GET", "/view", "").await.status })
+        })
+        .collect();
+    for one in asking {
+        assert_eq!(one.await.unwrap(), 200);
+    }
+    assert!(world.metrics().contains("promontory_login_attempts_total{result=\"success\"} 1\n"));
+}

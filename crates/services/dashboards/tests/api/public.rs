@@ -1,0 +1,81 @@
+use model::{Caller, CallerKind, Role};
+use serde_json::{Value, json};
+
+use super::{Server, caller};
+
+fn stranger() -> Caller {
+    Caller {
+        uid: "".into(),
+        login: "".into(),
+        kind: CallerKind::Anonymous,
+        role: Role::None,
+        teams: [].into(),
+    }
+}
+
+#[tokio::test]
+async fn whoever_has_the_token_sees_a_public_dashboard_without_its_queries() {
+    let server = Server::start().await;
+    let panels = json!([{"id": 1, "type": "stat", "targets": [{"refId": "A", "expr": "secret_metric"}]}]);
+    server
+        .post("/api/dashboards/db", json!({"dashboard": {"uid": "d", "title": "D", "panels": panels}}))
+        .await;
+    let path = "/api/dashboards/uid/d/public-dashboards";
+    assert_eq!(server.ask("GET", path, Value::Null).await.0, 404);
+    let editor = caller("ed", Role::Editor);
+    assert_eq!(server.ask_as(Some(&editor), "POST", path, json!({"isEnabled": true})).await.0, 403);
+    let made = server.post(path, json!({"isEnabled": true})).await;
+    let token = made["accessToken"].as_str().unwrap();
+    assert_eq!((token.len(), &made["dashboardUid"], &made["share"]), (32, &json!("d"), &json!("public")));
+    assert_eq!(server.ask("POST", path, json!({})).await.0, 400, "there is one already");
+
+    let see = format!("/api/public/dashboards/{token}");
+    let stranger = stranger();
+    let (status, seen) = server.ask_as(Some(&stranger), "GET", &see, Value::Null).await;
+    assert_eq!(
+        (status, &seen["dashboard"]["title"], &seen["meta"]["canSave"]),
+        (200, &json!("D"), &json!(false))
+    );
+    assert!(!seen.to_string().contains("secret_metric"));
+    assert_eq!(server.ask_as(Some(&stranger), "GET", "/api/dashboards/uid/d", Value::Null).await.0, 403);
+
+    let one = format!("{path}/{}", made["uid"].as_str().unwrap());
+    assert_eq!(server.ask("PATCH", &one, json!({"isEnabled": false})).await.1["isEnabled"], false);
+    assert_eq!(server.ask_as(Some(&stranger), "GET", &see, Value::Null).await.0, 403);
+    assert_eq!(server.get("/api/dashboards/public-dashboards").await["totalCount"], 1);
+    let (_, seen) =
+        server.ask_as(Some(&editor), "GET", "/api/dashboards/public-dashboards", Value::Null).await;
+    assert_eq!(seen["totalCount"], 0, "a token is a key");
+    assert_eq!(server.ask("DELETE", &one, Value::Null).await.0, 200);
+    assert_eq!(server.ask_as(Some(&stranger), "GET", &see, Value::Null).await.0, 404);
+}
+
+#[tokio::test]
+async fn snapshots_are_shown_until_they_expire_or_are_deleted() {
+    let server = Server::start().await;
+    let take = async |expires: i64| {
+        let body = json!({"dashboard": {"title": "S", "data": [1, 2]}, "name": "then", "expires": expires});
+        server.post("/api/snapshots", body).await
+    };
+    let made = take(60).await;
+    let path = format!("/api/snapshots/{}", made["key"].as_str().unwrap());
+    assert_eq!(server.get(&path).await["dashboard"]["data"], json!([1, 2]));
+    assert_eq!(server.get("/api/dashboard/snapshots").await[0]["name"], "then");
+    server.clock.advance(std::time::Duration::from_secs(61));
+    assert_eq!(server.ask("GET", &path, Value::Null).await.0, 404);
+
+    let made = take(0).await;
+    let viewer = caller("vic", Role::Viewer);
+    let path = format!("/api/snapshots/{}", made["key"].as_str().unwrap());
+    assert_eq!(server.ask_as(Some(&viewer), "DELETE", &path, Value::Null).await.0, 403);
+    assert_eq!(server.get(made["deleteUrl"].as_str().unwrap()).await["message"], "Snapshot deleted");
+    assert_eq!(server.ask("GET", &path, Value::Null).await.0, 404);
+}
+
+#[tokio::test]
+async fn the_page_learns_what_it_may_offer() {
+    let server = Server::start().await;
+    assert_eq!(server.get("/api/frontend/settings").await["dashboards"]["canSave"], true);
+    let (_, seen) = server.ask_as(Some(&stranger()), "GET", "/api/frontend/settings", Value::Null).await;
+    assert_eq!(seen["dashboards"], json!({"canSave": false, "canStar": false, "canSeeProvisioning": false}));
+}

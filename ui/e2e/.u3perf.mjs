@@ -1,0 +1,28 @@
+import { chromium } from 'playwright-core';
+import { createServer } from 'vite';
+const server = await createServer({ root: new URL('..', import.meta.url).pathname, server: { port: 0, host: '127.0.0.1' }, logLevel: 'error' });
+await server.listen();
+const { port } = server.httpServer.address();
+const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'] });
+const page = await browser.newPage({ viewport: { width: 1420, height: 700 }, colorScheme: 'dark' });
+page.on('pageerror', (e) => console.log(e.stack));
+await page.addInitScript(() => { window.long = []; new PerformanceObserver((l) => { for (const e of l.getEntries()) window.long.push([Math.round(e.startTime), Math.round(e.duration)]); }).observe({ type: 'longtask', buffered: true }); });
+await page.goto(`http://127.0.0.1:${port}/e2e/gallery.html?theme=dark&heavy&only=${process.argv[2] ?? 'many'}`);
+await page.waitForTimeout(4000);
+console.log('load', JSON.stringify(await page.evaluate(() => window.long.splice(0))));
+const box = await page.locator('.u-over').first().boundingBox();
+const frames = await page.evaluate(() => { window.gaps = []; let last = performance.now(); const tick = (t) => { window.gaps.push(t - last); last = t; requestAnimationFrame(tick); }; requestAnimationFrame(tick); });
+const cdp = await page.context().newCDPSession(page); await cdp.send('Profiler.enable'); await cdp.send('Profiler.setSamplingInterval', { interval: 500 }); await cdp.send('Profiler.start');
+const dump = async (title) => { const { profile } = await cdp.send('Profiler.stop'); const self = new Map(); const dt = profile.timeDeltas; const byId = new Map(profile.nodes.map((n) => [n.id, n])); profile.samples.forEach((id, i) => { const n = byId.get(id); const k = n.callFrame.functionName + ' ' + n.callFrame.url.split('/').pop().split('?')[0] + ':' + n.callFrame.lineNumber; self.set(k, (self.get(k) ?? 0) + dt[i] / 1000); }); console.log(title, [...self].sort((a, b) => b[1] - a[1]).slice(0, 14).map(([k, v]) => `${k} ${v.toFixed(0)}ms`).join('\n  ')); };
+if (process.env.LOADPROF) { await page.reload(); await page.waitForTimeout(4000); await dump('LOAD'); await cdp.send('Profiler.start'); }
+for (let i = 0; i < 40; i++) await page.mouse.move(box.x + 50 + i * 12, box.y + 40 + (i % 7) * 10);
+await page.waitForTimeout(300);
+console.log('hover', JSON.stringify(await page.evaluate(() => window.long.splice(0))), 'worst frame', await page.evaluate(() => Math.round(Math.max(...window.gaps))));
+await dump('HOVER');
+await page.screenshot({ path: '/tmp/u3g/hover.png' });
+await page.mouse.click(box.x + 300, box.y + 60);
+await page.waitForTimeout(200);
+console.log('pinned', await page.locator('.plot-readout-pinned').count());
+await page.keyboard.press('Escape');
+await page.mouse.move(box.x + 100, box.y + 60); await page.mouse.down(); await page.mouse.move(box.x + 300, box.y + 60, { steps: 4 }); await page.mouse.up();
+await browser.close(); await server.close();

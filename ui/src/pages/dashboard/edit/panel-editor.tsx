@@ -1,0 +1,209 @@
+/** One panel being edited: how it looks now above, what it asks below, its options beside. */
+import type { JSX } from 'preact';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { PlacedPanel } from '../../../dashboard/layout.ts';
+import type { Dashboard, FieldConfig, Panel } from '../../../dashboard/model.ts';
+import type { OptionEditor, PanelKind } from '../../../panels/panel.ts';
+import { PANEL_IDS, panelKind } from '../../../panels/registry.ts';
+import { useBoard } from '../board.ts';
+import { PanelFrame } from '../panel.tsx';
+import { usePanelKind, withDefaults } from '../panel-data.ts';
+import { changePanel, optionPath, valueAt, withValue } from './change.ts';
+import './edit.css';
+import { FieldOptions, LinksField } from './field-options.tsx';
+import { JsonField } from './json-field.tsx';
+import { Labelled, OptionField, TextField } from './option-fields.tsx';
+import { Queries } from './queries.tsx';
+import { Transformations } from './transformations.tsx';
+
+interface Props {
+  placed: PlacedPanel;
+  change: (next: (dashboard: Dashboard) => Dashboard) => void;
+  refresh: () => void;
+}
+
+export function PanelEditor({ placed, change, refresh }: Props): JSX.Element {
+  const board = useBoard();
+  const { panel } = placed;
+  const before = useRef(panel);
+  const [tab, setTab] = useState<'queries' | 'transformations' | 'json'>('queries');
+  const kind = usePanelKind(panel.type);
+  const ready = kind.state === 'ready' ? kind.kind : undefined;
+  const set = (next: (panel: Panel) => Panel): void => change((dashboard) => changePanel(dashboard, panel.id, next));
+  const tabs = [
+    ['queries', `Queries ${panel.targets.length}`],
+    ['transformations', `Transformations ${panel.transformations.length}`],
+    ['json', 'Panel JSON'],
+  ] as const;
+  return (
+    <div class="panel-editor">
+      <div class="panel-editor-main">
+        <div class="panel-editor-bar">
+          <button type="button" class="button" onClick={() => board.act.edit(undefined)}>
+            ← Back to the dashboard
+          </button>
+          {panel !== before.current && (
+            <button type="button" class="button" onClick={() => set(() => before.current)}>
+              Undo all changes of this panel
+            </button>
+          )}
+          {panel.libraryPanel && (
+            <span class="muted">
+              From the library: {panel.libraryPanel.name ?? panel.libraryPanel.uid}.{' '}
+              <button type="button" class="link" onClick={() => set((now) => ({ ...now, libraryPanel: undefined }))}>
+                Make it this dashboard's own
+              </button>
+            </span>
+          )}
+        </div>
+        <div class="panel-editor-preview">
+          <PanelFrame placed={placed} alone />
+        </div>
+        <div class="tabs" role="tablist" aria-label="Of the panel">
+          {tabs.map(([id, text]) => (
+            <button type="button" key={id} role="tab" aria-selected={tab === id} onClick={() => setTab(id)}>
+              {text}
+            </button>
+          ))}
+        </div>
+        <div role="tabpanel">
+          {tab === 'queries' && (ready?.data === false ? <p class="muted">This kind of panel asks for no data.</p> : <Queries panel={panel} change={set} run={refresh} />)}
+          {tab === 'transformations' && <Transformations panel={panel} change={set} />}
+          {tab === 'json' && (
+            <JsonField
+              label="Panel JSON"
+              value={panel}
+              rows={24}
+              onApply={(value) => {
+                if (typeof value !== 'object' || value === null || typeof (value as Panel).type !== 'string') throw new Error('A panel is an object with a type.');
+                set((now) => ({ ...now, ...(value as Panel), id: now.id }));
+              }}
+            />
+          )}
+        </div>
+      </div>
+      <aside class="panel-editor-options" aria-label="Options of the panel">
+        <KindPicker panel={panel} change={set} />
+        <details class="options-group" open>
+          <summary>Panel</summary>
+          <Labelled name="Title">
+            <TextField value={panel.title} onChange={(title) => set((now) => ({ ...now, title }))} />
+          </Labelled>
+          <Labelled name="Description">
+            <TextField lines value={panel.description ?? ''} onChange={(description) => set((now) => ({ ...now, description: description || undefined }))} />
+          </Labelled>
+          <label class="option option-switch">
+            <input type="checkbox" checked={panel.transparent === true} onChange={(event) => set((now) => ({ ...now, transparent: event.currentTarget.checked || undefined }))} />
+            <span>Without ground</span>
+          </label>
+          <Repeat panel={panel} change={set} />
+        </details>
+        {ready && <KindOptions panel={panel} kind={ready} change={set} />}
+        {ready?.data && <FieldOptions panel={panel} defaults={ready.field as FieldConfig} change={set} />}
+        <details class="options-group">
+          <summary>
+            Links of the panel <span class="count">{panel.links.length}</span>
+          </summary>
+          <LinksField value={panel.links} onChange={(links) => set((now) => ({ ...now, links: links.map((link) => ({ type: 'link' as const, ...link })) }))} />
+        </details>
+      </aside>
+    </div>
+  );
+}
+
+/** What stays of a panel when it becomes one of another kind: what it asks, and how values read. */
+export function asKind(panel: Panel, type: string): Panel {
+  const { custom: _, ...defaults } = panel.fieldConfig.defaults;
+  return { ...panel, type, options: {}, fieldConfig: { defaults, overrides: panel.fieldConfig.overrides.filter(({ properties }) => properties.every(({ id }) => !id.startsWith('custom.'))) } };
+}
+
+function KindPicker({ panel, change }: { panel: Panel; change: (next: (panel: Panel) => Panel) => void }): JSX.Element {
+  const [names, setNames] = useState<Record<string, string>>({});
+  // Options of a kind come back when one looks at another kind and returns.
+  const seen = useRef(new Map<string, Panel>());
+  useEffect(() => {
+    let gone = false;
+    for (const id of PANEL_IDS) panelKind(id)?.then((kind) => !gone && setNames((last) => ({ ...last, [id]: kind.name })), () => undefined);
+    return () => {
+      gone = true;
+    };
+  }, []);
+  return (
+    <Labelled name="Kind of panel">
+      <select
+        value={panel.type}
+        onChange={(event) => {
+          const type = event.currentTarget.value;
+          seen.current.set(panel.type, panel);
+          const old = seen.current.get(type);
+          change((now) => (old ? { ...now, type, options: old.options, fieldConfig: old.fieldConfig } : asKind(now, type)));
+        }}
+      >
+        {[...new Set([panel.type, ...PANEL_IDS.filter((id) => id !== 'row')])].map((id) => (
+          <option key={id} value={id} selected={id === panel.type}>
+            {names[id] ?? id}
+          </option>
+        ))}
+      </select>
+    </Labelled>
+  );
+}
+
+function Repeat({ panel, change }: { panel: Panel; change: (next: (panel: Panel) => Panel) => void }): JSX.Element {
+  const { variables } = useBoard();
+  return (
+    <>
+      <Labelled name="Repeat for">
+        <select value={panel.repeat ?? ''} onChange={(event) => change((now) => ({ ...now, repeat: event.currentTarget.value || undefined, repeatDirection: now.repeatDirection ?? 'h' }))}>
+          <option value="">not repeated</option>
+          {variables.states.filter(({ variable }) => variable.type !== 'adhoc').map(({ variable }) => (
+            <option key={variable.name} value={variable.name} selected={variable.name === panel.repeat}>
+              each {variable.name}
+            </option>
+          ))}
+        </select>
+      </Labelled>
+      {panel.repeat && (
+        <div class="option-row">
+          <Labelled name="Direction">
+            <select value={panel.repeatDirection ?? 'h'} onChange={(event) => change((now) => ({ ...now, repeatDirection: event.currentTarget.value as 'h' | 'v' }))}>
+              <option value="h">beside</option>
+              <option value="v" selected={panel.repeatDirection === 'v'}>
+                below
+              </option>
+            </select>
+          </Labelled>
+          {panel.repeatDirection !== 'v' && (
+            <Labelled name="At most in a line">
+              <input type="number" min={1} max={24} value={String(panel.maxPerRow ?? 4)} onChange={(event) => change((now) => ({ ...now, maxPerRow: Number(event.currentTarget.value) || undefined }))} />
+            </Labelled>
+          )}
+        </div>
+      )}
+    </>
+  );
+}
+
+function KindOptions({ panel, kind, change }: { panel: Panel; kind: PanelKind; change: (next: (panel: Panel) => Panel) => void }): JSX.Element {
+  const groups = useMemo(() => {
+    const found = new Map<string, OptionEditor[]>();
+    for (const editor of kind.editor) found.set(editor.group, [...(found.get(editor.group) ?? []), editor]);
+    return [...found];
+  }, [kind]);
+  const whole = useMemo(
+    () => ({ ...panel, options: withDefaults(panel.options, kind.options), fieldConfig: { ...panel.fieldConfig, defaults: withDefaults(panel.fieldConfig.defaults, kind.field) } }),
+    [panel, kind],
+  );
+  return (
+    <>
+      {groups.map(([group, editors], index) => (
+        <details class="options-group" key={group} open={index === 0}>
+          <summary>{group}</summary>
+          {editors.map((editor) => (
+            <OptionField key={editor.path} editor={editor} value={valueAt(whole, optionPath(editor.path))} onChange={(value) => change((now) => withValue(now, optionPath(editor.path), value))} />
+          ))}
+        </details>
+      ))}
+    </>
+  );
+}

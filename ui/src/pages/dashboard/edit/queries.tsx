@@ -1,0 +1,194 @@
+/** What a panel asks: its targets, each with its data source, expression and the way it is drawn. */
+import type { JSX } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { DataSourceRef, Panel, Target } from '../../../dashboard/model.ts';
+import { findSource } from '../../../dashboard/sources.ts';
+import { ExpressionField } from '../../explore/editor.tsx';
+import { useBoard } from '../board.ts';
+import { freeRefId } from './change.ts';
+import { JsonField } from './json-field.tsx';
+import { ChoiceField, Labelled, NumberField, TextField } from './option-fields.tsx';
+
+interface Props {
+  panel: Panel;
+  change: (next: (panel: Panel) => Panel) => void;
+  run: () => void;
+}
+
+const MIXED = '-- Mixed --';
+const SPECIAL = [
+  { uid: MIXED, type: 'datasource', name: 'Mixed: each query its own' },
+  { uid: '-- Dashboard --', type: 'datasource', name: "Another panel's answer" },
+];
+
+export function Queries({ panel, change, run }: Props): JSX.Element {
+  const { sources, variables, scope } = useBoard();
+  const setTargets = (next: (targets: Target[]) => Target[]): void => change((before) => ({ ...before, targets: next(before.targets) }));
+  const put = (index: number, target: Target): void => setTargets((targets) => targets.map((each, at) => (at === index ? target : each)));
+  const choices = [
+    ...sources.map(({ uid, type, name }) => ({ uid, type, name })),
+    ...variables.states.filter(({ variable }) => variable.type === 'datasource').map(({ variable }) => ({ uid: `\${${variable.name}}`, type: String(variable.query ?? 'prometheus'), name: `$${variable.name}` })),
+    ...SPECIAL,
+  ];
+  const chosen = panel.datasource?.uid ?? sources.find(({ isDefault }) => isDefault)?.uid;
+  return (
+    <div class="queries">
+      <div class="toolbar">
+        <Labelled name="Data source">
+          <SourceField label="Data source" value={chosen} choices={choices} onChange={(ref) => change((before) => ({ ...before, datasource: ref, targets: before.targets.map((target) => ({ ...target, datasource: ref.uid === MIXED ? target.datasource : ref })) }))} />
+        </Labelled>
+        <Labelled name="Longest list of points">
+          <NumberField value={panel.maxDataPoints} min={1} step={1} placeholder="as wide" onChange={(points) => change((before) => ({ ...before, maxDataPoints: points ?? null }))} />
+        </Labelled>
+        <Labelled name="Shortest step">
+          <TextField value={panel.interval ?? ''} placeholder="auto" onChange={(interval) => change((before) => ({ ...before, interval: interval || undefined }))} />
+        </Labelled>
+        <Labelled name="Own range">
+          <TextField value={panel.timeFrom ?? ''} placeholder="6h, now/d" onChange={(timeFrom) => change((before) => ({ ...before, timeFrom: timeFrom || undefined }))} />
+        </Labelled>
+        <Labelled name="Shifted by">
+          <TextField value={panel.timeShift ?? ''} placeholder="1d" onChange={(timeShift) => change((before) => ({ ...before, timeShift: timeShift || undefined }))} />
+        </Labelled>
+      </div>
+      {panel.targets.map((target, index) => {
+        const source = findSource(chosen === MIXED ? target.datasource : (target.datasource ?? panel.datasource), sources, scope);
+        return (
+          <section class="query" key={target.refId} aria-label={`Query ${target.refId}`}>
+            <header>
+              <TextField label="Name of the query" value={target.refId} onChange={(refId) => refId !== '' && panel.targets.every((each) => each.refId !== refId) && put(index, { ...target, refId })} />
+              {chosen === MIXED && <SourceField label={`Data source of ${target.refId}`} value={target.datasource?.uid} choices={choices.filter(({ uid }) => uid !== MIXED)} onChange={(datasource) => put(index, { ...target, datasource })} />}
+              <span class="query-tools">
+                <button type="button" class="link" aria-pressed={target.hide === true} onClick={() => put(index, { ...target, hide: !target.hide })}>
+                  {target.hide ? 'Show' : 'Hide'}
+                </button>
+                <button type="button" class="link" onClick={() => setTargets((targets) => [...targets, { ...structuredClone(target), refId: freeRefId(targets) }])}>
+                  Duplicate
+                </button>
+                <button type="button" class="link" disabled={index === 0} aria-label={`Move ${target.refId} up`} onClick={() => setTargets((targets) => swapped(targets, index, index - 1))}>
+                  ↑
+                </button>
+                <button type="button" class="link" aria-label={`Remove query ${target.refId}`} onClick={() => setTargets((targets) => targets.filter((_, at) => at !== index))}>
+                  Remove
+                </button>
+              </span>
+            </header>
+            {chosen === '-- Dashboard --' || target.datasource?.uid === '-- Dashboard --' ? (
+              <Labelled name="Panel">
+                <NumberField value={typeof target['panelId'] === 'number' ? target['panelId'] : undefined} step={1} onChange={(panelId) => put(index, { ...target, panelId })} />
+              </Labelled>
+            ) : source?.type === 'prometheus' || source?.type === 'loki' || source === undefined ? (
+              <PromQuery target={target} change={(next) => put(index, next)} run={run} />
+            ) : (
+              <JsonField label={`Query ${target.refId}`} value={target} rows={6} onApply={(value) => put(index, asTarget(value, target.refId))} />
+            )}
+          </section>
+        );
+      })}
+      <button type="button" class="button" onClick={() => setTargets((targets) => [...targets, { refId: freeRefId(targets), ...(panel.datasource && chosen !== MIXED ? { datasource: panel.datasource } : {}) }])}>
+        Add query
+      </button>
+    </div>
+  );
+}
+
+const swapped = <T,>(list: readonly T[], a: number, b: number): T[] => list.map((each, at) => (at === a ? list[b]! : at === b ? list[a]! : each));
+
+function asTarget(value: unknown, refId: string): Target {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('A query is an object.');
+  return { ...value, refId: typeof (value as Target).refId === 'string' ? (value as Target).refId : refId };
+}
+
+interface SourceChoice {
+  uid: string;
+  type: string;
+  name: string;
+}
+
+function SourceField({ label, value, choices, onChange }: { label: string; value: string | undefined; choices: readonly SourceChoice[]; onChange: (ref: DataSourceRef & { uid: string }) => void }): JSX.Element {
+  const known = choices.some(({ uid }) => uid === value);
+  return (
+    <select
+      aria-label={label}
+      value={value ?? ''}
+      onChange={(event) => {
+        const source = choices.find(({ uid }) => uid === event.currentTarget.value);
+        if (source) onChange({ type: source.type, uid: source.uid });
+      }}
+    >
+      {!known && <option value={value ?? ''}>{value ?? 'default'}</option>}
+      {choices.map(({ uid, name }) => (
+        <option key={uid} value={uid} selected={uid === value}>
+          {name}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+const FORMATS = [
+  { value: 'time_series', text: 'time series' },
+  { value: 'table', text: 'table' },
+  { value: 'heatmap', text: 'heatmap' },
+];
+const TIMES = [
+  { value: 'range', text: 'over the range' },
+  { value: 'instant', text: 'at its end' },
+  { value: 'both', text: 'both' },
+];
+
+function PromQuery({ target, change, run }: { target: Target; change: (target: Target) => void; run: () => void }): JSX.Element {
+  const [text, setText] = useState(target.expr ?? '');
+  const [version, setVersion] = useState(0);
+  const kept = useRef(text);
+  useEffect(() => {
+    // Changed from elsewhere, such as by taking a change back.
+    if (target.expr === kept.current || (target.expr ?? '') === kept.current) return;
+    kept.current = target.expr ?? '';
+    setText(kept.current);
+    setVersion((count) => count + 1);
+  }, [target.expr]);
+  const done = (): void => {
+    if (text === (target.expr ?? '')) return;
+    kept.current = text;
+    change({ ...target, expr: text });
+  };
+  const times = target.instant && target.range ? 'both' : target.instant ? 'instant' : 'range';
+  return (
+    <>
+      <div class="query-expression" onFocusOut={done}>
+        <ExpressionField
+          value={text}
+          version={version}
+          label={`Expression ${target.refId}`}
+          first={false}
+          variables
+          onChange={setText}
+          onRun={() => {
+            if (text === (target.expr ?? '')) run();
+            else done();
+          }}
+        />
+        <button type="button" class="button" title="Enter" onClick={() => (text === (target.expr ?? '') ? run() : done())}>
+          Run
+        </button>
+      </div>
+      <div class="query-options">
+        <Labelled name="Legend">
+          <TextField value={target.legendFormat ?? ''} placeholder="{{instance}}, or __auto" onChange={(legendFormat) => change({ ...target, legendFormat })} />
+        </Labelled>
+        <Labelled name="Format">
+          <ChoiceField value={target.format ?? 'time_series'} choices={FORMATS} onChange={(format) => change({ ...target, format: format as Target['format'] })} />
+        </Labelled>
+        <Labelled name="Asks">
+          <ChoiceField value={times} choices={TIMES} onChange={(chosen) => change({ ...target, range: chosen !== 'instant', instant: chosen !== 'range' })} />
+        </Labelled>
+        <Labelled name="Shortest step">
+          <TextField value={target.interval ?? ''} placeholder="auto" onChange={(interval) => change({ ...target, interval: interval || undefined })} />
+        </Labelled>
+        <label class="check">
+          <input type="checkbox" checked={target.exemplar === true} onChange={(event) => change({ ...target, exemplar: event.currentTarget.checked })} /> Exemplars
+        </label>
+      </div>
+    </>
+  );
+}

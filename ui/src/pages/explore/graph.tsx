@@ -1,0 +1,169 @@
+/** The graph of Explore: the panel that dashboards draw with, an earlier time beside it, and exemplars on it. */
+import type { JSX } from 'preact';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { api } from '../../api/client.ts';
+import type { ExemplarSeries } from '../../api/types.ts';
+import type { Panel } from '../../dashboard/model.ts';
+import { applyFields } from '../../fields/apply.ts';
+import { clock, moment, parseDuration } from '../../format/time.ts';
+import type { Unit } from '../../format/units.ts';
+import { frameOf, type Field, type Frame } from '../../frames/frame.ts';
+import { kind } from '../../panels/timeseries/kind.tsx';
+import { Empty, Mark } from '../../parts/parts.tsx';
+import { setParams } from '../../router.ts';
+import type { Span } from '../../state/range.ts';
+import { toGraph, type Asked } from './results.ts';
+
+const GRAPH_HEIGHT_PX = 460;
+/** By Grafana's ids. */
+const UNITS: Record<Unit, string> = { number: 'short', 'per-second': 'cps', bytes: 'bytes', 'bytes/s': 'binBps', fraction: 'percentunit', seconds: 's' };
+
+export interface GraphAnswer {
+  outcomes: Asked['outcomes'];
+  asked: Asked[];
+  exemplars: ExemplarSeries[];
+}
+
+/** Exemplars of all expressions; an expression without any is no failure. */
+export const askExemplars = async (expressions: readonly string[], span: Span, signal: AbortSignal): Promise<ExemplarSeries[]> =>
+  (await Promise.all(expressions.map((expression) => api.exemplars(expression, span, signal).catch(() => [])))).flat();
+
+function exemplarFrames(series: readonly ExemplarSeries[]): Frame[] {
+  const rows = series.flatMap(({ seriesLabels, exemplars }) => exemplars.map(({ labels, value, timestamp }) => ({ at: timestamp * 1000, value: Number(value), labels: { ...seriesLabels, ...labels } as Record<string, string> })));
+  if (rows.length === 0) return [];
+  rows.sort((a, b) => a.at - b.at);
+  const names = [...new Set(rows.flatMap(({ labels }) => Object.keys(labels)))];
+  const fields: Field[] = [
+    { name: 'Time', type: 'time', values: rows.map(({ at }) => at), config: {} },
+    { name: 'Value', type: 'number', values: rows.map(({ value }) => value), config: {} },
+    ...names.map((name): Field => ({ name, type: 'string', values: rows.map(({ labels }) => labels[name] ?? ''), config: {} })),
+  ];
+  return [frameOf(fields, { name: 'exemplar', meta: { type: 'table', custom: { resultType: 'exemplar' } } })];
+}
+
+const PANEL: Panel = {
+  id: 1,
+  type: 'timeseries',
+  title: 'Result',
+  gridPos: { x: 0, y: 0, w: 24, h: 12 },
+  targets: [],
+  transformations: [],
+  links: [],
+  options: { legend: { showLegend: true, displayMode: 'table', placement: 'bottom', calcs: ['lastNotNull', 'max', 'min'] }, tooltip: { mode: 'multi', sort: 'desc' } },
+  fieldConfig: { defaults: {}, overrides: [] },
+};
+
+export function GraphView({ answer, span, onZoom }: { answer: GraphAnswer; span: Span; onZoom: (span: Span) => void }): JSX.Element {
+  const host = useRef<HTMLDivElement>(null);
+  const [width, setWidth] = useState(0);
+  const [unit, setUnit] = useState<Unit | undefined>(undefined);
+  const graph = useMemo(() => toGraph(answer.asked), [answer]);
+  const shownUnit = unit ?? graph.unit;
+  const frames = useMemo(
+    () => applyFields([...graph.frames, ...exemplarFrames(answer.exemplars)], { defaults: { unit: UNITS[shownUnit], custom: { showPoints: 'auto' } }, overrides: [] }, kind.field, { timeZone: 'browser' }),
+    [graph, shownUnit],
+  );
+  useLayoutEffect(() => {
+    const element = host.current;
+    if (!element) return;
+    const observer = new ResizeObserver(() => setWidth(element.clientWidth));
+    observer.observe(element);
+    setWidth(element.clientWidth);
+    return () => observer.disconnect();
+  }, []);
+  const { outcomes } = answer;
+  return (
+    <div class="explore-graph">
+      <div ref={host} />
+      {graph.frames.length === 0 ? (
+        outcomes.every(({ error }) => error) ? (
+          <Empty title="Nothing to draw">The server refused {outcomes.length === 1 ? 'the expression' : 'the expressions'}; see above.</Empty>
+        ) : (
+          <Empty title="No series">
+            {graph.histograms > 0
+              ? `The ${graph.histograms} series are native histograms, which lines cannot show: use the heatmap, histogram_quantile, or the table.`
+              : `Nothing matches between ${moment(span.from)} and ${clock(span.to)}.`}
+          </Empty>
+        )
+      ) : (
+        <>
+          <div class="legend-head muted">
+            <span>{graph.found.toLocaleString('en')} series</span>
+            <span class="legend-common mono ellipsis" title={graph.common}>
+              {graph.common && `all ${graph.common}`}
+            </span>
+            <label>
+              Unit{' '}
+              <select value={shownUnit} onChange={(event) => setUnit(event.currentTarget.value as Unit)}>
+                {(Object.keys(UNITS) as Unit[]).map((name) => (
+                  <option key={name} value={name} selected={name === shownUnit}>
+                    {name === 'fraction' ? 'percent' : name}
+                  </option>
+                ))}
+              </select>
+            </label>
+          </div>
+          {graph.histograms > 0 && (
+            <p class="limit">
+              <Mark tone="info" />
+              {graph.histograms} native histograms are not drawn as lines; the heatmap shows them.
+            </p>
+          )}
+          {width > 0 && (
+            <kind.Component
+              panel={PANEL}
+              frames={frames}
+              annotations={[]}
+              span={span}
+              width={width}
+              height={GRAPH_HEIGHT_PX}
+              timeZone="browser"
+              interpolate={(text) => text}
+              links={() => []}
+              onZoom={onZoom}
+            />
+          )}
+        </>
+      )}
+    </div>
+  );
+}
+
+const EARLIER = ['1h', '1d', '1w', '4w'];
+
+/** What is drawn beside the result. */
+export function GraphOptions({ compare, exemplars }: { compare: string; exemplars: boolean }): JSX.Element {
+  const [draft, setDraft] = useState(compare);
+  useEffect(() => setDraft(compare), [compare]);
+  const valid = draft === '' || parseDuration(draft) !== undefined;
+  const apply = (): void => {
+    if (valid) setParams({ compare: draft === '' ? undefined : draft });
+  };
+  return (
+    <>
+      <label class="head-field" title="Draws the same some time earlier, dashed. Such as 1h, 2d or 4w.">
+        Compare with
+        <input
+          size={7}
+          list="explore-earlier"
+          value={draft}
+          placeholder="1d earlier"
+          aria-invalid={!valid}
+          spellcheck={false}
+          onInput={(event) => setDraft(event.currentTarget.value)}
+          onChange={apply}
+          onKeyDown={(event) => event.key === 'Enter' && apply()}
+        />
+        <datalist id="explore-earlier">
+          {EARLIER.map((text) => (
+            <option key={text} value={text} />
+          ))}
+        </datalist>
+      </label>
+      <label class="head-field">
+        <input type="checkbox" checked={exemplars} onChange={(event) => setParams({ exemplars: event.currentTarget.checked ? '1' : undefined })} />
+        Exemplars
+      </label>
+    </>
+  );
+}
