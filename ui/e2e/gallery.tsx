@@ -62,7 +62,7 @@ function Shown({ sample }: { sample: Sample }): preact.JSX.Element {
       </div>
       <div style={{ width: `${width}px`, height: `${height}px`, overflow: 'hidden' }}>
         {kind && panel ? (
-          <kind.Component panel={panel} frames={frames} annotations={sample.annotations ?? []} span={SPAN} width={width} height={height} timeZone={timeZone} sync="gallery" interpolate={(text) => text} links={(links) => (links ?? []).map(({ title, url }) => ({ title, href: url, newTab: false }))} onZoom={(span) => console.log('zoom', span)} />
+          <kind.Component panel={panel} frames={frames} annotations={sample.annotations ?? []} span={SPAN} width={width} height={height} timeZone={timeZone} sync="gallery" syncReadout={params.has('share')} interpolate={(text) => text} links={(links) => (links ?? []).map(({ title, url }) => ({ title, href: url, newTab: false }))} onZoom={(span) => console.log('zoom', span)} />
         ) : (
           `no kind ${sample.type}`
         )}

@@ -79,10 +79,13 @@ export type Params = Record<string, string | string[] | undefined>;
 /** Where Prometheus's API stands: our own, or that of a data source behind the server. */
 const OWN = 'api/v1/';
 
-const call = <T>(path: string, params: Params = {}, signal?: AbortSignal, method?: 'POST'): Promise<Answer<T>> => ask(OWN, path, params, signal, method);
+const call = <T>(path: string, params: Params = {}, signal?: AbortSignal, method?: 'POST'): Promise<Answer<T>> => ask(OWN, path, params, { signal, method });
 
-/** Asks an API that answers in Prometheus's envelope. `base` ends in a slash. */
-export async function ask<T>(base: string, path: string, params: Params = {}, signal?: AbortSignal, method?: 'POST'): Promise<Answer<T>> {
+/**
+ * Asks an API that answers in Prometheus's envelope. `base` ends in a slash. `maxAgeSeconds` is how old an answer may be
+ * that somebody else asked for: many browsers on one dashboard are then one query.
+ */
+export async function ask<T>(base: string, path: string, params: Params, { signal, method, maxAgeSeconds = 0 }: { signal?: AbortSignal | undefined; method?: 'POST' | undefined; maxAgeSeconds?: number | undefined } = {}): Promise<Answer<T>> {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(params)) {
     for (const item of Array.isArray(value) ? value : value === undefined ? [] : [value]) query.append(name, item);
@@ -92,7 +95,11 @@ export async function ask<T>(base: string, path: string, params: Params = {}, si
   if (!long) address.search = query.toString();
   let response: Response;
   try {
-    response = await fetch(address, { signal: signal ?? null, ...(long ? { method: 'POST', body: query } : method ? { method } : {}) });
+    response = await fetch(address, {
+      signal: signal ?? null,
+      ...(long ? { method: 'POST', body: query } : method ? { method } : {}),
+      ...(maxAgeSeconds >= 1 ? { headers: { 'cache-control': `max-age=${Math.floor(maxAgeSeconds)}` } } : {}),
+    });
   } catch (error) {
     if (signal?.aborted) throw error;
     tellReachability(false);

@@ -133,7 +133,7 @@ export type AlertPanelState = 'firing' | 'pending';
 
 /** States of alerts by the panel that their rule names (`__dashboardUid__` and `__panelId__` among its annotations). */
 export async function alertStates(dashboardUid: string, signal: AbortSignal): Promise<Map<number, AlertPanelState>> {
-  const { data } = await ask<{ alerts?: Alert[] }>('api/v1/', 'alerts', {}, signal);
+  const { data } = await ask<{ alerts?: Alert[] }>('api/v1/', 'alerts', {}, { signal, maxAgeSeconds: 5 });
   const states = new Map<number, AlertPanelState>();
   for (const { annotations, state } of data.alerts ?? []) {
     const id = numberOf(annotations?.['__panelId__']);

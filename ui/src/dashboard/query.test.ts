@@ -7,9 +7,9 @@ import type { Panel } from './model.ts';
 import { panelSpan, runPanel, type PanelAnswer, type QueryContext } from './query.ts';
 import { Requests } from './requests.ts';
 import { OWN, type DataSource } from './sources.ts';
-import { gridOf, stepFor } from './step.ts';
+import { gridOf, momentOf, stepFor } from './step.ts';
 
-let asked: { path: string; query: URLSearchParams }[] = [];
+let asked: { path: string; query: URLSearchParams; maxAge: string | undefined }[] = [];
 /** What the server says to a path and query: data, or an error. */
 let answers: (path: string, query: URLSearchParams) => unknown;
 
@@ -17,8 +17,8 @@ beforeEach(() => {
   asked = [];
   answers = (path) => ({ resultType: path.endsWith('query') ? 'vector' : 'matrix', result: [] });
   vi.stubGlobal('document', { baseURI: 'http://server/' });
-  vi.stubGlobal('fetch', async (url: URL) => {
-    asked.push({ path: url.pathname, query: url.searchParams });
+  vi.stubGlobal('fetch', async (url: URL, { headers }: { headers?: Record<string, string> }) => {
+    asked.push({ path: url.pathname, query: url.searchParams, maxAge: headers?.['cache-control'] });
     const data = answers(url.pathname, url.searchParams);
     if (data instanceof Error) return new Response(JSON.stringify({ status: 'error', errorType: 'bad_data', error: data.message }), { status: 400 });
     if (Array.isArray(data) && url.pathname === '/api/annotations') return new Response(JSON.stringify(data));
@@ -68,6 +68,12 @@ describe('steps', () => {
   });
 });
 
+test('single values of now are asked for by scrapes, so that browsers share them; others as they are', () => {
+  const source = { ...OWN, jsonData: { timeInterval: '30s' } };
+  expect([momentOf({ from: 0, to: 1007.4 }, source, 1008), momentOf({ from: 0, to: 1019 }, source, 1019), momentOf({ from: 0, to: 1007.4 }, source, 9000)]).toEqual([1005, 1005, 1007.4]);
+  expect(momentOf({ from: 0, to: 1007.9 }, { ...OWN, jsonData: { timeInterval: '500ms' } }, 1008)).toBe(1007);
+});
+
 describe('a panel', () => {
   test('asks for ranges, single values or both, with everything interpolated', async () => {
     await run(panelOf([target('rate(a[$__rate_interval])'), target('b', { instant: true }), target('sum_over_time(c[$__range])', { instant: true, range: true }), target('hidden', { hide: true }), target('  ')]));
@@ -78,6 +84,7 @@ describe('a panel', () => {
       ['/api/v1/query', 'sum_over_time(c[3600s])'],
     ]);
     expect(Object.fromEntries(asked[0]!.query)).toMatchObject({ start: '1699999995', end: '1700003595', step: '15' });
+    expect(asked[0]!.maxAge).toBe('max-age=15');
   });
 
   test('asks the data source that it names, and tells of one that is not there', async () => {

@@ -1,4 +1,5 @@
 /** A panel's targets as requests, and their answers as frames. */
+import { serverNow } from '../api/client.ts';
 import type { QueryResult } from '../api/types.ts';
 import type { Frame } from '../frames/frame.ts';
 import { fillGaps } from '../frames/gaps.ts';
@@ -12,7 +13,7 @@ import type { Dashboard, DataSourceRef, Panel, Target } from './model.ts';
 import type { Requests } from './requests.ts';
 import { askSource, DASHBOARD, EXPRESSIONS, GRAFANA, MIXED, resolveSource, sourceName, type DataSource } from './sources.ts';
 import { snapshotFrames } from './snapshot.ts';
-import { gridOf, stepFor, stepScope } from './step.ts';
+import { gridOf, momentOf, stepFor, stepScope } from './step.ts';
 import { resolveTime } from './time.ts';
 import type { SourceFilters } from './variables/set.ts';
 
@@ -30,8 +31,6 @@ export interface QueryContext {
   width: number;
   /** Lower goes first; panels in sight 0, others 1. */
   priority?: number;
-  /** Transformations of another panel whose frames are used with them. */
-  transform?: (panel: Panel, frames: Frame[]) => Frame[];
 }
 
 export interface Notice {
@@ -161,7 +160,7 @@ async function askPrometheus(run: Run, target: Target, source: DataSource, sever
   const time = (seconds: number): string => (loki ? `${Math.round(seconds * 1000)}000000` : String(seconds));
   const asks: Promise<Frame[]>[] = [];
   if (range) asks.push(one('query_range', { query: expression, start: time(grid.start), end: time(grid.end), step: String(grid.step), ...lines }, step.stepMs));
-  if (instant) asks.push(one('query', { query: expression, time: time(Number(answer.span.to.toFixed(3))), ...lines }));
+  if (instant) asks.push(one('query', { query: expression, time: time(momentOf(answer.span, source, serverNow())), ...lines }));
   const exemplars = !loki && target.exemplar === true && range ? askExemplars(run, source, expression, grid, asked) : Promise.resolve([]);
   const frames = (await Promise.all(asks)).flat();
   log.tookMs = performance.now() - started;
@@ -196,7 +195,12 @@ async function askDashboard(run: Run, target: Target): Promise<TargetAnswer> {
   const made = await runDepth(other, { ...context, span: answer.span }, signal, depth + 1);
   answer.notices.push(...made.notices);
   answer.asked.push(...made.asked.map((asked) => ({ ...asked, refId: target.refId })));
-  const frames = target['withTransforms'] === true && context.transform ? context.transform(other, made.frames) : made.frames;
+  let { frames } = made;
+  if (target['withTransforms'] === true && other.transformations.length > 0) {
+    const { transformFrames } = await import('../transforms/index.ts');
+    const replace = (text: string, scope?: Record<string, unknown>): string => interpolate(text, scope ? { ...context.scope, ...scope } : context.scope);
+    frames = transformFrames(frames, other.transformations, { interpolate: replace, timeZone: context.timeZone });
+  }
   return { frames: frames.map((frame) => ({ ...frame, refId: panel.targets.length > 1 ? target.refId : frame.refId })), exemplars: made.exemplars };
 }
 
@@ -304,3 +308,6 @@ function runExpressions({ context, answer }: Run, targets: readonly Target[], ma
 
 /** Asks all targets; rejects only when cancelled. All targets in error is an answer with no frames and their notices. */
 export const runPanel = (panel: Panel, context: QueryContext, signal: AbortSignal): Promise<PanelAnswer> => runDepth(panel, context, signal, 0);
+
+/** Whether there is nothing but errors. */
+export const isFailed = ({ frames, notices }: PanelAnswer): boolean => frames.length === 0 && notices.some(({ severity }) => severity === 'error');

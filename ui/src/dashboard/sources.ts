@@ -1,6 +1,7 @@
 /** Data sources: what there is, which one a reference means, and how it is asked. */
 import { ApiError, ask, send, type Params } from '../api/client.ts';
 import type { Answer } from '../api/types.ts';
+import { durationMs } from './durations.ts';
 import { interpolate, type Scope } from './interpolate.ts';
 import { isRecord, textOf } from './json.ts';
 import type { DataSourceRef } from './model.ts';
@@ -40,7 +41,7 @@ function sourceOf(raw: unknown): DataSource[] {
 async function withInterval(source: DataSource, signal: AbortSignal | undefined): Promise<DataSource> {
   if (source.jsonData?.timeInterval !== undefined && source.jsonData.timeInterval !== '') return source;
   try {
-    const { data } = await ask<{ yaml?: string }>('api/v1/', 'status/config', {}, signal);
+    const { data } = await ask<{ yaml?: string }>('api/v1/', 'status/config', {}, { signal });
     const interval = /^global:\n(?:[ \t]+.*\n)*?[ \t]+scrape_interval:[ \t]*["']?(\w+)/m.exec(data.yaml ?? '')?.[1];
     return interval === undefined ? source : { ...source, jsonData: { ...source.jsonData, timeInterval: interval } };
   } catch (error) {
@@ -103,9 +104,16 @@ export function baseOf(source: DataSource): string {
   return source.type === 'loki' ? `${proxy}loki/api/v1/` : `${proxy}api/v1/`;
 }
 
-/** Asks a source's API, together with all others on the page. */
+/** How often a source scrapes, in milliseconds: nothing new comes faster. */
+export const scrapeIntervalMs = (source: DataSource | undefined): number => durationMs(source?.jsonData?.timeInterval) ?? SCRAPE_INTERVAL_MS;
+
+/** What others were answered may be so old, in seconds. */
+const SHARED_SECONDS = 15;
+
+/** Asks a source's API, together with all others on the page and, as far as the server shares answers, elsewhere. */
 export function askSource<T>(requests: Requests, source: DataSource, path: string, params: Params, options: AskOptions = {}): Promise<Answer<T>> {
   const base = baseOf(source);
   const key = `${base}${path}?${JSON.stringify(params)}`;
-  return requests.ask(key, (signal) => ask<T>(base, path, params, signal), options);
+  const maxAgeSeconds = Math.max(1, Math.min(SHARED_SECONDS, scrapeIntervalMs(source) / 1000));
+  return requests.ask(key, (signal) => ask<T>(base, path, params, { signal, maxAgeSeconds }), options);
 }

@@ -5,7 +5,7 @@ import { zoneOffsetMs } from './dates.ts';
 import { durationMs, roundInterval } from './durations.ts';
 import { interpolate, type Scope } from './interpolate.ts';
 import type { Panel, Target } from './model.ts';
-import { SCRAPE_INTERVAL_MS, type DataSource } from './sources.ts';
+import { scrapeIntervalMs, type DataSource } from './sources.ts';
 
 /** Prometheus refuses more points of a series. */
 const POINTS_LIMIT = 11_000;
@@ -32,7 +32,7 @@ const RATE = /^\$\{?__rate_interval\}?$/;
 export function stepFor({ span, width, panel, target, source, scope }: StepGiven): Step {
   const rangeMs = Math.max(1, (span.to - span.from) * 1000);
   const points = Math.min(POINTS_LIMIT, Math.max(1, Math.round(panel.maxDataPoints ?? (width > 0 ? width : POINTS))));
-  const scrapeMs = durationMs(source?.jsonData?.timeInterval) ?? SCRAPE_INTERVAL_MS;
+  const scrapeMs = scrapeIntervalMs(source);
   const written = (target.interval ?? '').trim();
   const byRate = RATE.test(written);
   const ownMs = byRate || /\$\{?__interval/.test(written) ? undefined : durationMs(interpolate(written, scope, 'raw'));
@@ -57,6 +57,21 @@ export function stepScope({ stepMs, rateMs }: Step, span: Span, scope: Scope, ti
     __rate_interval_ms: String(rateMs),
     __auto: writeInterval(stepMs),
   };
+}
+
+/** A moment within this of now moves along with the clock. */
+const RECENT_SECONDS = 300;
+const MOMENT_SECONDS = 15;
+
+/**
+ * The moment of a single value, in seconds: what moves along with the clock goes by scrapes, so that browsers that ask
+ * a little earlier or later ask the same; what stands still is taken as it is.
+ */
+export function momentOf(span: Span, source: DataSource | undefined, now: number): number {
+  const to = Number(span.to.toFixed(3));
+  if (Math.abs(now - to) > RECENT_SECONDS) return to;
+  const grain = Math.max(1, Math.min(MOMENT_SECONDS, Math.floor(scrapeIntervalMs(source) / 1000)));
+  return Math.floor(to / grain) * grain;
 }
 
 /** Start and end on multiples of the step, counted from midnight of the time zone, in seconds. */

@@ -137,7 +137,8 @@ export function Popover(props: {
       <button type="button" class="button" aria-expanded={open} aria-label={props.label} title={props.title} onClick={() => setOpen(!open)}>
         {props.button}
       </button>
-      {open && <div class={`popover-box popover-${props.align ?? 'left'}`}>{props.children(() => setOpen(false))}</div>}
+      {/* Can have the focus itself, so that a click on its ground is not one elsewhere. */}
+      {open && <div tabIndex={-1} class={`popover-box popover-${props.align ?? 'left'}`}>{props.children(() => setOpen(false))}</div>}
     </div>
   );
 }

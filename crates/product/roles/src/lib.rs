@@ -37,6 +37,7 @@ pub mod settings;
 mod started;
 mod store;
 pub mod store_settings;
+mod threads;
 mod trail;
 mod user_assets;
 pub mod users;

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { annotationsOf } from '../../dashboard/annotations.ts';
 import { interpolate, type Scope } from '../../dashboard/interpolate.ts';
 import type { FieldConfig, Panel } from '../../dashboard/model.ts';
-import { isFailed, runPanel, type Notice, type PanelAnswer } from '../../dashboard/query.ts';
+import { runPanel, type Notice, type PanelAnswer } from '../../dashboard/query.ts';
 import { applyFields } from '../../fields/apply.ts';
 import type { Frame } from '../../frames/frame.ts';
 import type { Annotation, PanelKind } from '../../panels/panel.ts';
@@ -126,7 +126,10 @@ export function usePanelData(board: Board, { panel, key, scope, kind, width, act
     const context = { timeZone: board.timeZone, theme, interpolate: (text: string, more?: Record<string, unknown>) => interpolate(text, more ? { ...scope, ...more } : scope) };
     try {
       const transformed = transformFrames(answer.frames, panel.transformations, context);
-      return { transformed, frames: applyFields(transformed, panel.fieldConfig, fieldDefaults as FieldConfig, context) };
+      const frames = applyFields(transformed, panel.fieldConfig, fieldDefaults as FieldConfig, context);
+      // Exemplars are not transformed, and are configured apart, so that they change no names.
+      const exemplars = panel.type === 'timeseries' ? applyFields(answer.exemplars, { defaults: panel.fieldConfig.defaults, overrides: [] }, fieldDefaults as FieldConfig, context) : [];
+      return { transformed, frames: exemplars.length > 0 ? [...frames, ...exemplars] : frames };
     } catch (error) {
       return { transformed: answer.frames, frames: [], error: `The transformations failed: ${error instanceof Error ? error.message : String(error)}` };
     }
@@ -134,7 +137,7 @@ export function usePanelData(board: Board, { panel, key, scope, kind, width, act
 
   const notices = useMemo(() => [...(answer?.notices ?? []), ...drawn.transformed.flatMap(({ meta, refId }) => (meta?.notices ?? []).map((notice) => ({ ...notice, refId })))], [answer, drawn]);
   const refused = notices.filter(({ severity }) => severity === 'error').map(({ text }) => text);
-  const error = loaded.error?.message ?? drawn.error ?? (answer && isFailed(answer) ? [...new Set(refused)].join('\n') : undefined);
+  const error = loaded.error?.message ?? drawn.error ?? (answer && answer.frames.length === 0 && refused.length > 0 ? [...new Set(refused)].join('\n') : undefined);
   let state: DataState = 'loading';
   if (kind.state === 'failed') state = 'error';
   else if (kind.state === 'unknown') state = 'error';

@@ -116,7 +116,7 @@ function Choice({ state, label, onChoose, close }: Props & { close: () => void }
           <span class="muted">{chosen.includes(ALL) ? 'All' : chosen.length}</span>
         </div>
       )}
-      <ul role="listbox" id={listId} ref={list} aria-label={label} aria-multiselectable={multi}>
+      <ul role="listbox" id={listId} ref={list} aria-label={label} aria-multiselectable={multi} onMouseDown={(event) => event.preventDefault()}>
         {shown.map((option, index) => (
           <li
             key={option.value}

@@ -2,12 +2,12 @@
 import type { JSX } from 'preact';
 import { useMemo } from 'preact/hooks';
 import { ApiError, send } from '../../api/client.ts';
+import { readRecent } from '../../pages/dashboards/recent.ts';
 import { Failure } from '../../parts/parts.tsx';
 import { useLoad } from '../../state/load.ts';
 import type { PanelKind, PanelProps } from '../panel.ts';
 import { Linked } from '../values/linked.tsx';
 import { numberOr, stringsOf, withDefaults } from '../values/options.ts';
-import { readRecent } from './recent.ts';
 import '../lists/lists.css';
 import '../values/values.css';
 

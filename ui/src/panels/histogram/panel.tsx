@@ -76,7 +76,7 @@ function histogramOptions(scene: () => Scene, paint: Paint, unit: string | undef
   const bound = (): Format => scene().format;
   const custom = scene().series[0] ? customOf(scene().series[0]!.field) : {};
   return {
-    padding: [8, 14, 0, 0],
+    padding: [8, 20, 0, 0],
     scales: {
       x: { time: false, range: () => [scene().bounds[0] ?? 0, scene().bounds.at(-1) ?? 1] },
       y: { range: (_, low, high) => valueRange(low, high, { zero: true, softMax: scene().stacks.length > 0 ? 1 : undefined }) },

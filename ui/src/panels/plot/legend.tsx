@@ -57,7 +57,7 @@ interface LegendProps {
 }
 
 export function Legend({ items, options, hidden, onHide, onOptions }: LegendProps): JSX.Element {
-  const calcs = options.calcs ?? [];
+  const calcs = Array.isArray(options.calcs) ? options.calcs : [];
   const table = options.displayMode === 'table' || (options.displayMode === undefined && options.asTable === true);
   const [all, setAll] = useState(false);
   const [chosen, setChosen] = useState<{ by: string; descending: boolean } | undefined>(undefined);

@@ -66,7 +66,8 @@ export function mix(a: Rgba, b: Rgba, at: number): Rgba {
   return [between(0), between(1), between(2), between(3)];
 }
 
-/** Whether dark text reads better on this colour than light text. */
+/** Whether dark text reads better on this colour than light text: by relative luminance, as WCAG has it. */
 export function isPale([red, green, blue]: Rgba): boolean {
-  return 0.299 * red + 0.587 * green + 0.114 * blue > 150;
+  const linear = (part: number): number => (part / 255 <= 0.03928 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue) > 0.2;
 }

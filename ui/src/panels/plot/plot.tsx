@@ -66,6 +66,8 @@ export function Plot(props: PlotProps): JSX.Element {
       const own = keyboard.current || u.over.matches(':hover');
       if (idx === null || idx === undefined || left < 0 || (!own && !latest.current.syncReadout)) return hover.set(undefined);
       const box = u.over.getBoundingClientRect();
+      // A readout of a plot that is out of sight would hide another one.
+      if (!own && (box.top + box.height / 2 < 0 || box.top + box.height / 2 > window.innerHeight)) return hover.set(undefined);
       hover.set({ plot: u, row: idx, rows: u.cursor.idxs ?? [], left, top, pageLeft: box.left + left, pageTop: box.top + (own ? top : box.height / 2), own });
     };
     const measured = (u: uPlot): void => {

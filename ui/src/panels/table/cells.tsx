@@ -6,7 +6,7 @@ import { reduce } from '../../fields/reduce.ts';
 import type { PanelProps, ReadyLink } from '../panel.ts';
 import { Bar } from '../bargauge/bar.tsx';
 import { Markdown } from '../text/show.tsx';
-import { isOwnImage, safeHref } from '../values/href.ts';
+import { isLoadable, safeHref } from '../values/href.ts';
 import { Linked } from '../values/linked.tsx';
 import { valueScope } from '../values/scope.ts';
 import { Sparkline } from '../values/sparkline.tsx';
@@ -162,7 +162,7 @@ function trendOf(frame: Frame & { value?: unknown }): { times: readonly unknown[
 
 function ImageCell({ address, alt, height }: { address: string; alt: string | undefined; height: number }): JSX.Element {
   if (address === '') return <></>;
-  if (isOwnImage(address, document.baseURI)) return <img src={address} alt={alt ?? ''} loading="lazy" style={{ 'max-height': `${Math.max(8, height - 6)}px`, 'max-width': '100%' }} />;
+  if (isLoadable(address, document.baseURI)) return <img src={address} alt={alt ?? ''} loading="lazy" style={{ 'max-height': `${Math.max(8, height - 6)}px`, 'max-width': '100%' }} />;
   // The page's policy loads no images of others; the address is still worth something.
   const href = safeHref(address);
   return href === undefined ? (

@@ -4,7 +4,7 @@
  */
 import { createElement, type ComponentChildren, type JSX } from 'preact';
 import { useMemo } from 'preact/hooks';
-import { isOwnImage, safeHref } from '../values/href.ts';
+import { isLoadable, safeHref } from '../values/href.ts';
 import { parseHtml, type HtmlElement, type HtmlNode } from './html.ts';
 import { markdownToHtml } from './markdown.ts';
 import './text.css';
@@ -64,7 +64,7 @@ export function safeAttributes({ tag, attributes }: HtmlElement, base: string): 
   } else if (tag === 'img') {
     Object.assign(safe, { alt: attributes.get('alt') ?? '', loading: 'lazy' });
     const source = attributes.get('src') ?? '';
-    if (isOwnImage(source, base)) safe['src'] = source;
+    if (isLoadable(source, base)) safe['src'] = source;
   }
   return safe;
 }

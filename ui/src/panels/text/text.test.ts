@@ -97,7 +97,8 @@ describe('what may be shown', () => {
   });
   test('images of others become links to them', () => {
     expect(html('<img src="https://x.example/a.png" alt="A">')).toBe('<a class="text-away" href="https://x.example/a.png" target="_blank" rel="noopener noreferrer" title="An image of another server: https://x.example/a.png">A</a>');
-    expect(html('<img src="data:image/svg+xml,x" alt="A">')).toBe('<span class="muted">A</span>');
+    expect(html('<img src="data:text/html,x" alt="A">')).toBe('<span class="muted">A</span>');
+    expect(html('<img src="data:image/png;base64,AA" alt="A">')).toBe('<img alt="A" loading="lazy" src="data:image/png;base64,AA"></img>');
   });
   test('styles neither load nor leave their place', () => {
     expect(safeStyle('color:red;position:fixed;background:url(x);background-image:url(x);width:expression(x);height:10px;z-index:9;behavior:x')).toEqual({ color: 'red', height: '10px' });

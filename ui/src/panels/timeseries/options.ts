@@ -82,14 +82,16 @@ export function valueAxis(paint: Paint, key: string, format: () => Format, unit:
     gap: 6,
     space: (_, __, ___, ____, size) => (size < 120 ? 26 : 34),
     ...(increments ? { incrs: increments } : {}),
-    ...(log ? { splits: (u: uPlot, _: number, min: number, max: number) => logSplits(min, max, log, Math.max(3, Math.floor(u.height / 40))) } : {}),
-    values: (_, splits) => valueLabels(splits, format(), decimals()),
+    ...(log ? { splits: (u: uPlot, _: number, min: number, max: number) => logSplits(min, max, log, Math.max(3, Math.floor(u.height / 34))), filter: (_: uPlot, splits: number[]) => splits } : {}),
+    // Powers of two have long tails that nobody reads.
+    values: (_, splits) => (log === 2 && (decimals() ?? undefined) === undefined ? splits.map((split) => format()(split)) : valueLabels(splits, format(), decimals())),
     ...rest,
   };
 }
 
 /** How a scale spreads its values. */
-export function distributionOf({ scaleDistribution: { type, log, linearThreshold } = {} }: Custom): Partial<uPlot.Scale> {
+export function distributionOf({ scaleDistribution }: Custom): Partial<uPlot.Scale> {
+  const { type, log, linearThreshold } = scaleDistribution ?? {};
   if (type === 'log') return { distr: 3 as uPlot.Scale.Distr, log: log === 10 ? 10 : 2 };
   return type === 'symlog' ? { distr: 4 as uPlot.Scale.Distr, asinh: linearThreshold ?? 1 } : {};
 }
@@ -207,7 +209,7 @@ export function seriesOptions(scene: () => Scene, paint: Paint, overTime: boolea
         stroke: () => paint.css(scene().lines[index]?.color ?? 'var(--muted)'),
       })),
     ],
-    cursor: { points: { show: lines.length <= MARKED_LINES, size: 8, width: 2, stroke: () => paint.css('var(--surface)'), fill: (_, index) => paint.css(scene().lines[index - 1]?.color ?? 'var(--muted)') } },
+    cursor: { points: { ...(lines.length > MARKED_LINES ? { show: false } : {}), size: 10, width: 2, stroke: () => paint.css('var(--surface)'), fill: (_, index) => paint.css(scene().lines[index - 1]?.color ?? 'var(--muted)') } },
     hooks: {
       drawAxes: [(u) => drawThresholds(u, scene().scales, paint, 'areas')],
       draw: [

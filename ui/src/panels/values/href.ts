@@ -10,8 +10,11 @@ export function safeHref(address: string): string | undefined {
   return scheme === undefined || ['http', 'https', 'mailto', 'tel'].includes(scheme) ? address.trim() : undefined;
 }
 
-/** Whether an image at this address comes from this server: the page's policy loads no others. */
-export function isOwnImage(address: string, base: string): boolean {
+const INLINE_IMAGE = /^data:image\/(?:png|jpe?g|gif|webp|avif|svg\+xml)[;,]/i;
+
+/** Whether the page's policy loads an image of this address: from this server, or written out in the address. */
+export function isLoadable(address: string, base: string): boolean {
+  if (INLINE_IMAGE.test(address)) return true;
   if (safeHref(address) === undefined) return false;
   try {
     const url = new URL(address, base);

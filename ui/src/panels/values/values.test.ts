@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { frameOf, type Field } from '../../frames/frame.ts';
 import { offsetsOf, rowAt, windowOf } from '../lists/virtual.ts';
 import { changeText, statLayout } from '../stat/layout.ts';
-import { isOwnImage, safeHref } from './href.ts';
+import { isLoadable, safeHref } from './href.ts';
 import { cellsOf } from './layout.ts';
 import { withDefaults } from './options.ts';
 import { sparkPath } from './sparkline.tsx';
@@ -170,6 +170,6 @@ test('options of a dashboard stand over the defaults, object by object', () => {
 test('addresses that run something lead nowhere', () => {
   expect(['/d/x', 'https://x.example', 'mailto:a@b', 'd/x?a=javascript:1', '#a'].map(safeHref)).toEqual(['/d/x', 'https://x.example', 'mailto:a@b', 'd/x?a=javascript:1', '#a']);
   expect(['javascript:x', 'java\u0000script:x', 'data:x', '', ' \n'].map(safeHref)).toEqual([undefined, undefined, undefined, undefined, undefined]);
-  expect(isOwnImage('/a.png', 'https://x.example/p/')).toBe(true);
-  expect(isOwnImage('//y.example/a.png', 'https://x.example/p/')).toBe(false);
+  expect(isLoadable('/a.png', 'https://x.example/p/')).toBe(true);
+  expect(isLoadable('//y.example/a.png', 'https://x.example/p/')).toBe(false);
 });

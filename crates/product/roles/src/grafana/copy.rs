@@ -158,7 +158,8 @@ async fn dashboards(
             say(format!("{at} of {count} dashboards"));
         }
         match one(from, to, what, uid, used).await {
-            Ok(()) => tally.taken += 1,
+            Ok(true) => tally.taken += 1,
+            Ok(false) => tally.there += 1,
             Err(error) => {
                 tally.failed += 1;
                 say(format!("dashboard {title:?} ({uid}): {error}"));
@@ -168,13 +169,14 @@ async fn dashboards(
     Ok(tally)
 }
 
+/// Copies a dashboard; false if a file or the program itself brings one of that name here.
 async fn one(
     from: &Api,
     to: &Api,
     what: &Copy,
     uid: &str,
     used: &mut BTreeMap<String, Vec<String>>,
-) -> Result<(), String> {
+) -> Result<bool, String> {
     let read = from.get(&format!("/api/dashboards/uid/{}", escaped(uid))).await?;
     let mut dashboard = read.get("dashboard").cloned().unwrap_or(Value::Null);
     let meta = read.get("meta").cloned().unwrap_or(Value::Null);
@@ -204,7 +206,8 @@ async fn one(
     body["overwrite"] = json!(true);
     body["message"] = json!(format!("Imported from {}", from.url));
     match to.post("/api/dashboards/db", &body).await? {
-        (200, _) => Ok(()),
+        (200, _) => Ok(true),
+        (400, answer) if text(&answer, "message") == "Cannot save provisioned dashboard" => Ok(false),
         (status, answer) => Err(refusal(&to.url, status, &answer)),
     }
 }
