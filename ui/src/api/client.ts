@@ -65,9 +65,20 @@ export function learnClock(date: string | null): void {
   clockOffset = Math.abs(offset) > 5 ? offset : 0;
 }
 
+let staysHere: () => boolean = () => false;
+
+/** While `stays` says so, an ended session does not lead away from the page: there is unsaved work. Returns how to stop. */
+export function stayHere(stays: () => boolean): () => void {
+  staysHere = stays;
+  return () => {
+    if (staysHere === stays) staysHere = () => false;
+  };
+}
+
 /** Whoever's session has ended signs in and comes back to where they were. */
 function signInAgain(response: Response): void {
   if (response.status !== 401 || response.headers.has('www-authenticate')) return;
+  if (staysHere()) throw new ApiError('Your session has ended. Sign in in another tab and try again: what is not saved stays here until then.', 'signed_out', 401);
   const base = new URL(document.baseURI);
   const here = location.pathname.startsWith(base.pathname) ? location.pathname.slice(base.pathname.length) : '';
   if (here === 'login') return;

@@ -16,7 +16,8 @@ async function missing<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer;
   } catch (error) {
-    if (error instanceof ApiError && error.status !== 0) return undefined;
+    // A server that starts or is away has not said that it lacks anything.
+    if (error instanceof ApiError && error.status !== 0 && error.status < 500) return undefined;
     throw error;
   }
 }
@@ -30,14 +31,32 @@ async function ask(): Promise<Offers> {
   return { dashboards: settings !== undefined, ...(user?.login === undefined ? {} : { user: { login: user.login, role } }) };
 }
 
+/** A server that did not answer is asked again after this. */
+const AGAIN_AFTER_MS = 5000;
+
 let asked: Promise<Offers> | undefined;
 
 /** Undefined until the server has answered. */
 export function useOffers(): Offers | undefined {
   const [offers, setOffers] = useState<Offers | undefined>(undefined);
   useEffect(() => {
-    asked ??= ask();
-    asked.then(setOffers, () => (asked = undefined));
+    let gone = false;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const load = (): void => {
+      asked ??= ask();
+      asked.then(
+        (found) => !gone && setOffers(found),
+        () => {
+          asked = undefined;
+          if (!gone) timer = setTimeout(load, AGAIN_AFTER_MS);
+        },
+      );
+    };
+    load();
+    return () => {
+      gone = true;
+      clearTimeout(timer);
+    };
   }, []);
   return offers;
 }

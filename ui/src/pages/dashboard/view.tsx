@@ -1,6 +1,7 @@
 /** An open dashboard: its time, variables and panels, and everything that is done with it. */
 import type { JSX } from 'preact';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { stayHere } from '../../api/client.ts';
 import { dashboards } from '../../api/dashboards.ts';
 import { alertStates, runAnnotations } from '../../dashboard/annotations.ts';
 import { useVariables } from '../../dashboard/hooks.ts';
@@ -147,6 +148,7 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
     return () => void delete root.dataset['kiosk'];
   }, [kiosk, tv]);
   useEffect(() => guardLeaving(() => !session.unsaved.current || confirm('Leave without saving? What was changed here is lost.')), [session.unsaved]);
+  useEffect(() => stayHere(() => session.unsaved.current), [session.unsaved]);
   useEffect(() => {
     if (!session.changed) return;
     const leaving = (event: BeforeUnloadEvent): void => event.preventDefault();
