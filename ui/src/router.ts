@@ -4,7 +4,7 @@
  */
 import { useEffect, useState } from 'preact/hooks';
 
-export const PAGES = ['overview', 'explore', 'alerts', 'alert', 'silences', 'routing', 'receivers', 'rules', 'targets', 'status', 'dashboards', 'dashboard'] as const;
+export const PAGES = ['overview', 'explore', 'alerts', 'alert', 'silences', 'routing', 'receivers', 'rules', 'targets', 'status', 'dashboards', 'dashboard', 'login', 'profile', 'people'] as const;
 export type Page = (typeof PAGES)[number];
 
 export interface Place {
@@ -84,6 +84,9 @@ function arrived(): void {
 
 export const currentPlace = (): Place => place;
 
+/** Calls `listener` with every place that is gone to. */
+export const watchPlace = (listener: (place: Place) => void): void => void listeners.add(listener);
+
 let guard: (() => boolean) | undefined;
 
 /**
@@ -130,6 +133,18 @@ export function usePlace(): Place {
     return () => void listeners.delete(see);
   }, []);
   return seen;
+}
+
+/**
+ * Where to go after signing in: an address of this page, below its base, that is not about signing in or out itself.
+ * What leads to another server leads to the first page instead.
+ */
+export function nextPlace(next: string | null, base: string): string {
+  if (next === null || !URL.canParse(next, base)) return base;
+  const [to, home] = [new URL(next, base), new URL(base)];
+  const path = to.pathname.slice(home.pathname.length);
+  if (to.origin !== home.origin || !to.pathname.startsWith(home.pathname) || /^log(in|out)(\/|$)/.test(path)) return base;
+  return to.href;
 }
 
 /** Lets ordinary links between pages work without a reload. Returns how to stop. */

@@ -45,7 +45,9 @@ const ALERTS_EVERY_SECONDS = 30;
 
 export function BoardView({ place, offers, session, dashboard, sources }: Props): JSX.Element {
   const { params } = place;
-  const view = useMemo(() => readView(params, dashboard), [params, dashboard.time, dashboard.timezone, dashboard.refresh]);
+  // A dashboard that names no time zone has that of whoever looks at it.
+  const timezone = dashboard.timezone || (offers?.preferences?.timezone ?? '');
+  const view = useMemo(() => readView(params, { ...dashboard, timezone }), [params, dashboard.time, timezone, dashboard.refresh]);
   const rangeKey = `${view.range.from}|${view.range.to}`;
   const [seconds, setSeconds] = useState(0);
   const { tick, refresh } = useTicks(seconds);
