@@ -176,6 +176,7 @@ pub const ROUTES: &[Row] = &[
     ("PUT PATCH", "/api/org/preferences", Access::Admin),
     ("GET", "/api/teams/{team}/preferences", Access::SignedIn),
     ("PUT", "/api/teams/{team}/preferences", Access::Admin),
+    ("POST", "/api/admin/provisioning/dashboards/reload", Access::Admin),
     ("POST", "/api/admin/provisioning/{what}/reload", Access::Admin),
     ("GET", "/api/v1/dashboards/provisioning", Access::Editor),
     ("POST", "/api/dashboards/import", Access::SignedIn),

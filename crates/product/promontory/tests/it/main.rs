@@ -26,3 +26,4 @@ mod replicas;
 mod sending;
 mod start;
 mod tools;
+mod trail;

@@ -50,7 +50,8 @@ async fn run(what: &Copy, say: &mut Lines<'_>) -> Result<(), String> {
         ("dashboards", &dashboards),
         ("playlists", &playlists),
     ] {
-        let there = if tally.there > 0 { format!(", {} already there", tally.there) } else { String::new() };
+        let there =
+            if tally.there > 0 { format!(", {} were there already", tally.there) } else { String::new() };
         let failed = if tally.failed > 0 { format!(", {} failed", tally.failed) } else { String::new() };
         say(format!("{kind}: {} taken{there}{failed}", tally.taken));
     }
