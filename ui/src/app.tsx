@@ -210,8 +210,8 @@ export function App(): JSX.Element {
           <button type="button" class="button button-icon" aria-label="Keyboard help" title="Keyboard help (?)" onClick={() => setHelp(true)}>
             ?
           </button>
-          <MeMenu offers={offers} />
         </div>
+        <MeMenu offers={offers} />
       </header>
       <Unreachable />
       <div id="content" tabIndex={-1}>

@@ -59,15 +59,13 @@ export function SignInForm({ login = '', onDone }: { login?: string; onDone: () 
         User
         <input ref={fields.user} name="user" type="text" value={user} autocomplete="username" autocapitalize="none" spellcheck={false} {...wrong} onInput={(event) => setUser(event.currentTarget.value)} />
       </label>
-      <label>
-        Password
-        <span class="sign-in-secret">
-          <input ref={fields.password} name="password" type={(seen ? 'text' : 'password') as 'password'} value={password} autocomplete="current-password" {...wrong} onInput={(event) => setPassword(event.currentTarget.value)} />
-          <button type="button" class="link" aria-pressed={seen} onClick={() => setSeen(!seen)} aria-label="Show the password">
-            {seen ? 'Hide' : 'Show'}
-          </button>
-        </span>
-      </label>
+      <div class="sign-in-secret">
+        <label for="sign-in-password">Password</label>
+        <input id="sign-in-password" ref={fields.password} name="password" type={(seen ? 'text' : 'password') as 'password'} value={password} autocomplete="current-password" {...wrong} onInput={(event) => setPassword(event.currentTarget.value)} />
+        <button type="button" class="link" aria-pressed={seen} onClick={() => setSeen(!seen)} aria-label="Show what is typed">
+          {seen ? 'Hide' : 'Show'}
+        </button>
+      </div>
       <button type="submit" class="button button-strong" aria-disabled={busy || wait > 0}>
         {busy ? 'Signing in …' : wait > 0 ? `Wait ${wait} s` : 'Sign in'}
       </button>

@@ -68,6 +68,7 @@ function PermissionsBox({ uid, title, onClose }: { uid: string; title: string; o
         {everybody.error && <Failure error={everybody.error} compact />}
         {failed && <Failure error={failed} compact />}
         {own && (
+          <div class="table-scroll">
           <table class="rows">
             <tbody>
               {own.map((grant) => (
@@ -90,6 +91,7 @@ function PermissionsBox({ uid, title, onClose }: { uid: string; title: string; o
               ))}
             </tbody>
           </table>
+          </div>
         )}
         {own?.length === 0 && inherited.length === 0 && <p>Only administrators see this folder.</p>}
         <label class="muted">

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { AuditEntry } from '../../api/people.ts';
+import { browserName } from '../profile/model.ts';
 import { describe, isWanted, makePassword, readTab, readWhen } from './model.ts';
 
 const entry = (more: Partial<AuditEntry>): AuditEntry => ({ time: '2026-11-21T10:00:00Z', action: 'request', user: 'ada', address: '10.0.0.1', status: 200, ...more });
@@ -40,4 +41,13 @@ test('a time that cannot be read asks for nothing', () => {
   expect(readWhen('x')).toBeUndefined();
   expect(readWhen('2026-11-21T10:00Z')).toBe('1795255200.000');
   expect(readTab(new URLSearchParams('tab=nothing'))).toBe('users');
+});
+
+test('a session says its browser and system as far as they are known', () => {
+  expect(browserName('Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36')).toBe('Chrome on Linux');
+  expect(browserName('Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Safari/605.1.15')).toBe('Safari on macOS');
+  expect(browserName('Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0')).toBe('Firefox on Windows');
+  expect(browserName('Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like ')).toBe('Browser on Linux');
+  expect(browserName('curl/8.1')).toBe('curl');
+  expect(browserName('')).toBe('unknown');
 });

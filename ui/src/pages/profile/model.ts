@@ -20,6 +20,8 @@ export function browserName(agent: string): string {
   const browser = BROWSERS.find(([pattern]) => pattern.test(agent))?.[1];
   const system = SYSTEMS.find(([pattern]) => pattern.test(agent))?.[1];
   if (browser) return system ? `${browser} on ${system}` : browser;
+  // What is kept of it may end before the name.
+  if (system) return `Browser on ${system}`;
   return agent.split(/[\s/(]/)[0] || 'unknown';
 }
 
