@@ -57,11 +57,11 @@ export function SignInForm({ login = '', onDone }: { login?: string; onDone: () 
       </div>
       <label>
         User
-        <input ref={fields.user} name="user" type="text" value={user} autocomplete="username" autocapitalize="none" spellcheck={false} {...wrong} onInput={(event) => setUser(event.currentTarget.value)} />
+        <input ref={fields.user} name="user" type="text" value={user} autocomplete="username" autofocus={login === ''} autocapitalize="none" spellcheck={false} {...wrong} onInput={(event) => setUser(event.currentTarget.value)} />
       </label>
       <div class="sign-in-secret">
         <label for="sign-in-password">Password</label>
-        <input id="sign-in-password" ref={fields.password} name="password" type={(seen ? 'text' : 'password') as 'password'} value={password} autocomplete="current-password" {...wrong} onInput={(event) => setPassword(event.currentTarget.value)} />
+        <input id="sign-in-password" ref={fields.password} name="password" type={(seen ? 'text' : 'password') as 'password'} value={password} autocomplete="current-password" autofocus={login !== ''} {...wrong} onInput={(event) => setPassword(event.currentTarget.value)} />
         <button type="button" class="link" aria-pressed={seen} onClick={() => setSeen(!seen)} aria-label="Show what is typed">
           {seen ? 'Hide' : 'Show'}
         </button>
