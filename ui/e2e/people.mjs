@@ -316,16 +316,19 @@ await test('a token is shown once, works, is seen to be used, and ends when it i
 });
 
 await test('the audit log says who did what, and is narrowed by who, what and words', async (page) => {
+  assert.equal((await as('vera', viewerPassword, 'DELETE', 'api/teams/4711')).status, 403);
+  // It is written down a moment later.
+  for (let tries = 0; !(await admin('GET', 'api/v1/audit?user=vera')).data.entries.some(({ path }) => path === '/api/teams/4711'); tries += 1) assert.ok(tries < 1000, 'it was not recorded');
   await signIn(page, 'admin', adminPassword, 'people?tab=audit');
   const log = page.getByRole('region', { name: 'Audit log' });
   await log.getByText('POST /api/admin/users').first().waitFor();
   await accessible(page, 'audit log');
   await page.getByRole('button', { name: 'Refused' }).click();
-  await log.getByText('POST /api/admin/users').first().waitFor();
+  await log.getByText('DELETE /api/teams/4711').waitFor();
   await page.getByLabel('Login of who did it').fill('vera');
-  await page.getByLabel('Search path, address, detail').fill('silences');
+  await page.getByLabel('Search path, address, detail').fill('teams/4711');
   await page.waitForFunction(() => document.querySelectorAll('section[aria-label="Audit log"] tbody tr').length === 1);
-  assert.match(await log.innerText(), /vera[\s\S]*POST \/api\/v2\/silences[\s\S]*403/);
+  assert.match(await log.innerText(), /vera[\s\S]*DELETE \/api\/teams\/4711[\s\S]*403/);
   await page.getByLabel('to', { exact: true }).fill('2020-01-01T00:00');
   await page.getByText('Nothing of that was recorded').waitFor();
 });

@@ -75,6 +75,11 @@ export function ServiceAccounts({ words }: { words: string }): JSX.Element {
               ))}
             </tbody>
           </table>
+          {data.totalCount > data.serviceAccounts.length && (
+            <p class="more">
+              The first {data.serviceAccounts.length} of {data.totalCount}. Search for the others.
+            </p>
+          )}
         </section>
       )}
       {open && <Tokens account={open} onClose={() => (setOpen(undefined), changed())} />}

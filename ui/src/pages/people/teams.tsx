@@ -57,6 +57,11 @@ export function Teams({ words }: { words: string }): JSX.Element {
               ))}
             </tbody>
           </table>
+          {data.totalCount > data.teams.length && (
+            <p class="more">
+              The first {data.teams.length} of {data.totalCount}. Search for the others.
+            </p>
+          )}
         </section>
       )}
       {open && <Members team={open} onClose={() => (setOpen(undefined), changed())} />}
