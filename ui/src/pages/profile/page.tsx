@@ -1,6 +1,6 @@
 /** One's own account: name and password, where one is signed in, what one prefers, what one marked. */
 import type { ComponentChildren, JSX } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import { dashboards } from '../../api/dashboards.ts';
 import { account, type Myself, type Preferences } from '../../api/people.ts';
 import { moment } from '../../format/time.ts';
@@ -242,9 +242,6 @@ function Sessions(): JSX.Element {
   const [changes, setChanges] = useState(0);
   const sessions = useLoad('my sessions', changes, (signal) => account.sessions(signal));
   const [failed, setFailed] = useState<Error | undefined>(undefined);
-  useEffect(() => {
-    document.title = 'Profile · Promontory';
-  }, []);
   return (
     <Section title="Sessions" meta={<span class="muted">where you are signed in</span>}>
       {failed && <Failure error={failed} compact />}
