@@ -88,13 +88,18 @@ export const currentPlace = (): Place => place;
 export const watchPlace = (listener: (place: Place) => void): void => void listeners.add(listener);
 
 let guard: (() => boolean) | undefined;
+let guarded: () => boolean = () => false;
+
+/** Whether leaving the page would lose something, as whoever guards it says. */
+export const hasUnsavedWork = (): boolean => guard !== undefined && guarded();
 
 /**
  * Lets the page that has unsaved work ask before it is left: `mayLeave` answers whether to go. Changes of parameters
- * on the same path are not leaving. Returns how to stop guarding.
+ * on the same path are not leaving. `unsaved` says whether there is such work, without asking. Returns how to stop guarding.
  */
-export function guardLeaving(mayLeave: () => boolean): () => void {
+export function guardLeaving(mayLeave: () => boolean, unsaved: () => boolean): () => void {
   guard = mayLeave;
+  guarded = unsaved;
   return () => {
     if (guard === mayLeave) guard = undefined;
   };

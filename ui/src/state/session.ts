@@ -1,6 +1,6 @@
 /** What happens when the server no longer knows who asks. */
 import { watchSession } from '../api/client.ts';
-import { currentPlace, href, watchPlace } from '../router.ts';
+import { currentPlace, hasUnsavedWork, href, watchPlace } from '../router.ts';
 
 /** Whether something was typed on this page that would be lost. */
 let typed = false;
@@ -8,7 +8,7 @@ let leaving = false;
 
 /**
  * Sends whoever has to sign in to the login page and from there back to where they are, once. Where something was typed,
- * and on dashboards, which may be in the middle of a change, `askHere` is called instead.
+ * or a dashboard was changed and not saved, `askHere` is called instead.
  */
 export function watchSessionEnd(askHere: () => void): void {
   let path = currentPlace().path;
@@ -22,7 +22,7 @@ export function watchSessionEnd(askHere: () => void): void {
   watchSession(() => {
     const { page, path, params } = currentPlace();
     if (page === 'login' || leaving) return;
-    if (typed || page === 'dashboard') return askHere();
+    if (typed || hasUnsavedWork()) return askHere();
     leaving = true;
     const query = params.toString();
     location.assign(new URL(href('login', { next: `${path}${query === '' ? '' : `?${query}`}` }), document.baseURI));

@@ -148,7 +148,7 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
     else delete root.dataset['kiosk'];
     return () => void delete root.dataset['kiosk'];
   }, [kiosk, tv]);
-  useEffect(() => guardLeaving(() => !session.unsaved.current || confirm('Leave without saving? What was changed here is lost.')), [session.unsaved]);
+  useEffect(() => guardLeaving(() => !session.unsaved.current || confirm('Leave without saving? What was changed here is lost.'), () => session.unsaved.current), [session.unsaved]);
   useEffect(() => {
     if (!session.changed) return;
     const leaving = (event: BeforeUnloadEvent): void => event.preventDefault();
