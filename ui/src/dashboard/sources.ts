@@ -37,17 +37,33 @@ function sourceOf(raw: unknown): DataSource[] {
   return [{ uid, type, name: textOf(raw['name']) ?? uid, isDefault: raw['isDefault'] === true, ...(isRecord(raw['jsonData']) ? { jsonData: raw['jsonData'] } : {}) }];
 }
 
-/** Our own source with the interval at which the server scrapes. */
+/** The pool of scrapes of the machine that the server runs on, which has an interval of its own. */
+const MACHINE_POOL = 'node';
+
+/**
+ * Our own source with the interval at which the server scrapes: of its configuration or of its machine, whichever is
+ * longer, so that a rate over four of them finds samples in both.
+ */
 async function withInterval(source: DataSource, signal: AbortSignal | undefined): Promise<DataSource> {
   if (source.jsonData?.timeInterval !== undefined && source.jsonData.timeInterval !== '') return source;
-  try {
-    const { data } = await ask<{ yaml?: string }>('api/v1/', 'status/config', {}, { signal });
-    const interval = /^global:\n(?:[ \t]+.*\n)*?[ \t]+scrape_interval:[ \t]*["']?(\w+)/m.exec(data.yaml ?? '')?.[1];
-    return interval === undefined ? source : { ...source, jsonData: { ...source.jsonData, timeInterval: interval } };
-  } catch (error) {
-    if (signal?.aborted) throw error;
-    return source;
-  }
+  const told = async (read: () => Promise<string | undefined>): Promise<string[]> => {
+    try {
+      const interval = await read();
+      return interval !== undefined && durationMs(interval) !== undefined ? [interval] : [];
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      return [];
+    }
+  };
+  const found = await Promise.all([
+    told(async () => /^global:\n(?:[ \t]+.*\n)*?[ \t]+scrape_interval:[ \t]*["']?(\w+)/m.exec((await ask<{ yaml?: string }>('api/v1/', 'status/config', {}, { signal })).data.yaml ?? '')?.[1]),
+    told(async () => {
+      const { data } = await ask<{ activeTargets?: { scrapePool?: string; scrapeInterval?: string }[] }>('api/v1/', 'targets', { scrapePool: MACHINE_POOL, state: 'active' }, { signal });
+      return data.activeTargets?.find(({ scrapePool }) => scrapePool === MACHINE_POOL)?.scrapeInterval;
+    }),
+  ]);
+  const intervals = found.flat().sort((a, b) => durationMs(b)! - durationMs(a)!);
+  return intervals.length === 0 ? source : { ...source, jsonData: { ...source.jsonData, timeInterval: intervals[0]! } };
 }
 
 /** What the server has; only our own where it keeps no list. */
