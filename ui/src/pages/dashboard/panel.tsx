@@ -217,6 +217,9 @@ function Body({ panel, kind, data, scope, width, height, onBroken }: BodyProps):
       ),
     [ready, withOptions, data.frames, annotations, span.from, span.to, width, height, board.timeZone, sync, interpolateHere, linksHere, board.onZoom, onFilter, dark],
   );
+  if (kind.state === 'unknown' && panel.libraryPanel) {
+    return <Plain title={`The library has no panel “${panel.libraryPanel.name ?? panel.libraryPanel.uid}”`}>It may have been deleted, or was never taken over: its uid is {panel.libraryPanel.uid}.</Plain>;
+  }
   if (kind.state === 'unknown') return <Plain title={`There is no kind of panel “${panel.type}” here`}>The rest of the dashboard does not depend on it.</Plain>;
   if (data.state === 'error' && data.error !== undefined) {
     return (
