@@ -23,6 +23,8 @@ const REMARKS = /PromQL (info|warning): /;
 /** Fewer panels with data than this are a fault of the cluster, of the server or of the page. */
 const LEAST_WITH_DATA = 0.9;
 
+const SCRAPES_BEFORE = 75;
+
 let cluster;
 let program;
 if (process.env.PROMONTORY_URL === undefined) {
@@ -48,8 +50,8 @@ const count = async (expression) => {
   return Number(answer.data?.result?.[0]?.value?.[1] ?? 0);
 };
 if (program) {
-  // Rates of the cluster's counters, and rules over rates of rules.
-  await until('the cluster is scraped', () => count('count(rate(container_cpu_usage_seconds_total[1m]))'));
+  // Panels ask at steps of up to a minute: what is younger than that is not on their grid yet.
+  await until('the cluster is scraped', async () => (await count('min(count_over_time(up{job="kubelet"}[2m]))')) >= SCRAPES_BEFORE, 300_000);
   await until('the rules ran', () => count('count(namespace_workload_pod:kube_pod_owner:relabel) and count(instance:node_cpu_utilisation:rate5m) and count(cluster_quantile:apiserver_request_sli_duration_seconds:histogram_quantile)'));
 }
 
