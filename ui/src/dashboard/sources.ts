@@ -1,6 +1,7 @@
 /** Data sources: what there is, which one a reference means, and how it is asked. */
 import { ApiError, ask, send, type Params } from '../api/client.ts';
 import type { Answer } from '../api/types.ts';
+import { writeInterval } from './builtins.ts';
 import { durationMs } from './durations.ts';
 import { interpolate, type Scope } from './interpolate.ts';
 import { isRecord, textOf } from './json.ts';
@@ -37,33 +38,28 @@ function sourceOf(raw: unknown): DataSource[] {
   return [{ uid, type, name: textOf(raw['name']) ?? uid, isDefault: raw['isDefault'] === true, ...(isRecord(raw['jsonData']) ? { jsonData: raw['jsonData'] } : {}) }];
 }
 
-/** The pool of scrapes of the machine that the server runs on, which has an interval of its own. */
-const MACHINE_POOL = 'node';
+/** Jobs that are scraped more seldom than this are left out: their windows would blur everything else. */
+const LONGEST_USUAL_MS = 60_000;
 
 /**
- * Our own source with the interval at which the server scrapes: of its configuration or of its machine, whichever is
- * longer, so that a rate over four of them finds samples in both.
+ * The interval that rates have to allow for, so that each window of four of them has samples of every usual job: the
+ * longest of a minute or less in a configuration, and no less than that at which a server watches its own machine.
  */
+export function usualIntervalMs(yaml: string): number {
+  const intervals = [...yaml.matchAll(/^[ \t-]*scrape_interval:[ \t]*["']?(\w+)/gm)].map(([, text]) => durationMs(text) ?? 0);
+  return Math.max(SCRAPE_INTERVAL_MS, ...intervals.filter((interval) => interval <= LONGEST_USUAL_MS));
+}
+
+/** Our own source with the interval at which the server scrapes. */
 async function withInterval(source: DataSource, signal: AbortSignal | undefined): Promise<DataSource> {
   if (source.jsonData?.timeInterval !== undefined && source.jsonData.timeInterval !== '') return source;
-  const told = async (read: () => Promise<string | undefined>): Promise<string[]> => {
-    try {
-      const interval = await read();
-      return interval !== undefined && durationMs(interval) !== undefined ? [interval] : [];
-    } catch (error) {
-      if (signal?.aborted) throw error;
-      return [];
-    }
-  };
-  const found = await Promise.all([
-    told(async () => /^global:\n(?:[ \t]+.*\n)*?[ \t]+scrape_interval:[ \t]*["']?(\w+)/m.exec((await ask<{ yaml?: string }>('api/v1/', 'status/config', {}, { signal })).data.yaml ?? '')?.[1]),
-    told(async () => {
-      const { data } = await ask<{ activeTargets?: { scrapePool?: string; scrapeInterval?: string }[] }>('api/v1/', 'targets', { scrapePool: MACHINE_POOL, state: 'active' }, { signal });
-      return data.activeTargets?.find(({ scrapePool }) => scrapePool === MACHINE_POOL)?.scrapeInterval;
-    }),
-  ]);
-  const intervals = found.flat().sort((a, b) => durationMs(b)! - durationMs(a)!);
-  return intervals.length === 0 ? source : { ...source, jsonData: { ...source.jsonData, timeInterval: intervals[0]! } };
+  try {
+    const { data } = await ask<{ yaml?: string }>('api/v1/', 'status/config', {}, { signal });
+    return { ...source, jsonData: { ...source.jsonData, timeInterval: writeInterval(usualIntervalMs(data.yaml ?? '')) } };
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    return source;
+  }
 }
 
 /** What the server has; only our own where it keeps no list. */

@@ -65,8 +65,8 @@ test('a filled band reaches down to the named series', () => {
 
 test('exemplars are points with labels, not series', () => {
   const exemplar = frameOf([time(5), number('Value', [0.3]), words('trace_id', 'abc')], { name: 'exemplar' });
-  const { exemplars, lines } = prepare([frameOf([time(1), number('a', [1])]), exemplar]);
-  expect(lines).toHaveLength(1);
+  const { exemplars, lines } = prepare([...apply([frameOf([time(1), number('Value', [1], { pod: 'one' })])]), exemplar]);
+  expect(lines.map(({ name }) => name)).toEqual(['one']);
   expect(exemplars).toMatchObject([{ time: 5, value: 0.3, labels: [['trace_id', 'abc']] }]);
 });
 

@@ -152,13 +152,13 @@ impl Server {
             .compress_when(SizeAbove::new(1024).and(NotForContentType::SSE).and(NotForContentType::IMAGES));
         let ends = stop.clone();
         let router = router
+            .fallback(|| async { (StatusCode::NOT_FOUND, "404 page not found\n") })
             .layer(middleware::map_response(move |response| end_events(ends.clone(), response)))
             .layer(compress)
             .layer(middleware::from_fn(security_headers))
             .layer(middleware::from_fn(move |request: Request, next: Next| {
                 body_in_time(body_timeout, request, next)
-            }))
-            .fallback(|| async { (StatusCode::NOT_FOUND, "404 page not found\n") });
+            }));
         let router = match &self.guard {
             Some(guard) => router.layer(middleware::from_fn_with_state(guard.clone(), guarded)),
             None => router,

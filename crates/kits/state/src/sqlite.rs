@@ -35,7 +35,8 @@ const MIGRATIONS: &[&str] = &["
 "];
 const DOCUMENT: &str = "kind, key, body, revision, stamp_ms, expires_at_ms";
 
-type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+/// What is done with the file, or told why it cannot be opened.
+type Job = Box<dyn FnOnce(Result<&mut Connection, StateError>) + Send>;
 
 /// A handle of the thread that has the file. The thread ends with the last one.
 pub(crate) struct Sqlite {
@@ -45,14 +46,28 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
+    /// Opens the file. If its disk does not let us now, for example because it is full, it is tried again with every
+    /// operation.
     pub(crate) fn open(path: &Path, clock: Clock, wakeups: watch::Sender<u64>) -> Result<Sqlite, StateError> {
-        let mut connection = open(path)?;
+        let mut connection = match open(path) {
+            Ok(connection) => Some(connection),
+            Err(error @ StateError::Unreachable(_)) => {
+                tracing::warn!(%error, "nothing can be kept now");
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        let path = path.to_path_buf();
         let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE_MAX);
         std::thread::Builder::new()
             .name("state".into())
             .spawn(move || {
                 while let Some(job) = queue.blocking_recv() {
-                    job(&mut connection);
+                    let opened = match &mut connection {
+                        Some(connection) => Ok(connection),
+                        None => open(&path).map(|opened| connection.insert(opened)),
+                    };
+                    job(opened);
                 }
             })
             .map_err(|error| StateError::Database(format!("cannot start a thread: {error}")))?;
@@ -67,12 +82,12 @@ impl Sqlite {
             let now_ms = self.clock.now_ms();
             let (answer, answered) = oneshot::channel();
             let job: Job = Box::new(move |connection| {
-                let _ = answer.send(work(connection, now_ms));
+                let done = connection
+                    .and_then(|connection| work(connection, now_ms).map_err(|error| from_sqlite(&error)));
+                let _ = answer.send(done);
             });
             self.jobs.try_send(job).map_err(|_| StateError::Busy)?;
-            let result =
-                answered.await.map_err(|_| StateError::Database("the thread of the state ended".into()))?;
-            result.map_err(|error| from_sqlite(&error))
+            answered.await.map_err(|_| StateError::Database("the thread of the state ended".into()))?
         })
     }
 

@@ -24,6 +24,7 @@ use crate::promtool::{Export, Promtool, print_report};
 use crate::pushgateway::Pushgateway;
 use crate::replica_flags::ReplicaFlags;
 use crate::rules::Rules;
+use crate::users::Users;
 
 /// Monitoring in one program: metrics, alerts and their delivery, on one port.
 ///
@@ -73,6 +74,8 @@ enum Command {
     Rules(Box<Rules>),
     /// Ask what became of alerts
     Alerts(Box<Alerts>),
+    /// Look at and change who has an account, also while the server runs
+    Users(Users),
     /// Stand in for amtool
     Amtool(Box<Amtool>),
 }
@@ -293,6 +296,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Promtool(promtool)) => promtool.run(),
         Some(Command::Rules(rules)) => rules.run(),
         Some(Command::Alerts(alerts)) => end(alerts.run()),
+        Some(Command::Users(users)) => end(users.run()),
         Some(Command::Amtool(amtool)) => amtool.run(),
     }
 }

@@ -101,11 +101,16 @@ impl Grafana {
             (None, None) => Auth::None,
         };
         let data_sources = self.data_sources.iter().map(|pair| match pair.split_once('=') {
-            Some((theirs, ours)) if !theirs.is_empty() && !ours.is_empty() => Ok((theirs.into(), ours.into())),
+            Some((theirs, ours)) if !theirs.is_empty() && !ours.is_empty() => {
+                Ok((theirs.into(), ours.into()))
+            }
             _ => Err(format!("--data-source: expected THEIRS=OURS, found {pair:?}")),
         });
         let copy = grafana::Copy {
-            from: Endpoint { url: self.url.clone(), http: HttpClientConfig { auth, ..HttpClientConfig::default() } },
+            from: Endpoint {
+                url: self.url.clone(),
+                http: HttpClientConfig { auth, ..HttpClientConfig::default() },
+            },
             to: Endpoint { url: if is_url(to) { to } else { "http://127.0.0.1:9090" }.to_string(), http },
             data_sources: data_sources.collect::<Result<_, _>>()?,
         };

@@ -20,6 +20,7 @@ mod pushgateway;
 mod replica_flags;
 mod rules;
 mod trial;
+mod users;
 mod web_flags;
 
 use std::process::ExitCode;

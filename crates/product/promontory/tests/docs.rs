@@ -122,6 +122,8 @@ fn every_flag_in_the_documents_exists() {
         &["check", "--help"],
         &["export", "--help"],
         &["import", "--help"],
+        &["import", "grafana", "--help"],
+        &["export", "dashboards", "--help"],
         &["promtool", "test", "--help"],
         &["rules", "backtest", "--help"],
         &["alerts", "trail", "--help"],
@@ -143,6 +145,8 @@ fn every_flag_in_the_documents_exists() {
         &["promtool", "test", "rules", "--help"],
         &["promtool", "tsdb", "dump", "--help"],
         &["promtool", "push", "metrics", "--help"],
+        &["users", "add", "--help"],
+        &["users", "token", "--help"],
         &["promtool", "tsdb", "create-blocks-from", "openmetrics", "--help"],
         &["promtool", "tsdb", "create-blocks-from", "rules", "--help"],
     ]

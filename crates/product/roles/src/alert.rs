@@ -1,5 +1,6 @@
 //! Alerting: rules over the store, and the delivery of what they raise.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,16 +52,21 @@ pub(crate) fn load(settings: &Settings) -> Result<alerting::Config, Vec<config::
         return alerting::Config::default_for_machine(settings.webhook_url.as_deref())
             .map_err(|error| vec![error]);
     };
+    read(path, alerting::MatcherMode::default()).map_err(|error| vec![error])
+}
+
+/// Reads an `alertmanager.yml`, and says in the log what somebody should know about it.
+pub(crate) fn read(path: &Path, mode: alerting::MatcherMode) -> Result<alerting::Config, config::Error> {
     let shown = path.display().to_string();
     let text = std::fs::read_to_string(path)
-        .map_err(|error| vec![config::Error::new(format!("cannot be read: {error}")).in_file(&shown)])?;
-    let config = alerting::Config::parse(&text, &PathBase::of_file(path), alerting::MatcherMode::default())
-        .map_err(|error| vec![error.in_file(&shown)])?;
+        .map_err(|error| config::Error::new(format!("cannot be read: {error}")).in_file(&shown))?;
+    let config = alerting::Config::parse(&text, &PathBase::of_file(path), mode)
+        .map_err(|error| error.in_file(&shown))?;
     for warning in config.warnings() {
         tracing::warn!("{}", warning.clone().in_file(&shown));
     }
-    for field in config.not_acted_on() {
-        tracing::warn!("{shown}: {field} is accepted but not acted on yet");
+    for note in config.not_acted_on() {
+        tracing::warn!("{shown}: {note}");
     }
     Ok(config)
 }

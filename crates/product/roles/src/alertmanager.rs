@@ -15,17 +15,18 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use base::Clock;
-use config::http_client::PathBase;
 use exposition::registry::Gauge;
 use exposition::{Registry, TextWriter};
 use net::server::{Server, ServerConfig};
 use node::{Node, NodeConfig};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::alert;
 use crate::replicas::ReplicaSettings;
 use crate::run::{Signals, StartError};
 use crate::serve;
 use crate::settings::{hostname, slashed};
+use crate::threads;
 use crate::trail;
 
 /// Connections at once, on each address.
@@ -63,19 +64,7 @@ pub struct Settings {
 
 impl Settings {
     fn config(&self) -> Result<alerting::Config, StartError> {
-        let shown = self.config_file.display().to_string();
-        let failed = |error: config::Error| StartError::Config(vec![error.in_file(&shown)]);
-        let text = std::fs::read_to_string(&self.config_file)
-            .map_err(|error| failed(config::Error::new(format!("cannot be read: {error}"))))?;
-        let config = alerting::Config::parse(&text, &PathBase::of_file(&self.config_file), self.matcher_mode)
-            .map_err(failed)?;
-        for warning in config.warnings() {
-            tracing::warn!("{}", warning.clone().in_file(&shown));
-        }
-        for field in config.not_acted_on() {
-            tracing::warn!("{shown}: {field} is accepted but not acted on yet");
-        }
-        Ok(config)
+        alert::read(&self.config_file, self.matcher_mode).map_err(|error| StartError::Config(vec![error]))
     }
 
     fn is_loopback(&self) -> bool {
@@ -103,15 +92,7 @@ impl Settings {
 /// Serves until a signal ends it. Blocks. An error means that it could not start.
 pub fn run(settings: Settings) -> Result<(), StartError> {
     crate::memory::bound_heaps_to_cores();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(std::thread::available_parallelism().map_or(2, |count| count.get().clamp(2, 8)))
-        .thread_name("alertmanager")
-        .enable_all()
-        .build()
-        .map_err(|error| StartError::Other(format!("cannot start threads: {error}")))?;
-    let result = runtime.block_on(start(settings));
-    runtime.shutdown_timeout(Duration::from_secs(2));
-    result
+    threads::run("alertmanager", 8, start(settings))
 }
 
 async fn start(settings: Settings) -> Result<(), StartError> {

@@ -534,8 +534,8 @@ fn check_alertmanager_file(path: &Path, report: &mut Report) {
             for warning in config.warnings() {
                 report.warn(warning.clone().in_file(&name));
             }
-            for field in config.not_acted_on() {
-                report.warn(format_args!("{name}: {field}: accepted, but nothing acts on it yet"));
+            for note in config.not_acted_on() {
+                report.warn(format_args!("{name}: {note}"));
             }
             report.say(format!("  SUCCESS: {} receivers found", config.receivers.len()));
         }

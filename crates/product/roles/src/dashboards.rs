@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ::dashboards::provisioning::Problem;
 use ::dashboards::provisioning::providers::Provider;
 use ::dashboards::{Dashboards, Deps, Named, Options, People};
 use accounts::Accounts;
@@ -10,6 +11,7 @@ use base::Clock;
 use config::http_client::PathBase;
 use config::{Error, Node};
 use exposition::Registry;
+use kube::{Client, Cluster};
 use state::State;
 
 use crate::settings::{Mode, Settings};
@@ -21,6 +23,17 @@ pub struct DashboardSettings {
     pub folders: Vec<DashboardFolder>,
     /// A folder with Grafana's provisioning files.
     pub provisioning: Option<PathBuf>,
+    /// ConfigMaps of a cluster, if they are followed.
+    pub config_maps: Option<ConfigMapSettings>,
+}
+
+/// Which ConfigMaps with the label `grafana_dashboard: "1"` are followed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigMapSettings {
+    /// Namespaces; all if there are none.
+    pub namespaces: Vec<String>,
+    /// How the cluster is reached; as a pod in it if there is no such file.
+    pub kubeconfig_file: Option<PathBuf>,
 }
 
 /// A folder of files with dashboards.
@@ -46,6 +59,9 @@ impl DashboardSettings {
         if let Some(folders) = fields.optional("folders", |node| node.list(|node| folder(node, base)))? {
             self.folders = folders;
         }
+        if let Some(node) = fields.take("config_maps") {
+            self.config_maps = config_maps(node, base)?;
+        }
         fields.finish()
     }
 
@@ -59,6 +75,39 @@ impl DashboardSettings {
             )
         };
         self.folders.iter().map(provider).collect()
+    }
+}
+
+/// `true`, or what is followed and where.
+fn config_maps(node: &Node, base: &PathBase) -> Result<Option<ConfigMapSettings>, Error> {
+    if let Ok(is_on) = node.boolean() {
+        return Ok(is_on.then(ConfigMapSettings::default));
+    }
+    let mut fields = node.fields("dashboards.config_maps")?;
+    let settings = ConfigMapSettings {
+        namespaces: fields.or("namespaces", Vec::new(), Node::strings)?,
+        kubeconfig_file: fields
+            .optional("kubeconfig_file", |node| node.string().map(|text| base.join(&text)))?,
+    };
+    fields.finish()?;
+    Ok(Some(settings))
+}
+
+impl ConfigMapSettings {
+    /// Follows them until the process ends.
+    fn follow(&self, dashboards: &Dashboards) -> Result<(), kube::Error> {
+        let cluster = match &self.kubeconfig_file {
+            Some(path) => Cluster::of_kubeconfig(path)?,
+            None => Cluster::in_cluster()?,
+        };
+        let client = Client::new(&cluster)?;
+        let named = self.namespaces.iter().cloned().map(Some);
+        let namespaces = if self.namespaces.is_empty() { vec![None] } else { named.collect() };
+        for namespace in namespaces {
+            let (dashboards, client) = (dashboards.clone(), client.clone());
+            tokio::spawn(async move { dashboards.follow_config_maps(client, namespace).await });
+        }
+        Ok(())
     }
 }
 
@@ -91,7 +140,15 @@ pub(crate) async fn start(
     };
     let people = accounts.map(|accounts| Arc::new(KnownPeople(accounts)) as Arc<dyn People>);
     let deps = Deps { state, clock: clock.clone(), registry: registry.clone(), people };
-    Some(Dashboards::start(options, deps).await)
+    let dashboards = Dashboards::start(options, deps).await;
+    if let Some(config_maps) = &settings.dashboards.config_maps
+        && let Err(error) = config_maps.follow(&dashboards)
+    {
+        tracing::error!(%error, "ConfigMaps with dashboards cannot be followed");
+        let problem = Problem::new("the Kubernetes API", error.to_string());
+        dashboards.provide("config maps", Vec::new(), vec![problem]);
+    }
+    Some(dashboards)
 }
 
 /// Who has an account, as lists of permissions name them.
@@ -120,10 +177,11 @@ mod tests {
     #[test]
     fn folders_and_provisioning_are_read_relative_to_the_file() {
         let mut settings = DashboardSettings::default();
-        let text = "folders: [{path: boards, folder: Ops}, {path: /srv/boards}]\nprovisioning: grafana\n";
+        let text = "folders: [{path: boards, folder: Ops}, {path: /srv/boards}]\nprovisioning: grafana\nconfig_maps: {namespaces: [a]}\n";
         let base = PathBase::new(Path::new("/etc/p"));
         settings.decode(&Node::parse(text).unwrap(), &base).unwrap();
         assert_eq!(settings.provisioning, Some("/etc/p/grafana".into()));
+        assert_eq!(settings.config_maps.as_ref().unwrap().namespaces, ["a"]);
         let providers = settings.providers();
         assert_eq!(
             (providers[0].path.as_path(), providers[0].folders_from_files),

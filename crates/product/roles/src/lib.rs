@@ -37,8 +37,10 @@ pub mod settings;
 mod started;
 mod store;
 pub mod store_settings;
+mod threads;
 mod trail;
 mod user_assets;
+pub mod users;
 mod watched_files;
 pub mod web_settings;
 

@@ -40,6 +40,7 @@ use crate::serve::{self, Command};
 use crate::settings::{Mode, Settings};
 use crate::store::{self, Store};
 use crate::store_settings::StoreSettings;
+use crate::threads;
 use crate::trail;
 use crate::watched_files;
 
@@ -161,15 +162,7 @@ impl Loaded {
 /// Runs until a signal or a request ends it. Blocks. An error means that it could not start.
 pub fn run(settings: Settings) -> Result<(), StartError> {
     crate::memory::bound_heaps_to_cores();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(std::thread::available_parallelism().map_or(2, |count| count.get().clamp(2, 8)))
-        .thread_name("promontory")
-        .enable_all()
-        .build()
-        .map_err(|error| StartError::Other(format!("cannot start threads: {error}")))?;
-    let result = runtime.block_on(start(settings));
-    runtime.shutdown_timeout(Duration::from_secs(2));
-    result
+    threads::run("promontory", 8, start(settings))
 }
 
 async fn start(settings: Settings) -> Result<(), StartError> {

@@ -74,7 +74,11 @@ async fn guarded(State(guard): State<Guard>, mut request: Request, next: Next) -
             }
             Some(caller)
         }
-        _ if access.role().is_none() => None,
+        _ if access.role().is_none() => {
+            // Nobody known, who must not be taken for this machine.
+            request.extensions_mut().insert(anonymous(Role::None));
+            None
+        }
         Identity::Nobody => {
             inner.metrics.refusals.with(&["unauthenticated"]).inc();
             return refusal::unauthenticated(

@@ -5,6 +5,7 @@
 
 pub mod access;
 mod accounts;
+mod administration;
 mod api;
 mod audit;
 pub mod directory;
@@ -24,6 +25,7 @@ mod throttle;
 
 pub use access::{Access, Table};
 pub use accounts::{Accounts, Announce, Deps, Named};
+pub use administration::Administration;
 pub use error::AccountsError;
 pub use guard::Guard;
 pub use settings::{Cidr, OidcSettings, ProxySettings, RoleRule, Settings, Surroundings};

@@ -21,6 +21,8 @@ const FRAME_HEADER_BYTES: usize = 8;
 const FRAME_SIZE_MAX_BYTES: usize = 256 << 20;
 /// Behind damage only frames up to this size are looked for: it bounds how long that takes.
 const FOUND_AGAIN_MAX_BYTES: usize = 1 << 20;
+/// How much of the memory for what is appended is kept.
+const BUFFER_KEPT_BYTES: usize = 256 << 10;
 /// Below this the file is not written anew for its size.
 const REWRITE_MIN_BYTES: u64 = 4 << 20;
 
@@ -61,6 +63,8 @@ pub struct Journal {
     file: Option<File>,
     size_bytes: u64,
     size_when_new_bytes: u64,
+    /// What is appended, put together here each time.
+    buffer: Vec<u8>,
 }
 
 /// Appends a record as a frame.
@@ -129,8 +133,13 @@ impl Journal {
             let path = path.to_path_buf();
             move |error| JournalError { path, error }
         };
-        let mut journal =
-            Journal { dir: dir.to_path_buf(), file: None, size_bytes: 0, size_when_new_bytes: 0 };
+        let mut journal = Journal {
+            dir: dir.to_path_buf(),
+            file: None,
+            size_bytes: 0,
+            size_when_new_bytes: 0,
+            buffer: Vec::new(),
+        };
         let path = journal.path();
         match fs::create_dir_all(dir) {
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
@@ -201,13 +210,14 @@ impl Journal {
     /// Appends records and syncs. After a failure the log is not whole until it is written anew.
     pub fn append(&mut self, records: &[Record]) -> io::Result<()> {
         let Some(file) = &mut self.file else { return Err(io::Error::other("the log is not whole")) };
-        let mut bytes = Vec::new();
+        self.buffer.clear();
+        self.buffer.shrink_to(BUFFER_KEPT_BYTES);
         for record in records {
-            push_frame(&mut bytes, record);
+            push_frame(&mut self.buffer, record);
         }
-        match file.write_all(&bytes).and_then(|()| file.sync_data()) {
+        match file.write_all(&self.buffer).and_then(|()| file.sync_data()) {
             Ok(()) => {
-                self.size_bytes += bytes.len() as u64;
+                self.size_bytes += self.buffer.len() as u64;
                 Ok(())
             }
             Err(error) => {

@@ -46,6 +46,16 @@ pub enum GroupBy {
 }
 
 impl GroupBy {
+    /// Appends [`Labels::packed`] of the group an alert belongs to.
+    pub fn pack_group(&self, labels: &Labels, into: &mut String) {
+        match self {
+            GroupBy::All => into.push_str(labels.packed()),
+            GroupBy::Labels(names) => {
+                Labels::pack(labels.iter().filter(|(name, _)| names.contains(*name)), into);
+            }
+        }
+    }
+
     /// The group an alert belongs to.
     pub fn group_labels(&self, labels: &Labels) -> Labels {
         match self {

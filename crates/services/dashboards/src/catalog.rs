@@ -1,6 +1,6 @@
 //! Everything there is, saved or provisioned, and who may see and change it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use model::Caller;
@@ -189,10 +189,9 @@ impl Dashboards {
 
     /// All folders.
     pub(crate) fn folders(&self) -> Vec<Folder> {
-        let saved: Vec<Arc<str>> = self.store().index().folders.keys().cloned().collect();
-        let view = self.view();
-        let provided = view.folders.keys().filter(|uid| !saved.contains(uid)).cloned();
-        saved.iter().cloned().chain(provided).filter_map(|uid| self.folder(&uid)).collect()
+        let mut uids: HashSet<Arc<str>> = self.store().index().folders.keys().cloned().collect();
+        uids.extend(self.view().folders.keys().cloned());
+        uids.into_iter().filter_map(|uid| self.folder(&uid)).collect()
     }
 
     /// A folder and those around it, from the inside to the outside; none for the empty identifier. `None` if one

@@ -20,7 +20,11 @@ use crate::store::{body_of, when};
 
 const MESSAGE_LENGTH_MAX: usize = 1_000;
 
+/// How often what is to be saved over anything is tried while others save it too.
+const OVERWRITES_MAX: usize = 10;
+
 /// A dashboard to be saved.
+#[derive(Clone)]
 pub(crate) struct Save {
     /// What was sent.
     pub(crate) reading: Reading,
@@ -46,6 +50,19 @@ impl Dashboards {
     /// Saves a dashboard, as a new one or in place of the one with its identifier.
     pub(crate) async fn save(&self, caller: &Caller, save: Save) -> Result<Arc<Card>, Error> {
         self.store().check_loaded()?;
+        // Somebody else may save between our look and our write: whoever overwrites looks again.
+        for _ in 0..OVERWRITES_MAX {
+            match self.save_once(caller, save.clone()).await {
+                Err(error) if save.overwrite && error == Error::VERSION_MISMATCH => {
+                    self.store().catch_up().await?;
+                }
+                done => return done,
+            }
+        }
+        Err(Error::VERSION_MISMATCH)
+    }
+
+    async fn save_once(&self, caller: &Caller, save: Save) -> Result<Arc<Card>, Error> {
         let Save { reading, folder, .. } = save;
         let mut uid: Option<Arc<str>> = reading.uid.as_deref().map(Arc::from);
         if save.unique_title {
@@ -66,18 +83,31 @@ impl Dashboards {
         let uid = uid.unwrap_or_else(|| random_uid(14).into());
         let before = self.find(&uid);
         let edited_from = self.check_save(caller, before.as_deref(), &folder)?;
-        if let Some(before) = &before
-            && !save.overwrite
-            && save.expected_version.is_some_and(|expected| expected != before.version)
-        {
-            return Err(Error::VERSION_MISMATCH);
-        }
-        // A document may be there that a changed file hides.
+        // A document may also be there that a changed file hides.
         let document = match self.stored(&uid).await {
             Ok(found) => Some(found),
             Err(Error::NotFound(_)) => None,
             Err(error) => return Err(error),
         };
+        let known = match &before {
+            Some(before) if before.provided().is_some() => {
+                if edited_from.is_some()
+                    && document.as_ref().is_some_and(|(document, _)| document.edited_from == edited_from)
+                {
+                    return Err(Error::VERSION_MISMATCH);
+                }
+                Some(before.version)
+            }
+            // What is in the state counts: somebody may have saved since the index was brought up to it.
+            other => match (other, &document) {
+                (Some(_), Some((document, _))) => Some(document.version),
+                (None, None) => None,
+                _ => return Err(Error::VERSION_MISMATCH),
+            },
+        };
+        if !save.overwrite && known.is_some_and(|known| save.expected_version.is_some_and(|it| it != known)) {
+            return Err(Error::VERSION_MISMATCH);
+        }
         let now_ms = self.now_ms();
         let version = before.as_ref().map_or(0, |before| before.version);
         let version = document.as_ref().map_or(version, |(document, _)| version.max(document.version)) + 1;
@@ -91,7 +121,7 @@ impl Dashboards {
         let stored = StoredDashboard {
             folder,
             version,
-            parent_version: before.as_ref().map_or(0, |before| before.version),
+            parent_version: known.unwrap_or(0),
             restored_from: save.restored_from,
             created_ms: before.as_ref().map_or(now_ms, |before| before.created_ms),
             created_by: before

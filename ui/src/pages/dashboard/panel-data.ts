@@ -126,7 +126,10 @@ export function usePanelData(board: Board, { panel, key, scope, kind, width, act
     const context = { timeZone: board.timeZone, theme, interpolate: (text: string, more?: Record<string, unknown>) => interpolate(text, more ? { ...scope, ...more } : scope) };
     try {
       const transformed = transformFrames(answer.frames, panel.transformations, context);
-      return { transformed, frames: applyFields(transformed, panel.fieldConfig, fieldDefaults as FieldConfig, context) };
+      const frames = applyFields(transformed, panel.fieldConfig, fieldDefaults as FieldConfig, context);
+      // Exemplars are not transformed, and are configured apart, so that they change no names.
+      const exemplars = panel.type === 'timeseries' ? applyFields(answer.exemplars, { defaults: panel.fieldConfig.defaults, overrides: [] }, fieldDefaults as FieldConfig, context) : [];
+      return { transformed, frames: exemplars.length > 0 ? [...frames, ...exemplars] : frames };
     } catch (error) {
       return { transformed: answer.frames, frames: [], error: `The transformations failed: ${error instanceof Error ? error.message : String(error)}` };
     }

@@ -1,6 +1,6 @@
 /** The view as it goes along in links: time as Grafana writes it, and the variables. */
 import { writeView } from '../../dashboard/state.ts';
-import type { Patch } from '../../router.ts';
+import { currentPlace, type Patch } from '../../router.ts';
 import type { Board } from './board.ts';
 
 const text = (patch: Patch): Patch => Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
@@ -20,6 +20,7 @@ export function exploreHref(board: Pick<Board, 'rangeKey' | 'span'>, expressions
   for (const expression of expressions) params.append('expr', expression);
   const time = /^now-\d+[smhdwMy]\|now$/.test(board.rangeKey) ? viewPatch(board) : lockedPatch(board);
   for (const [name, value] of Object.entries(time)) if (typeof value === 'string') params.set(name, value);
-  params.set('back', `${location.pathname}${location.search}`);
+  const { path, params: here } = currentPlace();
+  params.set('back', `${path}?${here}`);
   return `explore?${params}`;
 }

@@ -25,7 +25,6 @@ const OPTIONS = {
   dashboardAlerts: false,
   alertName: '',
   alertInstanceLabelFilter: '',
-  folder: undefined as { title?: string } | string | undefined,
   datasource: undefined as string | undefined,
   stateFilter: { firing: true, pending: true, noData: false, normal: false, error: true },
 };
@@ -46,8 +45,6 @@ function AlertList(props: PanelProps): JSX.Element {
     states: { firing: options.stateFilter.firing, pending: options.stateFilter.pending, error: options.stateFilter.error, normal: options.stateFilter.normal },
     name,
     matchers: readMatchers(filter),
-    // Folders are Grafana's: rules of files are in groups.
-    folder: '',
   };
   const loaded = useLoad(held ? 'alertmanager' : 'rules', `${tick.count} ${span.to}`, async (signal) =>
     held

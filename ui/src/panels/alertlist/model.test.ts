@@ -19,7 +19,7 @@ const groups: RuleGroup[] = [
     ],
   },
 ];
-const all: Wanted = { states: { firing: true, pending: true, error: true, normal: true }, name: '', matchers: [], folder: '' };
+const all: Wanted = { states: { firing: true, pending: true, error: true, normal: true }, name: '', matchers: [] };
 const names = (wanted: Partial<Wanted>): string[] => listRules(groups, { ...all, ...wanted }).map(({ name, alerts }) => `${name} ${alerts.length}`);
 
 describe('rules', () => {

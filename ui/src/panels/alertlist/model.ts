@@ -17,7 +17,6 @@ export interface ListedAlert {
 export interface ListedRule {
   key: string;
   name: string;
-  folder: string;
   labels: Labels;
   state: ListedState;
   error?: string;
@@ -28,8 +27,6 @@ export interface Wanted {
   states: Record<ListedState, boolean>;
   name: string;
   matchers: readonly Matcher[];
-  /** A rule group, or its file. */
-  folder: string;
 }
 
 /** Matchers as people write them into the filter: `{severity="critical", team=~"a|b"}`. */
@@ -60,7 +57,6 @@ export function listRules(groups: readonly RuleGroup[], wanted: Wanted): ListedR
     for (const rule of group.rules) {
       if (rule.type !== 'alerting') continue;
       if (wanted.name !== '' && !rule.name.toLowerCase().includes(wanted.name.toLowerCase())) continue;
-      if (wanted.folder !== '' && group.name !== wanted.folder && group.file !== wanted.folder) continue;
       const failing = rule.health === 'err';
       const active = (rule.alerts ?? [])
         .map((alert): ListedAlert => ({ labels: alert.labels, state: alert.state === 'firing' ? 'firing' : 'pending', since: Date.parse(alert.activeAt ?? ''), summary: summaryOf(alert.annotations), value: alert.value }))
@@ -71,7 +67,7 @@ export function listRules(groups: readonly RuleGroup[], wanted: Wanted): ListedR
         const quiet = (rule.alerts ?? []).length === 0;
         if (!(failing ? wanted.states.error : quiet && wanted.states.normal) || !matchesAll({ alertname: rule.name, ...rule.labels }, wanted.matchers)) continue;
       }
-      listed.push({ key: `${group.file}\u0000${group.name}\u0000${listed.length}`, name: rule.name, folder: group.name, labels: rule.labels ?? {}, state, error: failing ? rule.lastError : undefined, alerts: active });
+      listed.push({ key: `${group.file}\u0000${group.name}\u0000${listed.length}`, name: rule.name, labels: rule.labels ?? {}, state, error: failing ? rule.lastError : undefined, alerts: active });
     }
   }
   return listed;
@@ -88,7 +84,7 @@ export function listHeld(groups: readonly AlertGroup[], wanted: Wanted): ListedR
       seen.add(alert.fingerprint);
       const name = alert.labels['alertname'] ?? '';
       if (!wanted.states.firing || (wanted.name !== '' && !name.toLowerCase().includes(wanted.name.toLowerCase())) || !matchesAll(alert.labels, wanted.matchers)) continue;
-      const rule = byName.get(name) ?? { key: name, name, folder: '', labels: {}, state: 'firing' as const, alerts: [] };
+      const rule = byName.get(name) ?? { key: name, name, labels: {}, state: 'firing' as const, alerts: [] };
       rule.alerts.push({ labels: alert.labels, state: 'firing', since: Date.parse(alert.startsAt), summary: summaryOf(alert.annotations) });
       byName.set(name, rule);
     }

@@ -51,7 +51,7 @@ function PieChart(props: PanelProps): JSX.Element {
   return (
     <div class={`pie${right ? ' pie-right' : ''}`}>
       <Pie slices={slices} options={options} width={Math.max(0, box.width)} height={Math.max(0, box.height)} title={panel.title} hovered={hovered} hover={hover} links={props.links} />
-      {hasLegend && <PieLegend slices={slices} options={options} hidden={hidden} left={left} onClick={click} hover={hover} hovered={hovered} style={right ? { width: `${legendWidth}px`, height: `${height}px` } : { height: `${legendHeight}px` }} />}
+      {hasLegend && <PieLegend slices={slices} options={options} hidden={hidden} left={left} onClick={click} hover={hover} style={right ? { width: `${legendWidth}px`, height: `${height}px` } : { height: `${legendHeight}px` }} />}
     </div>
   );
 }
@@ -170,7 +170,6 @@ interface LegendProps {
   options: Options;
   hidden: ReadonlySet<string>;
   left: number;
-  hovered: string | undefined;
   onClick: (event: MouseEvent, key: string) => void;
   hover: (key: string | undefined) => void;
   style: Record<string, string>;

@@ -42,12 +42,14 @@ function Box({ hover, pinned, content, onClose }: { hover: Hover; pinned: boolea
     // The top layer: no panel cuts it off.
     if (element?.isConnected && !element.matches(':popover-open')) element.showPopover();
   }, []);
+  const longest = content.rows.reduce((most, { name, value }) => Math.max(most, name.length + value.length), content.title.length);
   useLayoutEffect(() => {
     const element = box.current;
     if (!element) return;
     const { offsetWidth: width, offsetHeight: height } = element;
     if (width !== size.width || height !== size.height) setSize({ width, height });
-  });
+    // Measuring makes the browser lay out: only where the text may have another size.
+  }, [content.rows.length, longest, pinned, content.note !== undefined]);
   const right = hover.pageLeft + DISTANCE_PX + size.width <= window.innerWidth - 8;
   const left = right ? hover.pageLeft + DISTANCE_PX : Math.max(8, hover.pageLeft - DISTANCE_PX - size.width);
   const top = Math.max(8, Math.min(hover.pageTop - 20, window.innerHeight - size.height - 8));

@@ -78,7 +78,7 @@ function exemplarsOf(frames: readonly Frame[]): Exemplar[] {
       if (typeof at !== 'number' || typeof size !== 'number' || !Number.isFinite(size)) continue;
       const labels = rest.flatMap((field): [string, string][] => {
         const text = field.values[row];
-        return text === null || text === undefined || text === '' ? [] : [[fieldName(field, frame, frames), String(text)]];
+        return text === null || text === undefined || text === '' ? [] : [[field.name, String(text)]];
       });
       result.push({ time: at, value: size, labels, field: value, frame, row });
     }
@@ -164,14 +164,16 @@ const HISTOGRAMS: Missing = { title: 'Histograms, not numbers', hint: 'Show them
 
 export function prepare(given: readonly Frame[], across: Across = { kind: 'time' }, mostSeries = MOST_SERIES): Prepared {
   const empty: Prepared = { x: [], lines: [], scales: [], exemplars: [], omitted: 0 };
-  const frames = given.filter((frame) => !isExemplars(frame)).flatMap((frame) => splitLong(frame, given.length > 1));
+  // Names are found among the frames that are series: exemplars beside them change none.
+  const data = given.some(isExemplars) ? given.filter((frame) => !isExemplars(frame)) : given;
+  const frames = data.flatMap((frame) => splitLong(frame, data.length > 1));
   const exemplars = across.kind === 'time' ? exemplarsOf(given.filter(isExemplars)) : [];
   if (!frames.some((frame) => frame.length > 0 && frame.fields.length > 0)) return { ...empty, missing: NO_DATA };
   const xOf = (frame: Frame): Field | undefined =>
     across.kind === 'time'
       ? frame.fields.find((field) => field.type === 'time')
       : across.field
-        ? frame.fields.find((field) => field.type === 'number' && (field.name === across.field || fieldName(field, frame, given) === across.field))
+        ? frame.fields.find((field) => field.type === 'number' && (field.name === across.field || fieldName(field, frame, data) === across.field))
         : frame.fields.find((field) => field.type === 'number');
   const timed = frames.filter((frame) => xOf(frame) !== undefined && frame.length > 0 && frame.meta?.type !== 'heatmap-cells');
   if (timed.length === 0) return { ...empty, missing: !frames.every((frame) => frame.meta?.type === 'heatmap-cells') ? (across.kind === 'time' ? NO_TIME : NO_X) : HISTOGRAMS };
@@ -209,7 +211,7 @@ export function prepare(given: readonly Frame[], across: Across = { kind: 'time'
     fields.forEach((field) => {
       const index = lines.length;
       const custom = customOf(field);
-      const name = fieldName(field, frame, given);
+      const name = fieldName(field, frame, data);
       const repeat = used.get(name) ?? 0;
       used.set(name, repeat + 1);
       const percent = custom.stacking?.mode === 'percent';

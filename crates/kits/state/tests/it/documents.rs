@@ -243,3 +243,17 @@ async fn a_file_is_private_and_one_of_a_newer_version_or_another_kind_is_left_al
     let error = open();
     assert!(matches!(&error, StateError::Corrupt(text) if text.contains("state.db")), "{error}");
 }
+
+#[tokio::test]
+async fn a_file_whose_disk_gives_no_room_at_the_start_is_opened_later() {
+    let dir = tempfile::tempdir().unwrap();
+    // A file stands where the folder would be, until it is removed.
+    let folder = dir.path().join("data");
+    std::fs::write(&folder, "").unwrap();
+    let settings = Settings::in_dir(&folder);
+    let state = State::open(&settings, Clock::system(), &Registry::new()).unwrap();
+    assert!(matches!(state.get("k", "a").await, Err(StateError::Unreachable(_))));
+    std::fs::remove_file(&folder).unwrap();
+    state.put("k", "a", "1", When::Always).await.unwrap();
+    assert_eq!(state.get("k", "a").await.unwrap().unwrap().body, b"1");
+}

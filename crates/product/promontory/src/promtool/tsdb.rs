@@ -9,10 +9,10 @@ use base::units::parse_duration_ms;
 use clap::{Args, Subcommand, ValueEnum};
 use config::http_client::HttpClientConfig;
 use model::storage::TimeRange;
-use roles::grafana::{self, Endpoint};
 use roles::directory::{
     self, Analyze, BenchWrite, Create, Dump, DumpFormat, Evaluator, Output, RuleBackfill,
 };
+use roles::grafana::{self, Endpoint};
 
 use super::{HttpFlags, end};
 

@@ -31,17 +31,6 @@ fn a_port_that_is_taken_is_named() {
 }
 
 #[test]
-fn an_address_that_others_can_reach_must_be_allowed_by_name() {
-    let dir = tempdir().unwrap();
-    let line = refused(dir.path(), &["--listen", ":0"]);
-    assert!(
-        line.contains("can be reached from other machines") && line.contains("--allow-unauthenticated"),
-        "{line}"
-    );
-    Server::machine(dir.path(), &["--allow-unauthenticated"]).terminate();
-}
-
-#[test]
 fn a_data_directory_that_cannot_be_written_is_named() {
     let dir = tempdir().unwrap();
     file(dir.path(), "occupied", "a file, not a folder");

@@ -424,3 +424,27 @@ fn settings_that_cannot_work_are_said_at_the_start() {
         );
     }
 }
+
+#[test]
+fn two_servers_that_also_collect_find_each_other_by_gossip() {
+    let dirs = [tempdir().unwrap(), tempdir().unwrap()];
+    let start = |at: usize, more: &[&str]| {
+        let name = format!("--cluster.peer-name=server-{at}");
+        let args = [&["--cluster.listen-address=127.0.0.1:0", &name], more].concat();
+        Server::quiet(dirs[at].path(), &args)
+    };
+    let cluster = |server: &Server| {
+        let status: Value = serde_json::from_slice(&server.get("/api/v2/status").body).unwrap();
+        status["cluster"].clone()
+    };
+    let first = start(0, &[]);
+    let peers = cluster(&first)["peers"].as_array().unwrap().clone();
+    assert_eq!(peers[0]["name"], "server-0");
+    let peer = format!("--cluster.peer={}", peers[0]["address"].as_str().unwrap());
+    let second = start(1, &[&peer]);
+    for server in [&first, &second] {
+        until("both see each other", SOON, || {
+            (cluster(server)["peers"].as_array()?.len() == 2).then_some(())
+        });
+    }
+}

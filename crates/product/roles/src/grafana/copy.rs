@@ -44,10 +44,14 @@ async fn run(what: &Copy, say: &mut Lines<'_>) -> Result<(), String> {
     let mut used = BTreeMap::new();
     let dashboards = dashboards(&from, &to, what, &mut used, say).await?;
     let playlists = playlists(&from, &to, say).await?;
-    for (kind, tally) in
-        [("folders", &folders), ("library elements", &elements), ("dashboards", &dashboards), ("playlists", &playlists)]
-    {
-        let there = if tally.there > 0 { format!(", {} were there already", tally.there) } else { String::new() };
+    for (kind, tally) in [
+        ("folders", &folders),
+        ("library elements", &elements),
+        ("dashboards", &dashboards),
+        ("playlists", &playlists),
+    ] {
+        let there =
+            if tally.there > 0 { format!(", {} were there already", tally.there) } else { String::new() };
         let failed = if tally.failed > 0 { format!(", {} failed", tally.failed) } else { String::new() };
         say(format!("{kind}: {} taken{there}{failed}", tally.taken));
     }
@@ -66,7 +70,8 @@ async fn folders(from: &Api, to: &Api, say: &mut Lines<'_>) -> Result<Tally, Str
     while let Some(parent) = waiting.pop() {
         let mut page = 1;
         loop {
-            let place = if parent.is_empty() { String::new() } else { format!("&parentUid={}", escaped(&parent)) };
+            let place =
+                if parent.is_empty() { String::new() } else { format!("&parentUid={}", escaped(&parent)) };
             let list = from.get(&format!("/api/folders?limit=500&page={page}{place}")).await?;
             let list = list.as_array().cloned().unwrap_or_default();
             for folder in &list {
@@ -122,7 +127,11 @@ async fn elements(from: &Api, to: &Api, what: &Copy, say: &mut Lines<'_>) -> Res
                 tally.taken += 1;
             } else {
                 tally.failed += 1;
-                say(format!("library element {:?}: {}", text(element, "name"), refusal(&to.url, status, &answer)));
+                say(format!(
+                    "library element {:?}: {}",
+                    text(element, "name"),
+                    refusal(&to.url, status, &answer)
+                ));
             }
         }
         if list.len() < 100 {
@@ -149,7 +158,8 @@ async fn dashboards(
             say(format!("{at} of {count} dashboards"));
         }
         match one(from, to, what, uid, used).await {
-            Ok(()) => tally.taken += 1,
+            Ok(true) => tally.taken += 1,
+            Ok(false) => tally.there += 1,
             Err(error) => {
                 tally.failed += 1;
                 say(format!("dashboard {title:?} ({uid}): {error}"));
@@ -159,13 +169,14 @@ async fn dashboards(
     Ok(tally)
 }
 
+/// Copies a dashboard; false if a file or the program itself brings one of that name here.
 async fn one(
     from: &Api,
     to: &Api,
     what: &Copy,
     uid: &str,
     used: &mut BTreeMap<String, Vec<String>>,
-) -> Result<(), String> {
+) -> Result<bool, String> {
     let read = from.get(&format!("/api/dashboards/uid/{}", escaped(uid))).await?;
     let mut dashboard = read.get("dashboard").cloned().unwrap_or(Value::Null);
     let meta = read.get("meta").cloned().unwrap_or(Value::Null);
@@ -195,7 +206,8 @@ async fn one(
     body["overwrite"] = json!(true);
     body["message"] = json!(format!("Imported from {}", from.url));
     match to.post("/api/dashboards/db", &body).await? {
-        (200, _) => Ok(()),
+        (200, _) => Ok(true),
+        (400, answer) if text(&answer, "message") == "Cannot save provisioned dashboard" => Ok(false),
         (status, answer) => Err(refusal(&to.url, status, &answer)),
     }
 }
@@ -228,8 +240,19 @@ async fn tell_sources(
 ) -> Result<(), String> {
     let here = to.find("/api/datasources").await.ok().flatten().unwrap_or(json!([]));
     let is_here = |key: &str| {
-        matches!(key, "promontory" | "promontory-alertmanager" | "grafana" | "-- Grafana --" | "-- Mixed --" | "-- Dashboard --")
-            || here.as_array().into_iter().flatten().any(|ours| text(ours, "uid") == key || text(ours, "name") == key)
+        matches!(
+            key,
+            "promontory"
+                | "promontory-alertmanager"
+                | "grafana"
+                | "-- Grafana --"
+                | "-- Mixed --"
+                | "-- Dashboard --"
+        ) || here
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|ours| text(ours, "uid") == key || text(ours, "name") == key)
     };
     for (key, titles) in used {
         if is_here(key) {
@@ -238,11 +261,17 @@ async fn tell_sources(
         let mut theirs = sources.as_array().into_iter().flatten();
         let theirs = theirs.find(|source| text(source, "uid") == key || text(source, "name") == key);
         let named = match theirs {
-            Some(source) => format!("{} ({}, uid {})", text(source, "name"), text(source, "type"), text(source, "uid")),
+            Some(source) => {
+                format!("{} ({}, uid {})", text(source, "name"), text(source, "type"), text(source, "uid"))
+            }
             None => key.clone(),
         };
         let shown: Vec<&str> = titles.iter().take(NAMED_MAX).map(String::as_str).collect();
-        let more = if titles.len() > NAMED_MAX { format!(" and {} more", titles.len() - NAMED_MAX) } else { String::new() };
+        let more = if titles.len() > NAMED_MAX {
+            format!(" and {} more", titles.len() - NAMED_MAX)
+        } else {
+            String::new()
+        };
         say(format!(
             "data source {named} is not here; {}{more} use it: add it, or repeat with --data-source {key}=promontory",
             shown.join(", ")
@@ -259,7 +288,8 @@ async fn tell_rest(from: &Api, say: &mut Lines<'_>) {
         ("/api/org/users", "users"),
     ] {
         // Whoever asks may not be allowed to know, or there is no such thing.
-        let count = from.find(path).await.ok().flatten().and_then(|list| Some(list.as_array()?.len())).unwrap_or(0);
+        let count =
+            from.find(path).await.ok().flatten().and_then(|list| Some(list.as_array()?.len())).unwrap_or(0);
         if count > 0 {
             say(format!("not taken: {count} {what}"));
         }
@@ -277,11 +307,15 @@ fn note_sources(value: &Value, depth: usize, note: &mut impl FnMut(&str)) {
             for (key, inner) in object {
                 let named = match (key.as_str(), inner) {
                     ("datasource", Value::String(name)) => Some(name.as_str()),
-                    ("datasource", Value::Object(source)) => source.get("uid").or(source.get("name")).and_then(Value::as_str),
+                    ("datasource", Value::Object(source)) => {
+                        source.get("uid").or(source.get("name")).and_then(Value::as_str)
+                    }
                     _ => None,
                 };
                 match named {
-                    Some(name) if !name.is_empty() && !name.starts_with('$') && name != "default" => note(name),
+                    Some(name) if !name.is_empty() && !name.starts_with('$') && name != "default" => {
+                        note(name)
+                    }
                     _ => note_sources(inner, depth - 1, note),
                 }
             }

@@ -71,8 +71,11 @@ fn place(folders: &[Value], uid: &str) -> Vec<String> {
 
 /// A title as a name of a file: nothing in it leads elsewhere.
 fn file_name(title: &str) -> String {
-    let name: String =
-        title.chars().map(|c| if c.is_control() || "/\\:*?\"<>|".contains(c) { '-' } else { c }).take(100).collect();
+    let name: String = title
+        .chars()
+        .map(|c| if c.is_control() || "/\\:*?\"<>|".contains(c) { '-' } else { c })
+        .take(100)
+        .collect();
     let name = name.trim().trim_start_matches('.').to_string();
     if name.is_empty() { "dashboard".into() } else { name }
 }
@@ -85,10 +88,8 @@ mod tests {
 
     #[test]
     fn files_stand_in_folders_like_theirs_and_nowhere_else() {
-        let folders = [
-            json!({"uid": "a", "title": "A/../b"}),
-            json!({"uid": "c", "title": "..", "folderUid": "a"}),
-        ];
+        let folders =
+            [json!({"uid": "a", "title": "A/../b"}), json!({"uid": "c", "title": "..", "folderUid": "a"})];
         assert_eq!(place(&folders, "c"), ["A-..-b", "dashboard"]);
         assert!(place(&folders, "").is_empty());
         assert_eq!(file_name("Node: disks / room"), "Node- disks - room");

@@ -42,6 +42,7 @@ const ROUTES: &[Row] = &[
     ("GET POST", "/view", Access::Ask),
     ("*", "/edit", Access::Editor),
     ("POST", "/push", Access::Push),
+    ("GET", "/public", Access::Public),
     ("GET", "/api/v1/view", Access::Viewer),
     ("GET", "/api/v2/view", Access::Viewer),
     ("*", "/login", Access::Public),
@@ -120,6 +121,7 @@ impl Database {
             .route("/view", any(who))
             .route("/edit", any(who))
             .route("/push", any(who))
+            .route("/public", any(who))
             .route("/unknown", any(who))
             .route("/api/v1/view", get(who))
             .route("/api/v2/view", get(who))

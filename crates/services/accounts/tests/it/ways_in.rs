@@ -65,6 +65,7 @@ async fn roles_contain_each_other_and_what_the_table_does_not_know_is_for_admini
         }
         assert_eq!(world.ask(ELSEWHERE, method, path, &[], "").await.status, 401);
     }
+    assert_eq!(world.ask(ELSEWHERE, "GET", "/public", &[], "").await.text(), "anonymous None");
 }
 
 #[tokio::test]

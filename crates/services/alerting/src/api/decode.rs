@@ -119,7 +119,7 @@ impl Decoder {
 
     /// Reads whole objects, and says how many bytes that were.
     fn read(&mut self, bytes: &[u8], take: &mut impl FnMut(Posted)) -> Result<usize, DecodeError> {
-        let mut reader = Reader { bytes, at: 0 };
+        let mut reader = Reader { bytes, at: 0, pairs: Vec::with_capacity(12), packed: String::new() };
         loop {
             reader.skip_space();
             let begin = reader.at;
@@ -183,6 +183,9 @@ fn shown(byte: u8) -> String {
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Used again for each set of labels.
+    pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    packed: String,
 }
 
 impl<'a> Reader<'a> {
@@ -300,7 +303,8 @@ impl<'a> Reader<'a> {
             self.word(b"null")?;
             return Ok(None);
         }
-        let mut pairs: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::with_capacity(12);
+        let mut pairs = std::mem::take(&mut self.pairs);
+        pairs.clear();
         self.pairs(&mut pairs)?;
         // Of a name that comes twice the last one counts; without a value it is no label.
         if !pairs.is_sorted_by(|(a, _), (b, _)| a < b) {
@@ -314,7 +318,10 @@ impl<'a> Reader<'a> {
             });
         }
         let held = pairs.iter().filter(|(_, value)| !value.is_empty());
-        Ok(Some(Labels::from_sorted(held.map(|(name, value)| (&**name, &**value)))))
+        self.packed.clear();
+        Labels::pack(held.map(|(name, value)| (&**name, &**value)), &mut self.packed);
+        self.pairs = pairs;
+        Ok(Some(Labels::from_packed(&self.packed)))
     }
 
     fn pairs(&mut self, pairs: &mut Vec<(Cow<'a, str>, Cow<'a, str>)>) -> Read<()> {

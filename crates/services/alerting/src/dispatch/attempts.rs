@@ -206,6 +206,7 @@ impl Dispatcher {
                 match self.job_mut(group, at) {
                     Some(job) if turn_ms > 0 && !job.has_waited => {
                         job.has_waited = true;
+                        job.turn_at_ms = now_ms.saturating_add(turn_ms);
                         self.put_back(number, None, Some(now_ms.saturating_add(turn_ms)), now_ms);
                     }
                     // Once too often is better than never.
@@ -368,7 +369,7 @@ impl Dispatcher {
             let labels =
                 group.alerts.iter().filter_map(|alert| Some(this.alerts.get(*alert)?.labels.clone()));
             let step = Step::GivenUp {
-                group: group.key(&this.config).into(),
+                group: group.shown_key(&this.config),
                 integration: integration.name.as_str().into(),
                 error: error.into(),
             };

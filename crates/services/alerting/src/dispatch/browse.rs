@@ -137,7 +137,7 @@ impl Dispatcher {
     pub fn group_on(&self, route: usize, labels: &Labels) -> Option<GroupKey> {
         let of = self.config.routes.get(route)?;
         let group_labels = of.group_by.group_labels(labels);
-        let id = *self.group_index.get(&(route as u32, group_labels.clone()))?;
+        let id = self.group_index.find(&self.groups, route as u32, group_labels.packed())?;
         Some(GroupKey { labels: group_labels, receiver: of.receiver.clone(), route, id })
     }
 

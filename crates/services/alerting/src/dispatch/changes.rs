@@ -17,7 +17,7 @@ impl Dispatcher {
             self.told_elsewhere.insert(name.clone(), ledgers);
             old_names.push(name);
         }
-        self.group_index.clear();
+        self.group_index = GroupIndex::default();
         self.group_names.clear();
         self.timers.clear();
         self.is_upkeep_planned = false;

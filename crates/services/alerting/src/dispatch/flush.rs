@@ -1,5 +1,7 @@
 //! Groups, and what is decided when one is flushed.
 
+use std::sync::OnceLock;
+
 use super::attempts::Attempt;
 use super::*;
 use crate::notification::Reason;
@@ -25,6 +27,8 @@ pub(super) struct Group {
     pub(super) alerts: Vec<AlertId>,
     pub(super) is_flushed: bool,
     pub(super) next_flush_ms: i64,
+    /// What receivers and the trail know it by, once somebody asked.
+    shown_key: OnceLock<Arc<str>>,
     /// When [`Timer::Escalate`] is set; `i64::MAX` if it is not.
     pub(super) escalates_at_ms: i64,
     /// One for each integration of the route's receiver; behind them those that are told in special
@@ -57,6 +61,8 @@ pub(super) struct Job {
     pub(super) has_failed: bool,
     /// The receiver wants to be left alone until then.
     pub(super) not_before_ms: i64,
+    /// Those before it have their turn until then, if replicas take turns.
+    pub(super) turn_at_ms: i64,
     pub(super) ledger: Ledger,
     pub(super) last: Option<Box<LastAttempt>>,
 }
@@ -121,6 +127,7 @@ impl Group {
             alerts: Vec::new(),
             is_flushed: false,
             next_flush_ms: 0,
+            shown_key: OnceLock::new(),
             escalates_at_ms: i64::MAX,
             jobs: Vec::new(),
         }
@@ -132,8 +139,16 @@ impl Group {
 
     /// What receivers know it by.
     pub(super) fn key(&self, config: &Config) -> String {
-        let route = config.routes.get(self.route as usize).map_or("", |route| route.key.as_str());
-        format!("{route}:{}", self.labels)
+        self.shown_key(config).to_string()
+    }
+
+    /// The same, shared.
+    pub(super) fn shown_key(&self, config: &Config) -> Arc<str> {
+        let make = || {
+            let route = config.routes.get(self.route as usize).map_or("", |route| route.key.as_str());
+            format!("{route}:{}", self.labels).into()
+        };
+        self.shown_key.get_or_init(make).clone()
     }
 
     pub(super) fn record(&self, name: String) -> Record {
@@ -153,6 +168,7 @@ impl Group {
             has_waited: false,
             has_failed: false,
             not_before_ms: 0,
+            turn_at_ms: 0,
             ledger: Ledger::default(),
             last: None,
         });
@@ -165,8 +181,10 @@ impl Group {
             self.escalates_at_ms = self.escalates_at_ms.saturating_add(by_ms);
         }
         for job in &mut self.jobs {
-            if job.not_before_ms != 0 {
-                job.not_before_ms = job.not_before_ms.saturating_add(by_ms);
+            for at_ms in [&mut job.not_before_ms, &mut job.turn_at_ms] {
+                if *at_ms != 0 {
+                    *at_ms = at_ms.saturating_add(by_ms);
+                }
             }
             match &mut job.state {
                 JobState::Waiting(Some(attempt)) => {
@@ -246,7 +264,8 @@ impl Dispatcher {
         self.escalate(id, now_ms);
         let jobs = self.groups.get(&id).map_or(0, |group| group.jobs.len());
         for at in 0..jobs {
-            if let Some(job) = self.job_mut(id, at) {
+            // A turn that is waited for stands: flushes may be closer to each other than turns are.
+            if let Some(job) = self.job_mut(id, at).filter(|job| job.turn_at_ms <= now_ms) {
                 job.has_waited = false;
             }
             self.consider(id, at, now_ms);
@@ -280,12 +299,11 @@ impl Dispatcher {
         }
         if turn_ms > 0 && !job.has_waited {
             job.has_waited = true;
-            self.pause(id, at, now_ms.saturating_add(turn_ms), None);
-            return;
+            job.turn_at_ms = now_ms.saturating_add(turn_ms);
         }
-        if job.not_before_ms > now_ms {
+        let due_ms = job.not_before_ms.max(if turn_ms > 0 { job.turn_at_ms } else { 0 });
+        if due_ms > now_ms {
             // What is so by then is said then.
-            let due_ms = job.not_before_ms;
             self.pause(id, at, due_ms, None);
             return;
         }
@@ -380,7 +398,7 @@ impl Dispatcher {
     /// Tells the trail which alerts of a group are muted by something else than before.
     fn note_muted(&mut self, id: u32, now_ms: i64) {
         let Some(group) = self.groups.get(&id).filter(|_| self.notes) else { return };
-        let key: Arc<str> = group.key(&self.config).into();
+        let key = group.shown_key(&self.config);
         let interval = self.muting_intervals(group.route as usize, now_ms).into_iter().next();
         let mut news = Vec::new();
         for alert in &group.alerts {
@@ -472,7 +490,7 @@ impl Dispatcher {
             return;
         }
         self.counters.given_up += given_up;
-        let key: Option<Arc<str>> = self.notes.then(|| group.key(&self.config).into());
+        let key = self.notes.then(|| group.shown_key(&self.config));
         done.sort_unstable_by_key(|(alert, _, _)| *alert);
         let gone: Fingerprints = done.iter().map(|(_, fingerprint, _)| *fingerprint).collect();
         let (mut records, mut quiet) = (Vec::new(), Vec::new());
@@ -522,7 +540,7 @@ impl Dispatcher {
         self.timers.remove(&(group.escalates_at_ms, Timer::Escalate(id)));
         let name = group.name(&self.config);
         self.group_names.remove(&name);
-        self.group_index.remove(&(group.route, group.labels));
+        self.group_index.remove(id, group.route, group.labels.packed());
         self.remember(Record::GroupGone { name });
     }
 }

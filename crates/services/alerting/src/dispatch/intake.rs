@@ -12,8 +12,8 @@ pub(super) struct Arrivals {
     /// Alerts of others that began, and those that ended.
     began: Vec<Labels>,
     ended: Vec<Labels>,
-    /// Alerts by the group they joined.
-    joined: BTreeMap<u32, Vec<Labels>>,
+    /// Alerts and the groups they joined.
+    joined: Vec<(u32, Labels)>,
 }
 
 impl Dispatcher {
@@ -43,16 +43,25 @@ impl Dispatcher {
 
     /// Tells the trail which groups alerts have joined.
     pub(super) fn note_arrivals(&mut self, now_ms: i64) {
-        for (id, labels) in std::mem::take(&mut self.arrivals.joined) {
+        if self.arrivals.joined.is_empty() {
+            return;
+        }
+        let mut joined = std::mem::take(&mut self.arrivals.joined);
+        joined.sort_by_key(|(id, _)| *id);
+        // Of a route it is always the same.
+        let mut names: HashMap<u32, (Arc<str>, Arc<str>)> = HashMap::new();
+        for together in joined.chunk_by(|(a, _), (b, _)| a == b) {
+            let Some((id, first)) = together.first() else { continue };
             self.note(now_ms, |this| {
-                let group = this.groups.get(&id)?;
+                let group = this.groups.get(id)?;
                 let route = this.config.routes.get(group.route as usize)?;
-                let step = Step::Routed {
-                    route: route.id.as_str().into(),
-                    group: group.key(&this.config).into(),
-                    receiver: route.receiver.as_str().into(),
+                let named = || (route.id.as_str().into(), route.receiver.as_str().into());
+                let (route, receiver) = names.entry(group.route).or_insert_with(named).clone();
+                let subject = match together {
+                    [_] => Subject::Alert(first.clone()),
+                    many => Subject::Alerts(many.iter().map(|(_, labels)| labels.clone()).collect()),
                 };
-                Some((Subject::Alerts(labels.into()), step))
+                Some((subject, Step::Routed { route, group: group.shown_key(&this.config), receiver }))
             });
         }
     }
@@ -147,22 +156,23 @@ impl Dispatcher {
         let (labels, fingerprint) = (held.labels.clone(), held.fingerprint);
         let (starts_at_ms, has_ended) = (held.starts_at_ms, held.has_ended);
         let config = self.config.clone();
-        let mut at = 0;
+        let (mut packed, mut at) = (String::new(), 0);
         while let Some(place) = self.alerts.get(id).and_then(|held| held.places.iter().nth(at)) {
             at += 1;
             if place.group != NO_GROUP {
                 continue;
             }
             let Some(route) = config.routes.get(place.route as usize) else { continue };
-            let mut group_labels = route.group_by.group_labels(&labels);
-            let mut found = self.group_index.get(&(place.route, group_labels.clone())).copied();
-            if has_ended && !self.may_know(found, place.route, &group_labels, fingerprint) {
+            packed.clear();
+            route.group_by.pack_group(&labels, &mut packed);
+            let mut found = self.group_index.find(&self.groups, place.route, &packed);
+            if has_ended && !self.may_know(found, place.route, &packed, fingerprint) {
                 continue; // Nobody has to be told that it ended.
             }
             if found.is_none() && self.groups.len() >= self.limits.groups_max {
                 self.counters.overflowed += 1;
-                group_labels = Labels::empty();
-                found = self.group_index.get(&(place.route, group_labels.clone())).copied();
+                packed.clear();
+                found = self.group_index.find(&self.groups, place.route, &packed);
             }
             let is_overdue = starts_at_ms.saturating_add(route.group_wait_ms) < now_ms
                 && (now_ms >= self.settled_at_ms || !self.inhibitor.has_rules());
@@ -173,7 +183,10 @@ impl Dispatcher {
                     }
                     group_id
                 }
-                None => self.begin_group(place.route, group_labels, is_overdue, now_ms, known),
+                None => {
+                    let group_labels = Labels::from_packed(&packed);
+                    self.begin_group(place.route, group_labels, is_overdue, now_ms, known)
+                }
             };
             if let Some(group) = self.groups.get_mut(&group_id) {
                 group.alerts.push(id);
@@ -183,7 +196,7 @@ impl Dispatcher {
             }
             self.recollect(group_id, &labels, fingerprint);
             if self.notes {
-                self.arrivals.joined.entry(group_id).or_default().push(labels.clone());
+                self.arrivals.joined.push((group_id, labels.clone()));
             }
         }
     }
@@ -222,7 +235,7 @@ impl Dispatcher {
         if !self.company.is_alone {
             self.group_names.insert(name.clone(), id);
         }
-        self.group_index.insert((route_at, group.labels.clone()), id);
+        self.group_index.insert(id, route_at, group.labels.packed());
         self.groups.insert(id, group);
         self.schedule_flush(id, due_ms);
         if let Some(group) = self.groups.get(&id) {
@@ -262,12 +275,12 @@ impl Dispatcher {
     }
 
     /// Whether anybody may know of an alert by a group.
-    fn may_know(&self, group: Option<u32>, route: u32, labels: &Labels, fingerprint: u64) -> bool {
+    fn may_know(&self, group: Option<u32>, route: u32, packed: &str, fingerprint: u64) -> bool {
         match group.and_then(|id| self.groups.get(&id)) {
             Some(group) => group.jobs.iter().any(|job| job.ledger.may_know(fingerprint)),
             None if self.told_elsewhere.is_empty() => false,
             None => {
-                let name = flush::group_name(&self.config, route, labels);
+                let name = flush::group_name(&self.config, route, &Labels::from_packed(packed));
                 let mut ledgers = self.told_elsewhere.get(&name).into_iter().flat_map(BTreeMap::values);
                 ledgers.any(|ledger| ledger.may_know(fingerprint))
             }

@@ -12,6 +12,7 @@ mod attention;
 mod browse;
 mod changes;
 mod flush;
+mod group_index;
 mod held;
 mod intake;
 pub mod ledger;
@@ -38,6 +39,7 @@ use attention::Flaps;
 pub use attention::{AckError, Acknowledgement, FLAPPING, REMINDER};
 pub use browse::{GroupKey, Listed, ListedGroup};
 use flush::{Group, Lane, Ticket, Timer};
+use group_index::GroupIndex;
 use held::{AlertId, Alerts, Held, Muted, NO_GROUP, Places};
 use ledger::{Content, Fingerprints, Ledger};
 use record::Record;
@@ -257,7 +259,7 @@ pub struct Dispatcher {
     alerts: Alerts,
     groups: BTreeMap<u32, Group>,
     /// Groups by route and labels.
-    group_index: HashMap<(u32, Labels), u32>,
+    group_index: GroupIndex,
     /// Groups by name, if there are other replicas: they know no numbers.
     group_names: HashMap<String, u32>,
     /// What was told about groups that are not there (yet), by name and integration.
@@ -298,7 +300,7 @@ impl Dispatcher {
             epoch: 0,
             alerts: Alerts::default(),
             groups: BTreeMap::new(),
-            group_index: HashMap::new(),
+            group_index: GroupIndex::default(),
             group_names: HashMap::new(),
             told_elsewhere: BTreeMap::new(),
             timers: BTreeSet::new(),

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use http::HeaderMap;
+use serde_json::Value;
 
 use super::Memory;
 use crate::dispatch::{Failure, Outcome};
@@ -70,6 +71,39 @@ pub fn accepted_as(
         return Err(Outcome::TryAgain(failure));
     }
     Err(Outcome::Refused(failure))
+}
+
+/// A JSON document that says how it went, whatever the status.
+pub(super) struct Said(Value);
+
+impl Said {
+    /// Reads an answer. One that is none may be another one next time.
+    pub(super) fn read(response: &Response) -> Result<Said, Outcome> {
+        Said::found(response).map_err(|error| {
+            let cited = cited(&response.body);
+            try_again("clientError", format!("could not unmarshal JSON response {cited:?}: {error}"))
+        })
+    }
+
+    /// The same where it need not be one.
+    pub(super) fn found(response: &Response) -> Result<Said, serde_json::Error> {
+        serde_json::from_slice(&response.body).map(Said)
+    }
+
+    /// Whether a field is true.
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.0.get(name) == Some(&Value::Bool(true))
+    }
+
+    /// A text; "" if there is none.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.0.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// The texts of a list.
+    pub(super) fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    }
 }
 
 /// As much of an answer as an error message cites.

@@ -3,13 +3,12 @@
 
 use std::sync::Arc;
 
-use config::{HttpClientConfig, Node, Result};
+use config::{Node, Result};
 
-use super::answer::outcome_of;
-use super::decode::{secret_url, template};
-use super::exchange::JSON;
+use super::channel::Channel;
+use super::decode::template;
 use super::text::cut_to_chars;
-use super::{Attempt, Context, Delivery, Notifier, SecretSource};
+use super::{Attempt, Context, Delivery, Notifier};
 use crate::dispatch::Outcome;
 use crate::json::Object;
 
@@ -25,9 +24,7 @@ const GREEN: u32 = 0x2e_cc_71;
 /// The settings of one Discord receiver. `content`, `title` and `message` are templates.
 #[derive(Clone, Debug)]
 pub struct Discord {
-    send_resolved: bool,
-    http: Arc<HttpClientConfig>,
-    webhook: SecretSource,
+    channel: Channel,
     content: String,
     title: String,
     message: String,
@@ -39,13 +36,9 @@ pub struct Discord {
 pub fn decode(node: &Node, context: &Context<'_>) -> Result<Arc<dyn Notifier>> {
     let mut taken = node.fields("config.plain")?;
     let fields = &mut taken;
-    let (send_resolved, http) = (fields.or("send_resolved", true, Node::boolean)?, context.http(fields)?);
-    let webhook = secret_url(fields, context.base, ("webhook_url", "webhook_url_file"))?;
+    let channel = Channel::take(fields, context)?;
     let discord = Discord {
-        send_resolved,
-        http,
-        webhook: webhook
-            .ok_or_else(|| fields.error("one of webhook_url or webhook_url_file must be configured"))?,
+        channel,
         content: template(fields, "content", "")?,
         title: template(fields, "title", r#"{{ template "discord.default.title" . }}"#)?,
         message: template(fields, "message", r#"{{ template "discord.default.message" . }}"#)?,
@@ -73,8 +66,7 @@ impl Discord {
             .text_if_any("username", &self.username)
             .text_if_any("avatar_url", &self.avatar_url)
             .end();
-        let url = delivery.secret(&self.webhook, "webhook_url_file").await?;
-        Ok(outcome_of(delivery.post(&self.http, url, JSON, body).await, &[]))
+        self.channel.post(delivery, body).await
     }
 }
 
@@ -84,7 +76,7 @@ impl Notifier for Discord {
     }
 
     fn sends_resolved(&self) -> bool {
-        self.send_resolved
+        self.channel.send_resolved
     }
 
     fn notify<'a>(&'a self, delivery: &'a Delivery<'a>) -> Attempt<'a> {

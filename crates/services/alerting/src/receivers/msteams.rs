@@ -3,12 +3,11 @@
 
 use std::sync::Arc;
 
-use config::{HttpClientConfig, Node, Result};
+use config::{Node, Result};
 
-use super::answer::outcome_of;
-use super::decode::{secret_url, template};
-use super::exchange::JSON;
-use super::{Attempt, Context, Delivery, Notifier, SecretSource};
+use super::channel::Channel;
+use super::decode::template;
+use super::{Attempt, Context, Delivery, Notifier};
 use crate::dispatch::Outcome;
 use crate::json::Object;
 
@@ -19,9 +18,7 @@ const GREEN: &str = "2DC72D";
 /// The settings of one receiver. The texts are templates.
 #[derive(Clone, Debug)]
 pub struct Teams {
-    send_resolved: bool,
-    http: Arc<HttpClientConfig>,
-    webhook: SecretSource,
+    channel: Channel,
     title: String,
     summary: String,
     text: String,
@@ -31,13 +28,9 @@ pub struct Teams {
 pub fn decode(node: &Node, context: &Context<'_>) -> Result<Arc<dyn Notifier>> {
     let mut taken = node.fields("config.plain")?;
     let fields = &mut taken;
-    let (send_resolved, http) = (fields.or("send_resolved", true, Node::boolean)?, context.http(fields)?);
-    let webhook = secret_url(fields, context.base, ("webhook_url", "webhook_url_file"))?;
+    let channel = Channel::take(fields, context)?;
     let teams = Teams {
-        send_resolved,
-        http,
-        webhook: webhook
-            .ok_or_else(|| fields.error("one of webhook_url or webhook_url_file must be configured"))?,
+        channel,
         title: template(fields, "title", r#"{{ template "msteams.default.title" . }}"#)?,
         summary: template(fields, "summary", r#"{{ template "msteams.default.summary" . }}"#)?,
         text: template(fields, "text", r#"{{ template "msteams.default.text" . }}"#)?,
@@ -56,8 +49,7 @@ impl Teams {
             .text("text", &delivery.text(&self.text)?)
             .text("themeColor", if delivery.is_resolved() { GREEN } else { RED })
             .end();
-        let url = delivery.secret(&self.webhook, "webhook_url_file").await?;
-        Ok(outcome_of(delivery.post(&self.http, url, JSON, body).await, &[]))
+        self.channel.post(delivery, body).await
     }
 }
 
@@ -67,7 +59,7 @@ impl Notifier for Teams {
     }
 
     fn sends_resolved(&self) -> bool {
-        self.send_resolved
+        self.channel.send_resolved
     }
 
     fn notify<'a>(&'a self, delivery: &'a Delivery<'a>) -> Attempt<'a> {

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use config::{HttpClientConfig, Node, Result};
 
-use super::answer::outcome_of;
-use super::decode::{secret_url, template};
-use super::exchange::JSON;
-use super::{Attempt, Context, Delivery, Notifier, SecretSource};
+use super::channel::Channel;
+use super::decode::template;
+use super::{Attempt, Context, Delivery, Notifier};
 use crate::dispatch::Outcome;
 use crate::json::Object;
 
@@ -19,9 +18,7 @@ const GREEN: &str = "Good";
 /// The settings of one receiver. The texts are templates.
 #[derive(Clone, Debug)]
 pub struct TeamsWorkflow {
-    send_resolved: bool,
-    http: Arc<HttpClientConfig>,
-    webhook: SecretSource,
+    channel: Channel,
     title: String,
     text: String,
 }
@@ -30,13 +27,10 @@ pub struct TeamsWorkflow {
 pub fn decode(node: &Node, context: &Context<'_>) -> Result<Arc<dyn Notifier>> {
     let mut taken = node.fields("config.plain")?;
     let fields = &mut taken;
-    let (send_resolved, http) = (fields.or("send_resolved", true, Node::boolean)?, context.http(fields)?);
-    let webhook = secret_url(fields, context.base, ("webhook_url", "webhook_url_file"))?;
+    let mut channel = Channel::take(fields, context)?;
+    channel.http = with_global_proxy(channel.http, &context.global.http);
     let teams = TeamsWorkflow {
-        send_resolved,
-        http: with_global_proxy(http, &context.global.http),
-        webhook: webhook
-            .ok_or_else(|| fields.error("one of webhook_url or webhook_url_file must be configured"))?,
+        channel,
         title: template(fields, "title", r#"{{ template "msteamsv2.default.title" . }}"#)?,
         text: template(fields, "text", r#"{{ template "msteamsv2.default.text" . }}"#)?,
     };
@@ -84,8 +78,7 @@ impl TeamsWorkflow {
             .end();
         let body =
             Object::new().text("type", "message").json("attachments", &format!("[{attachment}]")).end();
-        let url = delivery.secret(&self.webhook, "webhook_url_file").await?;
-        Ok(outcome_of(delivery.post(&self.http, url, JSON, body).await, &[]))
+        self.channel.post(delivery, body).await
     }
 }
 
@@ -95,7 +88,7 @@ impl Notifier for TeamsWorkflow {
     }
 
     fn sends_resolved(&self) -> bool {
-        self.send_resolved
+        self.channel.send_resolved
     }
 
     fn notify<'a>(&'a self, delivery: &'a Delivery<'a>) -> Attempt<'a> {

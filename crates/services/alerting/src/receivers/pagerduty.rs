@@ -7,9 +7,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use config::{HttpClientConfig, Node, Result};
-use serde_json::Value;
 
-use super::answer::{accepted_as, cited, during, refused};
+use super::answer::{Said, accepted_as, cited, during, refused};
 use super::decode::{go_duration_ms, http_url, take_secret, template};
 use super::exchange::JSON;
 use super::text::{cut_to_chars, hashed};
@@ -291,10 +290,9 @@ fn fitting(event: impl Fn(&str) -> String, details: &str) -> String {
 
 /// What PagerDuty finds wrong with an event.
 fn explanation(response: &Response) -> String {
-    let Ok(said) = serde_json::from_slice::<Value>(&response.body) else { return cited(&response.body) };
-    let mut out = said.get("message").and_then(Value::as_str).unwrap_or_default().to_string();
-    let errors = said.get("errors").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    for (at, error) in errors.iter().filter_map(Value::as_str).enumerate() {
+    let Ok(said) = Said::found(response) else { return cited(&response.body) };
+    let mut out = said.text("message").to_string();
+    for (at, error) in said.texts("errors").enumerate() {
         let _ = write!(out, "{}{error}", if at == 0 { ": " } else { "," });
     }
     out
@@ -326,7 +324,7 @@ mod tests {
     };
     use crate::settings::Global;
     use config::http_client::PathBase;
-    use serde_json::json;
+    use serde_json::{Value, json};
     use testkit::http::{Reply, Server};
 
     /// Settings without default templates.

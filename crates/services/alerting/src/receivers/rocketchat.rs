@@ -4,9 +4,8 @@
 use std::sync::Arc;
 
 use config::{HttpClientConfig, Node, Result};
-use serde_json::Value;
 
-use super::answer::{accepted, during, refused, try_again};
+use super::answer::{Said, accepted, during, refused};
 use super::decode::{http_url, take_secret, template};
 use super::exchange::JSON;
 use super::text::cut_to_chars;
@@ -175,15 +174,11 @@ impl Rocketchat {
         let in_channel = |failed| during(&format!("channel {channel:?}"), failed);
         let answer = accepted(delivery.send(request).await, &[]).map_err(in_channel)?;
         // A refusal can have status 200 too.
-        let said: Value = serde_json::from_slice(&answer.body).map_err(|error| {
-            let answer = super::answer::cited(&answer.body);
-            let message = format!("could not unmarshal JSON response {answer:?}: {error}");
-            in_channel(try_again("clientError", message))
-        })?;
-        if said.get("success").and_then(Value::as_bool) == Some(true) {
+        let said = Said::read(&answer).map_err(in_channel)?;
+        if said.is("success") {
             return Ok(Outcome::Taken(Memory::new()));
         }
-        let why = said.get("error").and_then(Value::as_str).unwrap_or_default();
+        let why = said.text("error");
         Err(in_channel(refused("clientError", format!("error response from Rocketchat: {why}"))))
     }
 }
@@ -208,7 +203,7 @@ mod tests {
     use crate::receivers::testing::{again, decoded, given_up, notifier, refuses, taken, tell};
     use crate::settings::Global;
     use config::Secret;
-    use serde_json::json;
+    use serde_json::{Value, json};
     use testkit::http::{Reply, Server};
 
     fn yaml(server: &Server, more: &str) -> String {

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use config::http_client::{Auth, SecretSource as Credentials};
 use config::{HttpClientConfig, Node, Result};
 use http::header::CONTENT_TYPE;
-use serde_json::Value;
 
-use super::answer::{accepted, during, refused, try_again};
+use super::answer::{self, accepted, during, refused, try_again};
 use super::decode::{go_duration_ms, http_url, secret_url, take_secret, template};
 use super::exchange::JSON;
 use super::text::cut_to_chars;
@@ -327,25 +326,22 @@ impl Slack {
     /// Webhooks answer with a text, which is `ok`; the API with JSON, which says whether it is.
     fn said(&self, response: &Response) -> Said {
         let content_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let cited = || super::answer::cited(&response.body);
         if !content_type.is_some_and(|kind| kind.starts_with(JSON)) {
             return match &response.body[..] {
                 b"ok" => Said::Taken(Memory::new()),
                 _ => {
-                    let message = format!("received an error response from Slack: {}", cited());
+                    let message =
+                        format!("received an error response from Slack: {}", answer::cited(&response.body));
                     Said::Failed(refused("clientError", message))
                 }
             };
         }
-        let said: Value = match serde_json::from_slice(&response.body) {
+        let said = match answer::Said::read(response) {
             Ok(said) => said,
-            Err(error) => {
-                let message = format!("could not unmarshal JSON response {:?}: {error}", cited());
-                return Said::Failed(try_again("clientError", message));
-            }
+            Err(failed) => return Said::Failed(failed),
         };
-        let text = |name: &str| said.get(name).and_then(Value::as_str).unwrap_or_default();
-        if said.get("ok") != Some(&Value::Bool(true)) {
+        let text = |name| said.text(name);
+        if !said.is("ok") {
             let error = text("error");
             let message = format!("error response from Slack: {error}");
             return if NOT_TO_BE_CHANGED.contains(&error) {
@@ -452,7 +448,7 @@ mod tests {
         again, decoded, firing, given_up, notifier, refuses, taken, tell, tell_of,
     };
     use crate::settings::Global;
-    use serde_json::json;
+    use serde_json::{Value, json};
     use testkit::http::{Reply, Server};
 
     /// Settings without default templates.

@@ -34,6 +34,8 @@ pub(super) struct Driver {
     commands: mpsc::Receiver<Command>,
     journal: Option<Journal>,
     rewrite_tried: Option<Mark>,
+    /// The size of the log when that of the state was last measured.
+    measured_at_bytes: u64,
     transport: Arc<dyn Transport>,
     external_url: Arc<str>,
     /// Wall and measured time when they were last compared.
@@ -83,6 +85,7 @@ impl Driver {
             replicas,
             journal,
             rewrite_tried: None,
+            measured_at_bytes: 0,
             tasks: JoinSet::new(),
             tickets: HashMap::new(),
         }
@@ -250,9 +253,13 @@ impl Driver {
         let Some(mut journal) = self.journal.take() else { return };
         let is_time = self.rewrite_tried.as_ref().is_none_or(|mark| mark.elapsed() >= REWRITE_PAUSE);
         // The state is only measured once the log has grown enough for it to matter.
-        let wants_rewrite = |journal: &Journal| {
-            journal.wants_rewrite(0)
-                && journal.wants_rewrite(self.shared.dispatcher.lock().state_size_bytes())
+        let mut wants_rewrite = |journal: &Journal| {
+            let size_bytes = journal.size_bytes();
+            if !journal.wants_rewrite(0) || size_bytes.abs_diff(self.measured_at_bytes) < size_bytes / 8 {
+                return false;
+            }
+            self.measured_at_bytes = size_bytes;
+            journal.wants_rewrite(self.shared.dispatcher.lock().state_size_bytes())
         };
         let rewrites = is_time && (!journal.is_whole() || wants_rewrite(&journal));
         if !rewrites && (records.is_empty() || !journal.is_whole()) {

@@ -96,10 +96,13 @@ impl Config {
         })?;
         let care = fields.or("promontory", Care::default(), |node| Care::decode(node, mode, warn))?;
         if fields.optional("tracing", |node| outputs::check_tracing(node, base))?.is_some() {
-            not_acted_on.push("tracing".into());
+            not_acted_on.push("tracing is accepted and not acted on: no traces are sent".into());
         }
         if fields.or("event_recorder", false, |node| outputs::check_event_recorder(node, base))? {
-            not_acted_on.push("event_recorder".into());
+            not_acted_on.push(
+                "event_recorder is accepted and not acted on: what becomes of alerts is in their trail"
+                    .into(),
+            );
         }
         fields.finish()?;
 
@@ -186,7 +189,7 @@ impl Config {
         &self.templates
     }
 
-    /// Settings that are accepted but that nothing acts on yet.
+    /// What is accepted and nothing acts on, and why.
     pub fn not_acted_on(&self) -> &[String] {
         &self.not_acted_on
     }
@@ -314,9 +317,12 @@ mod tests {
 
     #[test]
     fn what_nothing_acts_on_is_listed() {
-        let text = "tracing: {endpoint: 'a:1'}\nroute: {receiver: a}\nreceivers: [{name: a}]\n";
+        let text = "tracing: {endpoint: 'a:1'}\nevent_recorder: {stdout_outputs: [{}]}\n\
+                    route: {receiver: a}\nreceivers: [{name: a}]\n";
         let config = parse(text).unwrap();
-        assert_eq!(config.not_acted_on(), ["tracing"]);
+        let [tracing, events] = config.not_acted_on() else { panic!("{:?}", config.not_acted_on()) };
+        assert!(tracing.starts_with("tracing is accepted and not acted on"), "{tracing}");
+        assert!(events.starts_with("event_recorder is accepted and not acted on"), "{events}");
     }
 
     #[test]

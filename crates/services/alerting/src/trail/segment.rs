@@ -10,9 +10,10 @@
 //!
 //! Numbers are LEB128, signed ones zigzag.
 
-use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
+use hashbrown::HashTable;
 use model::Labels;
 
 use super::event::{Event, KINDS, Key, Property, Step, Subject};
@@ -29,15 +30,51 @@ const FRAME_FULL_BYTES: usize = 256 << 10;
 /// No frame is longer than this; a length beyond it is damage.
 const FRAME_SIZE_MAX_BYTES: usize = 64 << 20;
 
-/// What a segment has defined so far, for who appends to it.
-#[derive(Debug, Default)]
+/// What a segment has defined so far, for who appends to it. Texts may be very many, and are known
+/// by their hashes alone: by one with a seed that nobody can know, and another.
+#[derive(Debug)]
 pub(super) struct Writer {
-    texts: HashMap<Arc<str>, u64>,
-    /// By fingerprint.
-    alerts: HashMap<u64, u64>,
+    seed: u64,
+    texts: HashTable<Defined>,
+    alerts: HashTable<(Defined, u64)>,
     last_ms: i64,
     pub(super) times: Times,
     pub(super) events: u64,
+    /// Numbers of the alerts of an event, used again for each.
+    numbers: Vec<u32>,
+}
+
+/// A text or the packed labels of an alert, and its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Defined {
+    hash: u64,
+    check: u32,
+    number: u32,
+}
+
+impl Defined {
+    fn new(seed: u64, text: &str, number: usize) -> Defined {
+        let hash = xxhash_rust::xxh64::xxh64(text.as_bytes(), seed);
+        Defined { hash, check: crc32c::crc32c(text.as_bytes()), number: number as u32 }
+    }
+
+    fn is_same(&self, other: &Defined) -> bool {
+        (self.hash, self.check) == (other.hash, other.check)
+    }
+}
+
+impl Default for Writer {
+    fn default() -> Self {
+        Writer {
+            seed: RandomState::new().build_hasher().finish(),
+            texts: HashTable::new(),
+            alerts: HashTable::new(),
+            last_ms: 0,
+            times: Times::default(),
+            events: 0,
+            numbers: Vec::new(),
+        }
+    }
 }
 
 /// First and last time of a segment, in the order of the clock.
@@ -68,24 +105,26 @@ impl Times {
 impl Writer {
     /// A writer that goes on after what was read.
     pub(super) fn after(reader: &Reader) -> Writer {
-        let numbered = |at: usize| at as u64;
-        Writer {
-            texts: reader.texts.iter().enumerate().map(|(at, text)| (text.clone(), numbered(at))).collect(),
-            alerts: reader
-                .alerts
-                .iter()
-                .enumerate()
-                .map(|(at, alert)| (alert.fingerprint, numbered(at)))
-                .collect(),
+        let mut writer = Writer {
             last_ms: reader.last_ms,
             times: reader.times,
             events: reader.events,
+            ..Writer::default()
+        };
+        for (at, text) in reader.texts.iter().enumerate() {
+            let defined = Defined::new(writer.seed, text, at);
+            writer.texts.insert_unique(defined.hash, defined, |known| known.hash);
         }
+        for (at, alert) in reader.alerts.iter().enumerate() {
+            let defined = Defined::new(writer.seed, alert.labels.packed(), at);
+            writer.alerts.insert_unique(defined.hash, (defined, alert.fingerprint), |(known, _)| known.hash);
+        }
+        writer
     }
 
     /// The fingerprints of all alerts of the segment.
     pub(super) fn fingerprints(&self) -> impl ExactSizeIterator<Item = u64> {
-        self.alerts.keys().copied()
+        self.alerts.iter().map(|(_, fingerprint)| *fingerprint)
     }
 
     /// Packs events into whole frames.
@@ -104,10 +143,12 @@ impl Writer {
     }
 
     fn push(&mut self, out: &mut Vec<u8>, event: &Event) {
-        let alerts: Vec<u64> = match &event.subject {
-            Subject::Alert(labels) => vec![self.alert(out, labels)],
-            Subject::Alerts(list) => list.iter().map(|labels| self.alert(out, labels)).collect(),
-        };
+        let mut numbers = std::mem::take(&mut self.numbers);
+        numbers.clear();
+        match &event.subject {
+            Subject::Alert(labels) => numbers.push(self.alert(out, labels)),
+            Subject::Alerts(list) => numbers.extend(list.iter().map(|labels| self.alert(out, labels))),
+        }
         let properties: Vec<(Key, Packed)> = event
             .step
             .properties()
@@ -126,20 +167,21 @@ impl Writer {
         self.last_ms = event.at_ms;
         let name = event.step.name();
         out.push(KINDS.iter().position(|known| *known == name).unwrap_or(0) as u8);
-        put_unsigned(out, alerts.len() as u64);
-        let mut before = 0u64;
-        for number in alerts {
+        put_unsigned(out, numbers.len() as u64);
+        let mut before = 0;
+        for number in &numbers {
             // Members of a group mostly came one after the other.
-            put_signed(out, number.wrapping_sub(before) as i64);
-            before = number;
+            put_signed(out, i64::from(*number) - before);
+            before = i64::from(*number);
         }
+        self.numbers = numbers;
         out.push(properties.len() as u8);
         for (key, packed) in properties {
             out.push(key as u8);
             match packed {
                 Packed::Text(number) => {
                     out.push(0);
-                    put_unsigned(out, number);
+                    put_unsigned(out, number.into());
                 }
                 Packed::Count(count) => {
                     out.push(1);
@@ -155,38 +197,38 @@ impl Writer {
         self.events += 1;
     }
 
-    fn text(&mut self, out: &mut Vec<u8>, text: &str) -> u64 {
-        if let Some(number) = self.texts.get(text) {
-            return *number;
+    fn text(&mut self, out: &mut Vec<u8>, text: &str) -> u32 {
+        let defined = Defined::new(self.seed, text, self.texts.len());
+        if let Some(known) = self.texts.find(defined.hash, |known| known.is_same(&defined)) {
+            return known.number;
         }
-        let number = self.texts.len() as u64;
-        self.texts.insert(text.into(), number);
+        self.texts.insert_unique(defined.hash, defined, |known| known.hash);
         out.push(TEXT);
         put_text(out, text);
-        number
+        defined.number
     }
 
-    fn alert(&mut self, out: &mut Vec<u8>, labels: &Labels) -> u64 {
-        let fingerprint = labels.fingerprint();
-        if let Some(number) = self.alerts.get(&fingerprint) {
-            return *number;
+    fn alert(&mut self, out: &mut Vec<u8>, labels: &Labels) -> u32 {
+        let defined = Defined::new(self.seed, labels.packed(), self.alerts.len());
+        if let Some((known, _)) = self.alerts.find(defined.hash, |(known, _)| known.is_same(&defined)) {
+            return known.number;
         }
-        let pairs: Vec<(u64, u64)> =
+        let pairs: Vec<(u32, u32)> =
             labels.iter().map(|(name, value)| (self.text(out, name), self.text(out, value))).collect();
-        let number = self.alerts.len() as u64;
-        self.alerts.insert(fingerprint, number);
+        let entry = (defined, labels.fingerprint());
+        self.alerts.insert_unique(defined.hash, entry, |(known, _)| known.hash);
         out.push(ALERT);
         put_unsigned(out, pairs.len() as u64);
         for (name, value) in pairs {
-            put_unsigned(out, name);
-            put_unsigned(out, value);
+            put_unsigned(out, name.into());
+            put_unsigned(out, value.into());
         }
-        number
+        defined.number
     }
 }
 
 enum Packed {
-    Text(u64),
+    Text(u32),
     Count(u64),
     Float(f64),
 }

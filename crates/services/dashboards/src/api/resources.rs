@@ -31,22 +31,27 @@ const LIMIT: usize = 500;
 const LIMIT_MAX: usize = 1_000;
 
 pub(super) fn router() -> Router<Dashboards> {
-    let mut router = Router::new();
-    for (group, plural) in [(DASHBOARDS, "dashboards"), (FOLDERS, "folders")] {
-        let all = format!("/apis/{group}/{{version}}/namespaces/{{namespace}}/{plural}");
-        let one = format!("{all}/{{name}}");
-        router = if group == DASHBOARDS {
-            router
-                .route(&all, get(list).post(create))
-                .route(&one, get(show).put(replace).delete(remove))
-                .route(&format!("{one}/dto"), get(show_with_access))
-        } else {
-            router
-                .route(&all, get(list_folders).post(create_folder))
-                .route(&one, get(show_folder).put(replace_folder).delete(remove_folder))
-        };
-    }
-    router
+    Router::new()
+        .route(
+            "/apis/dashboard.grafana.app/{version}/namespaces/{namespace}/dashboards",
+            get(list).post(create),
+        )
+        .route(
+            "/apis/dashboard.grafana.app/{version}/namespaces/{namespace}/dashboards/{name}",
+            get(show).put(replace).delete(remove),
+        )
+        .route(
+            "/apis/dashboard.grafana.app/{version}/namespaces/{namespace}/dashboards/{name}/dto",
+            get(show_with_access),
+        )
+        .route(
+            "/apis/folder.grafana.app/{version}/namespaces/{namespace}/folders",
+            get(list_folders).post(create_folder),
+        )
+        .route(
+            "/apis/folder.grafana.app/{version}/namespaces/{namespace}/folders/{name}",
+            get(show_folder).put(replace_folder).delete(remove_folder),
+        )
 }
 
 /// An error in the words of Kubernetes.

@@ -3,6 +3,7 @@
 pub mod config_map;
 pub mod files;
 pub mod providers;
+mod watched_maps;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

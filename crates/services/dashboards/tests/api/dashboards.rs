@@ -191,3 +191,47 @@ async fn home_is_what_somebody_chose() {
     let (status, answer) = server.ask("PATCH", "/api/user/preferences", json!({"theme": "pink"})).await;
     assert_eq!((status, answer["message"].as_str()), (400, Some("Invalid theme")));
 }
+
+#[tokio::test]
+async fn of_saves_at_once_one_wins_and_those_that_overwrite_all_come_through() {
+    let server = Server::start().await;
+    server.save("a", "A", "").await;
+    let made_from_one =
+        |at: usize| json!({"dashboard": {"uid": "a", "title": format!("T{at}"), "version": 1}});
+    let mut answers = Vec::new();
+    for done in futures_of((0..8).map(|at| server.ask("POST", "/api/dashboards/db", made_from_one(at)))).await
+    {
+        answers.push(done.0);
+    }
+    answers.sort_unstable();
+    assert_eq!(answers, [200, 412, 412, 412, 412, 412, 412, 412]);
+    let over = |at: usize| json!({"dashboard": {"uid": "a", "title": format!("O{at}")}, "overwrite": true});
+    for (status, answer) in
+        futures_of((0..8).map(|at| server.ask("POST", "/api/dashboards/db", over(at)))).await
+    {
+        assert_eq!(status, 200, "{answer}");
+    }
+    let versions = server.get("/api/dashboards/uid/a/versions").await;
+    assert_eq!(versions["versions"].as_array().unwrap().len(), 10);
+}
+
+/// Runs futures side by side on this task.
+async fn futures_of<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut running: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|context| {
+        for (future, done) in &mut running {
+            if done.is_none()
+                && let std::task::Poll::Ready(output) = future.as_mut().poll(context)
+            {
+                *done = Some(output);
+            }
+        }
+        if running.iter().all(|(_, done)| done.is_some()) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    running.into_iter().filter_map(|(_, done)| done).collect()
+}

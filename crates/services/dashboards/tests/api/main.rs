@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod annotations;
+mod config_maps;
 mod dashboards;
 mod folders;
 mod library;

@@ -79,3 +79,19 @@ async fn the_page_learns_what_it_may_offer() {
     let (_, seen) = server.ask_as(Some(&stranger()), "GET", "/api/frontend/settings", Value::Null).await;
     assert_eq!(seen["dashboards"], json!({"canSave": false, "canStar": false, "canSeeProvisioning": false}));
 }
+
+#[tokio::test]
+async fn a_guard_around_the_routes_also_stands_before_what_is_not_there() {
+    let server = Server::start().await;
+    let refuse = axum::middleware::from_fn(async |_: axum::extract::Request, _: axum::middleware::Next| {
+        axum::http::StatusCode::UNAUTHORIZED
+    });
+    let routes = axum::Router::new().route("/a", axum::routing::get(|| async {}));
+    let more = axum::Router::new().route("/b", axum::routing::get(|| async {}));
+    let guarded = routes.merge(server.router.clone()).merge(more).layer(refuse);
+    for path in ["/a", "/b", "/api/search", "/nothing", "/user/x"] {
+        let request = axum::http::Request::get(path).body(axum::body::Body::empty()).unwrap();
+        let answer = tower::ServiceExt::oneshot(guarded.clone(), request).await.unwrap();
+        assert_eq!(answer.status().as_u16(), 401, "{path}");
+    }
+}

@@ -147,6 +147,27 @@ fn out_of_reach_each_waits_its_turn_and_then_tells_rather_than_not() {
 }
 
 #[test]
+fn a_turn_that_is_longer_than_the_interval_of_a_group_comes_all_the_same() {
+    // Its groups are flushed every minute, and two before it have 100 s together.
+    let mut third = replica(100_000);
+    let mut told_at_s = None;
+    for seconds in 0..300 {
+        let now_ms = T0 + seconds * 1_000;
+        let (claims, ..) = step(&mut third, Event::Tick, now_ms);
+        for ticket in claims {
+            let claimed = Event::Claimed { ticket, claim: Claim::Unreachable };
+            let (_, sends, _) = step(&mut third, claimed, now_ms);
+            for ticket in sends {
+                told_at_s.get_or_insert(seconds);
+                let outcome = Outcome::Taken(Default::default());
+                step(&mut third, Event::Attempted { ticket, outcome }, now_ms);
+            }
+        }
+    }
+    assert_eq!(told_at_s, Some(110));
+}
+
+#[test]
 fn what_ended_while_a_replica_was_down_is_not_told_to_fire_by_it() {
     let company = Company { is_alone: false, turn_ms: 0, must_settle: false };
     let alert = |ends_at_ms| Alert {
