@@ -1,6 +1,6 @@
 // Signing in, people and what they may do, on a program of its own that asks who everybody is.
 //
-//   PROMONTORY_BIN=…      the program (default: target/debug/promontory of the workspace)
+//   PROMONTORY_BINARY=…      the program (default: target/debug/promontory of the workspace)
 //   PROMONTORY_DIST=1     put dist/ in front of it, where the program has another page, or none
 //   AXE=…                 axe.min.js, where it is not installed; without it accessibility is not looked at
 import assert from 'node:assert/strict';
@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { startServer } from './serve.mjs';
 
-const program = process.env.PROMONTORY_BIN ?? new URL('../../target/debug/promontory', import.meta.url).pathname;
+const program = process.env.PROMONTORY_BINARY ?? new URL('../../target/debug/promontory', import.meta.url).pathname;
 const folder = mkdtempSync(join(tmpdir(), 'promontory-people-'));
 const child = spawn(program, ['run', '--require-login', '--listen', '127.0.0.1:0', '--data-dir', join(folder, 'data')], { stdio: ['ignore', 'ignore', 'pipe'] });
 process.on('exit', () => {

@@ -1,7 +1,6 @@
 /** An open dashboard: its time, variables and panels, and everything that is done with it. */
 import type { JSX } from 'preact';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { stayHere } from '../../api/client.ts';
 import { dashboards } from '../../api/dashboards.ts';
 import { alertStates, runAnnotations } from '../../dashboard/annotations.ts';
 import { useVariables } from '../../dashboard/hooks.ts';

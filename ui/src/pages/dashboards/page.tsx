@@ -135,7 +135,7 @@ export function Dashboards({ place, offers }: { place: Place; offers: Offers | u
                           {hit.title}
                         </a>
                         {hit.provisioned && (
-                          <span class="dashboards-badge" title="Comes from a file or an object; it is changed there">
+                          <span class="read-only" title="Comes from a file or an object; it is changed there">
                             read-only
                           </span>
                         )}
