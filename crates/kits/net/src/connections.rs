@@ -78,7 +78,9 @@ pub(crate) struct Choice {
 /// of Amazon, Alibaba and Oracle.
 pub(crate) fn is_of_metadata(address: IpAddr) -> bool {
     match address.to_canonical() {
-        IpAddr::V4(v4) => v4.is_link_local() || v4.octets() == [100, 100, 100, 200] || v4.octets() == [192, 0, 0, 192],
+        IpAddr::V4(v4) => {
+            v4.is_link_local() || v4.octets() == [100, 100, 100, 200] || v4.octets() == [192, 0, 0, 192]
+        }
         IpAddr::V6(v6) => {
             v6.is_unicast_link_local() || v6.segments() == [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254]
         }

@@ -212,7 +212,8 @@ impl Shared {
                     }
                     let (head, body) = response.into_parts();
                     let (whole, body) = gathered(body).await;
-                    let answer = whole.map(|body| Arc::new(Whole { headers: kept_headers(&head.headers), body }));
+                    let answer =
+                        whole.map(|body| Arc::new(Whole { headers: kept_headers(&head.headers), body }));
                     if let Some(answer) = &answer {
                         self.answers.lock().keep(&question, number, since, answer.clone());
                     }
