@@ -25,6 +25,9 @@ pub struct HttpClientConfig {
     /// Whether each new connection goes to another of the host's addresses, by chance. No key of its own here: whoever
     /// has such a setting sets it.
     pub spread_addresses: bool,
+    /// Whether addresses are refused at which clouds give credentials to their machines, also behind a name: for URLs
+    /// that people enter. No key of its own here either.
+    pub refuse_metadata_addresses: bool,
 }
 
 impl Default for HttpClientConfig {
@@ -37,6 +40,7 @@ impl Default for HttpClientConfig {
             proxy: ProxyConfig::default(),
             headers: Vec::new(),
             spread_addresses: false,
+            refuse_metadata_addresses: false,
         }
     }
 }
@@ -216,6 +220,7 @@ impl HttpClientConfig {
             proxy: ProxyConfig::take(fields)?,
             headers: fields.or("http_headers", Vec::new(), |node| headers(node, base))?,
             spread_addresses: false,
+            refuse_metadata_addresses: false,
         })
     }
 

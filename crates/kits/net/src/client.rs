@@ -18,7 +18,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use http_body_util::BodyExt;
 use rustls::pki_types::ServerName;
 
-use crate::connections::Connections;
+use crate::connections::{Choice, Connections};
 use crate::jwt::{Digest, Key};
 use crate::proxy::Proxies;
 use crate::tls;
@@ -538,7 +538,7 @@ fn connector(config: &HttpClientConfig, clock: &Clock) -> Result<Connector, Clie
             built.config,
             server_name,
             proxies,
-            config.spread_addresses,
+            Choice { spread: config.spread_addresses, refuse_metadata: config.refuse_metadata_addresses },
             clock,
         )),
         files: built.files,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
@@ -50,8 +50,7 @@ pub(crate) struct Connections {
     /// The name that servers must prove, if it is not the one in the URL.
     server_name: Option<ServerName<'static>>,
     proxies: Proxies,
-    /// Whether each new connection goes to another address of its host.
-    spread: bool,
+    choice: Choice,
     kept: Mutex<HashMap<String, Kept>>,
     clock: Clock,
 }
@@ -65,6 +64,28 @@ struct Kept {
 }
 
 type Shared = http2::SendRequest<Full<Bytes>>;
+
+/// Which of a host's addresses are taken.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Choice {
+    /// Each new connection goes to another one, by chance.
+    pub(crate) spread: bool,
+    /// None at which a cloud tells its machines credentials.
+    pub(crate) refuse_metadata: bool,
+}
+
+/// Whether clouds tell their machines credentials there: the link-local addresses of all of them, and the further ones
+/// of Amazon, Alibaba and Oracle.
+pub(crate) fn is_of_metadata(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            v4.is_link_local() || v4.octets() == [100, 100, 100, 200] || v4.octets() == [192, 0, 0, 192]
+        }
+        IpAddr::V6(v6) => {
+            v6.is_unicast_link_local() || v6.segments() == [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254]
+        }
+    }
+}
 
 /// An answer without its body.
 pub(crate) struct Head {
@@ -90,14 +111,14 @@ impl Connections {
         tls: rustls::ClientConfig,
         server_name: Option<ServerName<'static>>,
         proxies: Proxies,
-        spread: bool,
+        choice: Choice,
         clock: &Clock,
     ) -> Self {
         Connections {
             tls: Arc::new(tls),
             server_name,
             proxies,
-            spread,
+            choice,
             kept: Mutex::default(),
             clock: clock.clone(),
         }
@@ -241,9 +262,9 @@ impl Connections {
             (Some(path), _) => Box::new(UnixStream::connect(path).await.map_err(|error| {
                 ClientError::Network(format!("dial unix {}: connect: {}", path.display(), reason(&error)))
             })?),
-            (None, None) => Box::new(connect(server.host, server.port, self.spread).await?),
+            (None, None) => Box::new(connect(server.host, server.port, self.choice).await?),
             (None, Some(proxy)) => {
-                let tcp = connect(proxy.host(), proxy.port(), false).await;
+                let tcp = connect(proxy.host(), proxy.port(), Choice::default()).await;
                 let tcp = tcp.map_err(|error| ClientError::Network(format!("proxyconnect tcp: {error}")))?;
                 let mut stream: Box<dyn Io> = Box::new(tcp);
                 if proxy.uri.scheme_str() == Some("https") {
@@ -441,9 +462,14 @@ fn server_name(host: &str) -> Result<ServerName<'static>, ClientError> {
 
 /// A TCP connection to one of the host's addresses. An address family that does not answer holds the other
 /// up for a moment only.
-pub(crate) async fn connect(host: &str, port: u16, spread: bool) -> Result<TcpStream, ClientError> {
+pub(crate) async fn connect(host: &str, port: u16, choice: Choice) -> Result<TcpStream, ClientError> {
     let mut addresses = resolve(host, port).await?;
-    if spread {
+    if choice.refuse_metadata && addresses.iter().any(|address| is_of_metadata(address.ip())) {
+        return Err(ClientError::Network(format!(
+            "{host} is refused: at its address clouds give credentials to their machines"
+        )));
+    }
+    if choice.spread {
         let chance = RandomState::new().build_hasher().finish() as usize;
         let count = addresses.len().max(1);
         addresses.rotate_left(chance % count);

@@ -20,7 +20,7 @@ use crate::tls;
 /// A TCP connection to one of a host's addresses, tried as for HTTP. The host is a name, or an address with or
 /// without brackets. Takes as long as the operating system does, unless the caller stops waiting.
 pub async fn tcp(host: &str, port: u16) -> Result<TcpStream, ClientError> {
-    crate::connections::connect(host, port, false).await
+    crate::connections::connect(host, port, crate::connections::Choice::default()).await
 }
 
 /// A client's side of TLS with one set of settings. Cheap to clone.

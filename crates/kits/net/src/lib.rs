@@ -13,6 +13,7 @@ mod pace;
 mod proxy;
 mod resolve;
 pub mod server;
+pub mod shared;
 pub mod socks;
 mod tls;
 pub mod web_config;

@@ -14,6 +14,7 @@ use exposition::Registry;
 use kube::{Client, Cluster};
 use state::State;
 
+use crate::data_sources::KEY_VARIABLE;
 use crate::settings::{Mode, Settings};
 
 /// What `promontory.yml` and the flags say of dashboards.
@@ -137,6 +138,7 @@ pub(crate) async fn start(
         providers: settings.dashboards.providers(),
         provisioning_dirs: settings.dashboards.provisioning.iter().cloned().collect(),
         built_in: ::dashboards::built_in().to_vec(),
+        data_sources: settings.data_sources.options(settings, std::env::var(KEY_VARIABLE).ok()),
     };
     let people = accounts.map(|accounts| Arc::new(KnownPeople(accounts)) as Arc<dyn People>);
     let deps = Deps { state, clock: clock.clone(), registry: registry.clone(), people };

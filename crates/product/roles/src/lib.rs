@@ -16,6 +16,7 @@ mod collect;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod dashboards;
+pub mod data_sources;
 pub mod directory;
 mod elsewhere;
 mod forward;

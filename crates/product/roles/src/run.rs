@@ -435,7 +435,11 @@ impl Running {
             self.clock.clone(),
         ));
         let roles = match &self.dashboards {
-            Some(dashboards) => roles.merge(dashboards.router()),
+            Some(dashboards) => {
+                // What is there so far is what our own data sources are.
+                let own = dashboards.data_source_router(roles.clone());
+                roles.merge(own).merge(dashboards.router())
+            }
             None => roles,
         };
         let roles = if self.settings.agent.is_some() { agent::without_queries(roles) } else { roles };

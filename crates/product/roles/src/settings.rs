@@ -10,6 +10,7 @@ use config::{Error, Node};
 
 use crate::alert_settings::AlertSettings;
 use crate::dashboards::DashboardSettings;
+use crate::data_sources::DataSourceSettings;
 use crate::monitors::MonitorSettings;
 use crate::push::PushSettings;
 use crate::pushgateway::PushgatewaySettings;
@@ -75,6 +76,8 @@ pub struct Settings {
     pub replicas: ReplicaSettings,
     /// Where dashboards come from.
     pub dashboards: DashboardSettings,
+    /// Data sources beside our own.
+    pub data_sources: DataSourceSettings,
     /// Whether this machine's metrics are collected.
     pub watch_machine: bool,
     /// Whether the default alerts of a machine are evaluated.
@@ -161,7 +164,7 @@ pub const RETENTION_DEFAULT_MS: i64 = 15 * 24 * 3_600_000;
 
 impl Settings {
     /// The keys of a `promontory.yml`; none of them is one of another kind of file.
-    pub const FILE_KEYS: [&str; 24] = [
+    pub const FILE_KEYS: [&str; 25] = [
         "listen",
         "web_config_file",
         "allow_unauthenticated",
@@ -185,6 +188,7 @@ impl Settings {
         ReplicaSettings::FILE_KEY,
         accounts::Settings::FILE_KEY,
         DashboardSettings::FILE_KEY,
+        DataSourceSettings::FILE_KEY,
         "machine",
     ];
 
@@ -217,6 +221,7 @@ impl Settings {
             alerts: AlertSettings::default(),
             replicas: ReplicaSettings::default(),
             dashboards: DashboardSettings::default(),
+            data_sources: DataSourceSettings::default(),
             watch_machine: machine,
             machine_alerts: machine,
             machine_interval_ms: 15_000,
@@ -316,6 +321,9 @@ impl Settings {
         }
         if let Some(node) = fields.take(DashboardSettings::FILE_KEY) {
             self.dashboards.decode(node, base)?;
+        }
+        if let Some(node) = fields.take(DataSourceSettings::FILE_KEY) {
+            self.data_sources.decode(node, base)?;
         }
         if let Some(node) = fields.take("machine") {
             let mut machine = node.fields("machine")?;

@@ -57,11 +57,23 @@ pub(crate) mod kinds {
     pub(crate) const ANNOTATION: &str = "dashboard.annotation";
     pub(crate) const PUBLIC: &str = "dashboard.public";
     pub(crate) const SNAPSHOT: &str = "dashboard.snapshot";
+    pub(crate) const DATA_SOURCE: &str = "data_source";
     /// Written at each start, to know from where on changes are followed.
     pub(crate) const MARK: &str = "dashboard.mark";
     /// Those that the index knows.
-    pub(crate) const INDEXED: [&str; 10] =
-        [DASHBOARD, TRASH, FOLDER, STARS, PREFERENCES, LIBRARY, PLAYLIST, ANNOTATION, PUBLIC, SNAPSHOT];
+    pub(crate) const INDEXED: [&str; 11] = [
+        DASHBOARD,
+        TRASH,
+        FOLDER,
+        STARS,
+        PREFERENCES,
+        LIBRARY,
+        PLAYLIST,
+        ANNOTATION,
+        PUBLIC,
+        SNAPSHOT,
+        DATA_SOURCE,
+    ];
 }
 
 /// A dashboard as it is kept; its versions and what was deleted look the same.

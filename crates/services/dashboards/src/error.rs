@@ -51,6 +51,9 @@ pub enum Error {
     /// What people have saved is not known yet, since the state could not be read so far.
     #[error("the state of this server cannot be read at the moment")]
     NotLoaded,
+    /// Secrets of data sources can be neither read nor kept, and why.
+    #[error("{0}")]
+    Secrets(String),
     /// The state failed.
     #[error(transparent)]
     State(#[from] StateError),
@@ -59,6 +62,7 @@ pub enum Error {
 impl Error {
     pub(crate) const DASHBOARD_NOT_FOUND: Error = Error::NotFound("Dashboard not found");
     pub(crate) const FOLDER_NOT_FOUND: Error = Error::NotFound("folder not found");
+    pub(crate) const DATA_SOURCE_NOT_FOUND: Error = Error::NotFound("Data source not found");
     pub(crate) const VERSION_MISMATCH: Error = Error::Precondition {
         status: "version-mismatch",
         message: "The dashboard has been changed by someone else",
@@ -79,6 +83,7 @@ impl Classify for Error {
             Error::TooLarge { .. } => ErrorClass::TooLarge,
             Error::Full { .. } => ErrorClass::TooMany,
             Error::NotLoaded => ErrorClass::Unavailable,
+            Error::Secrets(_) => ErrorClass::Internal,
             Error::State(error) => error.class(),
         }
     }

@@ -14,6 +14,7 @@ pub mod provisioning;
 mod reading;
 mod saving;
 mod service;
+mod sources;
 mod store;
 
 pub use access::{Grant, Permission, Subject, permission};
@@ -22,3 +23,7 @@ pub use documents::*;
 pub use error::Error;
 pub use reading::{DASHBOARD_SIZE_MAX_BYTES, Reading, read, read_text};
 pub use service::{Dashboards, Deps, Named, Options, People};
+pub use sources::{
+    ANSWER_SIZE_MAX_BYTES, BODY_SIZE_MAX_BYTES, DATA_SOURCE_SIZE_MAX_BYTES, DATA_SOURCES_MAX, GivenSource,
+    REQUESTS_MAX, SOURCE_REQUESTS_MAX, SourceOptions,
+};

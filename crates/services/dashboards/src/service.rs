@@ -16,6 +16,7 @@ use crate::documents::{StoredDashboard, kinds};
 use crate::provisioning::files::Scanner;
 use crate::provisioning::providers::Provider;
 use crate::provisioning::{BUILT_IN, Given, GivenFolder, Problem, SourceStatus, Sources, View};
+use crate::sources::{DataSources, SourceOptions};
 use crate::store::Store;
 
 /// What the service is told.
@@ -31,6 +32,8 @@ pub struct Options {
     pub provisioning_dirs: Vec<PathBuf>,
     /// Dashboards that come with the program: name and JSON.
     pub built_in: Vec<(&'static str, &'static str)>,
+    /// Data sources.
+    pub data_sources: SourceOptions,
 }
 
 /// A user or a team, as lists of permissions name them.
@@ -75,6 +78,7 @@ struct Inner {
     started_ms: i64,
     people: Option<Arc<dyn People>>,
     sources: Mutex<Sources>,
+    data_sources: DataSources,
     view: RwLock<Arc<View>>,
     scanner: Scanner,
     /// Held by whoever looks at files.
@@ -93,6 +97,8 @@ impl Dashboards {
     /// Starts on the current tokio runtime: reads the files once and follows them and the state from then on.
     pub async fn start(options: Options, deps: Deps) -> Dashboards {
         let store = Arc::new(Store::new(deps.state, deps.clock.clone()));
+        let data_sources =
+            DataSources::new(options.data_sources.clone(), store.clone(), &deps.clock, &deps.registry);
         let scanner = Scanner::new(options.providers.clone(), options.provisioning_dirs.clone());
         let dashboards = Dashboards(Arc::new(Inner {
             started_ms: deps.clock.now_ms(),
@@ -100,6 +106,7 @@ impl Dashboards {
             store: store.clone(),
             people: deps.people,
             sources: Mutex::default(),
+            data_sources,
             view: RwLock::default(),
             scanner,
             scanning: tokio::sync::Mutex::default(),
@@ -122,6 +129,7 @@ impl Dashboards {
         });
         dashboards.provide(BUILT_IN, built_in.collect(), Vec::new());
         dashboards.scan().await;
+        dashboards.data_sources().scan().await;
         let following = tokio::spawn(store.follow());
         let scanning = tokio::spawn(scan_again(Arc::downgrade(&dashboards.0)));
         dashboards.0.tasks.lock().extend([following, scanning]);
@@ -243,6 +251,10 @@ impl Dashboards {
         }
     }
 
+    pub(crate) fn data_sources(&self) -> &DataSources {
+        &self.0.data_sources
+    }
+
     pub(crate) fn store(&self) -> &Store {
         &self.0.store
     }
@@ -315,6 +327,8 @@ async fn scan_again(inner: std::sync::Weak<Inner>) {
         let Some(interval) = inner.upgrade().map(|inner| inner.scanner.interval()) else { return };
         tokio::time::sleep(interval).await;
         let Some(inner) = inner.upgrade() else { return };
-        Dashboards(inner).scan().await;
+        let dashboards = Dashboards(inner);
+        dashboards.scan().await;
+        dashboards.data_sources().scan().await;
     }
 }

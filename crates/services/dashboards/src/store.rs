@@ -20,6 +20,7 @@ use crate::documents::{
     kinds,
 };
 use crate::error::Error;
+use crate::sources::StoredSource;
 
 /// How often changes are looked for even if nothing woke us.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
@@ -53,6 +54,7 @@ pub(crate) struct Index {
     /// By the dashboard's identifier.
     pub(crate) public: BTreeMap<String, Kept<PublicDashboard>>,
     pub(crate) snapshots: BTreeMap<String, Kept<Snapshot>>,
+    pub(crate) data_sources: BTreeMap<Arc<str>, Kept<StoredSource>>,
 }
 
 impl Index {
@@ -116,6 +118,9 @@ impl Index {
                 }
             }
             kinds::PUBLIC => set_sorted(&mut self.public, key, kept(at, body, revision, expires_at_ms)),
+            kinds::DATA_SOURCE => {
+                set_sorted(&mut self.data_sources, key.into(), kept(at, body, revision, expires_at_ms));
+            }
             kinds::SNAPSHOT => {
                 let snapshot = kept::<Snapshot>(at, body, revision, expires_at_ms).map(|mut kept| {
                     let light = Snapshot { dashboard: Value::Null, ..Snapshot::clone(&kept.value) };

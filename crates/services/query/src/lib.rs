@@ -18,7 +18,7 @@ use model::storage::MetricReader;
 use promql::Engine;
 use tokio::sync::Semaphore;
 
-use crate::shared::Sharing;
+use crate::sharing::Sharing;
 
 mod admin;
 mod answer;
@@ -41,7 +41,7 @@ mod running;
 mod search;
 mod select;
 mod self_metrics;
-mod shared;
+mod sharing;
 pub mod sources;
 mod status;
 mod stream;
@@ -116,7 +116,7 @@ pub(crate) struct Api {
 /// The routes, to be mounted at the root: `/api/v1/query` and so on.
 pub fn router(config: Config, deps: Deps) -> Router {
     let sharing = Sharing { queries: deps.queries.clone(), body_size_max_bytes: config.body_size_max_bytes };
-    let shared = || from_fn_with_state(sharing.clone(), shared::share);
+    let shared = || from_fn_with_state(sharing.clone(), sharing::share);
     let api = Arc::new(Api {
         slots: Arc::new(Semaphore::new(config.concurrency_max)),
         read_slots: Arc::new(Semaphore::new(config.read_concurrency_max)),

@@ -11,6 +11,7 @@ use base::Clock;
 use base::clock::Mark;
 use exposition::Registry;
 use exposition::registry::{Counter, Summary};
+use net::shared::Shared;
 use parking_lot::Mutex;
 use promql::{Cancel, Progress, QueryStats};
 use serde::Serialize;
@@ -20,7 +21,6 @@ use tokio::sync::Notify;
 use crate::Api;
 use crate::answer::{Answer, ApiError, ErrorType, success};
 use crate::query_log::{Ended, QueryLog};
-use crate::shared::Shared;
 
 /// Slow queries that are remembered.
 const SLOWEST_MAX: usize = 50;

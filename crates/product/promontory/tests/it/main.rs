@@ -12,6 +12,7 @@ mod broken;
 mod compliance;
 mod damage;
 mod dashboards;
+mod data_sources;
 mod directories;
 mod disk_full;
 mod flush_kills;

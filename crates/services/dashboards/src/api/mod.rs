@@ -63,10 +63,10 @@ impl Dashboards {
 }
 
 /// What a handler answers.
-type Answer = Result<Json<Value>, Error>;
+pub(crate) type Answer = Result<Json<Value>, Error>;
 
 /// Who asks.
-struct Asker(Caller);
+pub(crate) struct Asker(pub(crate) Caller);
 
 impl<S: Send + Sync> FromRequestParts<S> for Asker {
     type Rejection = Infallible;
@@ -86,7 +86,7 @@ fn user_key(caller: &Caller) -> Result<String, Error> {
 }
 
 /// The JSON object that was sent; an empty one if nothing was.
-struct Sent(Map<String, Value>);
+pub(crate) struct Sent(pub(crate) Map<String, Value>);
 
 impl<S: Send + Sync> FromRequest<S> for Sent {
     type Rejection = Error;

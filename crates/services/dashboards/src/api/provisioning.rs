@@ -15,10 +15,10 @@ use crate::service::Dashboards;
 pub(super) fn router() -> Router<Dashboards> {
     let mut router = Router::new()
         .route("/api/admin/provisioning/dashboards/reload", post(reload))
+        .route("/api/admin/provisioning/datasources/reload", post(reload_data_sources))
         .route("/api/v1/dashboards/provisioning", get(status));
     // What the sidecar may ask for too: these are read when their files change, without being asked.
     for (what, status, message) in [
-        ("datasources", StatusCode::OK, "Datasources config reloaded"),
         ("plugins", StatusCode::OK, "Plugins config reloaded"),
         ("notifications", StatusCode::OK, "Notifications config reloaded"),
         ("alerting", StatusCode::OK, "Alerting config reloaded"),
@@ -46,9 +46,27 @@ async fn reload(State(dashboards): State<Dashboards>, Asker(caller): Asker) -> R
     Ok(Json(json!({"message": "Dashboards config reloaded"})).into_response())
 }
 
+async fn reload_data_sources(
+    State(dashboards): State<Dashboards>,
+    Asker(caller): Asker,
+) -> Result<Response, Error> {
+    only_admins(caller.role)?;
+    dashboards.data_sources().scan().await;
+    let problems = dashboards.data_sources().problems();
+    if problems.is_empty() {
+        return Ok(Json(json!({"message": "Datasources config reloaded"})).into_response());
+    }
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let message = format!("some data sources cannot be used: {}", problems.join("; "));
+    Ok((StatusCode::INTERNAL_SERVER_ERROR, Json(json!({"message": message}))).into_response())
+}
+
 async fn status(State(dashboards): State<Dashboards>, Asker(caller): Asker) -> Answer {
     if caller.role < Role::Editor {
         return Err(Error::Forbidden("only editors and administrators may see this"));
     }
-    Ok(Json(json!({"status": "success", "data": {"sources": dashboards.sources()}})))
+    Ok(Json(json!({"status": "success", "data": {
+        "sources": dashboards.sources(),
+        "dataSourceProblems": dashboards.data_sources().problems(),
+    }})))
 }

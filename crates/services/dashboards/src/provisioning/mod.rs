@@ -1,6 +1,7 @@
 //! Dashboards that files and other sources bring. They live in memory: the source is their home.
 
 pub mod config_map;
+pub(crate) mod expand;
 pub mod files;
 pub mod providers;
 mod watched_maps;

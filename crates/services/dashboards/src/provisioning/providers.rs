@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use config::Node;
 use config::http_client::PathBase;
 
+use super::expand::expand;
 use super::{GivenFolder, Problem};
 
 /// Provider files that one folder may have.
@@ -52,13 +53,33 @@ impl Provider {
 
 /// Reads the provider files of a folder, or of `dashboards` in it. Blocks.
 pub fn read_dir(dir: &Path) -> (Vec<Provider>, Vec<Problem>) {
-    let inner = dir.join("dashboards");
+    let mut providers = Vec::<Provider>::new();
+    let problems = read_each(dir, "dashboards", |file, text, problems| {
+        for provider in parse(text, &PathBase::of_file(file))? {
+            if providers.iter().any(|known| known.name == provider.name) {
+                let message = format!("there is a provider {:?} already", provider.name);
+                problems.push(Problem::new(file.display().to_string(), message));
+            } else if providers.len() < PROVIDERS_MAX {
+                providers.push(provider);
+            }
+        }
+        Ok(())
+    });
+    (providers, problems)
+}
+
+/// Reads the YAML files of a folder, or of the folder `inner` in it, by name. Blocks.
+pub(crate) fn read_each(
+    dir: &Path,
+    inner: &str,
+    mut read: impl FnMut(&Path, &str, &mut Vec<Problem>) -> config::Result<()>,
+) -> Vec<Problem> {
+    let inner = dir.join(inner);
     let dir = if inner.is_dir() { inner.as_path() } else { dir };
-    let shown = |path: &Path| path.display().to_string();
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) => {
-            return (Vec::new(), vec![Problem::new(shown(dir), format!("cannot be read: {error}"))]);
+            return vec![Problem::new(dir.display().to_string(), format!("cannot be read: {error}"))];
         }
     };
     let mut files: Vec<PathBuf> = entries
@@ -67,29 +88,19 @@ pub fn read_dir(dir: &Path) -> (Vec<Provider>, Vec<Problem>) {
         .filter(|path| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml"))
         .collect();
     files.sort();
-    let (mut providers, mut problems) = (Vec::<Provider>::new(), Vec::new());
+    let mut problems = Vec::new();
     for file in files {
-        let found = read_file(&file).and_then(|text| parse(&text, &PathBase::of_file(&file)));
-        match found {
-            Ok(found) => {
-                for provider in found {
-                    if providers.iter().any(|known| known.name == provider.name) {
-                        let message = format!("there is a provider {:?} already", provider.name);
-                        problems.push(Problem::new(shown(&file), message));
-                    } else if providers.len() < PROVIDERS_MAX {
-                        providers.push(provider);
-                    }
-                }
-            }
-            Err(error) => problems.push(Problem {
-                name: shown(&file),
+        let done = read_file(&file).and_then(|text| read(&file, &text, &mut problems));
+        if let Err(error) = done {
+            problems.push(Problem {
+                name: file.display().to_string(),
                 line: error.position.map(|at| at.line),
                 column: error.position.map(|at| at.column),
                 message: error.message,
-            }),
+            });
         }
     }
-    (providers, problems)
+    problems
 }
 
 fn read_file(path: &Path) -> Result<String, config::Error> {
@@ -112,7 +123,7 @@ pub fn parse(text: &str, base: &PathBase) -> config::Result<Vec<Provider>> {
 
 fn provider(node: &Node, base: &PathBase) -> config::Result<Provider> {
     let text = |node: Option<&Node>| match node.filter(|node| !node.is_null()) {
-        Some(node) => node.string().map(|text| with_environment(&text, |name| std::env::var(name).ok())),
+        Some(node) => expand(&node.string()?).map_err(|message| node.error(message)),
         None => Ok(String::new()),
     };
     let boolean = |node: Option<&Node>| match node.filter(|node| !node.is_null()) {
@@ -162,31 +173,6 @@ fn provider(node: &Node, base: &PathBase) -> config::Result<Provider> {
     })
 }
 
-/// Puts in the values of environment variables: `$NAME`, `${NAME}`; `$$` is a dollar.
-fn with_environment(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('$') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        if let Some(after) = rest.strip_prefix('$') {
-            out.push('$');
-            rest = after;
-        } else if let Some((name, after)) = rest.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
-            out.push_str(&value(name).unwrap_or_default());
-            rest = after;
-        } else {
-            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
-            match end {
-                0 => out.push('$'),
-                _ => out.push_str(&value(&rest[..end]).unwrap_or_default()),
-            }
-            rest = &rest[end..];
-        }
-    }
-    out + rest
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,15 +213,5 @@ providers:
         );
         let error = parse("providers:\n  - name: a\n", &PathBase::new(Path::new("/"))).unwrap_err();
         assert!(error.to_string().contains("needs a path"), "{error}");
-    }
-
-    #[test]
-    fn values_of_the_environment_are_put_in() {
-        let value = |name: &str| (name == "HOME_DIR").then(|| "/h".to_string());
-        for (text, expected) in
-            [("$HOME_DIR/x", "/h/x"), ("${HOME_DIR}s", "/hs"), ("a$$b", "a$b"), ("$NONE.", "."), ("5$", "5$")]
-        {
-            assert_eq!(with_environment(text, value), expected);
-        }
     }
 }

@@ -13,6 +13,7 @@ mod public;
 mod replicas;
 mod resources;
 mod search;
+mod sources;
 
 use std::sync::Arc;
 

@@ -3,6 +3,7 @@
 //! or with `max-age=0`, it is evaluated by itself, so that who writes and then asks reads what was written.
 
 use std::collections::{HashMap, VecDeque};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,19 +11,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use base::Clock;
 use base::clock::Mark;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::Frame;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use tokio::sync::watch;
-
-use crate::answer::{ApiError, ErrorType};
-use crate::running::Queries;
 
 /// An answer that is larger is not shared.
 const ANSWER_SIZE_MAX_BYTES: usize = 4 << 20;
@@ -33,11 +29,11 @@ const KEPT_MAX: usize = 4096;
 /// How long an answer is kept, whatever age a client would take.
 const KEPT_FOR: Duration = Duration::from_secs(60);
 
-/// Path, parameters and body: what makes two requests the same question.
-type Question = (String, Bytes);
+/// What makes two requests the same question: whom it is for, path and parameters as one text; the body.
+pub type Question = (String, Bytes);
 
 struct Whole {
-    content_type: Option<HeaderValue>,
+    headers: HeaderMap,
     body: Bytes,
 }
 
@@ -57,28 +53,22 @@ struct Answers {
 }
 
 /// The answers that are shared.
-pub(crate) struct Shared {
+pub struct Shared {
     clock: Clock,
     answers: Mutex<Answers>,
     joined: AtomicU64,
 }
 
 impl Shared {
-    pub(crate) fn new(clock: Clock) -> Shared {
+    /// None yet.
+    pub fn new(clock: Clock) -> Shared {
         Shared { clock, answers: Mutex::default(), joined: AtomicU64::new(0) }
     }
 
     /// How many requests were answered with what another one had asked for.
-    pub(crate) fn joined(&self) -> u64 {
+    pub fn joined(&self) -> u64 {
         self.joined.load(Ordering::Relaxed)
     }
-}
-
-/// What [`share`] works with.
-#[derive(Clone)]
-pub(crate) struct Sharing {
-    pub(crate) queries: Arc<Queries>,
-    pub(crate) body_size_max_bytes: usize,
 }
 
 /// What to do about a question.
@@ -184,65 +174,68 @@ impl Drop for Asking<'_> {
     }
 }
 
-/// Answers with what another request asked for, if the client says that this will do.
-pub(crate) async fn share(State(sharing): State<Sharing>, request: Request, next: Next) -> Response {
-    let Some(max_age) = max_age(request.headers()) else { return next.run(request).await };
-    let shared = &sharing.queries.shared;
-    let (head, body) = request.into_parts();
-    let body = match Limited::new(body, sharing.body_size_max_bytes).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) => {
-            let message = format!("the body of the request cannot be read: {error}");
-            return ApiError::new(ErrorType::BadData, message).into_response();
-        }
-    };
-    let asked = head.uri.path_and_query().map_or_else(String::new, ToString::to_string);
-    let question: Question = (asked, body);
-    let alone = |head| next.run(Request::from_parts(head, Body::from(question.1.clone())));
-    loop {
-        let turn = shared.answers.lock().turn(&shared.clock, &question, max_age);
-        match turn {
-            Turn::Answered(answer, age_seconds) => {
-                shared.joined.fetch_add(1, Ordering::Relaxed);
-                return sent(&answer, age_seconds);
-            }
-            Turn::Wait(mut told, age_seconds) => {
-                // An error means that whoever asked went away: then somebody else asks.
-                if told.changed().await.is_err() {
-                    continue;
+impl Shared {
+    /// Answers with what another request asked for, or asks. Only whole answers with status 200 are shared.
+    pub async fn answer<Asked: Future<Output = Response>>(
+        &self,
+        question: Question,
+        max_age: Duration,
+        ask: impl FnOnce() -> Asked,
+    ) -> Response {
+        loop {
+            let turn = self.answers.lock().turn(&self.clock, &question, max_age);
+            match turn {
+                Turn::Answered(answer, age_seconds) => {
+                    self.joined.fetch_add(1, Ordering::Relaxed);
+                    return sent(&answer, age_seconds);
                 }
-                let outcome = told.borrow_and_update().clone();
-                match outcome {
-                    Some(answer) => {
-                        shared.joined.fetch_add(1, Ordering::Relaxed);
-                        return sent(&answer, age_seconds);
+                Turn::Wait(mut told, age_seconds) => {
+                    // An error means that whoever asked went away: then somebody else asks.
+                    if told.changed().await.is_err() {
+                        continue;
                     }
-                    None => return alone(head).await,
+                    let outcome = told.borrow_and_update().clone();
+                    match outcome {
+                        Some(answer) => {
+                            self.joined.fetch_add(1, Ordering::Relaxed);
+                            return sent(&answer, age_seconds);
+                        }
+                        None => return ask().await,
+                    }
                 }
-            }
-            Turn::Ask(tell, since, number) => {
-                let _asking = Asking { shared, question: &question, number };
-                let response = alone(head).await;
-                if response.status() != StatusCode::OK {
-                    let _ = tell.send(None);
-                    return response;
+                Turn::Ask(tell, since, number) => {
+                    let _asking = Asking { shared: self, question: &question, number };
+                    let response = ask().await;
+                    if response.status() != StatusCode::OK {
+                        let _ = tell.send(None);
+                        return response;
+                    }
+                    let (head, body) = response.into_parts();
+                    let (whole, body) = gathered(body).await;
+                    let answer =
+                        whole.map(|body| Arc::new(Whole { headers: kept_headers(&head.headers), body }));
+                    if let Some(answer) = &answer {
+                        self.answers.lock().keep(&question, number, since, answer.clone());
+                    }
+                    let _ = tell.send(answer);
+                    return Response::from_parts(head, body);
                 }
-                let (head, body) = response.into_parts();
-                let (whole, body) = gathered(body).await;
-                let content_type = head.headers.get(header::CONTENT_TYPE).cloned();
-                let answer = whole.map(|body| Arc::new(Whole { content_type, body }));
-                if let Some(answer) = &answer {
-                    shared.answers.lock().keep(&question, number, since, answer.clone());
-                }
-                let _ = tell.send(answer);
-                return Response::from_parts(head, body);
             }
         }
     }
 }
 
+/// What of an answer's head is shared: all but how its body was sent.
+fn kept_headers(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = headers.clone();
+    for name in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION, header::AGE] {
+        kept.remove(name);
+    }
+    kept
+}
+
 /// How old an answer a client takes; `None` if it wants one of its own.
-fn max_age(headers: &HeaderMap) -> Option<Duration> {
+pub fn max_age(headers: &HeaderMap) -> Option<Duration> {
     let asked = headers.get(header::CACHE_CONTROL)?.to_str().ok()?;
     let mut found = None;
     for directive in asked.split(',').map(str::trim) {
@@ -260,9 +253,7 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
 
 fn sent(answer: &Whole, age_seconds: u64) -> Response {
     let mut response = Response::new(Body::from(answer.body.clone()));
-    if let Some(content_type) = &answer.content_type {
-        response.headers_mut().insert(header::CONTENT_TYPE, content_type.clone());
-    }
+    *response.headers_mut() = answer.headers.clone();
     response.headers_mut().insert(header::AGE, HeaderValue::from(age_seconds));
     response
 }
@@ -323,42 +314,45 @@ impl http_body::Body for Resumed {
 mod tests {
     use std::sync::atomic::AtomicUsize;
 
-    use axum::Router;
-    use axum::middleware::from_fn_with_state;
-    use axum::routing::get;
     use tokio::sync::Semaphore;
-    use tower::ServiceExt;
 
     use super::*;
 
     struct Server {
-        router: Router,
-        asked: Arc<AtomicUsize>,
-        turns: Arc<Semaphore>,
+        shared: Shared,
+        asked: AtomicUsize,
+        turns: Semaphore,
         clock: Clock,
-        queries: Arc<Queries>,
+        size_bytes: usize,
     }
 
-    /// A route that answers how often it was asked before, each time with a permit of `turns`.
+    /// What answers how often it was asked before, each time with a permit of `turns`.
     fn server(size_bytes: usize) -> Server {
-        let (asked, turns) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
         let clock = Clock::manual(1_700_000_000_000);
-        let queries = Queries::new(100, clock.clone());
-        let sharing = Sharing { queries: queries.clone(), body_size_max_bytes: 1024 };
-        let (count, permits) = (asked.clone(), turns.clone());
-        let answer = move || async move {
-            let before = count.fetch_add(1, Ordering::SeqCst);
-            permits.acquire().await.unwrap().forget();
-            format!("{before}{}", " ".repeat(size_bytes))
-        };
-        let route = get(answer.clone()).post(answer).layer(from_fn_with_state(sharing, share));
-        Server { router: Router::new().route("/q", route), asked, turns, clock, queries }
+        Server {
+            shared: Shared::new(clock.clone()),
+            asked: AtomicUsize::new(0),
+            turns: Semaphore::new(0),
+            clock,
+            size_bytes,
+        }
+    }
+
+    impl Server {
+        async fn answer(&self) -> Response {
+            let before = self.asked.fetch_add(1, Ordering::SeqCst);
+            self.turns.acquire().await.unwrap().forget();
+            Response::new(Body::from(format!("{before}{}", " ".repeat(self.size_bytes))))
+        }
     }
 
     async fn ask(server: &Server, uri: &str, cache_control: &str) -> (Option<String>, String) {
-        let request =
-            Request::get(uri).header(header::CACHE_CONTROL, cache_control).body(Body::empty()).unwrap();
-        let response = server.router.clone().oneshot(request).await.unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CACHE_CONTROL, cache_control.parse().unwrap());
+        let response = match max_age(&headers) {
+            Some(age) => server.shared.answer((uri.into(), Bytes::new()), age, || server.answer()).await,
+            None => server.answer().await,
+        };
         let age = response.headers().get(header::AGE).map(|age| age.to_str().unwrap().to_string());
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (age, String::from_utf8_lossy(&body).trim().to_string())
@@ -391,7 +385,7 @@ mod tests {
             assert_eq!(one.await.unwrap().1, "0");
         }
         assert_eq!(server.asked.load(Ordering::SeqCst), 1);
-        assert_eq!(server.queries.shared.joined(), 49);
+        assert_eq!(server.shared.joined(), 49);
     }
 
     #[tokio::test]
@@ -439,7 +433,7 @@ mod tests {
         for at in 0..100 {
             ask(&many, &format!("/q?{at}"), "max-age=60").await;
         }
-        assert!(many.queries.shared.answers.lock().size_bytes <= KEPT_SIZE_MAX_BYTES);
+        assert!(many.shared.answers.lock().size_bytes <= KEPT_SIZE_MAX_BYTES);
         assert_eq!(ask(&many, "/q?99", "max-age=60").await.1, "99");
     }
 }
