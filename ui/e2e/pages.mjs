@@ -246,6 +246,13 @@ await test('metrics are found by job and name, and used with chosen labels', asy
   await page.locator('.plot-legend-item').first().waitFor();
 });
 
+await test('buckets are drawn as a heatmap', async (page) => {
+  await open(page, `explore?${new URLSearchParams({ expr: 'sum by (le) (rate(promontory_scrape_late_seconds_bucket[1m]))', tab: 'heatmap' })}`);
+  await page.locator('.explore-graph canvas').first().waitFor();
+  await page.getByRole('tab', { name: 'Graph' }).click();
+  await page.locator('.plot-legend-item').first().waitFor();
+});
+
 await test('the same some time earlier is drawn beside it', async (page) => {
   await open(page, 'explore?expr=vector(1)');
   await page.locator('.plot-legend-item').first().waitFor();

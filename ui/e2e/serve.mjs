@@ -1,6 +1,6 @@
 // For tests only: serves dist and passes /api on to a Prometheus, so that the browser sees one origin
 // with the headers the product sends. `startServer` is used by the tests, the command line by people:
-//   node e2e/serve.mjs [--api http://127.0.0.1:9090] [--port 4173] [--prefix /] [--dashboards DIR | --fake]
+//   node e2e/serve.mjs [--api http://127.0.0.1:9090] [--port 4173] [--prefix /] [--dashboards DIR | --fake] [--people]
 import { createServer, request } from 'node:http';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { extname, join, normalize } from 'node:path';
@@ -13,8 +13,14 @@ export const CSP =
 const dist = new URL('../dist', import.meta.url).pathname;
 const types = { '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.json': 'application/json' };
 
-/** `dashboards` answers for Grafana's API, where the Prometheus behind has none: see fake-dashboards.mjs. */
-export function startServer({ api, port = 0, prefix = '/', dashboards }) {
+/** Paths of the server behind that are no pages, and what it says before a page is shown. */
+const SIGNING = /^(logout|login\/.*)$/;
+
+/**
+ * `dashboards` answers for Grafana's API, where the Prometheus behind has none: see fake-dashboards.mjs. With `people`
+ * the server behind knows people: signing in and out goes there, and it is asked before each page, with its headers.
+ */
+export function startServer({ api, port = 0, prefix = '/', dashboards, people = false }) {
   const upstream = new URL(api);
   const server = createServer((req, res) => {
     const headers = { 'content-security-policy': CSP, 'x-content-type-options': 'nosniff' };
@@ -33,18 +39,19 @@ export function startServer({ api, port = 0, prefix = '/', dashboards }) {
       });
       return;
     }
-    if (path.startsWith('api/')) {
+    const ask = (answered) => {
       const forward = request(
         { host: upstream.hostname, port: upstream.port, method: req.method, path: `/${path}${url.search}`, headers: { ...req.headers, host: upstream.host } },
-        (answer) => {
-          res.writeHead(answer.statusCode, answer.headers);
-          answer.pipe(res);
-        },
+        answered,
       );
       forward.on('error', () => res.writeHead(502, headers).end('upstream is away'));
       req.pipe(forward);
-      return;
-    }
+    };
+    const pass = (answer) => {
+      res.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(res);
+    };
+    if (path.startsWith('api/') || (people && (SIGNING.test(path) || req.method !== 'GET'))) return ask(pass);
     const file = join(dist, normalize(`/${path}`));
     if (extname(file) && existsSync(file) && statSync(file).isFile()) {
       headers['content-type'] = types[extname(file)] ?? 'application/octet-stream';
@@ -60,7 +67,14 @@ export function startServer({ api, port = 0, prefix = '/', dashboards }) {
       return;
     }
     const html = readFileSync(join(dist, 'index.html'), 'utf8').replace('<base href="/" />', `<base href="${prefix}" />`);
-    res.writeHead(200, { ...headers, 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-cache' }).end(html);
+    const show = (more = {}) => res.writeHead(200, { ...headers, ...more, 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-cache' }).end(html);
+    if (!people) return show();
+    ask((answer) => {
+      if (answer.statusCode !== 200) return pass(answer);
+      answer.resume();
+      const { 'content-length': _length, 'content-encoding': _encoding, 'transfer-encoding': _transfer, etag: _etag, ...kept } = answer.headers;
+      show(kept);
+    });
   });
   return new Promise((resolve) =>
     server.listen(port, '127.0.0.1', () =>
@@ -78,6 +92,7 @@ if (process.argv[1] === new URL(import.meta.url).pathname) {
     api: option('api', 'http://127.0.0.1:9090'),
     port: Number(option('port', '4173')),
     prefix: option('prefix', '/'),
+    people: process.argv.includes('--people'),
     ...(process.argv.includes('--dashboards') || process.argv.includes('--fake') ? { dashboards: fakeDashboards({ folder: option('dashboards', undefined) }) } : {}),
   });
   console.log(url);

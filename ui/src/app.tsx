@@ -3,10 +3,12 @@ import { Component, type ComponentChildren, type JSX } from 'preact';
 import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import { api, serverNow, watchReachability } from './api/client.ts';
 import type { Alert } from './api/types.ts';
+import { Brand } from './brand.tsx';
 import { clock, duration, zone } from './format/time.ts';
 import { useKeys, KeyHelp } from './keys.tsx';
+import { MeMenu } from './me-menu.tsx';
 import { Mark } from './parts/parts.tsx';
-import { href, setParams, timeParams, usePlace, type Page, type Place } from './router.ts';
+import { currentPlace, dashboardHref, href, navigate, setParams, timeParams, usePlace, type Page, type Place } from './router.ts';
 import { later } from './lazy.tsx';
 import { Overview } from './pages/overview/page.tsx';
 import { firing } from './pages/overview/verdict.ts';
@@ -15,6 +17,7 @@ import { fitToData, readRange, resolve, shift, writeRange, zoomOut, type Span } 
 import { useOffers } from './state/offers.ts';
 import { readRefresh, useTicks, type Tick } from './state/refresh.ts';
 import { nextTheme, useTheme } from './state/theme.ts';
+import { SessionEnded } from './session-ended.tsx';
 import { TimeControls } from './time-controls.tsx';
 
 /** What is going on, known to the header on every page and told in full on the overview. */
@@ -51,11 +54,17 @@ const TITLES: Record<Page, string> = {
   status: 'Status',
   dashboards: 'Dashboards',
   dashboard: 'Dashboard',
+  login: 'Sign in',
+  profile: 'Profile',
+  people: 'People',
 };
+/** Pages that ask for nothing that moves on with the time. */
+const TIMELESS: readonly (Page | undefined)[] = ['dashboard', 'dashboards', 'profile', 'people'];
 /** The pages of the bar; those about alerts stand behind one of them. */
 const BAR: readonly Page[] = ['overview', 'dashboards', 'explore', 'alerts', 'targets', 'status'];
 function barOf(page: Page | undefined): Page | undefined {
   if (page === 'dashboard') return 'dashboards';
+  if (page === 'profile' || page === 'people') return undefined;
   return page !== undefined && !BAR.includes(page) ? 'alerts' : page;
 }
 const Explore = later(async () => (await import('./pages/explore/page.tsx')).Explore);
@@ -68,6 +77,8 @@ const Rules = later(async () => (await import('./pages/rules/page.tsx')).Rules);
 const Targets = later(async () => (await import('./pages/targets/page.tsx')).Targets);
 const Dashboards = later(async () => (await import('./pages/dashboards/page.tsx')).Dashboards);
 const DashboardPage = later(async () => (await import('./pages/dashboard/page.tsx')).DashboardPage, { onlyWhenShown: true });
+const Profile = later(async () => (await import('./pages/profile/page.tsx')).Profile, { onlyWhenShown: true });
+const People = later(async () => (await import('./pages/people/page.tsx')).People, { onlyWhenShown: true });
 const Status = later(async () => (await import('./pages/status/page.tsx')).Status);
 
 const REFRESH: Record<Page, string> = {
@@ -83,6 +94,9 @@ const REFRESH: Record<Page, string> = {
   status: '5s',
   dashboards: 'off',
   dashboard: 'off',
+  login: 'off',
+  profile: 'off',
+  people: 'off',
 };
 /** The header's own look at alerts and targets on a page that does not refresh itself. */
 const SITUATION_SECONDS = 15;
@@ -169,6 +183,8 @@ export function App(): JSX.Element {
     if (page !== 'dashboard') document.title = `${trouble}${page ? TITLES[page] : 'Not found'} · Promontory`;
   }, [page, active]);
 
+  useHome(offers?.preferences?.homeDashboardUID);
+
   const props: PageProps = { place, span, rangeKey, ready: !beginnings.waiting, tick, situation, onZoom: zoom, refresh };
   return (
     <>
@@ -177,10 +193,7 @@ export function App(): JSX.Element {
       </a>
       <header class="top">
         <a class="brand" href={href('overview', timeParams(place.params))} aria-label="Promontory, overview">
-          <svg viewBox="0 0 32 32" aria-hidden="true">
-            <path d="M3 26 13 7l6 10 3.5-6L31 26z" />
-          </svg>
-          <span>Promontory</span>
+          <Brand />
         </a>
         <nav aria-label="Pages">
           {BAR.filter((name) => name !== 'dashboards' || offers?.dashboards).map((name) => (
@@ -192,12 +205,13 @@ export function App(): JSX.Element {
           ))}
         </nav>
         <div class="top-tools">
-          {page !== 'dashboard' && page !== 'dashboards' && <TimeControls timed={timed} range={range} span={span} fitted={fitted} refreshing={refreshing.text} fallback={page ? REFRESH[page] : 'off'} onRefresh={refresh} />}
+          {!TIMELESS.includes(page) && <TimeControls timed={timed} range={range} span={span} fitted={fitted} refreshing={refreshing.text} fallback={page ? REFRESH[page] : 'off'} onRefresh={refresh} />}
           <ThemeButton />
           <button type="button" class="button button-icon" aria-label="Keyboard help" title="Keyboard help (?)" onClick={() => setHelp(true)}>
             ?
           </button>
         </div>
+        <MeMenu offers={offers} />
       </header>
       <Unreachable />
       <div id="content" tabIndex={-1}>
@@ -214,6 +228,8 @@ export function App(): JSX.Element {
           {page === 'status' && <Status {...props} />}
           {page === 'dashboards' && <Dashboards place={place} offers={offers} />}
           {page === 'dashboard' && <DashboardPage key={place.uid} place={place} offers={offers} alertsFiring={active} />}
+          {page === 'profile' && <Profile offers={offers} />}
+          {page === 'people' && <People place={place} offers={offers} />}
           {!page && (
             <main class="page">
               <div class="empty">
@@ -227,9 +243,19 @@ export function App(): JSX.Element {
         </Boundary>
       </div>
       <Footer tick={refreshing.seconds > 0 ? tick : background.tick} serverStart={beginnings.serverStart} />
+      <SessionEnded refresh={() => (refresh(), background.refresh())} />
       <KeyHelp open={help} onClose={() => setHelp(false)} />
     </>
   );
+}
+
+/** Whoever opens Promontory without saying what comes to the dashboard they chose as home. */
+function useHome(uid: string | undefined): void {
+  const [arrived] = useState(currentPlace);
+  const { page, params } = arrived;
+  useEffect(() => {
+    if (uid && page === 'overview' && params.size === 0 && currentPlace() === arrived) navigate(dashboardHref(uid), { replace: true });
+  }, [uid]);
 }
 
 function ThemeButton(): JSX.Element {

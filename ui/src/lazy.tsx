@@ -1,6 +1,7 @@
 /** Pages that load when they are first shown, or when the browser has nothing better to do. */
 import type { ComponentType, FunctionComponent } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
+import { currentPlace } from './router.ts';
 
 /** Long enough for the first page to have asked its questions. */
 const IDLE_MS = 2000;
@@ -17,7 +18,7 @@ export function later<P extends object>(load: () => Promise<ComponentType<P>>, {
         throw error;
       },
     ));
-  if (!onlyWhenShown) setTimeout(() => void start().catch(() => undefined), IDLE_MS);
+  if (!onlyWhenShown) setTimeout(() => void (currentPlace().page === 'login' || start().catch(() => undefined)), IDLE_MS);
 
   return function Later(props: P) {
     const [, arrived] = useState(loaded !== undefined);

@@ -1,11 +1,19 @@
-import { render } from 'preact';
+import { render, type JSX } from 'preact';
 import 'uplot/dist/uPlot.min.css';
 import './styles/tokens.css';
 import './styles/frame.css';
 import './styles/parts.css';
 import './styles/pages.css';
+import './styles/people.css';
 import { App } from './app.tsx';
-import { interceptLinks } from './router.ts';
+import { Login } from './pages/login/page.tsx';
+import { interceptLinks, usePlace } from './router.ts';
+
+/** Signing in stands outside the frame: the frame asks the server about everything. */
+function Root(): JSX.Element {
+  const place = usePlace();
+  return place.page === 'login' ? <Login place={place} /> : <App />;
+}
 
 interceptLinks();
-render(<App />, document.getElementById('app')!);
+render(<Root />, document.getElementById('app')!);

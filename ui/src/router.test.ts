@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { dashboardHref, folderHref, href, patchParams, readPlace, timeParams } from './router.ts';
+import { dashboardHref, folderHref, href, nextPlace, patchParams, readPlace, timeParams } from './router.ts';
 
 test('pages are found under any prefix', () => {
   expect(readPlace('/', '', '/').page).toBe('overview');
@@ -35,4 +35,12 @@ test("dashboards and their folders have Grafana's addresses", () => {
   for (const path of ['/d', '/d/', '/dashboard']) expect(readPlace(path, '', '/').page).toBe('unknown');
   expect(dashboardHref('a/b', 'x', new URLSearchParams({ from: 'now-1h' }))).toBe('d/a%2Fb/x?from=now-1h');
   expect(folderHref('f 1')).toBe('dashboards/f/f%201');
+});
+
+test('after signing in one stays on this server', () => {
+  const base = 'https://mon.example/m/';
+  expect(nextPlace('d/abc?x=1', base)).toBe('https://mon.example/m/d/abc?x=1');
+  expect(nextPlace('/m/d/abc?x=1#y', base)).toBe('https://mon.example/m/d/abc?x=1#y');
+  for (const elsewhere of [null, '', '//evil.example/m/', '/\\evil.example/m/', 'https://evil.example/m/', 'javascript:alert(1)', 'data:text/html,x', '/other', '/m/../other', 'login?next=d', 'logout', 'http://[', 'https://mon.example:444/m/'])
+    expect(nextPlace(elsewhere, base)).toBe(base);
 });

@@ -4,7 +4,7 @@
  */
 import { useEffect, useState } from 'preact/hooks';
 
-export const PAGES = ['overview', 'explore', 'alerts', 'alert', 'silences', 'routing', 'receivers', 'rules', 'targets', 'status', 'dashboards', 'dashboard'] as const;
+export const PAGES = ['overview', 'explore', 'alerts', 'alert', 'silences', 'routing', 'receivers', 'rules', 'targets', 'status', 'dashboards', 'dashboard', 'login', 'profile', 'people'] as const;
 export type Page = (typeof PAGES)[number];
 
 export interface Place {
@@ -84,14 +84,22 @@ function arrived(): void {
 
 export const currentPlace = (): Place => place;
 
+/** Calls `listener` with every place that is gone to. */
+export const watchPlace = (listener: (place: Place) => void): void => void listeners.add(listener);
+
 let guard: (() => boolean) | undefined;
+let guarded: () => boolean = () => false;
+
+/** Whether leaving the page would lose something, as whoever guards it says. */
+export const hasUnsavedWork = (): boolean => guard !== undefined && guarded();
 
 /**
  * Lets the page that has unsaved work ask before it is left: `mayLeave` answers whether to go. Changes of parameters
- * on the same path are not leaving. Returns how to stop guarding.
+ * on the same path are not leaving. `unsaved` says whether there is such work, without asking. Returns how to stop guarding.
  */
-export function guardLeaving(mayLeave: () => boolean): () => void {
+export function guardLeaving(mayLeave: () => boolean, unsaved: () => boolean): () => void {
   guard = mayLeave;
+  guarded = unsaved;
   return () => {
     if (guard === mayLeave) guard = undefined;
   };
@@ -130,6 +138,18 @@ export function usePlace(): Place {
     return () => void listeners.delete(see);
   }, []);
   return seen;
+}
+
+/**
+ * Where to go after signing in: an address of this page, below its base, that is not about signing in or out itself.
+ * What leads to another server leads to the first page instead.
+ */
+export function nextPlace(next: string | null, base: string): string {
+  if (next === null || !URL.canParse(next, base)) return base;
+  const [to, home] = [new URL(next, base), new URL(base)];
+  const path = to.pathname.slice(home.pathname.length);
+  if (to.origin !== home.origin || !to.pathname.startsWith(home.pathname) || /^log(in|out)(\/|$)/.test(path)) return base;
+  return to.href;
 }
 
 /** Lets ordinary links between pages work without a reload. Returns how to stop. */

@@ -30,6 +30,8 @@ export class ApiError extends Error {
     message: string,
     readonly kind: string,
     readonly status: number,
+    /** How long the server wants to be left alone. */
+    readonly retryAfterSeconds?: number,
   ) {
     super(message);
     this.name = 'ApiError';
@@ -65,13 +67,16 @@ export function learnClock(date: string | null): void {
   clockOffset = Math.abs(offset) > 5 ? offset : 0;
 }
 
-/** Whoever's session has ended signs in and comes back to where they were. */
-function signInAgain(response: Response): void {
-  if (response.status !== 401 || response.headers.has('www-authenticate')) return;
-  const base = new URL(document.baseURI);
-  const here = location.pathname.startsWith(base.pathname) ? location.pathname.slice(base.pathname.length) : '';
-  if (here === 'login') return;
-  location.assign(new URL(`login?${new URLSearchParams({ next: `${here}${location.search}` })}`, base));
+let tellSessionEnded: () => void = () => undefined;
+
+/** Calls `listener` whenever the server no longer knows who asks. */
+export function watchSession(listener: () => void): void {
+  tellSessionEnded = listener;
+}
+
+/** With a challenge the browser asks by itself. */
+function noticeSession(response: Response): void {
+  if (response.status === 401 && !response.headers.has('www-authenticate')) tellSessionEnded();
 }
 
 export type Params = Record<string, string | string[] | undefined>;
@@ -107,7 +112,7 @@ export async function ask<T>(base: string, path: string, params: Params, { signa
   }
   learnClock(response.headers.get('date'));
   // A foreign data source that refuses the server is not the end of anybody's session.
-  if (base === OWN) signInAgain(response);
+  if (base === OWN) noticeSession(response);
   let body: { status?: string; data?: T; error?: string; message?: string; errorType?: string; warnings?: string[]; infos?: string[] };
   try {
     body = (await response.json()) as typeof body;
@@ -138,12 +143,12 @@ export interface Grid {
 
 /**
  * Asks for a path whose answers are plain JSON, or nothing, without Prometheus's envelope. An error's text is the
- * body's, as JSON or as it stands.
+ * body's, as JSON or as it stands. With `proves` the request shows a password: 401 then says that this one is wrong.
  */
 export async function send<T>(
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
   path: string,
-  { query, body, signal }: { query?: URLSearchParams; body?: unknown; signal?: AbortSignal | undefined },
+  { query, body, signal, proves = false }: { query?: URLSearchParams; body?: unknown; signal?: AbortSignal | undefined; proves?: boolean },
 ): Promise<T> {
   const address = new URL(path, document.baseURI);
   if (query) address.search = query.toString();
@@ -162,7 +167,7 @@ export async function send<T>(
     throw new ApiError('The server does not answer.', 'unreachable', 0);
   }
   learnClock(response.headers.get('date'));
-  signInAgain(response);
+  if (!proves) noticeSession(response);
   const away = response.status >= 502 && response.status <= 504;
   tellReachability(!away);
   let parsed: unknown;
@@ -173,7 +178,13 @@ export async function send<T>(
   }
   if (response.ok) return parsed as T;
   const said = typeof parsed === 'string' ? parsed : ((parsed as { error?: string; message?: string } | undefined)?.error ?? (parsed as { message?: string } | undefined)?.message ?? text.slice(0, 300));
-  throw new ApiError(said.trim() || `${path} was answered with ${response.status} ${response.statusText}.`, away ? 'unreachable' : 'refused', response.status);
+  const wait = Number(response.headers.get('retry-after') ?? NaN);
+  throw new ApiError(
+    said.trim() || `${path} was answered with ${response.status} ${response.statusText}.`,
+    away ? 'unreachable' : 'refused',
+    response.status,
+    Number.isFinite(wait) ? wait : undefined,
+  );
 }
 
 export const api = {

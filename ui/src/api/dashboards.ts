@@ -46,6 +46,7 @@ export interface Folder {
   canSave?: boolean;
   canEdit?: boolean;
   canDelete?: boolean;
+  canAdmin?: boolean;
   provisioned?: boolean;
 }
 

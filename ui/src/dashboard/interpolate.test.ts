@@ -82,3 +82,10 @@ test('names that a value refers to are found, and everything within is replaced'
   expect([...references({ query: 'label_values(x{a="$b"}, ${c:csv})', list: ['[[d]]'] })]).toEqual(['b', 'c', 'd']);
   expect(interpolateAll({ a: ['$plain', 1, null], b: { c: '${plain}!' } }, scope)).toEqual({ a: ['p', 1, null], b: { c: 'p!' } });
 });
+
+test('a text of openings that nothing closes stays as it is', () => {
+  for (const opening of ['${a:', '${a.', '${a[', '${a["']) {
+    const text = opening.repeat(100_000);
+    expect(interpolate(text, { a: 'x' })).toBe(text);
+  }
+});

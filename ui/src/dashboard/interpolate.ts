@@ -22,7 +22,8 @@ export interface Chosen {
   all?: string;
 }
 
-const REFERENCE = /\$(\w+)|\[\[(\w+?)(?::(\w+))?\]\]|\$\{(\w+)((?:\.[^:}[\].]+|\[(?:"[^"]*"|'[^']*'|[^\]"']*)\])*)(?::([^}]+))?\}/g;
+/** Its parts have bounds: a text of openings that nothing closes would otherwise be read once for each of them. */
+const REFERENCE = /\$(\w+)|\[\[(\w+?)(?::(\w+))?\]\]|\$\{(\w+)((?:\.[^:}[\].]{1,200}|\[(?:"[^"]{0,200}"|'[^']{0,200}'|[^\]"']{0,200})\]){0,8})(?::([^}]{1,500}))?\}/g;
 const PATH = /\.([^:}[\].]+)|\[(?:"([^"]*)"|'([^']*)'|([^\]"']*))\]/g;
 
 /** `PromQL`: how Prometheus and Loki are given values unless the text says another format. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { layoutPanels, type LayoutOptions } from './layout.ts';
+import { layoutPanels, PLACED_LIMIT, type LayoutOptions } from './layout.ts';
 import { loadDashboard } from './load.ts';
 
 const at = (id: number, x: number, y: number, w: number, h: number, more: object = {}): object => ({ id, type: 'stat', gridPos: { x, y, w, h }, ...more });
@@ -69,4 +69,12 @@ describe('repeats', () => {
   test('without values, or without such a variable, it stands once', () => {
     expect(lay([at(1, 0, 0, 6, 4, { repeat: 'none' }), at(2, 6, 0, 6, 4, { repeat: 'unknown' })]).map(([key]) => key)).toEqual(['1', '2']);
   });
+});
+
+test('repeated rows with repeated panels do not multiply without end', () => {
+  const many = (name: string): { text: string; value: string }[] => Array.from({ length: 20_000 }, (_, index) => ({ text: `${name}${index}`, value: `${name}${index}` }));
+  const { dashboard } = loadDashboard({ title: 't', panels: [row(1, 0, { repeat: 'ns' }), at(2, 0, 1, 6, 4, { repeat: 'pod' }), at(3, 6, 1, 6, 4, { repeat: 'pod' })] });
+  const placed = layoutPanels(dashboard, { values: many });
+  expect(placed).toHaveLength(PLACED_LIMIT);
+  expect(placed[1]!.key).toBe('2/ns=ns0/pod=pod0');
 });

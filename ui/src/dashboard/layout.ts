@@ -29,6 +29,8 @@ const COLUMNS = 24;
 const PER_ROW = 4;
 /** No dashboard draws more repetitions of one thing. */
 export const REPEATS_LIMIT = 500;
+/** Nor more rows and panels in all: repeated rows with repeated panels multiply. */
+export const PLACED_LIMIT = 2000;
 
 interface Section {
   row?: Panel;
@@ -67,8 +69,8 @@ function repetitions(variable: string | undefined, { values }: LayoutOptions): {
   });
 }
 
-/** The panels of a section, repeated; places count from `top`. */
-function itemsOf(panels: readonly Panel[], top: number, options: LayoutOptions, outer: { suffix: string; scope: Scope; row?: string }): Item[] {
+/** The panels of a section, repeated, at most `most`; places count from `top`. */
+function itemsOf(panels: readonly Panel[], top: number, most: number, options: LayoutOptions, outer: { suffix: string; scope: Scope; row?: string }): Item[] {
   const items: Item[] = [];
   /** What stands below a repeated panel moves down by what its repetitions take. */
   let moved: { from: number; by: number }[] = [];
@@ -76,7 +78,8 @@ function itemsOf(panels: readonly Panel[], top: number, options: LayoutOptions, 
     const { x, y, w, h } = panel.gridPos;
     const shift = moved.reduce((sum, { from, by }) => (y >= from ? sum + by : sum), 0);
     const base = y - top + shift;
-    const repeats = repetitions(panel.repeat, options);
+    const repeats = repetitions(panel.repeat, options).slice(0, most - items.length);
+    if (repeats.length === 0) break;
     const repeated = repeats.length > 1 || repeats[0]!.suffix !== '';
     const vertical = panel.repeatDirection === 'v';
     const perRow = Math.min(repeats.length, Math.max(1, Math.min(COLUMNS, panel.maxPerRow ?? PER_ROW)));
@@ -122,16 +125,17 @@ export function layoutPanels(dashboard: Pick<Dashboard, 'panels'>, options: Layo
   for (const { row, panels } of sectionsOf(dashboard.panels)) {
     if (!row) {
       const top = all.length === 0 || panels.length === 0 ? 0 : Math.min(...panels.map(({ gridPos }) => gridPos.y));
-      add(itemsOf(panels, top, options, { suffix: '', scope: {} }));
+      add(itemsOf(panels, top, PLACED_LIMIT - all.length, options, { suffix: '', scope: {} }));
       continue;
     }
     const top = Math.min(row.gridPos.y + 1, ...panels.map(({ gridPos }) => gridPos.y));
     for (const { suffix, scope } of repetitions(row.repeat, options)) {
+      if (all.length >= PLACED_LIMIT) break;
       const key = `${row.id}${suffix}`;
       const closed = options.closed?.get(key) ?? row.collapsed ?? false;
       all.push({ key, panel: row, gridPos: { x: 0, y, w: COLUMNS, h: 1 }, scope, closed, count: panels.length });
       y += 1;
-      if (!closed) add(itemsOf(panels, top, options, { suffix, scope, row: key }));
+      if (!closed) add(itemsOf(panels, top, PLACED_LIMIT - all.length, options, { suffix, scope, row: key }));
     }
   }
   return compactUp(all);

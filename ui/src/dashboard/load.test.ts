@@ -367,3 +367,8 @@ describe('nothing odd at any place makes it throw', () => {
     expect(loaded).toBeGreaterThan(300);
   }, 120_000);
 });
+
+test('texts of variables that are no texts are made some', () => {
+  const { dashboard } = loadDashboard({ title: 't', panels: [], templating: { list: [{ name: 'a', type: 'interval', label: 5, description: ['x'], auto: true, auto_min: 10 }, { name: 'b', type: 'query', label: null, definition: { query: 'up' } }] } });
+  expect(dashboard.templating.list).toMatchObject([{ label: '5', description: '', auto_min: '10' }, { label: '', definition: '' }]);
+});

@@ -1,6 +1,7 @@
 /** Data sources: what there is, which one a reference means, and how it is asked. */
 import { ApiError, ask, send, type Params } from '../api/client.ts';
 import type { Answer } from '../api/types.ts';
+import { writeInterval } from './builtins.ts';
 import { durationMs } from './durations.ts';
 import { interpolate, type Scope } from './interpolate.ts';
 import { isRecord, textOf } from './json.ts';
@@ -37,13 +38,24 @@ function sourceOf(raw: unknown): DataSource[] {
   return [{ uid, type, name: textOf(raw['name']) ?? uid, isDefault: raw['isDefault'] === true, ...(isRecord(raw['jsonData']) ? { jsonData: raw['jsonData'] } : {}) }];
 }
 
+/** Jobs that are scraped more seldom than this are left out: their windows would blur everything else. */
+const LONGEST_USUAL_MS = 60_000;
+
+/**
+ * The interval that rates have to allow for, so that each window of four of them has samples of every usual job: the
+ * longest of a minute or less in a configuration, and no less than that at which a server watches its own machine.
+ */
+export function usualIntervalMs(yaml: string): number {
+  const intervals = [...yaml.matchAll(/^[ \t-]*scrape_interval:[ \t]*["']?(\w+)/gm)].map(([, text]) => durationMs(text) ?? 0);
+  return Math.max(SCRAPE_INTERVAL_MS, ...intervals.filter((interval) => interval <= LONGEST_USUAL_MS));
+}
+
 /** Our own source with the interval at which the server scrapes. */
 async function withInterval(source: DataSource, signal: AbortSignal | undefined): Promise<DataSource> {
   if (source.jsonData?.timeInterval !== undefined && source.jsonData.timeInterval !== '') return source;
   try {
     const { data } = await ask<{ yaml?: string }>('api/v1/', 'status/config', {}, { signal });
-    const interval = /^global:\n(?:[ \t]+.*\n)*?[ \t]+scrape_interval:[ \t]*["']?(\w+)/m.exec(data.yaml ?? '')?.[1];
-    return interval === undefined ? source : { ...source, jsonData: { ...source.jsonData, timeInterval: interval } };
+    return { ...source, jsonData: { ...source.jsonData, timeInterval: writeInterval(usualIntervalMs(data.yaml ?? '')) } };
   } catch (error) {
     if (signal?.aborted) throw error;
     return source;

@@ -11,16 +11,26 @@ export function chosenTheme(): Theme {
   return theme === 'dark' || theme === 'light' ? theme : 'auto';
 }
 
-export function nextTheme(): void {
-  const theme = ORDER[(ORDER.indexOf(chosenTheme()) + 1) % ORDER.length]!;
-  if (theme === 'auto') delete document.documentElement.dataset['theme'];
-  else document.documentElement.dataset['theme'] = theme;
+export const nextTheme = (): void => chooseTheme(ORDER[(ORDER.indexOf(chosenTheme()) + 1) % ORDER.length]!);
+
+export function chooseTheme(theme: Theme): void {
+  show(theme);
   try {
     if (theme === 'auto') localStorage.removeItem(KEY);
     else localStorage.setItem(KEY, theme);
   } catch {
     /* storage may be blocked: the choice then lasts until the next load */
   }
+}
+
+/** Takes the theme that somebody prefers everywhere, unless another one was chosen in this browser. */
+export function adoptTheme(preferred: '' | 'light' | 'dark' | 'system'): void {
+  if (chosenTheme() === 'auto' && (preferred === 'light' || preferred === 'dark')) show(preferred);
+}
+
+function show(theme: Theme): void {
+  if (theme === 'auto') delete document.documentElement.dataset['theme'];
+  else document.documentElement.dataset['theme'] = theme;
   for (const listener of listeners) listener();
 }
 

@@ -122,6 +122,8 @@ fn every_flag_in_the_documents_exists() {
         &["check", "--help"],
         &["export", "--help"],
         &["import", "--help"],
+        &["import", "grafana", "--help"],
+        &["export", "dashboards", "--help"],
         &["promtool", "test", "--help"],
         &["rules", "backtest", "--help"],
         &["alerts", "trail", "--help"],

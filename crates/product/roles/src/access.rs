@@ -135,8 +135,8 @@ pub const ROUTES: &[Row] = &[
     ("GET", "/api/teams/search", Access::Viewer),
     ("GET", "/api/teams/{id}", Access::Viewer),
     ("PUT DELETE", "/api/teams/{id}", Access::Admin),
-    ("GET", "/api/teams/{id}/members", Access::Viewer),
-    ("POST PUT", "/api/teams/{id}/members", Access::Admin),
+    // With addresses of mail, which anonymous viewers must not collect.
+    ("GET POST PUT", "/api/teams/{id}/members", Access::Admin),
     ("DELETE", "/api/teams/{id}/members/{user}", Access::Admin),
     ("POST", "/api/serviceaccounts", Access::Admin),
     ("GET", "/api/serviceaccounts/search", Access::Admin),
@@ -320,7 +320,7 @@ fn announce(login: &str, password: &str) {
     let text = format!(
         "\n  The first administrator was made. The password is shown this once and kept nowhere:\n\n      login     {login}\n      password  {password}\n\n"
     );
-    // Without a terminal nobody reads it; --admin-password-file is for that.
+    // Without a terminal it ends up where this output is kept; --admin-password-file is for that.
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 

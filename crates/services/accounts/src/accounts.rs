@@ -9,7 +9,7 @@ use axum::http::HeaderMap;
 use base::Clock;
 use exposition::Registry;
 use parking_lot::Mutex;
-use state::{State, When};
+use state::{State, Write};
 
 use crate::audit::{Audit, Entry};
 use crate::directory::User;
@@ -28,6 +28,8 @@ const FOLLOW_INTERVAL: Duration = Duration::from_secs(2);
 const SEEN: &str = "seen";
 /// When somebody was here is written down at most so often.
 const SEEN_INTERVAL_MS: i64 = 300_000;
+/// How long it is kept when somebody was here, milliseconds. People and tokens go, and this has to go after them.
+const SEEN_RETENTION_MS: i64 = 400 * 24 * 3_600_000;
 /// People and tokens whose last time is remembered.
 const SEEN_MAX: usize = 20_000;
 /// Hops of `X-Forwarded-For` that are looked at.
@@ -218,7 +220,7 @@ impl Inner {
         password: &str,
         client: &Client,
     ) -> Result<User, AccountsError> {
-        if let Some(user) = self.known(login, password)? {
+        if let Some(user) = self.known(login, password, client)? {
             let result = Ok(user);
             self.record_sign_in(login, &result, client, "password");
             return result;
@@ -233,20 +235,16 @@ impl Inner {
         password: &str,
         client: &Client,
     ) -> Result<User, AccountsError> {
-        if let Some(user) = self.known(login, password)? {
+        if let Some(user) = self.known(login, password, client)? {
             return Ok(user);
         }
         // Many requests that show the same at once cost one comparison.
         let _turn = self.passwords.turn(login, password).await;
-        if let Some(user) = self.known(login, password)? {
+        if let Some(user) = self.known(login, password, client)? {
             return Ok(user);
         }
-        let now_ms = self.clock.now_ms();
-        if let Err(wait_ms) = self.throttle.lock().attempt(login, client.address, now_ms) {
-            self.metrics.attempts.with(&["throttled"]).inc();
-            let retry_after_s = wait_ms.max(1).unsigned_abs().div_ceil(1_000);
-            return Err(AccountsError::Throttled { retry_after_s });
-        }
+        let taken = self.throttle.lock().attempt(login, client.address, self.clock.now_ms());
+        taken.map_err(|wait_ms| self.throttled(wait_ms))?;
         let found = self.store.current()?.directory.by_login(login).cloned();
         let hash = found.as_ref().and_then(|user| user.password_hash.as_deref());
         let is_right = self.passwords.is_right(hash, password).await;
@@ -263,16 +261,25 @@ impl Inner {
         result
     }
 
-    fn known(&self, login: &str, password: &str) -> Result<Option<User>, AccountsError> {
+    fn throttled(&self, wait_ms: i64) -> AccountsError {
+        self.metrics.attempts.with(&["throttled"]).inc();
+        AccountsError::Throttled { retry_after_s: wait_ms.max(1).unsigned_abs().div_ceil(1_000) }
+    }
+
+    /// The user whose password is remembered to be this one.
+    fn known(&self, login: &str, password: &str, client: &Client) -> Result<Option<User>, AccountsError> {
         let current = self.store.current()?;
-        Ok(current
-            .directory
-            .by_login(login)
-            .filter(|user| {
-                let hash = user.password_hash.as_deref();
-                !user.is_disabled && hash.is_some_and(|hash| self.passwords.is_known(hash, password))
-            })
-            .cloned())
+        // First of all: who has to wait must not be told by what is remembered that a guess was right.
+        let admitted = self.throttle.lock().admit(login, client.address, self.clock.now_ms());
+        admitted.map_err(|wait_ms| self.throttled(wait_ms))?;
+        let user = current.directory.by_login(login).filter(|user| {
+            let hash = user.password_hash.as_deref();
+            !user.is_disabled && hash.is_some_and(|hash| self.passwords.is_known(hash, password))
+        });
+        if user.is_some() {
+            self.throttle.lock().trust(login, client.address);
+        }
+        Ok(user.cloned())
     }
 
     /// Counts and records an attempt to sign in.
@@ -320,7 +327,8 @@ impl Inner {
         }
         let (state, key) = (self.store.state.clone(), key.to_string());
         tokio::spawn(async move {
-            if let Err(error) = state.put(SEEN, &key, now_ms.to_string(), When::Always).await {
+            let write = Write::put(SEEN, key, now_ms.to_string()).expiring_at(now_ms + SEEN_RETENTION_MS);
+            if let Err(error) = state.write(vec![write]).await {
                 tracing::debug!(%error, "the last use of an account could not be written down");
             }
         });

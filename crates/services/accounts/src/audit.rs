@@ -20,7 +20,7 @@ const RETENTION_MS: i64 = 90 * 24 * 3_600_000;
 const QUEUE_MAX: usize = 1_000;
 /// Entries written at once.
 const BATCH_MAX: usize = 100;
-/// Entries a day that are kept of what was done, and as many of what was refused; further ones are in the log alone.
+/// Entries a day that are kept of each [`Entry::share`]; further ones are in the log alone.
 pub(crate) const ENTRIES_PER_DAY_MAX: u32 = 10_000;
 /// Time between two tries to reach the database.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
@@ -57,8 +57,15 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    fn is_refusal(&self) -> bool {
-        self.status >= 400
+    /// What it is counted with: what was done, what failed for somebody known, sign-ins to an account that failed,
+    /// and what nobody in particular tried. Who is not known must not be able to use up the room of the others.
+    fn share(&self) -> usize {
+        match (self.status >= 400, self.uid.is_empty(), &*self.action, self.user.is_empty()) {
+            (false, ..) => 0,
+            (true, false, ..) => 1,
+            (true, true, "login", false) => 2,
+            _ => 3,
+        }
     }
 
     fn shortened(mut self) -> Entry {
@@ -78,8 +85,8 @@ pub(crate) struct Audit {
     clock: Clock,
     metrics: Metrics,
     sequence: AtomicU64,
-    /// Day, entries of what was done, of what was refused.
-    today: Mutex<(i64, [u32; 2])>,
+    /// Day, entries of each share.
+    today: Mutex<(i64, [u32; 4])>,
 }
 
 /// What is asked of the log.
@@ -103,7 +110,7 @@ impl Audit {
     pub(crate) fn start(state: State, clock: Clock, metrics: Metrics) -> Audit {
         let (queue, entries) = mpsc::channel(QUEUE_MAX);
         tokio::spawn(write(state.clone(), entries, metrics.clone()));
-        let today = Mutex::new((0, [0; 2]));
+        let today = Mutex::new((0, [0; 4]));
         Audit { queue, state, clock, metrics, sequence: AtomicU64::new(0), today }
     }
 
@@ -125,9 +132,9 @@ impl Audit {
             let mut today = self.today.lock();
             let day = entry.time_ms / DAY_MS;
             if today.0 != day {
-                *today = (day, [0; 2]);
+                *today = (day, [0; 4]);
             }
-            let count = &mut today.1[usize::from(entry.is_refusal())];
+            let count = &mut today.1[entry.share()];
             *count = count.saturating_add(1);
             *count <= ENTRIES_PER_DAY_MAX
         };
@@ -197,5 +204,27 @@ async fn write(state: State, mut entries: mpsc::Receiver<(String, Entry)>, metri
                 Err(_) => tokio::time::sleep(RETRY_PAUSE).await,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_not_known_leaves_room_for_what_those_do_who_are() {
+        let entry = |action: &str, user: &str, uid: &str, status: u16| {
+            let (action, user, uid) = (action.into(), user.into(), uid.into());
+            Entry { action, user, uid, status, ..Entry::default() }.share()
+        };
+        let shares = [
+            entry("request", "ada", "u1", 200),
+            entry("refused", "ada", "u1", 403),
+            entry("login", "ada", "", 401),
+            // The way back from a provider, which anybody may call.
+            entry("login", "", "", 403),
+        ];
+        assert_eq!(shares, [0, 1, 2, 3]);
+        assert_eq!(entry("refused", "anonymous", "", 403), 3);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Version, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use model::Role;
@@ -19,11 +19,18 @@ use crate::{AccountsError, Table, refusal, secret};
 
 /// The cookie of a session.
 pub(crate) const COOKIE: &str = "promontory_session";
-/// Headers by which a request says that it was forwarded: whoever asks is somewhere else.
+/// Headers, beside `X-Forwarded-*`, by which a request says that it was forwarded.
 const FORWARDING: [&str; 6] =
-    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
+    ["forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"];
 /// What programs may put in place of a user where they can only show a password: the token is the password.
 const TOKEN_USER: &str = "api_key";
+
+/// Whether a request was forwarded, as far as it tells: whoever asks is somewhere else. nginx adds no header unless it
+/// is told to, but has spoken HTTP/1.0 for most of its life, which people and programs at this machine do not.
+fn is_forwarded(version: Version, headers: &HeaderMap) -> bool {
+    let says_so = |name: &str| name.starts_with("x-forwarded-") || FORWARDING.contains(&name);
+    version < Version::HTTP_11 || headers.keys().any(|name| says_so(name.as_str()))
+}
 
 /// The session by which somebody came in: its key in the state.
 #[derive(Clone, Debug)]
@@ -63,7 +70,8 @@ async fn guarded(State(guard): State<Guard>, mut request: Request, next: Next) -
     let client = inner.client(peer, request.headers());
     let access = guard.table.access(request.method(), request.uri().path());
     let by_file = request.extensions().get::<Authenticated>().cloned();
-    let identity = inner.identify(request.headers().clone(), by_file, &client).await;
+    let forwarded = is_forwarded(request.version(), request.headers());
+    let identity = inner.identify(request.headers().clone(), forwarded, by_file, &client).await;
     request.extensions_mut().insert(client.clone());
     let (method, path) = (request.method().clone(), request.uri().path().to_string());
     let caller = match identity {
@@ -182,6 +190,7 @@ impl Inner {
     async fn identify(
         &self,
         headers: HeaderMap,
+        is_forwarded: bool,
         by_file: Option<Authenticated>,
         client: &Client,
     ) -> Identity {
@@ -211,9 +220,7 @@ impl Inner {
             Ok(None) => {}
             Err(error) => return Identity::Wrong(error),
         }
-        let is_here = self.surroundings.is_local
-            && client.peer.is_loopback()
-            && !FORWARDING.iter().any(|name| headers.contains_key(*name));
+        let is_here = self.surroundings.is_local && client.peer.is_loopback() && !is_forwarded;
         if is_here || lets_in_all || by_file.is_some() {
             return Identity::Known(Caller::local(), None);
         }
@@ -324,6 +331,19 @@ fn anonymous(role: Role) -> Caller {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_forwarded_is_told_from_what_was_not() {
+        let mut headers = HeaderMap::new();
+        headers.insert("accept", "*/*".parse().unwrap());
+        assert!(!is_forwarded(Version::HTTP_11, &headers));
+        assert!(is_forwarded(Version::HTTP_10, &headers), "nginx as it comes");
+        for name in ["x-forwarded-port", "cf-connecting-ip", "via"] {
+            let mut headers = headers.clone();
+            headers.insert(name, "1".parse().unwrap());
+            assert!(is_forwarded(Version::HTTP_11, &headers), "{name}");
+        }
+    }
 
     #[test]
     fn one_cookie_is_found_among_others() {

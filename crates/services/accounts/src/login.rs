@@ -188,6 +188,8 @@ async fn from_provider(
     let mut response = match &result {
         Ok(user) => {
             let cookie = inner.begin_session(user, &client, before.as_deref()).await?;
+            // The browser held it meanwhile, and other servers of the domain can give it cookies.
+            let next = refusal::local_path(&next, &inner.surroundings.external_path);
             let mut response = refusal::see_other(&next);
             response.headers_mut().append(header::SET_COOKIE, cookie);
             response

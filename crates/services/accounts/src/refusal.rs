@@ -7,6 +7,10 @@ use serde_json::json;
 
 use crate::AccountsError;
 
+/// Headers that pages' requests have and programs' have not. Browsers name the relation of the sites only to `https` and
+/// loopback addresses; to others a page of ours is known by naming itself.
+const FROM_PAGES: [&str; 4] = ["sec-fetch-site", "x-requested-with", "referer", "origin"];
+
 /// Why somebody is kept out, in the shape that fits what they asked for. `path` is theirs below the prefix.
 pub(crate) fn refuse(status: StatusCode, message: &str, path: &str) -> Response {
     let kind = match status {
@@ -38,7 +42,7 @@ pub(crate) fn unauthenticated(
         return to_login(external_path, &asked(external_path, path, uri));
     }
     let mut response = refuse(StatusCode::UNAUTHORIZED, message, path);
-    if !headers.contains_key("sec-fetch-site") && !headers.contains_key("x-requested-with") {
+    if !FROM_PAGES.iter().any(|name| headers.contains_key(*name)) {
         let challenge = HeaderValue::from_static("Basic realm=\"Promontory\", charset=\"UTF-8\"");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }

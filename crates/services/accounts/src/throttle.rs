@@ -54,22 +54,32 @@ impl Throttle {
         self.hasher.hash_one(login.to_lowercase())
     }
 
+    /// What an attempt is counted for.
+    fn subjects(&self, login: &str, address: IpAddr) -> Vec<Subject> {
+        let (account, network) = (self.account(login), network(address));
+        let mut subjects = vec![Subject::Pair(account, network)];
+        if !address.is_loopback() && !self.trusted.contains(&(account, network)) {
+            subjects.extend([Subject::Address(network), Subject::Account(account)]);
+        }
+        subjects
+    }
+
+    /// Says for how many milliseconds there is no attempt to be had, if so.
+    pub(crate) fn admit(&self, login: &str, address: IpAddr, now_ms: i64) -> Result<(), i64> {
+        let subjects = self.subjects(login, address);
+        let waits = subjects.iter().filter_map(|subject| Some(self.entries.get(subject)?.until_ms - now_ms));
+        match waits.max() {
+            Some(wait_ms) if wait_ms > 0 => Err(wait_ms),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes an attempt, which counts as failed until [`Throttle::succeeded`] says otherwise; or says for how many
     /// milliseconds there is none to be had.
     pub(crate) fn attempt(&mut self, login: &str, address: IpAddr, now_ms: i64) -> Result<(), i64> {
-        let (account, network) = (self.account(login), network(address));
-        let is_trusted = address.is_loopback() || self.trusted.contains(&(account, network));
-        let subjects: &[Subject] = match is_trusted {
-            true => &[Subject::Pair(account, network)],
-            false => &[Subject::Pair(account, network), Subject::Address(network), Subject::Account(account)],
-        };
-        let wait_ms =
-            subjects.iter().filter_map(|subject| Some(self.entries.get(subject)?.until_ms - now_ms)).max();
-        if let Some(wait_ms) = wait_ms.filter(|wait_ms| *wait_ms > 0) {
-            return Err(wait_ms);
-        }
-        for subject in subjects {
-            self.count(*subject, now_ms);
+        self.admit(login, address, now_ms)?;
+        for subject in self.subjects(login, address) {
+            self.count(subject, now_ms);
         }
         Ok(())
     }
@@ -115,11 +125,17 @@ impl Throttle {
                 entry.until_ms = 0;
             }
         }
-        if !self.trusted.contains(&(account, network)) {
+        self.trust(login, address);
+    }
+
+    /// Remembers that an account was here: what others fail at does not slow it down at this address.
+    pub(crate) fn trust(&mut self, login: &str, address: IpAddr) {
+        let pair = (self.account(login), network(address));
+        if !self.trusted.contains(&pair) {
             if self.trusted.len() >= TRUSTED_MAX {
                 self.trusted.pop_front();
             }
-            self.trusted.push_back((account, network));
+            self.trusted.push_back(pair);
         }
     }
 }

@@ -262,5 +262,12 @@ fn preferred(stored: Arc<Card>, provided: Arc<Card>) -> Arc<Card> {
         }
         _ => false,
     };
-    if is_edited { stored } else { provided }
+    if is_edited {
+        return stored;
+    }
+    // Who may do what stays when the file changes, or when one comes to stand before what was saved.
+    match &stored.grants {
+        Some(grants) => Arc::new(Card { grants: Some(grants.clone()), ..Card::clone(&provided) }),
+        None => provided,
+    }
 }

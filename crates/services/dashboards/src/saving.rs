@@ -198,9 +198,9 @@ impl Dashboards {
         })
     }
 
-    /// The versions of a dashboard, the newest first.
-    pub(crate) async fn versions(&self, card: &Card) -> Result<Vec<StoredDashboard>, Error> {
-        let current = match &card.origin {
+    /// A dashboard as it is now, in the manner of its versions.
+    async fn in_force(&self, card: &Card) -> Result<StoredDashboard, Error> {
+        Ok(match &card.origin {
             Origin::Stored { .. } => self.stored(&card.uid).await?.0,
             Origin::Provided(_) => StoredDashboard {
                 folder: card.folder.clone(),
@@ -217,11 +217,17 @@ impl Dashboards {
                 edited_from: None,
                 spec: self.spec(card).await?,
             },
-        };
+        })
+    }
+
+    /// The versions of a dashboard, the newest first, without what they say: fifty times a large dashboard would be
+    /// too much at once.
+    pub(crate) async fn versions(&self, card: &Card) -> Result<Vec<StoredDashboard>, Error> {
+        let head = |version: StoredDashboard| StoredDashboard { spec: Map::new(), ..version };
+        let current = head(self.in_force(card).await?);
         let at_most = usize::try_from(VERSIONS_MAX).unwrap_or(0) + 1;
-        let older: Vec<(String, StoredDashboard)> =
-            self.store().list_prefixed(kinds::VERSION, &format!("{}/", card.uid), at_most).await?;
-        let mut versions: Vec<StoredDashboard> = older.into_iter().map(|(_, version)| version).collect();
+        let prefix = format!("{}/", card.uid);
+        let mut versions = self.store().list_prefixed(kinds::VERSION, &prefix, at_most, head).await?;
         versions.retain(|version| version.version != current.version);
         versions.push(current);
         versions.sort_by_key(|version| -version.version);
@@ -230,14 +236,12 @@ impl Dashboards {
 
     /// One version of a dashboard.
     pub(crate) async fn version(&self, card: &Card, version: i64) -> Result<StoredDashboard, Error> {
-        if version != card.version {
-            let found = self.store().get(kinds::VERSION, &version_key(&card.uid, version)).await?;
-            if let Some((found, _)) = found {
-                return Ok(found);
-            }
+        let current = self.in_force(card).await?;
+        if current.version == version {
+            return Ok(current);
         }
-        let mut versions = self.versions(card).await?.into_iter();
-        versions.find(|found| found.version == version).ok_or(Error::NotFound("Dashboard version not found"))
+        let found = self.store().get(kinds::VERSION, &version_key(&card.uid, version)).await?;
+        found.map(|(found, _)| found).ok_or(Error::NotFound("Dashboard version not found"))
     }
 
     /// Deletes a dashboard with everything that belongs to it; for a while it can be restored.
@@ -284,9 +288,11 @@ impl Dashboards {
         }
         let stored = StoredDashboard { folder, ..stored };
         let put = Write::put(kinds::DASHBOARD, uid, body_of(&stored)?).when(When::Absent);
-        if !self.note_save(&self.store().write(vec![put, Write::delete(kinds::TRASH, uid)]).await?) {
+        if !self.note_save(&self.store().write(vec![put]).await?) {
             return Err(Error::VERSION_MISMATCH);
         }
+        // Only now: a change whose condition does not hold does not keep the others from being made.
+        self.store().delete(kinds::TRASH, uid).await?;
         self.card(uid)
     }
 }
@@ -539,7 +545,8 @@ impl Dashboards {
         grants: Vec<Grant>,
     ) -> Result<(), Error> {
         let (card, _) = self.card_for(caller, uid, Permission::Admin)?;
-        if card.provided().is_some() {
+        // What was saved has a list of its own, also while a file stands before it.
+        if card.provided().is_some() && !self.store().index().dashboards.contains_key(uid) {
             return Err(Error::bad("permissions of a provisioned dashboard are those of its folder"));
         }
         let (stored, revision) = self.stored(uid).await?;

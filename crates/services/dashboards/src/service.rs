@@ -11,6 +11,7 @@ use state::{State, When, Written};
 use tokio::task::JoinHandle;
 
 use crate::card::Card;
+use crate::catalog::Folder;
 use crate::documents::{StoredDashboard, kinds};
 use crate::provisioning::files::Scanner;
 use crate::provisioning::providers::Provider;
@@ -80,6 +81,8 @@ struct Inner {
     data_sources: DataSources,
     view: RwLock<Arc<View>>,
     scanner: Scanner,
+    /// Held by whoever looks at files.
+    scanning: tokio::sync::Mutex<()>,
     saves: Counter,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -106,6 +109,7 @@ impl Dashboards {
             data_sources,
             view: RwLock::default(),
             scanner,
+            scanning: tokio::sync::Mutex::default(),
             saves: deps
                 .registry
                 .counter("promontory_dashboards_saved_total", "Saves of dashboards by people and tools."),
@@ -151,15 +155,36 @@ impl Dashboards {
 
     /// Looks at all files now.
     pub async fn scan(&self) {
-        let mut kept = Vec::new();
-        for found in self.0.scanner.scan().await {
-            let gone = self.set(&found.source, found.given, found.problems);
-            if found.keeps_deleted {
-                kept.extend(gone);
-            }
+        let dashboards = self.clone();
+        // To its end even if whoever asked goes away: what has changed is found once.
+        if let Err(error) = tokio::spawn(async move { dashboards.scan_once().await }).await {
+            tracing::error!(%error, "files with dashboards cannot be looked at");
         }
-        for card in kept {
-            self.keep(&card).await;
+    }
+
+    async fn scan_once(&self) {
+        // One after the other: what was found later also counts later.
+        let _turn = self.0.scanning.lock().await;
+        let found = self.0.scanner.scan().await;
+        let (before, dashboards) = (self.view(), self.clone());
+        // Reading many dashboards takes a while.
+        let taken = tokio::task::spawn_blocking(move || {
+            let mut gone = Vec::new();
+            for found in found {
+                let cards = dashboards.set(&found.source, found.given, found.problems);
+                if found.keeps_deleted {
+                    gone.extend(cards);
+                }
+            }
+            gone
+        });
+        for card in taken.await.unwrap_or_default() {
+            // The one that was shown, where it was shown; a file that only has another name now still brings it.
+            let shown = before.dashboards.get(&card.uid).filter(|shown| is_same(shown, &card));
+            let is_brought = self.0.sources.lock().bring(&card.uid);
+            if let Some(shown) = shown.filter(|_| !is_brought) {
+                self.keep(shown, &self.folder_chain(&shown.folder).unwrap_or_default()).await;
+            }
         }
         self.rebuild();
     }
@@ -189,10 +214,23 @@ impl Dashboards {
         }
     }
 
-    /// Saves a dashboard whose source is gone but must not take it away.
-    async fn keep(&self, card: &Card) {
+    /// Saves a dashboard whose source is gone but must not take it away, and the folders that it is in: what they
+    /// allow goes on, and nobody else sees it.
+    async fn keep(&self, card: &Card, folders: &[Folder]) {
         let Some(provided) = card.provided() else { return };
-        let Ok(read) = crate::reading::read_text(&provided.text) else { return };
+        let Ok(mut read) = crate::reading::read_text(&provided.text) else { return };
+        if read.api_version.is_none() {
+            for field in ["id", "uid", "version"] {
+                read.spec.remove(field);
+            }
+        }
+        for folder in folders.iter().filter(|folder| folder.revision.is_none()) {
+            if let Err(error) =
+                self.store().put(kinds::FOLDER, &folder.uid, &*folder.kept, When::Absent).await
+            {
+                tracing::warn!(%error, "the folder of {} could not be kept", provided.name);
+            }
+        }
         let stored = StoredDashboard {
             folder: card.folder.clone(),
             version: card.version,
@@ -276,6 +314,11 @@ impl Dashboards {
             registry.gauge_fn(name, help, move || inner.upgrade().map_or(0.0, |inner| get(&inner)));
         }
     }
+}
+
+/// Whether a dashboard is the one that a source brought.
+fn is_same(shown: &Card, card: &Card) -> bool {
+    shown.provided().zip(card.provided()).is_some_and(|(shown, brought)| Arc::ptr_eq(shown, brought))
 }
 
 /// Looks at files as often as their providers ask, for as long as someone has the service.

@@ -26,6 +26,8 @@ use crate::sources::StoredSource;
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// Documents that are read at once when everything is read.
 const PAGE: usize = 100;
+/// Documents that are read at once where they are large.
+const FEW: usize = 5;
 
 /// Something that the index knows.
 #[derive(Clone, Debug)]
@@ -293,18 +295,30 @@ impl Store {
         Ok(Some((value, document.revision)))
     }
 
-    /// Documents of a kind whose keys begin so, by key.
-    pub(crate) async fn list_prefixed<T: DeserializeOwned>(
+    /// What is made of the documents of a kind whose keys begin so, by key. Few are in memory at a time.
+    pub(crate) async fn list_prefixed<T: DeserializeOwned, U>(
         &self,
         kind: &str,
         prefix: &str,
         at_most: usize,
-    ) -> Result<Vec<(String, T)>, Error> {
-        let documents = self.state.list(kind, prefix, at_most).await?;
-        let ours = documents.into_iter().take_while(|document| document.key.starts_with(prefix));
-        Ok(ours
-            .filter_map(|document| Some((document.key, serde_json::from_slice(&document.body).ok()?)))
-            .collect())
+        mut make: impl FnMut(T) -> U,
+    ) -> Result<Vec<U>, Error> {
+        let mut after = prefix.to_string();
+        let mut found = Vec::new();
+        loop {
+            let page = self.state.list(kind, &after, FEW.min(at_most - found.len())).await?;
+            let is_last = page.len() < FEW;
+            for document in page {
+                if !document.key.starts_with(prefix) {
+                    return Ok(found);
+                }
+                found.extend(serde_json::from_slice(&document.body).ok().map(&mut make));
+                after = document.key;
+            }
+            if is_last || found.len() >= at_most {
+                return Ok(found);
+            }
+        }
     }
 }
 

@@ -65,6 +65,7 @@ export function variableOf(raw: Json, migration: Migration): Variable | undefine
     }),
   };
   if (variable.current === undefined) delete variable.current;
+  for (const name of ['label', 'description', 'definition', 'auto_min'] as const) if (raw[name] !== undefined && typeof raw[name] !== 'string') variable[name] = textOf(raw[name]) ?? '';
   const source = sourceRefOf(datasource, migration);
   if (source !== undefined) variable.datasource = source;
   if (type === 'query') {

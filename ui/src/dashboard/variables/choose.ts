@@ -72,6 +72,9 @@ export function savedValues(variable: Variable): string[] | undefined {
   return listOf(value);
 }
 
+/** The filters that a dashboard was saved with. */
+export const savedFilters = (variable: Variable): AdHocFilter[] => (variable.type === 'adhoc' ? (variable.filters ?? []).map(({ key, operator, value }) => ({ key, operator, value })) : []);
+
 const ESCAPES: readonly [RegExp, string, RegExp, string][] = [
   [/\|/g, '__gfp__', /__gfp__/g, '|'],
   [/,/g, '__gfc__', /__gfc__/g, ','],

@@ -172,6 +172,44 @@ describe('the address', () => {
     expect(value(set, 'c')).toEqual(['a']);
   });
 
+  test('what was chosen and is not in it yet outlives a change of something else in it', async () => {
+    const set = make([{ name: 'c', type: 'custom', query: 'a,b', current: { value: 'a', text: 'a' } }, query('q', 'label_values(x{c="$c"}, l)'), { name: 'F', type: 'adhoc', filters: [] }], 'var-c=a');
+    await turn();
+    asked[0]!.answer(['v']);
+    await quiet();
+    set.patch();
+    set.choose('c', ['b']);
+    set.filter('F', [{ key: 'job', operator: '=', value: 'x' }]);
+    expect(set.ready).toBe(false);
+    set.setParams(new URLSearchParams('var-c=a&from=now-1h'));
+    expect(value(set, 'c')).toBe('b');
+    expect(set.states[2]!.filters).toHaveLength(1);
+  });
+
+  test('nothing chosen stays nothing', () => {
+    const list = [
+      { name: 'c', type: 'custom', query: 'a,b', multi: true, current: { value: ['a'], text: ['a'] } },
+      { name: 'F', type: 'adhoc', filters: [{ key: 'job', operator: '=', value: 'x' }] },
+    ];
+    const set = make(list);
+    set.patch();
+    set.choose('c', []);
+    set.filter('F', []);
+    expect(set.patch()).toEqual({ 'var-c': [''], 'var-F': [''] });
+    set.setParams(new URLSearchParams('var-c=&var-F='));
+    expect([value(set, 'c'), set.states[1]!.filters]).toEqual([[], []]);
+    const again = make(list, 'var-c=&var-F=');
+    expect([value(again, 'c'), again.states[1]!.filters]).toEqual([[], []]);
+  });
+
+  test('going back takes a filter away', () => {
+    const set = make([{ name: 'F', type: 'adhoc', filters: [] }]);
+    set.filter('F', [{ key: 'job', operator: '=', value: 'x' }]);
+    set.setParams(new URLSearchParams('var-F=job|%3D|x'));
+    set.setParams(new URLSearchParams(''));
+    expect(set.states[0]!.filters).toEqual([]);
+  });
+
   test('filters stand in it and are read from it', () => {
     const set = make([{ name: 'F', type: 'adhoc', datasource: { type: 'prometheus', uid: 'promontory' }, filters: [] }], 'var-F=job|%3D|a__gfp__b');
     expect(set.states[0]!.filters).toEqual([{ key: 'job', operator: '=', value: 'a|b' }]);

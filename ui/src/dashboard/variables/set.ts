@@ -9,7 +9,7 @@ import type { Dashboard, Variable } from '../model.ts';
 import type { Requests } from '../requests.ts';
 import { findSource, type DataSource } from '../sources.ts';
 import type { TimeRange } from '../time.ts';
-import { ALL, choose, readFilter, sameChosen, savedValues, valuesOf, writeFilter, type AdHocFilter } from './choose.ts';
+import { ALL, choose, readFilter, sameChosen, savedFilters, savedValues, valuesOf, writeFilter, type AdHocFilter } from './choose.ts';
 import { customOptions, dataSourceOptions, intervalOptions, queryOptions, queryText, suggestions, type Option } from './options.ts';
 
 export type { AdHocFilter, Option };
@@ -78,7 +78,7 @@ export class VariableSet {
   private readonly listeners = new Set<() => void>();
   private span: Span;
   private range: TimeRange | undefined;
-  private params: string;
+  private params: URLSearchParams;
   private told = false;
   private stopped = false;
   private cached: { version: number; scope: Scope } | undefined;
@@ -86,12 +86,12 @@ export class VariableSet {
   constructor(readonly setup: VariableSetup) {
     this.span = setup.span;
     this.range = setup.range;
-    this.params = setup.params.toString();
+    this.params = setup.params;
     const names = new Set(setup.dashboard.templating.list.map(({ name }) => name));
     for (const variable of setup.dashboard.templating.list) {
       const needs = [...references([variable.query, variable.definition, variable.regex, variable.datasource, variable.allValue])].filter((name) => names.has(name) && name !== variable.name);
-      const filters = variable.type === 'adhoc' ? (variable.filters ?? []).map(({ key, operator, value }) => ({ key, operator, value })) : [];
-      const wanted = setup.params.has(`var-${variable.name}`) ? setup.params.getAll(`var-${variable.name}`) : undefined;
+      const filters = savedFilters(variable);
+      const wanted = wantedOf(variable, setup.params);
       const state: VariableState = { variable, options: [], chosen: choose(variable, [], wanted ?? savedValues(variable), true), filters, loading: false };
       if (variable.type === 'adhoc' && wanted) state.filters = wanted.map(readFilter).filter((filter): filter is AdHocFilter => filter !== undefined);
       this.nodes.set(variable.name, { state, needs, ...(wanted ? { wanted } : {}), due: true, quiet: false, known: false });
@@ -150,14 +150,16 @@ export class VariableSet {
 
   /** The address changed (back button). */
   setParams(params: URLSearchParams): void {
-    const text = params.toString();
-    if (text === this.params) return;
-    this.params = text;
+    const before = this.params;
+    this.params = params;
     for (const [name, node] of this.nodes) {
       const { variable, options } = node.state;
-      const wanted = params.has(`var-${name}`) ? params.getAll(`var-${name}`) : undefined;
+      const wanted = wantedOf(variable, params);
+      // What the address says of it is as old as before: what was chosen since, and is not written yet, stays.
+      if (JSON.stringify(wanted) === JSON.stringify(wantedOf(variable, before))) continue;
       if (variable.type === 'adhoc') {
-        if (wanted && JSON.stringify(wanted.filter(Boolean)) !== JSON.stringify(node.state.filters.map(writeFilter))) this.filter(name, wanted.map(readFilter).filter((filter): filter is AdHocFilter => filter !== undefined));
+        const filters = wanted ? wanted.map(readFilter).filter((filter): filter is AdHocFilter => filter !== undefined) : savedFilters(variable);
+        if (JSON.stringify(filters.map(writeFilter)) !== JSON.stringify(node.state.filters.map(writeFilter))) this.filter(name, filters);
         continue;
       }
       if (variable.skipUrlSync || variable.type === 'constant') continue;
@@ -191,9 +193,12 @@ export class VariableSet {
   patch(): Patch {
     const patch: Record<string, string[]> = {};
     for (const [name, { state }] of this.nodes) {
-      const { variable, chosen, filters } = state;
+      const { variable, options, chosen, filters } = state;
       if (variable.skipUrlSync || variable.type === 'constant' || variable.type === 'system') continue;
-      patch[`var-${name}`] = variable.type === 'adhoc' ? filters.map(writeFilter) : valuesOf(chosen);
+      const values = variable.type === 'adhoc' ? filters.map(writeFilter) : valuesOf(chosen);
+      // Nothing chosen is not the same as nothing said, where the dashboard was saved with something.
+      const emptied = values.length === 0 && (variable.type === 'adhoc' ? savedFilters(variable).length > 0 : variable.multi === true && options.length > 0);
+      patch[`var-${name}`] = emptied ? [''] : values;
     }
     this.told = true;
     return patch;
@@ -419,6 +424,13 @@ export class VariableSet {
     this.states = states;
     for (const listener of this.listeners) listener();
   }
+}
+
+/** What an address says of a variable; nothing chosen is one empty value there. */
+function wantedOf({ name, type, multi }: Variable, params: URLSearchParams): string[] | undefined {
+  if (!params.has(`var-${name}`)) return undefined;
+  const wanted = params.getAll(`var-${name}`);
+  return (multi || type === 'adhoc') && wanted.length === 1 && wanted[0] === '' ? [] : wanted;
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -7,7 +7,7 @@ import { moment } from '../../format/time.ts';
 import { Failure, Popover } from '../../parts/parts.tsx';
 import { useLoad } from '../../state/load.ts';
 
-export function Acknowledge({ fingerprint, tick }: { fingerprint: string; tick: unknown }): JSX.Element {
+export function Acknowledge({ fingerprint, tick, may }: { fingerprint: string; tick: unknown; may: boolean }): JSX.Element | null {
   const [changes, setChanges] = useState(0);
   const { data } = useLoad(`acknowledged ${fingerprint}`, tick, (signal) => alerting.acknowledgements(signal), String(changes));
   const [failed, setFailed] = useState<Error | undefined>(undefined);
@@ -17,12 +17,15 @@ export function Acknowledge({ fingerprint, tick }: { fingerprint: string; tick: 
     return (
       <span class="acknowledged" title={`since ${moment(Date.parse(known.at) / 1000)}`}>
         {known.by} looks after it{known.comment !== '' && `: ${known.comment}`}{' '}
-        <button type="button" class="link" onClick={() => alerting.unacknowledge(fingerprint).then(() => done(), setFailed)}>
-          Take back
-        </button>
+        {may && (
+          <button type="button" class="link" onClick={() => alerting.unacknowledge(fingerprint).then(() => done(), setFailed)}>
+            Take back
+          </button>
+        )}
         {failed && <Failure error={failed} compact />}
       </span>
     );
+  if (!may) return null;
   return (
     <Popover button="Acknowledge" label="Acknowledge" align="right">
       {(close) => <Form fingerprint={fingerprint} onDone={() => done(close)} />}

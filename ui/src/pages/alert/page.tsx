@@ -17,6 +17,7 @@ import { Empty, Failure, LabelList, Mark } from '../../parts/parts.tsx';
 import { chooseStep, seriesName } from '../../promql/build.ts';
 import { link } from '../../router.ts';
 import { useLoad } from '../../state/load.ts';
+import { useMay } from '../../state/offers.ts';
 import { align, type Span } from '../../state/range.ts';
 import { stateOf, toneOf } from '../alerts/model.ts';
 import { Acknowledge } from './acknowledge.tsx';
@@ -32,6 +33,7 @@ const PLACED = ['summary', 'description', 'message', 'runbook_url', 'dashboard_u
 export function AlertPage(props: PageProps): JSX.Element {
   const { place, tick } = props;
   const labels = useMemo(() => readLabels(place.params), [place.params]);
+  const may = useMay('edit');
   const identity = JSON.stringify(labels);
   const filter = matchersOf(labels).map(writeMatcher);
   const held = useLoad(`alert ${identity}`, tick, async (signal) => (await alertmanager.alerts(filter, signal)).find((alert) => sameLabels(alert.labels, labels)) ?? null);
@@ -72,10 +74,12 @@ export function AlertPage(props: PageProps): JSX.Element {
               Runbook
             </a>
           )}
-          {alert && <Acknowledge fingerprint={alert.fingerprint} tick={tick} />}
-          <a class="button" href={silenceLink(labels)}>
-            Silence
-          </a>
+          {alert && <Acknowledge fingerprint={alert.fingerprint} tick={tick} may={may} />}
+          {may && (
+            <a class="button" href={silenceLink(labels)}>
+              Silence
+            </a>
+          )}
         </span>
       </header>
       {held.error && <Failure error={held.error} />}

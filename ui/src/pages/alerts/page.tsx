@@ -12,6 +12,7 @@ import { duration, moment } from '../../format/time.ts';
 import { Empty, Failure, LabelList, Mark } from '../../parts/parts.tsx';
 import { href, setParams } from '../../router.ts';
 import { useLoad } from '../../state/load.ts';
+import { useMay } from '../../state/offers.ts';
 import { order, ownLabels, readMatchers, readStates, stateOf, STATES, toneOf, type ShownGroup } from './model.ts';
 
 const GROUPS_SHOWN = 50;
@@ -103,6 +104,7 @@ export function Alerts({ place, tick }: PageProps): JSX.Element {
 }
 
 function GroupView({ group, now }: { group: ShownGroup; now: number }): JSX.Element {
+  const may = useMay('edit');
   const [limit, setLimit] = useState(ALERTS_SHOWN);
   const named = Object.keys(group.labels).length > 0;
   return (
@@ -112,14 +114,14 @@ function GroupView({ group, now }: { group: ShownGroup; now: number }): JSX.Elem
         {named ? <LabelList labels={group.labels} /> : <span class="muted">Not grouped</span>}
         <span class="count">{group.alerts.length}</span>
         <span class="group-meta muted">to {group.receiver}</span>
-        {named && (
+        {named && may && (
           <a class="button" href={silenceLink(group.labels)}>
             Silence all
           </a>
         )}
       </header>
       {group.alerts.slice(0, limit).map((alert) => (
-        <AlertRow key={alert.fingerprint} alert={alert} group={group.labels} now={now} />
+        <AlertRow key={alert.fingerprint} alert={alert} group={group.labels} may={may} now={now} />
       ))}
       {group.alerts.length > limit && (
         <p class="more">
@@ -133,7 +135,7 @@ function GroupView({ group, now }: { group: ShownGroup; now: number }): JSX.Elem
   );
 }
 
-function AlertRow({ alert, group, now }: { alert: HeldAlert; group: Labels; now: number }): JSX.Element {
+function AlertRow({ alert, group, may, now }: { alert: HeldAlert; group: Labels; may: boolean; now: number }): JSX.Element {
   const state = stateOf(alert);
   const since = Date.parse(alert.startsAt) / 1000;
   const summary = alert.annotations['summary'] ?? alert.annotations['message'] ?? alert.annotations['description'] ?? '';
@@ -153,9 +155,11 @@ function AlertRow({ alert, group, now }: { alert: HeldAlert; group: Labels; now:
           {duration(Math.max(0, Math.round(now - since)))}
         </span>
       </a>
-      <a class="button" href={silenceLink(alert.labels)} aria-label={`Silence ${alert.labels['alertname'] ?? 'this alert'}`}>
-        Silence
-      </a>
+      {may && (
+        <a class="button" href={silenceLink(alert.labels)} aria-label={`Silence ${alert.labels['alertname'] ?? 'this alert'}`}>
+          Silence
+        </a>
+      )}
     </article>
   );
 }

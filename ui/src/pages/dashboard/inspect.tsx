@@ -5,6 +5,7 @@ import { api } from '../../api/client.ts';
 import type { PlanNode } from '../../api/types.ts';
 import type { PlacedPanel } from '../../dashboard/layout.ts';
 import type { PanelAnswer } from '../../dashboard/query.ts';
+import { OWN } from '../../dashboard/sources.ts';
 import { applyFields } from '../../fields/apply.ts';
 import { fieldName } from '../../fields/names.ts';
 import { duration } from '../../format/time.ts';
@@ -170,7 +171,10 @@ function Queries({ data }: { data: PanelData }): JSX.Element {
 function Cost({ query, answer }: { query: PanelAnswer['asked'][number]; answer: PanelAnswer }): JSX.Element | null {
   const step = (query.stepMs ?? 15_000) / 1000;
   const grid = { start: Math.floor(answer.span.from / step) * step, end: Math.floor(answer.span.to / step) * step, step };
-  const { data } = useLoad(query.expression === '' ? null : query.expression, 0, (signal) => api.explain(query.expression, grid, true, signal));
+  const { sources } = useBoard();
+  // Only our own store can say what a query costs it.
+  const own = sources.find(({ uid }) => uid === OWN.uid)?.name ?? OWN.name;
+  const { data } = useLoad(query.expression === '' || query.source !== own ? null : query.expression, 0, (signal) => api.explain(query.expression, grid, true, signal));
   if (!data) return null;
   const read = total(data.tree, ({ samplesRead }) => samplesRead);
   return (

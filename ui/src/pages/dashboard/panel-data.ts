@@ -127,9 +127,9 @@ export function usePanelData(board: Board, { panel, key, scope, kind, width, act
     try {
       const transformed = transformFrames(answer.frames, panel.transformations, context);
       const frames = applyFields(transformed, panel.fieldConfig, fieldDefaults as FieldConfig, context);
-      // Exemplars are drawn beside the series: their fields read alike, but are none of them.
-      const exemplars = panel.type === 'timeseries' ? applyFields(answer.exemplars, { ...panel.fieldConfig, overrides: [] }, fieldDefaults as FieldConfig, context) : [];
-      return { transformed, frames: [...frames, ...exemplars] };
+      // Exemplars are not transformed, and are configured apart, so that they change no names.
+      const exemplars = panel.type === 'timeseries' ? applyFields(answer.exemplars, { defaults: panel.fieldConfig.defaults, overrides: [] }, fieldDefaults as FieldConfig, context) : [];
+      return { transformed, frames: exemplars.length > 0 ? [...frames, ...exemplars] : frames };
     } catch (error) {
       return { transformed: answer.frames, frames: [], error: `The transformations failed: ${error instanceof Error ? error.message : String(error)}` };
     }

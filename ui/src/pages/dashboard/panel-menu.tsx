@@ -1,20 +1,28 @@
 /** What can be done with a panel. The same keys do it while the panel has the focus. */
 import type { JSX } from 'preact';
-import { interpolate } from '../../dashboard/interpolate.ts';
+import { interpolate, PROMQL } from '../../dashboard/interpolate.ts';
 import type { PlacedPanel } from '../../dashboard/layout.ts';
 import { writeView } from '../../dashboard/state.ts';
 import type { PanelAnswer } from '../../dashboard/query.ts';
+import { findSource } from '../../dashboard/sources.ts';
+import { stepFor, stepScope } from '../../dashboard/step.ts';
 import { Popover } from '../../parts/parts.tsx';
 import { currentPlace, patchParams } from '../../router.ts';
 import { useBoard, type Board } from './board.ts';
 import { lockedPatch, exploreHref } from './view-links.ts';
 
 /** The expressions of a panel as they were asked, or as they would be. */
-export function expressionsOf(board: Board, placed: PlacedPanel, asked: PanelAnswer['asked']): string[] {
+export function expressionsOf(board: Pick<Board, 'scope' | 'span' | 'timeZone' | 'sources' | 'widths'>, placed: PlacedPanel, asked: PanelAnswer['asked']): string[] {
   const ran = asked.map(({ expression }) => expression).filter((expression) => expression !== '');
   if (ran.length > 0) return ran;
   const scope = { ...board.scope, ...placed.scope };
-  return placed.panel.targets.filter(({ hide, expr }) => !hide && expr).map(({ expr }) => interpolate(expr!, scope));
+  const { panel } = placed;
+  return panel.targets.flatMap((target) => {
+    if (target.hide || !target.expr) return [];
+    const source = findSource(target.datasource ?? panel.datasource, board.sources, scope);
+    const step = stepFor({ span: board.span, width: board.widths.get(placed.key) ?? 0, panel, target, source, scope });
+    return [interpolate(target.expr, stepScope(step, board.span, scope, board.timeZone), PROMQL)];
+  });
 }
 
 export function PanelMenu({ placed, asked, alone }: { placed: PlacedPanel; asked: PanelAnswer['asked']; alone: boolean }): JSX.Element {

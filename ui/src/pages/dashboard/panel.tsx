@@ -80,6 +80,8 @@ export function PanelFrame({ placed, awake = false, alone = false, children }: P
   if (active && board.variables.ready && width > 0) wasAsked.current = true;
   const data = usePanelData(board, { panel, key, scope, kind, width, active, priority: near ? 0 : 1 });
   if (width > 0) board.widths.set(key, width);
+  // Frames that could not be drawn: new ones are a new chance.
+  const [broken, setBroken] = useState<unknown>(undefined);
 
   const title = titleOf(placed, board.scope);
   const headless = title === '' && !panel.description && !panel.links?.length;
@@ -94,7 +96,7 @@ export function PanelFrame({ placed, awake = false, alone = false, children }: P
       data-panel-id={panel.id}
       data-panel-key={key}
       data-panel-type={panel.type}
-      data-state={data.state}
+      data-state={broken !== undefined && broken === data.frames ? 'error' : data.state}
     >
       {data.busy && <i class="board-loading" aria-hidden="true" />}
       <header class="board-head">
@@ -105,7 +107,7 @@ export function PanelFrame({ placed, awake = false, alone = false, children }: P
         <PanelMenu placed={placed} asked={data.answer?.asked ?? []} alone={alone} />
       </header>
       <div class="board-body" ref={body}>
-        {shown && width > 0 && <Body panel={panel} kind={kind} data={data} scope={scope} width={width} height={height} />}
+        {shown && width > 0 && <Body panel={panel} kind={kind} data={data} scope={scope} width={width} height={height} onBroken={setBroken} />}
       </div>
       {children}
     </section>
@@ -165,9 +167,11 @@ interface BodyProps {
   scope: Board['scope'];
   width: number;
   height: number;
+  /** Told which frames could not be drawn. */
+  onBroken: (frames: unknown) => void;
 }
 
-function Body({ panel, kind, data, scope, width, height }: BodyProps): JSX.Element | null {
+function Body({ panel, kind, data, scope, width, height, onBroken }: BodyProps): JSX.Element | null {
   const board = useBoard();
   const [own, setOwn] = useState<Record<string, unknown> | undefined>(undefined);
   useEffect(() => setOwn(undefined), [panel.options]);
@@ -213,6 +217,9 @@ function Body({ panel, kind, data, scope, width, height }: BodyProps): JSX.Eleme
       ),
     [ready, withOptions, data.frames, annotations, span.from, span.to, width, height, board.timeZone, sync, interpolateHere, linksHere, board.onZoom, onFilter, dark],
   );
+  if (kind.state === 'unknown' && panel.libraryPanel) {
+    return <Plain title={`The library has no panel “${panel.libraryPanel.name ?? panel.libraryPanel.uid}”`}>It may have been deleted, or was never taken over: its uid is {panel.libraryPanel.uid}.</Plain>;
+  }
   if (kind.state === 'unknown') return <Plain title={`There is no kind of panel “${panel.type}” here`}>The rest of the dashboard does not depend on it.</Plain>;
   if (data.state === 'error' && data.error !== undefined) {
     return (
@@ -223,7 +230,7 @@ function Body({ panel, kind, data, scope, width, height }: BodyProps): JSX.Eleme
     );
   }
   if (data.state === 'loading' || !ready) return <div class="skeleton" />;
-  return <Boundary retry={data.frames}>{drawing}</Boundary>;
+  return <Boundary retry={data.frames} onBroken={onBroken}>{drawing}</Boundary>;
 }
 
 /** Names that only links know. */
@@ -242,9 +249,10 @@ const Plain = ({ title, children }: { title: string; children?: ComponentChildre
 );
 
 /** A panel that fails to draw says so and leaves the others alone; new data is a new chance. */
-class Boundary extends Component<{ retry: unknown; children: ComponentChildren }, { error?: Error; failedFor?: unknown }> {
+class Boundary extends Component<{ retry: unknown; onBroken: (frames: unknown) => void; children: ComponentChildren }, { error?: Error; failedFor?: unknown }> {
   override componentDidCatch(error: Error): void {
     this.setState({ error, failedFor: this.props.retry });
+    this.props.onBroken(this.props.retry);
   }
   override render(): ComponentChildren {
     const { error, failedFor } = this.state;

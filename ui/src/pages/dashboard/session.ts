@@ -33,6 +33,8 @@ export interface Session {
 
 const NEW_DASHBOARD = { title: 'New dashboard', tags: [], panels: [], schemaVersion: 41, time: { from: 'now-6h', to: 'now' }, editable: true };
 
+const folderOf = ({ folderUid, folderTitle }: Partial<DashboardMeta>): Pick<DashboardMeta, 'folderUid' | 'folderTitle'> => ({ folderUid, folderTitle });
+
 /** The dashboard of this uid; a new one for the empty uid. */
 export function useSession(uid: string, newIn: string): Session {
   const [asked, setAsked] = useState(0);
@@ -49,12 +51,15 @@ export function useSession(uid: string, newIn: string): Session {
   const [kept, setKept] = useState<Dashboard | undefined>(undefined);
   const [draft, setDraft] = useState<Dashboard | undefined>(undefined);
   const [meta, setMeta] = useState<DashboardMeta>({});
+  /** The folder that the server has it in. */
+  const [keptIn, setKeptIn] = useState<Pick<DashboardMeta, 'folderUid' | 'folderTitle'>>({});
   const past = useRef<Dashboard[]>([]);
   useEffect(() => {
     if (!answer.data) return;
     setKept(answer.data.dashboard);
     setDraft(answer.data.dashboard);
     setMeta(answer.data.meta);
+    setKeptIn(folderOf(answer.data.meta));
     past.current = [];
   }, [answer.data]);
 
@@ -73,15 +78,18 @@ export function useSession(uid: string, newIn: string): Session {
     unsaved.current = false;
     past.current = [];
     setDraft(kept);
-  }, [kept]);
+    setMeta((last) => ({ ...last, ...keptIn }));
+  }, [kept, keptIn]);
   const settle = useCallback((dashboard: Dashboard, change: Partial<DashboardMeta>) => {
     unsaved.current = false;
     past.current = [];
     setKept(dashboard);
     setDraft(dashboard);
     setMeta((last) => ({ ...last, ...change }));
-  }, []);
-  const changed = useMemo(() => draft !== kept && JSON.stringify(draft) !== JSON.stringify(kept), [draft, kept]);
+    setKeptIn(folderOf({ ...meta, ...change }));
+  }, [meta]);
+  const differs = useMemo(() => draft !== kept && JSON.stringify(draft) !== JSON.stringify(kept), [draft, kept]);
+  const changed = differs || (meta.folderUid ?? '') !== (keptIn.folderUid ?? '');
   unsaved.current = changed;
   return {
     waiting: answer.waiting || (answer.data !== undefined && draft === undefined),
@@ -106,7 +114,8 @@ export function toKeep(dashboard: Dashboard): Dashboard {
   const bare = (panel: Panel): Panel => {
     if (panel.panels) return { ...panel, panels: panel.panels.map(bare) };
     if (!panel.libraryPanel) return panel;
-    return { id: panel.id, title: panel.title, type: panel.type, gridPos: panel.gridPos, libraryPanel: panel.libraryPanel } as Panel;
+    const { id, title, type, gridPos, libraryPanel, repeat, repeatDirection, maxPerRow } = panel;
+    return { id, title, type, gridPos, libraryPanel, ...(repeat === undefined ? {} : { repeat, repeatDirection, maxPerRow }) } as Panel;
   };
   return { ...dashboard, panels: dashboard.panels.map(bare) };
 }

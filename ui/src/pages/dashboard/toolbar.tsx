@@ -39,7 +39,7 @@ export function Toolbar({ session, dashboard, edits, unlock, editing, setEditing
           </button>
         )}
         {meta.provisioned && (
-          <span class="dashboards-badge" title={`It comes from ${meta.provisionedExternalId || 'a file or an object'} and is changed there`}>
+          <span class="read-only" title={`It comes from ${meta.provisionedExternalId || 'a file or an object'} and is changed there`}>
             read-only
           </span>
         )}

@@ -55,6 +55,9 @@ function Choice({ state, label, onChoose, close }: Props & { close: () => void }
   const [chosen, setChosen] = useState<string[]>(() => valuesOf(state.chosen));
   const pending = useRef<string[] | undefined>(undefined);
   const list = useRef<HTMLUListElement>(null);
+  const field = useRef<HTMLInputElement>(null);
+  // Once: whoever goes on to the buttons with the keyboard stays there.
+  useEffect(() => field.current?.focus({ preventScroll: true }), []);
   const found = useMemo(() => searched(state.options, words), [state.options, words]);
   const shown = found.slice(0, SHOWN);
   const own = words.trim();
@@ -90,19 +93,20 @@ function Choice({ state, label, onChoose, close }: Props & { close: () => void }
   };
   const listId = `choice-${state.variable.name}`;
   return (
-    <div class="choice" onKeyDown={pressed}>
+    <div class="choice">
       <input
         type="text"
-        ref={(input) => input?.focus({ preventScroll: true })}
+        ref={field}
         role="combobox"
         aria-expanded="true"
         aria-controls={listId}
-        aria-activedescendant={shown[at] ? `${listId}-${at}` : undefined}
+        aria-activedescendant={shown[at] || free ? `${listId}-${at}` : undefined}
         aria-label={`Search ${label}`}
         placeholder={state.options.length > 0 ? `Search ${state.options.length}` : 'Type a value'}
         spellcheck={false}
         autocomplete="off"
         value={words}
+        onKeyDown={pressed}
         onInput={(event) => (setWords(event.currentTarget.value), setAt(0))}
       />
       {multi && (
@@ -132,7 +136,7 @@ function Choice({ state, label, onChoose, close }: Props & { close: () => void }
           </li>
         ))}
         {free && (
-          <li role="option" aria-selected="false" class="menu-item choice-item muted" {...(at >= shown.length ? { 'data-at': '' } : {})} onClick={() => pick(own)}>
+          <li role="option" id={`${listId}-${shown.length}`} aria-selected="false" class="menu-item choice-item muted" {...(at >= shown.length ? { 'data-at': '' } : {})} onClick={() => pick(own)}>
             Use “{own}”
           </li>
         )}

@@ -45,7 +45,9 @@ const ALERTS_EVERY_SECONDS = 30;
 
 export function BoardView({ place, offers, session, dashboard, sources }: Props): JSX.Element {
   const { params } = place;
-  const view = useMemo(() => readView(params, dashboard), [params, dashboard.time, dashboard.timezone, dashboard.refresh]);
+  // A dashboard that names no time zone has that of whoever looks at it.
+  const timezone = dashboard.timezone || (offers?.preferences?.timezone ?? '');
+  const view = useMemo(() => readView(params, { ...dashboard, timezone }), [params, dashboard.time, timezone, dashboard.refresh]);
   const rangeKey = `${view.range.from}|${view.range.to}`;
   const [seconds, setSeconds] = useState(0);
   const { tick, refresh } = useTicks(seconds);
@@ -146,7 +148,7 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
     else delete root.dataset['kiosk'];
     return () => void delete root.dataset['kiosk'];
   }, [kiosk, tv]);
-  useEffect(() => guardLeaving(() => !session.unsaved.current || confirm('Leave without saving? What was changed here is lost.')), [session.unsaved]);
+  useEffect(() => guardLeaving(() => !session.unsaved.current || confirm('Leave without saving? What was changed here is lost.'), () => session.unsaved.current), [session.unsaved]);
   useEffect(() => {
     if (!session.changed) return;
     const leaving = (event: BeforeUnloadEvent): void => event.preventDefault();

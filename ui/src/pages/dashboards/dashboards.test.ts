@@ -8,6 +8,7 @@ test('what is pasted is a dashboard, wrapped or not, or says why not', () => {
   expect(readCandidate('{"dashboard": {"title": "B", "rows": []}, "meta": {}}').title).toBe('B');
   expect(readCandidate('{"apiVersion": "dashboard.grafana.app/v2", "metadata": {"name": "n"}, "spec": {"title": "C", "elements": {}}}')).toMatchObject({ title: 'C', uid: 'n' });
   expect(() => readCandidate('{"groups": []}')).toThrow(/neither panels/);
+  expect(() => readCandidate('{"panels": 7}')).toThrow(/“panels” must be a list/);
   expect(() => readCandidate('[1]')).toThrow(/not a dashboard/);
 });
 

@@ -32,6 +32,9 @@ export function readCandidate(source: string): Candidate {
   if (!['panels', 'rows', 'elements', 'schemaVersion', 'templating', 'layout'].some((name) => name in spec)) {
     throw new Error('This is JSON, but not a dashboard: it has neither panels, rows nor elements.');
   }
+  for (const name of ['panels', 'rows']) {
+    if (spec[name] !== undefined && spec[name] !== null && !Array.isArray(spec[name])) throw new Error(`This is JSON, but not a dashboard: “${name}” must be a list.`);
+  }
   const inputs = (Array.isArray(dashboard['__inputs']) ? dashboard['__inputs'] : []).map(record).filter((input) => input !== undefined);
   return {
     dashboard,

@@ -10,6 +10,7 @@ import './dashboards.css';
 import { FolderBox } from './folder-box.tsx';
 import { ImportBox } from './import-box.tsx';
 import { filterHits, tagsOf, type Order } from './list.ts';
+import { PermissionsButton } from './permissions-box.tsx';
 import { readRecent } from './recent.ts';
 
 const RECENT_SHOWN = 6;
@@ -52,7 +53,7 @@ export function Dashboards({ place, offers }: { place: Place; offers: Offers | u
   return (
     <main class="page dashboards">
       <h1 class="hidden">Dashboards</h1>
-      {folderUid !== '' && <FolderHead folder={folder.data} uid={folderUid} edits={edits} changed={changed} />}
+      {folderUid !== '' && <FolderHead folder={folder.data} uid={folderUid} edits={edits} people={offers?.user !== undefined} changed={changed} />}
       <div class="toolbar">
         {edits && (
           <div class="dashboards-make">
@@ -134,7 +135,7 @@ export function Dashboards({ place, offers }: { place: Place; offers: Offers | u
                           {hit.title}
                         </a>
                         {hit.provisioned && (
-                          <span class="dashboards-badge" title="Comes from a file or an object; it is changed there">
+                          <span class="read-only" title="Comes from a file or an object; it is changed there">
                             read-only
                           </span>
                         )}
@@ -193,7 +194,7 @@ function below(uid: string, all: readonly Hit[]): Set<string> {
   return found;
 }
 
-function FolderHead({ folder, uid, edits, changed }: { folder: Folder | undefined; uid: string; edits: boolean; changed: () => void }): JSX.Element {
+function FolderHead({ folder, uid, edits, people, changed }: { folder: Folder | undefined; uid: string; edits: boolean; people: boolean; changed: () => void }): JSX.Element {
   const [name, setName] = useState<string | undefined>(undefined);
   const [sure, setSure] = useState(false);
   const [error, setError] = useState<Error | undefined>(undefined);
@@ -243,6 +244,7 @@ function FolderHead({ folder, uid, edits, changed }: { folder: Folder | undefine
             </button>
           </>
         )}
+        {people && folder?.canAdmin && !folder.provisioned && name === undefined && <PermissionsButton uid={uid} title={folder.title} />}
       </nav>
       {error && <Failure error={error} />}
     </>

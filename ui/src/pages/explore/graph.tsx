@@ -2,12 +2,14 @@
 import type { JSX } from 'preact';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { api } from '../../api/client.ts';
-import type { ExemplarSeries } from '../../api/types.ts';
+import type { ExemplarSeries, Sample } from '../../api/types.ts';
 import type { Panel } from '../../dashboard/model.ts';
 import { applyFields } from '../../fields/apply.ts';
 import { clock, moment, parseDuration } from '../../format/time.ts';
 import type { Unit } from '../../format/units.ts';
 import { frameOf, type Field, type Frame } from '../../frames/frame.ts';
+import { heatmapFrames } from '../../frames/prometheus.ts';
+import { kind as heatmap } from '../../panels/heatmap/kind.tsx';
 import { kind } from '../../panels/timeseries/kind.tsx';
 import { Empty, Mark } from '../../parts/parts.tsx';
 import { setParams } from '../../router.ts';
@@ -53,16 +55,10 @@ const PANEL: Panel = {
   fieldConfig: { defaults: {}, overrides: [] },
 };
 
-export function GraphView({ answer, span, onZoom }: { answer: GraphAnswer; span: Span; onZoom: (span: Span) => void }): JSX.Element {
+/** The width of what stands at `host`. */
+function useWidth(): { host: { current: HTMLDivElement | null }; width: number } {
   const host = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
-  const [unit, setUnit] = useState<Unit | undefined>(undefined);
-  const graph = useMemo(() => toGraph(answer.asked), [answer]);
-  const shownUnit = unit ?? graph.unit;
-  const frames = useMemo(
-    () => applyFields([...graph.frames, ...exemplarFrames(answer.exemplars)], { defaults: { unit: UNITS[shownUnit], custom: { showPoints: 'auto' } }, overrides: [] }, kind.field, { timeZone: 'browser' }),
-    [graph, shownUnit],
-  );
   useLayoutEffect(() => {
     const element = host.current;
     if (!element) return;
@@ -71,6 +67,24 @@ export function GraphView({ answer, span, onZoom }: { answer: GraphAnswer; span:
     setWidth(element.clientWidth);
     return () => observer.disconnect();
   }, []);
+  return { host, width };
+}
+
+interface ViewProps {
+  answer: GraphAnswer;
+  span: Span;
+  onZoom: (span: Span) => void;
+}
+
+export function GraphView({ answer, span, onZoom }: ViewProps): JSX.Element {
+  const { host, width } = useWidth();
+  const [unit, setUnit] = useState<Unit | undefined>(undefined);
+  const graph = useMemo(() => toGraph(answer.asked), [answer]);
+  const shownUnit = unit ?? graph.unit;
+  const frames = useMemo(
+    () => applyFields([...graph.frames, ...exemplarFrames(answer.exemplars)], { defaults: { unit: UNITS[shownUnit], custom: { showPoints: 'auto' } }, overrides: [] }, kind.field, { timeZone: 'browser' }),
+    [graph, shownUnit],
+  );
   const { outcomes } = answer;
   return (
     <div class="explore-graph">
@@ -128,6 +142,34 @@ export function GraphView({ answer, span, onZoom }: { answer: GraphAnswer; span:
     </div>
   );
 }
+
+/** How often values occur: buckets and native histograms as they are, other series counted. */
+export function HeatmapView({ answer, span, onZoom }: ViewProps): JSX.Element {
+  const { host, width } = useWidth();
+  const { frames, counted } = useMemo(() => {
+    const data = answer.outcomes.flatMap(({ answer: said }) => said?.data ?? []);
+    const result = data.map(({ metric, times, values, histograms }) => ({ metric, values: Array.from(times, (time, row): Sample => [time, sampleText(values[row]!)]), ...(histograms ? { histograms } : {}) }));
+    const made = heatmapFrames({ resultType: 'matrix', result }, { refId: 'A', expression: answer.outcomes[0]?.expression ?? '' });
+    const buckets = data.some(({ metric, histograms }) => metric['le'] !== undefined || histograms !== undefined);
+    return { frames: applyFields(made, { defaults: {}, overrides: [] }, heatmap.field, { timeZone: 'browser' }), counted: !buckets };
+  }, [answer]);
+  const panel: Panel = { ...PANEL, type: 'heatmap', options: { ...heatmap.options, calculate: counted, cellGap: 0 } };
+  return (
+    <div class="explore-graph">
+      <div ref={host} />
+      {counted && frames.length > 0 && (
+        <p class="limit">
+          <Mark tone="info" />
+          These series are no histogram: it is counted how many of them lie where. For a histogram sum its buckets by le.
+        </p>
+      )}
+      {width > 0 && <heatmap.Component panel={panel} frames={frames} annotations={[]} span={span} width={width} height={GRAPH_HEIGHT_PX} timeZone="browser" interpolate={(text) => text} links={() => []} onZoom={onZoom} />}
+    </div>
+  );
+}
+
+/** As the server writes it. */
+const sampleText = (value: number): string => (value === Infinity ? '+Inf' : value === -Infinity ? '-Inf' : String(value));
 
 const EARLIER = ['1h', '1d', '1w', '4w'];
 

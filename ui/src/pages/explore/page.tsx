@@ -14,13 +14,13 @@ import { align } from '../../state/range.ts';
 import { ExpressionField } from './editor.tsx';
 import { mayEdit, useOffers } from '../../state/offers.ts';
 import { ExplainView } from './explain.tsx';
-import { askExemplars, GraphOptions, GraphView, type GraphAnswer } from './graph.tsx';
+import { askExemplars, GraphOptions, GraphView, HeatmapView, type GraphAnswer } from './graph.tsx';
 import { Hints } from './hints.tsx';
 import { MetricBrowser } from './metrics.tsx';
 import { askInstant, askRange, letter, ROWS_SHOWN, sortRows, toRows, type Order, type Outcome } from './results.ts';
 import { AddToDashboard, History, Share } from './tools.tsx';
 
-const TABS = ['graph', 'table', 'explain'] as const;
+const TABS = ['graph', 'heatmap', 'table', 'explain'] as const;
 /** The server refuses more points per series than this. */
 const MOST_POINTS = 11_000;
 const EXAMPLES = [
@@ -82,7 +82,7 @@ export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }:
   const withExemplars = params.get('exemplars') === '1';
   const asking = ready && expressions.length > 0;
   const graph = useLoad(
-    asking && tab === 'graph' ? `graph ${asked}` : null,
+    asking && (tab === 'graph' || tab === 'heatmap') ? `graph ${asked}` : null,
     tick,
     async (signal): Promise<GraphAnswer> => {
       const before = earlier && { start: grid.start - earlier.seconds, end: grid.end - earlier.seconds, step: grid.step };
@@ -101,7 +101,7 @@ export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }:
     async (signal) => ({ outcomes: await askInstant(expressions, at, signal) }),
     params.get('at') ?? rangeKey,
   );
-  const current = tab === 'graph' ? graph : table;
+  const current = tab === 'table' ? table : graph;
   const outcomes: readonly Outcome<unknown>[] = current.data?.outcomes ?? [];
 
   return (
@@ -239,6 +239,8 @@ export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }:
             <div class="skeleton skeleton-result" />
           ) : tab === 'graph' && graph.data ? (
             <GraphView answer={graph.data} span={span} onZoom={onZoom} key={asked} />
+          ) : tab === 'heatmap' && graph.data ? (
+            <HeatmapView answer={graph.data} span={span} onZoom={onZoom} key={asked} />
           ) : table.data ? (
             <TableView outcomes={table.data.outcomes} order={readOrder(params)} several={expressions.length > 1} />
           ) : null}

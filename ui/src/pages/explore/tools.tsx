@@ -1,6 +1,6 @@
 /** What can be done with expressions besides running them: found again, shared, kept in a dashboard. */
 import type { JSX } from 'preact';
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import { send, type Grid } from '../../api/client.ts';
 import { Failure, Popover } from '../../parts/parts.tsx';
 import { readKept, star, writeKept } from '../../state/history.ts';
@@ -100,9 +100,15 @@ function AddForm({ expressions }: { expressions: readonly string[] }): JSX.Eleme
     setError(undefined);
     void work().catch((failure: unknown) => setError(failure instanceof Error ? failure : new Error(String(failure))));
   };
+  const latest = useRef('');
   const search = (text: string): void => {
     setQuery(text);
-    attempt(async () => setFound(await send<Found[]>('GET', 'api/search', { query: new URLSearchParams({ type: 'dash-db', query: text, limit: '8', permission: 'Edit' }) })));
+    latest.current = text;
+    attempt(async () => {
+      const answer = await send<Found[]>('GET', 'api/search', { query: new URLSearchParams({ type: 'dash-db', query: text, limit: '8', permission: 'Edit' }) });
+      // Answers may come in another order than the letters.
+      if (latest.current === text) setFound(answer);
+    });
   };
   const panel = panelOf(title, expressions, 'timeseries');
   const save = async (dashboard: Record<string, unknown>, folderUid: string | undefined): Promise<void> => {

@@ -8,6 +8,7 @@ import { duration, moment } from '../../format/time.ts';
 import { Empty, Failure, Mark, Search, type Tone } from '../../parts/parts.tsx';
 import { link, setParams } from '../../router.ts';
 import { useLoad } from '../../state/load.ts';
+import { useMay } from '../../state/offers.ts';
 
 const toneOf = ({ last_status }: IntegrationState): Tone => (last_status === 'failed' ? 'critical' : last_status === 'taken' ? 'ok' : 'quiet');
 
@@ -36,6 +37,7 @@ function ReceiverView({ receiver, now, refresh }: { receiver: ReceiverState; now
   const [results, setResults] = useState<TestResult[] | undefined>(undefined);
   const [failed, setFailed] = useState<Error | undefined>(undefined);
   const [busy, setBusy] = useState(false);
+  const may = useMay('edit');
   const test = (): void => {
     setBusy(true);
     setFailed(undefined);
@@ -51,7 +53,7 @@ function ReceiverView({ receiver, now, refresh }: { receiver: ReceiverState; now
         <a class="muted" href={link('alerts', { receiver: receiver.name })}>
           its alerts
         </a>
-        {receiver.integrations.length > 0 && (
+        {may && receiver.integrations.length > 0 && (
           <button type="button" class="button group-meta" disabled={busy} onClick={test}>
             {busy ? 'Sending …' : 'Send a test'}
           </button>

@@ -12,6 +12,7 @@ import { duration, moment, zone } from '../../format/time.ts';
 import { Chips, Empty, Failure, LabelList, Mark, Search, type Tone } from '../../parts/parts.tsx';
 import { link, setParams } from '../../router.ts';
 import { useLoad } from '../../state/load.ts';
+import { useMay } from '../../state/offers.ts';
 import { DURATIONS, draftOf, endOf, formFrom, formOf, readState, shownSilences, STATES, type Form } from './model.ts';
 
 const SHOWN = 100;
@@ -22,7 +23,8 @@ export function Silences({ place, tick, refresh }: PageProps): JSX.Element {
   const state = readState(place.params);
   const query = place.params.get('q') ?? '';
   const edited = place.params.get('edit');
-  const creating = place.params.has('new');
+  const may = useMay('edit');
+  const creating = place.params.has('new') && may;
   const [limit, setLimit] = useState(SHOWN);
   const shown = silences && shownSilences(silences, state, query);
   const silence = edited === null ? undefined : silences?.find(({ id }) => id === edited);
@@ -37,7 +39,7 @@ export function Silences({ place, tick, refresh }: PageProps): JSX.Element {
       <h1 class="hidden">Silences</h1>
       <AlertingTabs current="silences" />
       {creating && <Editor key="new" start={() => formFrom(place.params, serverNow(), author())} onDone={done} onCancel={close} tick={tick.now} />}
-      {silence && <Editor key={silence.id} start={() => formOf(silence, serverNow())} onDone={done} onCancel={close} tick={tick.now} />}
+      {silence && may && <Editor key={silence.id} start={() => formOf(silence, serverNow())} onDone={done} onCancel={close} tick={tick.now} />}
       {edited !== null && silences && !silence && <Failure error={new Error(`There is no silence ${edited} any more.`)} />}
       <div class="toolbar">
         <Chips
@@ -47,7 +49,7 @@ export function Silences({ place, tick, refresh }: PageProps): JSX.Element {
           options={STATES.map((value) => ({ value, text: value[0]!.toUpperCase() + value.slice(1), count: silences?.filter((other) => other.status.state === value).length ?? 0 }))}
         />
         <Search value={query} placeholder="Search comments, authors, matchers" onInput={(q) => setParams({ q: q === '' ? undefined : q }, { replace: true })} />
-        {!creating && (
+        {may && !creating && (
           <button type="button" class="button button-strong toolbar-end" onClick={() => setParams({ new: '1', edit: undefined })}>
             New silence
           </button>
@@ -57,13 +59,13 @@ export function Silences({ place, tick, refresh }: PageProps): JSX.Element {
       {!silences && !error && <div class="skeleton skeleton-page" />}
       {shown?.length === 0 && (
         <Empty title={query !== '' ? 'No silence matches' : state === 'active' ? 'Nothing is silenced' : state === 'pending' ? 'No silence is about to begin' : 'No silence has expired lately'}>
-          {query === '' && state === 'active' && 'Silence an alert from the Alerts page, or make one here before planned work.'}
+          {query === '' && state === 'active' && may && 'Silence an alert from the Alerts page, or make one here before planned work.'}
         </Empty>
       )}
       {shown && shown.length > 0 && (
         <section class="group" aria-label="Silences">
           {shown.slice(0, limit).map((each) => (
-            <SilenceRow key={each.id} silence={each} now={tick.now} onChange={refresh} />
+            <SilenceRow key={each.id} silence={each} may={may} now={tick.now} onChange={refresh} />
           ))}
         </section>
       )}
@@ -81,7 +83,7 @@ export function Silences({ place, tick, refresh }: PageProps): JSX.Element {
 
 const TONES: Record<Silence['status']['state'], Tone> = { active: 'info', pending: 'quiet', expired: 'quiet' };
 
-function SilenceRow({ silence, now, onChange }: { silence: Silence; now: number; onChange: () => void }): JSX.Element {
+function SilenceRow({ silence, may, now, onChange }: { silence: Silence; may: boolean; now: number; onChange: () => void }): JSX.Element {
   const [failed, setFailed] = useState<Error | undefined>(undefined);
   const [asked, setAsked] = useState(false);
   const { state } = silence.status;
@@ -116,10 +118,13 @@ function SilenceRow({ silence, now, onChange }: { silence: Silence; now: number;
           <a class="button" href={link('alerts', { state: ['active', 'silenced'], m: silence.matchers.map(writeMatcher) })}>
             Alerts
           </a>
-          <button type="button" class="button" onClick={() => setParams({ edit: silence.id, new: undefined, m: undefined })}>
-            {state === 'expired' ? 'Make again' : 'Edit'}
-          </button>
-          {state !== 'expired' &&
+          {may && (
+            <button type="button" class="button" onClick={() => setParams({ edit: silence.id, new: undefined, m: undefined })}>
+              {state === 'expired' ? 'Make again' : 'Edit'}
+            </button>
+          )}
+          {may &&
+            state !== 'expired' &&
             (asked ? (
               <button type="button" class="button button-critical" onClick={expire} onBlur={() => setAsked(false)} ref={(button) => button?.focus()}>
                 Really expire

@@ -8,11 +8,13 @@ import { text } from '../../format/units.ts';
 import { Empty, Failure, Mark, type Tone } from '../../parts/parts.tsx';
 import { href } from '../../router.ts';
 import { useLoad } from '../../state/load.ts';
+import { useMay } from '../../state/offers.ts';
 import type { Tick } from '../../state/refresh.ts';
 
 export function Queries({ tick, refresh }: { tick: Tick; refresh: () => void }): JSX.Element {
   const { data, error } = useLoad('queries', tick, (signal) => api.queries(signal));
   const [failed, setFailed] = useState<ApiError | undefined>(undefined);
+  const may = useMay('admin');
   const kill = (id: number): void => void api.killQuery(id).then(() => setFailed(undefined), setFailed).finally(refresh);
   if (error && !data) return <Failure error={error} />;
   if (!data) return <div class="skeleton skeleton-page" />;
@@ -33,7 +35,7 @@ export function Queries({ tick, refresh }: { tick: Tick; refresh: () => void }):
             Dashboards and rules ask for moments only. What took long is listed below.
           </Empty>
         ) : (
-          <Table queries={data.running} last={(query) => <KillButton query={query} onKill={kill} />} state={(query) => query.state} lastTitle="" />
+          <Table queries={data.running} last={(query) => (may ? <KillButton query={query} onKill={kill} /> : '')} state={(query) => query.state} lastTitle="" />
         )}
       </section>
       <section class="group" aria-label="Slowest queries">

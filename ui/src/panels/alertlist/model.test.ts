@@ -41,6 +41,10 @@ describe('rules', () => {
     expect(sorted(5).slice(0, 2)).toEqual(['Almost', 'Down']);
     expect(sorted(99)).toEqual(sorted(1));
   });
+  test('of importance is also how bad it is', () => {
+    const firing = ['none', 'info', undefined, 'warning', 'critical'].map((severity) => rule(severity ?? 'unsaid', [alert('firing', severity === undefined ? {} : { severity })]));
+    expect(sortRules(listRules([{ name: 'g', file: 'f.yml', interval: 15, rules: firing }], all), 3).map(({ name }) => name)).toEqual(['critical', 'warning', 'unsaid', 'info', 'none']);
+  });
   test('are grouped by labels', () => {
     expect(groupAlerts(listRules(groups, all), ['job']).map(({ labels, alerts }) => [labels['job'], alerts.map(({ name }) => name)])).toEqual([['a', ['Down', 'Almost']], ['b', ['Down']]]);
     expect(groupAlerts(listRules(groups, all), ['none'])[0]!.labels).toEqual({});

@@ -93,6 +93,13 @@ export function listHeld(groups: readonly AlertGroup[], wanted: Wanted): ListedR
 }
 
 const RANK: Record<ListedState, number> = { firing: 0, error: 1, pending: 2, normal: 3 };
+/** How bad what fires is, by its label: what is unknown stands behind what is named. */
+const SEVERITY_RANK: Record<string, number> = { page: 0, critical: 0, error: 1, major: 1, warning: 2, minor: 2, info: 4, none: 5 };
+const SEVERITY_UNKNOWN = 3;
+function severityRank({ labels, alerts }: ListedRule): number {
+  const named = [...alerts.map((alert) => alert.labels), labels].flatMap(({ severity }) => (severity === undefined ? [] : [SEVERITY_RANK[severity.toLowerCase()] ?? SEVERITY_UNKNOWN]));
+  return named.length === 0 ? SEVERITY_UNKNOWN : Math.min(...named);
+}
 const newest = ({ alerts }: ListedRule): number => alerts.reduce((most, { since }) => (since > most ? since : most), -Infinity);
 const oldest = ({ alerts }: ListedRule): number => alerts.reduce((least, { since }) => (since < least ? since : least), Infinity);
 const byName = (a: { name: string }, b: { name: string }): number => a.name.localeCompare(b.name);
@@ -102,7 +109,7 @@ export function sortRules(rules: readonly ListedRule[], order: number): ListedRu
   const compare: Record<number, (a: ListedRule, b: ListedRule) => number> = {
     1: byName,
     2: (a, b) => byName(b, a),
-    3: (a, b) => RANK[a.state] - RANK[b.state] || newest(b) - newest(a) || byName(a, b),
+    3: (a, b) => RANK[a.state] - RANK[b.state] || severityRank(a) - severityRank(b) || newest(b) - newest(a) || byName(a, b),
     4: (a, b) => oldest(a) - oldest(b) || byName(a, b),
     5: (a, b) => newest(b) - newest(a) || byName(a, b),
   };

@@ -49,7 +49,7 @@ export function BarChartPanel(props: PanelProps): JSX.Element {
   scene.current = { categories: all.categories, series, options, stacking, horizontal, timeZone, colors };
   const data = useMemo((): uPlot.AlignedData => [all.categories.map((_, index) => index), ...series.map((one) => one.top)] as uPlot.AlignedData, [all, series]);
   const items = useMemo(() => all.series.filter(({ custom }) => !custom.hideFrom?.legend).map(({ key, name, color, field }): LegendItem => ({ key, name, color, field })), [all]);
-  if (all.missing) return <MissingData missing={all.missing} />;
+  if (all.missing) return <MissingData missing={all.missing} noValue={panel.fieldConfig?.defaults?.noValue} />;
   const first = all.series[0]?.field.config;
   const structure = JSON.stringify([horizontal, series.length, first?.unit, first?.custom, options['xTickLabelRotation'], options['xTickLabelMaxLength'], options['xTickLabelSpacing']]);
   const tooltip = tooltipIn(options);

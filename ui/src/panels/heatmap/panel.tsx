@@ -115,7 +115,7 @@ export function HeatmapPanel(props: PanelProps): JSX.Element {
     const x = [...new Set(found.xMin)].sort((a, b) => a - b);
     return [x, x.map(() => null)];
   }, [found]);
-  if (found.missing || !painted) return <MissingData missing={found.missing ?? { title: 'No data', hint: '' }} />;
+  if (found.missing || !painted) return <MissingData missing={found.missing ?? { title: 'No data', hint: '' }} noValue={panel.fieldConfig?.defaults?.noValue} />;
 
   const scaled = (found.field.config.custom?.['scaleDistribution'] ?? {}) as { type?: string; log?: number };
   const bucketed = calculate ? calculation.yBuckets?.scale : undefined;

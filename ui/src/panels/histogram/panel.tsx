@@ -45,7 +45,7 @@ export function HistogramPanel(props: PanelProps): JSX.Element {
   scene.current = { bounds: all.bounds, series, stacks, format };
   const data = useMemo((): uPlot.AlignedData => [all.bounds.slice(0, -1).map((low, index) => (low + all.bounds[index + 1]!) / 2), ...stacks.map((one) => one.values)] as uPlot.AlignedData, [all, stacks]);
   const items = useMemo(() => all.series.map(({ key, name, color, field }): LegendItem => ({ key, name, color, field })), [all]);
-  if (all.missing) return <MissingData missing={all.missing} />;
+  if (all.missing) return <MissingData missing={all.missing} noValue={panel.fieldConfig?.defaults?.noValue} />;
   const tooltip = tooltipIn(options);
   const between = (bin: number): string => {
     const [low = '', high = ''] = valueLabels([all.bounds[bin] ?? 0, all.bounds[bin + 1] ?? 0], format, all.field?.config.decimals);

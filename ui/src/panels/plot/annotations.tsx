@@ -25,6 +25,7 @@ export function drawAnnotations(u: uPlot, annotations: readonly Annotation[], pa
   ctx.clip();
   ctx.lineWidth = ratio;
   ctx.setLineDash([4 * ratio, 3 * ratio]);
+  const washed: { from: number; to: number; css: string }[] = [];
   for (const { time, timeEnd, color } of drawable(annotations)) {
     const css = cssColor(color);
     const at = Math.round(u.valToPos(time, 'x', true)) + 0.5;
@@ -37,11 +38,28 @@ export function drawAnnotations(u: uPlot, annotations: readonly Annotation[], pa
     }
     ctx.stroke();
     if (end !== undefined) {
-      ctx.fillStyle = paint.css(css, 0.1);
-      ctx.fillRect(at, top, end - at, height);
+      washed.push({ from: at, to: end, css });
     }
   }
+  // Where regions of a colour lie over each other, the wash is no darker: the lines must stay readable.
+  for (const css of new Set(washed.map((each) => each.css))) {
+    const path = new Path2D();
+    for (const { from, to } of joined(washed.filter((each) => each.css === css))) path.rect(from, top, to - from, height);
+    ctx.fillStyle = paint.css(css, 0.1);
+    ctx.fill(path);
+  }
   ctx.restore();
+}
+
+/** Stretches that touch or overlap as one. */
+export function joined(stretches: readonly { from: number; to: number }[]): { from: number; to: number }[] {
+  const all: { from: number; to: number }[] = [];
+  for (const { from, to } of [...stretches].sort((a, b) => a.from - b.from)) {
+    const last = all[all.length - 1];
+    if (last && from <= last.to) last.to = Math.max(last.to, to);
+    else all.push({ from, to });
+  }
+  return all;
 }
 
 export function AnnotationMarks({ annotations, frame, timeZone }: { annotations: readonly Annotation[]; frame: Frame; timeZone: string }): JSX.Element {

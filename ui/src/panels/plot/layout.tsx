@@ -2,7 +2,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { Empty } from '../../parts/parts.tsx';
 import { Legend, legendShown, type LegendItem, type LegendOptions } from './legend.tsx';
-import type { Missing } from './missing.ts';
+import { NO_DATA, type Missing } from './missing.ts';
 
 interface PlotLayoutProps {
   width: number;
@@ -43,7 +43,9 @@ export function PlotLayout({ width, height, legend, items, hidden, onHide, onOpt
   );
 }
 
-export function MissingData({ missing }: { missing: Missing }): JSX.Element {
+/** `noValue` is what the dashboard says where there is no data. */
+export function MissingData({ missing, noValue }: { missing: Missing; noValue?: string | undefined }): JSX.Element {
+  if (noValue && missing === NO_DATA) return <Empty title={noValue} compact />;
   return (
     <Empty title={missing.title} compact>
       {missing.hint}

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { joined } from './annotations.tsx';
 import { align, breakGaps, spanGaps } from './align.ts';
 import { runs, slopes } from './draw.ts';
 import { stack } from './stack.ts';
@@ -129,4 +130,11 @@ test('a smooth line is level at its turning points', () => {
 test('zooming out doubles the span and stops at now', () => {
   expect(zoomedOut({ from: 100, to: 200 }, 10_000)).toEqual({ from: 50, to: 250 });
   expect(zoomedOut({ from: 100, to: 200 }, 210)).toEqual({ from: 10, to: 210 });
+});
+
+test('regions that overlap are washed once', () => {
+  expect(joined([{ from: 5, to: 9 }, { from: 1, to: 3 }, { from: 8, to: 12 }, { from: 12, to: 13 }])).toEqual([
+    { from: 1, to: 3 },
+    { from: 5, to: 13 },
+  ]);
 });

@@ -71,7 +71,7 @@ export function StatesPanel(props: StatesPanelProps): JSX.Element {
     return distinct.length > MOST_STATES ? [] : distinct.map(({ key, text, color }): LegendItem => ({ key, name: text, color }));
   }, [all]);
   const structure = JSON.stringify([lanes.map((lane) => lane.name), width < 300]);
-  if (all.missing) return <MissingData missing={all.missing} />;
+  if (all.missing) return <MissingData missing={all.missing} noValue={panel.fieldConfig?.defaults?.noValue} />;
   const tooltip = tooltipIn(options);
 
   const content = (at: Hover): ReadoutContent | undefined => {

@@ -83,6 +83,10 @@ const actionTitles = (field: Field): string[] => {
   return Array.isArray(actions) ? actions.map((action: { title?: unknown }) => String(action?.title ?? 'Action')) : [];
 };
 
+/** Room of one character of a value; of the widest usual fonts, so that no digit is lost. */
+const CHARACTER_PX = 9;
+const VALUE_LEAST_PX = 48;
+
 function GaugeCell(props: { column: Column; frames: readonly Frame[]; value: number; width: number; height: number; linked: (children: ComponentChildren) => JSX.Element }): JSX.Element {
   const { column, frames, value, width, height, linked } = props;
   const { field, cell } = column;
@@ -90,7 +94,7 @@ function GaugeCell(props: { column: Column; frames: readonly Frame[]; value: num
   const [min, max] = rangeOf(field, frames);
   const text = displayText(display);
   const inside = width - 2 * PADDING;
-  const valueSpace = cell.valueMode === 'hidden' ? 0 : Math.min(inside * 0.5, Math.max(48, 8 + longestText(field) * 7.2));
+  const valueSpace = cell.valueMode === 'hidden' ? 0 : Math.min(inside * 0.5, Math.max(VALUE_LEAST_PX, 10 + longestText(field) * CHARACTER_PX));
   const mode = field.config.color?.mode;
   return (
     <span class="cell-gauge">

@@ -216,7 +216,7 @@ function targetAt(text: string, at: number, label: string, references: Reference
         address += text[index++]!;
       }
     }
-    const rest = /\s*(?:"([^"]*)"|'([^']*)')?\s*\)/y;
+    const rest = /\s*(?:(?:"([^"]*)"|'([^']*)')\s*)?\)/y;
     rest.lastIndex = index;
     const found = rest.exec(text);
     return found ? { address: decodeEntities(address), title: found[1] ?? found[2], end: index + found[0].length } : undefined;

@@ -117,3 +117,9 @@ describe('what may be shown', () => {
     expect(decodeEntities('&lt;&amp;lt; &nbsp;&unknown; &#65;&#x42; &constructor;')).toBe('<&lt; \u00a0&unknown; AB &constructor;');
   });
 });
+
+test('a link that never ends is text, however long its gap is', () => {
+  expect(markdownToHtml(`[a](b${' '.repeat(150_000)}x`)).toMatch(/^<p>\[a\]\(b +x<\/p>$/);
+  expect(markdownToHtml('[a](b  "t"  )')).toBe('<p><a href="b" title="t">a</a></p>');
+  expect(markdownToHtml('[a](b  )')).toBe('<p><a href="b">a</a></p>');
+});

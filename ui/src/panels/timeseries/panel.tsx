@@ -112,7 +112,7 @@ export function SeriesPanel(props: SeriesPanelProps): JSX.Element {
         ),
     [prepared],
   );
-  if (prepared.missing) return <MissingData missing={prepared.missing} />;
+  if (prepared.missing) return <MissingData missing={prepared.missing} noValue={panel.fieldConfig?.defaults?.noValue} />;
 
   const content = (at: Hover): ReadoutContent | undefined => {
     const u = at.plot;

@@ -78,7 +78,7 @@ function exemplarsOf(frames: readonly Frame[]): Exemplar[] {
       if (typeof at !== 'number' || typeof size !== 'number' || !Number.isFinite(size)) continue;
       const labels = rest.flatMap((field): [string, string][] => {
         const text = field.values[row];
-        return text === null || text === undefined || text === '' ? [] : [[fieldName(field, frame, frames), String(text)]];
+        return text === null || text === undefined || text === '' ? [] : [[field.name, String(text)]];
       });
       result.push({ time: at, value: size, labels, field: value, frame, row });
     }

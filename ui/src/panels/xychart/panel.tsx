@@ -43,7 +43,7 @@ export function XyChartPanel(props: PanelProps): JSX.Element {
     return [pairs.map(([x]) => x), pairs.map(([, y]) => y)];
   }, [series]);
   const items = useMemo(() => all.series.map(({ key: id, name, color, y }): LegendItem => ({ key: id, name, color, field: y })), [all]);
-  if (all.missing) return <MissingData missing={all.missing} />;
+  if (all.missing) return <MissingData missing={all.missing} noValue={panel.fieldConfig?.defaults?.noValue} />;
   const tooltip = tooltipIn(options);
 
   const content = (at: Hover): ReadoutContent | undefined => {

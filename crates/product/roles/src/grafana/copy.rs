@@ -84,10 +84,10 @@ async fn folders(from: &Api, to: &Api, say: &mut Lines<'_>) -> Result<Tally, Str
                 match status {
                     200 => tally.taken += 1,
                     409 | 412 => tally.there += 1,
-                    401 | 403 => return Err(refusal(&to.url, status, &answer)),
+                    401 | 403 => return Err(refusal(&to.shown, status, &answer)),
                     _ => {
                         tally.failed += 1;
-                        say(format!("folder {title:?}: {}", refusal(&to.url, status, &answer)));
+                        say(format!("folder {title:?}: {}", refusal(&to.shown, status, &answer)));
                     }
                 }
                 waiting.push(uid.to_string());
@@ -130,7 +130,7 @@ async fn elements(from: &Api, to: &Api, what: &Copy, say: &mut Lines<'_>) -> Res
                 say(format!(
                     "library element {:?}: {}",
                     text(element, "name"),
-                    refusal(&to.url, status, &answer)
+                    refusal(&to.shown, status, &answer)
                 ));
             }
         }
@@ -204,11 +204,11 @@ async fn one(
     };
     body["folderUid"] = json!(text(&meta, "folderUid"));
     body["overwrite"] = json!(true);
-    body["message"] = json!(format!("Imported from {}", from.url));
+    body["message"] = json!(format!("Imported from {}", from.shown));
     match to.post("/api/dashboards/db", &body).await? {
         (200, _) => Ok(true),
         (400, answer) if text(&answer, "message") == "Cannot save provisioned dashboard" => Ok(false),
-        (status, answer) => Err(refusal(&to.url, status, &answer)),
+        (status, answer) => Err(refusal(&to.shown, status, &answer)),
     }
 }
 
@@ -224,7 +224,11 @@ async fn playlists(from: &Api, to: &Api, say: &mut Lines<'_>) -> Result<Tally, S
             409 => tally.there += 1,
             _ => {
                 tally.failed += 1;
-                say(format!("playlist {:?}: {}", text(playlist, "name"), refusal(&to.url, status, &answer)));
+                say(format!(
+                    "playlist {:?}: {}",
+                    text(playlist, "name"),
+                    refusal(&to.shown, status, &answer)
+                ));
             }
         }
     }

@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use super::{Api, Endpoint, Lines, block_on, escaped, text};
 
+/// The longest name made of a title: file systems take 255 bytes, and an identifier and an ending may follow.
+const NAME_SIZE_MAX_BYTES: usize = 200;
+
 /// Writes all dashboards of a server to files, in folders like those they are in: a folder that `--dashboards`
 /// takes.
 pub fn export(from: &Endpoint, dir: &Path, say: &mut Lines<'_>) -> Result<(), String> {
@@ -71,11 +74,12 @@ fn place(folders: &[Value], uid: &str) -> Vec<String> {
 
 /// A title as a name of a file: nothing in it leads elsewhere.
 fn file_name(title: &str) -> String {
-    let name: String = title
+    let mut name: String = title
         .chars()
         .map(|c| if c.is_control() || "/\\:*?\"<>|".contains(c) { '-' } else { c })
         .take(100)
         .collect();
+    name.truncate(name.floor_char_boundary(NAME_SIZE_MAX_BYTES));
     let name = name.trim().trim_start_matches('.').to_string();
     if name.is_empty() { "dashboard".into() } else { name }
 }
@@ -93,5 +97,6 @@ mod tests {
         assert_eq!(place(&folders, "c"), ["A-..-b", "dashboard"]);
         assert!(place(&folders, "").is_empty());
         assert_eq!(file_name("Node: disks / room"), "Node- disks - room");
+        assert!(file_name(&"日".repeat(300)).len() <= NAME_SIZE_MAX_BYTES, "file systems count bytes");
     }
 }

@@ -34,38 +34,42 @@ pub type Lines<'a> = dyn FnMut(String) + 'a;
 /// A server that is asked.
 struct Api {
     url: String,
+    /// The same without a user and password: what errors and messages say.
+    shown: String,
     client: Client,
 }
 
 impl Api {
     fn new(endpoint: &Endpoint) -> Result<Api, String> {
         let client = Client::new(&endpoint.http).map_err(|error| error.to_string())?;
-        Ok(Api { url: endpoint.url.trim_end_matches('/').to_string(), client })
+        let url = endpoint.url.trim_end_matches('/').to_string();
+        Ok(Api { shown: without_password(&url), url, client })
     }
 
-    async fn send(&self, request: Request) -> Result<(u16, Value), String> {
-        let url = request.url.clone();
-        let answer = self.client.send(request, LIMITS).await.map_err(|error| format!("{url}: {error}"))?;
+    async fn send(&self, path: &str, request: Request) -> Result<(u16, Value), String> {
+        let failed = |error: net::ClientError| format!("{}{path}: {error}", self.shown);
+        let answer = self.client.send(request, LIMITS).await.map_err(failed)?;
         let body = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
         Ok((answer.status.as_u16(), body))
     }
 
     /// What is at a path, if it is there.
     async fn find(&self, path: &str) -> Result<Option<Value>, String> {
-        match self.send(Request::get(format!("{}{path}", self.url))).await? {
+        match self.send(path, Request::get(format!("{}{path}", self.url))).await? {
             (200, body) => Ok(Some(body)),
             (404, _) => Ok(None),
-            (status, body) => Err(refusal(&format!("{}{path}", self.url), status, &body)),
+            (status, body) => Err(refusal(&format!("{}{path}", self.shown), status, &body)),
         }
     }
 
     async fn get(&self, path: &str) -> Result<Value, String> {
-        self.find(path).await?.ok_or_else(|| format!("{}{path}: there is no such thing", self.url))
+        self.find(path).await?.ok_or_else(|| format!("{}{path}: there is no such thing", self.shown))
     }
 
     /// Posts, and gives the status with the answer.
     async fn post(&self, path: &str, body: &Value) -> Result<(u16, Value), String> {
-        self.send(Request::post(format!("{}{path}", self.url), "application/json", body.to_string())).await
+        let request = Request::post(format!("{}{path}", self.url), "application/json", body.to_string());
+        self.send(path, request).await
     }
 
     /// All results of a search.
@@ -74,7 +78,7 @@ impl Api {
         for page in 1..=PAGES_MAX {
             let answer = self.get(&format!("/api/search?{query}&limit={PAGE}&page={page}")).await?;
             let Value::Array(list) = answer else {
-                return Err(format!("{} does not answer as Grafana does", self.url));
+                return Err(format!("{} does not answer as Grafana does", self.shown));
             };
             let is_last = list.len() < PAGE;
             found.extend(list);
@@ -83,6 +87,16 @@ impl Api {
             }
         }
         Ok(found)
+    }
+}
+
+/// An address without the user and password that may stand in it.
+fn without_password(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    match host.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://{host}{path}"),
+        None => url.to_string(),
     }
 }
 
@@ -107,4 +121,20 @@ fn block_on<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, Strin
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
     runtime.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_shown_without_passwords() {
+        for (url, expected) in [
+            ("http://admin:hunter2@grafana:3000/x", "http://grafana:3000/x"),
+            ("http://a:p@ss@grafana", "http://grafana"),
+            ("http://grafana:3000/a@b", "http://grafana:3000/a@b"),
+        ] {
+            assert_eq!(without_password(url), expected);
+        }
+    }
 }

@@ -103,11 +103,21 @@ async fn change(
     let uid = own(&caller)?;
     let profile: Profile = read_json::<ProfileForm>(&body)?.into();
     let now_ms = inner.clock.now_ms();
+    // A proxy names people by these: who chose the name of another would be that one as soon as they come.
+    let is_named_by_proxy = inner.settings.proxy.as_ref().is_some_and(|proxy| proxy.header.is_some());
     inner
         .store
         .change(|directory| {
-            if directory.user(uid)?.source != Source::Local {
+            let user = directory.user(uid)?;
+            if user.source != Source::Local {
                 return Err(AccountsError::Denied("this account is changed where it comes from".into()));
+            }
+            let stays = |new: &str, old: &str| new.trim().is_empty() || new.trim() == old;
+            let is_same = stays(&profile.login, &user.login) && stays(&profile.email, &user.email);
+            if is_named_by_proxy && !is_same {
+                let text =
+                    "login and address are what a proxy knows people by; an administrator can change them";
+                return Err(AccountsError::Denied(text.into()));
             }
             directory.set_profile(uid, &profile, now_ms)
         })

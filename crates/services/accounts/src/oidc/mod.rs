@@ -27,6 +27,9 @@ const LIMITS: Limits = Limits { timeout: Duration::from_secs(10), body_size_max_
 const DOCUMENTS_AGE_MAX: Duration = Duration::from_secs(3_600);
 /// Keys that are not known are looked for at most so often.
 const KEYS_PAUSE: Duration = Duration::from_secs(10);
+/// A provider that did not describe itself is asked again after this time. Those who wait for the same answer get it too,
+/// rather than to wait for one timeout after the other.
+const FAILURE_PAUSE: Duration = Duration::from_secs(2);
 /// How long a sign-in may take.
 const ATTEMPT_MAX_MS: i64 = 600_000;
 /// Teams of one person that are taken over.
@@ -77,6 +80,7 @@ pub(crate) struct Person {
 #[derive(Default)]
 struct Documents {
     discovery: Option<(Discovery, Mark)>,
+    failed: Option<(AccountsError, Mark)>,
     keys: Option<(Arc<Keys>, Mark)>,
 }
 
@@ -217,13 +221,27 @@ impl Oidc {
         {
             return Ok(discovery.clone());
         }
+        if let Some((error, since)) = &documents.failed
+            && since.elapsed() < FAILURE_PAUSE
+        {
+            return Err(error.clone());
+        }
+        let found = self.discover().await;
+        let now = self.clock.mark();
+        match &found {
+            Ok(discovery) => (documents.discovery, documents.failed) = (Some((discovery.clone(), now)), None),
+            Err(error) => documents.failed = Some((error.clone(), now)),
+        }
+        found
+    }
+
+    async fn discover(&self) -> Result<Discovery, AccountsError> {
         let issuer = self.settings.issuer.trim_end_matches('/');
         let request = Request::get(format!("{issuer}/.well-known/openid-configuration"));
         let discovery: Discovery = self.ask("does not describe itself", request).await?;
         if discovery.issuer.trim_end_matches('/') != issuer {
             return Err(failed("calls itself by another name", &discovery.issuer));
         }
-        documents.discovery = Some((discovery.clone(), self.clock.mark()));
         Ok(discovery)
     }
 

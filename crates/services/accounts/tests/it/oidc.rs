@@ -303,6 +303,54 @@ async fn only_the_browser_that_began_can_finish_and_only_once() {
 }
 
 #[tokio::test]
+async fn a_planted_cookie_leads_nobody_to_another_server() {
+    let set = set_up().await;
+    *set.provider.claims.lock().unwrap() = person(&["ops"]);
+    let begun = set.world.ask(ELSEWHERE, "GET", "/login/oidc", &[], "").await;
+    let back = set.provider.sign_in(&location(&begun));
+    let held = begun.cookie("promontory_oidc").unwrap().replace('-', "+").replace('_', "/");
+    let mut held: Value = serde_json::from_slice(&base64_decoded(&held).unwrap()).unwrap();
+    held["next"] = "https://evil.example/".into();
+    let held = format!("promontory_oidc={}", base64_url(held.to_string().as_bytes()));
+    let answer = set.world.ask(ELSEWHERE, "GET", &back, &[("cookie", &held)], "").await;
+    assert_eq!(location(&answer), "/");
+    assert_eq!(set.who(&answer).await, "ada Admin");
+}
+
+#[tokio::test]
+async fn a_provider_that_is_away_is_asked_once_for_all_who_wait() {
+    let asked = Arc::new(Mutex::new(0));
+    let count = asked.clone();
+    let server = Server::start(move |_| {
+        *count.lock().unwrap() += 1;
+        Reply::json(&json!({"issuer": "https://another.example", "authorization_endpoint": "a",
+            "token_endpoint": "t", "jwks_uri": "k"}))
+    })
+    .await;
+    let oidc = OidcSettings {
+        name: "Example".into(),
+        issuer: server.url(),
+        client_id: "promontory".into(),
+        client_secret: None,
+        scopes: vec!["openid".into()],
+        login_claim: "sub".into(),
+        roles: Vec::new(),
+        default_role: Some(Role::Viewer),
+        teams_claim: None,
+        tls: TlsConfig::default(),
+    };
+    let database = Database::file();
+    let world = database.world(Settings { oidc: Some(oidc), ..settings() }).await;
+    for _ in 0..5 {
+        assert_eq!(world.ask(ELSEWHERE, "GET", "/login/oidc", &[], "").await.status, 502);
+    }
+    assert_eq!(*asked.lock().unwrap(), 1);
+    world.clock.advance(Duration::from_secs(2));
+    assert_eq!(world.ask(ELSEWHERE, "GET", "/login/oidc", &[], "").await.status, 502);
+    assert_eq!(*asked.lock().unwrap(), 2);
+}
+
+#[tokio::test]
 async fn new_keys_and_a_new_client_secret_are_picked_up() {
     let set = set_up().await;
     assert_eq!(set.who(&set.sign_in(person(&["ops"])).await).await, "ada Admin");

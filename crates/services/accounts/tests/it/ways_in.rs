@@ -86,9 +86,11 @@ async fn a_refusal_looks_as_the_api_that_was_asked_says_it() {
         (answer.status, &answer.headers["location"]),
         (303, &"/login?next=%2Fview%3Fa%3Db%26c%3Dd".parse().unwrap())
     );
-    let fetch = [("sec-fetch-site", "same-origin"), ("accept", "*/*")];
-    let answer = world.ask(ELSEWHERE, "GET", "/api/v1/view", &fetch, "").await;
-    assert!(answer.status == 401 && !answer.headers.contains_key("www-authenticate"));
+    // Over plain HTTP beyond this machine browsers say no more than where a request comes from.
+    for from in [("sec-fetch-site", "same-origin"), ("referer", "http://mon.example/targets")] {
+        let answer = world.ask(ELSEWHERE, "GET", "/api/v1/view", &[from, ("accept", "*/*")], "").await;
+        assert!(answer.status == 401 && !answer.headers.contains_key("www-authenticate"), "{from:?}");
+    }
 }
 
 #[tokio::test]
@@ -175,6 +177,26 @@ async fn only_a_trusted_proxy_may_say_who_somebody_is() {
 }
 
 #[tokio::test]
+async fn nobody_takes_the_name_by_which_a_proxy_will_know_another() {
+    let proxy = ProxySettings {
+        header: Some("x-webauth-user".parse().unwrap()),
+        role_header: Some("x-webauth-role".parse().unwrap()),
+        default_role: None,
+        trusted: vec!["10.1.0.0/16".parse().unwrap()],
+    };
+    let world = Database::file().world(Settings { proxy: Some(proxy), ..settings() }).await;
+    world.add("mallory", "Viewer").await;
+    for body in [r#"{"login":"boss"}"#, r#"{"email":"boss"}"#] {
+        assert_eq!(world.as_user("mallory", PASSWORD, "PUT", "/api/user", body).await.status, 403, "{body}");
+    }
+    let body = r#"{"login":"mallory","name":"Mallory"}"#;
+    assert_eq!(world.as_user("mallory", PASSWORD, "PUT", "/api/user", body).await.status, 200);
+    let headers = [("x-webauth-user", "boss"), ("x-webauth-role", "Admin")];
+    assert_eq!(world.ask("10.1.2.3:99", "POST", "/edit", &headers, "").await.text(), "boss Admin");
+    assert_eq!(world.as_user("mallory", PASSWORD, "POST", "/edit", "").await.status, 403);
+}
+
+#[tokio::test]
 async fn guessing_is_slowed_down_and_the_right_password_counts_after_the_delay() {
     let world = Database::file().world(settings()).await;
     let mut last = world.sign_in("admin", "guess 0").await.err().unwrap();
@@ -198,6 +220,27 @@ async fn guessing_is_slowed_down_and_the_right_password_counts_after_the_delay()
     for line in ["{result=\"success\"} 1", "{result=\"failure\"} 10", "{result=\"throttled\"} 4"] {
         assert!(metrics.contains(&format!("promontory_login_attempts_total{line}")), "{line}: {metrics}");
     }
+}
+
+#[tokio::test]
+async fn a_password_that_is_remembered_is_not_guessed_faster_than_another() {
+    let world = Database::file().world(settings()).await;
+    assert_eq!(world.as_admin("GET", "/view", "").await.status, 200, "from now on it is remembered");
+    let guess = async |password: &str| {
+        let basic = basic("admin", password);
+        world.ask("198.51.100.9:1", "GET", "/view", &[("authorization", &basic)], "").await.status
+    };
+    for at in 0..5 {
+        assert_eq!(guess(&format!("guess {at}")).await, 401);
+    }
+    assert_eq!(guess("guess 5").await, 429);
+    assert_eq!(guess(PASSWORD).await, 429, "also the right one");
+    let body = serde_json::json!({"user": "admin", "password": PASSWORD}).to_string();
+    let answer = world.ask("198.51.100.9:1", "POST", "/login", &[], &body).await;
+    assert_eq!((answer.status, answer.cookie("promontory_session")), (429, None));
+    assert_eq!(world.as_admin("GET", "/view", "").await.status, 200, "where it was right before");
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(guess(PASSWORD).await, 200);
 }
 
 #[tokio::test]

@@ -1,11 +1,15 @@
 //! How two JSON values differ, change by change.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 
 /// Changes that are told; what differs more is told as a whole.
 const CHANGES_MAX: usize = 1_000;
 /// How deep values are compared part by part.
 const DEPTH_MAX: usize = 32;
+/// The longest place inside of which changes are told one by one: each of them repeats it.
+const PATH_LENGTH_MAX: usize = 1_000;
 
 /// The changes that make one value of another, each with its place: `{"op", "path", "from", "to"}`. Panels are
 /// recognised by their number, wherever they stand.
@@ -22,9 +26,10 @@ fn compare(path: &str, base: &Value, new: &Value, depth: usize, changes: &mut Ve
     if base == new || changes.len() > CHANGES_MAX {
         return;
     }
+    let is_told_apart = depth < DEPTH_MAX && path.len() <= PATH_LENGTH_MAX;
     let place = |key: &str| format!("{path}/{}", key.replace('~', "~0").replace('/', "~1"));
     match (base, new) {
-        (Value::Object(base), Value::Object(new)) if depth < DEPTH_MAX => {
+        (Value::Object(base), Value::Object(new)) if is_told_apart => {
             for (key, old) in base {
                 match new.get(key) {
                     Some(value) => compare(&place(key), old, value, depth + 1, changes),
@@ -35,20 +40,20 @@ fn compare(path: &str, base: &Value, new: &Value, depth: usize, changes: &mut Ve
                 changes.push(json!({"op": "add", "path": place(key), "to": value}));
             }
         }
-        (Value::Array(base), Value::Array(new)) if depth < DEPTH_MAX => {
-            let id = |value: &Value| value.get("id").and_then(Value::as_i64);
-            let are_named = |list: &[Value]| !list.is_empty() && list.iter().all(|item| id(item).is_some());
-            if are_named(base) && are_named(new) {
-                for old in base {
-                    let at = place(&format!("id={}", id(old).unwrap_or(0)));
-                    match new.iter().find(|item| id(item) == id(old)) {
+        (Value::Array(base), Value::Array(new)) if is_told_apart => {
+            if let (Some(olds), Some(news)) = (by_number(base), by_number(new)) {
+                for (id, old) in base.iter().filter_map(|item| Some((number(item)?, item))) {
+                    let at = place(&format!("id={id}"));
+                    match news.get(&id) {
                         Some(value) => compare(&at, old, value, depth + 1, changes),
                         None => changes.push(json!({"op": "remove", "path": at, "from": old})),
                     }
                 }
-                for value in new.iter().filter(|item| !base.iter().any(|old| id(old) == id(item))) {
-                    let at = place(&format!("id={}", id(value).unwrap_or(0)));
-                    changes.push(json!({"op": "add", "path": at, "to": value}));
+                for (id, value) in new.iter().filter_map(|item| Some((number(item)?, item))) {
+                    if !olds.contains_key(&id) {
+                        let at = place(&format!("id={id}"));
+                        changes.push(json!({"op": "add", "path": at, "to": value}));
+                    }
                 }
                 return;
             }
@@ -64,6 +69,22 @@ fn compare(path: &str, base: &Value, new: &Value, depth: usize, changes: &mut Ve
         }
         _ => changes.push(json!({"op": "replace", "path": path, "from": base, "to": new})),
     }
+}
+
+fn number(item: &Value) -> Option<i64> {
+    item.get("id").and_then(Value::as_i64)
+}
+
+/// Items by their numbers, if all have one of their own: of two with the same, neither could be recognised, and a
+/// large one would be told again for each of the others.
+fn by_number(list: &[Value]) -> Option<HashMap<i64, &Value>> {
+    let mut known = HashMap::with_capacity(list.len());
+    for item in list {
+        if known.insert(number(item)?, item).is_some() {
+            return None;
+        }
+    }
+    (!known.is_empty()).then_some(known)
 }
 
 #[cfg(test)]
@@ -86,5 +107,14 @@ mod tests {
             ]
         );
         assert!(between(&base, &base).is_empty());
+    }
+
+    #[test]
+    fn panels_that_share_a_number_are_compared_by_their_places() {
+        let base = json!([{"id": 1}, {"id": 1}, {"id": 1}]);
+        let new = json!([{"id": 1, "x": "large"}]);
+        let changes = between(&base, &new);
+        let told = changes.iter().filter(|change| change.to_string().contains("large")).count();
+        assert_eq!((told, changes.len()), (1, 3), "{changes:?}");
     }
 }

@@ -7,10 +7,13 @@ use serde_json::{Map, Value, json};
 
 use super::{Answer, Asker, Sent, dashboards::save_dashboard};
 use crate::error::Error;
+use crate::reading::DASHBOARD_SIZE_MAX_BYTES;
 use crate::service::Dashboards;
 
 /// How deep texts are looked for.
 const DEPTH_MAX: usize = 128;
+/// Values that a dashboard may ask for.
+const INPUTS_MAX: usize = 100;
 
 pub(super) fn router() -> Router<Dashboards> {
     Router::new().route("/api/dashboards/import", post(import))
@@ -68,31 +71,55 @@ fn with_inputs(mut dashboard: Map<String, Value>, given: &[Value]) -> Result<Map
         let Some(value) = value else {
             return Err(Error::bad(format!("Dashboard input {name} missing from import command")));
         };
+        if values.len() >= INPUTS_MAX {
+            return Err(Error::Full { what: "inputs of one dashboard", max: INPUTS_MAX });
+        }
         values.push((format!("${{{name}}}"), value));
     }
     let mut dashboard = Value::Object(dashboard);
-    replace(&mut dashboard, &values, DEPTH_MAX);
+    let mut left_bytes = DASHBOARD_SIZE_MAX_BYTES;
+    replace(&mut dashboard, &values, DEPTH_MAX, &mut left_bytes)?;
     match dashboard {
         Value::Object(dashboard) => Ok(dashboard),
         _ => Err(Error::bad("Dashboard must be set")),
     }
 }
 
-fn replace(value: &mut Value, values: &[(String, String)], depth: usize) {
+/// `left_bytes` is what may still be put in: a short text can name a long value a million times, and values name
+/// others.
+fn replace(
+    value: &mut Value,
+    values: &[(String, String)],
+    depth: usize,
+    left_bytes: &mut usize,
+) -> Result<(), Error> {
     match value {
         Value::String(text) => {
             for (name, value) in values {
+                let added_bytes = text.matches(name.as_str()).count().saturating_mul(value.len());
+                if added_bytes > *left_bytes {
+                    let (size_bytes, max_bytes) = (added_bytes, DASHBOARD_SIZE_MAX_BYTES);
+                    return Err(Error::TooLarge { what: "what the inputs put in", size_bytes, max_bytes });
+                }
+                *left_bytes -= added_bytes;
                 if text.contains(name.as_str()) {
                     *text = text.replace(name.as_str(), value);
                 }
             }
         }
-        Value::Array(list) if depth > 0 => list.iter_mut().for_each(|item| replace(item, values, depth - 1)),
+        Value::Array(list) if depth > 0 => {
+            for item in list {
+                replace(item, values, depth - 1, left_bytes)?;
+            }
+        }
         Value::Object(object) if depth > 0 => {
-            object.values_mut().for_each(|item| replace(item, values, depth - 1));
+            for item in object.values_mut() {
+                replace(item, values, depth - 1, left_bytes)?;
+            }
         }
         _ => {}
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -124,5 +151,22 @@ mod tests {
         );
         let error = with_inputs(dashboard, &[]).unwrap_err().to_string();
         assert_eq!(error, "Dashboard input DS_PROM missing from import command");
+    }
+
+    #[test]
+    fn values_that_name_each_other_do_not_grow_without_bound() {
+        let inputs: Vec<Value> = (0..40)
+            .map(|at| json!({"name": format!("V{at}"), "type": "constant", "value": format!("${{V{0}}}${{V{0}}}", at + 1)}))
+            .collect();
+        let laughs = object(json!({"__inputs": inputs, "title": "${V0}"}));
+        assert!(matches!(with_inputs(laughs, &[]), Err(Error::TooLarge { .. })));
+        let long = "x".repeat(1 << 20);
+        let inputs = json!([{"name": "V", "type": "constant", "value": long}]);
+        let often = object(json!({"__inputs": inputs, "title": "${V}".repeat(1 << 20)}));
+        assert!(matches!(with_inputs(often, &[]), Err(Error::TooLarge { .. })));
+        let inputs: Vec<Value> = (0..=INPUTS_MAX)
+            .map(|at| json!({"name": format!("V{at}"), "type": "constant", "value": ""}))
+            .collect();
+        assert!(with_inputs(object(json!({"__inputs": inputs, "title": "T"})), &[]).is_err());
     }
 }

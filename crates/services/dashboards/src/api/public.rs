@@ -16,10 +16,8 @@ use crate::service::Dashboards;
 const NOT_FOUND: Error = Error::NotFound("Public dashboard not found");
 /// Characters of a token: 32 of them cannot be guessed.
 const TOKEN_LENGTH: usize = 32;
-/// Fields of queries that strangers need not know.
-const SECRET_FIELDS: [&str; 3] = ["expr", "query", "rawSql"];
-/// How deep panels are looked into.
-const DEPTH_MAX: usize = 4;
+/// Fields with the texts of queries, which strangers need not know.
+const SECRET_FIELDS: [&str; 5] = ["definition", "expr", "query", "rawSql", "target"];
 
 pub(super) fn router() -> Router<Dashboards> {
     Router::new()
@@ -166,7 +164,7 @@ async fn see(State(dashboards): State<Dashboards>, Path(token): Path<String>) ->
     }
     let card = dashboards.card(&uid)?;
     let mut spec = dashboards.shown(&card).await?;
-    without_queries(&mut spec, DEPTH_MAX);
+    without_queries(&mut spec);
     if !public.annotations_enabled {
         spec.insert("annotations".into(), json!({"list": []}));
     }
@@ -182,16 +180,33 @@ async fn see(State(dashboards): State<Dashboards>, Path(token): Path<String>) ->
     })))
 }
 
-fn without_queries(holder: &mut Map<String, Value>, depth: usize) {
-    for panel in holder.get_mut("panels").and_then(Value::as_array_mut).into_iter().flatten() {
-        let Some(panel) = panel.as_object_mut() else { continue };
-        for target in panel.get_mut("targets").and_then(Value::as_array_mut).into_iter().flatten() {
-            if let Some(target) = target.as_object_mut() {
-                SECRET_FIELDS.iter().for_each(|field| drop(target.remove(*field)));
-            }
+/// Takes the texts of queries out, in whichever form the dashboard has them: panels, rows of old ones, elements,
+/// annotations and the variables that ask.
+fn without_queries(spec: &mut Map<String, Value>) {
+    for field in ["panels", "rows", "elements", "annotations"] {
+        spec.get_mut(field).into_iter().for_each(without_texts);
+    }
+    // What others offer stands in the same field, and is seen anyway.
+    let list = spec.get_mut("templating").and_then(|templating| templating.get_mut("list"));
+    for variable in list.and_then(Value::as_array_mut).into_iter().flatten() {
+        if variable.get("type").and_then(Value::as_str) == Some("query") {
+            without_texts(variable);
         }
-        if depth > 0 {
-            without_queries(panel, depth - 1);
+    }
+    for variable in spec.get_mut("variables").and_then(Value::as_array_mut).into_iter().flatten() {
+        if variable.get("kind").and_then(Value::as_str) == Some("QueryVariable") {
+            without_texts(variable);
         }
+    }
+}
+
+fn without_texts(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            object.retain(|field, value| !(value.is_string() && SECRET_FIELDS.contains(&field.as_str())));
+            object.values_mut().for_each(without_texts);
+        }
+        Value::Array(list) => list.iter_mut().for_each(without_texts),
+        _ => {}
     }
 }

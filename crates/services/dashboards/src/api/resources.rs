@@ -29,6 +29,8 @@ const VERSIONS: [&str; 8] =
 /// Objects of an answer unless it is said, and at most.
 const LIMIT: usize = 500;
 const LIMIT_MAX: usize = 1_000;
+/// Size of the dashboards of one answer; after the one that goes beyond it the next page begins.
+const LIST_SIZE_MAX_BYTES: usize = 16 << 20;
 
 pub(super) fn router() -> Router<Dashboards> {
     Router::new()
@@ -151,12 +153,13 @@ async fn object(dashboards: &Dashboards, at: &At, card: &Card) -> Result<Value, 
     Ok(object)
 }
 
+fn start_of(parameters: &Parameters) -> Result<usize, Error> {
+    let start = parameters.text("continue").unwrap_or("0").parse::<usize>();
+    start.map_err(|_| Error::bad("continue: expected what an earlier answer gave"))
+}
+
 fn page_of<T>(parameters: &Parameters, items: Vec<T>) -> Result<(Vec<T>, Value), Error> {
-    let start: usize = parameters
-        .text("continue")
-        .unwrap_or("0")
-        .parse()
-        .map_err(|_| Error::bad("continue: expected what an earlier answer gave"))?;
+    let start = start_of(parameters)?;
     let limit = match parameters.number("limit")? {
         Some(limit) if limit > 0 => usize::try_from(limit).unwrap_or(LIMIT_MAX).min(LIMIT_MAX),
         _ => LIMIT,
@@ -185,11 +188,22 @@ async fn list(
         cards.retain(|card| access.dashboard(card).is_some());
     }
     cards.sort_by(|a, b| a.uid.cmp(&b.uid));
-    let (cards, metadata) = page_of(&parameters, cards)?;
+    let total = cards.len();
+    let (cards, mut metadata) = page_of(&parameters, cards)?;
     let mut items = Vec::with_capacity(cards.len());
+    let (mut next, mut size_bytes) = (start_of(&parameters)?, 0);
     for card in cards {
+        if size_bytes > LIST_SIZE_MAX_BYTES {
+            metadata["continue"] = json!(next.to_string());
+            metadata["remainingItemCount"] = json!(total.saturating_sub(next));
+            break;
+        }
+        next += 1;
         match object(&dashboards, &at, &card).await {
-            Ok(object) => items.push(object),
+            Ok(object) => {
+                size_bytes += object.to_string().len();
+                items.push(object);
+            }
             // Deleted meanwhile.
             Err(Error::NotFound(_)) => {}
             Err(error) => return Err(error.into()),

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -42,6 +43,8 @@ pub(crate) struct Scanner {
     fixed: Vec<Provider>,
     dirs: Vec<PathBuf>,
     known: Arc<Mutex<Known>>,
+    /// Beside what is known, which is held for as long as slow disks take.
+    interval_ms: Arc<AtomicI64>,
 }
 
 #[derive(Default)]
@@ -55,18 +58,26 @@ struct Known {
 impl Scanner {
     /// Looks at the files of these providers, and of those that provider files in these folders name.
     pub(crate) fn new(fixed: Vec<Provider>, dirs: Vec<PathBuf>) -> Scanner {
-        Scanner { fixed, dirs, known: Arc::default() }
+        Scanner { fixed, dirs, known: Arc::default(), interval_ms: Arc::default() }
     }
 
     /// How long to wait before the next scan.
     pub(crate) fn interval(&self) -> Duration {
-        Duration::from_millis(self.known.lock().interval_ms.clamp(1_000, INTERVAL_DEFAULT_MS).unsigned_abs())
+        let interval_ms = self.interval_ms.load(Ordering::Relaxed);
+        Duration::from_millis(interval_ms.clamp(1_000, INTERVAL_DEFAULT_MS).unsigned_abs())
     }
 
     /// What all providers bring now.
     pub(crate) async fn scan(&self) -> Vec<Found> {
         let (fixed, dirs, known) = (self.fixed.clone(), self.dirs.clone(), self.known.clone());
-        tokio::task::spawn_blocking(move || scan(fixed, &dirs, &mut known.lock())).await.unwrap_or_default()
+        let interval_ms = self.interval_ms.clone();
+        let found = tokio::task::spawn_blocking(move || {
+            let mut known = known.lock();
+            let found = scan(fixed, &dirs, &mut known);
+            interval_ms.store(known.interval_ms, Ordering::Relaxed);
+            found
+        });
+        found.await.unwrap_or_default()
     }
 }
 
@@ -102,10 +113,18 @@ fn look(
 ) -> Found {
     let mut found =
         Found { source: provider.name.clone(), keeps_deleted: provider.keeps_deleted, ..Found::default() };
-    let mut files = Vec::new();
-    let mut entries = 0;
-    collect(&provider.path, 0, &mut entries, &mut files, &mut found.problems);
+    let mut walk = Walk::default();
+    collect(&provider.path, 0, &mut walk);
+    let Walk { mut files, unreadable, mut problems, .. } = walk;
+    // What cannot be looked into now has lost nothing: what was read there before stands.
+    files.extend(texts.keys().filter(|path| unreadable.iter().any(|place| path.starts_with(place))).cloned());
     files.sort();
+    files.dedup();
+    if files.len() > PROVIDED_MAX {
+        let name = provider.path.display().to_string();
+        problems
+            .insert(0, Problem::new(name, format!("all but the first {PROVIDED_MAX} files are left out")));
+    }
     let mut size_bytes = 0;
     for path in files.into_iter().take(PROVIDED_MAX) {
         match read(&path, texts) {
@@ -114,7 +133,7 @@ fn look(
                 if size_bytes > PROVIDED_SIZE_MAX_BYTES {
                     let message =
                         format!("left out: all together are larger than {PROVIDED_SIZE_MAX_BYTES} bytes");
-                    found.problems.push(Problem::new(path.display().to_string(), message));
+                    problems.insert(0, Problem::new(path.display().to_string(), message));
                     break;
                 }
                 found.given.push(Given {
@@ -136,37 +155,52 @@ fn look(
                     found.given.push(Given { name: name.clone(), folder, text, is_editable, changed_ms });
                     seen.insert(path);
                 }
-                found.problems.push(Problem::new(name, message));
+                if problems.len() < PROBLEMS_MAX {
+                    problems.push(Problem::new(name, message));
+                }
             }
         }
-        if found.problems.len() >= PROBLEMS_MAX {
-            break;
+    }
+    found.problems = problems;
+    found
+}
+
+/// What is found in a folder.
+#[derive(Default)]
+struct Walk {
+    entries: usize,
+    files: Vec<PathBuf>,
+    /// Folders and files that are there, or should be, and cannot be looked at.
+    unreadable: Vec<PathBuf>,
+    problems: Vec<Problem>,
+}
+
+impl Walk {
+    fn tell(&mut self, path: &Path, message: String) {
+        if self.problems.len() < PROBLEMS_MAX {
+            self.problems.push(Problem::new(path.display().to_string(), message));
         }
     }
-    found
 }
 
 /// Files with dashboards in a folder. What is hidden is left out: Kubernetes keeps the versions of mounted
 /// ConfigMaps there.
-fn collect(
-    path: &Path,
-    depth: usize,
-    entries: &mut usize,
-    files: &mut Vec<PathBuf>,
-    problems: &mut Vec<Problem>,
-) {
-    let shown = || path.display().to_string();
+fn collect(path: &Path, depth: usize, walk: &mut Walk) {
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) => {
-            problems.push(Problem::new(shown(), format!("cannot be read: {error}")));
+            // What was removed while the folder was read is gone; a provider's own folder ought to be there.
+            if depth == 0 || error.kind() != std::io::ErrorKind::NotFound {
+                walk.unreadable.push(path.to_path_buf());
+            }
+            walk.tell(path, format!("cannot be read: {error}"));
             return;
         }
     };
     let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
     if metadata.is_file() {
         if is_json || depth == 0 {
-            files.push(path.to_path_buf());
+            walk.files.push(path.to_path_buf());
         }
         return;
     }
@@ -174,23 +208,25 @@ fn collect(
         return;
     }
     if depth > DEPTH_MAX {
-        problems.push(Problem::new(shown(), format!("left out: folders are looked into {DEPTH_MAX} deep")));
+        walk.tell(path, format!("left out: folders are looked into {DEPTH_MAX} deep"));
         return;
     }
     let list = match std::fs::read_dir(path) {
         Ok(list) => list,
         Err(error) => {
-            problems.push(Problem::new(shown(), format!("cannot be read: {error}")));
+            walk.unreadable.push(path.to_path_buf());
+            walk.tell(path, format!("cannot be read: {error}"));
             return;
         }
     };
     for entry in list.flatten() {
-        *entries += 1;
-        if *entries > ENTRIES_MAX || problems.len() >= PROBLEMS_MAX {
+        if walk.entries >= ENTRIES_MAX {
+            walk.tell(path, format!("left out in part: {ENTRIES_MAX} entries of folders are looked at"));
             return;
         }
+        walk.entries += 1;
         if !entry.file_name().to_string_lossy().starts_with('.') {
-            collect(&entry.path(), depth + 1, entries, files, problems);
+            collect(&entry.path(), depth + 1, walk);
         }
     }
 }
@@ -267,6 +303,37 @@ mod tests {
         let found = scan(Vec::new(), &[], &mut known);
         assert_eq!((found[0].source.as_str(), found[0].given.len()), ("p", 0), "a provider that is gone");
         assert!(known.texts.is_empty());
+    }
+
+    #[test]
+    fn a_folder_that_is_away_keeps_what_it_had() {
+        let dir = tempfile::tempdir().unwrap();
+        let (boards, away) = (dir.path().join("boards"), dir.path().join("away"));
+        std::fs::create_dir_all(boards.join("a")).unwrap();
+        std::fs::write(boards.join("a/x.json"), "X").unwrap();
+        let provider = Provider::new("p", &boards, "");
+        let mut known = Known::default();
+        let mut look = || scan(vec![provider.clone()], &[], &mut known).remove(0);
+        assert_eq!((look().given.len(), look().problems.len()), (1, 0));
+        std::fs::rename(&boards, &away).unwrap();
+        let found = look();
+        assert_eq!(found.given.len(), 1, "a mount that is away takes no dashboards with it");
+        assert!(found.problems[0].to_string().contains("boards: cannot be read"), "{:?}", found.problems);
+        assert_eq!(look().given.len(), 1);
+        std::fs::rename(&away, &boards).unwrap();
+        std::fs::remove_dir_all(boards.join("a")).unwrap();
+        assert_eq!((look().given.len(), look().problems.len()), (0, 0), "what is removed is gone");
+    }
+
+    #[test]
+    fn many_files_that_cannot_be_read_do_not_hide_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        for at in 0..=PROBLEMS_MAX {
+            std::fs::write(dir.path().join(format!("a{at}.json")), [0xff]).unwrap();
+        }
+        std::fs::write(dir.path().join("z.json"), "Z").unwrap();
+        let found = scan(vec![Provider::new("p", dir.path(), "")], &[], &mut Known::default()).remove(0);
+        assert_eq!((found.given.len(), found.problems.len()), (1, PROBLEMS_MAX));
     }
 
     #[test]

@@ -180,6 +180,11 @@ impl Sources {
         before.into_values().map(|good| good.card).collect()
     }
 
+    /// Whether one of them has a dashboard of this identifier.
+    pub(crate) fn bring(&self, uid: &str) -> bool {
+        self.0.iter().any(|(_, source)| source.good.values().any(|good| *good.card.uid == *uid))
+    }
+
     /// What they bring together; of several with one identifier the first. `saved` finds a folder that somebody
     /// saved, by the folder around it and its title.
     pub(crate) fn view(&self, saved: impl Fn(&str, &str) -> Option<Arc<str>>) -> View {
@@ -232,6 +237,13 @@ fn place(
 }
 
 fn good(source: &Arc<str>, given: &Given, old: Option<&Good>) -> Result<Good, Problem> {
+    if let Some(old) = old
+        && let Some(provided) = old.card.provided()
+        && provided.is_editable == given.is_editable
+        && Arc::ptr_eq(&provided.text, &given.text)
+    {
+        return Ok(Good { card: old.card.clone(), folder: given.folder.clone() });
+    }
     let hash = reading::fnv(given.text.as_bytes());
     if let Some(old) = old
         && let Some(provided) = old.card.provided()

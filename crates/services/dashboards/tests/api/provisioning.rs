@@ -79,6 +79,22 @@ async fn people_may_change_files_where_it_is_allowed_until_the_file_changes() {
     assert_eq!(title().await, "File again");
     server.save("a", "Person again", &folder).await;
     assert_eq!(title().await, "Person again");
+
+    let ann = super::caller("ann", model::Role::None);
+    let seen = async || server.ask_as(Some(&ann), "GET", "/api/dashboards/uid/a", Value::Null).await.0;
+    assert_eq!(seen().await, 403);
+    let path = "/api/dashboards/uid/a/permissions";
+    server.post(path, json!({"items": [{"userId": "ann", "permission": 1}]})).await;
+    assert_eq!(seen().await, 200);
+    write(dir.path(), "a.json", r#"{"uid": "a", "title": "File once more"}"#);
+    server.dashboards.scan().await;
+    assert_eq!(
+        (title().await, seen().await),
+        (json!("File once more"), 200),
+        "a file says nothing of people"
+    );
+    server.post(path, json!({"items": []})).await;
+    assert_eq!(seen().await, 403);
 }
 
 #[tokio::test]
@@ -90,6 +106,20 @@ async fn dashboards_stay_where_deletion_is_switched_off() {
     server.dashboards.scan().await;
     let read = server.get("/api/dashboards/uid/a").await;
     assert_eq!((&read["dashboard"]["title"], &read["meta"]["provisioned"]), (&json!("File"), &json!(false)));
+    assert_eq!(read["meta"]["folderTitle"], "Files", "it stays where it was, and so does who may see it");
+}
+
+#[tokio::test]
+async fn a_file_that_is_renamed_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "a.json", r#"{"uid": "a", "title": "Before"}"#);
+    let server = server(dir.path(), |provider| provider.keeps_deleted = true).await;
+    std::fs::remove_file(dir.path().join("a.json")).unwrap();
+    write(dir.path(), "b.json", r#"{"uid": "a", "title": "After"}"#);
+    server.dashboards.scan().await;
+    std::fs::remove_file(dir.path().join("b.json")).unwrap();
+    server.dashboards.scan().await;
+    assert_eq!(server.get("/api/dashboards/uid/a").await["dashboard"]["title"], "After");
 }
 
 #[tokio::test]

@@ -51,6 +51,35 @@ async fn whoever_has_the_token_sees_a_public_dashboard_without_its_queries() {
 }
 
 #[tokio::test]
+async fn queries_are_left_out_in_whichever_form_they_stand() {
+    let server = Server::start().await;
+    let old = json!({
+        "uid": "old", "title": "Old",
+        "rows": [{"panels": [{"id": 1, "targets": [{"expr": "secret_a"}]}]}],
+        "templating": {"list": [
+            {"name": "q", "type": "query", "query": {"query": "secret_b"}, "definition": "secret_c"},
+            {"name": "c", "type": "custom", "query": "shown_choice"}
+        ]},
+        "annotations": {"list": [{"name": "n", "expr": "secret_d"}]}
+    });
+    let query = json!({"kind": "DataQuery", "spec": {"expr": "secret_e"}});
+    let new = json!({"apiVersion": "dashboard.grafana.app/v2", "kind": "Dashboard", "metadata": {"name": "new"}, "spec": {
+        "title": "New", "layout": {"kind": "GridLayout"},
+        "elements": {"a": {"kind": "Panel", "spec": {"data": {"spec": {"queries": [{"spec": {"query": query}}]}}}}},
+        "variables": [{"kind": "QueryVariable", "spec": {"name": "q", "query": {"spec": {"query": "secret_f"}}}}]
+    }});
+    for (uid, dashboard) in [("old", old), ("new", new)] {
+        server.post("/api/dashboards/db", json!({"dashboard": dashboard})).await;
+        let body = json!({"isEnabled": true, "annotationsEnabled": true});
+        let made = server.post(&format!("/api/dashboards/uid/{uid}/public-dashboards"), body).await;
+        let see = format!("/api/public/dashboards/{}", made["accessToken"].as_str().unwrap());
+        let seen = server.ask_as(Some(&stranger()), "GET", &see, Value::Null).await.1.to_string();
+        assert!(!seen.contains("secret_"), "{seen}");
+        assert_eq!(seen.contains("shown_choice"), uid == "old", "{seen}");
+    }
+}
+
+#[tokio::test]
 async fn snapshots_are_shown_until_they_expire_or_are_deleted() {
     let server = Server::start().await;
     let take = async |expires: i64| {
@@ -78,4 +107,20 @@ async fn the_page_learns_what_it_may_offer() {
     assert_eq!(server.get("/api/frontend/settings").await["dashboards"]["canSave"], true);
     let (_, seen) = server.ask_as(Some(&stranger()), "GET", "/api/frontend/settings", Value::Null).await;
     assert_eq!(seen["dashboards"], json!({"canSave": false, "canStar": false, "canSeeProvisioning": false}));
+}
+
+#[tokio::test]
+async fn a_guard_around_the_routes_also_stands_before_what_is_not_there() {
+    let server = Server::start().await;
+    let refuse = axum::middleware::from_fn(async |_: axum::extract::Request, _: axum::middleware::Next| {
+        axum::http::StatusCode::UNAUTHORIZED
+    });
+    let routes = axum::Router::new().route("/a", axum::routing::get(|| async {}));
+    let more = axum::Router::new().route("/b", axum::routing::get(|| async {}));
+    let guarded = routes.merge(server.router.clone()).merge(more).layer(refuse);
+    for path in ["/a", "/b", "/api/search", "/nothing", "/user/x"] {
+        let request = axum::http::Request::get(path).body(axum::body::Body::empty()).unwrap();
+        let answer = tower::ServiceExt::oneshot(guarded.clone(), request).await.unwrap();
+        assert_eq!(answer.status().as_u16(), 401, "{path}");
+    }
 }

@@ -78,3 +78,27 @@ async fn folders_move_by_their_annotation() {
     assert_eq!(server.ask("DELETE", &one, Value::Null).await.0, 200);
     assert_eq!(server.get(FOLDERS).await["items"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn large_dashboards_come_in_more_pages() {
+    let server = Server::start().await;
+    let long = "x".repeat(2 << 20);
+    for at in 0..10 {
+        let dashboard = json!({"uid": format!("d{at}"), "title": format!("D{at}"), "description": long});
+        server.post("/api/dashboards/db", json!({"dashboard": dashboard})).await;
+    }
+    let (mut names, mut next) = (Vec::new(), String::new());
+    let mut pages = 0;
+    loop {
+        let page = server.get(&format!("{V1}?continue={next}")).await;
+        pages += 1;
+        names.extend(
+            page["items"].as_array().unwrap().iter().map(|item| item["metadata"]["name"].to_string()),
+        );
+        match page["metadata"]["continue"].as_str() {
+            Some(more) => next = more.to_string(),
+            None => break,
+        }
+    }
+    assert_eq!((names.len(), pages), (10, 2), "{names:?}");
+}

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Dashboard, GridPos, Panel } from '../../../dashboard/model.ts';
+import { toKeep } from '../session.ts';
 import { arrange, clamped } from './arrange.ts';
 import { addPanel, changePanel, diffLines, duplicatePanel, forSharing, freeRefId, movePanels, optionPath, removePanel, shortened, toggleRow, valueAt, withValue } from './change.ts';
 
@@ -89,4 +90,11 @@ test('a difference names the lines that changed', () => {
   expect(text(diffLines('same', 'same'))).toEqual([]);
   const long = Array.from({ length: 40 }, (_, index) => String(index)).join('\n');
   expect(shortened(diffLines(long, long.replace('20', 'x')), 1).map((line) => line?.text ?? '…')).toEqual(['…', '19', '20', 'x', '21', '…']);
+});
+
+test('a library panel is kept as a reference that still repeats', () => {
+  const libraryPanel = { uid: 'lib', name: 'L' };
+  const [kept, plain] = toKeep(board(panel(1, at(0, 0, 6, 4), { libraryPanel, repeat: 'node', repeatDirection: 'h', maxPerRow: 3, options: { a: 1 } }), panel(2, at(6, 0, 6, 4), { libraryPanel }))).panels;
+  expect(kept).toEqual({ id: 1, title: 'P1', type: 'timeseries', gridPos: at(0, 0, 6, 4), libraryPanel, repeat: 'node', repeatDirection: 'h', maxPerRow: 3 });
+  expect(plain).toEqual({ id: 2, title: 'P2', type: 'timeseries', gridPos: at(6, 0, 6, 4), libraryPanel });
 });

@@ -140,8 +140,8 @@ function General({ session, dashboard, set }: { session: Session; dashboard: Das
             onBlur={() => setSure(false)}
             onClick={() => {
               if (!sure) return setSure(true);
-              session.discard();
-              dashboards.remove(dashboard.uid).then(() => navigate('dashboards'), setError);
+              // Only what is gone has nothing to lose: a refusal leaves what was changed here.
+              dashboards.remove(dashboard.uid).then(() => (session.discard(), navigate('dashboards')), setError);
             }}
           >
             {sure ? 'Really delete it' : 'Delete this dashboard'}

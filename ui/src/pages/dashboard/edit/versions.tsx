@@ -20,6 +20,7 @@ export function Versions({ session, dashboard }: { session: Session; dashboard: 
     return <Empty title="There are no versions">{dashboard.uid === '' ? 'It has not been saved yet.' : 'It comes from a file or an object, and has its versions where that is kept.'}</Empty>;
   }
   const restore = (version: Version): void => {
+    if (session.unsaved.current && !confirm(`Go back to version ${version.version}? What was changed here and not saved is lost.`)) return;
     dashboards.restore(dashboard.uid, version.version).then(() => (setRestored((count) => count + 1), setChosen(undefined), session.reload()), setError);
   };
   return (

@@ -1,0 +1,42 @@
+/** The page where one signs in. It stands alone: nothing else is loaded or asked before somebody is known. */
+import type { JSX } from 'preact';
+import { useEffect } from 'preact/hooks';
+import { account } from '../../api/people.ts';
+import { Failure } from '../../parts/parts.tsx';
+import { nextPlace, type Place } from '../../router.ts';
+import { SignInForm } from '../../sign-in.tsx';
+import { useLoad } from '../../state/load.ts';
+import { Brand } from '../../brand.tsx';
+
+export function Login({ place: { params } }: { place: Place }): JSX.Element {
+  const options = useLoad('login options', 0, (signal) => account.options(signal));
+  const next = nextPlace(params.get('next'), document.baseURI);
+  const error = params.get('error');
+  useEffect(() => {
+    document.title = 'Sign in · Promontory';
+  }, []);
+  const { data } = options;
+  const oidc = data?.oidc;
+  const { pathname, search, hash } = new URL(next);
+  return (
+    <main class="login" id="content">
+      <h1>
+        <Brand />
+        <span class="hidden"> Sign in</span>
+      </h1>
+      {error !== null && <Failure error={new Error(`The sign-in did not work: ${error}`)} />}
+      {options.error && <Failure error={options.error} />}
+      {(data?.password ?? true) && <SignInForm onDone={() => location.replace(next)} />}
+      {oidc && (
+        <a class="button login-other" href={`${oidc.url}?${new URLSearchParams({ next: `${pathname}${search}${hash}` })}`}>
+          Sign in with {oidc.name}
+        </a>
+      )}
+      {data && (!data.required || data.anonymous !== null) && (
+        <p class="muted">
+          {data.required ? 'Looking is allowed without signing in' : 'This server asks nobody on this machine who they are'}: <a href={next}>go on</a>.
+        </p>
+      )}
+    </main>
+  );
+}

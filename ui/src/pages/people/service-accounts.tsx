@@ -1,0 +1,204 @@
+/** Accounts of programs, and the tokens they show. */
+import type { JSX } from 'preact';
+import { useState } from 'preact/hooks';
+import { serviceAccounts, type Role, type ServiceAccount } from '../../api/people.ts';
+import { moment } from '../../format/time.ts';
+import { Empty, Failure, Popover, Search } from '../../parts/parts.tsx';
+import { setParams } from '../../router.ts';
+import { useLoad } from '../../state/load.ts';
+import { LIFETIMES, ROLE_MEANINGS } from './model.ts';
+import { Box, RoleSelect, Secret, SureButton } from './parts.tsx';
+
+const when = (time: string | null): string => (time === null ? 'never' : moment(Date.parse(time) / 1000));
+
+export function ServiceAccounts({ words }: { words: string }): JSX.Element {
+  const [changes, setChanges] = useState(0);
+  const found = useLoad('service accounts', changes, (signal) => serviceAccounts.search(words, signal), words);
+  const [open, setOpen] = useState<ServiceAccount | undefined>(undefined);
+  const [failed, setFailed] = useState<Error | undefined>(undefined);
+  const changed = (): void => setChanges((count) => count + 1);
+  const run = (change: Promise<unknown>): void => void change.then(() => setFailed(undefined), (error: Error) => setFailed(error)).finally(changed);
+  const { data, error } = found;
+  return (
+    <>
+      <div class="toolbar">
+        <NewAccount onDone={(account) => (changed(), setOpen(account))} />
+        <Search value={words} placeholder="Search service accounts" onInput={(q) => setParams({ q: q || undefined }, { replace: true })} />
+      </div>
+      {failed && <Failure error={failed} />}
+      {error && <Failure error={error} />}
+      {!data && !error && <div class="skeleton skeleton-page" />}
+      {data?.serviceAccounts.length === 0 && <Empty title={words === '' ? 'There are no service accounts' : 'No service account matches'}>{words === '' && 'Programs that ask or push show the token of one.'}</Empty>}
+      {data && data.serviceAccounts.length > 0 && (
+        <section class="panel table-scroll" aria-label="Service accounts">
+          <table class="rows">
+            <thead>
+              <tr>
+                <th>Account</th>
+                <th>Role</th>
+                <th class="number">Tokens</th>
+                <th>
+                  <span class="hidden">Change</span>
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {data.serviceAccounts.map((account) => (
+                <tr key={account.id} class={account.isDisabled ? 'people-off' : ''}>
+                  <td>
+                    <span class="people-who">
+                      <b>
+                        {account.name}
+                        {account.isDisabled && ' – disabled'}
+                      </b>
+                      <span class="muted">{account.login}</span>
+                    </span>
+                  </td>
+                  <td>
+                    <RoleSelect value={account.role} label={`Role of ${account.name}`} onChange={(role) => run(serviceAccounts.change(account.id, { role }))} />
+                  </td>
+                  <td class="number">{account.tokens}</td>
+                  <td class="wide">
+                    <span class="people-actions">
+                      <button type="button" class="button" aria-label={`Tokens: ${account.name}`} onClick={() => setOpen(account)}>
+                        Tokens
+                      </button>
+                      <button type="button" class="button" aria-label={`${account.isDisabled ? 'Enable' : 'Disable'}: ${account.name}`} onClick={() => run(serviceAccounts.change(account.id, { isDisabled: !account.isDisabled }))}>
+                        {account.isDisabled ? 'Enable' : 'Disable'}
+                      </button>
+                      <SureButton label={account.name} sure="Really delete" onSure={() => run(serviceAccounts.remove(account.id))}>
+                        Delete
+                      </SureButton>
+                    </span>
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+          {data.totalCount > data.serviceAccounts.length && (
+            <p class="more">
+              The first {data.serviceAccounts.length} of {data.totalCount}. Search for the others.
+            </p>
+          )}
+        </section>
+      )}
+      {open && <Tokens account={open} onClose={() => (setOpen(undefined), changed())} />}
+    </>
+  );
+}
+
+function NewAccount({ onDone }: { onDone: (account: ServiceAccount) => void }): JSX.Element {
+  const [name, setName] = useState('');
+  const [role, setRole] = useState<Role>('Viewer');
+  const [failed, setFailed] = useState<Error | undefined>(undefined);
+  return (
+    <Popover label="New service account" button="New service account">
+      {(close) => (
+        <form
+          class="small-form"
+          onSubmit={(event) => {
+            event.preventDefault();
+            serviceAccounts.create(name.trim(), role).then((account) => (close(), setName(''), setFailed(undefined), onDone(account)), setFailed);
+          }}
+        >
+          <label>
+            Name
+            <input autofocus value={name} maxLength={190} onInput={(event) => setName(event.currentTarget.value)} />
+          </label>
+          <label>
+            Role
+            <RoleSelect value={role} label="Role" onChange={setRole} />
+          </label>
+          <p class="muted">Whoever shows its token {ROLE_MEANINGS[role]}{role === 'Editor' && ', and pushes data'}.</p>
+          {failed && <Failure error={failed} compact />}
+          <button type="submit" class="button button-strong" disabled={name.trim() === ''}>
+            Make service account
+          </button>
+        </form>
+      )}
+    </Popover>
+  );
+}
+
+function Tokens({ account, onClose }: { account: ServiceAccount; onClose: () => void }): JSX.Element {
+  const [changes, setChanges] = useState(0);
+  const tokens = useLoad(`tokens ${account.id}`, changes, (signal) => serviceAccounts.tokens(account.id, signal));
+  const [name, setName] = useState('');
+  const [seconds, setSeconds] = useState(LIFETIMES[2]!.seconds);
+  const [made, setMade] = useState<{ name: string; key: string } | undefined>(undefined);
+  const [failed, setFailed] = useState<Error | undefined>(undefined);
+  const run = (change: Promise<unknown>): void =>
+    void change.then(() => setFailed(undefined), (error: Error) => setFailed(error)).finally(() => setChanges((count) => count + 1));
+  const add = (event: Event): void => {
+    event.preventDefault();
+    run(serviceAccounts.addToken(account.id, name.trim(), seconds).then(({ key }) => (setMade({ name: name.trim(), key }), setName(''))));
+  };
+  return (
+    <Box title={`Tokens of ${account.name}`} onClose={onClose}>
+      {made && (
+        <Secret key={made.key} value={made.key} label={`Token ${made.name}`}>
+          The token <b>{made.name}</b>, shown this once and kept nowhere. Programs send it as <code>Authorization: Bearer …</code>.
+        </Secret>
+      )}
+      {failed && <Failure error={failed} compact />}
+      {tokens.error && <Failure error={tokens.error} compact />}
+      {tokens.data?.length === 0 && <p class="muted">It has no token yet.</p>}
+      {tokens.data && tokens.data.length > 0 && (
+        <div class="table-scroll">
+          <table class="rows">
+            <thead>
+              <tr>
+                <th>Token</th>
+                <th>Ends</th>
+                <th>Last used</th>
+                <th>
+                  <span class="hidden">Change</span>
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {tokens.data.map((token) => (
+                <tr key={token.id}>
+                  <td title={`made ${when(token.created)}`}>
+                    <b>{token.name}</b>
+                  </td>
+                  <td class={token.hasExpired ? 'text-critical' : ''}>{token.hasExpired ? `ended ${when(token.expiration)}` : when(token.expiration)}</td>
+                  <td>{when(token.lastUsedAt)}</td>
+                  <td>
+                    <SureButton label={token.name} sure="Really revoke" onSure={() => run(serviceAccounts.dropToken(account.id, token.id))}>
+                      Revoke
+                    </SureButton>
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      <form class="people-line" onSubmit={add}>
+        <label>
+          New token
+          <input value={name} maxLength={190} placeholder="name" onInput={(event) => setName(event.currentTarget.value)} />
+        </label>
+        <label>
+          It lasts
+          <select value={String(seconds)} onChange={(event) => setSeconds(Number(event.currentTarget.value))}>
+            {LIFETIMES.map((lifetime) => (
+              <option key={lifetime.seconds} value={String(lifetime.seconds)} selected={lifetime.seconds === seconds}>
+                {lifetime.text}
+              </option>
+            ))}
+          </select>
+        </label>
+        <button type="submit" class="button button-strong" disabled={name.trim() === ''}>
+          Create token
+        </button>
+      </form>
+      <div class="box-actions">
+        <button type="button" class="button" onClick={onClose}>
+          Done
+        </button>
+      </div>
+    </Box>
+  );
+}

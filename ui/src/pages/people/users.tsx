@@ -1,0 +1,196 @@
+/** Who may come in, and what they may do. */
+import type { JSX } from 'preact';
+import { useState } from 'preact/hooks';
+import { users, type Role, type User } from '../../api/people.ts';
+import { Empty, Failure, Search } from '../../parts/parts.tsx';
+import { setParams } from '../../router.ts';
+import { useLoad } from '../../state/load.ts';
+import type { Me } from '../../state/offers.ts';
+import { makePassword, ROLE_MEANINGS } from './model.ts';
+import { Box, RoleSelect, Secret, SureButton } from './parts.tsx';
+
+export function Users({ words, me }: { words: string; me: Me }): JSX.Element {
+  const [changes, setChanges] = useState(0);
+  const found = useLoad('users', changes, (signal) => users.search(words, signal), words);
+  const [failed, setFailed] = useState<Error | undefined>(undefined);
+  const [adding, setAdding] = useState(false);
+  const [made, setMade] = useState<{ user: User; password: string } | undefined>(undefined);
+  const run = (change: Promise<unknown>): void =>
+    void change.then(() => setFailed(undefined), (error: Error) => setFailed(error)).finally(() => setChanges((count) => count + 1));
+  const reset = (user: User): void => {
+    const password = makePassword();
+    run(users.setPassword(user.id, password).then(() => setMade({ user, password })));
+  };
+  const { data, error } = found;
+  return (
+    <>
+      <div class="toolbar">
+        <button type="button" class="button button-strong" onClick={() => setAdding(true)}>
+          New user
+        </button>
+        <Search value={words} placeholder="Search login, name or mail" onInput={(q) => setParams({ q: q || undefined }, { replace: true })} />
+      </div>
+      {failed && <Failure error={failed} />}
+      {error && <Failure error={error} />}
+      {made && (
+        <Secret value={made.password} label={`Password of ${made.user.login}`}>
+          The new password of <b>{made.user.login}</b>, shown this once. Every session of theirs has ended.
+        </Secret>
+      )}
+      {!data && !error && <div class="skeleton skeleton-page" />}
+      {data?.users.length === 0 && <Empty title="No user matches" />}
+      {data && data.users.length > 0 && (
+        <section class="panel table-scroll" aria-label="Users">
+          <table class="rows">
+            <thead>
+              <tr>
+                <th>User</th>
+                <th>Role</th>
+                <th>Comes by</th>
+                <th>Last seen</th>
+                <th>
+                  <span class="hidden">Change</span>
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {data.users.map((user) => (
+                <Row key={user.id} user={user} isMe={me.kind === 'user' && me.login === user.login} run={run} onReset={() => reset(user)} />
+              ))}
+            </tbody>
+          </table>
+          {data.totalCount > data.users.length && (
+            <p class="more">
+              The first {data.users.length} of {data.totalCount}. Search for the others.
+            </p>
+          )}
+        </section>
+      )}
+      {adding && <NewUser onClose={() => (setAdding(false), setChanges((count) => count + 1))} />}
+    </>
+  );
+}
+
+function Row({ user, isMe, run, onReset }: { user: User; isMe: boolean; run: (change: Promise<unknown>) => void; onReset: () => void }): JSX.Element {
+  const from = user.authLabels[0];
+  return (
+    <tr class={user.isDisabled ? 'people-off' : ''} data-user={user.login}>
+      <td>
+        <span class="people-who">
+          <b>
+            {user.login}
+            {isMe && <span class="muted"> (you)</span>}
+            {user.isDisabled && ' – disabled'}
+          </b>
+          <span class="muted">{[user.name === user.login ? '' : user.name, user.email].filter(Boolean).join(' · ')}</span>
+        </span>
+      </td>
+      <td>
+        {/* The provider says the role anew at each sign-in. */}
+        <RoleSelect value={user.orgRole} label={`Role of ${user.login}`} disabled={from !== undefined} onChange={(role) => run(users.setRole(user.id, role))} />
+      </td>
+      <td>{from === undefined ? 'password' : from === 'Generic OAuth' ? 'OpenID' : from === 'Auth Proxy' ? 'proxy' : from}</td>
+      <td title={user.lastSeenAt}>{/^\d+ years?$/.test(user.lastSeenAtAge) ? 'never' : `${user.lastSeenAtAge} ago`}</td>
+      <td class="wide">
+        <span class="people-actions">
+          {from === undefined && (
+            <SureButton label={user.login} sure="Really reset" onSure={onReset}>
+              Reset password
+            </SureButton>
+          )}
+          <SureButton label={user.login} sure="Really sign out" onSure={() => run(users.signOut(user.id))}>
+            Sign out everywhere
+          </SureButton>
+          {user.isDisabled ? (
+            <button type="button" class="button" aria-label={`Enable: ${user.login}`} onClick={() => run(users.setDisabled(user.id, false))}>
+              Enable
+            </button>
+          ) : (
+            <SureButton label={user.login} sure="Really disable" onSure={() => run(users.setDisabled(user.id, true))} disabled={isMe}>
+              Disable
+            </SureButton>
+          )}
+          <SureButton label={user.login} sure="Really delete" onSure={() => run(users.remove(user.id))} disabled={isMe}>
+            Delete
+          </SureButton>
+        </span>
+      </td>
+    </tr>
+  );
+}
+
+function NewUser({ onClose }: { onClose: () => void }): JSX.Element {
+  const [login, setLogin] = useState('');
+  const [name, setName] = useState('');
+  const [email, setEmail] = useState('');
+  const [role, setRole] = useState<Role>('Viewer');
+  const [password] = useState(() => makePassword());
+  const [own, setOwn] = useState('');
+  const [made, setMade] = useState<string | undefined>(undefined);
+  const [failed, setFailed] = useState<Error | undefined>(undefined);
+  const [busy, setBusy] = useState(false);
+  const save = (event: Event): void => {
+    event.preventDefault();
+    if (busy) return;
+    setBusy(true);
+    users
+      .create({ login: login.trim(), name: name.trim(), email: email.trim(), role, password: own || password })
+      .then(() => (setFailed(undefined), setMade(login.trim())), (error: Error) => setFailed(error))
+      .finally(() => setBusy(false));
+  };
+  if (made !== undefined)
+    return (
+      <Box title={`User ${made}`} onClose={onClose}>
+        {own === '' ? (
+          <Secret value={password} label={`Password of ${made}`}>
+            The password of <b>{made}</b>, shown this once. They can change it on their profile.
+          </Secret>
+        ) : (
+          <p>{made} can sign in with the password you gave.</p>
+        )}
+        <div class="box-actions">
+          <button type="button" class="button button-strong" onClick={onClose}>
+            Done
+          </button>
+        </div>
+      </Box>
+    );
+  return (
+    <Box title="New user" onClose={onClose}>
+      <form class="box-form" onSubmit={save} autocomplete="off">
+        <div class="form-grid">
+          <label>
+            Login
+            <input name="new-login" required autofocus value={login} maxLength={190} autocapitalize="none" spellcheck={false} autocomplete="off" onInput={(event) => setLogin(event.currentTarget.value)} />
+          </label>
+          <label>
+            Name
+            <input name="new-name" value={name} autocomplete="off" onInput={(event) => setName(event.currentTarget.value)} />
+          </label>
+          <label>
+            Mail
+            <input name="new-mail" type="email" value={email} autocomplete="off" onInput={(event) => setEmail(event.currentTarget.value)} />
+          </label>
+          <label>
+            Role
+            <RoleSelect value={role} label="Role" onChange={setRole} />
+          </label>
+          <label>
+            Password
+            <input name="new-password" type="password" value={own} minLength={4} placeholder="one is made and shown" autocomplete="new-password" onInput={(event) => setOwn(event.currentTarget.value)} />
+          </label>
+        </div>
+        <p class="muted">Whoever has this role {ROLE_MEANINGS[role]}.</p>
+        {failed && <Failure error={failed} compact />}
+        <div class="box-actions">
+          <button type="button" class="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" class="button button-strong" disabled={busy || login.trim() === ''}>
+            Create
+          </button>
+        </div>
+      </form>
+    </Box>
+  );
+}
