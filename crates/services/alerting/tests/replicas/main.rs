@@ -28,15 +28,15 @@ fn granted(claim: Claim) -> (Token, Option<Entry>) {
     }
 }
 
-/// Waits until a condition holds, for a minute at most.
+/// Waits until a condition holds, for three minutes at most.
 async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
-    for _ in 0..6_000 {
+    for _ in 0..18_000 {
         if holds().await {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("not within a minute: {what}");
+    panic!("not within three minutes: {what}");
 }
 
 /// What a replica has heard, the newest of each.

@@ -20,7 +20,6 @@ use net::client::OpenResponse;
 use net::shared::max_age;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::time::Instant;
 use tower::ServiceExt;
 
 use super::DataSources;
@@ -188,7 +187,7 @@ impl Proxy {
                 source.definition.name
             )));
         }
-        let deadline = Instant::now() + reach.timeout;
+        let started = inner.clock.mark();
         let busy = || Failed {
             status: StatusCode::SERVICE_UNAVAILABLE,
             kind: "unavailable",
@@ -199,7 +198,7 @@ impl Proxy {
             let all = inner.permits.clone().acquire_owned().await;
             one.ok().zip(all.ok())
         };
-        let permits = tokio::time::timeout_at(deadline, permits).await.ok().flatten().ok_or_else(busy)?;
+        let permits = tokio::time::timeout(reach.timeout, permits).await.ok().flatten().ok_or_else(busy)?;
         let mut headers = passed_on(&ask.headers, &inner.options.withheld_headers, &reach.own_headers);
         if let Some(name) = &inner.options.user_header {
             headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
@@ -211,7 +210,7 @@ impl Proxy {
             headers,
             body: ask.body,
         };
-        let answer = reach.client.open(request, deadline.saturating_duration_since(Instant::now())).await?;
+        let answer = reach.client.open(request, reach.timeout.saturating_sub(started.elapsed())).await?;
         let status = answer.status;
         if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
             return Err(Failed::gateway(
