@@ -11,6 +11,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::{IntoResponse, Response};
 use axum::{Router, http::Request};
+use base::clock::Mark;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body::Frame;
@@ -228,7 +229,7 @@ impl Proxy {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = status;
         guarded_headers(&answer.headers, response.headers_mut());
-        *response.body_mut() = piped(answer, permits, deadline);
+        *response.body_mut() = piped(answer, permits, started, reach.timeout);
         Ok((status, response))
     }
 }
@@ -320,16 +321,18 @@ fn guarded_headers(from: &HeaderMap, to: &mut HeaderMap) {
 fn piped(
     mut answer: OpenResponse,
     permits: (OwnedSemaphorePermit, OwnedSemaphorePermit),
-    deadline: Instant,
+    started: Mark,
+    timeout: Duration,
 ) -> Body {
     let (send, receive) = mpsc::channel(PIECES_MAX);
     tokio::spawn(async move {
+        let left = |more: Duration| (timeout + more).saturating_sub(started.elapsed());
         let _permits = permits;
         let mut size_bytes = 0;
         loop {
             let piece = tokio::select! {
                 () = send.closed() => return,
-                piece = tokio::time::timeout_at(deadline, answer.chunk()) => piece.unwrap_or(Err(ClientError::Timeout)),
+                piece = tokio::time::timeout(left(Duration::ZERO), answer.chunk()) => piece.unwrap_or(Err(ClientError::Timeout)),
             };
             let piece = match piece {
                 Ok(None) => return,
@@ -341,7 +344,7 @@ fn piped(
             };
             let is_last = piece.is_err();
             // A client that does not read holds the data source up no longer than a request may take.
-            let sent = tokio::time::timeout_at(deadline + Duration::from_secs(30), send.send(piece)).await;
+            let sent = tokio::time::timeout(left(Duration::from_secs(30)), send.send(piece)).await;
             if is_last || !matches!(sent, Ok(Ok(()))) {
                 return;
             }
