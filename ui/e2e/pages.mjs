@@ -124,7 +124,7 @@ await test('the table lists what the query returns, and the URL restores it', as
 await test('several expressions share a graph, and one can be removed', async (page) => {
   await open(page, 'explore?expr=vector(1)&expr=vector(2)');
   await page.locator('.plot-legend-item').nth(1).waitFor();
-  assert.match(await page.locator('.legend-rows').innerText(), /A\s+vector\(1\)[\s\S]*B\s+vector\(2\)/);
+  assert.match(await page.locator('.plot-legend').innerText(), /A\s+vector\(1\)[\s\S]*B\s+vector\(2\)/);
   await page.getByRole('button', { name: 'Remove expression A' }).click();
   await page.waitForFunction(() => document.querySelectorAll('.plot-legend-item').length === 1);
   assert.deepEqual(new URL(page.url()).searchParams.getAll('expr'), ['vector(2)']);
@@ -238,7 +238,7 @@ await test('metrics are found by job and name, and used with chosen labels', asy
   await page.getByRole('button', { name: 'Metrics', exact: true }).click();
   const dialog = page.getByRole('dialog', { name: 'Metrics' });
   await dialog.getByLabel('Job').selectOption('node');
-  await dialog.getByRole('searchbox').fill('cpu_seconds guest');
+  await dialog.getByRole('searchbox').fill('cpu guest');
   await dialog.getByRole('button', { name: /node_cpu_guest_seconds_total/ }).click();
   await dialog.getByRole('group', { name: /^mode/ }).getByRole('button', { name: /^user/ }).click();
   await dialog.getByRole('button', { name: 'Use this' }).click();

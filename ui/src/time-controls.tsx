@@ -30,7 +30,7 @@ export function TimeControls({ timed, range, span, fitted, refreshing, fallback,
             ‹
           </button>
           <Popover
-            label={`Time range: ${describe(range)}`}
+            label={`Time range: ${describe(range)}${fitted ? ` from ${clock(span.from)}` : ''}`}
             align="right"
             button={
               <>

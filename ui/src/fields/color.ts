@@ -228,3 +228,6 @@ export function seriesColor(field: Field, theme: ThemeName = pageTheme()): strin
   const value = reduce(field, [by])[by];
   return scale(typeof value === 'number' ? value : 0).color;
 }
+
+/** A colour as text that is read on the page's ground: pale ones are darkened on a light page, dark ones lightened on a dark one. */
+export const inkOf = (color: string | undefined): string => (color === undefined ? 'inherit' : `color-mix(in oklab, ${color} 60%, var(--text))`);

@@ -1,5 +1,6 @@
 /** One value, or a few, as large as the space allows. */
 import type { JSX } from 'preact';
+import { inkOf } from '../../fields/color.ts';
 import { useMemo } from 'preact/hooks';
 import { displayText } from '../../fields/display.ts';
 import type { PanelKind, PanelProps } from '../panel.ts';
@@ -102,7 +103,7 @@ function Cell({ value, options, layout, mode, single, cell, links }: CellProps):
         )}
         {layout.name === 0 && name !== '' && <span class="hidden">{name}: </span>}
         {mode !== 'name' && mode !== 'none' && (
-          <div class="stat-value" style={{ 'font-size': `${layout.value}px`, color: ground ? 'inherit' : options.colorMode === 'value' ? color : 'var(--text)' }}>
+          <div class="stat-value" style={{ 'font-size': `${layout.value}px`, color: ground ? 'inherit' : options.colorMode === 'value' ? inkOf(color) : 'var(--text)' }}>
             <ValueText value={display} />
           </div>
         )}

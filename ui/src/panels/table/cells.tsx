@@ -1,6 +1,7 @@
 /** What stands in the cells of a table. */
 import type { ComponentChildren, JSX } from 'preact';
 import type { Field, Frame } from '../../frames/frame.ts';
+import { inkOf } from '../../fields/color.ts';
 import { displayText, type DisplayValue } from '../../fields/display.ts';
 import { reduce } from '../../fields/reduce.ts';
 import type { PanelProps, ReadyLink } from '../panel.ts';
@@ -110,7 +111,7 @@ function GaugeCell(props: { column: Column; frames: readonly Frame[]; value: num
         thickness={Math.max(4, height - 12)}
       />
       {cell.valueMode !== 'hidden' && (
-        <span class="cell-gauge-value" style={{ width: `${valueSpace}px`, color: cell.valueMode === 'color' ? (display.color ?? 'inherit') : 'inherit' }}>
+        <span class="cell-gauge-value" style={{ width: `${valueSpace}px`, color: cell.valueMode === 'color' ? inkOf(display.color) : 'inherit' }}>
           {linked(text)}
         </span>
       )}
