@@ -41,7 +41,7 @@ const call = async (method, path, body, headers = {}) => {
   }
   return { status: answer.status, text, json };
 };
-await until('the machine is scraped', async () => (await call('GET', `api/v1/query?${new URLSearchParams({ query: 'rate(node_cpu_seconds_total[30s])' })}`)).json.data.result.length > 0);
+await until('the machine is scraped', async () => (await call('GET', `api/v1/query?${new URLSearchParams({ query: 'rate(node_cpu_seconds_total[30s] offset 20s)' })}`)).json.data.result.length > 0);
 
 const settled = (page) => page.waitForFunction(() => document.querySelectorAll('[data-panel-id]').length > 0 && document.querySelectorAll('[data-state="loading"]').length === 0, undefined, { timeout: 45_000 });
 const panelsOf = (page) =>

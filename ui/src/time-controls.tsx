@@ -34,7 +34,7 @@ export function TimeControls({ timed, range, span, fitted, refreshing, fallback,
             align="right"
             button={
               <>
-                {describe(range)}
+                {describe(range)}{fitted && ' '}
                 {fitted && <span class="muted fitted" title="The data is younger than the range: the axis begins with it">from {clock(span.from)}</span>}
               </>
             }

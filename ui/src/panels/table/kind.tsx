@@ -1,4 +1,5 @@
 /** Frames as a table that sorts, filters and scrolls through any number of rows. */
+import { inkOf } from '../../fields/color.ts';
 import { Component, type JSX } from 'preact';
 import { useMemo, useRef, useState } from 'preact/hooks';
 import { fieldName } from '../../fields/names.ts';
@@ -320,7 +321,7 @@ function Cells(props: RowProps): JSX.Element {
             <td
               key={index}
               class={`${column.wrap || cell.type === 'markdown' ? 'table-wrap' : ''}${colorGround ? ` on-color${cell.gradient ? ' on-color-gradient' : ''}` : ''}${field.type === 'number' || field.type === 'time' ? ' table-number' : ''}${left === undefined ? '' : ' table-frozen'}`}
-              style={{ 'text-align': column.align, left, ...(colorGround ? { '--color': colorGround } : {}), ...(cell.type === 'color-text' && display?.color ? { color: display.color } : {}) }}
+              style={{ 'text-align': column.align, left, ...(colorGround ? { '--color': colorGround } : {}), ...(cell.type === 'color-text' && display?.color ? { color: inkOf(display.color) } : {}) }}
               title={tooltip ? cellText(tooltip.field, tooltip.field.values[row]) : cell.type === 'auto' && text.length > 12 ? text : undefined}
             >
               {column.wrap || cell.type === 'markdown' ? <div style={{ 'max-height': `${height - 1}px`, overflow: 'hidden' }}>{content}</div> : content}
