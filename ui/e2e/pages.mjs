@@ -353,7 +353,7 @@ await test('one alert shows what it says, its trail and what else goes on there'
 
 await test('a silence is made from an alert with a preview, seen on the alert, changed and expired', async (page) => {
   await push([{ labels: disk, annotations: { summary: 'The disk of db-1 is full' } }]);
-  await open(page, 'alerts?refresh=5s');
+  await open(page, 'alerts?refresh=off');
   await page.locator('.alert-box', { hasText: 'db-1' }).filter({ hasText: 'E2eDiskFull' }).first().getByRole('link', { name: 'Silence E2eDiskFull' }).click();
   await page.getByText(/^Silences 1 of \d+ alerts/).waitFor();
   await page.getByRole('button', { name: 'Silence', exact: true }).click();

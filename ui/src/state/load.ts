@@ -14,21 +14,22 @@ export interface Loaded<T> {
  * Loads again whenever `tick` changes; `identity` says what is asked for: while it stays the same the last
  * answer stays visible (also beside an error), when it changes the old answer is dropped at once and its
  * request cancelled. A tick that comes while a request is under way is skipped, so that a slow server is
- * not asked ever more. A new `version` (another range or step of the same thing) asks anew at once, and lets the
+ * not asked ever more; one that somebody asked for asks anew, since a change may lie between. A new `version` (another range or step of the same thing) asks anew at once, and lets the
  * old answer stand until the new one is there. `identity` null asks nothing.
  */
 export function useLoad<T>(identity: string | null, tick: unknown, load: (signal: AbortSignal) => Promise<T>, version = ''): Loaded<T> {
   const [state, setState] = useState<{ identity: string | null; data?: T; error?: Error; busy: boolean }>({ identity, busy: false });
-  const running = useRef<{ identity: string | null; version: string; control: AbortController } | undefined>(undefined);
+  const running = useRef<{ identity: string | null; version: string; asked: unknown; control: AbortController } | undefined>(undefined);
 
   useEffect(() => {
     const current = running.current;
-    if (current && current.identity === identity && current.version === version) return;
+    const asked = typeof tick === 'object' && tick !== null && 'asked' in tick ? tick.asked : undefined;
+    if (current && current.identity === identity && current.version === version && current.asked === asked) return;
     current?.control.abort();
     running.current = undefined;
     if (identity === null) return;
     const control = new AbortController();
-    const run = { identity, version, control };
+    const run = { identity, version, asked, control };
     running.current = run;
     const settle = (change: { data?: T; error?: Error }): void => {
       if (running.current !== run) return;

@@ -18,19 +18,21 @@ export function readRefresh(params: URLSearchParams, fallback: string): { text: 
 export interface Tick {
   count: number;
   now: number;
+  /** How many of them somebody asked for, such as after a change: what is under way then is older than that change. */
+  asked: number;
 }
 
 /** Ticks every `seconds` while the page is visible, at once when it becomes visible again, and on demand. */
 export function useTicks(seconds: number): { tick: Tick; refresh: () => void } {
-  const [tick, setTick] = useState<Tick>(() => ({ count: 0, now: serverNow() }));
-  const refresh = useCallback(() => setTick((last) => ({ count: last.count + 1, now: serverNow() })), []);
+  const [tick, setTick] = useState<Tick>(() => ({ count: 0, now: serverNow(), asked: 0 }));
+  const refresh = useCallback(() => setTick((last) => ({ count: last.count + 1, now: serverNow(), asked: last.asked + 1 })), []);
   useEffect(() => {
     if (seconds <= 0) return;
     let last = Date.now();
     const due = (): void => {
       if (document.hidden || Date.now() - last < seconds * 1000 - 50) return;
       last = Date.now();
-      refresh();
+      setTick((before) => ({ ...before, count: before.count + 1, now: serverNow() }));
     };
     const timer = setInterval(due, Math.min(seconds * 1000, 1000));
     document.addEventListener('visibilitychange', due);
