@@ -35,6 +35,7 @@ mod run;
 mod send_on;
 mod serve;
 pub mod settings;
+pub mod start_only;
 mod started;
 mod store;
 pub mod store_settings;

@@ -67,7 +67,7 @@ pub enum StartError {
 /// The configuration files as they were read.
 pub(crate) struct Loaded {
     pub(crate) prometheus: Option<PrometheusFile>,
-    /// Our own file; only its retention, window and budgets change without a restart.
+    /// Our own file.
     own: Option<Settings>,
     pub(crate) rules: Vec<GroupSpec>,
     pub(crate) alerting: alerting::Config,
@@ -104,6 +104,18 @@ impl Loaded {
     /// What our own file says now, or what the command line said.
     pub(crate) fn settings<'a>(&'a self, settings: &'a Settings) -> &'a Settings {
         self.own.as_ref().unwrap_or(settings)
+    }
+
+    /// How people come in. What the command line says goes before the file.
+    fn auth(&self, settings: &Settings) -> accounts::Settings {
+        settings.auth_overrides.over(&self.settings(settings).auth)
+    }
+
+    /// What the files say that will count after a restart alone, a line each.
+    fn start_only(&self, settings: &Settings) -> Vec<String> {
+        let now = self.own.as_ref().map_or(&settings.start_only, |own| &own.start_only);
+        let changed = settings.start_only.changed(now);
+        changed.map(|key| format!("{key} has changed, which counts after a restart alone")).collect()
     }
 
     /// The `global` section, if there is a `prometheus.yml`.
@@ -492,14 +504,15 @@ impl Running {
     }
 
     /// Reads the files again. If there is a mistake in them, what runs stays as it is.
-    async fn reload(&self) -> Result<(), String> {
-        match Loaded::read(&self.settings) {
+    /// The answer names what has changed and counts after a restart alone.
+    async fn reload(&self) -> Result<Vec<String>, String> {
+        match self.take_over().await {
             Ok(loaded) => {
-                loaded.warn();
-                self.apply(&loaded).await;
                 self.note_load(&loaded);
                 tracing::info!("reloaded the configuration");
-                Ok(())
+                let notes = loaded.start_only(&self.settings);
+                notes.iter().for_each(|note| tracing::warn!("{note}"));
+                Ok(notes)
             }
             Err(errors) => {
                 for error in &errors {
@@ -517,6 +530,22 @@ impl Running {
                 Err(StartError::Config(errors).to_string())
             }
         }
+    }
+
+    async fn take_over(&self) -> Result<Loaded, Vec<config::Error>> {
+        let loaded = Loaded::read(&self.settings)?;
+        // First of all: it alone can still be refused, and then all stays as it is.
+        if let Some(accounts) = &self.accounts {
+            let configured = accounts.configure(loaded.auth(&self.settings)).await;
+            configured.map_err(|error| vec![config::Error::new(format!("auth: {error}"))])?;
+        }
+        loaded.warn();
+        self.apply(&loaded).await;
+        if let Some(dashboards) = &self.dashboards {
+            let (told, auth) = (loaded.settings(&self.settings), loaded.auth(&self.settings));
+            dashboards.set_data_sources(told.data_sources.options(&self.settings, &auth, None)).await;
+        }
+        Ok(loaded)
     }
 
     /// Returns when the files are to be looked at; never if nobody asked for that.

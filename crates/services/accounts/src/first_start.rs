@@ -34,7 +34,7 @@ pub(crate) async fn told_password(source: Option<&SecretSource>) -> Result<Optio
 /// several replicas exactly one makes the account, and says so.
 pub(crate) async fn ensure(inner: &Arc<Inner>) -> Result<(), AccountsError> {
     let snapshot = inner.store.refresh().await?;
-    let told = match told_password(inner.settings.admin_password.as_ref()).await {
+    let told = match told_password(inner.in_force().settings.admin_password.as_ref()).await {
         Ok(told) => {
             *inner.told.problem.lock() = None;
             told

@@ -194,7 +194,7 @@ impl Inner {
         by_file: Option<Authenticated>,
         client: &Client,
     ) -> Identity {
-        let headers = &headers;
+        let (headers, in_force) = (&headers, self.in_force());
         if let Some(Authenticated { user: Some(user) }) = &by_file {
             return Identity::Known(Caller { login: (**user).into(), ..Caller::local() }, None);
         }
@@ -220,11 +220,11 @@ impl Inner {
             Ok(None) => {}
             Err(error) => return Identity::Wrong(error),
         }
-        let is_here = self.surroundings.is_local && client.peer.is_loopback() && !is_forwarded;
+        let is_here = in_force.is_local && client.peer.is_loopback() && !is_forwarded;
         if is_here || lets_in_all || by_file.is_some() {
             return Identity::Known(Caller::local(), None);
         }
-        match self.settings.anonymous_role {
+        match in_force.settings.anonymous_role {
             Some(role) => Identity::Known(anonymous(role), None),
             None => Identity::Nobody,
         }
@@ -266,7 +266,8 @@ impl Inner {
 
     /// Who a trusted proxy says it is. An account is made for who has none, if the settings have a role for them.
     async fn by_proxy(&self, headers: &HeaderMap, client: &Client) -> Result<Option<Caller>, AccountsError> {
-        let Some(proxy) = self.settings.proxy.as_ref().filter(|_| self.is_proxy(client.peer)) else {
+        let in_force = self.in_force();
+        let Some(proxy) = in_force.settings.proxy.as_ref().filter(|_| in_force.is_proxy(client.peer)) else {
             return Ok(None);
         };
         let text = |name: &Option<http::HeaderName>| {

@@ -150,19 +150,21 @@ async fn log_out(
 /// What the login page may offer.
 async fn options(State(Accounts(inner)): State<Accounts>) -> Response {
     let path = &inner.surroundings.external_path;
+    let in_force = inner.in_force();
     let oidc =
-        inner.oidc.as_ref().map(|oidc| json!({"name": oidc.name(), "url": format!("{path}login/oidc")}));
+        in_force.oidc.as_ref().map(|oidc| json!({"name": oidc.name(), "url": format!("{path}login/oidc")}));
     Json(json!({
         "password": true,
         "oidc": oidc,
-        "anonymous": inner.settings.anonymous_role.map(model::Role::as_str),
-        "required": !(inner.surroundings.is_local || inner.surroundings.allow_unauthenticated),
+        "anonymous": in_force.settings.anonymous_role.map(model::Role::as_str),
+        "required": !(in_force.is_local || inner.surroundings.allow_unauthenticated),
     }))
     .into_response()
 }
 
 async fn to_provider(State(Accounts(inner)): State<Accounts>, uri: Uri) -> Result<Response, AccountsError> {
-    let oidc = inner.oidc.as_ref().ok_or(AccountsError::NotFound("OpenID provider"))?;
+    let in_force = inner.in_force();
+    let oidc = in_force.oidc()?;
     let next = parameter(&uri, "next").unwrap_or_default();
     let (url, attempt) = oidc.begin(refusal::local_path(&next, &inner.surroundings.external_path)).await?;
     let mut response = refusal::see_other(&url);
@@ -177,7 +179,8 @@ async fn from_provider(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, AccountsError> {
-    let oidc = inner.oidc.as_ref().ok_or(AccountsError::NotFound("OpenID provider"))?;
+    let in_force = inner.in_force();
+    let oidc = in_force.oidc()?;
     let attempt = crate::guard::cookie(&headers, OIDC_COOKIE).unwrap_or("");
     let proved = oidc.finish(attempt, &uri).await;
     let (login, result, next) = match proved {

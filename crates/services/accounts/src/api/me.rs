@@ -104,7 +104,8 @@ async fn change(
     let profile: Profile = read_json::<ProfileForm>(&body)?.into();
     let now_ms = inner.clock.now_ms();
     // A proxy names people by these: who chose the name of another would be that one as soon as they come.
-    let is_named_by_proxy = inner.settings.proxy.as_ref().is_some_and(|proxy| proxy.header.is_some());
+    let is_named_by_proxy =
+        inner.in_force().settings.proxy.as_ref().is_some_and(|proxy| proxy.header.is_some());
     inner
         .store
         .change(|directory| {
