@@ -69,7 +69,7 @@ pub(crate) struct Inner {
     pub(crate) metrics: Metrics,
     pub(crate) told: Told,
     pub(crate) announce: Announce,
-    throttle: Mutex<Throttle>,
+    throttle: Throttle,
     seen: Mutex<HashMap<String, i64>>,
 }
 
@@ -85,8 +85,8 @@ impl Accounts {
             passwords: Passwords::new(hash_cost)?,
             store: Store::new(deps.state.clone()),
             sessions,
+            throttle: Throttle::new(deps.state.clone(), deps.clock.clone()),
             audit: Audit::start(deps.state, deps.clock.clone(), metrics.clone()),
-            throttle: Mutex::new(Throttle::new()),
             told: Told::default(),
             seen: Mutex::default(),
             announce: deps.announce,
@@ -220,7 +220,7 @@ impl Inner {
         password: &str,
         client: &Client,
     ) -> Result<User, AccountsError> {
-        if let Some(user) = self.known(login, password, client)? {
+        if let Some(user) = self.known(login, password, client).await? {
             let result = Ok(user);
             self.record_sign_in(login, &result, client, "password");
             return result;
@@ -235,27 +235,34 @@ impl Inner {
         password: &str,
         client: &Client,
     ) -> Result<User, AccountsError> {
-        if let Some(user) = self.known(login, password, client)? {
+        if let Some(user) = self.known(login, password, client).await? {
             return Ok(user);
         }
         // Many requests that show the same at once cost one comparison.
         let _turn = self.passwords.turn(login, password).await;
-        if let Some(user) = self.known(login, password, client)? {
+        if let Some(user) = self.known(login, password, client).await? {
             return Ok(user);
         }
-        let taken = self.throttle.lock().attempt(login, client.address, self.clock.now_ms());
-        taken.map_err(|wait_ms| self.throttled(wait_ms))?;
+        let taken = self.throttle.attempt(login, client.address).await;
+        let attempt = taken.map_err(|wait_ms| self.throttled(wait_ms))?;
         let found = self.store.current()?.directory.by_login(login).cloned();
         let hash = found.as_ref().and_then(|user| user.password_hash.as_deref());
         let is_right = self.passwords.is_right(hash, password).await;
         let user = found.filter(|user| !user.is_disabled && matches!(is_right, Ok(true)));
         let result = match (user, is_right) {
             (Some(user), _) => {
-                self.throttle.lock().succeeded(login, client.address);
+                self.throttle.succeeded(attempt).await;
                 Ok(user)
             }
-            (None, Ok(_)) => Err(AccountsError::WrongPassword),
-            (None, Err(error)) => Err(error),
+            (None, Ok(_)) => {
+                self.throttle.failed(attempt).await;
+                Err(AccountsError::WrongPassword)
+            }
+            // Nothing was compared.
+            (None, Err(error)) => {
+                self.throttle.give_back(&attempt);
+                Err(error)
+            }
         };
         self.record_sign_in(login, &result, client, "password");
         result
@@ -267,17 +274,23 @@ impl Inner {
     }
 
     /// The user whose password is remembered to be this one.
-    fn known(&self, login: &str, password: &str, client: &Client) -> Result<Option<User>, AccountsError> {
+    async fn known(
+        &self,
+        login: &str,
+        password: &str,
+        client: &Client,
+    ) -> Result<Option<User>, AccountsError> {
         let current = self.store.current()?;
         // First of all: who has to wait must not be told by what is remembered that a guess was right.
-        let admitted = self.throttle.lock().admit(login, client.address, self.clock.now_ms());
+        let admitted = self.throttle.admit(login, client.address);
         admitted.map_err(|wait_ms| self.throttled(wait_ms))?;
         let user = current.directory.by_login(login).filter(|user| {
             let hash = user.password_hash.as_deref();
             !user.is_disabled && hash.is_some_and(|hash| self.passwords.is_known(hash, password))
         });
         if user.is_some() {
-            self.throttle.lock().trust(login, client.address);
+            let admitted = self.throttle.admit_known(login, client.address).await;
+            admitted.map_err(|wait_ms| self.throttled(wait_ms))?;
         }
         Ok(user.cloned())
     }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
@@ -19,6 +20,8 @@ use crate::{AccountsError, Table, refusal, secret};
 
 /// The cookie of a session.
 pub(crate) const COOKIE: &str = "promontory_session";
+/// How often it is looked whether who listens to a stream of events still may.
+const STREAM_LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// Headers, beside `X-Forwarded-*`, by which a request says that it was forwarded.
 const FORWARDING: [&str; 6] =
     ["forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"];
@@ -71,7 +74,8 @@ async fn guarded(State(guard): State<Guard>, mut request: Request, next: Next) -
     let access = guard.table.access(request.method(), request.uri().path());
     let by_file = request.extensions().get::<Authenticated>().cloned();
     let forwarded = is_forwarded(request.version(), request.headers());
-    let identity = inner.identify(request.headers().clone(), forwarded, by_file, &client).await;
+    let headers = request.headers().clone();
+    let identity = inner.identify(headers.clone(), forwarded, by_file.clone(), &client).await;
     request.extensions_mut().insert(client.clone());
     let (method, path) = (request.method().clone(), request.uri().path().to_string());
     let caller = match identity {
@@ -150,7 +154,18 @@ async fn guarded(State(guard): State<Guard>, mut request: Request, next: Next) -
     if access.is_recorded(&method) {
         inner.audit.record(entry(response.status(), "request"));
     }
-    response
+    let Some((caller, needed)) = caller.zip(needed) else { return response };
+    let accounts = guard.accounts.clone();
+    net::server::events_until(response, async move {
+        // A stream goes on for as long as who asked for it may ask.
+        loop {
+            tokio::time::sleep(STREAM_LOOK_INTERVAL).await;
+            match accounts.0.identify(headers.clone(), forwarded, by_file.clone(), &client).await {
+                Identity::Known(now, _) if now.uid == caller.uid && now.role >= needed => {}
+                _ => return,
+            }
+        }
+    })
 }
 
 /// The value of a cookie.
@@ -207,7 +222,7 @@ impl Inner {
                 Err(error) => return Identity::Wrong(error),
             }
         }
-        if let Some(cookie) = cookie(headers, COOKIE) {
+        if let Some(cookie) = cookie(headers, &self.cookie_name(COOKIE)) {
             match self.by_session(cookie).await {
                 Ok(Some((caller, session))) => return Identity::Known(caller, Some(session)),
                 Ok(None) => {}
@@ -256,6 +271,11 @@ impl Inner {
     }
 
     async fn by_session(&self, cookie: &str) -> Result<Option<(Caller, BySession)>, AccountsError> {
+        // What names nobody we know is not worth a question to the database.
+        let uid = cookie.split_once('.').map_or("", |(uid, _)| uid);
+        if self.store.current()?.user(uid).is_none() {
+            return Ok(None);
+        }
         let Some((key, session)) = self.sessions.find(cookie).await? else { return Ok(None) };
         let current = self.store.current()?;
         let user = current.user(&session.uid).filter(|user| !user.is_disabled && user.epoch == session.epoch);
@@ -271,11 +291,17 @@ impl Inner {
             return Ok(None);
         };
         let text = |name: &Option<http::HeaderName>| {
-            let value = headers.get(name.as_ref()?)?.to_str().ok()?.trim();
-            (!value.is_empty()).then(|| value.to_string())
+            let Some(name) = name else { return Ok(None) };
+            let mut values = headers.get_all(name).into_iter();
+            let value = values.next().and_then(|value| value.to_str().ok()).map_or("", str::trim);
+            // One of them is not the proxy's.
+            if values.next().is_some() {
+                return Err(AccountsError::Denied(format!("the header {name} came more than once")));
+            }
+            Ok((!value.is_empty()).then(|| value.to_string()))
         };
-        let Some(login) = text(&proxy.header) else { return Ok(None) };
-        let role: Option<Role> = match text(&proxy.role_header) {
+        let Some(login) = text(&proxy.header)? else { return Ok(None) };
+        let role: Option<Role> = match text(&proxy.role_header)? {
             Some(role) => Some(role.parse().map_err(|message| {
                 AccountsError::Denied(format!("the role that the proxy names cannot be used: {message}"))
             })?),
@@ -302,12 +328,15 @@ impl Inner {
                         };
                         let uid = user.uid.clone();
                         if let Some(role) = role {
-                            directory.set_role(&uid, role, now_ms)?;
+                            directory.set_role_unless_last(&uid, role, now_ms)?;
                         }
                         directory.user(&uid).cloned()
                     })
                     .await;
-                self.record_sign_in(&login, &result, client, "proxy");
+                // The last administrator stays one, however often the proxy says otherwise.
+                if result.as_ref().ok() != known {
+                    self.record_sign_in(&login, &result, client, "proxy");
+                }
                 result?
             }
         };

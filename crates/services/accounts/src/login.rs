@@ -1,5 +1,7 @@
 //! The routes by which people come in and leave.
 
+use std::borrow::Cow;
+
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
@@ -40,8 +42,18 @@ struct Form {
 }
 
 impl Inner {
+    /// What a cookie of ours is called. Where it can be, so that no server of a neighbouring name can set it: browsers
+    /// take `__Host-` from the very server alone, over TLS and for all its paths (RFC 6265bis, 4.1.3.2).
+    pub(crate) fn cookie_name(&self, name: &'static str) -> Cow<'static, str> {
+        match self.surroundings.is_encrypted && self.surroundings.external_path == "/" {
+            true => format!("__Host-{name}").into(),
+            false => name.into(),
+        }
+    }
+
     /// A cookie of ours. It never leaves for another site with a request that changes something, and no script reads it.
-    fn cookie(&self, name: &str, value: &str, max_age_s: i64) -> Result<HeaderValue, AccountsError> {
+    fn cookie(&self, name: &'static str, value: &str, max_age_s: i64) -> Result<HeaderValue, AccountsError> {
+        let name = self.cookie_name(name);
         let secure = if self.surroundings.is_encrypted { "; Secure" } else { "" };
         let path = &self.surroundings.external_path;
         let text =
@@ -181,7 +193,7 @@ async fn from_provider(
 ) -> Result<Response, AccountsError> {
     let in_force = inner.in_force();
     let oidc = in_force.oidc()?;
-    let attempt = crate::guard::cookie(&headers, OIDC_COOKIE).unwrap_or("");
+    let attempt = crate::guard::cookie(&headers, &inner.cookie_name(OIDC_COOKIE)).unwrap_or("");
     let proved = oidc.finish(attempt, &uri).await;
     let (login, result, next) = match proved {
         Ok((person, next)) => (person.login.clone(), inner.take_in(oidc, &person).await, next),

@@ -13,6 +13,12 @@ const FROM_PAGES: [&str; 4] = ["sec-fetch-site", "x-requested-with", "referer", 
 
 /// Why somebody is kept out, in the shape that fits what they asked for. `path` is theirs below the prefix.
 pub(crate) fn refuse(status: StatusCode, message: &str, path: &str) -> Response {
+    let mut response = in_envelope(status, message, path);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn in_envelope(status: StatusCode, message: &str, path: &str) -> Response {
     let kind = match status {
         StatusCode::UNAUTHORIZED => "unauthorized",
         StatusCode::FORBIDDEN => "forbidden",

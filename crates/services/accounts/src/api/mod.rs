@@ -10,7 +10,9 @@ mod users;
 use std::collections::HashMap;
 
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::Uri;
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderValue, Uri};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -45,8 +47,15 @@ impl Accounts {
             .merge(service_accounts::routes())
             .merge(audit::routes())
             .layer(DefaultBodyLimit::max(BODY_SIZE_MAX_BYTES))
+            .layer(map_response(kept_nowhere))
             .with_state(self.clone())
     }
+}
+
+/// Who somebody is and what they may do is true now, for them alone: no cache may keep it.
+async fn kept_nowhere(mut response: Response) -> Response {
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
 }
 
 async fn health(State(Accounts(inner)): State<Accounts>) -> Response {

@@ -183,6 +183,15 @@ impl Oidc {
                 }
             }
         }
+        // An address that the provider has not seen proof of says nothing of who somebody is. One that says nothing of
+        // proof vouches for all that it tells.
+        let is_unproved =
+            |value: &Value| matches!(value.as_bool(), Some(false)) || value.as_str() == Some("false");
+        if claims.get("email_verified").is_some_and(is_unproved)
+            && let Some(claims) = claims.as_object_mut()
+        {
+            claims.remove("email");
+        }
         Ok((self.person(&claims)?, attempt.next))
     }
 
@@ -399,13 +408,7 @@ impl Inner {
                         if !is_same && let Err(error) = directory.set_profile(&user.uid, &profile, now_ms) {
                             tracing::debug!(%error, login = %user.login, "the profile stays as it was");
                         }
-                        if user.role != role {
-                            let mut changed = directory.clone();
-                            match changed.set_role(&user.uid, role, now_ms) {
-                                Ok(()) => *directory = changed,
-                                Err(error) => tracing::warn!(%error, login = %user.login, "the role stays"),
-                            }
-                        }
+                        directory.set_role_unless_last(&user.uid, role, now_ms)?;
                         user.uid
                     }
                     None => {

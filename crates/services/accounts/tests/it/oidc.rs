@@ -260,6 +260,24 @@ async fn who_has_no_role_is_disabled_or_takes_the_name_of_another_stays_out() {
 }
 
 #[tokio::test]
+async fn an_address_of_mail_counts_only_if_the_provider_does_not_say_that_it_is_unproved() {
+    let set = set_up().await;
+    for (sub, verified, expected) in [
+        ("1", json!(false), ""),
+        ("2", json!("false"), ""),
+        ("3", json!(true), "p3@example.com"),
+        ("4", Value::Null, "p4@example.com"),
+    ] {
+        let mut claims = person(&["devs"]);
+        (claims["sub"], claims["preferred_username"]) = (sub.into(), format!("p{sub}").into());
+        (claims["email"], claims["email_verified"]) = (format!("p{sub}@example.com").into(), verified);
+        assert_eq!(set.who(&set.sign_in(claims).await).await, format!("p{sub} Editor"));
+        let path = format!("/api/users/lookup?loginOrEmail=p{sub}");
+        assert_eq!(set.world.as_admin("GET", &path, "").await.json()["email"], expected);
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_is_not_for_this_sign_in_is_not_believed() {
     let set = set_up().await;
     let now_s = set.provider.now_s;
