@@ -174,11 +174,25 @@ async fn options(State(Accounts(inner)): State<Accounts>) -> Response {
     .into_response()
 }
 
-async fn to_provider(State(Accounts(inner)): State<Accounts>, uri: Uri) -> Result<Response, AccountsError> {
+async fn to_provider(
+    State(Accounts(inner)): State<Accounts>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, AccountsError> {
     let in_force = inner.in_force();
-    let oidc = in_force.oidc()?;
-    let next = parameter(&uri, "next").unwrap_or_default();
-    let (url, attempt) = oidc.begin(refusal::local_path(&next, &inner.surroundings.external_path)).await?;
+    let external_path = &inner.surroundings.external_path;
+    let next = refusal::local_path(&parameter(&uri, "next").unwrap_or_default(), external_path);
+    let begun = match in_force.oidc() {
+        Ok(oidc) => oidc.begin(next.clone()).await,
+        Err(error) => Err(error),
+    };
+    let (url, attempt) = match begun {
+        Ok(begun) => begun,
+        Err(error) if refusal::wants_page(&Method::GET, uri.path(), &headers) => {
+            return Ok(refusal::back_to_login(external_path, &error, &next));
+        }
+        Err(error) => return Err(error),
+    };
     let mut response = refusal::see_other(&url);
     response.headers_mut().append(header::SET_COOKIE, inner.cookie(OIDC_COOKIE, &attempt, OIDC_SECONDS)?);
     Ok(response)
@@ -197,23 +211,20 @@ async fn from_provider(
     let proved = oidc.finish(attempt, &uri).await;
     let (login, result, next) = match proved {
         Ok((person, next)) => (person.login.clone(), inner.take_in(oidc, &person).await, next),
-        Err(error) => (String::new(), Err(error), String::new()),
+        Err(error) => (String::new(), Err(error), inner.surroundings.external_path.clone()),
     };
     inner.record_sign_in(&login, &result, &client, "oidc");
+    // The browser held it meanwhile, and other servers of the domain can give it cookies.
+    let next = refusal::local_path(&next, &inner.surroundings.external_path);
     let mut response = match &result {
         Ok(user) => {
             let cookie = inner.begin_session(user, &client, before.as_deref()).await?;
-            // The browser held it meanwhile, and other servers of the domain can give it cookies.
-            let next = refusal::local_path(&next, &inner.surroundings.external_path);
             let mut response = refusal::see_other(&next);
             response.headers_mut().append(header::SET_COOKIE, cookie);
             response
         }
         // The login page says what went wrong.
-        Err(error) => {
-            let message: String = form_urlencoded::byte_serialize(error.to_string().as_bytes()).collect();
-            refusal::see_other(&format!("{}login?error={message}", inner.surroundings.external_path))
-        }
+        Err(error) => refusal::back_to_login(&inner.surroundings.external_path, error, &next),
     };
     response.headers_mut().append(header::SET_COOKIE, inner.cookie(OIDC_COOKIE, "", 0)?);
     if response.status() != StatusCode::SEE_OTHER {

@@ -46,6 +46,8 @@ struct Discovery {
     userinfo_endpoint: Option<String>,
     #[serde(default)]
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
 }
 
 /// What a browser holds while it is at the provider: nobody else can finish its sign-in.
@@ -158,13 +160,19 @@ impl Oidc {
         if state != attempt.state || attempt.until_ms < self.clock.now_ms() {
             return Err(again());
         }
+        let discovery = self.discovery().await?;
+        // RFC 9207: what another provider says is not taken for this one's.
+        let issuer = parameter(uri, "iss");
+        let is_ours = issuer.as_ref().is_none_or(|issuer| *issuer == discovery.issuer);
+        if !is_ours || (issuer.is_none() && discovery.authorization_response_iss_parameter_supported) {
+            return Err(denied("another OpenID provider sent this way back"));
+        }
         if let Some(error) = parameter(uri, "error") {
             let detail =
                 parameter(uri, "error_description").map(|text| format!(": {text}")).unwrap_or_default();
             return Err(denied(&format!("the OpenID provider refused: {error}{detail}")));
         }
         let code = parameter(uri, "code").ok_or_else(again)?;
-        let discovery = self.discovery().await?;
         let tokens = self.tokens(&discovery, &code, &attempt.verifier).await?;
         let mut claims = self.claims(&discovery, &tokens.id_token, &attempt.nonce).await?;
         if !self.is_enough(&claims)

@@ -308,6 +308,10 @@ async fn only_the_browser_that_began_can_finish_and_only_once() {
     assert!(location(&answer).contains("not+begun+here"));
     assert_eq!(set.who(&set.come_back(&mine, &back).await).await, "ada Admin");
     assert!(location(&set.come_back(&mine, &back).await).contains("invalid_grant"));
+    // Another provider's way back.
+    let mixed = begin().await;
+    let back = format!("{}&iss=https%3A%2F%2Fevil.example", set.provider.sign_in(&location(&mixed)));
+    assert!(location(&set.come_back(&mixed, &back).await).contains("another+OpenID+provider"));
     // What the provider says no to is said.
     let begun = begin().await;
     let query = location(&begun);
@@ -366,6 +370,12 @@ async fn a_provider_that_is_away_is_asked_once_for_all_who_wait() {
     world.clock.advance(Duration::from_secs(2));
     assert_eq!(world.ask(ELSEWHERE, "GET", "/login/oidc", &[], "").await.status, 502);
     assert_eq!(*asked.lock().unwrap(), 2);
+    // Somebody who came by the login page is back there, reads why, and has not lost where they wanted to go.
+    let html = [("accept", "text/html")];
+    let answer = world.ask(ELSEWHERE, "GET", "/login/oidc?next=%2Fview", &html, "").await;
+    let location = location(&answer);
+    assert!(location.starts_with("/login?error=the+OpenID+provider+calls+itself"), "{location}");
+    assert!(location.ends_with("&next=%2Fview"), "{location}");
 }
 
 #[tokio::test]
