@@ -254,6 +254,9 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     if let Some(keeping) = keeping {
         let _ = keeping.await;
     }
+    if let Some(accounts) = &running.accounts {
+        accounts.flush(STOP_TIMEOUT).await;
+    }
     // A merge under way is not worth waiting for: it begins anew at the next start.
     let _ = tokio::time::timeout(STOP_TIMEOUT, maintenance).await;
     let db = running.store.db.clone();

@@ -115,6 +115,11 @@ impl Accounts {
         inner.in_force.store(Arc::new(in_force));
         Ok(())
     }
+
+    /// Returns when the audit log has all that was done so far, or after this time.
+    pub async fn flush(&self, timeout: Duration) {
+        let _ = tokio::time::timeout(timeout, self.0.audit.flush()).await;
+    }
 }
 
 /// Somebody, or a team, by all the names that clients use.
