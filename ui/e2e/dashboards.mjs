@@ -282,6 +282,33 @@ await test('a panel is made with the editor, saved, compared and restored', asyn
   assert.equal((await call('GET', 'dashboards/uid/e2e-edit')).json.dashboard.panels.length, 1);
 });
 
+await test('some fields read otherwise, by an override made in the form', async (page) => {
+  await keep(board('e2e-override', 'E2E override', [panel(1, 'stat', 'Values', undefined, { x: 0, y: 0, w: 12, h: 8 }, { targets: [{ refId: 'A', expr: 'vector(1)', legendFormat: 'one', datasource: source }, { refId: 'B', expr: 'vector(2)', legendFormat: 'two', datasource: source }] })]));
+  await dashboard(page, 'd/e2e-override?editPanel=1');
+  await page.locator('summary', { hasText: 'Overrides' }).first().click();
+  await page.getByLabel('Add an override').selectOption('byName');
+  const override = page.getByRole('region', { name: 'Override 1' });
+  await override.getByLabel('Name of the field').fill('two');
+  await page.keyboard.press('Tab');
+  await override.getByLabel('Add a property').selectOption('unit');
+  await override.getByLabel('Unit', { exact: true }).fill('bytes');
+  await page.keyboard.press('Tab');
+  await page.locator('[data-panel-id="1"]', { hasText: /2\s*B/ }).waitFor();
+  assert.doesNotMatch(await page.locator('[data-panel-id="1"]').innerText(), /1\s*B/);
+  await override.getByLabel('Add a property').selectOption('displayName');
+  await override.getByLabel('Name', { exact: true }).fill('The second');
+  await page.keyboard.press('Enter');
+  await page.locator('[data-panel-id="1"]', { hasText: 'The second' }).waitFor();
+  await page.getByLabel('Add an override').selectOption('byRegexp');
+  await page.getByRole('button', { name: 'Move override 2 up' }).click();
+  await page.getByRole('region', { name: 'Override 1' }).getByRole('textbox', { name: 'Pattern' }).waitFor();
+  await page.getByRole('button', { name: 'Remove override 1' }).click();
+  await override.getByRole('button', { name: 'Remove Unit' }).click();
+  await page.locator('[data-panel-id="1"]', { hasText: /2\s*B/ }).waitFor({ state: 'detached' });
+  await page.getByText('Overrides as JSON').click();
+  assert.deepEqual(JSON.parse(await page.getByRole('textbox', { name: 'Overrides' }).inputValue()), [{ matcher: { id: 'byName', options: 'two' }, properties: [{ id: 'displayName', value: 'The second' }] }]);
+});
+
 await test('somebody else saved meanwhile: both versions can be kept', async (page) => {
   const dash = board('e2e-conflict', 'E2E conflict', [panel(1, 'stat', 'Mine', 'vector(1)', { x: 0, y: 0, w: 6, h: 6 })]);
   await keep(dash);

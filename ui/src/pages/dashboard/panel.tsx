@@ -61,11 +61,13 @@ interface Props {
   awake?: boolean;
   /** Drawn alone, as large as there is room. */
   alone?: boolean;
+  /** Told what is drawn: the editor offers names out of it. */
+  onData?: (data: PanelData) => void;
   /** What is put over the frame while the dashboard is edited: handles to move and to resize. */
   children?: ComponentChildren;
 }
 
-export function PanelFrame({ placed, awake = false, alone = false, children }: Props): JSX.Element {
+export function PanelFrame({ placed, awake = false, alone = false, onData, children }: Props): JSX.Element {
   const board = useBoard();
   const element = useRef<HTMLElement>(null);
   const { near, ever } = useNear(element);
@@ -80,6 +82,7 @@ export function PanelFrame({ placed, awake = false, alone = false, children }: P
   if (active && board.variables.ready && width > 0) wasAsked.current = true;
   const data = usePanelData(board, { panel, key, scope, kind, width, active, priority: near ? 0 : 1 });
   if (width > 0) board.widths.set(key, width);
+  useEffect(() => onData?.(data), [data.answer, data.transformed]);
   // Frames that could not be drawn: new ones are a new chance.
   const [broken, setBroken] = useState<unknown>(undefined);
 

@@ -2,19 +2,21 @@
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { PlacedPanel } from '../../../dashboard/layout.ts';
-import type { Dashboard, FieldConfig, Panel } from '../../../dashboard/model.ts';
+import type { Dashboard, Panel } from '../../../dashboard/model.ts';
 import type { OptionEditor, PanelKind } from '../../../panels/panel.ts';
 import { PANEL_IDS, panelKind } from '../../../panels/registry.ts';
 import { useBoard } from '../board.ts';
 import { PanelFrame } from '../panel.tsx';
-import { usePanelKind, withDefaults } from '../panel-data.ts';
+import { usePanelKind, withDefaults, type PanelData } from '../panel-data.ts';
 import { changePanel, optionPath, valueAt, withValue } from './change.ts';
 import './edit.css';
-import { FieldOptions, LinksField } from './field-options.tsx';
+import { FieldOptions } from './field-options.tsx';
 import { JsonField } from './json-field.tsx';
 import { Labelled, OptionField, TextField } from './option-fields.tsx';
 import { Queries } from './queries.tsx';
+import { stageOf } from './stage.ts';
 import { Transformations } from './transformations.tsx';
+import { LinksField } from './value-fields.tsx';
 
 interface Props {
   placed: PlacedPanel;
@@ -30,6 +32,8 @@ export function PanelEditor({ placed, change, refresh }: Props): JSX.Element {
   const kind = usePanelKind(panel.type);
   const ready = kind.state === 'ready' ? kind.kind : undefined;
   const set = (next: (panel: Panel) => Panel): void => change((dashboard) => changePanel(dashboard, panel.id, next));
+  const [data, setData] = useState<PanelData | undefined>(undefined);
+  const drawn = useMemo(() => stageOf(data?.transformed ?? []), [data?.transformed]);
   const tabs = [
     ['queries', `Queries ${panel.targets.length}`],
     ['transformations', `Transformations ${panel.transformations.length}`],
@@ -57,7 +61,7 @@ export function PanelEditor({ placed, change, refresh }: Props): JSX.Element {
           )}
         </div>
         <div class="panel-editor-preview">
-          <PanelFrame placed={placed} alone />
+          <PanelFrame placed={placed} alone onData={setData} />
         </div>
         <div class="tabs" role="tablist" aria-label="Of the panel">
           {tabs.map(([id, text]) => (
@@ -99,7 +103,7 @@ export function PanelEditor({ placed, change, refresh }: Props): JSX.Element {
           <Repeat panel={panel} change={set} />
         </details>
         {ready && <KindOptions panel={panel} kind={ready} change={set} />}
-        {ready?.data && <FieldOptions panel={panel} defaults={ready.field as FieldConfig} change={set} />}
+        {ready?.data && <FieldOptions panel={panel} kind={ready} stage={drawn} change={set} />}
         <details class="options-group">
           <summary>
             Links of the panel <span class="count">{panel.links.length}</span>
