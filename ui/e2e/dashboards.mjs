@@ -309,6 +309,53 @@ await test('some fields read otherwise, by an override made in the form', async 
   assert.deepEqual(JSON.parse(await page.getByRole('textbox', { name: 'Overrides' }).inputValue()), [{ matcher: { id: 'byName', options: 'two' }, properties: [{ id: 'displayName', value: 'The second' }] }]);
 });
 
+await test('answers are merged, arranged and calculated with forms, step by step', async (page) => {
+  const value = (refId, number, host) => ({ refId, expr: `label_replace(vector(${number}), "host", "${host}", "", "")`, format: 'table', instant: true, datasource: source });
+  await keep(board('e2e-steps', 'E2E steps', [panel(1, 'table', 'Steps', undefined, { x: 0, y: 0, w: 12, h: 8 }, { targets: [value('A', 5, 'a'), value('B', 7, 'b')] })]));
+  await dashboard(page, 'd/e2e-steps?editPanel=1');
+  const seen = (text) => page.locator('[data-panel-id="1"]', { hasText: text }).waitFor();
+  const step = (number) => page.getByRole('region', { name: `Transformation ${number}` });
+  await page.getByRole('tab', { name: /Transformations/ }).click();
+  const add = (id) => page.getByLabel('Add a transformation').selectOption(id);
+  await add('merge');
+  await add('organize');
+  await step(2).getByRole('checkbox', { name: 'Show Time' }).uncheck();
+  await step(2).getByLabel('New name of host').fill('Machine');
+  await page.keyboard.press('Enter');
+  await seen('Machine');
+  await step(2).getByRole('button', { name: 'Move host up' }).waitFor();
+  await add('calculateField');
+  await step(3).getByLabel('How').selectOption({ label: 'from two fields' });
+  // What the steps before left has the name that they gave.
+  await step(3).getByLabel('This', { exact: true }).fill('Value #B');
+  await page.keyboard.press('Tab');
+  await step(3).getByLabel('Operation').selectOption('*');
+  await step(3).getByLabel('and this').fill('100');
+  await page.keyboard.press('Tab');
+  await seen('700');
+  await step(3).getByRole('button', { name: 'Disable' }).click();
+  await page.locator('[data-panel-id="1"]', { hasText: '700' }).waitFor({ state: 'detached' });
+  await step(3).getByRole('button', { name: 'Enable' }).click();
+  await seen('700');
+  await add('sortBy');
+  await step(4).getByLabel('Field', { exact: true }).fill('Machine');
+  await page.keyboard.press('Tab');
+  await step(4).getByRole('checkbox', { name: 'Largest first' }).check();
+  await page.waitForFunction(() => /\bb\b[^]*\ba\b/.test(document.querySelector('[data-panel-id="1"]').innerText.replace(/^[^]*Machine/, '')));
+  await step(1).getByRole('button', { name: 'Debug' }).click();
+  await step(1).getByRole('heading', { name: 'Before: 2 tables' }).waitFor();
+  await step(1).getByRole('heading', { name: 'After: one table' }).waitFor();
+  await step(4).getByText('Options as JSON').click();
+  assert.deepEqual(JSON.parse(await page.getByLabel('Options of transformation 4').inputValue()), { sort: [{ field: 'Machine', desc: true }] });
+  await step(4).getByRole('button', { name: 'Move transformation 4 up' }).click();
+  await step(3).getByRole('checkbox', { name: 'Largest first' }).waitFor();
+  for (const number of [4, 3]) await page.getByRole('button', { name: `Remove transformation ${number}` }).click();
+  await add('renameByRegex');
+  await step(3).getByLabel('Pattern').fill('/(/');
+  await page.keyboard.press('Tab');
+  await step(3).getByRole('alert').waitFor();
+});
+
 await test('somebody else saved meanwhile: both versions can be kept', async (page) => {
   const dash = board('e2e-conflict', 'E2E conflict', [panel(1, 'stat', 'Mine', 'vector(1)', { x: 0, y: 0, w: 6, h: 6 })]);
   await keep(dash);

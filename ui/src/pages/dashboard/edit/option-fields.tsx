@@ -112,7 +112,7 @@ export function UnitField({ value, onChange }: { value: string | undefined; onCh
 }
 
 /** One text that may be any, with those that suggest themselves. */
-export function SuggestField({ label, value, choices, placeholder, onChange }: { label: string; value: string; choices: readonly string[]; placeholder?: string; onChange: (value: string) => void }): JSX.Element {
+export function SuggestField({ label, value, choices, placeholder, onChange }: { label?: string; value: string; choices: readonly string[]; placeholder?: string; onChange: (value: string) => void }): JSX.Element {
   const id = useId();
   const [text, setText] = useState(value);
   useEffect(() => setText(value), [value]);

@@ -32,6 +32,7 @@ export function PanelEditor({ placed, change, refresh }: Props): JSX.Element {
   const kind = usePanelKind(panel.type);
   const ready = kind.state === 'ready' ? kind.kind : undefined;
   const set = (next: (panel: Panel) => Panel): void => change((dashboard) => changePanel(dashboard, panel.id, next));
+  const scope = useMemo(() => ({ ...board.scope, ...placed.scope }), [board.scope, placed.scope]);
   const [data, setData] = useState<PanelData | undefined>(undefined);
   const drawn = useMemo(() => stageOf(data?.transformed ?? []), [data?.transformed]);
   const tabs = [
@@ -72,7 +73,7 @@ export function PanelEditor({ placed, change, refresh }: Props): JSX.Element {
         </div>
         <div role="tabpanel">
           {tab === 'queries' && (ready?.data === false ? <p class="muted">This kind of panel asks for no data.</p> : <Queries panel={panel} change={set} run={refresh} />)}
-          {tab === 'transformations' && <Transformations panel={panel} change={set} />}
+          {tab === 'transformations' && <Transformations panel={panel} frames={data?.answer?.frames ?? NO_FRAMES} scope={scope} change={set} />}
           {tab === 'json' && (
             <JsonField
               label="Panel JSON"
@@ -114,6 +115,8 @@ export function PanelEditor({ placed, change, refresh }: Props): JSX.Element {
     </div>
   );
 }
+
+const NO_FRAMES: never[] = [];
 
 /** What stays of a panel when it becomes one of another kind: what it asks, and how values read. */
 export function asKind(panel: Panel, type: string): Panel {

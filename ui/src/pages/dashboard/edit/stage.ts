@@ -10,12 +10,14 @@ export interface Stage {
   fields: readonly { name: string; type: FieldType }[];
   labels: readonly string[];
   refIds: readonly string[];
+  /** What went wrong in the step that made it. */
+  problems: readonly string[];
 }
 
 /** More than so many names help nobody to choose. */
 const NAMES_OFFERED = 500;
 
-export function stageOf(frames: readonly Frame[]): Stage {
+export function stageOf(frames: readonly Frame[], problems: readonly string[] = []): Stage {
   const fields = new Map<string, FieldType>();
   const labels = new Set<string>();
   const refIds = new Set<string>();
@@ -28,16 +30,20 @@ export function stageOf(frames: readonly Frame[]): Stage {
       if (labels.size < NAMES_OFFERED) for (const label of Object.keys(field.labels ?? {})) labels.add(label);
     }
   }
-  return { frames, fields: [...fields].map(([name, type]) => ({ name, type })), labels: [...labels].sort(), refIds: [...refIds] };
+  return { frames, fields: [...fields].map(([name, type]) => ({ name, type })), labels: [...labels].sort(), refIds: [...refIds], problems };
 }
+
+const noticesOf = ([first]: readonly Frame[]): string[] => (first?.meta?.notices ?? []).map(({ text }) => text);
 
 /** Frames before the first of the steps, before the second, … and after the last. */
 export function stagesOf(frames: readonly Frame[], steps: readonly Transformation[], context: TransformContext): Stage[] {
   const stages = [stageOf(frames)];
   let now = frames;
   for (const step of steps) {
+    const known = noticesOf(now);
     now = transformFrames(now, [step], context);
-    stages.push(stageOf(now));
+    // Notices go along with the first frame; those of this step are the new ones.
+    stages.push(stageOf(now, noticesOf(now).filter((text) => !known.includes(text))));
   }
   return stages;
 }
