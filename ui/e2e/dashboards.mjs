@@ -356,6 +356,67 @@ await test('answers are merged, arranged and calculated with forms, step by step
   await step(3).getByRole('alert').waitFor();
 });
 
+await test('a panel becomes one of the library, and a change of it is saved for all dashboards, or only here', async (page) => {
+  for (const uid of ['e2e-shared', 'e2e-shared-too']) await call('DELETE', `dashboards/uid/${uid}`);
+  for (const { uid } of (await call('GET', 'library-elements?searchString=E2E')).json?.result?.elements ?? []) await call('DELETE', `library-elements/${uid}`);
+  const name = `E2E shared ${Date.now()}`;
+  await keep(board('e2e-shared', 'E2E shared', [panel(1, 'stat', 'Here', 'vector(1)', { x: 0, y: 0, w: 6, h: 6 })]));
+  const save = async () => {
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Save', exact: true }).click();
+  };
+  const gone = () => page.getByRole('dialog').waitFor({ state: 'detached' });
+  await dashboard(page, 'd/e2e-shared?editPanel=1');
+  await page.getByRole('button', { name: 'Make this a library panel' }).click();
+  await page.getByLabel('Its name in the library').fill(name);
+  await page.getByRole('button', { name: 'Make it', exact: true }).click();
+  await page.getByText(`${name} is a library panel`).waitFor();
+  await save();
+  await gone();
+  const kept = (await call('GET', 'dashboards/uid/e2e-shared')).json.dashboard.panels[0];
+  assert.equal(kept.libraryPanel.name, name);
+  assert.equal(kept.targets, undefined, 'the dashboard keeps a reference');
+  const { uid } = kept.libraryPanel;
+  await keep(board('e2e-shared-too', 'E2E shared too', [{ ...kept, id: 3, title: 'There' }]));
+  const unit = async (id) => {
+    await page.getByLabel('Unit').fill(id);
+    await page.keyboard.press('Enter');
+  };
+  const element = async () => (await call('GET', `library-elements/${uid}`)).json.result;
+
+  await dashboard(page, 'd/e2e-shared-too?editPanel=3');
+  await page.getByText('shared by 2 dashboards').waitFor();
+  await unit('bytes');
+  await page.getByText('is not saved yet').waitFor();
+  // Somebody else was faster.
+  const { version, model } = await element();
+  assert.equal((await call('PATCH', `library-elements/${uid}`, { version, kind: 1, model: { ...model, description: 'theirs' } })).status, 200);
+  await save();
+  await page.getByRole('dialog').getByText(/was changed by/).waitFor();
+  await page.getByRole('dialog').getByLabel(/is shared by/).selectOption({ label: 'replace what somebody else saved' });
+  await page.getByRole('dialog').getByRole('button', { name: 'Save', exact: true }).click();
+  await gone();
+  assert.equal((await element()).model.fieldConfig.defaults.unit, 'bytes');
+  assert.equal((await element()).model.title, 'Here', 'a title is of the dashboard');
+  await dashboard(page, 'd/e2e-shared');
+  await page.locator('[data-panel-id="1"]', { hasText: /1\s*B/ }).waitFor();
+
+  await dashboard(page, 'd/e2e-shared-too?editPanel=3');
+  await unit('celsius');
+  await page.getByRole('button', { name: 'Save to the library' }).click();
+  await page.getByText('What is changed here changes for all of them').waitFor();
+  assert.equal((await element()).model.fieldConfig.defaults.unit, 'celsius');
+  await unit('percent');
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await page.getByRole('dialog').getByLabel(/is shared by/).selectOption('unlink');
+  await page.getByRole('dialog').getByRole('button', { name: 'Save', exact: true }).click();
+  await gone();
+  const own = (await call('GET', 'dashboards/uid/e2e-shared-too')).json.dashboard.panels[0];
+  assert.equal(own.libraryPanel, undefined);
+  assert.equal(own.fieldConfig.defaults.unit, 'percent');
+  assert.equal((await element()).model.fieldConfig.defaults.unit, 'celsius');
+}, { statuses: [412] });
+
 await test('somebody else saved meanwhile: both versions can be kept', async (page) => {
   const dash = board('e2e-conflict', 'E2E conflict', [panel(1, 'stat', 'Mine', 'vector(1)', { x: 0, y: 0, w: 6, h: 6 })]);
   await keep(dash);

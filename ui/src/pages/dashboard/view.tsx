@@ -229,7 +229,7 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
         {section !== null ? (
           <Settings session={session} dashboard={dashboard} section={section} />
         ) : edited ? (
-          edits ? <PanelEditor key={edited.key} placed={edited} change={session.change} refresh={refresh} /> : <Empty title="You may not edit this dashboard">Its panels can be viewed and inspected.</Empty>
+          edits ? <PanelEditor key={edited.key} placed={edited} session={session} refresh={refresh} /> : <Empty title="You may not edit this dashboard">Its panels can be viewed and inspected.</Empty>
         ) : viewed ? (
           <div class="board-alone">
             <PanelFrame key={viewed.key} placed={viewed} alone />

@@ -2,36 +2,39 @@
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { PlacedPanel } from '../../../dashboard/layout.ts';
+import { withShared } from '../../../dashboard/library.ts';
 import type { Dashboard, Panel } from '../../../dashboard/model.ts';
 import type { OptionEditor, PanelKind } from '../../../panels/panel.ts';
 import { PANEL_IDS, panelKind } from '../../../panels/registry.ts';
 import { useBoard } from '../board.ts';
 import { PanelFrame } from '../panel.tsx';
 import { usePanelKind, withDefaults, type PanelData } from '../panel-data.ts';
-import { changePanel, optionPath, valueAt, withValue } from './change.ts';
+import type { Session } from '../session.ts';
+import { changePanel, findById, optionPath, valueAt, withValue } from './change.ts';
 import './edit.css';
 import { FieldOptions } from './field-options.tsx';
 import { JsonField } from './json-field.tsx';
 import { Labelled, OptionField, TextField } from './option-fields.tsx';
 import { Queries } from './queries.tsx';
+import { MakeShared, SharedBar } from './shared-panel.tsx';
 import { stageOf } from './stage.ts';
 import { Transformations } from './transformations.tsx';
 import { LinksField } from './value-fields.tsx';
 
 interface Props {
   placed: PlacedPanel;
-  change: (next: (dashboard: Dashboard) => Dashboard) => void;
+  session: Session;
   refresh: () => void;
 }
 
-export function PanelEditor({ placed, change, refresh }: Props): JSX.Element {
+export function PanelEditor({ placed, session, refresh }: Props): JSX.Element {
   const board = useBoard();
   const { panel } = placed;
   const before = useRef(panel);
   const [tab, setTab] = useState<'queries' | 'transformations' | 'json'>('queries');
   const kind = usePanelKind(panel.type);
   const ready = kind.state === 'ready' ? kind.kind : undefined;
-  const set = (next: (panel: Panel) => Panel): void => change((dashboard) => changePanel(dashboard, panel.id, next));
+  const set = (next: (panel: Panel) => Panel): void => session.change((dashboard) => changeEverywhere(dashboard, panel.id, next));
   const scope = useMemo(() => ({ ...board.scope, ...placed.scope }), [board.scope, placed.scope]);
   const [data, setData] = useState<PanelData | undefined>(undefined);
   const drawn = useMemo(() => stageOf(data?.transformed ?? []), [data?.transformed]);
@@ -52,15 +55,9 @@ export function PanelEditor({ placed, change, refresh }: Props): JSX.Element {
               Undo all changes of this panel
             </button>
           )}
-          {panel.libraryPanel && (
-            <span class="muted">
-              From the library: {panel.libraryPanel.name ?? panel.libraryPanel.uid}.{' '}
-              <button type="button" class="link" onClick={() => set((now) => ({ ...now, libraryPanel: undefined }))}>
-                Make it this dashboard's own
-              </button>
-            </span>
-          )}
+          {!panel.libraryPanel && <MakeShared session={session} panel={panel} />}
         </div>
+        {panel.libraryPanel && <SharedBar session={session} panel={panel} />}
         <div class="panel-editor-preview">
           <PanelFrame placed={placed} alone onData={setData} />
         </div>
@@ -117,6 +114,13 @@ export function PanelEditor({ placed, change, refresh }: Props): JSX.Element {
 }
 
 const NO_FRAMES: never[] = [];
+
+/** A change of a panel; others of the dashboard that stand for the same one of the library change with it. */
+function changeEverywhere(dashboard: Dashboard, id: number, next: (panel: Panel) => Panel): Dashboard {
+  const changed = changePanel(dashboard, id, next);
+  const panel = findById(changed, id);
+  return panel?.libraryPanel ? withShared(changed, panel.libraryPanel.uid, panel) : changed;
+}
 
 /** What stays of a panel when it becomes one of another kind: what it asks, and how values read. */
 export function asKind(panel: Panel, type: string): Panel {

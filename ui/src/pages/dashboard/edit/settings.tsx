@@ -287,7 +287,7 @@ function WholeJson({ session, dashboard }: { session: Session; dashboard: Dashbo
         onApply={(value) => {
           const read = loadDashboard(value);
           setNotes(read.notes);
-          session.change((now) => ({ ...read.dashboard, uid: now.uid, version: now.version }));
+          session.adopt(read.dashboard);
         }}
       />
       {notes.length > 0 && (

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import { dashboards, type Version } from '../../../api/dashboards.ts';
+import { sorted } from '../../../dashboard/json.ts';
 import { loadDashboard } from '../../../dashboard/load.ts';
 import type { Dashboard } from '../../../dashboard/model.ts';
 import { moment } from '../../../format/time.ts';
@@ -103,11 +104,4 @@ export function Difference({ title, before, after }: { title: string; before: un
       )}
     </section>
   );
-}
-
-/** Objects with their names in order: the order of names means nothing in JSON. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, inner]) => [name, sorted(inner)]));
 }
