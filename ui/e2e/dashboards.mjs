@@ -476,6 +476,64 @@ await test('a mistake in the JSON is named with its place', async (page) => {
   await page.getByText('Line 3, column 14').waitFor();
 });
 
+await test('JSON that was typed and not applied is kept, counts as unsaved, and goes only when one says so', async (page) => {
+  await dashboard(page, 'd/e2e-move?editPanel=1');
+  await page.getByRole('tab', { name: 'Panel JSON' }).click();
+  const json = page.getByLabel('Panel JSON', { exact: true });
+  await json.fill('{ "type": "stat", "title": "Typed" }');
+  await page.getByText('Typed, not applied yet').waitFor();
+  await page.getByRole('tab', { name: /Queries/ }).click();
+  await page.getByRole('button', { name: /Back to the dashboard/ }).click();
+  await settled(page);
+  const asked = page.waitForEvent('dialog').then((dialog) => dialog.dismiss());
+  await page.getByRole('link', { name: 'Targets' }).click();
+  await asked;
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await page.getByText(/is not applied, and is not saved: Panel JSON of panel 1/).waitFor();
+  await page.keyboard.press('Escape');
+  await page.locator('[data-panel-id="1"]').focus();
+  await page.keyboard.press('e');
+  await page.getByRole('tab', { name: 'Panel JSON' }).click();
+  assert.match(await json.inputValue(), /"Typed"/);
+  await page.getByRole('button', { name: 'Back to what it was' }).click();
+  assert.match(await json.inputValue(), /"One"/);
+  await page.getByRole('link', { name: 'Targets' }).click();
+  await page.waitForURL(/targets/);
+});
+
+await test('whoever only views reads versions and JSON, and changes neither', async (page) => {
+  await page.route('**/api/user', (route) => route.fulfill({ json: { login: 'someone', orgRole: 'Viewer' } }));
+  await dashboard(page, 'd/e2e-same');
+  await page.keyboard.press('d');
+  await page.keyboard.press('s');
+  const json = page.getByLabel("The dashboard's JSON");
+  await json.waitFor();
+  assert.equal(await json.getAttribute('readonly') === null, false);
+  assert.equal(await page.getByRole('button', { name: 'Apply' }).count(), 0);
+  assert.deepEqual(await page.getByRole('tab').allInnerTexts(), ['Versions', 'JSON']);
+  await page.getByRole('tab', { name: 'Versions' }).click();
+  await page.getByRole('button', { name: 'Compare with now' }).first().waitFor();
+  assert.equal(await page.getByRole('button', { name: 'Restore' }).count(), 0);
+  await open(page, 'd/e2e-same?editview=variables');
+  await json.waitFor();
+  await open(page, 'dashboard/new');
+  await page.getByText('You may not make dashboards').waitFor();
+  assert.equal(await page.getByRole('button', { name: 'Add', exact: true }).count(), 0);
+});
+
+await test('annotations that failed say why', async (page) => {
+  const annotations = { list: [{ name: 'Deploys', enable: true, datasource: source, expr: 'sum(' }, { name: 'Nowhere', enable: true, hide: true, datasource: { type: 'prometheus', uid: 'no-such-source' }, expr: 'up' }, { name: 'Fine', enable: true, datasource: source, expr: 'vector(0)' }] };
+  await keep(board('e2e-annotations', 'E2E annotations', [panel(1, 'stat', 'One', 'vector(1)', { x: 0, y: 0, w: 6, h: 6 })], { annotations }));
+  await dashboard(page, 'd/e2e-annotations');
+  const notices = page.getByRole('status', { name: 'Annotations' });
+  await notices.getByText(/Annotations “Deploys”: .*parse error/).waitFor();
+  await notices.getByText(/no data source “no-such-source”/).waitFor();
+  assert.equal(await notices.getByRole('listitem').count(), 2);
+  // Switched off, it asks nothing and fails at nothing.
+  await page.getByRole('button', { name: 'Deploys' }).click();
+  await notices.getByText(/Deploys/).waitFor({ state: 'detached' });
+}, { refusals: null });
+
 await test('a variable is made in the settings and can be chosen', async (page) => {
   await open(page, 'd/e2e-variables?editview=variables');
   await page.getByRole('button', { name: 'Add variable' }).click();

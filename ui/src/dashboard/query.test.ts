@@ -248,6 +248,15 @@ describe('annotations', () => {
     expect(asked[0]!.query.get('dashboardUID')).toBe('u');
   });
 
+  test('that are too many, or cannot be had, say so', async () => {
+    const times = Array.from({ length: 2500 }, (_, index) => ({ time: index + 1 }));
+    answers = (path) => (path.endsWith('annotations') ? times : undefined);
+    const context = contextOf([], {}, { annotations: { list: [{ builtIn: 1, name: 'All', enable: true }, { name: 'Old', enable: true, datasource: { type: 'graphite', uid: 'gone' }, expr: 'x' }] } });
+    const { annotations, notices } = await runAnnotations(context, new AbortController().signal);
+    expect(annotations).toHaveLength(2000);
+    expect(notices.map(({ severity, text }) => `${severity} ${text}`)).toEqual(['error Annotations “Old”: There is no data source “gone”.', 'warning Annotations “All”: 2,000 of 2,500 events are shown.']);
+  });
+
   test('are shown by the panels that their query names', () => {
     const annotation = { time: 1, color: '', source: 'Q' };
     const of = (filter: object): object => loadDashboard({ title: 't', annotations: { list: [{ name: 'Q', filter }] } }).dashboard;

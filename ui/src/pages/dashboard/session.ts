@@ -5,6 +5,7 @@ import { libraryPanels, loadLibraryPanels, withKnownShared, withShared, type Sha
 import { loadDashboard } from '../../dashboard/load.ts';
 import type { Dashboard, Panel } from '../../dashboard/model.ts';
 import { useLoad } from '../../state/load.ts';
+import { Unapplied, useChanges } from './unapplied.ts';
 
 /** How many changes can be taken back. */
 const UNDO_KEPT = 50;
@@ -20,6 +21,8 @@ export interface Session {
   /** As the server has it. */
   kept?: Dashboard;
   changed: boolean;
+  /** JSON that was typed and not applied; it counts as changed. */
+  unapplied: Unapplied;
   /** The same, known at once also to what runs before the page is drawn again. */
   unsaved: { readonly current: boolean };
   change: (next: (dashboard: Dashboard) => Dashboard) => void;
@@ -97,12 +100,15 @@ export function useSession(uid: string, newIn: string): Session {
   }, [change, shared]);
   const undo = useCallback(() => setDraft((last) => past.current.pop() ?? last), []);
   const unsaved = useRef(false);
+  const unapplied = useMemo(() => new Unapplied(), [uid]);
+  useChanges(unapplied);
   const discard = useCallback(() => {
     unsaved.current = false;
+    unapplied.clear();
     past.current = [];
     setDraft(kept);
     setMeta((last) => ({ ...last, ...keptIn }));
-  }, [kept, keptIn]);
+  }, [kept, keptIn, unapplied]);
   const settle = useCallback((dashboard: Dashboard, change: Partial<DashboardMeta>) => {
     unsaved.current = false;
     past.current = [];
@@ -112,7 +118,7 @@ export function useSession(uid: string, newIn: string): Session {
     setKeptIn(folderOf({ ...meta, ...change }));
   }, [meta]);
   const differs = useMemo(() => draft !== kept && JSON.stringify(draft) !== JSON.stringify(kept), [draft, kept]);
-  const changed = differs || (meta.folderUid ?? '') !== (keptIn.folderUid ?? '');
+  const changed = differs || unapplied.size > 0 || (meta.folderUid ?? '') !== (keptIn.folderUid ?? '');
   unsaved.current = changed;
   return {
     waiting: answer.waiting || (answer.data !== undefined && draft === undefined),
@@ -122,6 +128,7 @@ export function useSession(uid: string, newIn: string): Session {
     dashboard: draft,
     kept,
     changed,
+    unapplied,
     unsaved,
     change,
     undo: past.current.length > 0 ? undo : undefined,

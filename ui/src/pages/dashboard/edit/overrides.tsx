@@ -55,7 +55,7 @@ export function Overrides({ panel, kind, stage, change }: Props): JSX.Element {
           </header>
           <FieldMatcherField label="Which fields" value={override.matcher} stage={stage} onChange={(matcher) => put(index, { ...override, matcher })} />
           {override.properties.map((given, at) => (
-            <Property key={`${at} ${given.id}`} property={properties.find(({ id }) => id === given.id)} given={given} onChange={(value) => put(index, { ...override, properties: override.properties.map((each, place) => (place === at ? { ...each, value } : each)) })} onRemove={() => put(index, { ...override, properties: override.properties.filter((_, place) => place !== at) })} />
+            <Property key={`${at} ${given.id}`} number={index + 1} property={properties.find(({ id }) => id === given.id)} given={given} onChange={(value) => put(index, { ...override, properties: override.properties.map((each, place) => (place === at ? { ...each, value } : each)) })} onRemove={() => put(index, { ...override, properties: override.properties.filter((_, place) => place !== at) })} />
           ))}
           <AddField
             label="Add a property"
@@ -93,12 +93,12 @@ function grouped(properties: readonly FieldProperty[]): [string, { id: string; t
   return [...groups];
 }
 
-function Property({ property, given, onChange, onRemove }: { property: FieldProperty | undefined; given: Override['properties'][number]; onChange: (value: unknown) => void; onRemove: () => void }): JSX.Element {
+function Property({ number, property, given, onChange, onRemove }: { number: number; property: FieldProperty | undefined; given: Override['properties'][number]; onChange: (value: unknown) => void; onRemove: () => void }): JSX.Element {
   const name = property?.name ?? given.id;
   return (
     <fieldset class="property" aria-label={`Property ${name}`}>
       <div class="property-edit">
-        {property ? <PropertyField property={property} value={given.value} onChange={onChange} /> : <JsonField label={given.id} value={given.value ?? null} rows={3} onApply={onChange} />}
+        {property ? <PropertyField property={property} value={given.value} onChange={onChange} /> : <JsonField label={`${given.id} of override ${number}`} value={given.value ?? null} rows={3} onApply={onChange} />}
       </div>
       <button type="button" class="button button-icon" aria-label={`Remove ${name}`} onClick={onRemove}>
         ×

@@ -10,6 +10,7 @@ import { useBoard } from '../board.ts';
 import { PanelFrame } from '../panel.tsx';
 import { usePanelKind, withDefaults, type PanelData } from '../panel-data.ts';
 import type { Session } from '../session.ts';
+import { UnappliedPlace } from '../unapplied.ts';
 import { changePanel, findById, optionPath, valueAt, withValue } from './change.ts';
 import './edit.css';
 import { FieldOptions } from './field-options.tsx';
@@ -44,72 +45,74 @@ export function PanelEditor({ placed, session, refresh }: Props): JSX.Element {
     ['json', 'Panel JSON'],
   ] as const;
   return (
-    <div class="panel-editor">
-      <div class="panel-editor-main">
-        <div class="panel-editor-bar">
-          <button type="button" class="button" onClick={() => board.act.edit(undefined)}>
-            ← Back to the dashboard
-          </button>
-          {panel !== before.current && (
-            <button type="button" class="button" onClick={() => set(() => before.current)}>
-              Undo all changes of this panel
+    <UnappliedPlace value={`panel ${panel.id}`}>
+      <div class="panel-editor">
+        <div class="panel-editor-main">
+          <div class="panel-editor-bar">
+            <button type="button" class="button" onClick={() => board.act.edit(undefined)}>
+              ← Back to the dashboard
             </button>
-          )}
-          {!panel.libraryPanel && <MakeShared session={session} panel={panel} />}
+            {panel !== before.current && (
+              <button type="button" class="button" onClick={() => set(() => before.current)}>
+                Undo all changes of this panel
+              </button>
+            )}
+            {!panel.libraryPanel && <MakeShared session={session} panel={panel} />}
+          </div>
+          {panel.libraryPanel && <SharedBar session={session} panel={panel} />}
+          <div class="panel-editor-preview">
+            <PanelFrame placed={placed} alone onData={setData} />
+          </div>
+          <div class="tabs" role="tablist" aria-label="Of the panel">
+            {tabs.map(([id, text]) => (
+              <button type="button" key={id} role="tab" aria-selected={tab === id} onClick={() => setTab(id)}>
+                {text}
+              </button>
+            ))}
+          </div>
+          <div role="tabpanel">
+            {tab === 'queries' && (ready?.data === false ? <p class="muted">This kind of panel asks for no data.</p> : <Queries panel={panel} change={set} run={refresh} />)}
+            {tab === 'transformations' && <Transformations panel={panel} frames={data?.answer?.frames ?? NO_FRAMES} scope={scope} change={set} />}
+            {tab === 'json' && (
+              <JsonField
+                label="Panel JSON"
+                value={panel}
+                rows={24}
+                onApply={(value) => {
+                  if (typeof value !== 'object' || value === null || typeof (value as Panel).type !== 'string') throw new Error('A panel is an object with a type.');
+                  set((now) => ({ ...now, ...(value as Panel), id: now.id }));
+                }}
+              />
+            )}
+          </div>
         </div>
-        {panel.libraryPanel && <SharedBar session={session} panel={panel} />}
-        <div class="panel-editor-preview">
-          <PanelFrame placed={placed} alone onData={setData} />
-        </div>
-        <div class="tabs" role="tablist" aria-label="Of the panel">
-          {tabs.map(([id, text]) => (
-            <button type="button" key={id} role="tab" aria-selected={tab === id} onClick={() => setTab(id)}>
-              {text}
-            </button>
-          ))}
-        </div>
-        <div role="tabpanel">
-          {tab === 'queries' && (ready?.data === false ? <p class="muted">This kind of panel asks for no data.</p> : <Queries panel={panel} change={set} run={refresh} />)}
-          {tab === 'transformations' && <Transformations panel={panel} frames={data?.answer?.frames ?? NO_FRAMES} scope={scope} change={set} />}
-          {tab === 'json' && (
-            <JsonField
-              label="Panel JSON"
-              value={panel}
-              rows={24}
-              onApply={(value) => {
-                if (typeof value !== 'object' || value === null || typeof (value as Panel).type !== 'string') throw new Error('A panel is an object with a type.');
-                set((now) => ({ ...now, ...(value as Panel), id: now.id }));
-              }}
-            />
-          )}
-        </div>
+        <aside class="panel-editor-options" aria-label="Options of the panel">
+          <KindPicker panel={panel} change={set} />
+          <details class="options-group" open>
+            <summary>Panel</summary>
+            <Labelled name="Title">
+              <TextField value={panel.title} onChange={(title) => set((now) => ({ ...now, title }))} />
+            </Labelled>
+            <Labelled name="Description">
+              <TextField lines value={panel.description ?? ''} onChange={(description) => set((now) => ({ ...now, description: description || undefined }))} />
+            </Labelled>
+            <label class="option option-switch">
+              <input type="checkbox" checked={panel.transparent === true} onChange={(event) => set((now) => ({ ...now, transparent: event.currentTarget.checked || undefined }))} />
+              <span>Without ground</span>
+            </label>
+            <Repeat panel={panel} change={set} />
+          </details>
+          {ready && <KindOptions panel={panel} kind={ready} change={set} />}
+          {ready?.data && <FieldOptions panel={panel} kind={ready} stage={drawn} change={set} />}
+          <details class="options-group">
+            <summary>
+              Links of the panel <span class="count">{panel.links.length}</span>
+            </summary>
+            <LinksField value={panel.links} onChange={(links) => set((now) => ({ ...now, links: links.map((link) => ({ type: 'link' as const, ...link })) }))} />
+          </details>
+        </aside>
       </div>
-      <aside class="panel-editor-options" aria-label="Options of the panel">
-        <KindPicker panel={panel} change={set} />
-        <details class="options-group" open>
-          <summary>Panel</summary>
-          <Labelled name="Title">
-            <TextField value={panel.title} onChange={(title) => set((now) => ({ ...now, title }))} />
-          </Labelled>
-          <Labelled name="Description">
-            <TextField lines value={panel.description ?? ''} onChange={(description) => set((now) => ({ ...now, description: description || undefined }))} />
-          </Labelled>
-          <label class="option option-switch">
-            <input type="checkbox" checked={panel.transparent === true} onChange={(event) => set((now) => ({ ...now, transparent: event.currentTarget.checked || undefined }))} />
-            <span>Without ground</span>
-          </label>
-          <Repeat panel={panel} change={set} />
-        </details>
-        {ready && <KindOptions panel={panel} kind={ready} change={set} />}
-        {ready?.data && <FieldOptions panel={panel} kind={ready} stage={drawn} change={set} />}
-        <details class="options-group">
-          <summary>
-            Links of the panel <span class="count">{panel.links.length}</span>
-          </summary>
-          <LinksField value={panel.links} onChange={(links) => set((now) => ({ ...now, links: links.map((link) => ({ type: 'link' as const, ...link })) }))} />
-        </details>
-      </aside>
-    </div>
+    </UnappliedPlace>
   );
 }
 

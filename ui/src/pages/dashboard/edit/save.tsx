@@ -141,6 +141,11 @@ export function SaveBox({ session, dashboard, close }: Props): JSX.Element {
             <input type="checkbox" checked={copy} onChange={(event) => (setCopy(event.currentTarget.checked), setTitle(event.currentTarget.checked ? `${dashboard.title} copy` : dashboard.title))} /> As a copy
           </label>
         )}
+        {session.unapplied.size > 0 && (
+          <p class="text-critical" role="alert">
+            JSON that was typed is not applied, and is not saved: {session.unapplied.names.join(', ')}. {copy || isNew ? 'Apply it, or take it back, before another dashboard is opened.' : 'It stays where it was typed.'}
+          </p>
+        )}
         {changed.length > 0 && <SharedFates panels={changed} fates={fates} conflicts={conflicts} onChange={(uid, fate) => setFates(new Map(fates).set(uid, fate))} />}
         {error && <Failure error={error} />}
         {conflict && <p>Somebody saved another version since you opened this one. Yours can replace it (theirs stays in the list of versions), or be saved as a copy.</p>}
@@ -167,7 +172,7 @@ export function SaveBox({ session, dashboard, close }: Props): JSX.Element {
               </button>
             </>
           )}
-          <button type="submit" class="button button-strong" disabled={busy || ((copy || isNew) && title.trim() === '')}>
+          <button type="submit" class="button button-strong" disabled={busy || ((copy || isNew) && (title.trim() === '' || session.unapplied.size > 0))}>
             Save
           </button>
         </div>

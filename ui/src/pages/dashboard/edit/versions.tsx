@@ -11,7 +11,7 @@ import { useLoad } from '../../../state/load.ts';
 import { toKeep, type Session } from '../session.ts';
 import { diffLines, shortened } from './change.ts';
 
-export function Versions({ session, dashboard }: { session: Session; dashboard: Dashboard }): JSX.Element {
+export function Versions({ session, dashboard, readOnly }: { session: Session; dashboard: Dashboard; readOnly: boolean }): JSX.Element {
   const [chosen, setChosen] = useState<number | undefined>(undefined);
   const [restored, setRestored] = useState(0);
   const [error, setError] = useState<Error | undefined>(undefined);
@@ -53,7 +53,7 @@ export function Versions({ session, dashboard }: { session: Session; dashboard: 
                     <button type="button" class="link" aria-pressed={chosen === version.version} onClick={() => setChosen(chosen === version.version ? undefined : version.version)}>
                       Compare with now
                     </button>{' '}
-                    {index > 0 && (
+                    {index > 0 && !readOnly && (
                       <button type="button" class="link" onClick={() => restore(version)}>
                         Restore
                       </button>
