@@ -228,6 +228,13 @@ describe('ad hoc filters', () => {
   });
 });
 
+test('labels to group by go to the data source that they are for', async () => {
+  const scope = { __groupby: [{ uid: 'far', keys: ['pod'] }] };
+  await run(panelOf([target('sum(up)')]), { scope });
+  await run(panelOf([target('sum(up)')], { datasource: 'Far' }), { scope });
+  expect(asked.map(({ query }) => query.get('query'))).toEqual(['sum(up)', 'sum by (pod) (up)']);
+});
+
 describe('annotations', () => {
   test('are the times at which a series is above zero', async () => {
     answers = () => ({ resultType: 'matrix', result: [{ metric: { version: '2' }, values: [[60, '1'], [120, '1'], [180, '0'], [600, '3']] }] });

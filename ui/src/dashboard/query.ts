@@ -15,7 +15,7 @@ import { askSource, DASHBOARD, EXPRESSIONS, GRAFANA, MIXED, resolveSource, sourc
 import { snapshotFrames } from './snapshot.ts';
 import { gridOf, momentOf, stepFor, stepScope } from './step.ts';
 import { resolveTime } from './time.ts';
-import type { SourceFilters } from './variables/set.ts';
+import type { SourceFilters, SourceGrouping } from './variables/set.ts';
 
 export interface QueryContext {
   dashboard: Dashboard;
@@ -125,6 +125,11 @@ function filtersOf(scope: Scope, uid: string): SourceFilters['filters'] {
   return Array.isArray(all) ? (all as SourceFilters[]).filter((filters) => filters.uid === uid).flatMap(({ filters }) => filters) : [];
 }
 
+function groupingOf(scope: Scope, uid: string): readonly string[] {
+  const all = scope['__groupby'];
+  return Array.isArray(all) ? (all as SourceGrouping[]).filter((grouping) => grouping.uid === uid).flatMap(({ keys }) => keys) : [];
+}
+
 async function askPrometheus(run: Run, target: Target, source: DataSource, several: boolean): Promise<TargetAnswer> {
   const { panel, context, signal, answer } = run;
   const { scope, timeZone, width, requests } = context;
@@ -135,6 +140,8 @@ async function askPrometheus(run: Run, target: Target, source: DataSource, sever
   if (expression === '') return NONE;
   const filters = filtersOf(scope, source.uid);
   if (filters.length > 0) expression = loki ? addToStreams(expression, filters) : (await import('./adhoc.ts')).addMatchers(expression, filters);
+  const grouping = loki ? [] : groupingOf(scope, source.uid);
+  if (grouping.length > 0) expression = (await import('./adhoc.ts')).addGrouping(expression, grouping);
   const lokiInstant = loki && target['queryType'] === 'instant';
   const instant = target.instant === true || lokiInstant;
   const range = !lokiInstant && (target.range === true || !instant);

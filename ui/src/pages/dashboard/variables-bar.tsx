@@ -85,7 +85,7 @@ function VariableField({ state }: { state: VariableState }): JSX.Element {
       ) : variable.type === 'adhoc' ? (
         <AdHocFilters state={state} label={label} variables={variables} onFilter={(filters) => variables.filter(variable.name, filters)} />
       ) : variable.type === 'switch' ? (
-        <input type="checkbox" aria-label={label} checked={current === 'true' || current === (state.options[0]?.value ?? 'true')} onChange={(event) => choose([state.options[event.currentTarget.checked ? 0 : 1]?.value ?? String(event.currentTarget.checked)])} />
+        <input type="checkbox" aria-label={label} checked={current === (state.options[0]?.value ?? 'true')} onChange={(event) => choose([state.options[event.currentTarget.checked ? 0 : 1]?.value ?? String(event.currentTarget.checked)])} />
       ) : (
         <VariableSelect state={state} label={label} onChoose={choose} />
       )}
