@@ -5,11 +5,12 @@ import { interpolate } from '../../dashboard/interpolate.ts';
 import type { PlacedPanel } from '../../dashboard/layout.ts';
 import type { Panel } from '../../dashboard/model.ts';
 import type { PanelProps } from '../../panels/panel.ts';
+import { withDefaults } from '../../panels/values/options.ts';
 import { Mark } from '../../parts/parts.tsx';
 import { useTheme } from '../../state/theme.ts';
 import { titleOf, useBoard, type Board } from './board.ts';
 import { headLinks, readyLinks } from './links.ts';
-import { useAnnotations, usePanelData, usePanelKind, withDefaults, type KindState, type PanelData } from './panel-data.ts';
+import { useAnnotations, usePanelData, usePanelKind, type KindState, type PanelData } from './panel-data.ts';
 import { PanelMenu } from './panel-menu.tsx';
 import { viewPatch } from './view-links.ts';
 
@@ -180,7 +181,7 @@ function Body({ panel, kind, data, scope, width, height, onBroken }: BodyProps):
   useEffect(() => setOwn(undefined), [panel.options]);
   const annotations = useAnnotations(board, panel.id);
   const ready = kind.state === 'ready' ? kind.kind : undefined;
-  const options = useMemo(() => (ready ? withDefaults({ ...panel.options, ...own }, ready.options) : panel.options), [ready, panel.options, own]);
+  const options = useMemo(() => (ready ? withDefaults(ready.options, { ...panel.options, ...own }) : panel.options), [ready, panel.options, own]);
   const withOptions = useMemo(() => ({ ...panel, options }), [panel, options]);
   const interpolateHere = useMemo<PanelProps['interpolate']>(() => (text, more, format) => interpolate(text, more ? { ...scope, ...more } : scope, format), [scope]);
   const linksHere = useMemo<PanelProps['links']>(() => (links, more) => readyLinks(links, { ...linkScope(board), ...scope, ...more }), [scope, board.rangeKey]);

@@ -3,7 +3,7 @@ import type { FunctionComponent, JSX } from 'preact';
 import type { FieldConfig, Thresholds, ValueMapping, DataLink } from '../../../dashboard/model.ts';
 import { colorModes } from '../../../fields/color.ts';
 import type { OptionEditor, PanelKind } from '../../../panels/panel.ts';
-import { withDefaults } from '../panel-data.ts';
+import { withDefaults } from '../../../panels/values/options.ts';
 import { valueAt, withValue } from './change.ts';
 import { ChoiceField, ColorField, Labelled, NumberField, OptionField, TextField, UnitField } from './option-fields.tsx';
 import { LinksField, MappingsField, ThresholdsField } from './value-fields.tsx';
@@ -131,7 +131,7 @@ function customProperty(id: string, parts: readonly OptionEditor[]): FieldProper
 }
 
 /** What an override begins with: what holds for all fields of the panel. */
-export const startValue = (id: string, defaults: FieldConfig, kind: PanelKind): unknown => structuredClone(valueAt(withDefaults(defaults, kind.field), id.split('.')));
+export const startValue = (id: string, defaults: FieldConfig, kind: PanelKind): unknown => structuredClone(valueAt(withDefaults(kind.field, defaults), id.split('.')));
 
 export function PropertyField({ property: { Edit }, value, onChange }: { property: FieldProperty; value: unknown; onChange: (value: unknown) => void }): JSX.Element {
   return <Edit value={value} onChange={onChange} />;

@@ -6,9 +6,10 @@ import { withShared } from '../../../dashboard/library.ts';
 import type { Dashboard, Panel } from '../../../dashboard/model.ts';
 import type { OptionEditor, PanelKind } from '../../../panels/panel.ts';
 import { PANEL_IDS, panelKind } from '../../../panels/registry.ts';
+import { withDefaults } from '../../../panels/values/options.ts';
 import { useBoard } from '../board.ts';
 import { PanelFrame } from '../panel.tsx';
-import { usePanelKind, withDefaults, type PanelData } from '../panel-data.ts';
+import { usePanelKind, type PanelData } from '../panel-data.ts';
 import type { Session } from '../session.ts';
 import { UnappliedPlace } from '../unapplied.ts';
 import { changePanel, findById, optionPath, valueAt, withValue } from './change.ts';
@@ -205,7 +206,7 @@ function KindOptions({ panel, kind, change }: { panel: Panel; kind: PanelKind; c
     return [...found];
   }, [kind]);
   const whole = useMemo(
-    () => ({ ...panel, options: withDefaults(panel.options, kind.options), fieldConfig: { ...panel.fieldConfig, defaults: withDefaults(panel.fieldConfig.defaults, kind.field) } }),
+    () => ({ ...panel, options: withDefaults(kind.options, panel.options), fieldConfig: { ...panel.fieldConfig, defaults: withDefaults(kind.field, panel.fieldConfig.defaults) } }),
     [panel, kind],
   );
   return (
