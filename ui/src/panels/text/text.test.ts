@@ -93,7 +93,7 @@ describe('what may be shown', () => {
   );
   test('links away from here open beside it and tell nothing', () => {
     expect(html('<a href="https://x.example/">t</a>')).toBe('<a href="https://x.example/" target="_blank" rel="noopener noreferrer">t</a>');
-    expect(html('<a href="d/uid">t</a>')).toBe('<a href="/d/uid">t</a>');
+    expect(html('<a href="/d/uid">t</a>')).toBe('<a href="d/uid">t</a>');
   });
   test('images of others become links to them', () => {
     expect(html('<img src="https://x.example/a.png" alt="A">')).toBe('<a class="text-away" href="https://x.example/a.png" target="_blank" rel="noopener noreferrer" title="An image of another server: https://x.example/a.png">A</a>');
