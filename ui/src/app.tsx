@@ -1,7 +1,7 @@
 /** The frame around every page: navigation, time, theme, keys, and what all pages need to know. */
 import { Component, type ComponentChildren, type JSX } from 'preact';
 import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
-import { api, serverNow, watchReachability } from './api/client.ts';
+import { api, OWN_SOURCE, serverNow, watchReachability } from './api/client.ts';
 import type { Alert } from './api/types.ts';
 import { Brand } from './brand.tsx';
 import { clock, duration, zone } from './format/time.ts';
@@ -160,7 +160,9 @@ export function App(): JSX.Element {
   const asked = resolve(range, now, serverStart);
   const beginnings = useBeginnings(tick, rangeKey, asked);
   useEffect(() => setServerStart(beginnings.serverStart), [beginnings.serverStart]);
-  const span = range.kind === 'last' ? fitToData(asked, beginnings.firstSample) : asked;
+  // How far our own data reaches says nothing of another source's.
+  const own = page !== 'explore' || (place.params.get('source') || OWN_SOURCE) === OWN_SOURCE;
+  const span = own && range.kind === 'last' ? fitToData(asked, beginnings.firstSample) : asked;
   const fitted = span.from !== asked.from;
 
   const zoom = useCallback((to: Span) => setParams({ ...writeRange({ kind: 'fixed', from: Math.floor(to.from), to: Math.ceil(to.to) }) }), []);
