@@ -97,8 +97,8 @@ export function SourceForm({ source, type, names, tested, test, onSaved, onChang
           <Where draft={draft} put={put} wrong={wrong} isNew={source === undefined} />
           {(!locked || source.url) && (
             <>
-              <Who draft={draft} put={put} wrong={wrong} fields={source?.secureJsonFields ?? {}} />
-              <Tls draft={draft} put={put} wrong={wrong} fields={source?.secureJsonFields ?? {}} />
+              <Who key={`who ${source?.version}`} draft={draft} put={put} wrong={wrong} fields={source?.secureJsonFields ?? {}} />
+              <Tls key={`tls ${source?.version}`} draft={draft} put={put} wrong={wrong} fields={source?.secureJsonFields ?? {}} />
               <Asked draft={draft} put={put} wrong={wrong} />
             </>
           )}
