@@ -115,7 +115,7 @@ function List({ sources, words, admin, tested, test }: { sources: readonly DataS
             <thead>
               <tr>
                 <th>Name</th>
-                <th>Type</th>
+                <th class="data-sources-side">Type</th>
                 {admin && <th class="data-sources-side">Address</th>}
                 <th>Health</th>
                 <th>
@@ -144,8 +144,9 @@ function List({ sources, words, admin, tested, test }: { sources: readonly DataS
                         read-only
                       </span>
                     )}
+                    <span class="muted data-sources-narrow">{kindName(source.type)}</span>
                   </td>
-                  <td>{kindName(source.type)}</td>
+                  <td class="data-sources-side">{kindName(source.type)}</td>
                   {admin && <td class="data-sources-side data-sources-url">{source.url || <span class="muted">this server</span>}</td>}
                   <td class="wide">
                     <HealthOf name={source.name} tested={tested.get(source.uid)} onTest={() => void test(source.uid)} />
