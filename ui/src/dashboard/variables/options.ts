@@ -7,7 +7,7 @@ import { interpolate, PROMQL, type Scope } from '../interpolate.ts';
 import { isRecord, listOf, recordOf, recordsOf, textOf, type Json } from '../json.ts';
 import type { Variable } from '../model.ts';
 import type { AskOptions, Requests } from '../requests.ts';
-import { askSource, findSource, resolveSource, sourceName, type DataSource } from '../sources.ts';
+import { askSource, canAsk, type DataSource, findSource, resolveSource, sourceName } from '../sources.ts';
 
 export interface Option {
   text: string;
@@ -201,7 +201,7 @@ export async function queryOptions(variable: Variable, given: OptionsGiven): Pro
   const { scope, sources } = given;
   const source = findSource(variable.datasource, sources, scope);
   if (!source) throw new Error(`There is no data source “${sourceName(variable.datasource, scope)}”.`);
-  if (source.type !== 'prometheus' && source.type !== 'loki') throw new Error(`Data sources of the type “${source.type}” cannot be asked for options.`);
+  if (!canAsk(source)) throw new Error(`Data sources of the type “${source.type}” cannot be asked for options.`);
   const text = interpolate(queryText(variable.query) || (variable.definition ?? ''), { ...scope, __searchFilter: '.*' }, PROMQL).trim();
   if (text === '') return [];
   const found = await askPrometheus(source, parseMetricQuery(text), given);

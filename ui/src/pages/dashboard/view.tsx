@@ -24,7 +24,7 @@ import { addPanel, duplicatePanel, findById, removePanel, toggleRow } from './ed
 import { Grid } from './grid.tsx';
 import { Inspect } from './inspect.tsx';
 import { PanelFrame } from './panel.tsx';
-import { expressionsOf } from './panel-menu.tsx';
+import { questionsOf } from './panel-menu.tsx';
 import type { Session } from './session.ts';
 import { shiftRange, showRange, TimePicker, widerRange } from './time-picker.tsx';
 import { Toolbar } from './toolbar.tsx';
@@ -180,8 +180,8 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
     'd s': () => setParams({ editview: section === null ? 'settings' : undefined }),
     'd v': () => setParams({ editview: 'versions' }),
     x: withPanel((panel) => {
-      const expressions = expressionsOf(board, panel, []);
-      if (expressions.length > 0) navigate(exploreHref(board, expressions));
+      const [question] = questionsOf(board, panel, []);
+      if (question) navigate(exploreHref(board, question));
     }),
     '[': () => shiftRange(span, -1),
     ']': () => shiftRange(span, 1),
