@@ -1,6 +1,6 @@
 /** What the pages over people share. */
 import type { ComponentChildren, JSX } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import { ROLES, type Role } from '../../api/people.ts';
 import { ROLE_WORDS } from '../../me-menu.tsx';
 import { Failure, Mark, Search } from '../../parts/parts.tsx';
@@ -84,24 +84,6 @@ export function Done({ strong = false, onClose }: { strong?: boolean; onClose: (
         Done
       </button>
     </div>
-  );
-}
-
-/** A box over the page. Escape closes it, and so does `onClose`'s owner by not drawing it. */
-export function Box({ title, children, onClose }: { title: string; children: ComponentChildren; onClose: () => void }): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    const before = document.activeElement;
-    dialog.current?.showModal();
-    return () => before instanceof HTMLElement && before.isConnected && before.focus();
-  }, []);
-  return (
-    <dialog ref={dialog} class="box people-box" aria-labelledby="box-title" onClose={onClose}>
-      <div class="box-body">
-        <h2 id="box-title">{title}</h2>
-        {children}
-      </div>
-    </dialog>
   );
 }
 

@@ -3,10 +3,11 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { serviceAccounts, type Role, type ServiceAccount } from '../../api/people.ts';
 import { moment } from '../../format/time.ts';
+import { Box } from '../../parts/box.tsx';
 import { Empty, Failure, Popover } from '../../parts/parts.tsx';
 import { useLoad } from '../../state/load.ts';
 import { LIFETIMES, ROLE_MEANINGS } from './model.ts';
-import { Box, ChangeHead, Done, Listed, RoleSelect, Secret, SureButton, useChanges } from './parts.tsx';
+import { ChangeHead, Done, Listed, RoleSelect, Secret, SureButton, useChanges } from './parts.tsx';
 
 const when = (time: string | null): string => (time === null ? 'never' : moment(Date.parse(time) / 1000));
 

@@ -2,9 +2,10 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { teams, users, type Team } from '../../api/people.ts';
+import { Box } from '../../parts/box.tsx';
 import { Empty, Failure, Popover } from '../../parts/parts.tsx';
 import { useLoad } from '../../state/load.ts';
-import { Box, Done, Listed, SureButton, useChanges } from './parts.tsx';
+import { Done, Listed, SureButton, useChanges } from './parts.tsx';
 
 export function Teams({ words }: { words: string }): JSX.Element {
   const { count, failed, look, run } = useChanges();

@@ -2,11 +2,12 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { users, type Role, type User } from '../../api/people.ts';
+import { Box } from '../../parts/box.tsx';
 import { Empty, Failure } from '../../parts/parts.tsx';
 import { useLoad } from '../../state/load.ts';
 import type { Me } from '../../state/offers.ts';
 import { makePassword, ROLE_MEANINGS } from './model.ts';
-import { Box, Done, Listed, RoleSelect, Secret, SureButton, useChanges } from './parts.tsx';
+import { Done, Listed, RoleSelect, Secret, SureButton, useChanges } from './parts.tsx';
 
 export function Users({ words, me }: { words: string; me: Me }): JSX.Element {
   const { count, failed, look, run } = useChanges();

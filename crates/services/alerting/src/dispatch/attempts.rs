@@ -385,7 +385,7 @@ impl Dispatcher {
         for _ in 0..failed.min(20) {
             wait_ms = (wait_ms + wait_ms / 2).min(BACKOFF_MAX_MS);
         }
-        // Spread, but never so short that a receiver that stalls for a second is met stalling again.
-        wait_ms * 4 / 5 + self.random_below(wait_ms as u64 / 2) as i64
+        // Spread upwards only: with a timeout of half a second, one that stalled for a second is not met stalling.
+        wait_ms + self.random_below(wait_ms as u64 / 2) as i64
     }
 }
