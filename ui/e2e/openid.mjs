@@ -258,6 +258,8 @@ await test(
     await page.waitForURL(/\/silences/);
     assert.equal((await whoami(context)).login, 'admin');
     provider.lose(/^$/);
+    // A provider that failed is not asked again for a moment; a reload begins anew.
+    await reload();
   },
 );
 
