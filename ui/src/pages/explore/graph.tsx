@@ -2,19 +2,18 @@
 import type { JSX } from 'preact';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { api } from '../../api/client.ts';
-import type { ExemplarSeries, Sample } from '../../api/types.ts';
+import type { ExemplarSeries } from '../../api/types.ts';
 import type { Panel } from '../../dashboard/model.ts';
 import { applyFields } from '../../fields/apply.ts';
 import { clock, moment, parseDuration } from '../../format/time.ts';
 import type { Unit } from '../../format/units.ts';
 import { frameOf, type Field, type Frame } from '../../frames/frame.ts';
-import { heatmapFrames } from '../../frames/prometheus.ts';
 import { kind as heatmap } from '../../panels/heatmap/kind.tsx';
 import { kind } from '../../panels/timeseries/kind.tsx';
 import { Empty, Mark } from '../../parts/parts.tsx';
 import { setParams } from '../../router.ts';
 import type { Span } from '../../state/range.ts';
-import { toGraph, type Asked } from './results.ts';
+import { toGraph, toHeatmap, type Asked } from './results.ts';
 
 const GRAPH_HEIGHT_PX = 460;
 /** By Grafana's ids. */
@@ -147,10 +146,7 @@ export function GraphView({ answer, span, onZoom }: ViewProps): JSX.Element {
 export function HeatmapView({ answer, span, onZoom }: ViewProps): JSX.Element {
   const { host, width } = useWidth();
   const { frames, counted } = useMemo(() => {
-    const data = answer.outcomes.flatMap(({ answer: said }) => said?.data ?? []);
-    const result = data.map(({ metric, times, values, histograms }) => ({ metric, values: Array.from(times, (time, row): Sample => [time, sampleText(values[row]!)]), ...(histograms ? { histograms } : {}) }));
-    const made = heatmapFrames({ resultType: 'matrix', result }, { refId: 'A', expression: answer.outcomes[0]?.expression ?? '' });
-    const buckets = data.some(({ metric, histograms }) => metric['le'] !== undefined || histograms !== undefined);
+    const { frames: made, buckets } = toHeatmap(answer.asked);
     return { frames: applyFields(made, { defaults: {}, overrides: [] }, heatmap.field, { timeZone: 'browser' }), counted: !buckets };
   }, [answer]);
   const panel: Panel = { ...PANEL, type: 'heatmap', options: { ...heatmap.options, calculate: counted, cellGap: 0 } };
@@ -167,9 +163,6 @@ export function HeatmapView({ answer, span, onZoom }: ViewProps): JSX.Element {
     </div>
   );
 }
-
-/** As the server writes it. */
-const sampleText = (value: number): string => (value === Infinity ? '+Inf' : value === -Infinity ? '-Inf' : String(value));
 
 const EARLIER = ['1h', '1d', '1w', '4w'];
 

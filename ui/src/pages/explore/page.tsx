@@ -1,6 +1,6 @@
 /** Asking PromQL: expressions, a graph or a table, and everything the server says about them. */
 import type { JSX } from 'preact';
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { api, type ApiError } from '../../api/client.ts';
 import type { PageProps } from '../../app.tsx';
 import { clock, localInput, parseDuration, parseTime, writeDuration, writeTime, zone } from '../../format/time.ts';
@@ -17,7 +17,7 @@ import { ExplainView } from './explain.tsx';
 import { askExemplars, GraphOptions, GraphView, HeatmapView, type GraphAnswer } from './graph.tsx';
 import { Hints } from './hints.tsx';
 import { MetricBrowser } from './metrics.tsx';
-import { askInstant, askRange, letter, ROWS_SHOWN, sortRows, toRows, type Order, type Outcome } from './results.ts';
+import { askInstant, askRange, letter, type Asked, ROWS_SHOWN, sortRows, toRows, type Order, type Outcome } from './results.ts';
 import { AddToDashboard, History, Share } from './tools.tsx';
 
 const TABS = ['graph', 'heatmap', 'table', 'explain'] as const;
@@ -91,7 +91,8 @@ export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }:
         before && askRange(expressions, before, signal),
         withExemplars ? askExemplars(expressions, span, signal) : [],
       ]);
-      return { outcomes, asked: [{ outcomes, grid }, ...(past && before && earlier ? [{ outcomes: past, grid: before, earlier }] : [])], exemplars };
+      const whole: Asked[] = [{ outcomes, grid }, ...(past && before && earlier ? [{ outcomes: past, grid: before, earlier }] : [])];
+      return { outcomes, asked: whole, exemplars };
     },
     `${rangeKey} ${askedStep ?? 'auto'} ${earlier?.text ?? ''} ${withExemplars}`,
   );
@@ -341,7 +342,17 @@ const NEXT_ORDER: Record<Order, Order> = { none: 'down', down: 'up', up: 'none' 
 
 function TableView({ outcomes, order, several }: { outcomes: Parameters<typeof toRows>[0]; order: Order; several: boolean }): JSX.Element {
   const [limit, setLimit] = useState(ROWS_SHOWN);
-  const rows = useMemo(() => sortRows(toRows(outcomes), order), [outcomes, order]);
+  const all = useMemo(() => toRows(outcomes), [outcomes]);
+  const rows = useMemo(() => sortRows(all, order), [all, order]);
+  // In another order other rows come first.
+  useLayoutEffect(() => setLimit(ROWS_SHOWN), [order]);
+  const end = useRef<HTMLParagraphElement>(null);
+  useEffect(() => {
+    if (!end.current) return;
+    const observer = new IntersectionObserver((entries) => entries.some(({ isIntersecting }) => isIntersecting) && setLimit((last) => last + ROWS_SHOWN), { rootMargin: '50% 0px' });
+    observer.observe(end.current);
+    return () => observer.disconnect();
+  }, [limit, rows.length > limit]);
   if (rows.length === 0) {
     return outcomes.every(({ error }) => error) ? <Empty title="Nothing to list">See the error above.</Empty> : <Empty title="No series">Nothing matches at this time.</Empty>;
   }
@@ -382,11 +393,8 @@ function TableView({ outcomes, order, several }: { outcomes: Parameters<typeof t
         </tbody>
       </table>
       {rows.length > limit && (
-        <p class="more">
-          Showing {limit} of {rows.length.toLocaleString('en')} series.{' '}
-          <button type="button" class="link" onClick={() => setLimit(limit + 2000)}>
-            Show more
-          </button>
+        <p class="more" ref={end}>
+          Showing {limit.toLocaleString('en')} of {rows.length.toLocaleString('en')} series.
         </p>
       )}
     </div>

@@ -186,47 +186,66 @@ export function fromSeries(frames: readonly Frame[], start: number, end: number,
   let min = Infinity;
   let max = -Infinity;
   const base = yBuckets?.scale?.type === 'log' ? (yBuckets.scale.log === 10 ? 10 : 2) : undefined;
-  for (const { field } of series)
-    for (const value of field.values)
-      if (finite(value) && (base === undefined || value > 0)) {
-        min = Math.min(min, value);
-        max = Math.max(max, value);
-      }
+  for (const { field } of series) {
+    const values = field.values as (number | null)[];
+    for (let row = 0; row < values.length; row += 1) {
+      const value = values[row]!;
+      if (!finite(value) || (base !== undefined && value <= 0)) continue;
+      if (value < min) min = value;
+      if (value > max) max = value;
+    }
+  }
   if (min > max) return { missing: { title: 'No values to count', hint: 'All values in this time range are empty.' } };
   const asked = Number(yBuckets?.value);
-  const known = Number.isFinite(asked) && asked > 0 ? asked : undefined;
+  const size = Number.isFinite(asked) && asked > 0 ? asked : undefined;
   // On a logarithmic axis a bucket is a part of one power.
-  const perPower = base === undefined ? 1 : Math.max(1, Math.min(64, known ?? 1));
+  const perPower = base === undefined ? 1 : Math.max(1, Math.min(64, size ?? 1));
   const low = base === undefined ? min : Math.log(min) / Math.log(base);
   const high = base === undefined ? max : Math.log(max) / Math.log(base);
-  let ySize = base === undefined ? (yBuckets?.mode === 'size' && known ? known : binSize(min, max, yBuckets?.mode === 'count' && known ? known : ROWS)) : 1 / perPower;
+  let ySize = base === undefined ? (yBuckets?.mode === 'size' && size ? size : binSize(min, max, yBuckets?.mode === 'count' && size ? size : ROWS)) : 1 / perPower;
   while ((high - low) / ySize > 500) ySize *= 2;
   const xAsked = xBuckets?.mode === 'count' ? undefined : sizeMs(xBuckets?.value);
   const columns = xBuckets?.mode === 'count' && Number(xBuckets.value) > 0 ? Number(xBuckets.value) : COLUMNS;
   const minimum = (end - start) / 2000;
   const xSize = Math.max(minimum, xAsked ?? wholeTime((end - start) / columns));
   const bottom = Math.floor(low / ySize + 1e-9);
-  const counts = new Map<number, number>();
-  const width = 4096;
-  for (const { times, field } of series)
-    field.values.forEach((value, row) => {
-      const at = times[row];
-      if (!finite(value) || !finite(at) || (base !== undefined && value <= 0)) return;
-      const y = Math.floor((base === undefined ? value : Math.log(value) / Math.log(base)) / ySize + 1e-9) - bottom;
-      const key = Math.floor(at / xSize) * width + y;
-      counts.set(key, (counts.get(key) ?? 0) + 1);
+  const rows = Math.floor(high / ySize + 1e-9) - bottom + 1;
+  const byColumn = new Map<number, Uint32Array>();
+  let known: { of: readonly number[]; columns: readonly (Uint32Array | undefined)[] } | undefined;
+  /** By row of times the counts of its column; series of one answer share their times. */
+  const columnsOf = (times: readonly number[]): readonly (Uint32Array | undefined)[] => {
+    if (known?.of === times) return known.columns;
+    const columns = times.map((at) => {
+      if (!finite(at)) return undefined;
+      const column = Math.floor(at / xSize);
+      let counts = byColumn.get(column);
+      if (!counts) byColumn.set(column, (counts = new Uint32Array(rows)));
+      return counts;
     });
+    known = { of: times, columns };
+    return columns;
+  };
+  for (const { times, field } of series) {
+    const columns = columnsOf(times);
+    const values = field.values as (number | null)[];
+    for (let row = 0; row < values.length; row += 1) {
+      const value = values[row]!;
+      const counts = columns[row];
+      if (!counts || !finite(value) || (base !== undefined && value <= 0)) continue;
+      counts[Math.floor((base === undefined ? value : Math.log(value) / Math.log(base)) / ySize + 1e-9) - bottom]! += 1;
+    }
+  }
   const cells: Cells = { xMin: [], xMax: [], yMin: [], yMax: [], count: [], upper: false, field: first.field, value: { ...first.field, config: {}, display: undefined } };
   const edge = (row: number): number => (base === undefined ? Number(((bottom + row) * ySize).toPrecision(12)) : base ** ((bottom + row) * ySize));
-  for (const [key, count] of counts) {
-    const column = Math.floor(key / width);
-    const row = key - column * width;
-    cells.xMin.push(column * xSize);
-    cells.xMax.push((column + 1) * xSize);
-    cells.yMin.push(edge(row));
-    cells.yMax.push(edge(row + 1));
-    cells.count.push(count);
-  }
+  for (const [column, counts] of byColumn)
+    counts.forEach((count, row) => {
+      if (count === 0) return;
+      cells.xMin.push(column * xSize);
+      cells.xMax.push((column + 1) * xSize);
+      cells.yMin.push(edge(row));
+      cells.yMax.push(edge(row + 1));
+      cells.count.push(count);
+    });
   return cells;
 }
 

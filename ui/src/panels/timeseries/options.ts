@@ -202,11 +202,10 @@ export function seriesOptions(scene: () => Scene, paint: Paint, overTime: boolea
     axes,
     series: [
       {},
-      ...lines.map((line, index): uPlot.Series => ({
+      ...lines.map((line): uPlot.Series => ({
         scale: line.scale,
         paths: () => null,
         points: { show: false },
-        stroke: () => paint.css(scene().lines[index]?.color ?? 'var(--muted)'),
       })),
     ],
     cursor: { points: { ...(lines.length > MARKED_LINES ? { show: false } : {}), size: 10, width: 2, stroke: () => paint.css('var(--surface)'), fill: (_, index) => paint.css(scene().lines[index - 1]?.color ?? 'var(--muted)') } },
