@@ -106,11 +106,12 @@ test('pools with a target down come first, and a filter leaves their counts alon
 });
 
 describe('results of Explore', () => {
+  const facts = { min: 1, max: 3, lastNotNull: 3 };
   const answer = <T>(data: T) => ({ expression: 'x', answer: { data, warnings: [], infos: [] } });
   test('several expressions are told apart, histograms counted, and what all have in common is left out of names', () => {
     const grid = { start: 0, end: 20, step: 10 };
-    const series = (count: number) => Array.from({ length: count }, (_, index) => ({ metric: { __name__: 'x', i: String(index) }, values: Float64Array.of(1, NaN, 3) }));
-    const histogram = { metric: { __name__: 'h' }, values: new Float64Array(), histograms: [] };
+    const series = (count: number) => Array.from({ length: count }, (_, index) => ({ metric: { __name__: 'x', i: String(index) }, values: Float64Array.of(1, NaN, 3), facts }));
+    const histogram = { metric: { __name__: 'h' }, values: new Float64Array(), facts, histograms: [] };
     const names = (graph: ReturnType<typeof toGraph>) => graph.frames.flatMap(({ fields }) => fields.slice(1).map(({ config }) => config.displayName));
     const one = toGraph([{ outcomes: [answer([...series(2), histogram])], grid }]);
     expect([one.found, one.histograms]).toEqual([2, 1]);
@@ -124,7 +125,7 @@ describe('results of Explore', () => {
     expect([three.common, ...names(three)]).toEqual(['x', '{i="0"}', '{i="1"}', '{i="2"}']);
   });
   test('an earlier time lies over the present one, in the same colours', () => {
-    const series = [{ metric: { a: '1' }, values: Float64Array.of(1) }, { metric: { a: '2' }, values: Float64Array.of(1) }];
+    const series = [{ metric: { a: '1' }, values: Float64Array.of(1), facts }, { metric: { a: '2' }, values: Float64Array.of(1), facts }];
     const graph = toGraph([
       { outcomes: [answer(series)], grid: { start: 3600, end: 3600, step: 10 } },
       { outcomes: [answer([...series].reverse())], grid: { start: 0, end: 0, step: 10 }, earlier: { seconds: 3600, text: '1h' } },

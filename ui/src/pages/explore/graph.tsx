@@ -1,6 +1,6 @@
 /** The graph of Explore: the panel that dashboards draw with, an earlier time beside it, and exemplars on it. */
 import type { JSX } from 'preact';
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { api } from '../../api/client.ts';
 import type { ExemplarSeries } from '../../api/types.ts';
 import type { Panel } from '../../dashboard/model.ts';
@@ -13,6 +13,7 @@ import { kind } from '../../panels/timeseries/kind.tsx';
 import { Empty, Mark } from '../../parts/parts.tsx';
 import { setParams } from '../../router.ts';
 import type { Span } from '../../state/range.ts';
+import { useTask } from '../../state/task.ts';
 import { toGraph, toHeatmap, type Asked } from './results.ts';
 
 const GRAPH_HEIGHT_PX = 460;
@@ -78,17 +79,19 @@ interface ViewProps {
 export function GraphView({ answer, span, onZoom }: ViewProps): JSX.Element {
   const { host, width } = useWidth();
   const [unit, setUnit] = useState<Unit | undefined>(undefined);
-  const graph = useMemo(() => toGraph(answer.asked), [answer]);
-  const shownUnit = unit ?? graph.unit;
-  const frames = useMemo(
-    () => applyFields([...graph.frames, ...exemplarFrames(answer.exemplars)], { defaults: { unit: UNITS[shownUnit], custom: { showPoints: 'auto' } }, overrides: [] }, kind.field, { timeZone: 'browser' }),
+  const graph = useTask(() => toGraph(answer.asked), [answer]);
+  const shownUnit = unit ?? graph?.unit ?? 'number';
+  const frames = useTask(
+    () => graph && applyFields([...graph.frames, ...exemplarFrames(answer.exemplars)], { defaults: { unit: UNITS[shownUnit], custom: { showPoints: 'auto' } }, overrides: [] }, kind.field, { timeZone: 'browser' }),
     [graph, shownUnit],
   );
   const { outcomes } = answer;
   return (
     <div class="explore-graph">
       <div ref={host} />
-      {graph.frames.length === 0 ? (
+      {!graph ? (
+        <div class="skeleton skeleton-result" />
+      ) : graph.frames.length === 0 ? (
         outcomes.every(({ error }) => error) ? (
           <Empty title="Nothing to draw">The server refused {outcomes.length === 1 ? 'the expression' : 'the expressions'}; see above.</Empty>
         ) : (
@@ -122,7 +125,7 @@ export function GraphView({ answer, span, onZoom }: ViewProps): JSX.Element {
               {graph.histograms} native histograms are not drawn as lines; the heatmap shows them.
             </p>
           )}
-          {width > 0 && (
+          {width > 0 && frames && (
             <kind.Component
               panel={PANEL}
               frames={frames}
@@ -145,21 +148,21 @@ export function GraphView({ answer, span, onZoom }: ViewProps): JSX.Element {
 /** How often values occur: buckets and native histograms as they are, other series counted. */
 export function HeatmapView({ answer, span, onZoom }: ViewProps): JSX.Element {
   const { host, width } = useWidth();
-  const { frames, counted } = useMemo(() => {
-    const { frames: made, buckets } = toHeatmap(answer.asked);
-    return { frames: applyFields(made, { defaults: {}, overrides: [] }, heatmap.field, { timeZone: 'browser' }), counted: !buckets };
-  }, [answer]);
+  const made = useTask(() => toHeatmap(answer.asked), [answer]);
+  const frames = useTask(() => made && applyFields(made.frames, { defaults: {}, overrides: [] }, heatmap.field, { timeZone: 'browser' }), [made]);
+  const counted = made?.buckets === false;
   const panel: Panel = { ...PANEL, type: 'heatmap', options: { ...heatmap.options, calculate: counted, cellGap: 0 } };
   return (
     <div class="explore-graph">
       <div ref={host} />
-      {counted && frames.length > 0 && (
+      {!frames && <div class="skeleton skeleton-result" />}
+      {counted && made.frames.length > 0 && (
         <p class="limit">
           <Mark tone="info" />
           These series are no histogram: it is counted how many of them lie where. For a histogram sum its buckets by le.
         </p>
       )}
-      {width > 0 && <heatmap.Component panel={panel} frames={frames} annotations={[]} span={span} width={width} height={GRAPH_HEIGHT_PX} timeZone="browser" interpolate={(text) => text} links={() => []} onZoom={onZoom} />}
+      {width > 0 && frames && <heatmap.Component panel={panel} frames={frames} annotations={[]} span={span} width={width} height={GRAPH_HEIGHT_PX} timeZone="browser" interpolate={(text) => text} links={() => []} onZoom={onZoom} />}
     </div>
   );
 }

@@ -32,7 +32,7 @@ export const askInstant = (expressions: readonly string[], time: number, signal:
   each(expressions, (expression) => api.query(expression, time, signal));
 
 /** Rows that a table begins with, and that it gains whenever one comes to its end. */
-export const ROWS_SHOWN = 100;
+export const ROWS_SHOWN = 60;
 
 /** A, B, C for telling expressions apart. */
 export const letter = (index: number): string => String.fromCharCode(65 + (index % 26));
@@ -77,7 +77,7 @@ export function toGraph(asked: readonly Asked[]): Graph {
       const result = answer?.data ?? [];
       if (result.length > 0) units.add(guessUnit(expression));
       const fields: Field[] = [];
-      for (const { metric, values, histograms } of result) {
+      for (const { metric, values, facts, histograms } of result) {
         if (histograms) {
           if (!earlier) graph.histograms += 1;
           if (values.length === 0) continue;
@@ -90,7 +90,7 @@ export function toGraph(asked: readonly Asked[]): Graph {
         // A line and its earlier self share a colour; the earlier one is dashed.
         if (!colors.has(name)) colors.set(name, seriesColor(colors.size));
         const config = { color: { mode: 'fixed', fixedColor: colors.get(name)! }, displayName: earlier ? `${name}, ${earlier.text} earlier` : name };
-        fields.push({ name: 'Value', type: 'number', labels: metric, values: numberColumn(values), config });
+        fields.push({ name: 'Value', type: 'number', labels: metric, values: numberColumn(values, facts), config });
       }
       if (fields.length === 0) return;
       frames.push({
@@ -127,7 +127,7 @@ export function toHeatmap(asked: readonly Asked[]): { frames: Frame[]; buckets: 
   }
   if (buckets.size > 0) return { frames: [bucketsFrame(times, buckets, asking)], buckets: true };
   if (drawn.length === 0) return { frames: cells, buckets: cells.length > 0 };
-  const fields = drawn.map(({ metric, values }): Field => ({ name: 'Value', type: 'number', labels: metric, values: numberColumn(values), config: {} }));
+  const fields = drawn.map(({ metric, values, facts }): Field => ({ name: 'Value', type: 'number', labels: metric, values: numberColumn(values, facts), config: {} }));
   const wide: Frame = { refId: 'A', fields: [{ name: 'Time', type: 'time', values: times, config: { interval: asking.stepMs } }, ...fields], length: times.length, meta: { type: 'timeseries-wide', expression: asking.expression } };
   return { frames: [wide, ...cells], buckets: cells.length > 0 };
 }
