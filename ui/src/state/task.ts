@@ -8,15 +8,21 @@ import { useEffect, useState } from 'preact/hooks';
 export function useTask<T>(compute: () => T, inputs: readonly unknown[]): T | undefined {
   const [found, setFound] = useState<{ value: T } | { failed: unknown } | undefined>(undefined);
   useEffect(() => {
-    // A message, not a timer: timers within timers are held up.
+    // Messages, not timers: timers within timers are held up. The second one is for drawing what the first one found.
     const { port1, port2 } = new MessageChannel();
+    let next: typeof found;
     port1.onmessage = () => {
-      port1.close();
-      try {
-        setFound({ value: compute() });
-      } catch (failed) {
-        setFound({ failed });
+      if (next) {
+        port1.close();
+        setFound(next);
+        return;
       }
+      try {
+        next = { value: compute() };
+      } catch (failed) {
+        next = { failed };
+      }
+      port2.postMessage(null);
     };
     port2.postMessage(null);
     return () => port1.close();

@@ -13,29 +13,6 @@ import { useAnnotations, usePanelData, usePanelKind, withDefaults, type KindStat
 import { PanelMenu } from './panel-menu.tsx';
 import { viewPatch } from './view-links.ts';
 
-/** How far outside of the window a panel is made ready, as a share of the window's height. */
-const NEAR = '60% 0px';
-
-/** Whether an element is near the window now, and whether it ever was. */
-export function useNear(element: { current: HTMLElement | null }): { near: boolean; ever: boolean } {
-  const [near, setNear] = useState(false);
-  const [ever, setEver] = useState(false);
-  useEffect(() => {
-    if (!element.current) return;
-    const observer = new IntersectionObserver(
-      (entries) => {
-        const seen = entries[entries.length - 1]?.isIntersecting === true;
-        setNear(seen);
-        if (seen) setEver(true);
-      },
-      { rootMargin: NEAR },
-    );
-    observer.observe(element.current);
-    return () => observer.disconnect();
-  }, []);
-  return { near, ever };
-}
-
 /** The size of an element's inside, in whole CSS pixels. */
 function useSize(element: { current: HTMLElement | null }): { width: number; height: number } {
   const [size, setSize] = useState({ width: 0, height: 0 });
@@ -57,6 +34,8 @@ function useSize(element: { current: HTMLElement | null }): { width: number; hei
 
 interface Props {
   placed: PlacedPanel;
+  /** Whether it is seen, or is about to be. */
+  near?: boolean;
   /** Made ready although it is not near the window. */
   awake?: boolean;
   /** Drawn alone, as large as there is room. */
@@ -65,10 +44,11 @@ interface Props {
   children?: ComponentChildren;
 }
 
-export function PanelFrame({ placed, awake = false, alone = false, children }: Props): JSX.Element {
+/** What a panel is called where it has no title. */
+export const panelLabel = ({ panel }: PlacedPanel, title: string): string => title || `Panel ${panel.id}, ${panel.type}`;
+
+export function PanelFrame({ placed, near = true, awake = false, alone = false, children }: Props): JSX.Element {
   const board = useBoard();
-  const element = useRef<HTMLElement>(null);
-  const { near, ever } = useNear(element);
   const body = useRef<HTMLDivElement>(null);
   const { width, height } = useSize(body);
   const { panel, key } = placed;
@@ -85,12 +65,10 @@ export function PanelFrame({ placed, awake = false, alone = false, children }: P
 
   const title = titleOf(placed, board.scope);
   const headless = title === '' && !panel.description && !panel.links?.length;
-  const shown = ever || awake;
   return (
     <section
-      ref={element}
       class={`board-panel${panel.transparent ? ' board-panel-clear' : ''}${headless ? ' board-panel-headless' : ''}${alone ? ' board-panel-alone' : ''}`}
-      aria-label={title || `Panel ${panel.id}, ${panel.type}`}
+      aria-label={panelLabel(placed, title)}
       aria-busy={data.busy || data.state === 'loading'}
       tabIndex={0}
       data-panel-id={panel.id}
@@ -107,7 +85,7 @@ export function PanelFrame({ placed, awake = false, alone = false, children }: P
         <PanelMenu placed={placed} asked={data.answer?.asked ?? []} alone={alone} />
       </header>
       <div class="board-body" ref={body}>
-        {shown && width > 0 && <Body panel={panel} kind={kind} data={data} scope={scope} width={width} height={height} onBroken={setBroken} />}
+        {width > 0 && <Body panel={panel} kind={kind} data={data} scope={scope} width={width} height={height} onBroken={setBroken} />}
       </div>
       {children}
     </section>
