@@ -21,6 +21,12 @@ export async function tasksDuring(browser, page, what, { profile = false } = {})
   return { tasks: tasksOf(traceEvents, page.url()), traceEvents };
 }
 
+/** When the last answer to a request whose address matches had arrived, in the trace's own time. */
+export function answeredAt(events, pattern) {
+  const asked = new Set(events.filter(({ name, args }) => name === 'ResourceSendRequest' && pattern.test(args?.data?.url ?? '')).map(({ args }) => args.data.requestId));
+  return Math.max(...events.filter(({ name, args }) => name === 'ResourceFinish' && asked.has(args?.data?.requestId)).map(({ ts }) => ts));
+}
+
 const threadOf = ({ pid, tid }) => `${pid}/${tid}`;
 
 /** The main thread of the process that drew most. */

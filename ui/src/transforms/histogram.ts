@@ -2,7 +2,7 @@
  * How often values fall into which bucket: one histogram for each field, or cells of a heatmap. The panels of both kinds
  * count with it as well.
  */
-import { type Field, type Frame } from '../frames/frame.ts';
+import { columnFacts, type Field, type Frame } from '../frames/frame.ts';
 import { fieldName } from '../fields/names.ts';
 import { stringDuration } from './duration.ts';
 import { fieldOf, numberOr, record, roundDecimals, timeOf, TransformError, type Options, type Transform } from './transform.ts';
@@ -127,6 +127,12 @@ export interface Series {
 export function rangeOnScale(series: readonly Series[], base: number | undefined): [number, number] | undefined {
   let [min, max] = [Infinity, -Infinity];
   for (const { values } of series) {
+    const facts = base === undefined ? columnFacts(values) : undefined;
+    if (facts) {
+      min = Math.min(min, facts.min ?? min);
+      max = Math.max(max, facts.max ?? max);
+      continue;
+    }
     for (let row = 0; row < values.length; row += 1) {
       const value = values[row] as number;
       if (!isNumber(value) || (base !== undefined && value <= 0)) continue;

@@ -212,7 +212,7 @@ export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }:
           {tab === 'graph' && <GraphOptions compare={compare} exemplars={withExemplars} />}
           {tab !== 'table' ? <StepField step={step} asked={params.get('step') ?? ''} /> : <AtField at={at} fixed={params.has('at')} />}
         </header>
-        <div class="result-body">
+        <div class="result-body" aria-busy={current.busy}>
           {expressions.length === 0 ? (
             <Empty title="Ask something">
               Type an expression and press Enter. Or begin with one of these:

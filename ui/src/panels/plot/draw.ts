@@ -45,16 +45,20 @@ export function runs(x: readonly number[], values: readonly Value[], base: reado
   let column = -1;
   let least = 0;
   let most = 0;
+  let first = 0;
   let last = 0;
   let lastLow = 0;
+  const add = (y: number): void => {
+    run!.x.push(column);
+    run!.y.push(y);
+    run!.low.push(lastLow);
+  };
   const flush = (): void => {
     if (!run || column < 0) return;
-    for (const y of [least, most, last]) {
-      if (y === run.y[run.y.length - 1]) continue;
-      run.x.push(column);
-      run.y.push(y);
-      run.low.push(lastLow);
-    }
+    // The way from the first to the last passes what lies between them.
+    if (least < Math.min(first, last)) add(least);
+    if (most > Math.max(first, last)) add(most);
+    if (last !== run.y[run.y.length - 1]) add(last);
   };
   for (let row = from; row <= to; row += 1) {
     const value = values[row];
@@ -82,7 +86,7 @@ export function runs(x: readonly number[], values: readonly Value[], base: reado
       }
       flush();
       column = at;
-      least = most = last = y;
+      first = least = most = last = y;
       lastLow = low;
     }
     if (!run) result.push((run = { x: [], y: [], low: [] }));
