@@ -40,6 +40,15 @@ const painted = async (page) => {
   }
   await idle();
 };
+/** How many colours the graph has: lines of their own colour, and where they cross. */
+const colours = (page) =>
+  page.evaluate(() => {
+    const canvas = document.querySelector('.plot-canvas canvas');
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    const seen = new Set();
+    for (let at = 0; at < data.length; at += 4) if (data[at + 3] > 200) seen.add((data[at] << 16) | (data[at + 1] << 8) | data[at + 2]);
+    return seen.size;
+  });
 /** Asks anew, and waits until the answer is drawn. */
 const askAgain = async (page, pattern) => {
   const answered = page.waitForResponse(pattern);
@@ -94,6 +103,7 @@ await fluid(
       await page.locator('.plot-legend-item').first().waitFor();
       await painted(page);
     });
+    assert.ok((await colours(page)) > 300, 'not every line is there');
     const box = await page.locator('.plot-canvas').boundingBox();
     await watch(page, 'graph: the pointer moves over it', async () => {
       for (let step = 0; step < 40; step += 1) await page.mouse.move(box.x + 80 + step * 25, box.y + 60 + (step % 7) * 20);

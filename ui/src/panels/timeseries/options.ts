@@ -1,7 +1,9 @@
 /** The uPlot options of series over an axis: scales, axes, and painting by the latest lines. */
 import type uPlot from 'uplot';
 import { cssColor } from '../../fields/color.ts';
+import { columnFacts } from '../../frames/frame.ts';
 import type { Annotation } from '../panel.ts';
+import { isGap } from '../plot/align.ts';
 import { drawAnnotations } from '../plot/annotations.tsx';
 import { fieldFormat, type Custom } from '../plot/custom.ts';
 import { painter, type Drawn } from '../plot/draw.ts';
@@ -134,6 +136,33 @@ export function drawnOf(line: Line, paint: Paint): Drawn {
   };
 }
 
+/**
+ * From the lowest to the highest value of a scale's lines in view, where some are columns of numbers: uPlot takes the NaN of
+ * a gap for a value. Undefined where it can tell itself.
+ */
+export function extent(lines: readonly Pick<Line, 'scale' | 'top'>[], scale: string, x: readonly number[], view: Scene['x'], positive: boolean): readonly [number | null, number | null] | undefined {
+  const own = lines.filter((line) => line.scale === scale);
+  if (!own.some(({ top }) => ArrayBuffer.isView(top))) return undefined;
+  const inView = (at: number): boolean => view === undefined || (at >= view.min && at <= view.max);
+  const whole = x.length > 0 && inView(x[0]!) && inView(x[x.length - 1]!);
+  let [min, max] = [Infinity, -Infinity];
+  for (const { top } of own) {
+    const facts = whole && !positive ? columnFacts(top) : undefined;
+    if (facts) {
+      min = Math.min(min, facts.min ?? min);
+      max = Math.max(max, facts.max ?? max);
+      continue;
+    }
+    for (let row = 0; row < top.length; row += 1) {
+      const value = top[row];
+      if (isGap(value) || (positive && value <= 0) || !inView(x[row]!)) continue;
+      if (value < min) min = value;
+      if (value > max) max = value;
+    }
+  }
+  return min > max ? [null, null] : [min, max];
+}
+
 /** `scene` answers what is to be drawn now; the options hold for all scenes with the same scales and number of lines. */
 export function seriesOptions(scene: () => Scene, paint: Paint, overTime: boolean): PlotOptions {
   const { scales, lines } = scene();
@@ -166,7 +195,10 @@ export function seriesOptions(scene: () => Scene, paint: Paint, overTime: boolea
     uScales[key] = {
       auto: true,
       ...distributionOf(custom),
-      range: (_, low, high) => valueRange(low, high, scaleOf(key)?.range ?? {}),
+      range: (u, low, high) => {
+        const { lines: now, x } = scene();
+        return valueRange(...(extent(now, key, u.data[0] as readonly number[], x, custom.scaleDistribution?.type === 'log') ?? ([low, high] as const)), scaleOf(key)?.range ?? {});
+      },
     };
     if (side === 'hidden') continue;
     // The grid of the first axis is enough, unless a field asks for its own.
