@@ -143,10 +143,10 @@ test('regions that overlap are washed once', () => {
 
 test('the range of columns of numbers leaves out gaps and what is not in view', () => {
   const column = (...values: number[]): { scale: string; top: number[] } => ({ scale: 'y', top: numberColumn(Float64Array.from(values), { min: Math.min(...values.filter((value) => !Number.isNaN(value))), max: Math.max(...values.filter((value) => !Number.isNaN(value))), lastNotNull: 1 }) as number[] });
-  const x = [10, 20, 30];
-  const lines = [column(NaN, 5, 9), column(-2, NaN, 3), { scale: 'other', top: [100] }];
-  expect(extent(lines, 'y', x, { min: 0, max: 40 }, false)).toEqual([-2, 9]);
-  expect(extent(lines, 'y', x, { min: 15, max: 25 }, false)).toEqual([5, 5]);
+  const x = [10, 20, 30, 40, 50];
+  const lines = [column(NaN, 8, 5, 6, 9), column(-2, NaN, NaN, 7, 3), { scale: 'other', top: [100] }];
+  expect(extent(lines, 'y', x, { min: 0, max: 60 }, false)).toEqual([-2, 9]);
+  expect(extent(lines, 'y', x, { min: 25, max: 40 }, false)).toEqual([5, 7]);
   expect(extent(lines, 'y', x, undefined, true)).toEqual([3, 9]);
   expect(extent([{ scale: 'y', top: numberColumn(Float64Array.of(NaN)) as number[] }], 'y', [1], undefined, false)).toEqual([null, null]);
   expect(extent(lines, 'other', x, undefined, false)).toBeUndefined();

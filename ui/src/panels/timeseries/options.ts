@@ -143,8 +143,12 @@ export function drawnOf(line: Line, paint: Paint): Drawn {
 export function extent(lines: readonly Pick<Line, 'scale' | 'top'>[], scale: string, x: readonly number[], view: Scene['x'], positive: boolean): readonly [number | null, number | null] | undefined {
   const own = lines.filter((line) => line.scale === scale);
   if (!own.some(({ top }) => ArrayBuffer.isView(top))) return undefined;
-  const inView = (at: number): boolean => view === undefined || (at >= view.min && at <= view.max);
-  const whole = x.length > 0 && inView(x[0]!) && inView(x[x.length - 1]!);
+  let first = 0;
+  let last = x.length - 1;
+  while (view && first <= last && x[first]! < view.min) first += 1;
+  while (view && last >= first && x[last]! > view.max) last -= 1;
+  // Lines lead to the next row on either side, so these may count.
+  const whole = first <= 1 && last >= x.length - 2;
   let [min, max] = [Infinity, -Infinity];
   for (const { top } of own) {
     const facts = whole && !positive ? columnFacts(top) : undefined;
@@ -153,9 +157,9 @@ export function extent(lines: readonly Pick<Line, 'scale' | 'top'>[], scale: str
       max = Math.max(max, facts.max ?? max);
       continue;
     }
-    for (let row = 0; row < top.length; row += 1) {
+    for (let row = first; row <= last; row += 1) {
       const value = top[row];
-      if (isGap(value) || (positive && value <= 0) || !inView(x[row]!)) continue;
+      if (isGap(value) || (positive && value <= 0)) continue;
       if (value < min) min = value;
       if (value > max) max = value;
     }
