@@ -277,6 +277,21 @@ await fluid(
   },
 );
 
+await fluid('panels that nobody scrolled to are drawn in the background, in a kiosk and on paper', async (page) => {
+  const all = (count) => page.waitForFunction((wanted) => document.querySelectorAll('[data-panel-id][data-state="ok"]').length === wanted, count);
+  keep(board('sixty', 60));
+  await open(page, 'd/sixty');
+  await all(60);
+  keep(board('seventy', 70));
+  await open(page, 'd/seventy?kiosk=1');
+  await all(70);
+  await open(page, 'd/seventy');
+  await inWindow(page);
+  assert.ok((await page.locator('[data-panel-id][data-state="loading"]').count()) > 0);
+  await page.emulateMedia({ media: 'print' });
+  await all(70);
+});
+
 await finish();
 server.close();
 source.close();

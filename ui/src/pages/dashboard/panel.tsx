@@ -57,7 +57,7 @@ export function PanelFrame({ placed, near = true, awake = false, alone = false, 
   const wasAsked = useRef(false);
   // What was made ready in the background is asked once, and again only when it comes near.
   const active = near || (awake && !wasAsked.current);
-  if (active && board.variables.ready && width > 0) wasAsked.current = true;
+  if (active && board.variables.ready && width > 0 && kind.state !== 'loading') wasAsked.current = true;
   const data = usePanelData(board, { panel, key, scope, kind, width, active, priority: near ? 0 : 1 });
   if (width > 0) board.widths.set(key, width);
   // Frames that could not be drawn: new ones are a new chance.
