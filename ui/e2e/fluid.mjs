@@ -50,6 +50,7 @@ const colours = (page) =>
     return seen.size;
   });
 /** Asks anew, and waits until the answer is drawn. */
+
 const askAgain = async (page, pattern) => {
   const answered = page.waitForResponse(pattern);
   await page.locator('.button-strong').click();
