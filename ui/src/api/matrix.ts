@@ -5,6 +5,8 @@ import type { MatrixAnswer, MatrixAsk } from './matrix.worker.ts';
 import type { Answer } from './types.ts';
 
 interface Waiting {
+  /** Whether it is our own server that answers, not a data source behind it. */
+  own: boolean;
   resolve: (answer: Answer<ColumnSeries[]>) => void;
   reject: (error: unknown) => void;
 }
@@ -29,9 +31,9 @@ function reader(): Worker {
   return worker;
 }
 
-function settle({ status, date, body, unreachable }: MatrixAnswer, { resolve, reject }: Waiting): void {
+function settle({ status, date, body, unreachable }: MatrixAnswer, { own, resolve, reject }: Waiting): void {
   learnClock(date);
-  const away = unreachable === true || (status >= 502 && status <= 504);
+  const away = unreachable === true || (own && status >= 502 && status <= 504);
   tellReached(!away);
   if (unreachable) reject(new ApiError('The server does not answer.', 'unreachable', 0));
   else if (!body) reject(new ApiError(status < 400 ? 'The answer to query_range is not JSON.' : `query_range was answered with ${status}.`, away ? 'unreachable' : 'bad_answer', status));
@@ -70,7 +72,7 @@ export function askMatrix(path: string, query: string, grid: Grid, signal: Abort
       signal.removeEventListener('abort', cancelled);
       settled(value);
     };
-    waiting.set(id, { resolve: done(resolve), reject: done(reject) });
+    waiting.set(id, { own: path.startsWith('api/v1/'), resolve: done(resolve), reject: done(reject) });
     reader().postMessage(ask);
   });
 }

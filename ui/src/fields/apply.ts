@@ -76,12 +76,15 @@ function mergeDefaults(kind: FieldConfig, panel: FieldConfig): FieldConfig {
   const merged: FieldConfig = { ...kind };
   for (const [key, value] of Object.entries(panel)) {
     // A colour that does not say how is none.
-    if (value === undefined || value === null || (key === 'color' && !(value as { mode?: string }).mode)) continue;
+    if (value === undefined || value === null || (key === 'thresholds' && !hasSteps(value)) || (key === 'color' && !(value as { mode?: string }).mode)) continue;
     merged[key] = value;
   }
   merged.custom = { ...kind.custom, ...withoutNull(panel.custom) };
   return merged;
 }
+
+/** Thresholds without a list of steps are none. */
+const hasSteps = (value: unknown): boolean => typeof value === 'object' && value !== null && Array.isArray((value as Partial<Thresholds>).steps) && (value as Thresholds).steps.every((step) => typeof step === 'object' && step !== null);
 
 const withoutNull = (record: Record<string, unknown> = {}): Record<string, unknown> => Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined && value !== null));
 
@@ -125,6 +128,8 @@ function processed(id: string, value: unknown, field: Field, frame: Frame, { int
       const text = String(value);
       return interpolate ? interpolate(text, scopeOf(field, frame)) : text;
     }
+    case 'thresholds':
+      return hasSteps(value) ? value : undefined;
     case 'unit':
     case 'noValue':
       return String(value);

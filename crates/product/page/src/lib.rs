@@ -14,7 +14,7 @@ use axum::routing::get;
 include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
 /// Addresses that are pages of the page: it decides itself what it shows there.
-pub const PAGES: [&str; 17] = [
+pub const PAGES: [&str; 18] = [
     "/",
     "/explore",
     "/alerts",
@@ -30,6 +30,7 @@ pub const PAGES: [&str; 17] = [
     "/dashboards",
     "/dashboards/{*rest}",
     "/login",
+    "/data-sources",
     "/people",
     "/profile",
 ];

@@ -5,11 +5,12 @@ import { interpolate } from '../../dashboard/interpolate.ts';
 import type { PlacedPanel } from '../../dashboard/layout.ts';
 import type { Panel } from '../../dashboard/model.ts';
 import type { PanelProps } from '../../panels/panel.ts';
+import { withDefaults } from '../../panels/values/options.ts';
 import { Mark } from '../../parts/parts.tsx';
 import { useTheme } from '../../state/theme.ts';
 import { titleOf, useBoard, type Board } from './board.ts';
 import { headLinks, readyLinks } from './links.ts';
-import { useAnnotations, usePanelData, usePanelKind, withDefaults, type KindState, type PanelData } from './panel-data.ts';
+import { useAnnotations, usePanelData, usePanelKind, type KindState, type PanelData } from './panel-data.ts';
 import { PanelMenu } from './panel-menu.tsx';
 import { viewPatch } from './view-links.ts';
 
@@ -40,6 +41,8 @@ interface Props {
   awake?: boolean;
   /** Drawn alone, as large as there is room. */
   alone?: boolean;
+  /** Told what is drawn: the editor offers names out of it. */
+  onData?: (data: PanelData) => void;
   /** What is put over the frame while the dashboard is edited: handles to move and to resize. */
   children?: ComponentChildren;
 }
@@ -47,7 +50,7 @@ interface Props {
 /** What a panel is called where it has no title. */
 export const panelLabel = ({ panel }: PlacedPanel, title: string): string => title || `Panel ${panel.id}, ${panel.type}`;
 
-export function PanelFrame({ placed, near = true, awake = false, alone = false, children }: Props): JSX.Element {
+export function PanelFrame({ placed, near = true, awake = false, alone = false, onData, children }: Props): JSX.Element {
   const board = useBoard();
   const body = useRef<HTMLDivElement>(null);
   const { width, height } = useSize(body);
@@ -60,6 +63,7 @@ export function PanelFrame({ placed, near = true, awake = false, alone = false, 
   if (active && board.variables.ready && width > 0 && kind.state !== 'loading') wasAsked.current = true;
   const data = usePanelData(board, { panel, key, scope, kind, width, active, priority: near ? 0 : 1 });
   if (width > 0) board.widths.set(key, width);
+  useEffect(() => onData?.(data), [data.answer, data.transformed]);
   // Frames that could not be drawn: new ones are a new chance.
   const [broken, setBroken] = useState<unknown>(undefined);
 
@@ -155,7 +159,7 @@ function Body({ panel, kind, data, scope, width, height, onBroken }: BodyProps):
   useEffect(() => setOwn(undefined), [panel.options]);
   const annotations = useAnnotations(board, panel.id);
   const ready = kind.state === 'ready' ? kind.kind : undefined;
-  const options = useMemo(() => (ready ? withDefaults({ ...panel.options, ...own }, ready.options) : panel.options), [ready, panel.options, own]);
+  const options = useMemo(() => (ready ? withDefaults(ready.options, { ...panel.options, ...own }) : panel.options), [ready, panel.options, own]);
   const withOptions = useMemo(() => ({ ...panel, options }), [panel, options]);
   const interpolateHere = useMemo<PanelProps['interpolate']>(() => (text, more, format) => interpolate(text, more ? { ...scope, ...more } : scope, format), [scope]);
   const linksHere = useMemo<PanelProps['links']>(() => (links, more) => readyLinks(links, { ...linkScope(board), ...scope, ...more }), [scope, board.rangeKey]);

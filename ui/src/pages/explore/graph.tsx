@@ -1,7 +1,7 @@
 /** The graph of Explore: the panel that dashboards draw with, an earlier time beside it, and exemplars on it. */
 import type { JSX } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { api } from '../../api/client.ts';
+import type { MetricsApi } from '../../api/client.ts';
 import type { ExemplarSeries } from '../../api/types.ts';
 import type { Panel } from '../../dashboard/model.ts';
 import { applyFields } from '../../fields/apply.ts';
@@ -27,8 +27,8 @@ export interface GraphAnswer {
 }
 
 /** Exemplars of all expressions; an expression without any is no failure. */
-export const askExemplars = async (expressions: readonly string[], span: Span, signal: AbortSignal): Promise<ExemplarSeries[]> =>
-  (await Promise.all(expressions.map((expression) => api.exemplars(expression, span, signal).catch(() => [])))).flat();
+export const askExemplars = async (metrics: MetricsApi, expressions: readonly string[], span: Span, signal: AbortSignal): Promise<ExemplarSeries[]> =>
+  (await Promise.all(expressions.map((expression) => metrics.exemplars(expression, span, signal).catch(() => [])))).flat();
 
 function exemplarFrames(series: readonly ExemplarSeries[]): Frame[] {
   const rows = series.flatMap(({ seriesLabels, exemplars }) => exemplars.map(({ labels, value, timestamp }) => ({ at: timestamp * 1000, value: Number(value), labels: { ...seriesLabels, ...labels } as Record<string, string> })));
@@ -43,7 +43,7 @@ function exemplarFrames(series: readonly ExemplarSeries[]): Frame[] {
   return [frameOf(fields, { name: 'exemplar', meta: { type: 'table', custom: { resultType: 'exemplar' } } })];
 }
 
-const PANEL: Panel = {
+export const PANEL: Panel = {
   id: 1,
   type: 'timeseries',
   title: 'Result',
@@ -56,7 +56,7 @@ const PANEL: Panel = {
 };
 
 /** The width of what stands at `host`. */
-function useWidth(): { host: { current: HTMLDivElement | null }; width: number } {
+export function useWidth(): { host: { current: HTMLDivElement | null }; width: number } {
   const host = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   useLayoutEffect(() => {

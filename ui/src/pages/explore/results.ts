@@ -1,5 +1,5 @@
 /** What came back for the expressions of Explore, made ready to draw and to list. */
-import { ApiError, api, type Grid } from '../../api/client.ts';
+import { ApiError, type Grid, type MetricsApi } from '../../api/client.ts';
 import type { ColumnSeries } from '../../api/columns.ts';
 import { askMatrix } from '../../api/matrix.ts';
 import type { Answer, Labels, QueryResult } from '../../api/types.ts';
@@ -12,7 +12,8 @@ import { seriesName } from '../../promql/build.ts';
 /** The outcome for one expression. */
 export type Outcome<T> = { expression: string; answer?: Answer<T>; error?: ApiError };
 
-async function each<T>(expressions: readonly string[], ask: (expression: string) => Promise<Answer<T>>): Promise<Outcome<T>[]> {
+/** Asks for each; a refusal is an outcome as well. */
+export async function each<T>(expressions: readonly string[], ask: (expression: string) => Promise<Answer<T>>): Promise<Outcome<T>[]> {
   return Promise.all(
     expressions.map(async (expression): Promise<Outcome<T>> => {
       try {
@@ -25,11 +26,11 @@ async function each<T>(expressions: readonly string[], ask: (expression: string)
   );
 }
 
-export const askRange = (expressions: readonly string[], grid: Grid, signal: AbortSignal): Promise<Outcome<ColumnSeries[]>[]> =>
-  each(expressions, (expression) => askMatrix('api/v1/query_range', expression, grid, signal));
+export const askRange = ({ base }: MetricsApi, expressions: readonly string[], grid: Grid, signal: AbortSignal): Promise<Outcome<ColumnSeries[]>[]> =>
+  each(expressions, (expression) => askMatrix(`${base}query_range`, expression, grid, signal));
 
-export const askInstant = (expressions: readonly string[], time: number, signal: AbortSignal): Promise<Outcome<QueryResult>[]> =>
-  each(expressions, (expression) => api.query(expression, time, signal));
+export const askInstant = (metrics: MetricsApi, expressions: readonly string[], time: number, signal: AbortSignal): Promise<Outcome<QueryResult>[]> =>
+  each(expressions, (expression) => metrics.query(expression, time, signal));
 
 /** Rows that a table begins with, and that it gains whenever one comes to its end. */
 export const ROWS_SHOWN = 60;

@@ -1,27 +1,9 @@
 /** What the pages over people share. */
 import type { ComponentChildren, JSX } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import { ROLES, type Role } from '../../api/people.ts';
 import { ROLE_WORDS } from '../../me-menu.tsx';
 import { Mark } from '../../parts/parts.tsx';
-
-/** A box over the page. Escape closes it, and so does `onClose`'s owner by not drawing it. */
-export function Box({ title, children, onClose }: { title: string; children: ComponentChildren; onClose: () => void }): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    const before = document.activeElement;
-    dialog.current?.showModal();
-    return () => before instanceof HTMLElement && before.isConnected && before.focus();
-  }, []);
-  return (
-    <dialog ref={dialog} class="box people-box" aria-labelledby="box-title" onClose={onClose}>
-      <div class="box-body">
-        <h2 id="box-title">{title}</h2>
-        {children}
-      </div>
-    </dialog>
-  );
-}
 
 /** A secret that is shown this once. */
 export function Secret({ value, label, children }: { value: string; label: string; children: ComponentChildren }): JSX.Element {

@@ -3,11 +3,12 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { serviceAccounts, type Role, type ServiceAccount } from '../../api/people.ts';
 import { moment } from '../../format/time.ts';
+import { Box } from '../../parts/box.tsx';
 import { Empty, Failure, Popover, Search } from '../../parts/parts.tsx';
 import { setParams } from '../../router.ts';
 import { useLoad } from '../../state/load.ts';
 import { LIFETIMES, ROLE_MEANINGS } from './model.ts';
-import { Box, RoleSelect, Secret, SureButton } from './parts.tsx';
+import { RoleSelect, Secret, SureButton } from './parts.tsx';
 
 const when = (time: string | null): string => (time === null ? 'never' : moment(Date.parse(time) / 1000));
 

@@ -2,10 +2,11 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { teams, users, type Team } from '../../api/people.ts';
+import { Box } from '../../parts/box.tsx';
 import { Empty, Failure, Popover, Search } from '../../parts/parts.tsx';
 import { setParams } from '../../router.ts';
 import { useLoad } from '../../state/load.ts';
-import { Box, SureButton } from './parts.tsx';
+import { SureButton } from './parts.tsx';
 
 export function Teams({ words }: { words: string }): JSX.Element {
   const [changes, setChanges] = useState(0);

@@ -2,12 +2,13 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { users, type Role, type User } from '../../api/people.ts';
+import { Box } from '../../parts/box.tsx';
 import { Empty, Failure, Search } from '../../parts/parts.tsx';
 import { setParams } from '../../router.ts';
 import { useLoad } from '../../state/load.ts';
 import type { Me } from '../../state/offers.ts';
 import { makePassword, ROLE_MEANINGS } from './model.ts';
-import { Box, RoleSelect, Secret, SureButton } from './parts.tsx';
+import { RoleSelect, Secret, SureButton } from './parts.tsx';
 
 export function Users({ words, me }: { words: string; me: Me }): JSX.Element {
   const [changes, setChanges] = useState(0);

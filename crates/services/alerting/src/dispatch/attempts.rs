@@ -352,6 +352,8 @@ impl Dispatcher {
             job.not_before_ms = not_before_ms;
             job.has_failed = is_lost.is_some() || (job.has_failed && error.is_some());
             job.last = Some(Box::new(LastAttempt { at_ms: now_ms, reason, error }));
+            // What comes after this waits for its turn anew; another try of the same need not.
+            job.has_waited = job.has_waited && again.is_some();
             let (due_ms, attempt) = again.unzip();
             self.rest(id, at, attempt, due_ms, now_ms);
             // One that refuses as the fallback is asked again at the next flush, not at once.
@@ -383,7 +385,7 @@ impl Dispatcher {
         for _ in 0..failed.min(20) {
             wait_ms = (wait_ms + wait_ms / 2).min(BACKOFF_MAX_MS);
         }
-        // Spread, but never so short that a receiver that stalls for a second is met stalling again.
-        wait_ms * 4 / 5 + self.random_below(wait_ms as u64 / 2) as i64
+        // Spread upwards only: with a timeout of half a second, one that stalled for a second is not met stalling.
+        wait_ms + self.random_below(wait_ms as u64 / 2) as i64
     }
 }

@@ -264,8 +264,9 @@ impl Dispatcher {
         self.escalate(id, now_ms);
         let jobs = self.groups.get(&id).map_or(0, |group| group.jobs.len());
         for at in 0..jobs {
-            // A turn that is waited for stands: flushes may be closer to each other than turns are.
-            if let Some(job) = self.job_mut(id, at).filter(|job| job.turn_at_ms <= now_ms) {
+            // Who has something to say waits anew for each thing it says, and once for it: flushes may
+            // be closer to each other than turns are, or come just when a turn does.
+            if let Some(job) = self.job_mut(id, at).filter(|job| matches!(job.state, JobState::Idle)) {
                 job.has_waited = false;
             }
             self.consider(id, at, now_ms);

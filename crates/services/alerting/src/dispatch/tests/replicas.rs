@@ -147,24 +147,30 @@ fn out_of_reach_each_waits_its_turn_and_then_tells_rather_than_not() {
 }
 
 #[test]
-fn a_turn_that_is_longer_than_the_interval_of_a_group_comes_all_the_same() {
-    // Its groups are flushed every minute, and two before it have 100 s together.
-    let mut third = replica(100_000);
-    let mut told_at_s = None;
-    for seconds in 0..300 {
-        let now_ms = T0 + seconds * 1_000;
-        let (claims, ..) = step(&mut third, Event::Tick, now_ms);
-        for ticket in claims {
-            let claimed = Event::Claimed { ticket, claim: Claim::Unreachable };
-            let (_, sends, _) = step(&mut third, claimed, now_ms);
-            for ticket in sends {
-                told_at_s.get_or_insert(seconds);
-                let outcome = Outcome::Taken(Default::default());
-                step(&mut third, Event::Attempted { ticket, outcome }, now_ms);
+fn a_turn_comes_however_it_lies_to_the_interval_of_a_group() {
+    // Groups are flushed every minute. Turns are as long, longer, twice as long; and the database, while it
+    // is away, answers at once or after more than a minute.
+    for (turn_s, answers_after_s) in [(60, 0), (100, 0), (120, 0), (60, 70), (100, 70), (15, 130)] {
+        let mut third = replica(turn_s * 1_000);
+        let mut told_at_s = None;
+        let mut asked: Vec<(i64, u64)> = Vec::new();
+        for seconds in 0..400 {
+            let now_ms = T0 + seconds * 1_000;
+            let (claims, ..) = step(&mut third, Event::Tick, now_ms);
+            asked.extend(claims.into_iter().map(|ticket| (seconds + answers_after_s, ticket)));
+            while let Some(at) = asked.iter().position(|(due_s, _)| *due_s <= seconds) {
+                let claimed = Event::Claimed { ticket: asked.remove(at).1, claim: Claim::Unreachable };
+                let (claims, sends, _) = step(&mut third, claimed, now_ms);
+                asked.extend(claims.into_iter().map(|ticket| (seconds + answers_after_s, ticket)));
+                for ticket in sends {
+                    told_at_s.get_or_insert(seconds);
+                    let outcome = Outcome::Taken(Default::default());
+                    step(&mut third, Event::Attempted { ticket, outcome }, now_ms);
+                }
             }
         }
+        assert_eq!(told_at_s, Some(10 + turn_s + answers_after_s), "turn {turn_s} s, {answers_after_s} s");
     }
-    assert_eq!(told_at_s, Some(110));
 }
 
 #[test]
