@@ -33,13 +33,13 @@ let ran = 0;
  * the policy, be answered with an error. `refusals` counts the queries that the server is to refuse, null for
  * any number; `statuses` are answers that belong to the test, `origins` other servers whose pages do.
  */
-export async function test(name, run, { colorScheme = 'dark', origins = [], refusals = 0, tolerated = /^$/, statuses = [], viewport = { width: 1440, height: 900 } } = {}) {
+export async function test(name, run, { colorScheme = 'dark', limit_ms = 60_000, origins = [], refusals = 0, tolerated = /^$/, statuses = [], viewport = { width: 1440, height: 900 } } = {}) {
   if (!only.test(name)) return;
   ran += 1;
   const watchdog = setTimeout(() => {
     console.log(`FAIL  ${name}\n      the page hangs`);
     process.exit(1);
-  }, 60_000);
+  }, limit_ms);
   const context = await browser.newContext({ colorScheme, viewport, reducedMotion: 'reduce' });
   context.setDefaultTimeout(15_000);
   const wrong = [];

@@ -1,9 +1,8 @@
 /** Range queries whose answers are read by a worker. */
 import { ApiError, learnClock, LONGEST_ADDRESS, tellReached, type Grid } from './client.ts';
-import type { ColumnSeries, MatrixAnswer, MatrixAsk } from './matrix.worker.ts';
+import type { ColumnSeries } from './columns.ts';
+import type { MatrixAnswer, MatrixAsk } from './matrix.worker.ts';
 import type { Answer } from './types.ts';
-
-export type { ColumnSeries } from './matrix.worker.ts';
 
 interface Waiting {
   /** Whether it is our own server that answers, not a data source behind it. */
@@ -42,6 +41,9 @@ function settle({ status, date, body, unreachable }: MatrixAnswer, { own, resolv
   else resolve({ data: body.result, warnings: body.warnings ?? [], infos: body.infos ?? [] });
 }
 
+/** How many moments a grid has. */
+export const rowsOf = ({ start, end, step }: Grid): number => Math.max(0, Math.round((end - start) / step) + 1);
+
 /** `path` is relative to the page's base; `maxAge` is how old an answer may be that others asked for, in seconds. */
 export function askMatrix(path: string, query: string, grid: Grid, signal: AbortSignal, maxAge = 0): Promise<Answer<ColumnSeries[]>> {
   const params = new URLSearchParams({ query, start: String(grid.start), end: String(grid.end), step: String(grid.step) }).toString();
@@ -56,6 +58,7 @@ export function askMatrix(path: string, query: string, grid: Grid, signal: Abort
     method: long ? 'POST' : 'GET',
     headers: { ...(long ? { 'content-type': 'application/x-www-form-urlencoded' } : {}), ...(maxAge > 0 ? { 'cache-control': `max-age=${Math.floor(maxAge)}` } : {}) },
     ...(long ? { body: params } : {}),
+    rows: { start: grid.start, step: grid.step, rows: rowsOf(grid) },
   };
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();

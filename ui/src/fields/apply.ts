@@ -1,6 +1,6 @@
 /** Gives every field its name, its configuration by defaults and overrides, its thresholds and its `display`. */
 import type { DataLink, FieldConfig, FieldConfigSource, Thresholds } from '../dashboard/model.ts';
-import type { Field, Frame } from '../frames/frame.ts';
+import { columnFacts, type Field, type Frame } from '../frames/frame.ts';
 import { rangeOf } from './color.ts';
 import { displayOf, type DisplayContext } from './display.ts';
 import { fieldMatcher, type FieldMatcher } from './matchers.ts';
@@ -172,6 +172,12 @@ function rangeOfAll(frames: readonly Frame[]): Range {
   for (const { fields } of frames) {
     for (const { type, values, config } of fields) {
       if (type !== 'number') continue;
+      const facts = columnFacts(values);
+      if (facts) {
+        min = Math.min(min, facts.min ?? min);
+        max = Math.max(max, facts.max ?? max);
+        continue;
+      }
       for (let value of values as (number | null | undefined)[]) {
         if (value === null && config['nullValueMode'] === 'null as zero') value = 0;
         if (value === null || value === undefined || Number.isNaN(value)) continue;

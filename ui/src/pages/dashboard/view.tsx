@@ -4,7 +4,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { dashboards } from '../../api/dashboards.ts';
 import { alertStates, runAnnotations } from '../../dashboard/annotations.ts';
 import { useVariables } from '../../dashboard/hooks.ts';
-import { layoutPanels, type PlacedPanel } from '../../dashboard/layout.ts';
+import { keepPlaced, layoutPanels, type PlacedPanel } from '../../dashboard/layout.ts';
 import type { Dashboard } from '../../dashboard/model.ts';
 import { Requests } from '../../dashboard/requests.ts';
 import type { DataSource } from '../../dashboard/sources.ts';
@@ -98,7 +98,8 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
     [variables, variables.states],
   );
   // While editing each panel stands once, however often it is repeated, and rows are as the dashboard has them.
-  const placed = useMemo(() => layoutPanels(dashboard, editing ? { values: ONCE } : { values, closed }), [dashboard, values, closed, editing]);
+  const stood = useRef<readonly PlacedPanel[]>([]);
+  const placed = useMemo(() => (stood.current = keepPlaced(layoutPanels(dashboard, editing ? { values: ONCE } : { values, closed }), stood.current)), [dashboard, values, closed, editing]);
   const edited = useMemo(() => (view.editPanel === undefined ? undefined : standsAt(dashboard, Number(view.editPanel.replace(/^panel-/, '')))), [dashboard, view.editPanel]);
   const section = params.get('editview');
   const [saving, setSaving] = useState(false);
@@ -260,7 +261,7 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
           ) : editing ? (
             <EditGrid placed={placed} onRow={onRow} change={session.change} />
           ) : (
-            <Grid placed={placed} onRow={onRow} />
+            <Grid placed={placed} onRow={onRow} all={kiosk || tv} />
           )}
           {saving && <SaveBox session={session} dashboard={dashboard} close={() => setSaving(false)} />}
           {inspected && <Inspect key={inspected.key} placed={inspected} tab={params.get('inspectTab') ?? 'data'} />}

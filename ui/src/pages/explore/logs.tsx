@@ -53,7 +53,7 @@ export function ExploreLogs({ source, place, span, rangeKey, tick, onZoom, refre
     setDrafts(next);
     show(next);
   };
-  const kindOfPanel = splitLogs(outcomes, 1).series.length > 0 ? 'timeseries' : 'logs';
+  const kindOfPanel = outcomes.some(({ answer }) => answer?.data.resultType === 'matrix') ? 'timeseries' : 'logs';
   return (
     <>
       <div class="expressions">
@@ -206,7 +206,8 @@ interface ResultProps {
 
 function Result({ outcomes, grid, span, limit, params, onZoom, onFilter }: ResultProps): JSX.Element {
   const { host, width } = useWidth();
-  const { streams, series, full } = useMemo(() => splitLogs(outcomes, limit), [outcomes, limit]);
+  const { streams, series, full } = useMemo(() => splitLogs(outcomes, limit, grid), [outcomes, limit, grid]);
+  const graph = useMemo(() => ({ outcomes: series, asked: [{ outcomes: series, grid }], exemplars: [] }), [series, grid]);
   const frames = useMemo(
     (): Frame[] => applyFields(streams.map(({ refId, expression, result }) => logFrame(result, { refId, expression })), { defaults: {}, overrides: [] }, kind.field, { timeZone: 'browser' }),
     [streams],
@@ -222,7 +223,7 @@ function Result({ outcomes, grid, span, limit, params, onZoom, onFilter }: Resul
   };
   return (
     <>
-      {series.length > 0 && <GraphView answer={{ outcomes: series, asked: [{ outcomes: series, grid }], exemplars: [] }} span={span} onZoom={onZoom} />}
+      {series.length > 0 && <GraphView answer={graph} span={span} onZoom={onZoom} />}
       <div ref={host} />
       {count > 0 ? (
         <>

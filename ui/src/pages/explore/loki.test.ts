@@ -27,9 +27,9 @@ test('as many lines as the address says, else the data source, and never without
 test('lines and numbers are told apart, and lines that were cut off are noticed', () => {
   const lines = { expression: '{a="b"}', answer: { data: { resultType: 'streams' as const, result: [{ stream: { a: 'b' }, values: [['1', 'x'], ['2', 'y']] as [string, string][] }] }, warnings: [], infos: [] } };
   const numbers = { expression: 'rate({a="b"}[1m])', answer: { data: { resultType: 'matrix' as const, result: [{ metric: { a: 'b' }, values: [[60, '1.5']] as [number, string][] }] }, warnings: [], infos: [] } };
-  const { streams, series, full } = splitLogs([lines, numbers], 2);
+  const { streams, series, full } = splitLogs([lines, numbers], 2, { start: 30, end: 60, step: 30 });
   expect(streams).toMatchObject([{ refId: 'A', expression: '{a="b"}' }]);
-  expect([...series[0]!.answer!.data[0]!.values]).toEqual([1.5]);
+  expect([...series[0]!.answer!.data[0]!.values]).toEqual([NaN, 1.5]);
   expect(full).toBe(true);
-  expect(splitLogs([lines], 3).full).toBe(false);
+  expect(splitLogs([lines], 3, { start: 30, end: 60, step: 30 }).full).toBe(false);
 });

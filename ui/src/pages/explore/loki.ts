@@ -1,5 +1,7 @@
 /** What Loki answered and how its queries are narrowed, without drawing. */
-import type { ColumnSeries } from '../../api/matrix.ts';
+import type { Grid } from '../../api/client.ts';
+import { columnsOf, type ColumnSeries } from '../../api/columns.ts';
+import { rowsOf } from '../../api/matrix.ts';
 import type { Answer, QueryResult } from '../../api/types.ts';
 import { addToStreams } from '../../dashboard/logql.ts';
 import type { DataSource } from '../../dashboard/sources.ts';
@@ -26,7 +28,7 @@ export interface SplitLogs {
 }
 
 /** Lines apart from numbers. */
-export function splitLogs(outcomes: readonly Outcome<QueryResult | { resultType: 'streams'; result: LogStream[] }>[], limit: number): SplitLogs {
+export function splitLogs(outcomes: readonly Outcome<QueryResult | { resultType: 'streams'; result: LogStream[] }>[], limit: number, grid: Grid): SplitLogs {
   const split: SplitLogs = { streams: [], series: [], full: false };
   outcomes.forEach(({ expression, answer }, index) => {
     if (!answer) return;
@@ -37,7 +39,7 @@ export function splitLogs(outcomes: readonly Outcome<QueryResult | { resultType:
     } else if (data.resultType === 'matrix') {
       const series: Answer<ColumnSeries[]> = {
         ...answer,
-        data: data.result.map(({ metric, values = [] }) => ({ metric, times: Float64Array.from(values, ([time]) => time), values: Float64Array.from(values, ([, value]) => Number(value)) })),
+        data: columnsOf(data.result, { start: grid.start, step: grid.step, rows: rowsOf(grid) }).result,
       };
       split.series.push({ expression, answer: series });
     }

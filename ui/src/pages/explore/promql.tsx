@@ -192,7 +192,7 @@ export function ExploreMetrics({ source, place, span, rangeKey, ready, tick, onZ
           {tab === 'graph' && <GraphOptions compare={compare} exemplars={withExemplars} />}
           {tab !== 'table' ? <StepField step={step} asked={params.get('step') ?? ''} /> : <AtField at={at} fixed={params.has('at')} />}
         </header>
-        <div class="result-body">
+        <div class="result-body" aria-busy={current.busy}>
           {expressions.length === 0 ? (
             <Empty title="Ask something">
               Type an expression and press Enter. Or begin with one of these:

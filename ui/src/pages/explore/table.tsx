@@ -1,6 +1,6 @@
 /** What was answered for one moment, as a table. */
 import type { JSX } from 'preact';
-import { useMemo, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { clock } from '../../format/time.ts';
 import { exact } from '../../format/units.ts';
 import { Empty, LabelList } from '../../parts/parts.tsx';
@@ -12,7 +12,17 @@ const NEXT_ORDER: Record<Order, Order> = { none: 'down', down: 'up', up: 'none' 
 
 export function TableView({ outcomes, order, several }: { outcomes: Parameters<typeof toRows>[0]; order: Order; several: boolean }): JSX.Element {
   const [limit, setLimit] = useState(ROWS_SHOWN);
-  const rows = useMemo(() => sortRows(toRows(outcomes), order), [outcomes, order]);
+  const all = useMemo(() => toRows(outcomes), [outcomes]);
+  const rows = useMemo(() => sortRows(all, order), [all, order]);
+  // In another order other rows come first.
+  useLayoutEffect(() => setLimit(ROWS_SHOWN), [order]);
+  const end = useRef<HTMLParagraphElement>(null);
+  useEffect(() => {
+    if (!end.current) return;
+    const observer = new IntersectionObserver((entries) => entries.some(({ isIntersecting }) => isIntersecting) && setLimit((last) => last + ROWS_SHOWN), { rootMargin: '50% 0px' });
+    observer.observe(end.current);
+    return () => observer.disconnect();
+  }, [limit, rows.length > limit]);
   if (rows.length === 0) {
     return outcomes.every(({ error }) => error) ? <Empty title="Nothing to list">See the error above.</Empty> : <Empty title="No series">Nothing matches at this time.</Empty>;
   }
@@ -53,11 +63,8 @@ export function TableView({ outcomes, order, several }: { outcomes: Parameters<t
         </tbody>
       </table>
       {rows.length > limit && (
-        <p class="more">
-          Showing {limit} of {rows.length.toLocaleString('en')} series.{' '}
-          <button type="button" class="link" onClick={() => setLimit(limit + 2000)}>
-            Show more
-          </button>
+        <p class="more" ref={end}>
+          Showing {limit.toLocaleString('en')} of {rows.length.toLocaleString('en')} series.
         </p>
       )}
     </div>
