@@ -102,6 +102,7 @@ pub(crate) fn start(
             data_dir: Some(settings.data_dir.join("alerting")),
             transport: transport.clone(),
             external_url: external_url.to_string(),
+            instance: crate::settings::hostname(),
             limits: alerting::dispatch::Limits::default(),
             replicas: replicas.clone(),
             trail: trail.clone(),

@@ -127,6 +127,7 @@ async fn start(settings: Settings) -> Result<(), StartError> {
             data_dir: Some(settings.storage.clone()),
             transport: Arc::new(alerting::HttpTransport::default()),
             external_url: external_url.clone(),
+            instance: crate::settings::hostname(),
             limits: settings.limits.clone(),
             replicas: replicas.clone(),
             trail: trail.clone(),

@@ -294,6 +294,9 @@ impl Dispatcher {
 
     pub(super) fn attempted(&mut self, number: u64, outcome: Outcome, now_ms: i64) {
         let Some(ticket) = self.tickets.remove(&number) else { return };
+        if matches!(outcome, Outcome::Taken(_)) {
+            self.publish_notified(number, &ticket, now_ms);
+        }
         let Ticket { holder: Holder { group: id, job: at }, group_name, attempt, token, .. } = ticket;
         let integration = attempt.notification.integration.clone();
         let kind = integration.notifier.kind();

@@ -261,6 +261,7 @@ impl Dispatcher {
             let record = group.record(group.name(&self.config));
             self.remember(record);
         }
+        self.publish_muted(id, now_ms);
         self.escalate(id, now_ms);
         let jobs = self.groups.get(&id).map_or(0, |group| group.jobs.len());
         for at in 0..jobs {
@@ -385,7 +386,7 @@ impl Dispatcher {
     }
 
     /// Brings what is known of silences up to date for all alerts of a group.
-    fn look_for_silences(&mut self, id: u32) {
+    pub(super) fn look_for_silences(&mut self, id: u32) {
         if self.silences.is_empty() {
             return;
         }
@@ -492,6 +493,7 @@ impl Dispatcher {
         }
         self.counters.given_up += given_up;
         let key = self.notes.then(|| group.shown_key(&self.config));
+        self.publish_resolved(id, done.iter().map(|(alert, _, _)| *alert));
         done.sort_unstable_by_key(|(alert, _, _)| *alert);
         let gone: Fingerprints = done.iter().map(|(_, fingerprint, _)| *fingerprint).collect();
         let (mut records, mut quiet) = (Vec::new(), Vec::new());

@@ -26,7 +26,7 @@ pub mod telegram;
 mod testing;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(crate) mod text;
 pub(crate) mod tree;
 pub mod victorops;
 pub mod webex;

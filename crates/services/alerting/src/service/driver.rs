@@ -195,20 +195,24 @@ impl Driver {
                 self.company.turn_ms = self.replicas.turn_ms();
                 dispatcher.set_company(self.company);
             }
+            dispatcher.set_publishes(self.shared.recorder.is_on());
             answers.extend(changes.into_iter().map(|change| change(&mut dispatcher, now_ms)));
             for event in events {
                 actions.extend(dispatcher.step(event, now_ms));
             }
         }
-        let (mut records, mut notes, mut to_do) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut records, mut notes, mut happenings) = (Vec::new(), Vec::new(), Vec::new());
+        let mut to_do = Vec::new();
         for action in actions {
             match action {
                 Action::Remember(record) => records.push(record),
                 Action::Note(event) => notes.push(event),
+                Action::Publish(happening) => happenings.push(happening),
                 other => to_do.push(other),
             }
         }
         self.shared.trail.note(notes);
+        self.shared.recorder.record(happenings);
         self.write(records).await;
         self.shared.taken.send_replace(put);
         for answer in answers {

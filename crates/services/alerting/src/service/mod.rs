@@ -19,6 +19,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::attempts::{Attempts, Tally};
 use crate::dispatch::{AckError, AlertView, Counters, Dispatcher, GroupView, Limits};
+use crate::event_recorder::Recorder;
 use crate::journal::{Journal, JournalError};
 use crate::replicas::SharedReplicas;
 use crate::settings::Config;
@@ -41,6 +42,8 @@ pub struct Deps {
     pub transport: Arc<dyn Transport>,
     /// Where people reach this program; notifications carry it.
     pub external_url: String,
+    /// What recorded events call this machine.
+    pub instance: String,
     /// What may be held and done at once.
     pub limits: Limits,
     /// The other replicas.
@@ -72,6 +75,7 @@ struct Shared {
     torn_bytes: u64,
     damaged_bytes: u64,
     trail: Trail,
+    recorder: Recorder,
 }
 
 /// Alerts that wait to be taken in.
@@ -152,7 +156,7 @@ pub struct Status {
 impl Alerting {
     /// Starts the service on the current tokio runtime, with the state its log holds.
     pub fn start(config: Config, deps: Deps) -> Result<Handle, JournalError> {
-        let Deps { clock, data_dir, transport, external_url, limits, replicas, trail } = deps;
+        let Deps { clock, data_dir, transport, external_url, instance, limits, replicas, trail } = deps;
         let (journal, found) = match &data_dir {
             Some(dir) => {
                 let (journal, found) = Journal::open(dir)?;
@@ -184,10 +188,13 @@ impl Alerting {
             Some(dir) if found.records.is_empty() => Snapshot::read(dir, now_ms),
             _ => Snapshot::default(),
         };
+        let outputs = &config.event_outputs;
+        let recorder = Recorder::start(outputs, instance, replicas.clone(), transport.clone(), clock.clone());
         let mut dispatcher = Dispatcher::new(Arc::new(config), limits, found.records, random(), now_ms);
         let company = company(&replicas);
         dispatcher.set_company(company);
         dispatcher.set_notes(trail.is_on());
+        dispatcher.set_publishes(recorder.is_on());
         if !snapshot.is_empty() {
             let (silences, told) = (snapshot.silences.len(), snapshot.told.len());
             tracing::info!(silences, notifications = told, "snapshots of Alertmanager are taken over");
@@ -211,6 +218,7 @@ impl Alerting {
             torn_bytes: found.torn_bytes,
             damaged_bytes: found.damaged_bytes,
             trail,
+            recorder,
         }));
         let driver = Driver::new(handle.0.clone(), receiver, journal, replicas, company, now_ms);
         tokio::spawn(driver.run());
@@ -269,9 +277,10 @@ impl Handle {
         self.0.attempts.of(integration)
     }
 
-    /// Counts how long attempts take.
-    pub(crate) fn count_latency(&self, registry: &Registry) {
+    /// Counts how long attempts take, and recorded events.
+    pub(crate) fn register(&self, registry: &Registry) {
         self.0.attempts.register(registry);
+        self.0.recorder.register(registry);
     }
 
     pub(crate) fn transport(&self) -> &dyn Transport {
@@ -303,6 +312,7 @@ impl Handle {
     /// Takes a new configuration into use. Alerts are routed anew; what was told stays known.
     pub async fn apply(&self, config: Config) {
         let (done, applied) = oneshot::channel();
+        self.0.recorder.apply(&config.event_outputs).await;
         if self.0.commands.send(Command::Apply(Arc::new(config), done)).await.is_ok() {
             let _ = applied.await;
         }
@@ -315,6 +325,7 @@ impl Handle {
         if self.0.commands.send(Command::Stop { within, done }).await.is_ok() {
             let _ = stopped.await;
         }
+        self.0.recorder.stop().await;
     }
 
     /// Makes or changes a silence and returns its id. Once this answers it is shown, and it is

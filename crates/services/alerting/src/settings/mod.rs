@@ -12,6 +12,7 @@ use config::http_client::{PathBase, check_http_url};
 use config::{Error, Node, Result};
 
 use crate::care::Care;
+use crate::event_recorder::Outputs;
 use crate::inhibit::InhibitRule;
 use crate::json::fnv64;
 use crate::matchers::MatcherMode;
@@ -47,6 +48,8 @@ pub struct Config {
     pub time_intervals: BTreeMap<String, Vec<TimeInterval>>,
     /// Our own settings.
     pub care: Care,
+    /// Where events go as they happen.
+    pub event_outputs: Outputs,
     templates: Arc<Templates>,
     shown: String,
     hash: u64,
@@ -98,11 +101,10 @@ impl Config {
         if fields.optional("tracing", |node| outputs::check_tracing(node, base))?.is_some() {
             not_acted_on.push("tracing is accepted and not acted on: no traces are sent".into());
         }
-        if fields.or("event_recorder", false, |node| outputs::check_event_recorder(node, base))? {
-            not_acted_on.push(
-                "event_recorder is accepted and not acted on: what becomes of alerts is in their trail"
-                    .into(),
-            );
+        let event_outputs =
+            fields.or("event_recorder", Outputs::default(), |node| Outputs::decode(node, base))?;
+        if event_outputs.kafka > 0 {
+            not_acted_on.push("kafka_outputs of event_recorder are accepted and not acted on".into());
         }
         fields.finish()?;
 
@@ -131,6 +133,7 @@ impl Config {
             receivers,
             time_intervals,
             care,
+            event_outputs,
             templates,
             shown: shown::shown(&root),
             hash: fnv64([text]) & HASH_MASK,
@@ -166,6 +169,7 @@ impl Config {
             receivers: vec![receiver],
             time_intervals: BTreeMap::new(),
             care: Care::default(),
+            event_outputs: Outputs::default(),
             templates: Arc::default(),
             shown: DEFAULT_SHOWN.into(),
             hash: fnv64([DEFAULT_SHOWN, webhook_url.unwrap_or_default()]) & HASH_MASK,
@@ -317,12 +321,16 @@ mod tests {
 
     #[test]
     fn what_nothing_acts_on_is_listed() {
-        let text = "tracing: {endpoint: 'a:1'}\nevent_recorder: {stdout_outputs: [{}]}\n\
+        let text = "tracing: {endpoint: 'a:1'}\n\
+                    event_recorder: {kafka_outputs: [{brokers: [a], topic: t}]}\n\
                     route: {receiver: a}\nreceivers: [{name: a}]\n";
         let config = parse(text).unwrap();
         let [tracing, events] = config.not_acted_on() else { panic!("{:?}", config.not_acted_on()) };
         assert!(tracing.starts_with("tracing is accepted and not acted on"), "{tracing}");
-        assert!(events.starts_with("event_recorder is accepted and not acted on"), "{events}");
+        assert!(
+            events.starts_with("kafka_outputs of event_recorder are accepted and not acted on"),
+            "{events}"
+        );
     }
 
     #[test]
