@@ -4,6 +4,7 @@
 //! the templates, sends it once, and says how that went. Trying again is the dispatcher's affair.
 
 pub mod answer;
+mod attachment;
 mod channel;
 pub(crate) mod decode;
 pub mod discord;
