@@ -65,9 +65,6 @@ pub(crate) fn read(path: &Path, mode: alerting::MatcherMode) -> Result<alerting:
     for warning in config.warnings() {
         tracing::warn!("{}", warning.clone().in_file(&shown));
     }
-    for note in config.not_acted_on() {
-        tracing::warn!("{shown}: {note}");
-    }
     Ok(config)
 }
 

@@ -20,8 +20,8 @@ use tokio::sync::mpsc;
 /// Passes on what was posted to the receiver and to the server for events; the latter answers, or
 /// hangs for ever.
 struct Network {
-    told: mpsc::UnboundedSender<Value>,
-    events: mpsc::UnboundedSender<Value>,
+    told: mpsc::Sender<Value>,
+    events: mpsc::Sender<Value>,
     events_hang: bool,
 }
 
@@ -31,12 +31,12 @@ impl Transport for Network {
         let response = Response { status: 200, headers: http::HeaderMap::new(), body: bytes::Bytes::new() };
         match request.url.as_str() {
             "http://receiver/" => {
-                let _ = self.told.send(body);
+                let _ = self.told.try_send(body);
                 Box::pin(std::future::ready(Ok(response)))
             }
             "http://events/" if self.events_hang => Box::pin(std::future::pending()),
             "http://events/" => {
-                let _ = self.events.send(body);
+                let _ = self.events.try_send(body);
                 Box::pin(std::future::ready(Ok(response)))
             }
             other => Box::pin(std::future::ready(Err(TransportError::Network(other.into())))),
@@ -46,14 +46,14 @@ impl Transport for Network {
 
 struct Service {
     handle: Handle,
-    told: mpsc::UnboundedReceiver<Value>,
-    events: mpsc::UnboundedReceiver<Value>,
+    told: mpsc::Receiver<Value>,
+    events: mpsc::Receiver<Value>,
 }
 
 impl Service {
     fn start(outputs: &str, events_hang: bool) -> Service {
-        let (told_sender, told) = mpsc::unbounded_channel();
-        let (events_sender, events) = mpsc::unbounded_channel();
+        let (told_sender, told) = mpsc::channel(1_000);
+        let (events_sender, events) = mpsc::channel(1_000);
         let transport = Arc::new(Network { told: told_sender, events: events_sender, events_hang });
         let deps = Deps {
             clock: Clock::system(),

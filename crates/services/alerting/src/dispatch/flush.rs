@@ -111,6 +111,8 @@ pub(super) struct Telling {
     pub(super) reason: Reason,
     /// The alerts it tells of, and whether each has ended.
     pub(super) alerts: Vec<(AlertId, bool)>,
+    /// Those it leaves out because they are inhibited or silenced, if anybody follows.
+    pub(super) muted: Vec<Labels>,
 }
 
 /// What a group's state is kept under.
@@ -339,6 +341,7 @@ impl Dispatcher {
         }
         let (mut firing, mut resolved, mut alerts) = (Vec::new(), Vec::new(), Vec::new());
         let (mut inhibited, mut silenced, mut unacknowledged) = (0, 0, 0);
+        let mut muted = Vec::new();
         for alert in &group.alerts {
             let Some(held) = self.alerts.get(*alert) else { continue };
             let fingerprint = held.fingerprint;
@@ -350,12 +353,13 @@ impl Dispatcher {
                 continue;
             }
             if !must_hear {
-                if self.is_inhibited(&held.labels, now_ms) {
-                    inhibited += 1;
-                    continue;
-                }
-                if held.silences.as_ref().is_some_and(|found| self.silences.is_silenced(found, now_ms)) {
-                    silenced += 1;
+                let is_inhibited = self.is_inhibited(&held.labels, now_ms);
+                let is_silenced = !is_inhibited
+                    && held.silences.as_ref().is_some_and(|found| self.silences.is_silenced(found, now_ms));
+                inhibited += u64::from(is_inhibited);
+                silenced += u64::from(is_silenced);
+                if is_inhibited || is_silenced {
+                    muted.extend(self.publishes.then(|| held.labels.clone()));
                     continue;
                 }
             }
@@ -382,7 +386,7 @@ impl Dispatcher {
         }
         // Somebody is at it: no need to say it again.
         let reason = reason.filter(|reason| *reason != Reason::Repeat || unacknowledged > 0)?;
-        Some(Telling { content, reason, alerts })
+        Some(Telling { content, reason, alerts, muted })
     }
 
     /// Brings what is known of silences up to date for all alerts of a group.

@@ -95,23 +95,16 @@ impl Dispatcher {
     }
 
     /// A notification that was taken.
-    pub(super) fn publish_notified(&mut self, number: u64, ticket: &Ticket, now_ms: i64) {
+    pub(super) fn publish_notified(&mut self, number: u64, ticket: &Ticket) {
         if !self.publishes {
             return;
         }
         let notification = ticket.attempt.notification.clone();
         let id = ticket.holder.group;
-        let (info, muted, repeat_interval_ms) = match self.groups.get(&id) {
+        let (group, repeat_interval_ms) = match self.groups.get(&id) {
             Some(group) => {
-                let held = group.alerts.iter().filter_map(|alert| self.alerts.get(*alert));
-                let muted = held.filter(|held| {
-                    let silences = held.silences.as_deref();
-                    self.is_inhibited(&held.labels, now_ms)
-                        || silences.is_some_and(|found| self.silences.is_silenced(found, now_ms))
-                });
                 let route = self.config.routes.get(group.route as usize);
-                let muted = muted.map(|held| held.labels.clone()).collect();
-                (self.group_info(id, group), muted, route.map_or(0, |route| route.repeat_interval_ms))
+                (self.group_info(id, group), route.map_or(0, |route| route.repeat_interval_ms))
             }
             // It went while its receiver was told.
             None => {
@@ -122,10 +115,11 @@ impl Dispatcher {
                     matchers: Vec::new(),
                     uuid: String::new(),
                 };
-                (Arc::new(info), Vec::new(), 0)
+                (Arc::new(info), 0)
             }
         };
-        let notified = Notified { notification, group: info, muted, repeat_interval_ms, flush: number };
+        let muted = ticket.attempt.muted.clone();
+        let notified = Notified { notification, group, muted, repeat_interval_ms, flush: number };
         self.actions.push(Action::Publish(Happening::Notified(Box::new(notified))));
     }
 

@@ -51,7 +51,7 @@ pub struct Notified {
     /// Its group.
     pub group: Arc<GroupInfo>,
     /// The alerts of the group that were left out.
-    pub muted: Vec<Labels>,
+    pub muted: Arc<[Labels]>,
     /// When an unchanged group is told again.
     pub repeat_interval_ms: i64,
     /// Grows from one notification to the next.

@@ -1,11 +1,9 @@
 //! An event as Alertmanager's protobuf schema has it, written as JSON or in binary from one
 //! description. As in proto3, what is empty or 0 is left out in both.
 
-#[cfg(test)]
 use wire::writer::Writer;
 
 /// The first second of the first year, which is how Go writes that there is no time.
-#[cfg(test)]
 const NO_TIME_SECONDS: i64 = -62_135_596_800;
 
 /// A message: its fields by number and name, in order.
@@ -102,7 +100,6 @@ impl Message {
     }
 
     /// In binary.
-    #[cfg(test)]
     pub(super) fn write(&self, out: &mut Writer<'_>) {
         for (number, _, value) in self.0.iter().filter(|(_, _, value)| !value.is_blank()) {
             value.write(*number, out);
@@ -151,7 +148,6 @@ impl Value {
         }
     }
 
-    #[cfg(test)]
     fn write(&self, number: u32, out: &mut Writer<'_>) {
         match self {
             Value::Text(text) => out.text(number, text),
@@ -180,7 +176,6 @@ impl Value {
 }
 
 /// A `Timestamp` or `Duration`.
-#[cfg(test)]
 fn write_seconds(number: u32, seconds: i64, nanos: i64, out: &mut Writer<'_>) {
     out.message(number, |out| {
         for (number, value) in [(1, seconds), (2, nanos)] {

@@ -1,11 +1,12 @@
 //! The event recorder of Alertmanager: what happens to alerts, notifications and silences goes out
-//! as it happens, as JSON, to files, servers and standard output. The [trail](crate::trail) keeps
+//! as it happens to files, servers, Kafka and standard output. The [trail](crate::trail) keeps
 //! what happened and can be asked; this hands it on and keeps nothing.
 //!
 //! Whoever records never waits: events take a place in a queue, one task encodes them, and each
 //! output has a queue and a task of its own. What does not fit is dropped and counted.
 
 mod happening;
+mod kafka;
 mod message;
 mod output;
 mod queue;
@@ -24,6 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::replicas::SharedReplicas;
 use crate::transport::Transport;
 pub use happening::{GroupInfo, Happening, Notified};
+pub use kafka::KafkaOutput;
 use output::Output;
 use queue::Item;
 pub use settings::{Batch, Outputs, WebhookOutput};
@@ -70,6 +72,7 @@ struct Counted {
     bytes: BTreeMap<(&'static str, Arc<str>), u64>,
     dropped: BTreeMap<&'static str, u64>,
     output_drops: BTreeMap<Arc<str>, u64>,
+    kafka_failed: BTreeMap<(Arc<str>, &'static str), u64>,
 }
 
 impl Counts {
@@ -82,6 +85,13 @@ impl Counts {
                 *counted.bytes.entry((item.kind, output.clone())).or_default() += item.body.len() as u64;
             }
         }
+    }
+}
+
+impl Counts {
+    /// Notes that Kafka did not take events, and why.
+    fn kafka_failed(&self, output: &Arc<str>, kind: &'static str) {
+        *self.0.lock().kafka_failed.entry((output.clone(), kind)).or_default() += 1;
     }
 }
 
@@ -185,6 +195,17 @@ impl Recorder {
                 counted.output_drops.into_iter().map(|(name, n)| (vec![name.to_string()], n as f64)).collect()
             }),
         );
+        registry.counters_fn(
+            "alertmanager_event_kafka_produce_errors_total",
+            "Writes to Kafka that failed for good.",
+            &["output", "error_type"],
+            rows(|counted| {
+                let row = |((name, kind), n): ((Arc<str>, &str), u64)| {
+                    (vec![name.to_string(), kind.to_string()], n as f64)
+                };
+                counted.kafka_failed.into_iter().map(row).collect()
+            }),
+        );
         let commands = self.commands.downgrade();
         registry.gauge_fn(
             "alertmanager_event_recorder_queue_length",
@@ -242,18 +263,29 @@ async fn spread(common: &Arc<Common>, outputs: &[Output], events: Vec<(i64, Happ
         return;
     }
     let of = common.clone();
+    let has_binary = outputs.iter().any(|output| output.is_binary);
+    let has_json = outputs.iter().any(|output| !output.is_binary);
     let encoded = tokio::task::spawn_blocking(move || {
         let position = u32::try_from(of.replicas.members().position).unwrap_or(u32::MAX);
-        let encode = |(at_ms, happening): (i64, Happening)| {
-            let mut json = String::new();
-            happening.event(at_ms, &of.instance, position).push_json(&mut json);
-            Item { kind: happening.kind(), body: json.into() }
-        };
-        events.into_iter().map(encode).collect::<Vec<Item>>()
+        let (mut in_json, mut in_binary) = (Vec::new(), Vec::new());
+        for (at_ms, happening) in events {
+            let (kind, event) = (happening.kind(), happening.event(at_ms, &of.instance, position));
+            if has_json {
+                let mut json = String::new();
+                event.push_json(&mut json);
+                in_json.push(Item { kind, body: json.into() });
+            }
+            if has_binary {
+                let mut binary = Vec::new();
+                event.write(&mut wire::Writer::new(&mut binary));
+                in_binary.push(Item { kind, body: binary.into() });
+            }
+        }
+        (in_json, in_binary)
     });
-    let Ok(items) = encoded.await else { return };
+    let Ok((in_json, in_binary)) = encoded.await else { return };
     for output in outputs {
-        for item in &items {
+        for item in if output.is_binary { &in_binary } else { &in_json } {
             if !output.queue.push(item.clone()) {
                 *common.counts.0.lock().output_drops.entry(output.name.clone()).or_default() += 1;
             }

@@ -10,7 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
-use super::queue::{Item, Queue};
+use super::kafka::{KafkaOutput, Producer};
+use super::queue::{Item, QUEUE_EVENTS_MAX, Queue};
 use super::settings::{BACKOFF_MAX, Outputs, WebhookOutput};
 use super::{Common, Counts};
 use crate::receivers::USER_AGENT;
@@ -20,10 +21,17 @@ use crate::transport::{Request, Transport};
 const LINES_MAX: usize = 256;
 const LINES_SIZE_MAX_BYTES: usize = 1 << 20;
 
+/// Records that are appended together: brokers take a megabyte unless told otherwise.
+const RECORDS_SIZE_MAX_BYTES: usize = 900_000;
+/// How often records are tried.
+const RECORDS_ATTEMPTS_MAX: u32 = 5;
+
 /// An output that runs.
 pub(super) struct Output {
     /// What metrics call it.
     pub(super) name: Arc<str>,
+    /// Whether it takes events in binary, not JSON.
+    pub(super) is_binary: bool,
     pub(super) queue: Arc<Queue>,
     tasks: JoinSet<()>,
 }
@@ -37,11 +45,12 @@ impl Output {
         });
         let webhooks = outputs.webhooks.iter().map(|webhook| Output::webhook(webhook.clone(), common));
         let stdout = (0..outputs.stdout).map(|_| Output::lines("stdout".into(), Destination::Stdout, common));
-        files.chain(webhooks).chain(stdout).collect()
+        let kafka = outputs.kafka.iter().map(|kafka| Output::kafka(kafka.clone(), common));
+        files.chain(webhooks).chain(kafka).chain(stdout).collect()
     }
 
     fn lines(name: String, mut destination: Destination, common: &Arc<Common>) -> Output {
-        let (name, queue): (Arc<str>, _) = (name.into(), Arc::new(Queue::default()));
+        let (name, queue): (Arc<str>, _) = (name.into(), Arc::new(Queue::new(QUEUE_EVENTS_MAX)));
         let mut tasks = JoinSet::new();
         let (common, output, lines) = (common.clone(), name.clone(), queue.clone());
         tasks.spawn(async move {
@@ -64,12 +73,12 @@ impl Output {
                 }
             }
         });
-        Output { name, queue, tasks }
+        Output { name, is_binary: false, queue, tasks }
     }
 
     fn webhook(webhook: WebhookOutput, common: &Arc<Common>) -> Output {
         let name: Arc<str> = format!("webhook:{}", without_secrets(webhook.url.expose())).into();
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(Queue::new(QUEUE_EVENTS_MAX));
         let mut tasks = JoinSet::new();
         let webhook = Arc::new(webhook);
         for _ in 0..webhook.workers {
@@ -89,7 +98,40 @@ impl Output {
                 }
             });
         }
-        Output { name, queue, tasks }
+        Output { name, is_binary: false, queue, tasks }
+    }
+
+    fn kafka(kafka: KafkaOutput, common: &Arc<Common>) -> Output {
+        let mut brokers = kafka.brokers.clone();
+        brokers.sort_unstable();
+        let name: Arc<str> = format!("kafka:{}/{}", brokers.join(","), kafka.topic).into();
+        let (is_binary, queue) = (kafka.is_binary, Arc::new(Queue::new(kafka.queue_events_max)));
+        let mut tasks = JoinSet::new();
+        let (common, output, waiting) = (common.clone(), name.clone(), queue.clone());
+        tasks.spawn(async move {
+            let mut producer = Producer::new(kafka, common.instance.clone());
+            while let Some(items) = waiting.take(LINES_MAX, RECORDS_SIZE_MAX_BYTES, None).await {
+                let mut backoff = Duration::from_millis(250);
+                let mut attempt = 1;
+                let is_taken = loop {
+                    let failure = match producer.append(&items, common.clock.now_ms()).await {
+                        Ok(()) => break true,
+                        Err(failure) => failure,
+                    };
+                    let error = &failure.message;
+                    tracing::warn!(output = &*output, attempt, error, "events were not taken");
+                    if !failure.may_pass || attempt >= RECORDS_ATTEMPTS_MAX {
+                        common.counts.kafka_failed(&output, failure.kind);
+                        break false;
+                    }
+                    tokio::time::sleep(backoff).await;
+                    backoff = backoff.saturating_mul(2).min(BACKOFF_MAX);
+                    attempt += 1;
+                };
+                common.counts.recorded(&output, &items, is_taken);
+            }
+        });
+        Output { name, is_binary, queue, tasks }
     }
 
     /// Lets what waits go out, but not longer than this; what is left is lost.

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// Events that wait for one output.
-const QUEUE_EVENTS_MAX: usize = 1_024;
+/// Events that wait for one output, unless it says otherwise.
+pub(super) const QUEUE_EVENTS_MAX: usize = 1_024;
 /// Their size. One event alone may be larger: a notification names all alerts of its group.
 const QUEUE_SIZE_MAX_BYTES: usize = 16 << 20;
 
@@ -17,13 +17,14 @@ const QUEUE_SIZE_MAX_BYTES: usize = 16 << 20;
 pub(super) struct Item {
     /// What happened.
     pub(super) kind: &'static str,
-    /// The event as JSON, without an end of line.
+    /// The event as JSON, without an end of line, or in binary.
     pub(super) body: Bytes,
 }
 
 /// A bounded queue with any number of readers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Queue {
+    events_max: usize,
     waiting: Mutex<Waiting>,
     news: Notify,
     /// Held by the reader that gathers a batch.
@@ -38,13 +39,23 @@ struct Waiting {
 }
 
 impl Queue {
+    /// A queue for so many events.
+    pub(super) fn new(events_max: usize) -> Queue {
+        Queue {
+            events_max,
+            waiting: Mutex::default(),
+            news: Notify::new(),
+            gathering: tokio::sync::Mutex::default(),
+        }
+    }
+
     /// Puts an event in; `false` if there is no room.
     pub(super) fn push(&self, item: Item) -> bool {
         {
             let mut waiting = self.waiting.lock();
             let size_bytes = waiting.size_bytes.saturating_add(item.body.len());
             let has_room = waiting.items.is_empty()
-                || (waiting.items.len() < QUEUE_EVENTS_MAX && size_bytes <= QUEUE_SIZE_MAX_BYTES);
+                || (waiting.items.len() < self.events_max && size_bytes <= QUEUE_SIZE_MAX_BYTES);
             if waiting.is_closed || !has_room {
                 return false;
             }
@@ -152,7 +163,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_does_not_fit_is_refused_but_a_large_one_alone_is_not() {
-        let queue = Queue::default();
+        let queue = Queue::new(QUEUE_EVENTS_MAX);
         assert!(queue.push(item(QUEUE_SIZE_MAX_BYTES + 1)));
         assert!(!queue.push(item(1)));
         assert_eq!(queue.take(10, 10, None).await.map(|items| items.len()), Some(1));
@@ -164,7 +175,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_batch_is_as_large_as_it_may_be_and_what_is_left_comes_at_the_end() {
-        let queue = Queue::default();
+        let queue = Queue::new(QUEUE_EVENTS_MAX);
         for size in [4, 4, 100, 1] {
             queue.push(item(size));
         }

@@ -7,11 +7,15 @@ use std::time::Duration;
 use config::http_client::{PathBase, tls};
 use config::{HttpClientConfig, Node, Result, Secret};
 
+use super::kafka::KafkaOutput;
+use super::queue::QUEUE_EVENTS_MAX;
 use crate::receivers::SecretSource;
 use crate::receivers::decode::secret_url;
 
 /// The longest pause between two attempts to deliver.
 pub(super) const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// Events that wait for Kafka, whatever is configured.
+const KAFKA_QUEUE_EVENTS_MAX: usize = 100_000;
 /// Deliveries of one webhook that may be under way at once, whatever is configured.
 const WORKERS_MAX: usize = 64;
 
@@ -22,8 +26,8 @@ pub struct Outputs {
     pub files: Vec<PathBuf>,
     /// Servers that events are posted to.
     pub webhooks: Vec<WebhookOutput>,
-    /// Topics that are checked and not written to.
-    pub kafka: usize,
+    /// Topics of Kafka that events are appended to.
+    pub kafka: Vec<KafkaOutput>,
     /// How often a line goes to standard output for each event.
     pub stdout: usize,
 }
@@ -61,7 +65,7 @@ pub struct Batch {
 impl Outputs {
     /// Whether there is any that events go to.
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty() && self.webhooks.is_empty() && self.stdout == 0
+        self.files.is_empty() && self.webhooks.is_empty() && self.kafka.is_empty() && self.stdout == 0
     }
 
     /// Decodes the section.
@@ -72,8 +76,7 @@ impl Outputs {
             webhooks: fields
                 .or("webhook_outputs", Vec::new(), |node| node.list(|node| webhook_output(node, base)))?,
             kafka: fields
-                .or("kafka_outputs", Vec::new(), |node| node.list(|node| kafka_output(node, base)))?
-                .len(),
+                .or("kafka_outputs", Vec::new(), |node| node.list(|node| kafka_output(node, base)))?,
             stdout: fields
                 .or("stdout_outputs", Vec::new(), |node| {
                     node.list(|node| node.fields("eventrecorder.StdoutOutputConfig")?.finish())
@@ -139,19 +142,37 @@ fn webhook_output(node: &Node, base: &PathBase) -> Result<WebhookOutput> {
     })
 }
 
-fn kafka_output(node: &Node, base: &PathBase) -> Result<()> {
+fn kafka_output(node: &Node, base: &PathBase) -> Result<KafkaOutput> {
     let mut fields = node.fields("eventrecorder.plain")?;
     let brokers = fields.or("brokers", Vec::new(), Node::strings)?;
     let mut text = |name| fields.or(name, String::new(), Node::string);
     let (topic, format, acks, compression) =
         (text("topic")?, text("format")?, text("acks")?, text("compression")?);
-    text("client_id")?;
-    fields.optional("buffer_size", Node::integer)?;
-    fields.optional("tls_config", |node| tls(node, base))?;
+    let client_id = text("client_id")?;
+    let queue_events_max = fields.or("buffer_size", 0, Node::integer)?;
+    let tls = fields.optional("tls_config", |node| tls(node, base))?;
     if let Some(problem) = kafka_problem(&brokers, &topic, &format, &acks, &compression) {
         return Err(fields.error(problem));
     }
-    fields.finish()
+    fields.finish()?;
+    Ok(KafkaOutput {
+        brokers,
+        topic,
+        client_id: if client_id.is_empty() { "alertmanager".into() } else { client_id },
+        is_binary: format == "protobuf",
+        acks: match acks.as_str() {
+            "none" => 0,
+            "all" => -1,
+            _ => 1,
+        },
+        // Every consumer reads gzip, whichever is asked for.
+        gzip: !["", "none"].contains(&compression.as_str()),
+        queue_events_max: match usize::try_from(queue_events_max) {
+            Ok(0) | Err(_) => QUEUE_EVENTS_MAX,
+            Ok(count) => count.min(KAFKA_QUEUE_EVENTS_MAX),
+        },
+        tls,
+    })
 }
 
 fn kafka_problem(
@@ -229,7 +250,16 @@ mod tests {
             client_id: c, format: json, acks: all, compression: zstd, buffer_size: 5, tls_config: {}}]}",
         )
         .unwrap();
-        assert_eq!((all.files.len(), all.kafka, all.stdout), (1, 1, 1));
+        assert_eq!((all.files.len(), all.kafka.len(), all.stdout), (1, 1, 1));
+        let kafka = &all.kafka[0];
+        assert_eq!((kafka.acks, kafka.gzip, kafka.queue_events_max, kafka.is_binary), (-1, true, 5, false));
+        let usual = decode("{kafka_outputs: [{brokers: [a], topic: t, format: protobuf}]}").unwrap();
+        let kafka = &usual.kafka[0];
+        assert_eq!(
+            (kafka.acks, kafka.gzip, kafka.queue_events_max, kafka.is_binary),
+            (1, false, 1_024, true)
+        );
+        assert_eq!((kafka.client_id.as_str(), &kafka.tls), ("alertmanager", &None));
         let second = Duration::from_secs(1);
         let batch = Batch { events_max: 1, size_max_bytes: 2, gather: second };
         let webhook = &all.webhooks[0];

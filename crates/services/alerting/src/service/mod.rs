@@ -15,6 +15,7 @@ use exposition::Registry;
 use model::Alert;
 use model::alert::{AlertChange, AlertSink};
 use parking_lot::Mutex;
+use spans::Tracer;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::attempts::{Attempts, Tally};
@@ -76,6 +77,7 @@ struct Shared {
     damaged_bytes: u64,
     trail: Trail,
     recorder: Recorder,
+    tracer: Tracer,
 }
 
 /// Alerts that wait to be taken in.
@@ -190,6 +192,8 @@ impl Alerting {
         };
         let outputs = &config.event_outputs;
         let recorder = Recorder::start(outputs, instance, replicas.clone(), transport.clone(), clock.clone());
+        let tracer = Tracer::new("alertmanager", clock.clone());
+        trace_to(&tracer, &config);
         let mut dispatcher = Dispatcher::new(Arc::new(config), limits, found.records, random(), now_ms);
         let company = company(&replicas);
         dispatcher.set_company(company);
@@ -219,6 +223,7 @@ impl Alerting {
             damaged_bytes: found.damaged_bytes,
             trail,
             recorder,
+            tracer,
         }));
         let driver = Driver::new(handle.0.clone(), receiver, journal, replicas, company, now_ms);
         tokio::spawn(driver.run());
@@ -277,10 +282,11 @@ impl Handle {
         self.0.attempts.of(integration)
     }
 
-    /// Counts how long attempts take, and recorded events.
+    /// Counts how long attempts take, recorded events, and spans.
     pub(crate) fn register(&self, registry: &Registry) {
         self.0.attempts.register(registry);
         self.0.recorder.register(registry);
+        self.0.tracer.register(registry, "promontory_alerting_spans_total");
     }
 
     pub(crate) fn transport(&self) -> &dyn Transport {
@@ -313,6 +319,7 @@ impl Handle {
     pub async fn apply(&self, config: Config) {
         let (done, applied) = oneshot::channel();
         self.0.recorder.apply(&config.event_outputs).await;
+        trace_to(&self.0.tracer, &config);
         if self.0.commands.send(Command::Apply(Arc::new(config), done)).await.is_ok() {
             let _ = applied.await;
         }
@@ -325,7 +332,7 @@ impl Handle {
         if self.0.commands.send(Command::Stop { within, done }).await.is_ok() {
             let _ = stopped.await;
         }
-        self.0.recorder.stop().await;
+        tokio::join!(self.0.recorder.stop(), self.0.tracer.stop());
     }
 
     /// Makes or changes a silence and returns its id. Once this answers it is shown, and it is
@@ -441,6 +448,13 @@ impl Handle {
             log_torn_bytes: self.0.torn_bytes,
             log_damaged_bytes: self.0.damaged_bytes,
         }
+    }
+}
+
+/// Sends traces where the configuration says.
+fn trace_to(tracer: &Tracer, config: &Config) {
+    if let Err(error) = tracer.apply(config.tracing.as_ref()) {
+        tracing::error!(%error, "these settings of tracing cannot be used; those before stay");
     }
 }
 

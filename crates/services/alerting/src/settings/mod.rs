@@ -2,8 +2,8 @@
 //! one machine without any file.
 
 mod global;
-mod outputs;
 mod shown;
+mod tracing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -50,10 +50,11 @@ pub struct Config {
     pub care: Care,
     /// Where events go as they happen.
     pub event_outputs: Outputs,
+    /// Where traces of notifications go.
+    pub tracing: Option<spans::Settings>,
     templates: Arc<Templates>,
     shown: String,
     hash: u64,
-    not_acted_on: Vec<String>,
     warnings: Vec<Error>,
 }
 
@@ -75,7 +76,7 @@ impl Config {
         if root.is_null() {
             return Err(root.error("no route provided in config"));
         }
-        let (mut warnings, mut not_acted_on) = (Vec::new(), Vec::new());
+        let mut warnings = Vec::new();
         let warn = &mut |warning| warnings.push(warning);
         let mut fields = root.fields("config.plain")?;
         let global = fields.or("global", Global::default(), |node| Global::decode(node, base))?;
@@ -98,14 +99,9 @@ impl Config {
             node.list(|node| named_interval(node, "time interval"))
         })?;
         let care = fields.or("promontory", Care::default(), |node| Care::decode(node, mode, warn))?;
-        if fields.optional("tracing", |node| outputs::check_tracing(node, base))?.is_some() {
-            not_acted_on.push("tracing is accepted and not acted on: no traces are sent".into());
-        }
+        let tracing = fields.optional("tracing", |node| tracing::decode(node, base))?;
         let event_outputs =
             fields.or("event_recorder", Outputs::default(), |node| Outputs::decode(node, base))?;
-        if event_outputs.kafka > 0 {
-            not_acted_on.push("kafka_outputs of event_recorder are accepted and not acted on".into());
-        }
         fields.finish()?;
 
         check_receivers(&root, &receivers)?;
@@ -134,10 +130,10 @@ impl Config {
             time_intervals,
             care,
             event_outputs,
+            tracing,
             templates,
             shown: shown::shown(&root),
             hash: fnv64([text]) & HASH_MASK,
-            not_acted_on,
             warnings,
         })
     }
@@ -170,10 +166,10 @@ impl Config {
             time_intervals: BTreeMap::new(),
             care: Care::default(),
             event_outputs: Outputs::default(),
+            tracing: None,
             templates: Arc::default(),
             shown: DEFAULT_SHOWN.into(),
             hash: fnv64([DEFAULT_SHOWN, webhook_url.unwrap_or_default()]) & HASH_MASK,
-            not_acted_on: Vec::new(),
             warnings: Vec::new(),
         })
     }
@@ -191,11 +187,6 @@ impl Config {
     /// The templates of the configuration.
     pub fn templates(&self) -> &Arc<Templates> {
         &self.templates
-    }
-
-    /// What is accepted and nothing acts on, and why.
-    pub fn not_acted_on(&self) -> &[String] {
-        &self.not_acted_on
     }
 
     /// What the reader of the file should know, each with its place.
@@ -317,20 +308,6 @@ mod tests {
 
     fn parse(text: &str) -> Result<Config> {
         Config::parse(text, &PathBase::new(Path::new("/etc/am")), MatcherMode::Fallback)
-    }
-
-    #[test]
-    fn what_nothing_acts_on_is_listed() {
-        let text = "tracing: {endpoint: 'a:1'}\n\
-                    event_recorder: {kafka_outputs: [{brokers: [a], topic: t}]}\n\
-                    route: {receiver: a}\nreceivers: [{name: a}]\n";
-        let config = parse(text).unwrap();
-        let [tracing, events] = config.not_acted_on() else { panic!("{:?}", config.not_acted_on()) };
-        assert!(tracing.starts_with("tracing is accepted and not acted on"), "{tracing}");
-        assert!(
-            events.starts_with("kafka_outputs of event_recorder are accepted and not acted on"),
-            "{events}"
-        );
     }
 
     #[test]
