@@ -143,7 +143,7 @@ fn attachment(fields: &mut Fields<'_>, defaults: &[(&str, &str)]) -> Result<Atta
 /// Decodes a field alone.
 #[cfg(feature = "conformance")]
 pub(crate) fn check_field(node: &Node) -> Result<()> {
-    field(node).map(|_| ())
+    Field::decode(node, "mattermost.plain", Some("Mattermost")).map(|_| ())
 }
 
 impl Attachment {
