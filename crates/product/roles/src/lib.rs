@@ -22,6 +22,7 @@ mod elsewhere;
 mod forward;
 pub mod grafana;
 pub mod import;
+mod listeners;
 mod memory;
 pub mod monitors;
 mod monitors_api;

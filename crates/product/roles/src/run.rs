@@ -14,9 +14,10 @@ use exposition::Registry;
 use exposition::registry::Gauge;
 use ingest::Gateway;
 use model::storage::MetricWriter;
-use net::server::{Server, ServerConfig, ServerError};
+use net::server::{ServerConfig, ServerError};
 use query::{Queries, Sources};
 use rules::GroupSpec;
+use spans::Tracer;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tsdb::Retention;
@@ -29,6 +30,8 @@ use crate::backtest;
 use crate::collect::{self, Collect};
 use crate::dashboards;
 use crate::elsewhere::Elsewhere;
+use crate::listeners::Listeners;
+use crate::memory;
 use crate::monitors;
 use crate::monitors_api;
 use crate::prometheus_file::PrometheusFile;
@@ -173,7 +176,7 @@ impl Loaded {
 
 /// Runs until a signal or a request ends it. Blocks. An error means that it could not start.
 pub fn run(settings: Settings) -> Result<(), StartError> {
-    crate::memory::bound_heaps_to_cores();
+    memory::bound_heaps_to_cores();
     threads::run("promontory", 8, start(settings))
 }
 
@@ -188,18 +191,16 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         tracing::warn!("{note}");
     }
     loaded.warn();
-    let mut servers = Vec::new();
-    for listen in std::iter::once(settings.listen).chain(settings.web.listen_too.iter().copied()) {
-        let config = ServerConfig {
-            listen,
-            connections_max: settings.web.connections_max,
-            read_timeout: settings.web.read_timeout,
-            web_config: settings.web.config_file.clone(),
-        };
-        servers.push(Server::bind(&config).await?);
-    }
-    let Some(listening) = servers.first().map(Server::local_addr) else { return Ok(()) };
-    let is_encrypted = servers.iter().any(Server::is_encrypted);
+    let how = ServerConfig {
+        connections_max: settings.web.connections_max,
+        read_timeout: settings.web.read_timeout,
+        web_config: settings.web.config_file.clone(),
+        ..ServerConfig::default()
+    };
+    let addresses = std::iter::once(settings.listen).chain(settings.web.listen_too.iter().copied());
+    let listeners = Listeners::bind(addresses, &how).await?;
+    let Some(listening) = listeners.first() else { return Ok(()) };
+    let is_encrypted = listeners.is_encrypted();
     let store =
         store::open(&settings, &loaded.store_settings(&settings), loaded.retention(&settings), &clock)?;
     let (stop, stopped) = watch::channel(false);
@@ -221,12 +222,8 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         running.dashboards =
             dashboards::start(&running.settings, state, people, &running.registry, &running.clock).await;
     }
-    tokio::spawn(crate::memory::keep_small(stopped.clone()));
-    let router = running.router(commands);
-    let serving: Vec<_> = servers
-        .into_iter()
-        .map(|server| tokio::spawn(server.serve(router.clone(), stopped.clone(), STOP_TIMEOUT)))
-        .collect();
+    tokio::spawn(memory::keep_small(memory::Spare::LARGE, stopped.clone()));
+    let serving = listeners.serve(&running.router(commands), &stopped, STOP_TIMEOUT);
 
     // Blocks can be asked already; what writes begins when the log has been read.
     tokio::select! {
@@ -247,10 +244,8 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     let _ = stop.send(true);
     tokio::join!(running.collect.scraper.stop(STOP_TIMEOUT), running.monitors.stop(STOP_TIMEOUT));
     running.alert.stop(STOP_TIMEOUT, running.settings.notification_drain).await;
-    running.send_on.stop(STOP_TIMEOUT).await;
-    for serving in serving {
-        let _ = serving.await;
-    }
+    tokio::join!(running.send_on.stop(STOP_TIMEOUT), running.tracer.stop());
+    serving.ended().await;
     if let Some(keeping) = keeping {
         let _ = keeping.await;
     }
@@ -306,6 +301,7 @@ struct Running {
     store: Store,
     engine: Arc<promql::Engine>,
     queries: Arc<Queries>,
+    tracer: Tracer,
     /// People; none in a stand-in for Prometheus.
     accounts: Option<Accounts>,
     collect: Collect,
@@ -339,6 +335,9 @@ impl Running {
         let engine = ask::engine(&settings, &clock);
         let queries = Queries::new(settings.queries_max.max(settings.query_concurrency_max), clock.clone());
         queries.register(&registry, settings.query_concurrency_max);
+        let tracer = Tracer::new("prometheus", clock.clone());
+        tracer.register(&registry, "promontory_query_spans_total");
+        queries.trace(tracer.clone());
         let shown = Arc::new(ArcSwap::from_pointee(Shown::default()));
         prometheus_names::register_process(&registry, &shown);
         let external_url = settings.external_url(listening);
@@ -377,6 +376,7 @@ impl Running {
             store,
             engine,
             queries,
+            tracer,
             accounts,
             collect,
             gateway,
@@ -484,6 +484,10 @@ impl Running {
         if let Err(error) = self.queries.log_to(query_log) {
             let path = query_log.unwrap_or(std::path::Path::new("")).display();
             tracing::error!(%error, "queries cannot be logged to {path}");
+        }
+        let traces = loaded.prometheus.as_ref().and_then(|file| file.tracing.as_ref());
+        if let Err(error) = self.tracer.apply(traces) {
+            tracing::error!(%error, "these settings of tracing cannot be used; those before stay");
         }
         // Before anything is written, so that a new receiver gets all of it.
         self.send_on.apply(loaded).await;
