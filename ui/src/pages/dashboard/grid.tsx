@@ -5,24 +5,25 @@ import type { PlacedPanel } from '../../dashboard/layout.ts';
 import { isRow, titleOf, useBoard } from './board.ts';
 import { Cell } from './cell.tsx';
 
-/** Up to so many panels are made ready in the background, a few at a time, so that scrolling finds them drawn. */
-const BACKGROUND_UP_TO = 60;
+/** So many panels are made ready in the background, one at a time, so that scrolling finds them drawn and every panel says what became of it. */
+const BACKGROUND_MAX = 500;
 const BACKGROUND_AFTER_MS = 1500;
-const BACKGROUND_EVERY_MS = 200;
+const BACKGROUND_EVERY_MS = 100;
 
-function useBackground(count: number, ready: boolean, all: boolean): number {
+function useBackground(count: number, ready: boolean): number {
   const [awake, setAwake] = useState(0);
   const printed = usePrinted();
   useEffect(() => {
-    if (!ready || (count > BACKGROUND_UP_TO && !all)) return;
+    if (!ready) return;
+    const most = Math.min(count, BACKGROUND_MAX);
     let timer = setTimeout(function next() {
       setAwake((last) => {
-        if (last < count) timer = setTimeout(next, BACKGROUND_EVERY_MS);
+        if (last < most) timer = setTimeout(next, BACKGROUND_EVERY_MS);
         return last + 1;
       });
     }, BACKGROUND_AFTER_MS);
     return () => clearTimeout(timer);
-  }, [ready, count, all]);
+  }, [ready, count]);
   return printed ? count : awake;
 }
 
@@ -46,18 +47,16 @@ function usePrinted(): boolean {
 interface Props {
   placed: readonly PlacedPanel[];
   onRow: (key: string, closed: boolean) => void;
-  /** Makes all panels ready, however many there are, as on a wall where nobody scrolls. */
-  all?: boolean;
   /** While the dashboard is edited: handles over a panel, and tools of a row. */
   handles?: (placed: PlacedPanel) => JSX.Element | null;
   /** Where a panel is drawn while it is moved, by its key. */
   moved?: ReadonlyMap<string, PlacedPanel['gridPos']>;
 }
 
-export function Grid({ placed, onRow, all = false, handles, moved }: Props): JSX.Element {
+export function Grid({ placed, onRow, handles, moved }: Props): JSX.Element {
   const board = useBoard();
   const panels = placed.filter((each) => !isRow(each));
-  const awake = useBackground(panels.length, board.variables.ready, all);
+  const awake = useBackground(panels.length, board.variables.ready);
   const order = useMemo(() => new Map(panels.map(({ key }, index) => [key, index])), [placed]);
   return (
     <div class="board-grid">

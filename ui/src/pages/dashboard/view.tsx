@@ -261,7 +261,7 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
           ) : editing ? (
             <EditGrid placed={placed} onRow={onRow} change={session.change} />
           ) : (
-            <Grid placed={placed} onRow={onRow} all={kiosk || tv} />
+            <Grid placed={placed} onRow={onRow} />
           )}
           {saving && <SaveBox session={session} dashboard={dashboard} close={() => setSaving(false)} />}
           {inspected && <Inspect key={inspected.key} placed={inspected} tab={params.get('inspectTab') ?? 'data'} />}
