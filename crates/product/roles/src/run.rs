@@ -206,8 +206,9 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         Running::start(settings, &loaded, store, accounts, listening, replicas, registry, clock)?;
     if let Some(state) = state {
         let people = running.accounts.clone();
+        let (settings, url) = (&running.settings, &running.external_url);
         running.dashboards =
-            dashboards::start(&running.settings, state, people, &running.registry, &running.clock).await;
+            dashboards::start(settings, state, people, url, &running.registry, &running.clock).await;
     }
     tokio::spawn(crate::memory::keep_small(stopped.clone()));
     let router = running.router(commands);
@@ -437,8 +438,8 @@ impl Running {
         let roles = match &self.dashboards {
             Some(dashboards) => {
                 // What is there so far is what our own data sources are.
-                let own = dashboards.data_source_router(roles.clone());
-                roles.merge(own).merge(dashboards.router())
+                let own = dashboards.data_source_router(roles.clone()).merge(dashboards.router());
+                roles.merge(dashboards::with_visitors(own))
             }
             None => roles,
         };

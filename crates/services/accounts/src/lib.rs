@@ -27,5 +27,5 @@ pub use access::{Access, Table};
 pub use accounts::{Accounts, Announce, Deps, Named};
 pub use administration::Administration;
 pub use error::AccountsError;
-pub use guard::Guard;
+pub use guard::{Guard, address_of};
 pub use settings::{Cidr, OidcSettings, ProxySettings, RoleRule, Settings, Surroundings};
