@@ -57,13 +57,16 @@ const TITLES: Record<Page, string> = {
   login: 'Sign in',
   profile: 'Profile',
   people: 'People',
+  public: 'Public dashboard',
+  snapshot: 'Snapshot',
+  snapshots: 'Snapshots',
 };
 /** Pages that ask for nothing that moves on with the time. */
-const TIMELESS: readonly (Page | undefined)[] = ['dashboard', 'dashboards', 'profile', 'people'];
+const TIMELESS: readonly (Page | undefined)[] = ['dashboard', 'dashboards', 'profile', 'people', 'snapshot', 'snapshots'];
 /** The pages of the bar; those about alerts stand behind one of them. */
 const BAR: readonly Page[] = ['overview', 'dashboards', 'explore', 'alerts', 'targets', 'status'];
 function barOf(page: Page | undefined): Page | undefined {
-  if (page === 'dashboard') return 'dashboards';
+  if (page === 'dashboard' || page === 'snapshot' || page === 'snapshots') return 'dashboards';
   if (page === 'profile' || page === 'people') return undefined;
   return page !== undefined && !BAR.includes(page) ? 'alerts' : page;
 }
@@ -79,6 +82,8 @@ const Dashboards = later(async () => (await import('./pages/dashboards/page.tsx'
 const DashboardPage = later(async () => (await import('./pages/dashboard/page.tsx')).DashboardPage, { onlyWhenShown: true });
 const Profile = later(async () => (await import('./pages/profile/page.tsx')).Profile, { onlyWhenShown: true });
 const People = later(async () => (await import('./pages/people/page.tsx')).People, { onlyWhenShown: true });
+const SnapshotPage = later(async () => (await import('./pages/snapshots/page.tsx')).SnapshotPage, { onlyWhenShown: true });
+const Snapshots = later(async () => (await import('./pages/snapshots/list.tsx')).Snapshots, { onlyWhenShown: true });
 const Status = later(async () => (await import('./pages/status/page.tsx')).Status);
 
 const REFRESH: Record<Page, string> = {
@@ -97,6 +102,9 @@ const REFRESH: Record<Page, string> = {
   login: 'off',
   profile: 'off',
   people: 'off',
+  public: 'off',
+  snapshot: 'off',
+  snapshots: 'off',
 };
 /** The header's own look at alerts and targets on a page that does not refresh itself. */
 const SITUATION_SECONDS = 15;
@@ -180,7 +188,7 @@ export function App(): JSX.Element {
   const offers = useOffers();
   useEffect(() => {
     const trouble = active > 0 ? `(${active}) ` : '';
-    if (page !== 'dashboard') document.title = `${trouble}${page ? TITLES[page] : 'Not found'} · Promontory`;
+    if (page !== 'dashboard' && page !== 'snapshot') document.title = `${trouble}${page ? TITLES[page] : 'Not found'} · Promontory`;
   }, [page, active]);
 
   useHome(offers?.preferences?.homeDashboardUID);
@@ -228,6 +236,8 @@ export function App(): JSX.Element {
           {page === 'status' && <Status {...props} />}
           {page === 'dashboards' && <Dashboards place={place} offers={offers} />}
           {page === 'dashboard' && <DashboardPage key={place.uid} place={place} offers={offers} alertsFiring={active} />}
+          {page === 'snapshot' && <SnapshotPage key={place.uid} place={place} />}
+          {page === 'snapshots' && <Snapshots />}
           {page === 'profile' && <Profile offers={offers} />}
           {page === 'people' && <People place={place} offers={offers} />}
           {!page && (
