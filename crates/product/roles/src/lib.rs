@@ -37,6 +37,7 @@ mod serve;
 pub mod settings;
 mod started;
 mod store;
+mod store_metrics;
 pub mod store_settings;
 mod threads;
 mod trail;

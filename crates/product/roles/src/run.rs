@@ -39,6 +39,7 @@ use crate::send_on::SendOn;
 use crate::serve::{self, Command};
 use crate::settings::{Mode, Settings};
 use crate::store::{self, Store};
+use crate::store_metrics;
 use crate::store_settings::StoreSettings;
 use crate::threads;
 use crate::trail;
@@ -319,7 +320,7 @@ impl Running {
         registry: Registry,
         clock: Clock,
     ) -> Result<Running, StartError> {
-        store::register(&registry, &store);
+        store_metrics::register(&registry, &store);
         let writer: Arc<dyn MetricWriter> = store.db.clone();
         let elsewhere = Elsewhere::new(&store, &registry, &clock);
         let engine = ask::engine(&settings, &clock);

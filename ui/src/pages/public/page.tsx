@@ -91,7 +91,9 @@ export function PublicDashboard({ place: { uid: token, params } }: { place: Plac
         )}
       </main>
       <footer class="bottom public-foot">
-        <Brand />
+        <span class="brand">
+          <Brand />
+        </span>
       </footer>
     </>
   );
