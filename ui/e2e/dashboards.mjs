@@ -282,6 +282,141 @@ await test('a panel is made with the editor, saved, compared and restored', asyn
   assert.equal((await call('GET', 'dashboards/uid/e2e-edit')).json.dashboard.panels.length, 1);
 });
 
+await test('some fields read otherwise, by an override made in the form', async (page) => {
+  await keep(board('e2e-override', 'E2E override', [panel(1, 'stat', 'Values', undefined, { x: 0, y: 0, w: 12, h: 8 }, { targets: [{ refId: 'A', expr: 'vector(1)', legendFormat: 'one', datasource: source }, { refId: 'B', expr: 'vector(2)', legendFormat: 'two', datasource: source }] })]));
+  await dashboard(page, 'd/e2e-override?editPanel=1');
+  await page.locator('summary', { hasText: 'Overrides' }).first().click();
+  await page.getByLabel('Add an override').selectOption('byName');
+  const override = page.getByRole('region', { name: 'Override 1' });
+  await override.getByLabel('Name of the field').fill('two');
+  await page.keyboard.press('Tab');
+  await override.getByLabel('Add a property').selectOption('unit');
+  await override.getByLabel('Unit', { exact: true }).fill('bytes');
+  await page.keyboard.press('Tab');
+  await page.locator('[data-panel-id="1"]', { hasText: /2\s*B/ }).waitFor();
+  assert.doesNotMatch(await page.locator('[data-panel-id="1"]').innerText(), /1\s*B/);
+  await override.getByLabel('Add a property').selectOption('displayName');
+  await override.getByLabel('Name', { exact: true }).fill('The second');
+  await page.keyboard.press('Enter');
+  await page.locator('[data-panel-id="1"]', { hasText: 'The second' }).waitFor();
+  await page.getByLabel('Add an override').selectOption('byRegexp');
+  await page.getByRole('button', { name: 'Move override 2 up' }).click();
+  await page.getByRole('region', { name: 'Override 1' }).getByRole('textbox', { name: 'Pattern' }).waitFor();
+  await page.getByRole('button', { name: 'Remove override 1' }).click();
+  await override.getByRole('button', { name: 'Remove Unit' }).click();
+  await page.locator('[data-panel-id="1"]', { hasText: /2\s*B/ }).waitFor({ state: 'detached' });
+  await page.getByText('Overrides as JSON').click();
+  assert.deepEqual(JSON.parse(await page.getByRole('textbox', { name: 'Overrides' }).inputValue()), [{ matcher: { id: 'byName', options: 'two' }, properties: [{ id: 'displayName', value: 'The second' }] }]);
+});
+
+await test('answers are merged, arranged and calculated with forms, step by step', async (page) => {
+  const value = (refId, number, host) => ({ refId, expr: `label_replace(vector(${number}), "host", "${host}", "", "")`, format: 'table', instant: true, datasource: source });
+  await keep(board('e2e-steps', 'E2E steps', [panel(1, 'table', 'Steps', undefined, { x: 0, y: 0, w: 12, h: 8 }, { targets: [value('A', 5, 'a'), value('B', 7, 'b')] })]));
+  await dashboard(page, 'd/e2e-steps?editPanel=1');
+  const seen = (text) => page.locator('[data-panel-id="1"]', { hasText: text }).waitFor();
+  const step = (number) => page.getByRole('region', { name: `Transformation ${number}` });
+  await page.getByRole('tab', { name: /Transformations/ }).click();
+  const add = (id) => page.getByLabel('Add a transformation').selectOption(id);
+  await add('merge');
+  await add('organize');
+  await step(2).getByRole('checkbox', { name: 'Show Time' }).uncheck();
+  await step(2).getByLabel('New name of host').fill('Machine');
+  await page.keyboard.press('Enter');
+  await seen('Machine');
+  await step(2).getByRole('button', { name: 'Move host up' }).waitFor();
+  await add('calculateField');
+  await step(3).getByLabel('How').selectOption({ label: 'from two fields' });
+  // What the steps before left has the name that they gave.
+  await step(3).getByLabel('This', { exact: true }).fill('Value #B');
+  await page.keyboard.press('Tab');
+  await step(3).getByLabel('Operation').selectOption('*');
+  await step(3).getByLabel('and this').fill('100');
+  await page.keyboard.press('Tab');
+  await seen('700');
+  await step(3).getByRole('button', { name: 'Disable' }).click();
+  await page.locator('[data-panel-id="1"]', { hasText: '700' }).waitFor({ state: 'detached' });
+  await step(3).getByRole('button', { name: 'Enable' }).click();
+  await seen('700');
+  await add('sortBy');
+  await step(4).getByLabel('Field', { exact: true }).fill('Machine');
+  await page.keyboard.press('Tab');
+  await step(4).getByRole('checkbox', { name: 'Largest first' }).check();
+  await page.waitForFunction(() => /\bb\b[^]*\ba\b/.test(document.querySelector('[data-panel-id="1"]').innerText.replace(/^[^]*Machine/, '')));
+  await step(1).getByRole('button', { name: 'Debug' }).click();
+  await step(1).getByRole('heading', { name: 'Before: 2 tables' }).waitFor();
+  await step(1).getByRole('heading', { name: 'After: one table' }).waitFor();
+  await step(4).getByText('Options as JSON').click();
+  assert.deepEqual(JSON.parse(await page.getByLabel('Options of transformation 4').inputValue()), { sort: [{ field: 'Machine', desc: true }] });
+  await step(4).getByRole('button', { name: 'Move transformation 4 up' }).click();
+  await step(3).getByRole('checkbox', { name: 'Largest first' }).waitFor();
+  for (const number of [4, 3]) await page.getByRole('button', { name: `Remove transformation ${number}` }).click();
+  await add('renameByRegex');
+  await step(3).getByLabel('Pattern').fill('/(/');
+  await page.keyboard.press('Tab');
+  await step(3).getByRole('alert').waitFor();
+});
+
+await test('a panel becomes one of the library, and a change of it is saved for all dashboards, or only here', async (page) => {
+  for (const uid of ['e2e-shared', 'e2e-shared-too']) await call('DELETE', `dashboards/uid/${uid}`);
+  for (const { uid } of (await call('GET', 'library-elements?searchString=E2E')).json?.result?.elements ?? []) await call('DELETE', `library-elements/${uid}`);
+  const name = `E2E shared ${Date.now()}`;
+  await keep(board('e2e-shared', 'E2E shared', [panel(1, 'stat', 'Here', 'vector(1)', { x: 0, y: 0, w: 6, h: 6 })]));
+  const save = async () => {
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Save', exact: true }).click();
+  };
+  const gone = () => page.getByRole('dialog').waitFor({ state: 'detached' });
+  await dashboard(page, 'd/e2e-shared?editPanel=1');
+  await page.getByRole('button', { name: 'Make this a library panel' }).click();
+  await page.getByLabel('Its name in the library').fill(name);
+  await page.getByRole('button', { name: 'Make it', exact: true }).click();
+  await page.getByText(`${name} is a library panel`).waitFor();
+  await save();
+  await gone();
+  const kept = (await call('GET', 'dashboards/uid/e2e-shared')).json.dashboard.panels[0];
+  assert.equal(kept.libraryPanel.name, name);
+  assert.equal(kept.targets, undefined, 'the dashboard keeps a reference');
+  const { uid } = kept.libraryPanel;
+  await keep(board('e2e-shared-too', 'E2E shared too', [{ ...kept, id: 3, title: 'There' }]));
+  const unit = async (id) => {
+    await page.getByLabel('Unit').fill(id);
+    await page.keyboard.press('Enter');
+  };
+  const element = async () => (await call('GET', `library-elements/${uid}`)).json.result;
+
+  await dashboard(page, 'd/e2e-shared-too?editPanel=3');
+  await page.getByText('shared by 2 dashboards').waitFor();
+  await unit('bytes');
+  await page.getByText('is not saved yet').waitFor();
+  // Somebody else was faster.
+  const { version, model } = await element();
+  assert.equal((await call('PATCH', `library-elements/${uid}`, { version, kind: 1, model: { ...model, description: 'theirs' } })).status, 200);
+  await save();
+  await page.getByRole('dialog').getByText(/was changed by/).waitFor();
+  await page.getByRole('dialog').getByLabel(/is shared by/).selectOption({ label: 'replace what somebody else saved' });
+  await page.getByRole('dialog').getByRole('button', { name: 'Save', exact: true }).click();
+  await gone();
+  assert.equal((await element()).model.fieldConfig.defaults.unit, 'bytes');
+  assert.equal((await element()).model.title, 'Here', 'a title is of the dashboard');
+  await dashboard(page, 'd/e2e-shared');
+  await page.locator('[data-panel-id="1"]', { hasText: /1\s*B/ }).waitFor();
+
+  await dashboard(page, 'd/e2e-shared-too?editPanel=3');
+  await unit('celsius');
+  await page.getByRole('button', { name: 'Save to the library' }).click();
+  await page.getByText('What is changed here changes for all of them').waitFor();
+  assert.equal((await element()).model.fieldConfig.defaults.unit, 'celsius');
+  await unit('percent');
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await page.getByRole('dialog').getByLabel(/is shared by/).selectOption('unlink');
+  await page.getByRole('dialog').getByRole('button', { name: 'Save', exact: true }).click();
+  await gone();
+  const own = (await call('GET', 'dashboards/uid/e2e-shared-too')).json.dashboard.panels[0];
+  assert.equal(own.libraryPanel, undefined);
+  assert.equal(own.fieldConfig.defaults.unit, 'percent');
+  assert.equal((await element()).model.fieldConfig.defaults.unit, 'celsius');
+}, { statuses: [412] });
+
 await test('somebody else saved meanwhile: both versions can be kept', async (page) => {
   const dash = board('e2e-conflict', 'E2E conflict', [panel(1, 'stat', 'Mine', 'vector(1)', { x: 0, y: 0, w: 6, h: 6 })]);
   await keep(dash);
@@ -340,6 +475,64 @@ await test('a mistake in the JSON is named with its place', async (page) => {
   await page.getByRole('button', { name: 'Apply' }).click();
   await page.getByText('Line 3, column 14').waitFor();
 });
+
+await test('JSON that was typed and not applied is kept, counts as unsaved, and goes only when one says so', async (page) => {
+  await dashboard(page, 'd/e2e-move?editPanel=1');
+  await page.getByRole('tab', { name: 'Panel JSON' }).click();
+  const json = page.getByLabel('Panel JSON', { exact: true });
+  await json.fill('{ "type": "stat", "title": "Typed" }');
+  await page.getByText('Typed, not applied yet').waitFor();
+  await page.getByRole('tab', { name: /Queries/ }).click();
+  await page.getByRole('button', { name: /Back to the dashboard/ }).click();
+  await settled(page);
+  const asked = page.waitForEvent('dialog').then((dialog) => dialog.dismiss());
+  await page.getByRole('link', { name: 'Targets' }).click();
+  await asked;
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await page.getByText(/is not applied, and is not saved: Panel JSON of panel 1/).waitFor();
+  await page.keyboard.press('Escape');
+  await page.locator('[data-panel-id="1"]').focus();
+  await page.keyboard.press('e');
+  await page.getByRole('tab', { name: 'Panel JSON' }).click();
+  assert.match(await json.inputValue(), /"Typed"/);
+  await page.getByRole('button', { name: 'Back to what it was' }).click();
+  assert.match(await json.inputValue(), /"One"/);
+  await page.getByRole('link', { name: 'Targets' }).click();
+  await page.waitForURL(/targets/);
+});
+
+await test('whoever only views reads versions and JSON, and changes neither', async (page) => {
+  await page.route('**/api/user', (route) => route.fulfill({ json: { login: 'someone', orgRole: 'Viewer' } }));
+  await dashboard(page, 'd/e2e-same');
+  await page.keyboard.press('d');
+  await page.keyboard.press('s');
+  const json = page.getByLabel("The dashboard's JSON");
+  await json.waitFor();
+  assert.equal(await json.getAttribute('readonly') === null, false);
+  assert.equal(await page.getByRole('button', { name: 'Apply' }).count(), 0);
+  assert.deepEqual(await page.getByRole('tab').allInnerTexts(), ['Versions', 'JSON']);
+  await page.getByRole('tab', { name: 'Versions' }).click();
+  await page.getByRole('button', { name: 'Compare with now' }).first().waitFor();
+  assert.equal(await page.getByRole('button', { name: 'Restore' }).count(), 0);
+  await open(page, 'd/e2e-same?editview=variables');
+  await json.waitFor();
+  await open(page, 'dashboard/new');
+  await page.getByText('You may not make dashboards').waitFor();
+  assert.equal(await page.getByRole('button', { name: 'Add', exact: true }).count(), 0);
+});
+
+await test('annotations that failed say why', async (page) => {
+  const annotations = { list: [{ name: 'Deploys', enable: true, datasource: source, expr: 'sum(' }, { name: 'Nowhere', enable: true, hide: true, datasource: { type: 'prometheus', uid: 'no-such-source' }, expr: 'up' }, { name: 'Fine', enable: true, datasource: source, expr: 'vector(0)' }] };
+  await keep(board('e2e-annotations', 'E2E annotations', [panel(1, 'stat', 'One', 'vector(1)', { x: 0, y: 0, w: 6, h: 6 })], { annotations }));
+  await dashboard(page, 'd/e2e-annotations');
+  const notices = page.getByRole('status', { name: 'Annotations' });
+  await notices.getByText(/Annotations “Deploys”: .*parse error/).waitFor();
+  await notices.getByText(/no data source “no-such-source”/).waitFor();
+  assert.equal(await notices.getByRole('listitem').count(), 2);
+  // Switched off, it asks nothing and fails at nothing.
+  await page.getByRole('button', { name: 'Deploys' }).click();
+  await notices.getByText(/Deploys/).waitFor({ state: 'detached' });
+}, { refusals: null });
 
 await test('a variable is made in the settings and can be chosen', async (page) => {
   await open(page, 'd/e2e-variables?editview=variables');

@@ -7,6 +7,7 @@ export function fakeDashboards({ folder, viewer = false } = {}) {
   const kept = new Map();
   const folders = new Map();
   const stars = new Set();
+  const library = new Map();
   let home = '';
   let made = 0;
   const slug = (title) => title.toLowerCase().replace(/[^a-z0-9]+/g, '-');
@@ -26,7 +27,22 @@ export function fakeDashboards({ folder, viewer = false } = {}) {
     }
   }
   const hit = ({ uid, dashboard, folderUid, provisioned }) => ({ uid, title: dashboard.title, type: 'dash-db', tags: dashboard.tags ?? [], isStarred: stars.has(uid), folderUid, folderTitle: folders.get(folderUid)?.title, url: `/d/${uid}`, provisioned });
+  const usersOf = (uid) => [...kept.values()].filter(({ dashboard }) => JSON.stringify(dashboard.panels ?? []).includes(`"libraryPanel":{"uid":"${uid}"`)).length;
+  const element = (uid) => library.has(uid) ? { result: { ...library.get(uid), meta: { connectedDashboards: usersOf(uid), updatedBy: { name: 'admin' } } } } : undefined;
   const routes = [
+    ['GET', /^library-elements\/([^/]+)$/, ([uid]) => element(uid)],
+    ['POST', /^library-elements$/, (_, { uid = `library-${(made += 1)}`, name, model, folderUid = '' }) => {
+      if ([...library.values()].some((each) => each.name === name)) return { status: 400, message: 'library element with that name or UID already exists' };
+      library.set(uid, { uid, name, model, folderUid, kind: 1, version: 1 });
+      return element(uid);
+    }],
+    ['PATCH', /^library-elements\/([^/]+)$/, ([uid], { version, model }) => {
+      const found = library.get(uid);
+      if (found?.version !== version) return { status: 412, message: 'the library element has been changed by someone else' };
+      library.set(uid, { ...found, model, version: version + 1 });
+      return element(uid);
+    }],
+    ['DELETE', /^library-elements\/([^/]+)$/, ([uid]) => (library.delete(uid), { message: 'Library element deleted' })],
     ['GET', /^frontend\/settings$/, () => ({ buildInfo: { version: 'test' } })],
     ['GET', /^user$/, () => (viewer ? { login: 'someone', orgRole: 'Viewer' } : undefined)],
     ['GET', /^user\/preferences$/, () => ({ homeDashboardUID: home })],

@@ -31,15 +31,15 @@ let ran = 0;
 /**
  * Runs a test in a fresh browser profile and fails it also for what no page may do: leave its origin, log errors, break
  * the policy, be answered with an error. `refusals` counts the queries that the server is to refuse, null for
- * any number; `statuses` are answers that belong to the test.
+ * any number; `statuses` are answers that belong to the test, `origins` other servers whose pages do.
  */
-export async function test(name, run, { colorScheme = 'dark', refusals = 0, tolerated = /^$/, statuses = [], viewport = { width: 1440, height: 900 } } = {}) {
+export async function test(name, run, { colorScheme = 'dark', limit_ms = 60_000, origins = [], refusals = 0, tolerated = /^$/, statuses = [], viewport = { width: 1440, height: 900 } } = {}) {
   if (!only.test(name)) return;
   ran += 1;
   const watchdog = setTimeout(() => {
     console.log(`FAIL  ${name}\n      the page hangs`);
     process.exit(1);
-  }, 60_000);
+  }, limit_ms);
   const context = await browser.newContext({ colorScheme, viewport, reducedMotion: 'reduce' });
   context.setDefaultTimeout(15_000);
   const wrong = [];
@@ -58,7 +58,7 @@ export async function test(name, run, { colorScheme = 'dark', refusals = 0, tole
   const page = await context.newPage();
   context.on('request', (request) => {
     const url = new URL(request.url());
-    if (url.origin !== origin && url.protocol !== 'data:') wrong.push(`request to ${request.url()}`);
+    if (url.origin !== origin && !origins.includes(url.origin) && url.protocol !== 'data:') wrong.push(`request to ${request.url()}`);
   });
   context.on('response', (response) => {
     // A server without dashboards, accounts or a list of data sources says so once.

@@ -375,6 +375,7 @@ await test('a silence is made from an alert with a preview, seen on the alert, c
   await page.getByRole('button', { name: 'Save' }).click();
   const changed = page.locator('.silence', { hasText: 'replaced, still' });
   await changed.waitFor();
+  assert.equal((await v2('silences')).find(({ status, comment }) => comment.startsWith('the disk') && status.state === 'active').id, made.id, 'changed in place');
   await changed.getByRole('button', { name: 'Expire' }).click();
   await changed.getByRole('button', { name: 'Really expire' }).click();
   await changed.waitFor({ state: 'detached' });

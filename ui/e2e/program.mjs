@@ -48,6 +48,8 @@ export async function startProgram({ files = {}, flags = [] }) {
   });
   const page = process.env.PROMONTORY_PAGE === 'dist' ? await startServer({ api: url }) : undefined;
   return {
+    /** Writes one of its files anew. */
+    write: (name, text) => writeFileSync(join(folder, name), text),
     /** Of the program itself. */
     url,
     /** Where the page is. */

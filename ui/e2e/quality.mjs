@@ -26,6 +26,8 @@ const PAGES = {
   discovery: ['status?view=discovery', 'main .group'],
   configuration: ['status?view=configuration', '.configuration'],
   dashboards: ['dashboards', 'main table'],
+  'data-sources': ['data-sources', 'main table'],
+  'new-data-source': ['data-sources?new=prometheus', 'main form'],
   machine: ['d/promontory-machine', '[data-panel-id][data-state="ok"]'],
   server: ['d/promontory-server', '[data-panel-id][data-state="ok"]'],
   'alerts-over-time': ['d/promontory-alerts', '[data-panel-id]'],

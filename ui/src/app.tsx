@@ -1,7 +1,7 @@
 /** The frame around every page: navigation, time, theme, keys, and what all pages need to know. */
 import { Component, type ComponentChildren, type JSX } from 'preact';
 import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
-import { api, serverNow, watchReachability } from './api/client.ts';
+import { api, OWN_SOURCE, serverNow, watchReachability } from './api/client.ts';
 import type { Alert } from './api/types.ts';
 import { Brand } from './brand.tsx';
 import { clock, duration, zone } from './format/time.ts';
@@ -57,16 +57,17 @@ const TITLES: Record<Page, string> = {
   login: 'Sign in',
   profile: 'Profile',
   people: 'People',
+  'data-sources': 'Data sources',
   public: 'Public dashboard',
   snapshot: 'Snapshot',
   snapshots: 'Snapshots',
 };
 /** Pages that ask for nothing that moves on with the time. */
-const TIMELESS: readonly (Page | undefined)[] = ['dashboard', 'dashboards', 'profile', 'people', 'snapshot', 'snapshots'];
+const TIMELESS: readonly (Page | undefined)[] = ['dashboard', 'dashboards', 'profile', 'people', 'data-sources', 'snapshot', 'snapshots'];
 /** The pages of the bar; those about alerts stand behind one of them. */
 const BAR: readonly Page[] = ['overview', 'dashboards', 'explore', 'alerts', 'targets', 'status'];
 function barOf(page: Page | undefined): Page | undefined {
-  if (page === 'dashboard' || page === 'snapshot' || page === 'snapshots') return 'dashboards';
+  if (page === 'dashboard' || page === 'data-sources' || page === 'snapshot' || page === 'snapshots') return 'dashboards';
   if (page === 'profile' || page === 'people') return undefined;
   return page !== undefined && !BAR.includes(page) ? 'alerts' : page;
 }
@@ -84,6 +85,7 @@ const Profile = later(async () => (await import('./pages/profile/page.tsx')).Pro
 const People = later(async () => (await import('./pages/people/page.tsx')).People, { onlyWhenShown: true });
 const SnapshotPage = later(async () => (await import('./pages/snapshots/page.tsx')).SnapshotPage, { onlyWhenShown: true });
 const Snapshots = later(async () => (await import('./pages/snapshots/list.tsx')).Snapshots, { onlyWhenShown: true });
+const DataSources = later(async () => (await import('./pages/data-sources/page.tsx')).DataSources, { onlyWhenShown: true });
 const Status = later(async () => (await import('./pages/status/page.tsx')).Status);
 
 const REFRESH: Record<Page, string> = {
@@ -105,6 +107,7 @@ const REFRESH: Record<Page, string> = {
   public: 'off',
   snapshot: 'off',
   snapshots: 'off',
+  'data-sources': 'off',
 };
 /** The header's own look at alerts and targets on a page that does not refresh itself. */
 const SITUATION_SECONDS = 15;
@@ -168,7 +171,9 @@ export function App(): JSX.Element {
   const asked = resolve(range, now, serverStart);
   const beginnings = useBeginnings(tick, rangeKey, asked);
   useEffect(() => setServerStart(beginnings.serverStart), [beginnings.serverStart]);
-  const span = range.kind === 'last' ? fitToData(asked, beginnings.firstSample) : asked;
+  // How far our own data reaches says nothing of another source's.
+  const own = page !== 'explore' || (place.params.get('source') || OWN_SOURCE) === OWN_SOURCE;
+  const span = own && range.kind === 'last' ? fitToData(asked, beginnings.firstSample) : asked;
   const fitted = span.from !== asked.from;
 
   const zoom = useCallback((to: Span) => setParams({ ...writeRange({ kind: 'fixed', from: Math.floor(to.from), to: Math.ceil(to.to) }) }), []);
@@ -240,6 +245,7 @@ export function App(): JSX.Element {
           {page === 'snapshots' && <Snapshots />}
           {page === 'profile' && <Profile offers={offers} />}
           {page === 'people' && <People place={place} offers={offers} />}
+          {page === 'data-sources' && <DataSources place={place} offers={offers} />}
           {!page && (
             <main class="page">
               <div class="empty">

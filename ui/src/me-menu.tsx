@@ -55,6 +55,11 @@ export function MeMenu({ offers }: { offers: Offers | undefined }): JSX.Element 
                 People and access
               </a>
             )}
+            {mayAdminister(offers) && (
+              <a class="menu-item" href="data-sources">
+                Data sources
+              </a>
+            )}
             {user.canLogOut && (
               <button type="button" class="menu-item" onClick={signOut}>
                 Sign out

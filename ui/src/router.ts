@@ -4,7 +4,7 @@
  */
 import { useEffect, useState } from 'preact/hooks';
 
-export const PAGES = ['overview', 'explore', 'alerts', 'alert', 'silences', 'routing', 'receivers', 'rules', 'targets', 'status', 'dashboards', 'dashboard', 'login', 'profile', 'people', 'public', 'snapshot', 'snapshots'] as const;
+export const PAGES = ['overview', 'explore', 'alerts', 'alert', 'silences', 'routing', 'receivers', 'rules', 'targets', 'status', 'dashboards', 'dashboard', 'login', 'profile', 'people', 'data-sources', 'public', 'snapshot', 'snapshots'] as const;
 export type Page = (typeof PAGES)[number];
 
 export interface Place {

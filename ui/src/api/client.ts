@@ -84,6 +84,9 @@ export type Params = Record<string, string | string[] | undefined>;
 /** Where Prometheus's API stands: our own, or that of a data source behind the server. */
 const OWN = 'api/v1/';
 
+/** The data source that our own metrics are; what no address names is asked of it. */
+export const OWN_SOURCE = 'promontory';
+
 const call = <T>(path: string, params: Params = {}, signal?: AbortSignal, method?: 'POST'): Promise<Answer<T>> => ask(OWN, path, params, { signal, method });
 
 /**
@@ -187,9 +190,33 @@ export async function send<T>(
   );
 }
 
+/** What every Prometheus answers; `base` is where its API stands and ends in a slash. */
+export const metricsApi = (base: string) => ({
+  base,
+
+  query: (query: string, time: number, signal?: AbortSignal): Promise<Answer<QueryResult>> => ask(base, 'query', { query, time: time.toFixed(3) }, { signal }),
+
+  labelValues: async (name: string, match: readonly string[], signal?: AbortSignal): Promise<string[]> =>
+    (await ask<string[]>(base, `label/${encodeURIComponent(name)}/values`, { 'match[]': [...match] }, { signal })).data,
+
+  /** Label sets of series that had a sample in the last hour, at most `limit`. */
+  series: async (match: readonly string[], limit: number, signal?: AbortSignal): Promise<Labels[]> =>
+    (await ask<Labels[]>(base, 'series', { 'match[]': [...match], limit: String(limit), start: (serverNow() - 3600).toFixed(0) }, { signal })).data,
+
+  /** What targets say of metrics; of all, or of one. */
+  metadata: async (metric: string | undefined, signal?: AbortSignal): Promise<Record<string, { type: string; help: string; unit: string }[]>> =>
+    (await ask<Record<string, { type: string; help: string; unit: string }[]>>(base, 'metadata', { metric, limit_per_metric: '1' }, { signal })).data,
+
+  formatQuery: async (query: string, signal?: AbortSignal): Promise<string> => (await ask<string>(base, 'format_query', { query }, { signal })).data,
+
+  exemplars: async (query: string, span: { from: number; to: number }, signal?: AbortSignal): Promise<ExemplarSeries[]> =>
+    (await ask<ExemplarSeries[]>(base, 'query_exemplars', { query, start: span.from.toFixed(3), end: span.to.toFixed(3) }, { signal })).data,
+});
+
+export type MetricsApi = ReturnType<typeof metricsApi>;
+
 export const api = {
-  query: (query: string, time: number, signal?: AbortSignal): Promise<Answer<QueryResult>> =>
-    call('query', { query, time: time.toFixed(3) }, signal),
+  ...metricsApi(OWN),
 
   queryRange: (query: string, grid: Grid, signal?: AbortSignal): Promise<Answer<{ resultType: 'matrix'; result: RangeSeries[] }>> =>
     call('query_range', { query, start: String(grid.start), end: String(grid.end), step: String(grid.step) }, signal),
@@ -203,22 +230,6 @@ export const api = {
   rules: async (signal?: AbortSignal): Promise<RuleGroup[]> => (await call<{ groups?: RuleGroup[] }>('rules', {}, signal)).data.groups ?? [],
 
   targets: async (params: Params = {}, signal?: AbortSignal): Promise<Targets> => (await call<Targets>('targets', params, signal)).data,
-
-  labelValues: async (name: string, match: readonly string[], signal?: AbortSignal): Promise<string[]> =>
-    (await call<string[]>(`label/${encodeURIComponent(name)}/values`, { 'match[]': [...match] }, signal)).data,
-
-  /** Label sets of series that had a sample in the last hour, at most `limit`. */
-  series: async (match: readonly string[], limit: number, signal?: AbortSignal): Promise<Labels[]> =>
-    (await call<Labels[]>('series', { 'match[]': [...match], limit: String(limit), start: (serverNow() - 3600).toFixed(0) }, signal)).data,
-
-  /** What targets say of metrics; of all, or of one. */
-  metadata: async (metric: string | undefined, signal?: AbortSignal): Promise<Record<string, { type: string; help: string; unit: string }[]>> =>
-    (await call<Record<string, { type: string; help: string; unit: string }[]>>('metadata', { metric, limit_per_metric: '1' }, signal)).data,
-
-  formatQuery: async (query: string, signal?: AbortSignal): Promise<string> => (await call<string>('format_query', { query }, signal)).data,
-
-  exemplars: async (query: string, span: { from: number; to: number }, signal?: AbortSignal): Promise<ExemplarSeries[]> =>
-    (await call<ExemplarSeries[]>('query_exemplars', { query, start: span.from.toFixed(3), end: span.to.toFixed(3) }, signal)).data,
 
   relabelSteps: async (scrapePool: string, labels: Labels, signal?: AbortSignal): Promise<RelabelStep[]> =>
     (await call<{ steps: RelabelStep[] }>('targets/relabel_steps', { scrapePool, labels: JSON.stringify(labels) }, signal)).data.steps,

@@ -1,11 +1,12 @@
 /** Range queries whose answers are read by a worker. */
 import { ApiError, learnClock, LONGEST_ADDRESS, tellReached, type Grid } from './client.ts';
-import type { ColumnSeries, MatrixAnswer, MatrixAsk } from './matrix.worker.ts';
+import type { ColumnSeries } from './columns.ts';
+import type { MatrixAnswer, MatrixAsk } from './matrix.worker.ts';
 import type { Answer } from './types.ts';
 
-export type { ColumnSeries } from './matrix.worker.ts';
-
 interface Waiting {
+  /** Whether it is our own server that answers, not a data source behind it. */
+  own: boolean;
   resolve: (answer: Answer<ColumnSeries[]>) => void;
   reject: (error: unknown) => void;
 }
@@ -30,15 +31,18 @@ function reader(): Worker {
   return worker;
 }
 
-function settle({ status, date, body, unreachable }: MatrixAnswer, { resolve, reject }: Waiting): void {
+function settle({ status, date, body, unreachable }: MatrixAnswer, { own, resolve, reject }: Waiting): void {
   learnClock(date);
-  const away = unreachable === true || (status >= 502 && status <= 504);
+  const away = unreachable === true || (own && status >= 502 && status <= 504);
   tellReached(!away);
   if (unreachable) reject(new ApiError('The server does not answer.', 'unreachable', 0));
   else if (!body) reject(new ApiError(status < 400 ? 'The answer to query_range is not JSON.' : `query_range was answered with ${status}.`, away ? 'unreachable' : 'bad_answer', status));
   else if (body.status !== 'success' || !body.result) reject(new ApiError(body.error ?? `query_range was answered with ${status}.`, body.errorType ?? 'bad_answer', status));
   else resolve({ data: body.result, warnings: body.warnings ?? [], infos: body.infos ?? [] });
 }
+
+/** How many moments a grid has. */
+export const rowsOf = ({ start, end, step }: Grid): number => Math.max(0, Math.round((end - start) / step) + 1);
 
 /** `path` is relative to the page's base; `maxAge` is how old an answer may be that others asked for, in seconds. */
 export function askMatrix(path: string, query: string, grid: Grid, signal: AbortSignal, maxAge = 0): Promise<Answer<ColumnSeries[]>> {
@@ -54,6 +58,7 @@ export function askMatrix(path: string, query: string, grid: Grid, signal: Abort
     method: long ? 'POST' : 'GET',
     headers: { ...(long ? { 'content-type': 'application/x-www-form-urlencoded' } : {}), ...(maxAge > 0 ? { 'cache-control': `max-age=${Math.floor(maxAge)}` } : {}) },
     ...(long ? { body: params } : {}),
+    rows: { start: grid.start, step: grid.step, rows: rowsOf(grid) },
   };
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
@@ -67,7 +72,7 @@ export function askMatrix(path: string, query: string, grid: Grid, signal: Abort
       signal.removeEventListener('abort', cancelled);
       settled(value);
     };
-    waiting.set(id, { resolve: done(resolve), reject: done(reject) });
+    waiting.set(id, { own: path.startsWith('api/v1/'), resolve: done(resolve), reject: done(reject) });
     reader().postMessage(ask);
   });
 }

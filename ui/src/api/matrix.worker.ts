@@ -1,5 +1,5 @@
 /** Asks for a range and reads the answer beside the page, which stays fluid while megabytes are read. */
-import type { HistogramValue, Labels } from './types.ts';
+import { columnsOf, type ColumnSeries, type Rows, type Series } from './columns.ts';
 
 export interface MatrixAsk {
   id: number;
@@ -7,14 +7,7 @@ export interface MatrixAsk {
   method: 'GET' | 'POST';
   body?: string;
   headers: Record<string, string>;
-}
-
-/** A series whose samples stand in columns: times in seconds, values as numbers. */
-export interface ColumnSeries {
-  metric: Labels;
-  times: Float64Array;
-  values: Float64Array;
-  histograms?: [number, HistogramValue][];
+  rows: Rows;
 }
 
 export interface MatrixAnswer {
@@ -28,9 +21,7 @@ export interface MatrixAnswer {
 
 const running = new Map<number, AbortController>();
 
-const numberOf = (text: string): number => (text === '+Inf' ? Infinity : text === '-Inf' ? -Infinity : Number(text));
-
-async function ask({ id, url, method, body, headers }: MatrixAsk): Promise<void> {
+async function ask({ id, url, method, body, headers, rows }: MatrixAsk): Promise<void> {
   const control = new AbortController();
   running.set(id, control);
   const buffers: ArrayBuffer[] = [];
@@ -39,16 +30,10 @@ async function ask({ id, url, method, body, headers }: MatrixAsk): Promise<void>
     const response = await fetch(url, { method, headers, signal: control.signal, ...(body === undefined ? {} : { body }) });
     answer = { id, status: response.status, date: response.headers.get('date') };
     try {
-      const read = (await response.json()) as { status?: string; data?: { result?: { metric: Labels; values?: [number, string][]; histograms?: [number, HistogramValue][] }[] }; error?: string; errorType?: string; warnings?: string[]; infos?: string[] };
-      const result = read.data?.result?.map(({ metric, values = [], histograms }): ColumnSeries => {
-        const columns = { times: new Float64Array(values.length), values: new Float64Array(values.length) };
-        values.forEach(([time, value], row) => {
-          columns.times[row] = time;
-          columns.values[row] = numberOf(value);
-        });
-        buffers.push(columns.times.buffer, columns.values.buffer);
-        return { metric, ...columns, ...(histograms ? { histograms } : {}) };
-      });
+      const read = (await response.json()) as { status?: string; data?: { result?: Series[] }; error?: string; errorType?: string; warnings?: string[]; infos?: string[] };
+      const made = read.data?.result && columnsOf(read.data.result, rows);
+      if (made) buffers.push(made.buffer);
+      const result = made?.result;
       const { status, error, errorType, warnings, infos } = read;
       answer.body = { ...(status ? { status } : {}), ...(result ? { result } : {}), ...(error ? { error } : {}), ...(errorType ? { errorType } : {}), ...(warnings ? { warnings } : {}), ...(infos ? { infos } : {}) };
     } catch (error) {

@@ -9,7 +9,7 @@ import { interpolate, PROMQL } from './interpolate.ts';
 import { numberOf, recordOf, recordsOf, textOf, textsOf } from './json.ts';
 import type { AnnotationQuery, Dashboard } from './model.ts';
 import type { Notice, QueryContext } from './query.ts';
-import { askSource, GRAFANA, resolveSource, sourceName, type DataSource } from './sources.ts';
+import { askSource, canAsk, type DataSource, GRAFANA, resolveSource, sourceName } from './sources.ts';
 import { gridOf, stepScope } from './step.ts';
 
 /** Events that one query may bring. */
@@ -105,7 +105,8 @@ export async function runAnnotations(context: Given, signal: AbortSignal, switch
         if (isServer(query, name)) return await ofServer(query, context, signal);
         const { source, missing } = resolveSource(query.datasource, context.sources, context.scope);
         if (!source) throw new Error(`There is no data source “${missing ?? name}”.`);
-        if (source.type !== 'prometheus' && source.type !== 'loki') throw new Error(`Data sources of the type “${source.type}” have no annotations.`);
+        if (!canAsk(source)) throw new Error(`Data sources of the type “${source.type}” have no annotations.`);
+        if (missing !== undefined) notices.push({ severity: 'warning', text: `Annotations “${query.name}”: there is no data source “${missing}”; “${source.name}” was asked instead.` });
         return await ofPrometheus(query, source, context, signal);
       } catch (error) {
         if (signal.aborted) throw error;
@@ -115,7 +116,7 @@ export async function runAnnotations(context: Given, signal: AbortSignal, switch
     }),
   );
   const annotations = answers.flatMap((events, index) => {
-    if (events.length > EVENTS_LIMIT) notices.push({ severity: 'warning', text: `Annotations “${queries[index]!.name}”: ${EVENTS_LIMIT} of ${events.length} events are shown.` });
+    if (events.length > EVENTS_LIMIT) notices.push({ severity: 'warning', text: `Annotations “${queries[index]!.name}”: ${EVENTS_LIMIT.toLocaleString('en')} of ${events.length.toLocaleString('en')} events are shown.` });
     return events.slice(0, EVENTS_LIMIT);
   });
   return { annotations: annotations.sort((left, right) => left.time - right.time), notices };

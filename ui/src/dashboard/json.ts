@@ -31,3 +31,10 @@ export function booleanOf(value: unknown): boolean | undefined {
 
 /** Without members that are undefined. */
 export const compact = <T extends Json>(object: T): T => Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as T;
+
+/** Objects with their names in order: the order of names means nothing in JSON. */
+export function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, inner]) => [name, sorted(inner)]));
+}

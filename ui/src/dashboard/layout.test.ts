@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { layoutPanels, PLACED_LIMIT, type LayoutOptions } from './layout.ts';
+import { keepPlaced, layoutPanels, PLACED_LIMIT, type LayoutOptions } from './layout.ts';
 import { loadDashboard } from './load.ts';
 
 const at = (id: number, x: number, y: number, w: number, h: number, more: object = {}): object => ({ id, type: 'stat', gridPos: { x, y, w, h }, ...more });
@@ -77,4 +77,18 @@ test('repeated rows with repeated panels do not multiply without end', () => {
   const placed = layoutPanels(dashboard, { values: many });
   expect(placed).toHaveLength(PLACED_LIMIT);
   expect(placed[1]!.key).toBe('2/ns=ns0/pod=pod0');
+});
+
+test('what stays where it is stays the same object, and what moves or changes does not', () => {
+  const options = { values };
+  const { dashboard } = loadDashboard({ title: 't', panels: [at(1, 0, 0, 12, 4), at(2, 12, 0, 12, 4, { repeat: 'one' })] });
+  const before = layoutPanels(dashboard, options);
+  expect(keepPlaced(layoutPanels(dashboard, options), before)).toBe(before);
+  const [first, second] = dashboard.panels;
+  const moved = keepPlaced(layoutPanels({ panels: [first!, { ...second!, gridPos: { ...second!.gridPos, y: 9 } }] }, options), before);
+  expect(moved.map((each, index) => each === before[index])).toEqual([true, false]);
+  const renamed = keepPlaced(layoutPanels({ panels: [{ ...first!, title: 'other' }, second!] }, options), before);
+  expect(renamed.map((each, index) => each === before[index])).toEqual([false, true]);
+  const repeated = keepPlaced(layoutPanels(dashboard, { values: () => [{ text: 'Y', value: 'x' }] }), before);
+  expect(repeated.map((each, index) => each === before[index])).toEqual([true, false]);
 });

@@ -140,3 +140,15 @@ export function layoutPanels(dashboard: Pick<Dashboard, 'panels'>, options: Layo
   }
   return compactUp(all);
 }
+
+/** The same places as objects that are the same: what did not move is not drawn anew. */
+export function keepPlaced(placed: readonly PlacedPanel[], before: readonly PlacedPanel[]): readonly PlacedPanel[] {
+  const known = new Map(before.map((each) => [each.key, each]));
+  const kept = placed.map((each) => {
+    const old = known.get(each.key);
+    return old && old.panel === each.panel && stateOf(old) === stateOf(each) ? old : each;
+  });
+  return kept.length === before.length && kept.every((each, index) => each === before[index]) ? before : kept;
+}
+
+const stateOf = ({ gridPos: { x, y, w, h }, scope, row, closed, count }: PlacedPanel): string => JSON.stringify([x, y, w, h, scope, row, closed, count]);

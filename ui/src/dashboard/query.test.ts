@@ -228,6 +228,13 @@ describe('ad hoc filters', () => {
   });
 });
 
+test('labels to group by go to the data source that they are for', async () => {
+  const scope = { __groupby: [{ uid: 'far', keys: ['pod'] }] };
+  await run(panelOf([target('sum(up)')]), { scope });
+  await run(panelOf([target('sum(up)')], { datasource: 'Far' }), { scope });
+  expect(asked.map(({ query }) => query.get('query'))).toEqual(['sum(up)', 'sum by (pod) (up)']);
+});
+
 describe('annotations', () => {
   test('are the times at which a series is above zero', async () => {
     answers = () => ({ resultType: 'matrix', result: [{ metric: { version: '2' }, values: [[60, '1'], [120, '1'], [180, '0'], [600, '3']] }] });
@@ -246,6 +253,15 @@ describe('annotations', () => {
     const { annotations } = await runAnnotations(context, new AbortController().signal);
     expect(annotations).toMatchObject([{ time: 5, timeEnd: 9, text: 'note', tags: ['t'] }]);
     expect(asked[0]!.query.get('dashboardUID')).toBe('u');
+  });
+
+  test('that are too many, or cannot be had, say so', async () => {
+    const times = Array.from({ length: 2500 }, (_, index) => ({ time: index + 1 }));
+    answers = (path) => (path.endsWith('annotations') ? times : undefined);
+    const context = contextOf([], {}, { annotations: { list: [{ builtIn: 1, name: 'All', enable: true }, { name: 'Old', enable: true, datasource: { type: 'graphite', uid: 'gone' }, expr: 'x' }] } });
+    const { annotations, notices } = await runAnnotations(context, new AbortController().signal);
+    expect(annotations).toHaveLength(2000);
+    expect(notices.map(({ severity, text }) => `${severity} ${text}`)).toEqual(['error Annotations “Old”: There is no data source “gone”.', 'warning Annotations “All”: 2,000 of 2,500 events are shown.']);
   });
 
   test('are shown by the panels that their query names', () => {

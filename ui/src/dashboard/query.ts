@@ -9,14 +9,15 @@ import type { Span } from '../state/range.ts';
 import { evaluate, exprFrames, exprNeeds, exprValues, type ExprValue } from './expressions.ts';
 import { interpolate, PROMQL, type Scope } from './interpolate.ts';
 import { numberOf, textOf } from './json.ts';
+import { addToStreams } from './logql.ts';
 import type { Dashboard, DataSourceRef, Panel, Target } from './model.ts';
 import type { Requests } from './requests.ts';
-import { askSource, DASHBOARD, EXPRESSIONS, GRAFANA, MIXED, resolveSource, sourceName, type DataSource } from './sources.ts';
+import { askSource, canAsk, DASHBOARD, type DataSource, EXPRESSIONS, GRAFANA, MIXED, resolveSource, sourceName } from './sources.ts';
 import { snapshotFrames } from './snapshot.ts';
 import { gridOf, momentOf, stepFor, stepScope } from './step.ts';
 import { toldFrames, type AskForPanel } from './told.ts';
 import { resolveTime } from './time.ts';
-import type { SourceFilters } from './variables/set.ts';
+import type { SourceFilters, SourceGrouping } from './variables/set.ts';
 
 export interface QueryContext {
   dashboard: Dashboard;
@@ -46,6 +47,8 @@ export interface Notice {
 export interface AskedQuery {
   refId: string;
   source: string;
+  /** Of the data source; absent where none was asked, as for expressions. */
+  uid?: string;
   expression: string;
   stepMs?: number;
   tookMs?: number;
@@ -128,6 +131,11 @@ function filtersOf(scope: Scope, uid: string): SourceFilters['filters'] {
   return Array.isArray(all) ? (all as SourceFilters[]).filter((filters) => filters.uid === uid).flatMap(({ filters }) => filters) : [];
 }
 
+function groupingOf(scope: Scope, uid: string): readonly string[] {
+  const all = scope['__groupby'];
+  return Array.isArray(all) ? (all as SourceGrouping[]).filter((grouping) => grouping.uid === uid).flatMap(({ keys }) => keys) : [];
+}
+
 async function askPrometheus(run: Run, target: Target, source: DataSource, several: boolean): Promise<TargetAnswer> {
   const { panel, context, signal, answer } = run;
   const { scope, timeZone, width, requests } = context;
@@ -138,13 +146,15 @@ async function askPrometheus(run: Run, target: Target, source: DataSource, sever
   if (expression === '') return NONE;
   const filters = filtersOf(scope, source.uid);
   if (filters.length > 0) expression = loki ? addToStreams(expression, filters) : (await import('./adhoc.ts')).addMatchers(expression, filters);
+  const grouping = loki ? [] : groupingOf(scope, source.uid);
+  if (grouping.length > 0) expression = (await import('./adhoc.ts')).addGrouping(expression, grouping);
   const lokiInstant = loki && target['queryType'] === 'instant';
   const instant = target.instant === true || lokiInstant;
   const range = !lokiInstant && (target.range === true || !instant);
   const note = (severity: Notice['severity'], texts: readonly string[]): void => {
     for (const text of texts) if (!answer.notices.some((notice) => notice.text === text && notice.refId === target.refId)) answer.notices.push({ severity, text, refId: target.refId });
   };
-  const log: AskedQuery = { refId: target.refId, source: source.name, expression, ...(range ? { stepMs: step.stepMs } : {}) };
+  const log: AskedQuery = { refId: target.refId, source: source.name, uid: source.uid, expression, ...(range ? { stepMs: step.stepMs } : {}) };
   answer.asked.push(log);
   const options = { signal, priority: context.priority };
   const grid = gridOf(answer.span, step.stepMs, timeZone);
@@ -183,12 +193,6 @@ async function askExemplars({ context, signal, answer }: Run, source: DataSource
     answer.notices.push({ severity: 'info', text: `There are no exemplars: ${messageOf(error)}`, refId: asked.refId });
     return [];
   }
-}
-
-/** LogQL's selectors are what stands in braces outside of texts. */
-function addToStreams(expression: string, filters: SourceFilters['filters']): string {
-  const added = filters.map(({ key, operator, value }) => `${key}${operator}${JSON.stringify(value)}`).join(', ');
-  return expression.replace(/"(?:[^"\\]|\\.)*"|`[^`]*`|\{((?:"(?:[^"\\]|\\.)*"|`[^`]*`|[^{}"`])*)\}/g, (whole, inner?: string) => (inner === undefined ? whole : inner.trim() === '' ? `{${added}}` : `{${inner}, ${added}}`));
 }
 
 async function askDashboard(run: Run, target: Target): Promise<TargetAnswer> {
@@ -230,7 +234,7 @@ async function askTarget(run: Run, target: Target, several: ReadonlyMap<string, 
     const text = `There is no data source “${missing}”; “${source.name}” is asked instead.`;
     if (!answer.notices.some((notice) => notice.text === text)) answer.notices.push({ severity: 'info', text });
   }
-  if (source.type !== 'prometheus' && source.type !== 'loki') throw new Error(`Data sources of the type “${source.type}” cannot be asked by panels.`);
+  if (!canAsk(source)) throw new Error(`Data sources of the type “${source.type}” cannot be asked by panels.`);
   return askPrometheus(run, target, source, (several.get(source.uid) ?? 0) > 1);
 }
 

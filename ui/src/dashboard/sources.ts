@@ -1,5 +1,5 @@
 /** Data sources: what there is, which one a reference means, and how it is asked. */
-import { ApiError, ask, send, type Params } from '../api/client.ts';
+import { ApiError, ask, OWN_SOURCE, send, type Params } from '../api/client.ts';
 import type { Answer } from '../api/types.ts';
 import { writeInterval } from './builtins.ts';
 import { durationMs } from './durations.ts';
@@ -14,12 +14,14 @@ export interface DataSource {
   type: string;
   name: string;
   isDefault?: boolean;
+  /** Where it is: told to administrators, and of links to everybody. */
+  url?: string;
   /** `timeInterval`: how often it scrapes, such as `15s`. */
   jsonData?: { timeInterval?: string; httpMethod?: string; [other: string]: unknown };
 }
 
 /** Our own metrics. */
-export const OWN: DataSource = { uid: 'promontory', type: 'prometheus', name: 'Promontory', isDefault: true };
+export const OWN: DataSource = { uid: OWN_SOURCE, type: 'prometheus', name: 'Promontory', isDefault: true };
 
 /** Data sources that are no servers. */
 export const MIXED = '-- Mixed --';
@@ -35,7 +37,7 @@ function sourceOf(raw: unknown): DataSource[] {
   const uid = textOf(raw['uid']);
   const type = textOf(raw['type']);
   if (uid === undefined || type === undefined) return [];
-  return [{ uid, type, name: textOf(raw['name']) ?? uid, isDefault: raw['isDefault'] === true, ...(isRecord(raw['jsonData']) ? { jsonData: raw['jsonData'] } : {}) }];
+  return [{ uid, type, name: textOf(raw['name']) ?? uid, isDefault: raw['isDefault'] === true, ...(textOf(raw['url']) ? { url: textOf(raw['url'])! } : {}), ...(isRecord(raw['jsonData']) ? { jsonData: raw['jsonData'] } : {}) }];
 }
 
 /** Jobs that are scraped more seldom than this are left out: their windows would blur everything else. */
@@ -62,8 +64,28 @@ async function withInterval(source: DataSource, signal: AbortSignal | undefined)
   }
 }
 
-/** What the server has; only our own where it keeps no list. */
-export async function loadSources(signal?: AbortSignal): Promise<DataSource[]> {
+/** What a data source is asked for. */
+export type Family = 'metrics' | 'logs' | 'alertmanager' | 'traces' | 'other';
+
+const FAMILIES: Record<string, Family> = {
+  prometheus: 'metrics',
+  thanos: 'metrics',
+  'grafana-amazonprometheus-datasource': 'metrics',
+  'grafana-azureprometheus-datasource': 'metrics',
+  loki: 'logs',
+  alertmanager: 'alertmanager',
+  tempo: 'traces',
+  jaeger: 'traces',
+};
+
+/** By Grafana's name of the type, as the server has it. */
+export const familyOf = (type: string): Family => FAMILIES[type] ?? 'other';
+
+/** Whether panels and Explore can ask a source of that type. */
+export const canAsk = ({ type }: Pick<DataSource, 'type'>): boolean => familyOf(type) === 'metrics' || familyOf(type) === 'logs';
+
+/** What the server has, as it says it; only our own where it keeps no list. */
+export async function listSources(signal?: AbortSignal): Promise<DataSource[]> {
   let listed: DataSource[] = [];
   try {
     const raw = await send<unknown>('GET', 'api/datasources', { signal });
@@ -71,7 +93,12 @@ export async function loadSources(signal?: AbortSignal): Promise<DataSource[]> {
   } catch (error) {
     if (!(error instanceof ApiError) || (error.status !== 404 && error.kind !== 'bad_answer')) throw error;
   }
-  if (listed.length === 0) listed = [OWN];
+  return listed.length === 0 ? [OWN] : listed;
+}
+
+/** What the server has, our own with the interval at which it scrapes. */
+export async function loadSources(signal?: AbortSignal): Promise<DataSource[]> {
+  const listed = await listSources(signal);
   return Promise.all(listed.map((source) => (source.uid === OWN.uid ? withInterval(source, signal) : source)));
 }
 
@@ -113,7 +140,7 @@ export const findSource = (ref: DataSourceRef | string | null | undefined, sourc
 export function baseOf(source: DataSource): string {
   if (source.uid === OWN.uid) return 'api/v1/';
   const proxy = `api/datasources/proxy/uid/${encodeURIComponent(source.uid)}/`;
-  return source.type === 'loki' ? `${proxy}loki/api/v1/` : `${proxy}api/v1/`;
+  return familyOf(source.type) === 'logs' ? `${proxy}loki/api/v1/` : `${proxy}api/v1/`;
 }
 
 /** How often a source scrapes, in milliseconds: nothing new comes faster. */

@@ -1,6 +1,6 @@
 /** Gives every field its name, its configuration by defaults and overrides, its thresholds and its `display`. */
 import type { DataLink, FieldConfig, FieldConfigSource, Thresholds } from '../dashboard/model.ts';
-import type { Field, Frame } from '../frames/frame.ts';
+import { columnFacts, type Field, type Frame } from '../frames/frame.ts';
 import { rangeOf } from './color.ts';
 import { displayOf, type DisplayContext } from './display.ts';
 import { fieldMatcher, type FieldMatcher } from './matchers.ts';
@@ -76,12 +76,15 @@ function mergeDefaults(kind: FieldConfig, panel: FieldConfig): FieldConfig {
   const merged: FieldConfig = { ...kind };
   for (const [key, value] of Object.entries(panel)) {
     // A colour that does not say how is none.
-    if (value === undefined || value === null || (key === 'color' && !(value as { mode?: string }).mode)) continue;
+    if (value === undefined || value === null || (key === 'thresholds' && !hasSteps(value)) || (key === 'color' && !(value as { mode?: string }).mode)) continue;
     merged[key] = value;
   }
   merged.custom = { ...kind.custom, ...withoutNull(panel.custom) };
   return merged;
 }
+
+/** Thresholds without a list of steps are none. */
+const hasSteps = (value: unknown): boolean => typeof value === 'object' && value !== null && Array.isArray((value as Partial<Thresholds>).steps) && (value as Thresholds).steps.every((step) => typeof step === 'object' && step !== null);
 
 const withoutNull = (record: Record<string, unknown> = {}): Record<string, unknown> => Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined && value !== null));
 
@@ -125,6 +128,8 @@ function processed(id: string, value: unknown, field: Field, frame: Frame, { int
       const text = String(value);
       return interpolate ? interpolate(text, scopeOf(field, frame)) : text;
     }
+    case 'thresholds':
+      return hasSteps(value) ? value : undefined;
     case 'unit':
     case 'noValue':
       return String(value);
@@ -167,6 +172,12 @@ function rangeOfAll(frames: readonly Frame[]): Range {
   for (const { fields } of frames) {
     for (const { type, values, config } of fields) {
       if (type !== 'number') continue;
+      const facts = columnFacts(values);
+      if (facts) {
+        min = Math.min(min, facts.min ?? min);
+        max = Math.max(max, facts.max ?? max);
+        continue;
+      }
       for (let value of values as (number | null | undefined)[]) {
         if (value === null && config['nullValueMode'] === 'null as zero') value = 0;
         if (value === null || value === undefined || Number.isNaN(value)) continue;

@@ -20,8 +20,11 @@ export function pageTheme(): ThemeName {
   if (typeof document === 'undefined') return 'dark';
   const chosen = document.documentElement.dataset['theme'];
   if (chosen === 'dark' || chosen === 'light') return chosen;
-  return matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
+  prefersDark ??= matchMedia('(prefers-color-scheme: dark)');
+  return prefersDark.matches ? 'dark' : 'light';
 }
+
+let prefersDark: MediaQueryList | undefined;
 
 const named: Partial<Record<ThemeName, Map<string, string>>> = {};
 

@@ -85,3 +85,10 @@ test('dashboards with odd field options still draw', () => {
 test('reductions of nothing are null, zero or no', () => {
   expect(reduce(field('a', 'number', []), ['lastNotNull', 'sum', 'count', 'allIsNull', 'nobody'])).toEqual({ lastNotNull: null, sum: 0, count: 0, allIsNull: true });
 });
+
+test.each([[{ steps: {} }], [{ steps: 'x' }], [{ mode: 'absolute', steps: [null] }], ['x']])('thresholds that are none, %j, colour nothing and break nothing', (thresholds) => {
+  const frame = frameOf([{ name: 'n', type: 'number', values: [1], config: {} }]);
+  for (const source of [{ defaults: { thresholds }, overrides: [] }, { defaults: {}, overrides: [{ matcher: { id: 'numeric' }, properties: [{ id: 'thresholds', value: thresholds }] }] }]) {
+    expect(applyFields([frame], source as never)[0]!.fields[0]!.display!(1).text).toBe('1');
+  }
+});

@@ -1,5 +1,5 @@
 /** Reductions of a field's values to one. */
-import type { Field } from '../frames/frame.ts';
+import { columnFacts, type Field } from '../frames/frame.ts';
 
 export interface Reducer {
   id: string;
@@ -75,10 +75,12 @@ export function reduce(field: Pick<Field, 'type' | 'values' | 'config'>, ids: re
 export function reduceValues(values: readonly unknown[], type: Field['type'], ids: readonly string[], nulls: Nulls): Record<string, unknown> {
   const results: Record<string, unknown> = {};
   let standard: Record<string, unknown> | undefined;
+  const facts = columnFacts(values) as Record<string, unknown> | undefined;
   for (const id of ids) {
     const known = findReducer(id);
     if (!known) continue;
     if (values.length === 0) results[id] = known.empty ?? null;
+    else if (facts && known.id in facts) results[id] = facts[known.id];
     else {
       const special = SPECIAL[known.id];
       if (special) results[id] = special(values, type, nulls);

@@ -17,6 +17,7 @@ export interface Field {
   name: string;
   type: FieldType;
   labels?: Labels;
+  /** Of numbers also a `numberColumn`. */
   values: unknown[];
   /** What the data source says of it; after `applyFields` with the panel's defaults and overrides. */
   config: FieldConfig;
@@ -33,8 +34,6 @@ export interface FieldState {
   range?: { min: number | null; max: number | null; delta: number };
   /** Which of the panel's series it is, for colours from a palette. */
   seriesIndex?: number;
-  /** Reductions that were computed once, by the reducer's id. */
-  calcs?: Record<string, unknown>;
   /** What interpolation of `${__field...}`, `${__series...}` and `${__data...}` needs. */
   scope?: Record<string, unknown>;
 }
@@ -58,6 +57,28 @@ export interface FrameMeta {
   notices?: { severity: 'info' | 'warning' | 'error'; text: string }[];
   custom?: Record<string, unknown>;
 }
+
+/**
+ * Values of a field of numbers as they come from another thread: a million of them need no copy and no memory of their
+ * own. NaN is a gap there, as null is elsewhere.
+ */
+export function numberColumn(values: Float64Array, facts?: ColumnFacts): unknown[] {
+  const column = values as unknown as unknown[];
+  if (facts) factsOf.set(column, facts);
+  return column;
+}
+
+/** What was found of a column where it was read. Null for a column of gaps. By the reducers' ids. */
+export interface ColumnFacts {
+  min: number | null;
+  max: number | null;
+  lastNotNull: number | null;
+}
+
+const factsOf = new WeakMap<object, ColumnFacts>();
+
+/** What is known of these very values. */
+export const columnFacts = (values: readonly unknown[]): ColumnFacts | undefined => factsOf.get(values);
 
 /** A frame of the given fields, as long as the longest of them; shorter ones are filled with null. */
 export function frameOf(fields: Field[], rest: Omit<Frame, 'fields' | 'length'> = {}): Frame {

@@ -84,7 +84,7 @@ export function seriesFrames(result: QueryResult, asked: Asked): Frame[] {
 const metaOf = ({ expression, stepMs }: Asked, type: NonNullable<Frame['meta']>['type']): Frame['meta'] => ({ type, expression, ...(stepMs === undefined ? {} : { stepMs }) });
 
 /** A native histogram: for each time and bucket a cell from `yMin` to `yMax` with a `count`. */
-function cellsFrame(metric: Labels, histograms: readonly [number, HistogramValue][], asked: Asked): Frame {
+export function cellsFrame(metric: Labels, histograms: readonly [number, HistogramValue][], asked: Asked): Frame {
   const columns: { time: number[]; from: number[]; to: number[]; count: number[] } = { time: [], from: [], to: [], count: [] };
   for (const [at, { buckets = [] }] of histograms) {
     for (const [, from, to, count] of buckets) {
@@ -138,6 +138,11 @@ export function heatmapFrames(result: QueryResult, asked: Asked): Frame[] {
       bucket.counts[row] = (bucket.counts[row] ?? 0) + sampleValue(text);
     }
   }
+  return [bucketsFrame(times, buckets, asked)];
+}
+
+/** Cumulative buckets over `times` (ms), by their upper bounds; what is in each alone becomes a field. */
+export function bucketsFrame(times: number[], buckets: ReadonlyMap<number, { name: string; counts: (number | null)[] }>, asked: Asked): Frame {
   const sorted = [...buckets].sort(([left], [right]) => left - right);
   let below: (number | null)[] | undefined;
   const fields = sorted.map(([, { name, counts }]): Field => {
@@ -145,7 +150,7 @@ export function heatmapFrames(result: QueryResult, asked: Asked): Frame[] {
     below = counts.map((count, row) => count ?? below?.[row] ?? null);
     return { name, type: 'number', labels: { le: name }, values: own, config: { displayNameFromDS: name } };
   });
-  return [frameOf([timeField(times, asked.stepMs), ...fields], { refId: asked.refId, meta: metaOf(asked, 'heatmap-rows') })];
+  return frameOf([timeField(times, asked.stepMs), ...fields], { refId: asked.refId, meta: metaOf(asked, 'heatmap-rows') });
 }
 
 export interface ExemplarSeries {

@@ -106,30 +106,32 @@ test('pools with a target down come first, and a filter leaves their counts alon
 });
 
 describe('results of Explore', () => {
+  const facts = { min: 1, max: 3, lastNotNull: 3 };
   const answer = <T>(data: T) => ({ expression: 'x', answer: { data, warnings: [], infos: [] } });
   test('several expressions are told apart, histograms counted, and what all have in common is left out of names', () => {
     const grid = { start: 0, end: 20, step: 10 };
-    const series = (count: number) => Array.from({ length: count }, (_, index) => ({ metric: { __name__: 'x', i: String(index) }, times: Float64Array.of(0, 20), values: Float64Array.of(1, Infinity) }));
-    const histogram = { metric: { __name__: 'h' }, times: new Float64Array(), values: new Float64Array(), histograms: [] };
-    const names = (graph: ReturnType<typeof toGraph>) => graph.frames.map(({ fields }) => fields[1]!.config.displayName);
+    const series = (count: number) => Array.from({ length: count }, (_, index) => ({ metric: { __name__: 'x', i: String(index) }, values: Float64Array.of(1, NaN, 3), facts }));
+    const histogram = { metric: { __name__: 'h' }, values: new Float64Array(), facts, histograms: [] };
+    const names = (graph: ReturnType<typeof toGraph>) => graph.frames.flatMap(({ fields }) => fields.slice(1).map(({ config }) => config.displayName));
     const one = toGraph([{ outcomes: [answer([...series(2), histogram])], grid }]);
     expect([one.found, one.histograms]).toEqual([2, 1]);
-    expect(one.frames[0]!.fields.map(({ values }) => values)).toEqual([
+    expect(one.frames[0]!.fields.map(({ values }) => [...values])).toEqual([
       [0, 10_000, 20_000],
-      [1, null, null],
+      [1, NaN, 3],
+      [1, NaN, 3],
     ]);
     expect(names(toGraph([{ outcomes: [answer(series(1)), answer(series(1))], grid }]))).toEqual(['A  x{i="0"}', 'B  x{i="0"}']);
     const three = toGraph([{ outcomes: [answer(series(3))], grid }]);
     expect([three.common, ...names(three)]).toEqual(['x', '{i="0"}', '{i="1"}', '{i="2"}']);
   });
   test('an earlier time lies over the present one, in the same colours', () => {
-    const series = [{ metric: { a: '1' }, times: Float64Array.of(0), values: Float64Array.of(1) }, { metric: { a: '2' }, times: Float64Array.of(0), values: Float64Array.of(1) }];
+    const series = [{ metric: { a: '1' }, values: Float64Array.of(1), facts }, { metric: { a: '2' }, values: Float64Array.of(1), facts }];
     const graph = toGraph([
       { outcomes: [answer(series)], grid: { start: 3600, end: 3600, step: 10 } },
       { outcomes: [answer([...series].reverse())], grid: { start: 0, end: 0, step: 10 }, earlier: { seconds: 3600, text: '1h' } },
     ]);
     expect(graph.found).toBe(2);
-    expect(graph.frames.map(({ fields }) => [fields[0]!.values[0], fields[1]!.config.displayName, fields[1]!.config.color?.fixedColor])).toEqual([
+    expect(graph.frames.flatMap(({ fields }) => fields.slice(1).map(({ config }) => [fields[0]!.values[0], config.displayName, config.color?.fixedColor]))).toEqual([
       [3_600_000, '{a="1"}', 'var(--series-1)'],
       [3_600_000, '{a="2"}', 'var(--series-2)'],
       [3_600_000, '{a="2"}, 1h earlier', 'var(--series-2)'],

@@ -1,6 +1,6 @@
 /** Expressions that were run, the newest first, and those marked with a star, kept in this browser. */
-const KEYS = { history: 'promontory.history', stars: 'promontory.starred' } as const;
-const KEPT = { history: 100, stars: 200 } as const;
+const KEYS = { history: 'promontory.history', stars: 'promontory.starred', logs: 'promontory.logs', 'logs-stars': 'promontory.logs-starred' } as const;
+const KEPT = { history: 100, stars: 200, logs: 100, 'logs-stars': 200 } as const;
 const LONGEST = 4000;
 
 export type Kept = keyof typeof KEYS;

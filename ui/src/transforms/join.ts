@@ -131,6 +131,9 @@ function widen(column: unknown[], nulls: readonly number[]): void {
   }
 }
 
+/** Rows that a tabular or inner join may have; a common value in many rows of both sides multiplies them. */
+const JOINED_ROWS_LIMIT = 200_000;
+
 /** Rows for each pair of rows with the same value in the first column; an outer join keeps those that have no partner. */
 function joinTables(left: unknown[][], right: unknown[][], outer: boolean): unknown[][] {
   const byKey = new Map<string, number[]>();
@@ -147,6 +150,7 @@ function joinTables(left: unknown[][], right: unknown[][], outer: boolean): unkn
     if (!partners) lonely.push(row);
     else {
       found.add(String(key));
+      if (pairs.length + partners.length > JOINED_ROWS_LIMIT) throw new TransformError(`the join has more than ${JOINED_ROWS_LIMIT} rows: too many rows have the same value`);
       for (const partner of partners) pairs.push([row, partner]);
     }
   });

@@ -3,6 +3,7 @@ import type { Matcher } from '../dashboard/model.ts';
 import type { Field, Frame } from '../frames/frame.ts';
 import { fieldMatcher, frameMatcher } from '../fields/matchers.ts';
 import { fieldName, nameFields, VALUE } from '../fields/names.ts';
+import { SafeRegExp } from '../fields/patterns.ts';
 import { isNone, numberOr, pickRows, record, records, sortRows, textOr, texts, TransformError, type Options, type Transform } from './transform.ts';
 
 const required = (matcher: unknown): NonNullable<ReturnType<typeof frameMatcher>> => {
@@ -76,7 +77,7 @@ function valueTest(id: unknown, options: Options): Test | undefined {
     case 'regex': {
       let regex: RegExp;
       try {
-        regex = new RegExp(String(wanted));
+        regex = new SafeRegExp(String(wanted));
       } catch {
         throw new TransformError(`no regular expression: ${String(wanted)}`);
       }

@@ -29,6 +29,7 @@ describe('what cannot be done', () => {
     ['filterFields', { include: { id: 'nobody' } }],
     ['limit', { limitField: 'many' }],
     ['histogram', { bucketSize: 1e-12 }],
+    ['renameByRegex', { regex: '/(n+)+(?=x)/' }],
   ])('wrong options of %s are a notice', (id, options) => {
     const many = [frameOf([field('n', 'number', Array.from({ length: 20_000 }, (_, row) => row * 1.5))])];
     const [frame] = transformFrames(many, one(id, options));
@@ -151,4 +152,13 @@ test('series become rows with a line in a cell', () => {
 test('rows of all frames stand below each other', () => {
   const frames = [frameOf([field('a', 'number', [1])]), frameOf([field('b', 'string', ['x']), field('a', 'number', [2])])];
   expect(table(transformFrames(frames, one('append'))[0])).toEqual({ a: [1, 2], b: [null, 'x'] });
+});
+
+test('a join that multiplies its rows without end is refused, and says so', () => {
+  const side = (refId: string): Frame => frameOf([field('key', 'string', Array.from({ length: 20_000 }, () => 'same')), field(refId, 'number', Array.from({ length: 20_000 }, (_, row) => row))], { refId });
+  for (const mode of ['inner', 'outerTabular']) {
+    const joined = transformFrames([side('A'), side('B')], one('joinByField', { byField: 'key', mode }));
+    expect(joined).toHaveLength(2);
+    expect(joined[0]!.meta?.notices?.[0]?.text).toMatch(/more than 200000 rows/);
+  }
 });

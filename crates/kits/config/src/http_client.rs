@@ -28,6 +28,9 @@ pub struct HttpClientConfig {
     /// Whether addresses are refused at which clouds give credentials to their machines, also behind a name: for URLs
     /// that people enter. No key of its own here either.
     pub refuse_metadata_addresses: bool,
+    /// Whether servers speak HTTP/2 without being asked, also where there is no TLS, as those of gRPC do. No key of its
+    /// own here either.
+    pub assume_http2: bool,
 }
 
 impl Default for HttpClientConfig {
@@ -41,6 +44,7 @@ impl Default for HttpClientConfig {
             headers: Vec::new(),
             spread_addresses: false,
             refuse_metadata_addresses: false,
+            assume_http2: false,
         }
     }
 }
@@ -221,6 +225,7 @@ impl HttpClientConfig {
             headers: fields.or("http_headers", Vec::new(), |node| headers(node, base))?,
             spread_addresses: false,
             refuse_metadata_addresses: false,
+            assume_http2: false,
         })
     }
 

@@ -539,6 +539,7 @@ fn connector(config: &HttpClientConfig, clock: &Clock) -> Result<Connector, Clie
             server_name,
             proxies,
             Choice { spread: config.spread_addresses, refuse_metadata: config.refuse_metadata_addresses },
+            config.assume_http2,
             clock,
         )),
         files: built.files,

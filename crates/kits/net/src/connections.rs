@@ -51,6 +51,8 @@ pub(crate) struct Connections {
     server_name: Option<ServerName<'static>>,
     proxies: Proxies,
     choice: Choice,
+    /// Servers speak HTTP/2 also where there is no TLS.
+    assume_http2: bool,
     kept: Mutex<HashMap<String, Kept>>,
     clock: Clock,
 }
@@ -112,6 +114,7 @@ impl Connections {
         server_name: Option<ServerName<'static>>,
         proxies: Proxies,
         choice: Choice,
+        assume_http2: bool,
         clock: &Clock,
     ) -> Self {
         Connections {
@@ -119,6 +122,7 @@ impl Connections {
             server_name,
             proxies,
             choice,
+            assume_http2,
             kept: Mutex::default(),
             clock: clock.clone(),
         }
@@ -276,24 +280,24 @@ impl Connections {
                 stream
             }
         };
+        let mut is_http2 = self.assume_http2 && !server.is_https;
         if server.is_https {
             let name = match &self.server_name {
                 Some(name) => name.clone(),
                 None => server_name(server.host)?,
             };
-            let is_http2;
             (stream, is_http2) = self.tls_over(stream, name, true).await?;
-            if is_http2 {
-                let mut builder = http2::Builder::new(TokioExecutor::new());
-                builder.timer(TokioTimer::new());
-                builder.keep_alive_interval(PING_INTERVAL).keep_alive_timeout(PING_TIMEOUT);
-                builder.keep_alive_while_idle(true);
-                let handshake = builder.handshake(TokioIo::new(stream)).await;
-                let (sender, driver) = handshake.map_err(|error| ClientError::Network(innermost(&error)))?;
-                // Ends with its connection, whose end shows in the sender.
-                tokio::spawn(driver);
-                return Ok(Dialled::Two(sender));
-            }
+        }
+        if is_http2 {
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            builder.timer(TokioTimer::new());
+            builder.keep_alive_interval(PING_INTERVAL).keep_alive_timeout(PING_TIMEOUT);
+            builder.keep_alive_while_idle(true);
+            let handshake = builder.handshake(TokioIo::new(stream)).await;
+            let (sender, driver) = handshake.map_err(|error| ClientError::Network(innermost(&error)))?;
+            // Ends with its connection, whose end shows in the sender.
+            tokio::spawn(driver);
+            return Ok(Dialled::Two(sender));
         }
         Ok(Dialled::One(Connection::new(stream)))
     }
@@ -432,9 +436,13 @@ async fn exchange_shared(
             });
         }
     };
-    let (parts, mut incoming) = answer.into_parts();
+    let (mut parts, mut incoming) = answer.into_parts();
     while let Some(frame) = incoming.frame().await {
         let frame = frame.map_err(|error| failed(&error))?;
+        // What is said behind the body counts as said before it.
+        if let Some(trailers) = frame.trailers_ref() {
+            parts.headers.extend(trailers.clone());
+        }
         if let Some(data) = frame.data_ref() {
             if (body.len() + data.len()) as u64 > body_size_max_bytes {
                 return Err(ClientError::TooLarge.into());

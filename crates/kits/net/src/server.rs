@@ -284,18 +284,22 @@ pub const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' da
 
 /// Ends a stream of events with the server: by itself it never ends, and the stop would wait for it.
 async fn end_events(mut stop: watch::Receiver<bool>, response: Response) -> Response {
+    events_until(response, async move { stopped(&mut stop).await })
+}
+
+/// The answer, which ends when `end` does if it is a stream of events.
+pub fn events_until(response: Response, end: impl Future<Output = ()> + Send + 'static) -> Response {
     let content_type = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     if !content_type.is_some_and(|value| value.starts_with(b"text/event-stream")) {
         return response;
     }
-    let stopped = Box::pin(async move { stopped(&mut stop).await });
-    response.map(|body| Body::new(Until { body, stopped }))
+    response.map(|body| Body::new(Until { body, end: Box::pin(end) }))
 }
 
 /// A body that ends early if it must.
 struct Until {
     body: Body,
-    stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
+    end: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl http_body::Body for Until {
@@ -306,7 +310,7 @@ impl http_body::Body for Until {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if self.stopped.as_mut().poll(context).is_ready() {
+        if self.end.as_mut().poll(context).is_ready() {
             return Poll::Ready(None);
         }
         Pin::new(&mut self.body).poll_frame(context)

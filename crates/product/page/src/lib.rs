@@ -14,7 +14,7 @@ use axum::routing::get;
 include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
 /// Addresses that are pages of the page: it decides itself what it shows there.
-pub const PAGES: [&str; 20] = [
+pub const PAGES: [&str; 21] = [
     "/",
     "/explore",
     "/alerts",
@@ -33,6 +33,7 @@ pub const PAGES: [&str; 20] = [
     "/dashboards",
     "/dashboards/{*rest}",
     "/login",
+    "/data-sources",
     "/people",
     "/profile",
 ];

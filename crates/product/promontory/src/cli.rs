@@ -131,7 +131,7 @@ struct Run {
     #[arg(long)]
     require_login: bool,
     /// What somebody may do who does not say who they are: viewer, editor or admin [default: nothing]
-    #[arg(long, value_name = "ROLE")]
+    #[arg(long, value_name = "ROLE", value_parser = roles::access::parse_anonymous_role)]
     anonymous_role: Option<model::Role>,
     /// File with the password of the administrator, followed when it changes; the environment variable
     /// PROMONTORY_ADMIN_PASSWORD does the same. Without either the first start makes one and shows it once
@@ -206,14 +206,16 @@ impl Run {
             settings.data_dir.clone_from(path);
         }
         settings.allow_unauthenticated |= self.allow_unauthenticated;
-        settings.auth.require_login |= self.require_login;
-        settings.auth.anonymous_role = self.anonymous_role.or(settings.auth.anonymous_role);
         let by_environment = std::env::var("PROMONTORY_ADMIN_PASSWORD").ok().filter(|text| !text.is_empty());
-        if let Some(path) = &self.admin_password_file {
-            settings.auth.admin_password = Some(SecretSource::File(path.clone()));
-        } else if let Some(password) = by_environment {
-            settings.auth.admin_password = Some(SecretSource::Inline(Secret::new(password)));
-        }
+        settings.auth_overrides = roles::access::Overrides {
+            require_login: self.require_login,
+            anonymous_role: self.anonymous_role,
+            admin_password: match &self.admin_password_file {
+                Some(path) => Some(SecretSource::File(path.clone())),
+                None => by_environment.map(|password| SecretSource::Inline(Secret::new(password))),
+            },
+        };
+        settings.auth = settings.auth_overrides.over(&settings.auth);
         settings.flags = [
             ("listen", settings.listen.to_string()),
             ("data-dir", settings.data_dir.display().to_string()),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use accounts::access::Row;
 use accounts::{Access, Accounts, Guard, Surroundings, Table};
+pub use accounts::{Overrides, parse_anonymous_role};
 use base::Clock;
 use exposition::Registry;
 use state::State;
@@ -290,14 +291,11 @@ pub(crate) async fn open(
     registry: &Registry,
     clock: &Clock,
 ) -> Result<Accounts, StartError> {
-    let auth = &settings.auth;
     let listens_here_only = std::iter::once(&settings.listen)
         .chain(&settings.web.listen_too)
         .all(|address| address.ip().to_canonical().is_loopback());
-    // A proxy or a provider is set up for people who come from elsewhere.
-    let is_for_others = settings.external_url.is_some() || auth.proxy.is_some() || auth.oidc.is_some();
     let surroundings = Surroundings {
-        is_local: listens_here_only && !is_for_others && !auth.require_login,
+        is_local: listens_here_only && settings.external_url.is_none(),
         allow_unauthenticated: settings.allow_unauthenticated,
         external_path: settings.external_path(),
         is_encrypted: is_encrypted || external_url.starts_with("https://"),
@@ -314,7 +312,7 @@ pub(crate) async fn open(
         surroundings,
         announce: Arc::new(announce),
     };
-    Accounts::open(auth.clone(), deps).await.map_err(|error| StartError::Other(error.to_string()))
+    Accounts::open(settings.auth.clone(), deps).await.map_err(|error| StartError::Other(error.to_string()))
 }
 
 /// Tells the first password, once, to who sits at the terminal. It goes past the log, which others read.

@@ -65,9 +65,6 @@ pub(crate) fn read(path: &Path, mode: alerting::MatcherMode) -> Result<alerting:
     for warning in config.warnings() {
         tracing::warn!("{}", warning.clone().in_file(&shown));
     }
-    for note in config.not_acted_on() {
-        tracing::warn!("{shown}: {note}");
-    }
     Ok(config)
 }
 
@@ -102,6 +99,7 @@ pub(crate) fn start(
             data_dir: Some(settings.data_dir.join("alerting")),
             transport: transport.clone(),
             external_url: external_url.to_string(),
+            instance: crate::settings::hostname(),
             limits: alerting::dispatch::Limits::default(),
             replicas: replicas.clone(),
             trail: trail.clone(),

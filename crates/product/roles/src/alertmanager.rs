@@ -17,11 +17,13 @@ use axum::routing::{get, post};
 use base::Clock;
 use exposition::registry::Gauge;
 use exposition::{Registry, TextWriter};
-use net::server::{Server, ServerConfig};
+use net::server::ServerConfig;
 use node::{Node, NodeConfig};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::alert;
+use crate::listeners::Listeners;
+use crate::memory;
 use crate::replicas::ReplicaSettings;
 use crate::run::{Signals, StartError};
 use crate::serve;
@@ -91,7 +93,7 @@ impl Settings {
 
 /// Serves until a signal ends it. Blocks. An error means that it could not start.
 pub fn run(settings: Settings) -> Result<(), StartError> {
-    crate::memory::bound_heaps_to_cores();
+    memory::bound_heaps_to_cores();
     threads::run("alertmanager", 8, start(settings))
 }
 
@@ -102,19 +104,14 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     for note in &settings.notes {
         tracing::warn!("{note}");
     }
-    let mut servers = Vec::new();
-    for listen in &settings.listen {
-        let config = ServerConfig {
-            listen: *listen,
-            connections_max: CONNECTIONS_MAX,
-            web_config: settings.web_config.clone(),
-            ..ServerConfig::default()
-        };
-        servers.push(Server::bind(&config).await?);
-    }
-    let Some(first) = servers.first() else { return Ok(()) };
-    let (listening, scheme) = (first.local_addr(), if first.is_encrypted() { "https" } else { "http" });
-    let external_url = settings.external_url(scheme, listening);
+    let how = ServerConfig {
+        connections_max: CONNECTIONS_MAX,
+        web_config: settings.web_config.clone(),
+        ..ServerConfig::default()
+    };
+    let listeners = Listeners::bind(settings.listen.iter().copied(), &how).await?;
+    let Some(listening) = listeners.first() else { return Ok(()) };
+    let external_url = settings.external_url(listeners.scheme(), listening);
     let registry = Registry::new();
     let database = settings.replicas.open_database(&registry, &clock)?;
     let address = listening.to_string();
@@ -127,6 +124,7 @@ async fn start(settings: Settings) -> Result<(), StartError> {
             data_dir: Some(settings.storage.clone()),
             transport: Arc::new(alerting::HttpTransport::default()),
             external_url: external_url.clone(),
+            instance: crate::settings::hostname(),
             limits: settings.limits.clone(),
             replicas: replicas.clone(),
             trail: trail.clone(),
@@ -146,11 +144,8 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     let router =
         router(&settings, &alerting, replicas.clone(), trail.clone(), clock.clone(), process.clone());
     let (stop, stopped) = watch::channel(false);
-    tokio::spawn(crate::memory::keep_small(stopped.clone()));
-    let serving: Vec<_> = servers
-        .into_iter()
-        .map(|server| tokio::spawn(server.serve(router.clone(), stopped.clone(), STOP_TIMEOUT)))
-        .collect();
+    tokio::spawn(memory::keep_small(memory::Spare::SMALL, stopped.clone()));
+    let serving = listeners.serve(&router, &stopped, STOP_TIMEOUT);
     tracing::info!(
         "Promontory {} stands in for Alertmanager: {external_url} (data in {})",
         env!("CARGO_PKG_VERSION"),
@@ -184,9 +179,7 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     alerting.stop(STOP_TIMEOUT).await;
     replicas.leave().await;
     let _ = tokio::task::spawn_blocking(move || trail.flush()).await;
-    for serving in serving {
-        let _ = serving.await;
-    }
+    serving.ended().await;
     Ok(())
 }
 

@@ -534,9 +534,6 @@ fn check_alertmanager_file(path: &Path, report: &mut Report) {
             for warning in config.warnings() {
                 report.warn(warning.clone().in_file(&name));
             }
-            for note in config.not_acted_on() {
-                report.warn(format_args!("{name}: {note}"));
-            }
             report.say(format!("  SUCCESS: {} receivers found", config.receivers.len()));
         }
         Err(error) => report.fail(&[error.in_file(&name)]),
@@ -681,7 +678,7 @@ mod tests {
         let (text, code) = report(
             &[(
                 "p.yml",
-                "runtime: {gogc: 50}\nremote_write: [{url: 'http://x', azuread: {certificate: {client_id: 00000000-0000-0000-0000-000000000000, tenant_id: t, certificate_path: c}}}]\nscrape_configs:\n- job_name: a\n  oci_sd_configs: [{region: a, auth: instance_principal}]\ntracing: {endpoint: 'a:1'}\n",
+                "runtime: {gogc: 50}\nremote_write: [{url: 'http://x', azuread: {certificate: {client_id: 00000000-0000-0000-0000-000000000000, tenant_id: t, certificate_path: c}}}]\nscrape_configs:\n- job_name: a\n  oci_sd_configs: [{region: a, auth: instance_principal}]\n",
             )],
             "p.yml",
         );
@@ -690,7 +687,6 @@ mod tests {
             "runtime.gogc: accepted, but nothing acts on it yet",
             "WARNING: p.yml:2:57: remote_write.azuread.certificate: accepted, but nothing acts on it yet",
             "WARNING: p.yml:5:19: job \"a\": oci_sd: auth instance_principal is not available yet; use api_key",
-            "WARNING: p.yml:6:10: tracing: accepted, but nothing acts on it yet",
             " SUCCESS: p.yml is valid prometheus config file syntax",
         ] {
             assert!(text.contains(expected), "{text}");

@@ -143,7 +143,11 @@ pub(crate) async fn start(
         providers: settings.dashboards.providers(),
         provisioning_dirs: settings.dashboards.provisioning.iter().cloned().collect(),
         built_in: ::dashboards::built_in().to_vec(),
-        data_sources: settings.data_sources.options(settings, std::env::var(KEY_VARIABLE).ok()),
+        data_sources: settings.data_sources.options(
+            settings,
+            &settings.auth,
+            std::env::var(KEY_VARIABLE).ok(),
+        ),
     };
     let people = accounts.map(|accounts| Arc::new(KnownPeople(accounts)) as Arc<dyn People>);
     let deps = Deps { state, clock: clock.clone(), registry: registry.clone(), people };

@@ -51,12 +51,17 @@ impl DataSourceSettings {
         fields.finish()
     }
 
-    /// What the service is told. `variable` is the value of [`KEY_VARIABLE`].
-    pub(crate) fn options(&self, settings: &Settings, variable: Option<String>) -> SourceOptions {
+    /// What the service is told. `variable` is the value of [`KEY_VARIABLE`], which counts at the start.
+    pub(crate) fn options(
+        &self,
+        settings: &Settings,
+        auth: &accounts::Settings,
+        variable: Option<String>,
+    ) -> SourceOptions {
         let by_file = self.secrets_key_file.clone().map(SecretSource::File);
         let by_variable =
             variable.filter(|text| !text.is_empty()).map(|text| SecretSource::Inline(Secret::new(text)));
-        let proxy = settings.auth.proxy.as_ref();
+        let proxy = auth.proxy.as_ref();
         let withheld = proxy.iter().flat_map(|proxy| [&proxy.header, &proxy.role_header]).flatten();
         SourceOptions {
             given: self.sources.clone(),

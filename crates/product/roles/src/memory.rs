@@ -29,33 +29,47 @@ pub(crate) fn bound_heaps_to_cores() {
 
 /// Between two looks at what could go back.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
-/// Free memory that is kept whatever is in use.
-const SPARE_BYTES: usize = 64 << 20;
 
-/// Gives memory back until `stop`, whenever a quarter of what is in use is free besides.
-pub(crate) async fn keep_small(mut stop: watch::Receiver<bool>) {
+/// How much free memory is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spare {
+    /// One part in so many of what is in use.
+    divisor: usize,
+    /// And so much besides.
+    bytes: usize,
+}
+
+impl Spare {
+    /// For what answers queries: they soon want again what others gave back.
+    pub(crate) const LARGE: Spare = Spare { divisor: 4, bytes: 64 << 20 };
+    /// For what keeps much and is asked seldom.
+    pub(crate) const SMALL: Spare = Spare { divisor: 16, bytes: 2 << 20 };
+}
+
+/// Gives memory back until `stop`, whenever more is free than is to be spared.
+pub(crate) async fn keep_small(spare: Spare, mut stop: watch::Receiver<bool>) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(LOOK_INTERVAL) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
         // Looking takes some milliseconds a gigabyte, giving back some tens.
-        let _ = tokio::task::spawn_blocking(give_back_if_much).await;
+        let _ = tokio::task::spawn_blocking(move || give_back_if_much(spare)).await;
     }
 }
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-fn give_back_if_much() {
+fn give_back_if_much(spare: Spare) {
     // SAFETY: takes nothing and gives a struct of numbers; see the module's text.
     let known = unsafe { libc::mallinfo2() };
     let in_use = known.uordblks + known.hblkhd;
-    if resident_bytes().is_some_and(|resident| resident > in_use + in_use / 4 + SPARE_BYTES) {
+    if resident_bytes().is_some_and(|resident| resident > in_use + in_use / spare.divisor + spare.bytes) {
         give_back();
     }
 }
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-fn give_back_if_much() {}
+fn give_back_if_much(_: Spare) {}
 
 /// Gives free memory back at once.
 pub(crate) fn give_back() {
@@ -86,7 +100,7 @@ mod tests {
         let last = vec![1u8; 10_000];
         let full = resident_bytes().unwrap();
         drop(blocks);
-        give_back_if_much();
+        give_back_if_much(Spare::LARGE);
         let left = resident_bytes().unwrap();
         assert!(left + 300_000_000 < full, "{left} of {full} bytes are left");
         drop(last);

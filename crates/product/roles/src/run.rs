@@ -14,9 +14,10 @@ use exposition::Registry;
 use exposition::registry::Gauge;
 use ingest::Gateway;
 use model::storage::MetricWriter;
-use net::server::{Server, ServerConfig, ServerError};
+use net::server::{ServerConfig, ServerError};
 use query::{Queries, Sources};
 use rules::GroupSpec;
+use spans::Tracer;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tsdb::Retention;
@@ -29,6 +30,8 @@ use crate::backtest;
 use crate::collect::{self, Collect};
 use crate::dashboards;
 use crate::elsewhere::Elsewhere;
+use crate::listeners::Listeners;
+use crate::memory;
 use crate::monitors;
 use crate::monitors_api;
 use crate::prometheus_file::PrometheusFile;
@@ -68,7 +71,7 @@ pub enum StartError {
 /// The configuration files as they were read.
 pub(crate) struct Loaded {
     pub(crate) prometheus: Option<PrometheusFile>,
-    /// Our own file; only its retention, window and budgets change without a restart.
+    /// Our own file.
     own: Option<Settings>,
     pub(crate) rules: Vec<GroupSpec>,
     pub(crate) alerting: alerting::Config,
@@ -105,6 +108,18 @@ impl Loaded {
     /// What our own file says now, or what the command line said.
     pub(crate) fn settings<'a>(&'a self, settings: &'a Settings) -> &'a Settings {
         self.own.as_ref().unwrap_or(settings)
+    }
+
+    /// How people come in. What the command line says goes before the file.
+    fn auth(&self, settings: &Settings) -> accounts::Settings {
+        settings.auth_overrides.over(&self.settings(settings).auth)
+    }
+
+    /// What the files say that will count after a restart alone, a line each.
+    fn start_only(&self, settings: &Settings) -> Vec<String> {
+        let now = self.own.as_ref().map_or(&settings.start_only, |own| &own.start_only);
+        let changed = settings.start_only.changed(now);
+        changed.map(|key| format!("{key} has changed, which counts after a restart alone")).collect()
     }
 
     /// The `global` section, if there is a `prometheus.yml`.
@@ -162,7 +177,7 @@ impl Loaded {
 
 /// Runs until a signal or a request ends it. Blocks. An error means that it could not start.
 pub fn run(settings: Settings) -> Result<(), StartError> {
-    crate::memory::bound_heaps_to_cores();
+    memory::bound_heaps_to_cores();
     threads::run("promontory", 8, start(settings))
 }
 
@@ -177,18 +192,16 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         tracing::warn!("{note}");
     }
     loaded.warn();
-    let mut servers = Vec::new();
-    for listen in std::iter::once(settings.listen).chain(settings.web.listen_too.iter().copied()) {
-        let config = ServerConfig {
-            listen,
-            connections_max: settings.web.connections_max,
-            read_timeout: settings.web.read_timeout,
-            web_config: settings.web.config_file.clone(),
-        };
-        servers.push(Server::bind(&config).await?);
-    }
-    let Some(listening) = servers.first().map(Server::local_addr) else { return Ok(()) };
-    let is_encrypted = servers.iter().any(Server::is_encrypted);
+    let how = ServerConfig {
+        connections_max: settings.web.connections_max,
+        read_timeout: settings.web.read_timeout,
+        web_config: settings.web.config_file.clone(),
+        ..ServerConfig::default()
+    };
+    let addresses = std::iter::once(settings.listen).chain(settings.web.listen_too.iter().copied());
+    let listeners = Listeners::bind(addresses, &how).await?;
+    let Some(listening) = listeners.first() else { return Ok(()) };
+    let is_encrypted = listeners.is_encrypted();
     let store =
         store::open(&settings, &loaded.store_settings(&settings), loaded.retention(&settings), &clock)?;
     let (stop, stopped) = watch::channel(false);
@@ -211,12 +224,8 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         running.dashboards =
             dashboards::start(settings, state, people, url, &running.registry, &running.clock).await;
     }
-    tokio::spawn(crate::memory::keep_small(stopped.clone()));
-    let router = running.router(commands);
-    let serving: Vec<_> = servers
-        .into_iter()
-        .map(|server| tokio::spawn(server.serve(router.clone(), stopped.clone(), STOP_TIMEOUT)))
-        .collect();
+    tokio::spawn(memory::keep_small(memory::Spare::LARGE, stopped.clone()));
+    let serving = listeners.serve(&running.router(commands), &stopped, STOP_TIMEOUT);
 
     // Blocks can be asked already; what writes begins when the log has been read.
     tokio::select! {
@@ -237,12 +246,13 @@ async fn start(settings: Settings) -> Result<(), StartError> {
     let _ = stop.send(true);
     tokio::join!(running.collect.scraper.stop(STOP_TIMEOUT), running.monitors.stop(STOP_TIMEOUT));
     running.alert.stop(STOP_TIMEOUT, running.settings.notification_drain).await;
-    running.send_on.stop(STOP_TIMEOUT).await;
-    for serving in serving {
-        let _ = serving.await;
-    }
+    tokio::join!(running.send_on.stop(STOP_TIMEOUT), running.tracer.stop());
+    serving.ended().await;
     if let Some(keeping) = keeping {
         let _ = keeping.await;
+    }
+    if let Some(accounts) = &running.accounts {
+        accounts.flush(STOP_TIMEOUT).await;
     }
     // A merge under way is not worth waiting for: it begins anew at the next start.
     let _ = tokio::time::timeout(STOP_TIMEOUT, maintenance).await;
@@ -293,6 +303,7 @@ struct Running {
     store: Store,
     engine: Arc<promql::Engine>,
     queries: Arc<Queries>,
+    tracer: Tracer,
     /// People; none in a stand-in for Prometheus.
     accounts: Option<Accounts>,
     collect: Collect,
@@ -326,6 +337,9 @@ impl Running {
         let engine = ask::engine(&settings, &clock);
         let queries = Queries::new(settings.queries_max.max(settings.query_concurrency_max), clock.clone());
         queries.register(&registry, settings.query_concurrency_max);
+        let tracer = Tracer::new("prometheus", clock.clone());
+        tracer.register(&registry, "promontory_query_spans_total");
+        queries.trace(tracer.clone());
         let shown = Arc::new(ArcSwap::from_pointee(Shown::default()));
         prometheus_names::register_process(&registry, &shown);
         let external_url = settings.external_url(listening);
@@ -364,6 +378,7 @@ impl Running {
             store,
             engine,
             queries,
+            tracer,
             accounts,
             collect,
             gateway,
@@ -472,6 +487,10 @@ impl Running {
             let path = query_log.unwrap_or(std::path::Path::new("")).display();
             tracing::error!(%error, "queries cannot be logged to {path}");
         }
+        let traces = loaded.prometheus.as_ref().and_then(|file| file.tracing.as_ref());
+        if let Err(error) = self.tracer.apply(traces) {
+            tracing::error!(%error, "these settings of tracing cannot be used; those before stay");
+        }
         // Before anything is written, so that a new receiver gets all of it.
         self.send_on.apply(loaded).await;
         self.elsewhere.apply(loaded);
@@ -494,14 +513,15 @@ impl Running {
     }
 
     /// Reads the files again. If there is a mistake in them, what runs stays as it is.
-    async fn reload(&self) -> Result<(), String> {
-        match Loaded::read(&self.settings) {
+    /// The answer names what has changed and counts after a restart alone.
+    async fn reload(&self) -> Result<Vec<String>, String> {
+        match self.take_over().await {
             Ok(loaded) => {
-                loaded.warn();
-                self.apply(&loaded).await;
                 self.note_load(&loaded);
                 tracing::info!("reloaded the configuration");
-                Ok(())
+                let notes = loaded.start_only(&self.settings);
+                notes.iter().for_each(|note| tracing::warn!("{note}"));
+                Ok(notes)
             }
             Err(errors) => {
                 for error in &errors {
@@ -519,6 +539,22 @@ impl Running {
                 Err(StartError::Config(errors).to_string())
             }
         }
+    }
+
+    async fn take_over(&self) -> Result<Loaded, Vec<config::Error>> {
+        let loaded = Loaded::read(&self.settings)?;
+        // First of all: it alone can still be refused, and then all stays as it is.
+        if let Some(accounts) = &self.accounts {
+            let configured = accounts.configure(loaded.auth(&self.settings)).await;
+            configured.map_err(|error| vec![config::Error::new(format!("auth: {error}"))])?;
+        }
+        loaded.warn();
+        self.apply(&loaded).await;
+        if let Some(dashboards) = &self.dashboards {
+            let (told, auth) = (loaded.settings(&self.settings), loaded.auth(&self.settings));
+            dashboards.set_data_sources(told.data_sources.options(&self.settings, &auth, None)).await;
+        }
+        Ok(loaded)
     }
 
     /// Returns when the files are to be looked at; never if nobody asked for that.

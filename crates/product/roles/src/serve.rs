@@ -20,8 +20,8 @@ use crate::user_assets;
 
 /// What a request may ask of the process.
 pub(crate) enum Command {
-    /// Read the configuration again; the answer says what was wrong with it.
-    Reload(oneshot::Sender<Result<(), String>>),
+    /// Read the configuration again; the answer says what of it counts after a restart alone, or what was wrong.
+    Reload(oneshot::Sender<Result<Vec<String>, String>>),
     /// Stop.
     Quit,
 }
@@ -219,7 +219,7 @@ async fn reload(State(process): State<Arc<Process>>) -> Response {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
     }
     match answered.await {
-        Ok(Ok(())) => StatusCode::OK.into_response(),
+        Ok(Ok(notes)) => notes.into_iter().map(|note| note + "\n").collect::<String>().into_response(),
         Ok(Err(message)) => {
             (StatusCode::INTERNAL_SERVER_ERROR, format!("failed to reload config: {message}\n"))
                 .into_response()

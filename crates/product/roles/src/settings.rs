@@ -15,6 +15,7 @@ use crate::monitors::MonitorSettings;
 use crate::push::PushSettings;
 use crate::pushgateway::PushgatewaySettings;
 use crate::replicas::ReplicaSettings;
+use crate::start_only::StartOnly;
 use crate::store_settings::StoreSettings;
 use crate::web_settings::WebSettings;
 
@@ -38,6 +39,8 @@ pub struct Settings {
     pub allow_unauthenticated: bool,
     /// How people come in.
     pub auth: accounts::Settings,
+    /// What the command line says of that; it stays over a reload.
+    pub auth_overrides: accounts::Overrides,
     /// What else the listener is told.
     pub web: WebSettings,
     /// Where data is kept.
@@ -56,8 +59,10 @@ pub struct Settings {
     pub retention_rules: Vec<tsdb::RetentionRule>,
     /// Whether a flag set the time or the size, so that a file does not.
     pub retention_by_flag: bool,
-    /// Our own configuration file, whose retention is read again at a reload.
+    /// Our own configuration file, most of which is read again at a reload.
     pub own_config: Option<PathBuf>,
+    /// What that file says that is not.
+    pub start_only: StartOnly,
     /// Where people reach this server; derived from `listen` if `None`.
     pub external_url: Option<String>,
     /// A `prometheus.yml`.
@@ -200,6 +205,7 @@ impl Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
             allow_unauthenticated: false,
             auth: accounts::Settings::default(),
+            auth_overrides: accounts::Overrides::default(),
             web: WebSettings::default(),
             data_dir: PathBuf::from(if machine { "promontory-data" } else { "data" }),
             retention_time_ms: Some(RETENTION_DEFAULT_MS),
@@ -210,6 +216,7 @@ impl Settings {
             retention_rules: Vec::new(),
             retention_by_flag: false,
             own_config: None,
+            start_only: StartOnly::default(),
             external_url: None,
             prometheus_config: None,
             alertmanager_config: None,
@@ -268,6 +275,7 @@ impl Settings {
 
     fn decode(&mut self, text: &str, base: &PathBase) -> Result<(), Error> {
         let root = Node::parse(text)?;
+        self.start_only = StartOnly::of(&root);
         let mut fields = root.fields("promontory.yml")?;
         let path = |node: &Node| node.string().map(|text| base.join(&text));
         if let Some(listen) = fields.optional("listen", listen_address)? {

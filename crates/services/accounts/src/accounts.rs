@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::http::HeaderMap;
 use base::Clock;
 use exposition::Registry;
@@ -14,8 +15,8 @@ use state::{State, Write};
 use crate::audit::{Audit, Entry};
 use crate::directory::User;
 use crate::first_start::{self, Told};
+use crate::in_force::InForce;
 use crate::metrics::Metrics;
-use crate::oidc::Oidc;
 use crate::password::Passwords;
 use crate::session::Sessions;
 use crate::store::Store;
@@ -58,7 +59,7 @@ pub struct Deps {
 pub struct Accounts(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    pub(crate) settings: Settings,
+    in_force: ArcSwap<InForce>,
     pub(crate) surroundings: Surroundings,
     pub(crate) clock: Clock,
     pub(crate) store: Store,
@@ -66,10 +67,9 @@ pub(crate) struct Inner {
     pub(crate) passwords: Passwords,
     pub(crate) audit: Audit,
     pub(crate) metrics: Metrics,
-    pub(crate) oidc: Option<Oidc>,
     pub(crate) told: Told,
     pub(crate) announce: Announce,
-    throttle: Mutex<Throttle>,
+    throttle: Throttle,
     seen: Mutex<HashMap<String, i64>>,
 }
 
@@ -77,33 +77,23 @@ impl Accounts {
     /// Reads the accounts, and makes the first one if there is none. The database need not be there: until it is,
     /// nobody can sign in.
     pub async fn open(settings: Settings, deps: Deps) -> Result<Accounts, AccountsError> {
-        // A mistake in the settings is told at the start, not when it is needed.
-        first_start::told_password(settings.admin_password.as_ref()).await?;
+        let hash_cost = settings.hash_cost;
+        let in_force = InForce::new(settings, &deps.surroundings, &deps.clock).await?;
         let metrics = Metrics::new(&deps.registry);
-        let oidc = match &settings.oidc {
-            Some(oidc) => Some(Oidc::new(oidc.clone(), &deps.surroundings, deps.clock.clone())?),
-            None => None,
-        };
-        let sessions = Sessions::new(
-            deps.state.clone(),
-            deps.clock.clone(),
-            settings.session_idle,
-            settings.session_lifetime,
-        );
+        let sessions = Sessions::new(deps.state.clone(), deps.clock.clone(), &in_force.settings);
         let inner = Arc::new(Inner {
-            passwords: Passwords::new(settings.hash_cost)?,
+            passwords: Passwords::new(hash_cost)?,
             store: Store::new(deps.state.clone()),
             sessions,
+            throttle: Throttle::new(deps.state.clone(), deps.clock.clone()),
             audit: Audit::start(deps.state, deps.clock.clone(), metrics.clone()),
-            throttle: Mutex::new(Throttle::new()),
             told: Told::default(),
             seen: Mutex::default(),
             announce: deps.announce,
             surroundings: deps.surroundings,
             clock: deps.clock,
             metrics,
-            oidc,
-            settings,
+            in_force: ArcSwap::from_pointee(in_force),
         });
         register(&deps.registry, &Arc::downgrade(&inner));
         match first_start::ensure(&inner).await {
@@ -114,6 +104,21 @@ impl Accounts {
         }
         tokio::spawn(follow(Arc::downgrade(&inner)));
         Ok(Accounts(inner))
+    }
+
+    /// Puts other settings in force, all of them but [`Settings::hash_cost`], for requests from now on. On an error
+    /// those before stay.
+    pub async fn configure(&self, settings: Settings) -> Result<(), AccountsError> {
+        let inner = &self.0;
+        let in_force = InForce::new(settings, &inner.surroundings, &inner.clock).await?;
+        inner.sessions.set_bounds(&in_force.settings);
+        inner.in_force.store(Arc::new(in_force));
+        Ok(())
+    }
+
+    /// Returns when the audit log has all that was done so far, or after this time.
+    pub async fn flush(&self, timeout: Duration) {
+        let _ = tokio::time::timeout(timeout, self.0.audit.flush()).await;
     }
 }
 
@@ -187,30 +192,30 @@ pub(crate) struct Client {
 }
 
 impl Inner {
+    /// The settings in force now. A request asks once, so that it meets the same all along.
+    pub(crate) fn in_force(&self) -> Arc<InForce> {
+        self.in_force.load_full()
+    }
+
     /// Where a request comes from.
     pub(crate) fn client(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Client {
         let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip().to_canonical());
         let agent = headers.get("user-agent").and_then(|value| value.to_str().ok()).unwrap_or("");
         let mut address = peer;
-        if self.is_proxy(peer) {
+        let in_force = self.in_force();
+        if in_force.is_proxy(peer) {
             let values = headers.get_all("x-forwarded-for").into_iter();
             let hops: Vec<&str> =
                 values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).collect();
             for hop in hops.iter().rev().take(HOPS_MAX) {
                 let Ok(hop) = hop.trim().parse::<IpAddr>() else { break };
                 address = hop.to_canonical();
-                if !self.is_proxy(address) {
+                if !in_force.is_proxy(address) {
                     break;
                 }
             }
         }
         Client { address, peer, agent: agent.to_string() }
-    }
-
-    /// Whether headers of this peer count.
-    pub(crate) fn is_proxy(&self, peer: IpAddr) -> bool {
-        let proxy = self.settings.proxy.as_ref();
-        proxy.is_some_and(|proxy| proxy.trusted.iter().any(|cidr| cidr.contains(peer)))
     }
 
     /// A sign-in by password, which is recorded also if the password is known to be right.
@@ -220,7 +225,7 @@ impl Inner {
         password: &str,
         client: &Client,
     ) -> Result<User, AccountsError> {
-        if let Some(user) = self.known(login, password, client)? {
+        if let Some(user) = self.known(login, password, client).await? {
             let result = Ok(user);
             self.record_sign_in(login, &result, client, "password");
             return result;
@@ -235,27 +240,34 @@ impl Inner {
         password: &str,
         client: &Client,
     ) -> Result<User, AccountsError> {
-        if let Some(user) = self.known(login, password, client)? {
+        if let Some(user) = self.known(login, password, client).await? {
             return Ok(user);
         }
         // Many requests that show the same at once cost one comparison.
         let _turn = self.passwords.turn(login, password).await;
-        if let Some(user) = self.known(login, password, client)? {
+        if let Some(user) = self.known(login, password, client).await? {
             return Ok(user);
         }
-        let taken = self.throttle.lock().attempt(login, client.address, self.clock.now_ms());
-        taken.map_err(|wait_ms| self.throttled(wait_ms))?;
+        let taken = self.throttle.attempt(login, client.address).await;
+        let attempt = taken.map_err(|wait_ms| self.throttled(wait_ms))?;
         let found = self.store.current()?.directory.by_login(login).cloned();
         let hash = found.as_ref().and_then(|user| user.password_hash.as_deref());
         let is_right = self.passwords.is_right(hash, password).await;
         let user = found.filter(|user| !user.is_disabled && matches!(is_right, Ok(true)));
         let result = match (user, is_right) {
             (Some(user), _) => {
-                self.throttle.lock().succeeded(login, client.address);
+                self.throttle.succeeded(attempt).await;
                 Ok(user)
             }
-            (None, Ok(_)) => Err(AccountsError::WrongPassword),
-            (None, Err(error)) => Err(error),
+            (None, Ok(_)) => {
+                self.throttle.failed(attempt).await;
+                Err(AccountsError::WrongPassword)
+            }
+            // Nothing was compared.
+            (None, Err(error)) => {
+                self.throttle.give_back(&attempt);
+                Err(error)
+            }
         };
         self.record_sign_in(login, &result, client, "password");
         result
@@ -267,17 +279,23 @@ impl Inner {
     }
 
     /// The user whose password is remembered to be this one.
-    fn known(&self, login: &str, password: &str, client: &Client) -> Result<Option<User>, AccountsError> {
+    async fn known(
+        &self,
+        login: &str,
+        password: &str,
+        client: &Client,
+    ) -> Result<Option<User>, AccountsError> {
         let current = self.store.current()?;
         // First of all: who has to wait must not be told by what is remembered that a guess was right.
-        let admitted = self.throttle.lock().admit(login, client.address, self.clock.now_ms());
+        let admitted = self.throttle.admit(login, client.address);
         admitted.map_err(|wait_ms| self.throttled(wait_ms))?;
         let user = current.directory.by_login(login).filter(|user| {
             let hash = user.password_hash.as_deref();
             !user.is_disabled && hash.is_some_and(|hash| self.passwords.is_known(hash, password))
         });
         if user.is_some() {
-            self.throttle.lock().trust(login, client.address);
+            let admitted = self.throttle.admit_known(login, client.address).await;
+            admitted.map_err(|wait_ms| self.throttled(wait_ms))?;
         }
         Ok(user.cloned())
     }

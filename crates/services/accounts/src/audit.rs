@@ -8,7 +8,7 @@ use base::Clock;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use state::{State, Write};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::AccountsError;
 use crate::metrics::Metrics;
@@ -78,9 +78,17 @@ impl Entry {
     }
 }
 
+/// What waits for its turn to be written.
+enum Waiting {
+    /// An entry, by its key.
+    Entry(String, Box<Entry>),
+    /// Somebody who wants to know when all before it is done.
+    Told(oneshot::Sender<()>),
+}
+
 /// Takes entries.
 pub(crate) struct Audit {
-    queue: mpsc::Sender<(String, Entry)>,
+    queue: mpsc::Sender<Waiting>,
     state: State,
     clock: Clock,
     metrics: Metrics,
@@ -142,8 +150,16 @@ impl Audit {
         let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
         let chance = crate::secret::random::<4>().map(|bytes| crate::secret::hex(&bytes)).unwrap_or_default();
         let key = key(entry.time_ms, &format!("-{:06}-{chance}", 999_999 - sequence % 1_000_000));
-        if !has_room || self.queue.try_send((key, entry)).is_err() {
+        if !has_room || self.queue.try_send(Waiting::Entry(key, entry.into())).is_err() {
             self.metrics.audit_dropped.inc();
+        }
+    }
+
+    /// Returns when all entries so far are kept, or given up.
+    pub(crate) async fn flush(&self) {
+        let (told, done) = oneshot::channel();
+        if self.queue.send(Waiting::Told(told)).await.is_ok() {
+            let _ = done.await;
         }
     }
 
@@ -184,12 +200,19 @@ impl Audit {
     }
 }
 
-async fn write(state: State, mut entries: mpsc::Receiver<(String, Entry)>, metrics: Metrics) {
-    let mut batch = Vec::new();
+async fn write(state: State, mut entries: mpsc::Receiver<Waiting>, metrics: Metrics) {
+    let (mut batch, mut told) = (Vec::new(), Vec::new());
     while entries.recv_many(&mut batch, BATCH_MAX).await > 0 {
         let writes: Vec<Write> = batch
             .drain(..)
-            .filter_map(|(key, entry)| {
+            .filter_map(|waiting| {
+                let (key, entry) = match waiting {
+                    Waiting::Entry(key, entry) => (key, entry),
+                    Waiting::Told(who) => {
+                        told.push(who);
+                        return None;
+                    }
+                };
                 let body = serde_json::to_vec(&entry).ok()?;
                 Some(Write::put(KIND, key, body).expiring_at(entry.time_ms + RETENTION_MS))
             })
@@ -203,6 +226,9 @@ async fn write(state: State, mut entries: mpsc::Receiver<(String, Entry)>, metri
                 }
                 Err(_) => tokio::time::sleep(RETRY_PAUSE).await,
             }
+        }
+        for who in told.drain(..) {
+            let _ = who.send(());
         }
     }
 }

@@ -218,9 +218,14 @@ impl Directory {
         found.ok_or(AccountsError::NotFound("user"))
     }
 
+    /// A user by login alone.
+    pub fn by_own_login(&self, login: &str) -> Option<&User> {
+        self.users.iter().find(|user| same(&user.login, login))
+    }
+
     /// A user by login, or else by address of mail.
     pub fn by_login(&self, login: &str) -> Option<&User> {
-        let by_login = self.users.iter().find(|user| same(&user.login, login));
+        let by_login = self.by_own_login(login);
         by_login.or_else(|| self.users.iter().find(|user| !user.email.is_empty() && same(&user.email, login)))
     }
 
@@ -269,6 +274,11 @@ impl Directory {
         if login.contains(':') {
             return Err(AccountsError::Input("a login must not have a colon".into()));
         }
+        if same(&email, ADMINISTRATOR) && !same(&login, ADMINISTRATOR) {
+            return Err(AccountsError::Input(format!(
+                "{ADMINISTRATOR} is the login of the first administrator, and no address of mail"
+            )));
+        }
         let others = || self.users.iter().filter(|user| but != Some(&*user.uid));
         let is_taken = |text: &str| {
             !text.is_empty() && others().any(|user| same(&user.login, text) || same(&user.email, text))
@@ -299,19 +309,43 @@ impl Directory {
 
     /// Gives a user another role.
     pub fn set_role(&mut self, named: &str, role: Role, now_ms: i64) -> Result<(), AccountsError> {
-        let user = self.user_mut(named)?;
-        user.role = role;
-        user.updated_ms = now_ms;
-        self.keep_an_administrator()
+        self.keeping_an_administrator(|directory| {
+            let user = directory.user_mut(named)?;
+            (user.role, user.updated_ms) = (role, now_ms);
+            Ok(())
+        })
+    }
+
+    /// Gives a user the role that somebody else says they have. The last administrator stays one, whatever is said.
+    pub fn set_role_unless_last(
+        &mut self,
+        named: &str,
+        role: Role,
+        now_ms: i64,
+    ) -> Result<(), AccountsError> {
+        let user = self.user(named)?;
+        if user.role == role {
+            return Ok(());
+        }
+        let before = user.clone();
+        match self.set_role(named, role, now_ms) {
+            Err(error @ AccountsError::LastAdministrator) => {
+                tracing::warn!(%error, login = %before.login, "the role stays");
+                *self.user_mut(named)? = before;
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     /// Shuts a user out, which ends all sessions, or lets one in again.
     pub fn set_disabled(&mut self, named: &str, is_disabled: bool, now_ms: i64) -> Result<(), AccountsError> {
-        let user = self.user_mut(named)?;
-        user.is_disabled = is_disabled;
-        user.epoch += u64::from(is_disabled);
-        user.updated_ms = now_ms;
-        self.keep_an_administrator()
+        self.keeping_an_administrator(|directory| {
+            let user = directory.user_mut(named)?;
+            (user.is_disabled, user.updated_ms) = (is_disabled, now_ms);
+            user.epoch += u64::from(is_disabled);
+            Ok(())
+        })
     }
 
     /// Gives a user another password, which ends all sessions.
@@ -331,19 +365,31 @@ impl Directory {
 
     /// Removes a user, also from all teams.
     pub fn remove_user(&mut self, named: &str) -> Result<(), AccountsError> {
-        let uid = self.user(named)?.uid.clone();
-        self.users.retain(|user| user.uid != uid);
-        for team in &mut self.teams {
-            team.members.retain(|member| *member != uid);
-            team.synced.retain(|member| *member != uid);
-        }
-        self.keep_an_administrator()
+        self.keeping_an_administrator(|directory| {
+            let uid = directory.user(named)?.uid.clone();
+            directory.users.retain(|user| user.uid != uid);
+            for team in &mut directory.teams {
+                team.members.retain(|member| *member != uid);
+                team.synced.retain(|member| *member != uid);
+            }
+            Ok(())
+        })
     }
 
-    /// Fails if nobody is left who may change accounts. The change that led there must not be kept.
-    fn keep_an_administrator(&self) -> Result<(), AccountsError> {
-        let is_left = self.users.iter().any(|user| user.role == Role::Admin && !user.is_disabled);
-        if is_left { Ok(()) } else { Err(AccountsError::LastAdministrator) }
+    /// Whether there is somebody who may change accounts.
+    pub fn has_administrator(&self) -> bool {
+        self.users.iter().any(|user| user.role == Role::Admin && !user.is_disabled)
+    }
+
+    /// Makes a change that must leave somebody who may change accounts, where there was somebody. One that failed must
+    /// not be kept.
+    fn keeping_an_administrator(
+        &mut self,
+        change: impl FnOnce(&mut Directory) -> Result<(), AccountsError>,
+    ) -> Result<(), AccountsError> {
+        let had_one = self.has_administrator();
+        change(self)?;
+        if had_one && !self.has_administrator() { Err(AccountsError::LastAdministrator) } else { Ok(()) }
     }
 
     /// The teams a user is in.

@@ -30,11 +30,11 @@ pub(crate) async fn told_password(source: Option<&SecretSource>) -> Result<Optio
     Ok(Some(text))
 }
 
-/// Makes the first administrator if there is nobody, and sees to it that the password that is told is theirs. Of
+/// Makes the first administrator if there is none, and sees to it that the password that is told is theirs. Of
 /// several replicas exactly one makes the account, and says so.
 pub(crate) async fn ensure(inner: &Arc<Inner>) -> Result<(), AccountsError> {
     let snapshot = inner.store.refresh().await?;
-    let told = match told_password(inner.settings.admin_password.as_ref()).await {
+    let told = match told_password(inner.in_force().settings.admin_password.as_ref()).await {
         Ok(told) => {
             *inner.told.problem.lock() = None;
             told
@@ -48,7 +48,7 @@ pub(crate) async fn ensure(inner: &Arc<Inner>) -> Result<(), AccountsError> {
             return Ok(());
         }
     };
-    if snapshot.directory.users.is_empty() {
+    if !snapshot.directory.has_administrator() && snapshot.directory.by_own_login(ADMINISTRATOR).is_none() {
         return make(inner, told).await;
     }
     let Some(told) = told else { return Ok(()) };
@@ -56,7 +56,7 @@ pub(crate) async fn ensure(inner: &Arc<Inner>) -> Result<(), AccountsError> {
     if inner.told.applied.lock().as_ref() == Some(&digest) {
         return Ok(());
     }
-    let known = snapshot.directory.by_login(ADMINISTRATOR);
+    let known = snapshot.directory.by_own_login(ADMINISTRATOR);
     let hash = known.and_then(|user| user.password_hash.clone());
     let is_in_force = match &hash {
         Some(hash) => inner.passwords.is_right(Some(hash), &told).await?,
@@ -69,7 +69,7 @@ pub(crate) async fn ensure(inner: &Arc<Inner>) -> Result<(), AccountsError> {
         inner
             .store
             .change(|directory| {
-                let named = match directory.by_login(ADMINISTRATOR) {
+                let named = match directory.by_own_login(ADMINISTRATOR) {
                     Some(user) => user.uid.clone(),
                     None => directory.add_user(&administrator(), Role::Admin, now_ms)?.uid.clone(),
                 };
@@ -99,7 +99,7 @@ async fn make(inner: &Arc<Inner>, told: Option<String>) -> Result<(), AccountsEr
     let made = inner
         .store
         .change(|directory| {
-            if !directory.users.is_empty() {
+            if directory.has_administrator() || directory.by_own_login(ADMINISTRATOR).is_some() {
                 return Ok(false);
             }
             directory.add_user(&administrator(), Role::Admin, now_ms)?.password_hash = Some(hash.clone());

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
@@ -19,6 +20,8 @@ use crate::{AccountsError, Table, refusal, secret};
 
 /// The cookie of a session.
 pub(crate) const COOKIE: &str = "promontory_session";
+/// How often it is looked whether who listens to a stream of events still may.
+const STREAM_LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// Headers, beside `X-Forwarded-*`, by which a request says that it was forwarded.
 const FORWARDING: [&str; 6] =
     ["forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"];
@@ -76,7 +79,8 @@ async fn guarded(State(guard): State<Guard>, mut request: Request, next: Next) -
     let access = guard.table.access(request.method(), request.uri().path());
     let by_file = request.extensions().get::<Authenticated>().cloned();
     let forwarded = is_forwarded(request.version(), request.headers());
-    let identity = inner.identify(request.headers().clone(), forwarded, by_file, &client).await;
+    let headers = request.headers().clone();
+    let identity = inner.identify(headers.clone(), forwarded, by_file.clone(), &client).await;
     request.extensions_mut().insert(client.clone());
     let (method, path) = (request.method().clone(), request.uri().path().to_string());
     let caller = match identity {
@@ -155,7 +159,18 @@ async fn guarded(State(guard): State<Guard>, mut request: Request, next: Next) -
     if access.is_recorded(&method) {
         inner.audit.record(entry(response.status(), "request"));
     }
-    response
+    let Some((caller, needed)) = caller.zip(needed) else { return response };
+    let accounts = guard.accounts.clone();
+    net::server::events_until(response, async move {
+        // A stream goes on for as long as who asked for it may ask.
+        loop {
+            tokio::time::sleep(STREAM_LOOK_INTERVAL).await;
+            match accounts.0.identify(headers.clone(), forwarded, by_file.clone(), &client).await {
+                Identity::Known(now, _) if now.uid == caller.uid && now.role >= needed => {}
+                _ => return,
+            }
+        }
+    })
 }
 
 /// The value of a cookie.
@@ -199,7 +214,7 @@ impl Inner {
         by_file: Option<Authenticated>,
         client: &Client,
     ) -> Identity {
-        let headers = &headers;
+        let (headers, in_force) = (&headers, self.in_force());
         if let Some(Authenticated { user: Some(user) }) = &by_file {
             return Identity::Known(Caller { login: (**user).into(), ..Caller::local() }, None);
         }
@@ -212,7 +227,7 @@ impl Inner {
                 Err(error) => return Identity::Wrong(error),
             }
         }
-        if let Some(cookie) = cookie(headers, COOKIE) {
+        if let Some(cookie) = cookie(headers, &self.cookie_name(COOKIE)) {
             match self.by_session(cookie).await {
                 Ok(Some((caller, session))) => return Identity::Known(caller, Some(session)),
                 Ok(None) => {}
@@ -225,11 +240,11 @@ impl Inner {
             Ok(None) => {}
             Err(error) => return Identity::Wrong(error),
         }
-        let is_here = self.surroundings.is_local && client.peer.is_loopback() && !is_forwarded;
+        let is_here = in_force.is_local && client.peer.is_loopback() && !is_forwarded;
         if is_here || lets_in_all || by_file.is_some() {
             return Identity::Known(Caller::local(), None);
         }
-        match self.settings.anonymous_role {
+        match in_force.settings.anonymous_role {
             Some(role) => Identity::Known(anonymous(role), None),
             None => Identity::Nobody,
         }
@@ -261,6 +276,11 @@ impl Inner {
     }
 
     async fn by_session(&self, cookie: &str) -> Result<Option<(Caller, BySession)>, AccountsError> {
+        // What names nobody we know is not worth a question to the database.
+        let uid = cookie.split_once('.').map_or("", |(uid, _)| uid);
+        if self.store.current()?.user(uid).is_none() {
+            return Ok(None);
+        }
         let Some((key, session)) = self.sessions.find(cookie).await? else { return Ok(None) };
         let current = self.store.current()?;
         let user = current.user(&session.uid).filter(|user| !user.is_disabled && user.epoch == session.epoch);
@@ -271,15 +291,22 @@ impl Inner {
 
     /// Who a trusted proxy says it is. An account is made for who has none, if the settings have a role for them.
     async fn by_proxy(&self, headers: &HeaderMap, client: &Client) -> Result<Option<Caller>, AccountsError> {
-        let Some(proxy) = self.settings.proxy.as_ref().filter(|_| self.is_proxy(client.peer)) else {
+        let in_force = self.in_force();
+        let Some(proxy) = in_force.settings.proxy.as_ref().filter(|_| in_force.is_proxy(client.peer)) else {
             return Ok(None);
         };
         let text = |name: &Option<http::HeaderName>| {
-            let value = headers.get(name.as_ref()?)?.to_str().ok()?.trim();
-            (!value.is_empty()).then(|| value.to_string())
+            let Some(name) = name else { return Ok(None) };
+            let mut values = headers.get_all(name).into_iter();
+            let value = values.next().and_then(|value| value.to_str().ok()).map_or("", str::trim);
+            // One of them is not the proxy's.
+            if values.next().is_some() {
+                return Err(AccountsError::Denied(format!("the header {name} came more than once")));
+            }
+            Ok((!value.is_empty()).then(|| value.to_string()))
         };
-        let Some(login) = text(&proxy.header) else { return Ok(None) };
-        let role: Option<Role> = match text(&proxy.role_header) {
+        let Some(login) = text(&proxy.header)? else { return Ok(None) };
+        let role: Option<Role> = match text(&proxy.role_header)? {
             Some(role) => Some(role.parse().map_err(|message| {
                 AccountsError::Denied(format!("the role that the proxy names cannot be used: {message}"))
             })?),
@@ -306,12 +333,15 @@ impl Inner {
                         };
                         let uid = user.uid.clone();
                         if let Some(role) = role {
-                            directory.set_role(&uid, role, now_ms)?;
+                            directory.set_role_unless_last(&uid, role, now_ms)?;
                         }
                         directory.user(&uid).cloned()
                     })
                     .await;
-                self.record_sign_in(&login, &result, client, "proxy");
+                // The last administrator stays one, however often the proxy says otherwise.
+                if result.as_ref().ok() != known {
+                    self.record_sign_in(&login, &result, client, "proxy");
+                }
                 result?
             }
         };

@@ -12,6 +12,7 @@ pub mod directory;
 mod error;
 mod first_start;
 mod guard;
+mod in_force;
 mod login;
 mod metrics;
 mod oidc;
@@ -28,4 +29,6 @@ pub use accounts::{Accounts, Announce, Deps, Named};
 pub use administration::Administration;
 pub use error::AccountsError;
 pub use guard::{Guard, address_of};
-pub use settings::{Cidr, OidcSettings, ProxySettings, RoleRule, Settings, Surroundings};
+pub use settings::{
+    Cidr, OidcSettings, Overrides, ProxySettings, RoleRule, Settings, Surroundings, parse_anonymous_role,
+};

@@ -1,5 +1,7 @@
 //! The routes by which people come in and leave.
 
+use std::borrow::Cow;
+
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
@@ -40,8 +42,18 @@ struct Form {
 }
 
 impl Inner {
+    /// What a cookie of ours is called. Where it can be, so that no server of a neighbouring name can set it: browsers
+    /// take `__Host-` from the very server alone, over TLS and for all its paths (RFC 6265bis, 4.1.3.2).
+    pub(crate) fn cookie_name(&self, name: &'static str) -> Cow<'static, str> {
+        match self.surroundings.is_encrypted && self.surroundings.external_path == "/" {
+            true => format!("__Host-{name}").into(),
+            false => name.into(),
+        }
+    }
+
     /// A cookie of ours. It never leaves for another site with a request that changes something, and no script reads it.
-    fn cookie(&self, name: &str, value: &str, max_age_s: i64) -> Result<HeaderValue, AccountsError> {
+    fn cookie(&self, name: &'static str, value: &str, max_age_s: i64) -> Result<HeaderValue, AccountsError> {
+        let name = self.cookie_name(name);
         let secure = if self.surroundings.is_encrypted { "; Secure" } else { "" };
         let path = &self.surroundings.external_path;
         let text =
@@ -150,21 +162,37 @@ async fn log_out(
 /// What the login page may offer.
 async fn options(State(Accounts(inner)): State<Accounts>) -> Response {
     let path = &inner.surroundings.external_path;
+    let in_force = inner.in_force();
     let oidc =
-        inner.oidc.as_ref().map(|oidc| json!({"name": oidc.name(), "url": format!("{path}login/oidc")}));
+        in_force.oidc.as_ref().map(|oidc| json!({"name": oidc.name(), "url": format!("{path}login/oidc")}));
     Json(json!({
         "password": true,
         "oidc": oidc,
-        "anonymous": inner.settings.anonymous_role.map(model::Role::as_str),
-        "required": !(inner.surroundings.is_local || inner.surroundings.allow_unauthenticated),
+        "anonymous": in_force.settings.anonymous_role.map(model::Role::as_str),
+        "required": !(in_force.is_local || inner.surroundings.allow_unauthenticated),
     }))
     .into_response()
 }
 
-async fn to_provider(State(Accounts(inner)): State<Accounts>, uri: Uri) -> Result<Response, AccountsError> {
-    let oidc = inner.oidc.as_ref().ok_or(AccountsError::NotFound("OpenID provider"))?;
-    let next = parameter(&uri, "next").unwrap_or_default();
-    let (url, attempt) = oidc.begin(refusal::local_path(&next, &inner.surroundings.external_path)).await?;
+async fn to_provider(
+    State(Accounts(inner)): State<Accounts>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, AccountsError> {
+    let in_force = inner.in_force();
+    let external_path = &inner.surroundings.external_path;
+    let next = refusal::local_path(&parameter(&uri, "next").unwrap_or_default(), external_path);
+    let begun = match in_force.oidc() {
+        Ok(oidc) => oidc.begin(next.clone()).await,
+        Err(error) => Err(error),
+    };
+    let (url, attempt) = match begun {
+        Ok(begun) => begun,
+        Err(error) if refusal::wants_page(&Method::GET, uri.path(), &headers) => {
+            return Ok(refusal::back_to_login(external_path, &error, &next));
+        }
+        Err(error) => return Err(error),
+    };
     let mut response = refusal::see_other(&url);
     response.headers_mut().append(header::SET_COOKIE, inner.cookie(OIDC_COOKIE, &attempt, OIDC_SECONDS)?);
     Ok(response)
@@ -177,28 +205,26 @@ async fn from_provider(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, AccountsError> {
-    let oidc = inner.oidc.as_ref().ok_or(AccountsError::NotFound("OpenID provider"))?;
-    let attempt = crate::guard::cookie(&headers, OIDC_COOKIE).unwrap_or("");
+    let in_force = inner.in_force();
+    let oidc = in_force.oidc()?;
+    let attempt = crate::guard::cookie(&headers, &inner.cookie_name(OIDC_COOKIE)).unwrap_or("");
     let proved = oidc.finish(attempt, &uri).await;
     let (login, result, next) = match proved {
         Ok((person, next)) => (person.login.clone(), inner.take_in(oidc, &person).await, next),
-        Err(error) => (String::new(), Err(error), String::new()),
+        Err(error) => (String::new(), Err(error), inner.surroundings.external_path.clone()),
     };
     inner.record_sign_in(&login, &result, &client, "oidc");
+    // The browser held it meanwhile, and other servers of the domain can give it cookies.
+    let next = refusal::local_path(&next, &inner.surroundings.external_path);
     let mut response = match &result {
         Ok(user) => {
             let cookie = inner.begin_session(user, &client, before.as_deref()).await?;
-            // The browser held it meanwhile, and other servers of the domain can give it cookies.
-            let next = refusal::local_path(&next, &inner.surroundings.external_path);
             let mut response = refusal::see_other(&next);
             response.headers_mut().append(header::SET_COOKIE, cookie);
             response
         }
         // The login page says what went wrong.
-        Err(error) => {
-            let message: String = form_urlencoded::byte_serialize(error.to_string().as_bytes()).collect();
-            refusal::see_other(&format!("{}login?error={message}", inner.surroundings.external_path))
-        }
+        Err(error) => refusal::back_to_login(&inner.surroundings.external_path, error, &next),
     };
     response.headers_mut().append(header::SET_COOKIE, inner.cookie(OIDC_COOKIE, "", 0)?);
     if response.status() != StatusCode::SEE_OTHER {

@@ -13,6 +13,12 @@ const FROM_PAGES: [&str; 4] = ["sec-fetch-site", "x-requested-with", "referer", 
 
 /// Why somebody is kept out, in the shape that fits what they asked for. `path` is theirs below the prefix.
 pub(crate) fn refuse(status: StatusCode, message: &str, path: &str) -> Response {
+    let mut response = in_envelope(status, message, path);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn in_envelope(status: StatusCode, message: &str, path: &str) -> Response {
     let kind = match status {
         StatusCode::UNAUTHORIZED => "unauthorized",
         StatusCode::FORBIDDEN => "forbidden",
@@ -49,7 +55,8 @@ pub(crate) fn unauthenticated(
     response
 }
 
-fn wants_page(method: &Method, path: &str, headers: &HeaderMap) -> bool {
+/// Whether a browser asks for something to show.
+pub(crate) fn wants_page(method: &Method, path: &str, headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
     *method == Method::GET && accept.contains("text/html") && !path.starts_with("/api/")
 }
@@ -64,6 +71,16 @@ fn asked(external_path: &str, path: &str, uri: &Uri) -> String {
 pub(crate) fn to_login(external_path: &str, next: &str) -> Response {
     let next: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
     see_other(&format!("{external_path}login?next={next}"))
+}
+
+/// To the login page, which says what went wrong with a sign-in.
+pub(crate) fn back_to_login(external_path: &str, error: &AccountsError, next: &str) -> Response {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("error", &error.to_string());
+    if next != external_path {
+        query.append_pair("next", next);
+    }
+    see_other(&format!("{external_path}login?{}", query.finish()))
 }
 
 /// To another page.

@@ -1,6 +1,7 @@
 //! Sessions of browsers. The cookie holds a random secret, the state only its digest.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use base::Clock;
@@ -9,9 +10,8 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use state::{State, When, Write};
 
-use crate::AccountsError;
 use crate::directory::User;
-use crate::secret;
+use crate::{AccountsError, Settings, secret};
 
 const KIND: &str = "session";
 /// Sessions of a user; one more ends the one that was used longest ago.
@@ -51,8 +51,8 @@ struct Cached {
 pub(crate) struct Sessions {
     state: State,
     clock: Clock,
-    idle_ms: i64,
-    lifetime_ms: i64,
+    idle_ms: AtomicI64,
+    lifetime_ms: AtomicI64,
     cached: Mutex<HashMap<String, Cached>>,
 }
 
@@ -70,19 +70,22 @@ fn key_of(cookie: &str) -> Option<String> {
 }
 
 impl Sessions {
-    pub(crate) fn new(state: State, clock: Clock, idle: Duration, lifetime: Duration) -> Sessions {
-        Sessions {
-            state,
-            clock,
-            idle_ms: millis(idle),
-            lifetime_ms: millis(lifetime),
-            cached: Mutex::default(),
-        }
+    pub(crate) fn new(state: State, clock: Clock, settings: &Settings) -> Sessions {
+        let (idle_ms, lifetime_ms) = (AtomicI64::new(0), AtomicI64::new(0));
+        let sessions = Sessions { state, clock, idle_ms, lifetime_ms, cached: Mutex::default() };
+        sessions.set_bounds(settings);
+        sessions
+    }
+
+    /// How long sessions last from now on, those that have begun included.
+    pub(crate) fn set_bounds(&self, settings: &Settings) {
+        self.idle_ms.store(millis(settings.session_idle), Ordering::Relaxed);
+        self.lifetime_ms.store(millis(settings.session_lifetime), Ordering::Relaxed);
     }
 
     /// How long a cookie is worth keeping.
     pub(crate) fn lifetime_s(&self) -> i64 {
-        self.lifetime_ms / 1_000
+        self.lifetime_ms.load(Ordering::Relaxed) / 1_000
     }
 
     /// Begins a session, and gives what the cookie shall hold.
@@ -123,8 +126,8 @@ impl Sessions {
     }
 
     fn end_ms(&self, session: &Session) -> i64 {
-        let by_use = session.seen_ms.saturating_add(self.idle_ms);
-        by_use.min(session.created_ms.saturating_add(self.lifetime_ms))
+        let by_use = session.seen_ms.saturating_add(self.idle_ms.load(Ordering::Relaxed));
+        by_use.min(session.created_ms.saturating_add(self.lifetime_ms.load(Ordering::Relaxed)))
     }
 
     /// The session of a cookie, if it lasts, and its key.
@@ -159,7 +162,7 @@ impl Sessions {
             return Ok(None);
         };
         let now_ms = self.clock.now_ms();
-        let touch_ms = TOUCH_INTERVAL_MS.min(self.idle_ms / 10);
+        let touch_ms = TOUCH_INTERVAL_MS.min(self.idle_ms.load(Ordering::Relaxed) / 10);
         if now_ms - session.seen_ms >= touch_ms {
             session.seen_ms = now_ms;
             // At this revision only: a session that is ended meanwhile must not come back.

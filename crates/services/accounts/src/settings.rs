@@ -29,7 +29,7 @@ pub struct Settings {
     pub proxy: Option<ProxySettings>,
     /// An OpenID provider.
     pub oidc: Option<OidcSettings>,
-    /// bcrypt's cost, 4 to 31.
+    /// bcrypt's cost, 4 to 31; no file sets it.
     pub hash_cost: u32,
 }
 
@@ -44,6 +44,29 @@ impl Default for Settings {
             proxy: None,
             oidc: None,
             hash_cost: HASH_COST,
+        }
+    }
+}
+
+/// What the command line says, which goes before the file, also at a reload.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// One must log in at this machine too.
+    pub require_login: bool,
+    /// See [`Settings::anonymous_role`].
+    pub anonymous_role: Option<Role>,
+    /// See [`Settings::admin_password`].
+    pub admin_password: Option<SecretSource>,
+}
+
+impl Overrides {
+    /// The settings with this in place of what the file says.
+    pub fn over(&self, settings: &Settings) -> Settings {
+        Settings {
+            require_login: self.require_login || settings.require_login,
+            anonymous_role: self.anonymous_role.or(settings.anonymous_role),
+            admin_password: self.admin_password.clone().or_else(|| settings.admin_password.clone()),
+            ..settings.clone()
         }
     }
 }
@@ -100,7 +123,7 @@ pub struct RoleRule {
 /// What the server that people come to is like.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
-    /// Whether only this machine can connect, and nothing in front of the server is known of.
+    /// Whether only this machine can connect, and nobody is told another address.
     pub is_local: bool,
     /// Whether everybody is let in as if at this machine.
     pub allow_unauthenticated: bool,
@@ -165,7 +188,7 @@ impl Settings {
     pub fn decode(&mut self, node: &Node, base: &PathBase) -> config::Result<()> {
         let mut fields = node.fields("auth")?;
         self.require_login = fields.or("require_login", self.require_login, Node::boolean)?;
-        if let Some(role) = fields.optional("anonymous_role", role)? {
+        if let Some(role) = fields.optional("anonymous_role", anonymous_role)? {
             self.anonymous_role = Some(role);
         }
         if let Some(path) = fields.optional("admin_password_file", Node::string)? {
@@ -185,6 +208,18 @@ impl Settings {
         }
         fields.finish()
     }
+}
+
+/// The role of who does not say who they are; it must be one with which something can be seen.
+pub fn parse_anonymous_role(text: &str) -> Result<Role, String> {
+    match text.parse()? {
+        Role::None => Err("expected viewer, editor or admin; leave it out to let nobody in unknown".into()),
+        role => Ok(role),
+    }
+}
+
+fn anonymous_role(node: &Node) -> config::Result<Role> {
+    parse_anonymous_role(&node.string()?).map_err(|message| node.error(message))
 }
 
 fn positive(node: &Node) -> config::Result<Duration> {
@@ -317,6 +352,7 @@ mod tests {
                 "needs a value",
             ),
             ("session: {idle: 0s}", "above 0"),
+            ("anonymous_role: none", "promontory.yml:1:17: expected viewer, editor or admin"),
             ("sesion: {}", "did you mean session?"),
         ] {
             let error = read(text).err().unwrap_or_default();

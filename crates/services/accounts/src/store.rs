@@ -73,12 +73,11 @@ impl Store {
 
     /// Reads the directory if it has changed.
     pub(crate) async fn refresh(&self) -> Result<Arc<Snapshot>, AccountsError> {
+        let before = self.current.load_full();
         let (directory, revision) = match self.state.get(KIND, KEY).await? {
             Some(document) => {
-                if let Some(known) =
-                    self.current.load_full().filter(|known| known.revision == document.revision)
-                {
-                    return Ok(known);
+                if let Some(known) = before.as_ref().filter(|known| known.revision == document.revision) {
+                    return Ok(known.clone());
                 }
                 let directory = serde_json::from_slice(&document.body).map_err(|error| {
                     AccountsError::Internal(format!("the stored accounts cannot be read: {error}"))
@@ -88,7 +87,15 @@ impl Store {
             None => (Directory::default(), 0),
         };
         let snapshot = Arc::new(Snapshot::new(directory, revision));
-        self.take(snapshot.clone());
+        // What was known before it was asked is older than the answer, unless the database was put back.
+        if before.is_some_and(|before| before.revision > revision) {
+            tracing::warn!(
+                "the database holds older accounts than were known; it was restored, and they are in force"
+            );
+            self.current.store(Some(snapshot.clone()));
+        } else {
+            self.take(snapshot.clone());
+        }
         Ok(snapshot)
     }
 

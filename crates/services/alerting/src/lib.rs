@@ -11,6 +11,7 @@ pub mod care;
 pub mod conformance;
 pub mod dead_man;
 pub mod dispatch;
+pub mod event_recorder;
 pub mod forward;
 pub mod inhibit;
 pub mod journal;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use config::HttpClientConfig;
 use parking_lot::Mutex;
+use spans::{Kind, Span};
 
 /// Size of a receiver's answer. Its content matters only for error messages.
 const ANSWER_SIZE_MAX_BYTES: u64 = 16 << 20;
@@ -64,15 +65,16 @@ pub trait Transport: Send + Sync {
     fn send(&self, request: Request) -> Answer<'_>;
 }
 
-/// Passes requests on, and knows the status of the answer to the last one.
+/// Passes requests on as parts of a span, and knows the status of the answer to the last one.
 pub(crate) struct Overheard<'a> {
     transport: &'a dyn Transport,
+    span: &'a Span,
     status: AtomicU16,
 }
 
 impl<'a> Overheard<'a> {
-    pub(crate) fn new(transport: &'a dyn Transport) -> Self {
-        Overheard { transport, status: AtomicU16::new(0) }
+    pub(crate) fn new(transport: &'a dyn Transport, span: &'a Span) -> Self {
+        Overheard { transport, span, status: AtomicU16::new(0) }
     }
 
     /// The status; 0 if there was no answer.
@@ -82,12 +84,28 @@ impl<'a> Overheard<'a> {
 }
 
 impl Transport for Overheard<'_> {
-    fn send(&self, request: Request) -> Answer<'_> {
+    fn send(&self, mut request: Request) -> Answer<'_> {
         self.status.store(0, Ordering::Relaxed);
         Box::pin(async move {
+            let mut span = self.span.part("HTTP request", Kind::Client);
+            if span.is_followed() {
+                // Not the whole URL: it may hold secrets.
+                let host = config::Url::parse(&request.url).map(|url| url.host).unwrap_or_default();
+                span.set("server.address", host.as_str());
+                span.set("http.request.method", request.method.as_str());
+                span.set("http.request.body.size", request.body.len() as i64);
+            }
+            request.headers.extend(span.traceparent().map(|parent| ("traceparent".to_string(), parent)));
             let answer = self.transport.send(request).await;
-            if let Ok(response) = &answer {
-                self.status.store(response.status, Ordering::Relaxed);
+            match &answer {
+                Ok(response) => {
+                    self.status.store(response.status, Ordering::Relaxed);
+                    span.set("http.response.status_code", i64::from(response.status));
+                    if response.status >= 400 {
+                        span.fail("");
+                    }
+                }
+                Err(error) => span.fail(&error.to_string()),
             }
             answer
         })

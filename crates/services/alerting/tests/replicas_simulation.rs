@@ -205,7 +205,7 @@ impl World {
                 Action::Share(entries) => {
                     self.at(travel, What::Stores { replica: number, key: None, entries })
                 }
-                Action::Note(_) => {}
+                Action::Note(_) | Action::Publish(_) => {}
             }
         }
     }

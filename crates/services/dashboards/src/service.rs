@@ -163,6 +163,12 @@ impl Dashboards {
         dashboards
     }
 
+    /// Takes over what the settings say of data sources now, but for the key of saved secrets and the folders with
+    /// provisioning files.
+    pub async fn set_data_sources(&self, told: SourceOptions) {
+        self.0.data_sources.configure(told).await;
+    }
+
     /// Takes over everything that a source has now: dashboards that it had and that are not among these are gone,
     /// what cannot be read leaves the last good one in place. Sources go before each other in the order in which
     /// they came first.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderMap, header};
@@ -16,6 +17,7 @@ use parking_lot::Mutex;
 use promql::{Cancel, Progress, QueryStats};
 use serde::Serialize;
 use serde_json::json;
+use spans::{Kind, Tracer};
 use tokio::sync::Notify;
 
 use crate::Api;
@@ -154,6 +156,7 @@ pub struct Queries {
     log: QueryLog,
     pub(crate) shared: Shared,
     measured: OnceLock<Measured>,
+    tracer: OnceLock<Tracer>,
 }
 
 /// What queries cost, as metrics.
@@ -183,6 +186,7 @@ impl Queries {
             log: QueryLog::default(),
             shared,
             measured: OnceLock::new(),
+            tracer: OnceLock::new(),
         })
     }
 
@@ -220,6 +224,11 @@ impl Queries {
     /// one that was moved away is made again.
     pub fn log_to(&self, path: Option<&std::path::Path>) -> std::io::Result<()> {
         self.log.open(path)
+    }
+
+    /// Makes a span of each query that ends.
+    pub fn trace(&self, tracer: Tracer) {
+        let _ = self.tracer.set(tracer);
     }
 
     /// Enters a query, its whole text and who sent it; refused if too many wait already.
@@ -327,6 +336,37 @@ impl Place {
     }
 }
 
+impl Place {
+    /// A span of the query, which has ended just now.
+    fn trace(&self, tracer: &Tracer, seconds: f64) {
+        let asked = &self.entry.asked;
+        let mut span = match &asked.rule {
+            None => tracer.begin("query", Kind::Server),
+            Some(_) => tracer.begin("rule", Kind::Internal),
+        };
+        if !span.is_followed() {
+            return;
+        }
+        span.begin_earlier(Duration::try_from_secs_f64(seconds).unwrap_or_default());
+        span.set("query", asked.query.as_str());
+        span.set("start", asked.start);
+        span.set("end", asked.end);
+        span.set("step", asked.step);
+        if let Some(rule) = &asked.rule {
+            span.set("rule.name", rule.name.as_str());
+            span.set("rule.group", rule.group.as_str());
+            span.set("rule.file", rule.file.as_str());
+        }
+        span.set("queue_seconds", self.entry.queue_seconds.get().copied().unwrap_or(seconds));
+        let cost = self.cost();
+        span.set("series", cost.series as i64);
+        span.set("samples", cost.total_samples as i64);
+        if self.outcome != "success" {
+            span.fail(self.error.as_deref().unwrap_or(self.outcome));
+        }
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let seconds = self.entry.since.elapsed_seconds();
@@ -353,6 +393,9 @@ impl Drop for Place {
                 queue_seconds: waited.unwrap_or(seconds),
                 stats: &self.cost(),
             });
+        }
+        if let Some(tracer) = self.queries.tracer.get() {
+            self.trace(tracer, seconds);
         }
         let mut lists = self.queries.lists.lock();
         lists.running.remove(&self.id);

@@ -47,7 +47,8 @@ export function variableOf(raw: Json, migration: Migration): Variable | undefine
     type = 'custom';
   }
   const { tags: _tags, tagsQuery: _tagsQuery, tagValuesQuery: _tagValues, useTags: _useTags, allFormat, multiFormat: _multiFormat, hideVariable: _hideVariable, hideLabel: _hideLabel, datasource, ...rest } = raw;
-  const multi = booleanOf(raw['multi']) ?? false;
+  // Labels to group by are always several.
+  const multi = type === 'groupby' || (booleanOf(raw['multi']) ?? false);
   const includeAll = booleanOf(raw['includeAll']) ?? false;
   const variable: Variable = {
     ...rest,

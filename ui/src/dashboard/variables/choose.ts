@@ -54,7 +54,8 @@ export function choose(variable: Variable, options: readonly Option[], wanted: r
     if (variable.multi && wanted.length === 0) return of([]);
   }
   if (variable.includeAll) return all();
-  return of(variable.type === 'groupby' ? [] : options.slice(0, 1));
+  // A switch that nobody turned on is off.
+  return of(variable.type === 'groupby' ? [] : variable.type === 'switch' ? options.slice(-1) : options.slice(0, 1));
 }
 
 /** The chosen values as they are written: `$__all` for All. */
@@ -64,7 +65,8 @@ export const sameChosen = (left: Chosen, right: Chosen): boolean => JSON.stringi
 
 /** What a dashboard was saved with. */
 export function savedValues(variable: Variable): string[] | undefined {
-  const value = variable.current?.value;
+  const preset = variable.type === 'groupby' ? (variable['defaultValue'] as Variable['current'] | null | undefined) : undefined;
+  const value = variable.current?.value ?? preset?.value;
   if (value === undefined || value === null) {
     const selected = (variable.options ?? []).filter((option) => option.selected).map((option) => option.value);
     return selected.length > 0 ? selected : undefined;

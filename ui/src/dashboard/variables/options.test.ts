@@ -45,3 +45,9 @@ test('options are sorted in eight ways', () => {
   const given = of('b10', 'B2', 'a1');
   expect([0, 1, 2, 3, 4, 5, 6, 7, 8].map((order) => values(sortOptions(given, order)).join())).toEqual(['b10,B2,a1', 'B2,a1,b10', 'b10,a1,B2', 'a1,B2,b10', 'b10,B2,a1', 'a1,b10,B2', 'B2,b10,a1', 'a1,B2,b10', 'b10,B2,a1']);
 });
+
+test('options beyond a limit are left out, and patterns that never end come to one', () => {
+  expect(customOptions(Array.from({ length: 30_000 }, (_, index) => `v${index}`).join(','))).toHaveLength(20_000);
+  expect(customOptions(JSON.stringify(Array.from({ length: 30_000 }, (_, index) => `v${index}`)))).toHaveLength(20_000);
+  expect(filterOptions([{ text: `${'a'.repeat(60)}!`, value: 'x' }], '/^(a+)+$/')).toEqual([]);
+});

@@ -1,12 +1,13 @@
 /** What a variable may be set to: asked of its data source, or written in it. */
 import type { InstantSeries, Labels, QueryResult } from '../../api/types.ts';
+import { SafeRegExp } from '../../fields/patterns.ts';
 import { seriesName } from '../../promql/build.ts';
 import type { Span } from '../../state/range.ts';
 import { interpolate, PROMQL, type Scope } from '../interpolate.ts';
 import { isRecord, listOf, recordOf, recordsOf, textOf, type Json } from '../json.ts';
 import type { Variable } from '../model.ts';
 import type { AskOptions, Requests } from '../requests.ts';
-import { askSource, findSource, resolveSource, sourceName, type DataSource } from '../sources.ts';
+import { askSource, canAsk, type DataSource, findSource, resolveSource, sourceName } from '../sources.ts';
 
 export interface Option {
   text: string;
@@ -23,6 +24,8 @@ export interface OptionsGiven {
 
 /** A variable with more options than this keeps the first ones. */
 export const OPTIONS_LIMIT = 20_000;
+/** Of an answer with more values than this the first ones are looked at. */
+const ANSWERS_LIMIT = 200_000;
 
 const plain = (value: string): Option => ({ text: value, value });
 
@@ -33,7 +36,7 @@ export function customOptions(query: string): Option[] {
     try {
       const list: unknown = JSON.parse(text);
       if (Array.isArray(list)) {
-        return list.flatMap((item: unknown) => {
+        return list.slice(0, OPTIONS_LIMIT).flatMap((item: unknown) => {
           if (!isRecord(item)) return textOf(item) === undefined ? [] : [plain(String(item))];
           const value = textOf(item['value']) ?? textOf(item['text']);
           return value === undefined ? [] : [{ text: textOf(item['text']) ?? value, value }];
@@ -43,7 +46,7 @@ export function customOptions(query: string): Option[] {
       /* no JSON: read as a list with commas */
     }
   }
-  return (text.match(/(?:\\,|[^,])+/g) ?? []).flatMap((item) => {
+  return (text.match(/(?:\\,|[^,])+/g) ?? []).slice(0, OPTIONS_LIMIT).flatMap((item) => {
     const clean = item.replace(/\\,/g, ',').trim();
     if (clean === '') return [];
     const pair = /^\s*(.+)\s:\s(.+)$/s.exec(clean);
@@ -57,10 +60,10 @@ export const intervalOptions = (query: string): Option[] => [...query.matchAll(/
 /** `/…/flags`, or an expression for the whole text. */
 export function toPattern(source: string): RegExp {
   const parts = /^\/(.*)\/([a-z]*)$/s.exec(source);
-  if (!parts) return new RegExp(`^${source}$`);
+  if (!parts) return new SafeRegExp(`^${source}$`);
   // Go's inline flag has a place of its own here.
   const insensitive = parts[1]!.startsWith('(?i)');
-  return new RegExp(insensitive ? parts[1]!.slice(4) : parts[1]!, insensitive && !parts[2]!.includes('i') ? `${parts[2]}i` : parts[2]);
+  return new SafeRegExp(insensitive ? parts[1]!.slice(4) : parts[1]!, insensitive && !parts[2]!.includes('i') ? `${parts[2]}i` : parts[2]);
 }
 
 /** Keeps what the expression matches; its groups say which part is the value, and which the text. */
@@ -168,27 +171,27 @@ async function askPrometheus(source: DataSource, query: MetricQuery, { requests,
   switch (query.kind) {
     case 'label_names': {
       const { data } = await askSource<string[]>(requests, source, 'labels', { ...times, ...(query.match === undefined ? {} : loki ? { query: query.match } : { 'match[]': query.match }) }, options);
-      return listOf(data).map((name) => plain(String(name)));
+      return listOf(data).slice(0, ANSWERS_LIMIT).map((name) => plain(String(name)));
     }
     case 'label_values': {
       const path = `label/${encodeURIComponent(query.label)}/values`;
       const { data } = await askSource<string[]>(requests, source, path, { ...times, ...(query.match === undefined ? {} : loki ? { query: query.match } : { 'match[]': query.match }) }, options);
-      return listOf(data).map((value) => plain(String(value)));
+      return listOf(data).slice(0, ANSWERS_LIMIT).map((value) => plain(String(value)));
     }
     case 'metrics': {
       const { data } = await askSource<string[]>(requests, source, 'label/__name__/values', times, options);
-      const pattern = new RegExp(query.pattern);
-      return listOf(data).map(String).filter((name) => pattern.test(name)).map(plain);
+      const pattern = new SafeRegExp(query.pattern);
+      return listOf(data).slice(0, ANSWERS_LIMIT).map(String).filter((name) => pattern.test(name)).map(plain);
     }
     case 'query_result': {
       const { data } = await askSource<QueryResult>(requests, source, 'query', { query: query.expr, time: String(to) }, options);
       if (data.resultType === 'scalar' || data.resultType === 'string') return [plain(data.result[1])];
-      return (data.result as InstantSeries[]).map(({ metric, value }) => plain(`${seriesName(metric)} ${value?.[1] ?? ''} ${Math.round((value?.[0] ?? 0) * 1000)}`));
+      return (data.result as InstantSeries[]).slice(0, ANSWERS_LIMIT).map(({ metric, value }) => plain(`${seriesName(metric)} ${value?.[1] ?? ''} ${Math.round((value?.[0] ?? 0) * 1000)}`));
     }
     case 'series': {
       if (query.match === '') return [];
       const { data } = await askSource<Labels[]>(requests, source, 'series', { ...times, 'match[]': query.match }, options);
-      return data.map((labels) => plain(seriesName(labels)));
+      return data.slice(0, ANSWERS_LIMIT).map((labels) => plain(seriesName(labels)));
     }
   }
 }
@@ -198,7 +201,7 @@ export async function queryOptions(variable: Variable, given: OptionsGiven): Pro
   const { scope, sources } = given;
   const source = findSource(variable.datasource, sources, scope);
   if (!source) throw new Error(`There is no data source “${sourceName(variable.datasource, scope)}”.`);
-  if (source.type !== 'prometheus' && source.type !== 'loki') throw new Error(`Data sources of the type “${source.type}” cannot be asked for options.`);
+  if (!canAsk(source)) throw new Error(`Data sources of the type “${source.type}” cannot be asked for options.`);
   const text = interpolate(queryText(variable.query) || (variable.definition ?? ''), { ...scope, __searchFilter: '.*' }, PROMQL).trim();
   if (text === '') return [];
   const found = await askPrometheus(source, parseMetricQuery(text), given);
@@ -224,5 +227,5 @@ export async function suggestions(variable: Variable, key: string | undefined, g
   const { source } = resolveSource(variable.datasource, given.sources, given.scope);
   if (!source) return [];
   const options = await askPrometheus(source, key === undefined ? { kind: 'label_names' } : { kind: 'label_values', label: key }, given);
-  return options.map(({ value }) => value);
+  return options.slice(0, OPTIONS_LIMIT).map(({ value }) => value);
 }

@@ -3,7 +3,7 @@ import { interpolate, PROMQL } from '../interpolate.ts';
 import { loadDashboard } from '../load.ts';
 import { Requests } from '../requests.ts';
 import { OWN, type DataSource } from '../sources.ts';
-import { VariableSet } from './set.ts';
+import { GROUPING, VariableSet } from './set.ts';
 
 /** A server whose answers are given by hand, or at once by `answers`. */
 let asked: { path: string; query: URLSearchParams; signal: AbortSignal; answer: (data: unknown) => void; fail: (error: string) => void }[] = [];
@@ -53,6 +53,23 @@ test('variables that need no server have their values at once', () => {
   expect(set.ready).toBe(true);
   expect(interpolate('$c $i $k $t $ds ${ds:text} $all ${__range}', set.scope())).toBe('bee 1m const dflt promontory Promontory {x,y} 3600s');
   expect(asked).toEqual([]);
+});
+
+test('labels to group by are several, none at first, and only of their data source', async () => {
+  answers = (path) => (path.endsWith('/labels') ? ['job', 'pod'] : undefined);
+  const set = make([{ name: 'by', type: 'groupby', datasource: { type: 'prometheus', uid: 'promontory' } }, { name: 'preset', type: 'groupby', datasource: { type: 'prometheus', uid: 'other' }, defaultValue: { text: ['job'], value: ['job'] } }]);
+  await quiet();
+  expect(set.scope()[GROUPING]).toEqual([{ uid: 'other', keys: ['job'] }]);
+  set.choose('by', ['pod', 'written']);
+  expect(set.scope()[GROUPING]).toEqual([{ uid: 'promontory', keys: ['pod', 'written'] }, { uid: 'other', keys: ['job'] }]);
+  expect(set.patch()['var-by']).toEqual(['pod', 'written']);
+});
+
+test('a switch is off until it is turned on, and stands for what it says', () => {
+  const set = make([{ name: 's', type: 'switch', enabledValue: 'yes', disabledValue: 'no' }, { name: 'plain', type: 'switch', current: 'true' }]);
+  expect(interpolate('$s $plain', set.scope())).toBe('no true');
+  set.choose('s', ['yes']);
+  expect(interpolate('$s', set.scope())).toBe('yes');
 });
 
 test('variables load after those that they need, and only dependents load again', async () => {

@@ -48,6 +48,16 @@ export interface SourceFilters {
   filters: readonly AdHocFilter[];
 }
 
+/** Labels that a data source's queries are grouped by, under this name in a scope. */
+export const GROUPING = '__groupby';
+
+/** What one variable “Group by” has chosen. */
+export interface SourceGrouping {
+  /** Of the data source. */
+  uid: string;
+  keys: readonly string[];
+}
+
 interface Node {
   state: VariableState;
   /** Variables that its query names. */
@@ -250,6 +260,11 @@ export class VariableSet {
       if (source && all.length > 0) filters.push({ uid: source.uid, filters: all });
     }
     scope[FILTERS] = filters;
+    scope[GROUPING] = [...this.nodes.values()].flatMap(({ state: { variable, chosen } }): SourceGrouping[] => {
+      const source = variable.type === 'groupby' ? findSource(variable.datasource, this.setup.sources, scope) : undefined;
+      const keys = (Array.isArray(chosen.value) ? chosen.value : [chosen.value]).filter((key) => key !== '');
+      return source && keys.length > 0 ? [{ uid: source.uid, keys }] : [];
+    });
     scope['__all_variables'] = (): string => {
       const query = new URLSearchParams();
       for (const [name, { state }] of this.nodes) {

@@ -3,17 +3,18 @@ import type { JSX } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { PlacedPanel } from '../../dashboard/layout.ts';
 import { isRow, titleOf, useBoard } from './board.ts';
-import { PanelFrame } from './panel.tsx';
+import { Cell } from './cell.tsx';
 
 /** Up to so many panels are made ready in the background, a few at a time, so that scrolling finds them drawn. */
 const BACKGROUND_UP_TO = 60;
 const BACKGROUND_AFTER_MS = 1500;
 const BACKGROUND_EVERY_MS = 200;
 
-function useBackground(count: number, ready: boolean): number {
+function useBackground(count: number, ready: boolean, all: boolean): number {
   const [awake, setAwake] = useState(0);
+  const printed = usePrinted();
   useEffect(() => {
-    if (!ready || count > BACKGROUND_UP_TO) return;
+    if (!ready || (count > BACKGROUND_UP_TO && !all)) return;
     let timer = setTimeout(function next() {
       setAwake((last) => {
         if (last < count) timer = setTimeout(next, BACKGROUND_EVERY_MS);
@@ -21,40 +22,60 @@ function useBackground(count: number, ready: boolean): number {
       });
     }, BACKGROUND_AFTER_MS);
     return () => clearTimeout(timer);
-  }, [ready, count]);
-  return awake;
+  }, [ready, count, all]);
+  return printed ? count : awake;
+}
+
+/** Whether the page is being put on paper, or was: then all of it must be there. */
+function usePrinted(): boolean {
+  const [printed, setPrinted] = useState(false);
+  useEffect(() => {
+    const media = matchMedia('print');
+    const changed = (): void => setPrinted((last) => last || media.matches);
+    const begins = (): void => setPrinted(true);
+    media.addEventListener('change', changed);
+    addEventListener('beforeprint', begins);
+    return () => {
+      media.removeEventListener('change', changed);
+      removeEventListener('beforeprint', begins);
+    };
+  }, []);
+  return printed;
 }
 
 interface Props {
   placed: readonly PlacedPanel[];
   onRow: (key: string, closed: boolean) => void;
+  /** Makes all panels ready, however many there are, as on a wall where nobody scrolls. */
+  all?: boolean;
   /** While the dashboard is edited: handles over a panel, and tools of a row. */
   handles?: (placed: PlacedPanel) => JSX.Element | null;
   /** Where a panel is drawn while it is moved, by its key. */
   moved?: ReadonlyMap<string, PlacedPanel['gridPos']>;
 }
 
-export function Grid({ placed, onRow, handles, moved }: Props): JSX.Element {
+export function Grid({ placed, onRow, all = false, handles, moved }: Props): JSX.Element {
   const board = useBoard();
   const panels = placed.filter((each) => !isRow(each));
-  const awake = useBackground(panels.length, board.variables.ready);
+  const awake = useBackground(panels.length, board.variables.ready, all);
   const order = useMemo(() => new Map(panels.map(({ key }, index) => [key, index])), [placed]);
   return (
     <div class="board-grid">
       {placed.map((each) => {
         const { x, y, w, h } = moved?.get(each.key) ?? each.gridPos;
         const style = { gridColumn: `${x + 1} / span ${w}`, gridRow: `${y + 1} / span ${h}`, '--rows': String(h) };
+        if (!isRow(each)) {
+          return (
+            <Cell key={each.key} placed={each} style={style} awake={order.get(each.key)! < awake}>
+              {handles?.(each)}
+            </Cell>
+          );
+        }
         return (
-          <div key={each.key} class={isRow(each) ? 'board-cell board-cell-row' : 'board-cell'} style={style} data-cell={each.key}>
-            {isRow(each) ? (
-              <Row placed={each} onRow={onRow}>
-                {handles?.(each)}
-              </Row>
-            ) : (
-              <PanelFrame placed={each} awake={order.get(each.key)! < awake}>
-                {handles?.(each)}
-              </PanelFrame>
-            )}
+          <div key={each.key} class="board-cell board-cell-row" style={style} data-cell={each.key}>
+            <Row placed={each} onRow={onRow}>
+              {handles?.(each)}
+            </Row>
           </div>
         );
       })}

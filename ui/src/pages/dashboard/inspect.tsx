@@ -158,7 +158,7 @@ function Queries({ data }: { data: PanelData }): JSX.Element {
             <span class="muted">{query.source}</span>
             {query.stepMs !== undefined && <span class="muted">step {duration(query.stepMs / 1000)}</span>}
             {query.tookMs !== undefined && <span class="muted">answered in {duration(query.tookMs / 1000)}</span>}
-            <a href={exploreHref(board, [query.expression])}>Explore</a>
+            {query.uid !== undefined && <a href={exploreHref(board, { source: query.uid, expressions: [query.expression] })}>Explore</a>}
           </header>
           <pre>{query.expression}</pre>
           <Cost query={query} answer={data.answer!} />

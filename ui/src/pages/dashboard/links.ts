@@ -2,23 +2,14 @@
 import { interpolate, type Scope } from '../../dashboard/interpolate.ts';
 import type { DashboardLink, DataLink } from '../../dashboard/model.ts';
 import type { ReadyLink } from '../../panels/panel.ts';
+import { safeHref } from '../../panels/values/href.ts';
 import { patchParams, type Patch } from '../../router.ts';
-
-/** Where a link may lead: elsewhere on the web, to a mail program, or to a place here. Scripts are none of them. */
-export function safeHref(url: string): string | undefined {
-  const clean = url.replace(/[\u0000-\u0020\u007f]+/g, (space) => (space.includes(' ') ? '%20' : '')).replace(/^(%20)+/, '');
-  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(clean)?.[1]?.toLowerCase();
-  if (scheme !== undefined) return ['http', 'https', 'mailto', 'tel'].includes(scheme) ? clean : undefined;
-  if (clean.startsWith('//')) return clean;
-  // `/d/uid` means a place of this server, whatever it is mounted under.
-  return clean.replace(/^\/(?=.)/, '').replace(/^\/$/, './');
-}
 
 /** Data links with their variables replaced, as they stand in addresses. What leads nowhere safe is left out. */
 export function readyLinks(links: readonly DataLink[] | undefined, scope: Scope): ReadyLink[] {
   return (links ?? []).flatMap((link) => {
     const href = safeHref(interpolate(link.url ?? '', scope, 'uriencode'));
-    if (href === undefined || href === '') return [];
+    if (href === undefined) return [];
     return [{ title: interpolate(link.title ?? '', scope, 'text') || href, href, newTab: link.targetBlank === true }];
   });
 }

@@ -8,6 +8,7 @@ import { applyFields } from '../../fields/apply.ts';
 import type { Frame } from '../../frames/frame.ts';
 import type { Annotation, PanelKind } from '../../panels/panel.ts';
 import { panelKind } from '../../panels/registry.ts';
+import { withDefaults } from '../../panels/values/options.ts';
 import { useLoad } from '../../state/load.ts';
 import { useTheme } from '../../state/theme.ts';
 import { transformFrames } from '../../transforms/index.ts';
@@ -67,18 +68,6 @@ export interface PanelData {
   error?: string;
 }
 
-const plain = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
-
-/** Options over their defaults, part by part; lists count as a whole. */
-export function withDefaults(options: Record<string, unknown>, defaults: Record<string, unknown>): Record<string, unknown> {
-  const merged: Record<string, unknown> = { ...defaults };
-  for (const [name, value] of Object.entries(options)) {
-    const below = merged[name];
-    merged[name] = plain(value) && plain(below) ? withDefaults(value, below) : value === undefined ? below : value;
-  }
-  return merged;
-}
-
 /** The panel's question, as far as it can be told from another one: the same text is the same question. */
 function question(panel: Panel, scope: Scope, board: Board, width: number): string {
   const asked = { targets: panel.targets, source: panel.datasource, interval: panel.interval, points: panel.maxDataPoints, from: panel.timeFrom, shift: panel.timeShift };
@@ -120,7 +109,7 @@ export function usePanelData(board: Board, { panel, key, scope, kind, width, act
   );
   const answer = loaded.data;
   const theme = useTheme().dark ? ('dark' as const) : ('light' as const);
-  const fieldDefaults = useMemo(() => (kind.state === 'ready' ? withDefaults(kind.kind.field, STANDARD) : undefined), [kind]);
+  const fieldDefaults = useMemo(() => (kind.state === 'ready' ? withDefaults<Record<string, unknown>>(STANDARD, kind.kind.field) : undefined), [kind]);
   const drawn = useMemo((): Pick<PanelData, 'transformed' | 'frames' | 'error'> => {
     if (!answer || !fieldDefaults) return { transformed: [], frames: [] };
     const context = { timeZone: board.timeZone, theme, interpolate: (text: string, more?: Record<string, unknown>) => interpolate(text, more ? { ...scope, ...more } : scope) };

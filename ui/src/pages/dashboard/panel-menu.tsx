@@ -4,31 +4,37 @@ import { interpolate, PROMQL } from '../../dashboard/interpolate.ts';
 import type { PlacedPanel } from '../../dashboard/layout.ts';
 import { writeView } from '../../dashboard/state.ts';
 import type { PanelAnswer } from '../../dashboard/query.ts';
-import { findSource } from '../../dashboard/sources.ts';
+import { canAsk, findSource } from '../../dashboard/sources.ts';
 import { stepFor, stepScope } from '../../dashboard/step.ts';
 import { Popover } from '../../parts/parts.tsx';
 import { currentPlace, patchParams } from '../../router.ts';
 import { useBoard, type Board } from './board.ts';
-import { lockedPatch, exploreHref } from './view-links.ts';
+import { exploreHref, lockedPatch, type Question } from './view-links.ts';
 
-/** The expressions of a panel as they were asked, or as they would be. */
-export function expressionsOf(board: Pick<Board, 'scope' | 'span' | 'timeZone' | 'sources' | 'widths'>, placed: PlacedPanel, asked: PanelAnswer['asked']): string[] {
-  const ran = asked.map(({ expression }) => expression).filter((expression) => expression !== '');
-  if (ran.length > 0) return ran;
-  const scope = { ...board.scope, ...placed.scope };
-  const { panel } = placed;
-  return panel.targets.flatMap((target) => {
-    if (target.hide || !target.expr) return [];
-    const source = findSource(target.datasource ?? panel.datasource, board.sources, scope);
-    const step = stepFor({ span: board.span, width: board.widths.get(placed.key) ?? 0, panel, target, source, scope });
-    return [interpolate(target.expr, stepScope(step, board.span, scope, board.timeZone), PROMQL)];
-  });
+/** What a panel asked, or would ask, by data source; only of those that Explore can ask. */
+export function questionsOf(board: Pick<Board, 'scope' | 'span' | 'timeZone' | 'sources' | 'widths'>, placed: PlacedPanel, asked: PanelAnswer['asked']): Question[] {
+  const questions = new Map<string, string[]>();
+  const add = (uid: string, expression: string): void => {
+    if (expression !== '') questions.set(uid, [...(questions.get(uid) ?? []), expression]);
+  };
+  for (const { uid, expression } of asked) if (uid !== undefined) add(uid, expression);
+  if (questions.size === 0) {
+    const scope = { ...board.scope, ...placed.scope };
+    const { panel } = placed;
+    for (const target of panel.targets) {
+      const source = findSource(target.datasource ?? panel.datasource, board.sources, scope);
+      if (target.hide || !target.expr || !source || !canAsk(source)) continue;
+      const step = stepFor({ span: board.span, width: board.widths.get(placed.key) ?? 0, panel, target, source, scope });
+      add(source.uid, interpolate(target.expr, stepScope(step, board.span, scope, board.timeZone), PROMQL));
+    }
+  }
+  return [...questions].map(([source, expressions]) => ({ source, expressions }));
 }
 
 export function PanelMenu({ placed, asked, alone }: { placed: PlacedPanel; asked: PanelAnswer['asked']; alone: boolean }): JSX.Element {
   const board = useBoard();
   const { act, editing, edits } = board;
-  const expressions = expressionsOf(board, placed, asked);
+  const questions = questionsOf(board, placed, asked);
   return (
     <div class="board-menu">
       <Popover label="Panel menu" title="Panel menu" align="right" button={<span aria-hidden="true">⋮</span>}>
@@ -43,11 +49,12 @@ export function PanelMenu({ placed, asked, alone }: { placed: PlacedPanel; asked
             <>
               {item(alone ? 'Back to the dashboard' : 'View', 'v', () => act.view(alone ? undefined : placed.key))}
               {edits && item('Edit', 'e', () => act.edit(placed.panel.id))}
-              {expressions.length > 0 && (
-                <a class="menu-item board-menu-item" href={exploreHref(board, expressions)}>
-                  Explore<kbd>x</kbd>
+              {questions.map((question, index) => (
+                <a key={question.source} class="menu-item board-menu-item" href={exploreHref(board, question)}>
+                  {questions.length === 1 ? 'Explore' : `Explore ${board.sources.find(({ uid }) => uid === question.source)?.name ?? question.source}`}
+                  {index === 0 && <kbd>x</kbd>}
                 </a>
-              )}
+              ))}
               {item('Inspect data', 'i', () => act.inspect(placed.key, 'data'))}
               {item('Inspect queries', '', () => act.inspect(placed.key, 'query'))}
               {item('Panel JSON', '', () => act.inspect(placed.key, 'json'))}

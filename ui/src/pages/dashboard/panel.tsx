@@ -5,36 +5,14 @@ import { interpolate } from '../../dashboard/interpolate.ts';
 import type { PlacedPanel } from '../../dashboard/layout.ts';
 import type { Panel } from '../../dashboard/model.ts';
 import type { PanelProps } from '../../panels/panel.ts';
+import { withDefaults } from '../../panels/values/options.ts';
 import { Mark } from '../../parts/parts.tsx';
 import { useTheme } from '../../state/theme.ts';
 import { titleOf, useBoard, type Board } from './board.ts';
 import { headLinks, readyLinks } from './links.ts';
-import { useAnnotations, usePanelData, usePanelKind, withDefaults, type KindState, type PanelData } from './panel-data.ts';
+import { useAnnotations, usePanelData, usePanelKind, type KindState, type PanelData } from './panel-data.ts';
 import { PanelMenu } from './panel-menu.tsx';
 import { viewPatch } from './view-links.ts';
-
-/** How far outside of the window a panel is made ready, as a share of the window's height. */
-const NEAR = '60% 0px';
-
-/** Whether an element is near the window now, and whether it ever was. */
-export function useNear(element: { current: HTMLElement | null }): { near: boolean; ever: boolean } {
-  const [near, setNear] = useState(false);
-  const [ever, setEver] = useState(false);
-  useEffect(() => {
-    if (!element.current) return;
-    const observer = new IntersectionObserver(
-      (entries) => {
-        const seen = entries[entries.length - 1]?.isIntersecting === true;
-        setNear(seen);
-        if (seen) setEver(true);
-      },
-      { rootMargin: NEAR },
-    );
-    observer.observe(element.current);
-    return () => observer.disconnect();
-  }, []);
-  return { near, ever };
-}
 
 /** The size of an element's inside, in whole CSS pixels. */
 function useSize(element: { current: HTMLElement | null }): { width: number; height: number } {
@@ -57,18 +35,23 @@ function useSize(element: { current: HTMLElement | null }): { width: number; hei
 
 interface Props {
   placed: PlacedPanel;
+  /** Whether it is seen, or is about to be. */
+  near?: boolean;
   /** Made ready although it is not near the window. */
   awake?: boolean;
   /** Drawn alone, as large as there is room. */
   alone?: boolean;
+  /** Told what is drawn: the editor offers names out of it. */
+  onData?: (data: PanelData) => void;
   /** What is put over the frame while the dashboard is edited: handles to move and to resize. */
   children?: ComponentChildren;
 }
 
-export function PanelFrame({ placed, awake = false, alone = false, children }: Props): JSX.Element {
+/** What a panel is called where it has no title. */
+export const panelLabel = ({ panel }: PlacedPanel, title: string): string => title || `Panel ${panel.id}, ${panel.type}`;
+
+export function PanelFrame({ placed, near = true, awake = false, alone = false, onData, children }: Props): JSX.Element {
   const board = useBoard();
-  const element = useRef<HTMLElement>(null);
-  const { near, ever } = useNear(element);
   const body = useRef<HTMLDivElement>(null);
   const { width, height } = useSize(body);
   const { panel, key } = placed;
@@ -77,20 +60,19 @@ export function PanelFrame({ placed, awake = false, alone = false, children }: P
   const wasAsked = useRef(false);
   // What was made ready in the background is asked once, and again only when it comes near.
   const active = near || (awake && !wasAsked.current);
-  if (active && board.variables.ready && width > 0) wasAsked.current = true;
+  if (active && board.variables.ready && width > 0 && kind.state !== 'loading') wasAsked.current = true;
   const data = usePanelData(board, { panel, key, scope, kind, width, active, priority: near ? 0 : 1 });
   if (width > 0) board.widths.set(key, width);
+  useEffect(() => onData?.(data), [data.answer, data.transformed]);
   // Frames that could not be drawn: new ones are a new chance.
   const [broken, setBroken] = useState<unknown>(undefined);
 
   const title = titleOf(placed, board.scope);
   const headless = title === '' && !panel.description && !panel.links?.length;
-  const shown = ever || awake;
   return (
     <section
-      ref={element}
       class={`board-panel${panel.transparent ? ' board-panel-clear' : ''}${headless ? ' board-panel-headless' : ''}${alone ? ' board-panel-alone' : ''}`}
-      aria-label={title || `Panel ${panel.id}, ${panel.type}`}
+      aria-label={panelLabel(placed, title)}
       aria-busy={data.busy || data.state === 'loading'}
       tabIndex={0}
       data-panel-id={panel.id}
@@ -107,7 +89,7 @@ export function PanelFrame({ placed, awake = false, alone = false, children }: P
         {!board.still && <PanelMenu placed={placed} asked={data.answer?.asked ?? []} alone={alone} />}
       </header>
       <div class="board-body" ref={body}>
-        {shown && width > 0 && <Body panel={panel} kind={kind} data={data} scope={scope} width={width} height={height} onBroken={setBroken} />}
+        {width > 0 && <Body panel={panel} kind={kind} data={data} scope={scope} width={width} height={height} onBroken={setBroken} />}
       </div>
       {children}
     </section>
@@ -177,7 +159,7 @@ function Body({ panel, kind, data, scope, width, height, onBroken }: BodyProps):
   useEffect(() => setOwn(undefined), [panel.options]);
   const annotations = useAnnotations(board, panel.id);
   const ready = kind.state === 'ready' ? kind.kind : undefined;
-  const options = useMemo(() => (ready ? withDefaults({ ...panel.options, ...own }, ready.options) : panel.options), [ready, panel.options, own]);
+  const options = useMemo(() => (ready ? withDefaults(ready.options, { ...panel.options, ...own }) : panel.options), [ready, panel.options, own]);
   const withOptions = useMemo(() => ({ ...panel, options }), [panel, options]);
   const interpolateHere = useMemo<PanelProps['interpolate']>(() => (text, more, format) => interpolate(text, more ? { ...scope, ...more } : scope, format), [scope]);
   const linksHere = useMemo<PanelProps['links']>(() => (links, more) => readyLinks(links, { ...linkScope(board), ...scope, ...more }), [scope, board.rangeKey]);

@@ -5,6 +5,7 @@ import { dashboards } from '../../api/dashboards.ts';
 import { interpolate } from '../../dashboard/interpolate.ts';
 import type { DashboardLink } from '../../dashboard/model.ts';
 import { cssColor } from '../../fields/color.ts';
+import type { Notice } from '../../dashboard/query.ts';
 import type { VariableState } from '../../dashboard/variables/set.ts';
 import { Mark, Popover } from '../../parts/parts.tsx';
 import { dashboardHref } from '../../router.ts';
@@ -16,16 +17,18 @@ import { listOf, VariableSelect } from './variable-select.tsx';
 import { viewPatch } from './view-links.ts';
 
 interface Props {
+  /** What went wrong with annotations, or is left out of them. */
+  notices: readonly Notice[];
   switched: ReadonlyMap<string, boolean>;
   onSwitch: (name: string, on: boolean) => void;
 }
 
-export function VariablesBar({ switched, onSwitch }: Props): JSX.Element | null {
+export function VariablesBar({ notices, switched, onSwitch }: Props): JSX.Element | null {
   const board = useBoard();
   const { dashboard, variables } = board;
   const shown = variables.states.filter(({ variable }) => variable.hide !== 2 && !['constant', 'system', 'snapshot'].includes(variable.type));
   const annotations = dashboard.annotations.list.filter(({ hide, builtIn }) => !hide && !builtIn);
-  if (shown.length === 0 && annotations.length === 0 && dashboard.links.length === 0) return null;
+  if (shown.length === 0 && annotations.length === 0 && dashboard.links.length === 0 && notices.length === 0) return null;
   return (
     <div class="board-variables">
       {shown.map((state) => (
@@ -40,6 +43,16 @@ export function VariablesBar({ switched, onSwitch }: Props): JSX.Element | null 
           </button>
         );
       })}
+      {notices.length > 0 && (
+        <ul class="board-notices" role="status" aria-label="Annotations">
+          {notices.slice(0, NOTICES_SHOWN).map(({ severity, text }) => (
+            <li key={text} title={text}>
+              <Mark tone={severity === 'error' ? 'critical' : 'warning'} /> <span>{text}</span>
+            </li>
+          ))}
+          {notices.length > NOTICES_SHOWN && <li class="muted">and {notices.length - NOTICES_SHOWN} more</li>}
+        </ul>
+      )}
       {dashboard.links.length > 0 && (
         <nav class="board-dashboard-links" aria-label="Links of this dashboard">
           {dashboard.links.map((link, index) => (
@@ -50,6 +63,9 @@ export function VariablesBar({ switched, onSwitch }: Props): JSX.Element | null 
     </div>
   );
 }
+
+/** More of them would push the panels away. */
+const NOTICES_SHOWN = 3;
 
 function VariableField({ state }: { state: VariableState }): JSX.Element {
   const { variables, scope } = useBoard();
@@ -69,7 +85,7 @@ function VariableField({ state }: { state: VariableState }): JSX.Element {
       ) : variable.type === 'adhoc' ? (
         <AdHocFilters state={state} label={label} variables={variables} onFilter={(filters) => variables.filter(variable.name, filters)} />
       ) : variable.type === 'switch' ? (
-        <input type="checkbox" aria-label={label} checked={current === 'true' || current === (state.options[0]?.value ?? 'true')} onChange={(event) => choose([state.options[event.currentTarget.checked ? 0 : 1]?.value ?? String(event.currentTarget.checked)])} />
+        <input type="checkbox" aria-label={label} checked={current === (state.options[0]?.value ?? 'true')} onChange={(event) => choose([state.options[event.currentTarget.checked ? 0 : 1]?.value ?? String(event.currentTarget.checked)])} />
       ) : (
         <VariableSelect state={state} label={label} onChoose={choose} />
       )}

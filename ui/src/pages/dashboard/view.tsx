@@ -4,7 +4,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { dashboards } from '../../api/dashboards.ts';
 import { alertStates, runAnnotations } from '../../dashboard/annotations.ts';
 import { useVariables } from '../../dashboard/hooks.ts';
-import { layoutPanels, type PlacedPanel } from '../../dashboard/layout.ts';
+import { keepPlaced, layoutPanels, type PlacedPanel } from '../../dashboard/layout.ts';
 import type { Dashboard } from '../../dashboard/model.ts';
 import { Requests } from '../../dashboard/requests.ts';
 import type { DataSource } from '../../dashboard/sources.ts';
@@ -24,10 +24,11 @@ import { addPanel, duplicatePanel, findById, removePanel, toggleRow } from './ed
 import { Grid } from './grid.tsx';
 import { Inspect } from './inspect.tsx';
 import { PanelFrame } from './panel.tsx';
-import { expressionsOf } from './panel-menu.tsx';
+import { questionsOf } from './panel-menu.tsx';
 import type { Session } from './session.ts';
 import { shiftRange, showRange, TimePicker, widerRange } from './time-picker.tsx';
 import { Toolbar } from './toolbar.tsx';
+import { UnappliedProvider } from './unapplied.ts';
 import { ALL, listOf } from './variable-select.tsx';
 import { VariablesBar } from './variables-bar.tsx';
 import { exploreHref } from './view-links.ts';
@@ -80,9 +81,10 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
   );
   const alerts = useLoad(dashboard.uid === '' ? null : 'alerts', Math.floor(tick.now / ALERTS_EVERY_SECONDS), (signal) => alertStates(dashboard.uid, signal));
 
-  const [editing, setEditing] = useState(place.uid === '');
+  const [wantsEditing, setEditing] = useState(place.uid === '');
   const may = mayEdit(offers) && session.meta.canEdit !== false;
   const edits = may && dashboard.editable !== false;
+  const editing = wantsEditing && edits;
   const [closed, setClosed] = useState<ReadonlyMap<string, boolean>>(new Map());
   const values = useCallback(
     (name: string) => {
@@ -96,7 +98,8 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
     [variables, variables.states],
   );
   // While editing each panel stands once, however often it is repeated, and rows are as the dashboard has them.
-  const placed = useMemo(() => layoutPanels(dashboard, editing ? { values: ONCE } : { values, closed }), [dashboard, values, closed, editing]);
+  const stood = useRef<readonly PlacedPanel[]>([]);
+  const placed = useMemo(() => (stood.current = keepPlaced(layoutPanels(dashboard, editing ? { values: ONCE } : { values, closed }), stood.current)), [dashboard, values, closed, editing]);
   const edited = useMemo(() => (view.editPanel === undefined ? undefined : standsAt(dashboard, Number(view.editPanel.replace(/^panel-/, '')))), [dashboard, view.editPanel]);
   const section = params.get('editview');
   const [saving, setSaving] = useState(false);
@@ -178,8 +181,8 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
     'd s': () => setParams({ editview: section === null ? 'settings' : undefined }),
     'd v': () => setParams({ editview: 'versions' }),
     x: withPanel((panel) => {
-      const expressions = expressionsOf(board, panel, []);
-      if (expressions.length > 0) navigate(exploreHref(board, expressions));
+      const [question] = questionsOf(board, panel, []);
+      if (question) navigate(exploreHref(board, question));
     }),
     '[': () => shiftRange(span, -1),
     ']': () => shiftRange(span, 1),
@@ -221,43 +224,49 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
   const nothing = dashboard.panels.length === 0;
   return (
     <BoardProvider value={board}>
-      <main class="page board">
-        <Toolbar session={session} dashboard={dashboard} edits={edits} unlock={may && !edits ? () => (session.change((now) => ({ ...now, editable: true })), setEditing(true)) : undefined} editing={editing} setEditing={setEditing} onStar={star} onAdd={add} onSave={() => setSaving(true)}>
-          <TimePicker view={view} span={span} dashboard={dashboard} options={options} onRefresh={refresh} />
-        </Toolbar>
-        <VariablesBar switched={switched} onSwitch={(name, on) => setSwitched(new Map(switched).set(name, on))} />
-        {section !== null ? (
-          <Settings session={session} dashboard={dashboard} section={section} />
-        ) : edited ? (
-          edits ? <PanelEditor key={edited.key} placed={edited} change={session.change} refresh={refresh} /> : <Empty title="You may not edit this dashboard">Its panels can be viewed and inspected.</Empty>
-        ) : viewed ? (
-          <div class="board-alone">
-            <PanelFrame key={viewed.key} placed={viewed} alone />
-          </div>
-        ) : view.viewPanel !== undefined && variables.ready ? (
-          <Empty title="This dashboard has no such panel">
-            <button type="button" class="button" onClick={() => act.view(undefined)}>
-              Show the whole dashboard
-            </button>
-          </Empty>
-        ) : nothing ? (
-          <Empty title="This dashboard has no panels yet">
-            {edits ? (
-              <button type="button" class="button button-strong" onClick={() => add('timeseries')}>
-                Add a panel
+      <UnappliedProvider value={session.unapplied}>
+        <main class="page board">
+          <Toolbar session={session} dashboard={dashboard} edits={edits} unlock={may && !edits ? () => (session.change((now) => ({ ...now, editable: true })), setEditing(true)) : undefined} editing={editing} setEditing={setEditing} onStar={star} onAdd={add} onSave={() => setSaving(true)}>
+            <TimePicker view={view} span={span} dashboard={dashboard} options={options} onRefresh={refresh} />
+          </Toolbar>
+          <VariablesBar notices={annotations.error ? [{ severity: 'error', text: `Annotations: ${annotations.error.message}` }] : (annotations.data?.notices ?? NONE)} switched={switched} onSwitch={(name, on) => setSwitched(new Map(switched).set(name, on))} />
+          {section !== null ? (
+            <Settings session={session} dashboard={dashboard} section={section} readOnly={!edits} />
+          ) : edited ? (
+            edits ? <PanelEditor key={edited.key} placed={edited} session={session} refresh={refresh} /> : <Empty title="You may not edit this dashboard">Its panels can be viewed and inspected.</Empty>
+          ) : viewed ? (
+            <div class="board-alone">
+              <PanelFrame key={viewed.key} placed={viewed} alone />
+            </div>
+          ) : view.viewPanel !== undefined && variables.ready ? (
+            <Empty title="This dashboard has no such panel">
+              <button type="button" class="button" onClick={() => act.view(undefined)}>
+                Show the whole dashboard
               </button>
-            ) : (
-              'Whoever may edit can add some.'
-            )}
-          </Empty>
-        ) : editing ? (
-          <EditGrid placed={placed} onRow={onRow} change={session.change} />
-        ) : (
-          <Grid placed={placed} onRow={onRow} />
-        )}
-        {saving && <SaveBox session={session} dashboard={dashboard} close={() => setSaving(false)} />}
-        {inspected && <Inspect key={inspected.key} placed={inspected} tab={params.get('inspectTab') ?? 'data'} />}
-      </main>
+            </Empty>
+          ) : nothing && place.uid === '' && offers && !may ? (
+            <Empty title="You may not make dashboards">
+              Viewers can look at those that are there. Whoever administers this server can let you edit, everywhere or in a folder. <a href="dashboards">All dashboards</a>
+            </Empty>
+          ) : nothing ? (
+            <Empty title="This dashboard has no panels yet">
+              {edits ? (
+                <button type="button" class="button button-strong" onClick={() => add('timeseries')}>
+                  Add a panel
+                </button>
+              ) : (
+                'Whoever may edit can add some.'
+              )}
+            </Empty>
+          ) : editing ? (
+            <EditGrid placed={placed} onRow={onRow} change={session.change} />
+          ) : (
+            <Grid placed={placed} onRow={onRow} all={kiosk || tv} />
+          )}
+          {saving && <SaveBox session={session} dashboard={dashboard} close={() => setSaving(false)} />}
+          {inspected && <Inspect key={inspected.key} placed={inspected} tab={params.get('inspectTab') ?? 'data'} />}
+        </main>
+      </UnappliedProvider>
     </BoardProvider>
   );
 }

@@ -64,6 +64,9 @@ export function Dashboards({ place, offers }: { place: Place; offers: Offers | u
             <ImportBox folderUid={folderUid} folders={allFolders} />
           </div>
         )}
+        <a class="button" href="data-sources">
+          Data sources
+        </a>
         <button type="button" class="chip" aria-pressed={starred} onClick={() => setParams({ starred: starred ? undefined : '1' })}>
           ★ Starred <span class="count">{stars.length}</span>
         </button>

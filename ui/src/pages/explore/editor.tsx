@@ -12,6 +12,8 @@ interface Props {
   first: boolean;
   /** The text has variables of a dashboard in it, which are no PromQL: mistakes are then left to the server. */
   variables?: boolean;
+  /** Where the API stands that knows names to complete; our own unless it says another. Read when the field appears. */
+  base?: string | undefined;
   onChange: (value: string) => void;
   onRun: () => void;
 }
@@ -35,6 +37,7 @@ export function ExpressionField(props: Props): JSX.Element {
           text: latest.current.value,
           label: latest.current.label,
           lint: latest.current.variables !== true,
+          base: latest.current.base ?? 'api/v1/',
           onChange: (text) => latest.current.onChange(text),
           onRun: () => latest.current.onRun(),
         });

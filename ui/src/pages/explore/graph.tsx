@@ -1,20 +1,20 @@
 /** The graph of Explore: the panel that dashboards draw with, an earlier time beside it, and exemplars on it. */
 import type { JSX } from 'preact';
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { api } from '../../api/client.ts';
-import type { ExemplarSeries, Sample } from '../../api/types.ts';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import type { MetricsApi } from '../../api/client.ts';
+import type { ExemplarSeries } from '../../api/types.ts';
 import type { Panel } from '../../dashboard/model.ts';
 import { applyFields } from '../../fields/apply.ts';
 import { clock, moment, parseDuration } from '../../format/time.ts';
 import type { Unit } from '../../format/units.ts';
 import { frameOf, type Field, type Frame } from '../../frames/frame.ts';
-import { heatmapFrames } from '../../frames/prometheus.ts';
 import { kind as heatmap } from '../../panels/heatmap/kind.tsx';
 import { kind } from '../../panels/timeseries/kind.tsx';
 import { Empty, Mark } from '../../parts/parts.tsx';
 import { setParams } from '../../router.ts';
 import type { Span } from '../../state/range.ts';
-import { toGraph, type Asked } from './results.ts';
+import { useTask } from '../../state/task.ts';
+import { toGraph, toHeatmap, type Asked } from './results.ts';
 
 const GRAPH_HEIGHT_PX = 460;
 /** By Grafana's ids. */
@@ -27,8 +27,8 @@ export interface GraphAnswer {
 }
 
 /** Exemplars of all expressions; an expression without any is no failure. */
-export const askExemplars = async (expressions: readonly string[], span: Span, signal: AbortSignal): Promise<ExemplarSeries[]> =>
-  (await Promise.all(expressions.map((expression) => api.exemplars(expression, span, signal).catch(() => [])))).flat();
+export const askExemplars = async (metrics: MetricsApi, expressions: readonly string[], span: Span, signal: AbortSignal): Promise<ExemplarSeries[]> =>
+  (await Promise.all(expressions.map((expression) => metrics.exemplars(expression, span, signal).catch(() => [])))).flat();
 
 function exemplarFrames(series: readonly ExemplarSeries[]): Frame[] {
   const rows = series.flatMap(({ seriesLabels, exemplars }) => exemplars.map(({ labels, value, timestamp }) => ({ at: timestamp * 1000, value: Number(value), labels: { ...seriesLabels, ...labels } as Record<string, string> })));
@@ -43,7 +43,7 @@ function exemplarFrames(series: readonly ExemplarSeries[]): Frame[] {
   return [frameOf(fields, { name: 'exemplar', meta: { type: 'table', custom: { resultType: 'exemplar' } } })];
 }
 
-const PANEL: Panel = {
+export const PANEL: Panel = {
   id: 1,
   type: 'timeseries',
   title: 'Result',
@@ -56,7 +56,7 @@ const PANEL: Panel = {
 };
 
 /** The width of what stands at `host`. */
-function useWidth(): { host: { current: HTMLDivElement | null }; width: number } {
+export function useWidth(): { host: { current: HTMLDivElement | null }; width: number } {
   const host = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   useLayoutEffect(() => {
@@ -79,17 +79,19 @@ interface ViewProps {
 export function GraphView({ answer, span, onZoom }: ViewProps): JSX.Element {
   const { host, width } = useWidth();
   const [unit, setUnit] = useState<Unit | undefined>(undefined);
-  const graph = useMemo(() => toGraph(answer.asked), [answer]);
-  const shownUnit = unit ?? graph.unit;
-  const frames = useMemo(
-    () => applyFields([...graph.frames, ...exemplarFrames(answer.exemplars)], { defaults: { unit: UNITS[shownUnit], custom: { showPoints: 'auto' } }, overrides: [] }, kind.field, { timeZone: 'browser' }),
+  const graph = useTask(() => toGraph(answer.asked), [answer]);
+  const shownUnit = unit ?? graph?.unit ?? 'number';
+  const frames = useTask(
+    () => graph && applyFields([...graph.frames, ...exemplarFrames(answer.exemplars)], { defaults: { unit: UNITS[shownUnit], custom: { showPoints: 'auto' } }, overrides: [] }, kind.field, { timeZone: 'browser' }),
     [graph, shownUnit],
   );
   const { outcomes } = answer;
   return (
     <div class="explore-graph">
       <div ref={host} />
-      {graph.frames.length === 0 ? (
+      {!graph ? (
+        <div class="skeleton skeleton-result" />
+      ) : graph.frames.length === 0 ? (
         outcomes.every(({ error }) => error) ? (
           <Empty title="Nothing to draw">The server refused {outcomes.length === 1 ? 'the expression' : 'the expressions'}; see above.</Empty>
         ) : (
@@ -123,7 +125,7 @@ export function GraphView({ answer, span, onZoom }: ViewProps): JSX.Element {
               {graph.histograms} native histograms are not drawn as lines; the heatmap shows them.
             </p>
           )}
-          {width > 0 && (
+          {width > 0 && frames && (
             <kind.Component
               panel={PANEL}
               frames={frames}
@@ -146,30 +148,24 @@ export function GraphView({ answer, span, onZoom }: ViewProps): JSX.Element {
 /** How often values occur: buckets and native histograms as they are, other series counted. */
 export function HeatmapView({ answer, span, onZoom }: ViewProps): JSX.Element {
   const { host, width } = useWidth();
-  const { frames, counted } = useMemo(() => {
-    const data = answer.outcomes.flatMap(({ answer: said }) => said?.data ?? []);
-    const result = data.map(({ metric, times, values, histograms }) => ({ metric, values: Array.from(times, (time, row): Sample => [time, sampleText(values[row]!)]), ...(histograms ? { histograms } : {}) }));
-    const made = heatmapFrames({ resultType: 'matrix', result }, { refId: 'A', expression: answer.outcomes[0]?.expression ?? '' });
-    const buckets = data.some(({ metric, histograms }) => metric['le'] !== undefined || histograms !== undefined);
-    return { frames: applyFields(made, { defaults: {}, overrides: [] }, heatmap.field, { timeZone: 'browser' }), counted: !buckets };
-  }, [answer]);
+  const made = useTask(() => toHeatmap(answer.asked), [answer]);
+  const frames = useTask(() => made && applyFields(made.frames, { defaults: {}, overrides: [] }, heatmap.field, { timeZone: 'browser' }), [made]);
+  const counted = made?.buckets === false;
   const panel: Panel = { ...PANEL, type: 'heatmap', options: { ...heatmap.options, calculate: counted, cellGap: 0 } };
   return (
     <div class="explore-graph">
       <div ref={host} />
-      {counted && frames.length > 0 && (
+      {!frames && <div class="skeleton skeleton-result" />}
+      {counted && made.frames.length > 0 && (
         <p class="limit">
           <Mark tone="info" />
           These series are no histogram: it is counted how many of them lie where. For a histogram sum its buckets by le.
         </p>
       )}
-      {width > 0 && <heatmap.Component panel={panel} frames={frames} annotations={[]} span={span} width={width} height={GRAPH_HEIGHT_PX} timeZone="browser" interpolate={(text) => text} links={() => []} onZoom={onZoom} />}
+      {width > 0 && frames && <heatmap.Component panel={panel} frames={frames} annotations={[]} span={span} width={width} height={GRAPH_HEIGHT_PX} timeZone="browser" interpolate={(text) => text} links={() => []} onZoom={onZoom} />}
     </div>
   );
 }
-
-/** As the server writes it. */
-const sampleText = (value: number): string => (value === Infinity ? '+Inf' : value === -Infinity ? '-Inf' : String(value));
 
 const EARLIER = ['1h', '1d', '1w', '4w'];
 

@@ -1,7 +1,7 @@
 /** The metrics there are: by job and beginning of name, with type and help, their labels and values. */
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { api } from '../../api/client.ts';
+import type { MetricsApi } from '../../api/client.ts';
 import { text } from '../../format/units.ts';
 import { Empty, Failure, Search } from '../../parts/parts.tsx';
 import { matchers } from '../../promql/build.ts';
@@ -13,15 +13,15 @@ const SERIES_READ = 5000;
 const NAMES_SHOWN = 300;
 const VALUES_SHOWN = 30;
 
-export function MetricBrowser({ onChoose, onClose }: { onChoose: (selector: string) => void; onClose: () => void }): JSX.Element {
+export function MetricBrowser({ metrics, onChoose, onClose }: { metrics: MetricsApi; onChoose: (selector: string) => void; onClose: () => void }): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null);
   const [job, setJob] = useState('');
   const [query, setQuery] = useState('');
   const [metric, setMetric] = useState<string | undefined>(undefined);
   useEffect(() => dialog.current?.showModal(), []);
-  const jobs = useLoad('jobs', 0, (signal) => api.labelValues('job', [], signal));
-  const names = useLoad(`names ${job}`, 0, (signal) => api.labelValues('__name__', job === '' ? [] : [`{${matchers({ job })}}`], signal));
-  const about = useLoad('metadata', 0, (signal) => api.metadata(undefined, signal));
+  const jobs = useLoad('jobs', 0, (signal) => metrics.labelValues('job', [], signal));
+  const names = useLoad(`names ${job}`, 0, (signal) => metrics.labelValues('__name__', job === '' ? [] : [`{${matchers({ job })}}`], signal));
+  const about = useLoad('metadata', 0, (signal) => metrics.metadata(undefined, signal));
   const found = useMemo(() => {
     const words = query.toLowerCase().split(/\s+/).filter(Boolean);
     return (names.data ?? []).filter((name) => words.every((word) => name.toLowerCase().includes(word) || about.data?.[name]?.[0]?.help.toLowerCase().includes(word)));
@@ -71,7 +71,7 @@ export function MetricBrowser({ onChoose, onClose }: { onChoose: (selector: stri
           {metric === undefined ? (
             <Empty title={`${found.length.toLocaleString('en')} metrics`}>Choose one to see what it counts and by which labels its series are told apart.</Empty>
           ) : (
-            <Metric key={metric} name={metric} job={job} about={about.data?.[metric]?.[0]} onChoose={choose} />
+            <Metric key={metric} metrics={metrics} name={metric} job={job} about={about.data?.[metric]?.[0]} onChoose={choose} />
           )}
         </section>
       </div>
@@ -123,10 +123,10 @@ function Fold({ branch, children }: { branch: Branch; children: () => JSX.Elemen
   );
 }
 
-function Metric({ name, job, about, onChoose }: { name: string; job: string; about: { type: string; help: string; unit: string } | undefined; onChoose: (selector: string) => void }): JSX.Element {
+function Metric({ metrics, name, job, about, onChoose }: { metrics: MetricsApi; name: string; job: string; about: { type: string; help: string; unit: string } | undefined; onChoose: (selector: string) => void }): JSX.Element {
   const [chosen, setChosen] = useState<ReadonlyMap<string, ReadonlySet<string>>>(() => new Map(job === '' ? [] : [['job', new Set([job])]]));
   const all = selectorOf(name, new Map());
-  const { data, error } = useLoad(`series ${name} ${job}`, 0, (signal) => api.series([selectorOf(name, new Map(job === '' ? [] : [['job', new Set([job])]]))], SERIES_READ, signal));
+  const { data, error } = useLoad(`series ${name} ${job}`, 0, (signal) => metrics.series([selectorOf(name, new Map(job === '' ? [] : [['job', new Set([job])]]))], SERIES_READ, signal));
   const labels = useMemo(() => labelsOf(data ?? []), [data]);
   const toggle = (label: string, value: string): void => {
     const values = new Set(chosen.get(label));

@@ -1,394 +1,42 @@
-/** Asking PromQL: expressions, a graph or a table, and everything the server says about them. */
+/** Explore: whatever a data source holds, asked by hand. */
 import type { JSX } from 'preact';
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { api, type ApiError } from '../../api/client.ts';
+import { OWN_SOURCE } from '../../api/client.ts';
 import type { PageProps } from '../../app.tsx';
-import { clock, localInput, parseDuration, parseTime, writeDuration, writeTime, zone } from '../../format/time.ts';
-import { exact } from '../../format/units.ts';
-import { Empty, Failure, LabelList, Mark } from '../../parts/parts.tsx';
-import { chooseStep, errorPosition } from '../../promql/build.ts';
-import { setParams } from '../../router.ts';
-import { readKept, remember, writeKept } from '../../state/history.ts';
+import { canAsk, familyOf, listSources, OWN } from '../../dashboard/sources.ts';
+import { Empty, Failure } from '../../parts/parts.tsx';
 import { useLoad } from '../../state/load.ts';
-import { align } from '../../state/range.ts';
-import { ExpressionField } from './editor.tsx';
-import { mayEdit, useOffers } from '../../state/offers.ts';
-import { ExplainView } from './explain.tsx';
-import { askExemplars, GraphOptions, GraphView, HeatmapView, type GraphAnswer } from './graph.tsx';
-import { Hints } from './hints.tsx';
-import { MetricBrowser } from './metrics.tsx';
-import { askInstant, askRange, letter, ROWS_SHOWN, sortRows, toRows, type Order, type Outcome } from './results.ts';
-import { AddToDashboard, History, Share } from './tools.tsx';
+import { ExploreLogs } from './logs.tsx';
+import { ExploreMetrics } from './promql.tsx';
+import { SourcePicker, Unexplorable } from './source.tsx';
 
-const TABS = ['graph', 'heatmap', 'table', 'explain'] as const;
-/** The server refuses more points per series than this. */
-const MOST_POINTS = 11_000;
-const EXAMPLES = [
-  'up',
-  'sum by (mode) (rate(node_cpu_seconds_total[1m]))',
-  'node_filesystem_avail_bytes / node_filesystem_size_bytes',
-  'topk(10, count by (__name__) ({__name__!=""}))',
-];
-
-export function Explore({ place, span, rangeKey, ready, tick, onZoom, refresh }: PageProps): JSX.Element {
-  const { params } = place;
-  const expressions = useMemo(() => params.getAll('expr').filter((expression) => expression.trim() !== ''), [params]);
-  const asked = JSON.stringify(expressions);
-  const [drafts, draw] = useState<{ texts: readonly string[]; version: number }>({ texts: expressions.length > 0 ? expressions : [''], version: 0 });
-  // Keys may come faster than redraws: what runs is what was typed last.
-  const typed = useRef(drafts);
-  const change = (texts: readonly string[], version: number): void => draw((typed.current = { texts, version }));
-  const setDrafts = (texts: readonly string[]): void => change(texts, typed.current.version + 1);
-  const [history, setHistory] = useState(() => readKept('history'));
-  useEffect(() => {
-    if (JSON.stringify(typed.current.texts.map((draft) => draft.trim()).filter(Boolean)) !== asked) setDrafts(expressions.length > 0 ? expressions : ['']);
-  }, [asked]);
-
-  const show = (next: readonly string[]): void => {
-    const clean = next.map((draft) => draft.trim()).filter(Boolean);
-    const remembered = clean.reduceRight(remember, history);
-    setHistory(remembered);
-    writeKept('history', remembered);
-    setParams({ expr: clean });
-    refresh();
-  };
-  const run = (): void => show(typed.current.texts);
-  const type = (index: number, text: string): void =>
-    change(
-      typed.current.texts.map((draft, at) => (at === index ? text : draft)),
-      typed.current.version,
-    );
-
-  const [browsing, setBrowsing] = useState(false);
-  const offers = useOffers();
-  const dashboards = offers?.dashboards === true && mayEdit(offers);
-  // Only to dashboards of this server: whatever else stands in an address is not followed.
-  const back = /^d\/[\w-]/.test(params.get('back') ?? '') ? params.get('back')! : undefined;
-  const format = (): void =>
-    void Promise.all(typed.current.texts.map((draft) => (draft.trim() === '' ? draft : api.formatQuery(draft).catch(() => draft)))).then(setDrafts);
-
-  const tab = TABS.find((name) => name === params.get('tab')) ?? 'graph';
-  const askedStep = parseDuration(params.get('step') ?? '');
-  const length = span.to - span.from;
-  const step = Math.max(askedStep ?? chooseStep(length), length / MOST_POINTS);
-  const grid = align(span, step);
-  const at = parseTime(params.get('at') ?? '') ?? span.to;
-
-  const compare = params.get('compare') ?? '';
-  const earlier = useMemo(() => {
-    const seconds = parseDuration(compare);
-    return seconds === undefined || seconds <= 0 ? undefined : { seconds, text: writeDuration(seconds) };
-  }, [compare]);
-  const withExemplars = params.get('exemplars') === '1';
-  const asking = ready && expressions.length > 0;
-  const graph = useLoad(
-    asking && (tab === 'graph' || tab === 'heatmap') ? `graph ${asked}` : null,
-    tick,
-    async (signal): Promise<GraphAnswer> => {
-      const before = earlier && { start: grid.start - earlier.seconds, end: grid.end - earlier.seconds, step: grid.step };
-      const [outcomes, past, exemplars] = await Promise.all([
-        askRange(expressions, grid, signal),
-        before && askRange(expressions, before, signal),
-        withExemplars ? askExemplars(expressions, span, signal) : [],
-      ]);
-      return { outcomes, asked: [{ outcomes, grid }, ...(past && before && earlier ? [{ outcomes: past, grid: before, earlier }] : [])], exemplars };
-    },
-    `${rangeKey} ${askedStep ?? 'auto'} ${earlier?.text ?? ''} ${withExemplars}`,
-  );
-  const table = useLoad(
-    asking && tab === 'table' ? `table ${asked}` : null,
-    tick,
-    async (signal) => ({ outcomes: await askInstant(expressions, at, signal) }),
-    params.get('at') ?? rangeKey,
-  );
-  const current = tab === 'table' ? table : graph;
-  const outcomes: readonly Outcome<unknown>[] = current.data?.outcomes ?? [];
-
+export function Explore(props: PageProps): JSX.Element {
+  const named = props.place.params.get('source') || OWN_SOURCE;
+  const sources = useLoad('sources', 0, listSources);
+  const listed = sources.data?.find(({ uid }) => uid === named) ?? sources.data?.find(({ name }) => name === named);
+  // Our own is there also before the list is, and without one.
+  const source = listed ?? (named === OWN_SOURCE ? OWN : undefined);
+  const choices = (sources.data ?? []).filter(canAsk);
   return (
     <main class="page explore">
       <h1 class="hidden">Explore</h1>
-      <div class="expressions">
-        {drafts.texts.map((draft, index) => {
-          const outcome = outcomes.find(({ expression }) => expression === draft.trim());
-          return (
-            <div class="expression-row" key={index}>
-              <span class="expression-letter" aria-hidden="true">
-                {letter(index)}
-              </span>
-              <div class={`expression-field${outcome?.error ? ' expression-bad' : ''}`}>
-                <ExpressionField value={draft} version={drafts.version} label={`Expression ${letter(index)}`} first={index === 0} onChange={(text) => type(index, text)} onRun={run} />
-              </div>
-              {drafts.texts.length > 1 && (
-                <button
-                  type="button"
-                  class="button button-icon"
-                  aria-label={`Remove expression ${letter(index)}`}
-                  title="Remove"
-                  onClick={() => {
-                    const rest = typed.current.texts.filter((_, other) => other !== index);
-                    setDrafts(rest);
-                    show(rest);
-                  }}
-                >
-                  ×
-                </button>
-              )}
-              {outcome && <Said outcome={outcome} />}
-              {expressions[index] !== undefined && draft.trim() === expressions[index] && !outcome?.error && (
-                <Hints
-                  expression={expressions[index]}
-                  window={writeDuration(Math.max(60, Math.ceil((4 * step) / 60) * 60))}
-                  onFix={(fixed) => {
-                    const next = typed.current.texts.map((other, at) => (at === index ? fixed : other));
-                    setDrafts(next);
-                    show(next);
-                  }}
-                />
-              )}
-            </div>
-          );
-        })}
-        <div class="expression-tools">
-          <button type="button" class="button button-strong" onClick={run} title="Run (Enter, or Ctrl or Cmd with Enter)">
-            Run
-          </button>
-          <button type="button" class="button" onClick={() => setDrafts([...typed.current.texts, ''])}>
-            Add expression
-          </button>
-          <button type="button" class="button" onClick={() => setBrowsing(true)}>
-            Metrics
-          </button>
-          <History
-            history={history}
-            onChoose={(past) => {
-              const next = [...typed.current.texts.slice(0, -1), past];
-              setDrafts(next);
-              show(next);
-            }}
-          />
-          {expressions.length > 0 && (
-            <>
-              <button type="button" class="button" title="Sets the expressions in lines, as Prometheus formats them" onClick={format}>
-                Format
-              </button>
-              <Share expressions={expressions} span={span} grid={grid} />
-              {dashboards && <AddToDashboard expressions={expressions} />}
-            </>
-          )}
-          {back !== undefined && (
-            <a class="button" href={back}>
-              Back to the dashboard
-            </a>
-          )}
-          <span class="expression-busy muted" aria-live="polite">
-            {current.busy ? 'Running…' : ''}
-          </span>
-        </div>
-      </div>
-
-      {browsing && (
-        <MetricBrowser
-          onClose={() => setBrowsing(false)}
-          onChoose={(selector) => {
-            const texts = typed.current.texts;
-            // Into the place that is empty; else beside what is there.
-            const free = texts.findIndex((draft) => draft.trim() === '');
-            const next = free < 0 ? [...texts, selector] : texts.map((draft, at) => (at === free ? selector : draft));
-            setDrafts(next);
-            show(next);
-          }}
-        />
+      {(choices.length > 1 || named !== OWN_SOURCE) && <SourcePicker source={source} sources={choices} />}
+      {source === undefined ? (
+        sources.waiting ? (
+          <div class="skeleton skeleton-result" />
+        ) : sources.error ? (
+          <Failure error={sources.error} />
+        ) : (
+          <Empty title="There is no such data source">
+            None here is called “{named}”: it may have been deleted. <a href="explore">Ask our own metrics</a>, or see <a href="data-sources">which there are</a>.
+          </Empty>
+        )
+      ) : familyOf(source.type) === 'metrics' ? (
+        <ExploreMetrics key={source.uid} {...props} source={source} />
+      ) : familyOf(source.type) === 'logs' ? (
+        <ExploreLogs key={source.uid} {...props} source={source} />
+      ) : (
+        <Unexplorable source={source} />
       )}
-      <section class="panel result">
-        <header class="panel-head">
-          <div class="tabs" role="tablist" aria-label="Result">
-            {TABS.map((name) => (
-              <button type="button" role="tab" key={name} aria-selected={tab === name} onClick={() => setParams({ tab: name === 'graph' ? undefined : name })}>
-                {name[0]!.toUpperCase() + name.slice(1)}
-              </button>
-            ))}
-          </div>
-          {tab === 'graph' && <GraphOptions compare={compare} exemplars={withExemplars} />}
-          {tab !== 'table' ? <StepField step={step} asked={params.get('step') ?? ''} /> : <AtField at={at} fixed={params.has('at')} />}
-        </header>
-        <div class="result-body">
-          {expressions.length === 0 ? (
-            <Empty title="Ask something">
-              Type an expression and press Enter. Or begin with one of these:
-              <span class="examples">
-                {EXAMPLES.map((example) => (
-                  <button
-                    type="button"
-                    key={example}
-                    class="example mono"
-                    onClick={() => {
-                      setDrafts([example]);
-                      show([example]);
-                    }}
-                  >
-                    {example}
-                  </button>
-                ))}
-              </span>
-            </Empty>
-          ) : tab === 'explain' ? (
-            ready && <ExplainView expressions={expressions} grid={grid} asked={asked} version={`${rangeKey} ${askedStep ?? 'auto'}`} />
-          ) : current.error && !current.data ? (
-            <Failure error={current.error} />
-          ) : current.waiting || !current.data ? (
-            <div class="skeleton skeleton-result" />
-          ) : tab === 'graph' && graph.data ? (
-            <GraphView answer={graph.data} span={span} onZoom={onZoom} key={asked} />
-          ) : tab === 'heatmap' && graph.data ? (
-            <HeatmapView answer={graph.data} span={span} onZoom={onZoom} key={asked} />
-          ) : table.data ? (
-            <TableView outcomes={table.data.outcomes} order={readOrder(params)} several={expressions.length > 1} />
-          ) : null}
-        </div>
-      </section>
     </main>
-  );
-}
-
-/** What the server said about one expression: an error with its place, warnings, hints. */
-function Said({ outcome }: { outcome: Outcome<unknown> }): JSX.Element | null {
-  const { error, answer, expression } = outcome;
-  if (error) return <QueryFailure error={error} expression={expression} />;
-  const notes = [...(answer?.warnings ?? []).map((text) => ({ text, tone: 'warning' as const })), ...(answer?.infos ?? []).map((text) => ({ text, tone: 'info' as const }))];
-  if (notes.length === 0) return null;
-  return (
-    <ul class="notes">
-      {notes.map(({ text, tone }) => (
-        <li key={text}>
-          <Mark tone={tone} />
-          {text}
-        </li>
-      ))}
-    </ul>
-  );
-}
-
-function QueryFailure({ error, expression }: { error: ApiError; expression: string }): JSX.Element {
-  const position = errorPosition(error.message);
-  const line = position && expression.split('\n')[position.line - 1];
-  return (
-    <div class="query-failure" role="alert">
-      <Mark tone="critical" />
-      <div>
-        <p>{error.message}</p>
-        {position && line !== undefined && (
-          <pre>
-            {line}
-            {'\n'}
-            {' '.repeat(Math.max(0, position.column - 1))}
-            <span class="caret">^</span>
-          </pre>
-        )}
-      </div>
-    </div>
-  );
-}
-
-function StepField({ step, asked }: { step: number; asked: string }): JSX.Element {
-  const [draft, setDraft] = useState(asked);
-  useEffect(() => setDraft(asked), [asked]);
-  const valid = draft === '' || parseDuration(draft) !== undefined;
-  const apply = (): void => {
-    if (valid) setParams({ step: draft === '' ? undefined : draft });
-  };
-  return (
-    <label class="head-field" title="The distance between two points. Empty: chosen to fit the range.">
-      Step
-      <input
-        size={7}
-        value={draft}
-        placeholder={`auto ${writeDuration(Math.round(step * 1000) / 1000)}`}
-        aria-invalid={!valid}
-        spellcheck={false}
-        onInput={(event) => setDraft(event.currentTarget.value)}
-        onBlur={apply}
-        onKeyDown={(event) => event.key === 'Enter' && apply()}
-      />
-    </label>
-  );
-}
-
-function AtField({ at, fixed }: { at: number; fixed: boolean }): JSX.Element {
-  return (
-    <span class="head-field">
-      <label>
-        At{' '}
-        <input
-          type="datetime-local"
-          step="1"
-          value={localInput(at)}
-          title={zone()}
-          onChange={(event) => {
-            const time = Date.parse(event.currentTarget.value) / 1000;
-            if (!Number.isNaN(time)) setParams({ at: writeTime(time) });
-          }}
-        />
-      </label>
-      <button type="button" class="button" disabled={!fixed} onClick={() => setParams({ at: undefined })}>
-        End of range
-      </button>
-    </span>
-  );
-}
-
-const readOrder = (params: URLSearchParams): Order => (params.get('sort') === 'down' ? 'down' : params.get('sort') === 'up' ? 'up' : 'none');
-const NEXT_ORDER: Record<Order, Order> = { none: 'down', down: 'up', up: 'none' };
-
-function TableView({ outcomes, order, several }: { outcomes: Parameters<typeof toRows>[0]; order: Order; several: boolean }): JSX.Element {
-  const [limit, setLimit] = useState(ROWS_SHOWN);
-  const rows = useMemo(() => sortRows(toRows(outcomes), order), [outcomes, order]);
-  if (rows.length === 0) {
-    return outcomes.every(({ error }) => error) ? <Empty title="Nothing to list">See the error above.</Empty> : <Empty title="No series">Nothing matches at this time.</Empty>;
-  }
-  return (
-    <div class="table-scroll">
-      <table class="rows result-table">
-        <thead>
-          <tr>
-            {several && <th />}
-            <th class="wide">{rows.length.toLocaleString('en')} series</th>
-            <th class="number" aria-sort={order === 'none' ? 'none' : order === 'up' ? 'ascending' : 'descending'}>
-              <button type="button" class="link" onClick={() => setParams({ sort: NEXT_ORDER[order] === 'none' ? undefined : NEXT_ORDER[order] })}>
-                Value {order === 'down' ? '↓' : order === 'up' ? '↑' : ''}
-              </button>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.slice(0, limit).map((row, index) => (
-            <tr key={index}>
-              {several && <td class="muted mono">{row.letter}</td>}
-              <td class="wide mono">
-                {row.labels['__name__'] && <span class="metric">{row.labels['__name__']}</span>}
-                <LabelList labels={row.labels} omit={['__name__']} />
-                {Object.keys(row.labels).length === 0 && <span class="muted">{'{}'}</span>}
-              </td>
-              <td class="number mono">
-                {row.values.slice(0, 50).map(({ value, time }) => (
-                  <div key={time}>
-                    {exact(value)}
-                    {time !== undefined && <span class="muted"> {clock(time)}</span>}
-                  </div>
-                ))}
-                {row.values.length > 50 && <div class="muted">and {row.values.length - 50} more</div>}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-      {rows.length > limit && (
-        <p class="more">
-          Showing {limit} of {rows.length.toLocaleString('en')} series.{' '}
-          <button type="button" class="link" onClick={() => setLimit(limit + 2000)}>
-            Show more
-          </button>
-        </p>
-      )}
-    </div>
   );
 }

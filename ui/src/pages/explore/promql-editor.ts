@@ -57,10 +57,10 @@ export interface Editor {
   destroy: () => void;
 }
 
-export function mountEditor(host: HTMLElement, options: { text: string; label: string; lint: boolean; onChange: (text: string) => void; onRun: () => void }): Editor {
+export function mountEditor(host: HTMLElement, options: { text: string; label: string; lint: boolean; base: string; onChange: (text: string) => void; onRun: () => void }): Editor {
   const root = host.shadowRoot ?? host.attachShadow({ mode: 'open' });
   const promql = new PromQLExtension().setComplete({
-    remote: { url: document.baseURI.replace(/\/$/, ''), apiPrefix: '/api/v1', httpMethod: 'GET', httpErrorHandler: () => undefined },
+    remote: { url: document.baseURI.replace(/\/$/, ''), apiPrefix: `/${options.base.replace(/\/$/, '')}`, httpMethod: 'GET', httpErrorHandler: () => undefined },
   });
   promql.activateLinter(options.lint);
   const run = (): boolean => {

@@ -1,16 +1,19 @@
 /** What came back for the expressions of Explore, made ready to draw and to list. */
-import { ApiError, api, type Grid } from '../../api/client.ts';
-import { askMatrix, type ColumnSeries } from '../../api/matrix.ts';
+import { ApiError, type Grid, type MetricsApi } from '../../api/client.ts';
+import type { ColumnSeries } from '../../api/columns.ts';
+import { askMatrix } from '../../api/matrix.ts';
 import type { Answer, Labels, QueryResult } from '../../api/types.ts';
 import { gridTimes, seriesColor } from '../../chart/data.ts';
-import type { Frame } from '../../frames/frame.ts';
+import { numberColumn, type Field, type Frame } from '../../frames/frame.ts';
+import { bucketsFrame, cellsFrame, sampleValue } from '../../frames/prometheus.ts';
 import { guessUnit, type Unit } from '../../format/units.ts';
 import { seriesName } from '../../promql/build.ts';
 
 /** The outcome for one expression. */
 export type Outcome<T> = { expression: string; answer?: Answer<T>; error?: ApiError };
 
-async function each<T>(expressions: readonly string[], ask: (expression: string) => Promise<Answer<T>>): Promise<Outcome<T>[]> {
+/** Asks for each; a refusal is an outcome as well. */
+export async function each<T>(expressions: readonly string[], ask: (expression: string) => Promise<Answer<T>>): Promise<Outcome<T>[]> {
   return Promise.all(
     expressions.map(async (expression): Promise<Outcome<T>> => {
       try {
@@ -23,19 +26,20 @@ async function each<T>(expressions: readonly string[], ask: (expression: string)
   );
 }
 
-export const askRange = (expressions: readonly string[], grid: Grid, signal: AbortSignal): Promise<Outcome<ColumnSeries[]>[]> =>
-  each(expressions, (expression) => askMatrix('api/v1/query_range', expression, grid, signal));
+export const askRange = ({ base }: MetricsApi, expressions: readonly string[], grid: Grid, signal: AbortSignal): Promise<Outcome<ColumnSeries[]>[]> =>
+  each(expressions, (expression) => askMatrix(`${base}query_range`, expression, grid, signal));
 
-export const askInstant = (expressions: readonly string[], time: number, signal: AbortSignal): Promise<Outcome<QueryResult>[]> =>
-  each(expressions, (expression) => api.query(expression, time, signal));
+export const askInstant = (metrics: MetricsApi, expressions: readonly string[], time: number, signal: AbortSignal): Promise<Outcome<QueryResult>[]> =>
+  each(expressions, (expression) => metrics.query(expression, time, signal));
 
-export const ROWS_SHOWN = 500;
+/** Rows that a table begins with, and that it gains whenever one comes to its end. */
+export const ROWS_SHOWN = 60;
 
 /** A, B, C for telling expressions apart. */
 export const letter = (index: number): string => String.fromCharCode(65 + (index % 26));
 
 export interface Graph {
-  /** A frame for each series; those of an earlier time are marked as such. */
+  /** A frame for each expression; those of an earlier time are marked as such. */
   frames: Frame[];
   /** Series found, those of an earlier time not counted. */
   found: number;
@@ -73,7 +77,8 @@ export function toGraph(asked: readonly Asked[]): Graph {
     outcomes.forEach(({ expression, answer }, index) => {
       const result = answer?.data ?? [];
       if (result.length > 0) units.add(guessUnit(expression));
-      for (const { metric, times: at, values, histograms } of result) {
+      const fields: Field[] = [];
+      for (const { metric, values, facts, histograms } of result) {
         if (histograms) {
           if (!earlier) graph.histograms += 1;
           if (values.length === 0) continue;
@@ -86,30 +91,46 @@ export function toGraph(asked: readonly Asked[]): Graph {
         // A line and its earlier self share a colour; the earlier one is dashed.
         if (!colors.has(name)) colors.set(name, seriesColor(colors.size));
         const config = { color: { mode: 'fixed', fixedColor: colors.get(name)! }, displayName: earlier ? `${name}, ${earlier.text} earlier` : name };
-        frames.push({
-          refId: letter(index),
-          fields: [
-            { name: 'Time', type: 'time', values: times, config: { interval: grid.step * 1000 } },
-            { name: 'Value', type: 'number', labels: metric, values: onColumns(at, values, grid, times.length), config },
-          ],
-          length: times.length,
-          meta: { type: 'timeseries-multi', expression, ...(earlier ? { custom: { timeCompare: { diffMs: earlier.seconds * 1000, isTimeShiftQuery: true } } } : {}) },
-        });
+        fields.push({ name: 'Value', type: 'number', labels: metric, values: numberColumn(values, facts), config });
       }
+      if (fields.length === 0) return;
+      frames.push({
+        refId: letter(index),
+        fields: [{ name: 'Time', type: 'time', values: times, config: { interval: grid.step * 1000 } }, ...fields],
+        length: times.length,
+        meta: { type: 'timeseries-wide', expression, ...(earlier ? { custom: { timeCompare: { diffMs: earlier.seconds * 1000, isTimeShiftQuery: true } } } : {}) },
+      });
     });
   }
   return { frames, ...graph, common: Object.keys(common).length === 0 ? '' : seriesName(common), unit: units.size === 1 ? [...units][0]! : 'number' };
 }
 
-/** Puts samples onto the grid's times; what is missing is a gap. */
-function onColumns(times: Float64Array, values: Float64Array, { start, step }: Grid, rows: number): (number | null)[] {
-  const placed = new Array<number | null>(rows).fill(null);
-  for (let at = 0; at < times.length; at += 1) {
-    const row = Math.round((times[at]! - start) / step);
-    const value = values[at]!;
-    if (row >= 0 && row < rows && Number.isFinite(value)) placed[row] = value;
+/** What a heatmap shows: buckets where there are any, else the series themselves, which are counted. */
+export function toHeatmap(asked: readonly Asked[]): { frames: Frame[]; buckets: boolean } {
+  const present = asked.find(({ earlier }) => earlier === undefined);
+  if (!present) return { frames: [], buckets: false };
+  const series = present.outcomes.flatMap(({ answer }) => answer?.data ?? []);
+  const asking = { refId: 'A', expression: present.outcomes[0]?.expression ?? '', stepMs: present.grid.step * 1000 };
+  const times = gridTimes(present.grid).map((time) => time * 1000);
+  const drawn = series.filter(({ values }) => values.length > 0);
+  const cells = series.flatMap(({ metric, histograms }) => (histograms ? [cellsFrame(metric, histograms, asking)] : []));
+  const buckets = new Map<number, { name: string; counts: (number | null)[] }>();
+  for (const { metric, values } of drawn) {
+    const name = metric['le'];
+    if (name === undefined) continue;
+    const bound = sampleValue(name);
+    let bucket = buckets.get(bound);
+    if (!bucket) buckets.set(bound, (bucket = { name, counts: new Array<number | null>(times.length).fill(null) }));
+    const { counts } = bucket;
+    values.forEach((value, row) => {
+      if (!Number.isNaN(value)) counts[row] = (counts[row] ?? 0) + value;
+    });
   }
-  return placed;
+  if (buckets.size > 0) return { frames: [bucketsFrame(times, buckets, asking)], buckets: true };
+  if (drawn.length === 0) return { frames: cells, buckets: cells.length > 0 };
+  const fields = drawn.map(({ metric, values, facts }): Field => ({ name: 'Value', type: 'number', labels: metric, values: numberColumn(values, facts), config: {} }));
+  const wide: Frame = { refId: 'A', fields: [{ name: 'Time', type: 'time', values: times, config: { interval: asking.stepMs } }, ...fields], length: times.length, meta: { type: 'timeseries-wide', expression: asking.expression } };
+  return { frames: [wide, ...cells], buckets: cells.length > 0 };
 }
 
 export interface Row {

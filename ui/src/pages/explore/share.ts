@@ -1,4 +1,5 @@
 /** What is seen, in forms that others can use: an address that stands still, a command, a panel. */
+import { baseOf, type DataSource } from '../../dashboard/sources.ts';
 import type { Span } from '../../state/range.ts';
 
 /** An address that shows the same moment to whoever opens it, relative times turned into fixed ones. */
@@ -14,15 +15,15 @@ export function fixedAddress(href: string, span: Span): string {
 const shellQuoted = (text: string): string => `'${text.replace(/'/g, `'\\''`)}'`;
 
 /** The commands that ask the same; `base` is the server's address. */
-export function curlCommands(base: string, expressions: readonly string[], grid: { start: number; end: number; step: number }): string {
+export function curlCommands(base: string, source: DataSource, expressions: readonly string[], grid: { start: number; end: number; step: number }): string {
   return expressions
-    .map((expression) => `curl -G ${shellQuoted(new URL('api/v1/query_range', base).href)} --data-urlencode ${shellQuoted(`query=${expression}`)} -d start=${grid.start} -d end=${grid.end} -d step=${grid.step}`)
+    .map((expression) => `curl -G ${shellQuoted(new URL(`${baseOf(source)}query_range`, base).href)} --data-urlencode ${shellQuoted(`query=${expression}`)} -d start=${grid.start} -d end=${grid.end} -d step=${grid.step}`)
     .join('\n');
 }
 
 /** A dashboard's panel that shows the same. */
-export function panelOf(title: string, expressions: readonly string[], kind: 'timeseries' | 'table' | 'heatmap'): Record<string, unknown> {
-  const datasource = { type: 'prometheus', uid: 'promontory' };
+export function panelOf(title: string, expressions: readonly string[], kind: 'timeseries' | 'table' | 'heatmap' | 'logs', { type, uid }: DataSource): Record<string, unknown> {
+  const datasource = { type, uid };
   return {
     type: kind,
     title,

@@ -2,20 +2,23 @@
 import type { JSX } from 'preact';
 import { useRef, useState } from 'preact/hooks';
 import { send, type Grid } from '../../api/client.ts';
+import type { DataSource } from '../../dashboard/sources.ts';
 import { Failure, Popover } from '../../parts/parts.tsx';
-import { readKept, star, writeKept } from '../../state/history.ts';
+import { readKept, star, writeKept, type Kept } from '../../state/history.ts';
 import type { Span } from '../../state/range.ts';
 import { curlCommands, fixedAddress, panelOf, withPanel } from './share.ts';
 
-export function History({ history, onChoose }: { history: readonly string[]; onChoose: (expression: string) => void }): JSX.Element {
-  const [stars, setStars] = useState(() => readKept('stars'));
+type PanelType = Parameters<typeof panelOf>[2];
+
+export function History({ history, starred, onChoose }: { history: readonly string[]; starred: Kept; onChoose: (expression: string) => void }): JSX.Element {
+  const [stars, setStars] = useState(() => readKept(starred));
   const [query, setQuery] = useState('');
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   const listed = [...stars, ...history.filter((past) => !stars.includes(past))].filter((past) => words.every((word) => past.toLowerCase().includes(word)));
   const change = (expression: string): void => {
     const next = star(stars, expression);
     setStars(next);
-    writeKept('stars', next);
+    writeKept(starred, next);
   };
   return (
     <Popover label="History" button="History">
@@ -51,13 +54,13 @@ export function History({ history, onChoose }: { history: readonly string[]; onC
   );
 }
 
-export function Share({ expressions, span, grid }: { expressions: readonly string[]; span: Span; grid: Grid }): JSX.Element {
+export function Share({ source, kind, expressions, span, grid }: { source: DataSource; kind: PanelType; expressions: readonly string[]; span: Span; grid: Grid }): JSX.Element {
   const [copied, setCopied] = useState('');
   const copy = (name: string, text: string): void => void navigator.clipboard?.writeText(text).then(() => setCopied(name), () => setCopied(''));
   const forms: [name: string, about: string, text: () => string][] = [
     ['Link', 'with the time that is shown now', () => fixedAddress(location.href, span)],
-    ['curl', 'the request behind the graph', () => curlCommands(document.baseURI, expressions, grid)],
-    ['Panel', 'JSON for a dashboard', () => JSON.stringify(panelOf(expressions[0] ?? '', expressions, 'timeseries'), null, 2)],
+    ['curl', 'the request behind it', () => curlCommands(document.baseURI, source, expressions, grid)],
+    ['Panel', 'JSON for a dashboard', () => JSON.stringify(panelOf(expressions[0] ?? '', expressions, kind, source), null, 2)],
   ];
   return (
     <Popover label="Share" button="Share">
@@ -82,15 +85,15 @@ interface Found {
 }
 
 /** Puts the expressions into a dashboard, a new one or one that may be changed. */
-export function AddToDashboard({ expressions }: { expressions: readonly string[] }): JSX.Element {
+export function AddToDashboard(asked: { source: DataSource; kind: PanelType; expressions: readonly string[] }): JSX.Element {
   return (
     <Popover label="Add to dashboard" button="Add to dashboard">
-      {() => <AddForm expressions={expressions} />}
+      {() => <AddForm {...asked} />}
     </Popover>
   );
 }
 
-function AddForm({ expressions }: { expressions: readonly string[] }): JSX.Element {
+function AddForm({ source, kind, expressions }: { source: DataSource; kind: PanelType; expressions: readonly string[] }): JSX.Element {
   const [title, setTitle] = useState(expressions[0]?.slice(0, 80) ?? '');
   const [query, setQuery] = useState('');
   const [found, setFound] = useState<Found[] | undefined>(undefined);
@@ -110,7 +113,7 @@ function AddForm({ expressions }: { expressions: readonly string[] }): JSX.Eleme
       if (latest.current === text) setFound(answer);
     });
   };
-  const panel = panelOf(title, expressions, 'timeseries');
+  const panel = panelOf(title, expressions, kind, source);
   const save = async (dashboard: Record<string, unknown>, folderUid: string | undefined): Promise<void> => {
     const saved: { url: string } = await send('POST', 'api/dashboards/db', { body: { dashboard, message: `Panel "${title}" from Explore`, overwrite: false, ...(folderUid ? { folderUid } : {}) } });
     setDone({ url: saved.url.replace(/^\//, ''), title: String(dashboard['title']) });

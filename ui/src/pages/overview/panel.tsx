@@ -2,7 +2,7 @@
 import { Fragment, type JSX } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import { api, type Grid } from '../../api/client.ts';
-import { Chart } from '../../chart/chart.tsx';
+import type { Chart } from '../../chart/chart.tsx';
 import { gridTimes, largest, onGrid, type Line } from '../../chart/data.ts';
 import { Legend } from '../../chart/legend.tsx';
 import { Empty, Failure } from '../../parts/parts.tsx';
@@ -20,13 +20,20 @@ interface Drawn {
   grid: Grid;
   lines: Line[];
   found: number;
+  /** What draws it. It comes while the server is asked: the page is there before it. */
+  Chart: typeof Chart;
   /** Metrics the machine does not report, when nothing could be drawn. */
   missing?: string[];
 }
 
 async function draw(panel: Panel, selector: string, window: string, grid: Grid, signal: AbortSignal): Promise<Drawn> {
   const queries = panel.queries(selector, window);
+  const code = import('../../chart/chart.tsx').catch(() => {
+    throw new Error('A part of the page could not be loaded. The server may have been updated: load the page again.');
+  });
+  code.catch(() => undefined);
   const answers = await Promise.all(queries.map(({ expr }) => api.queryRange(expr, grid, signal)));
+  const { Chart } = await code;
   let free = 0;
   const lines = answers.flatMap(({ data }, at) => {
     const query = queries[at]!;
@@ -43,11 +50,11 @@ async function draw(panel: Panel, selector: string, window: string, grid: Grid, 
     // An area without any height only takes room from the names of the others.
     const high = panel.stacked ? lines.filter((line) => line.values.some((value) => value !== null && value > 0)) : lines;
     const kept = high.length > 0 ? high : lines;
-    return { grid, lines: largest(kept, LINES_SHOWN), found: kept.length };
+    return { grid, Chart, lines: largest(kept, LINES_SHOWN), found: kept.length };
   }
   const present = await api.query(`count by (__name__) ({__name__=~${quote(panel.needs.join('|'))},${selector}})`, grid.end, signal);
   const names = present.data.resultType === 'vector' ? present.data.result.map(({ metric }) => metric['__name__']) : [];
-  return { grid, lines: [], found: 0, missing: panel.needs.filter((need) => !names.includes(need)) };
+  return { grid, Chart, lines: [], found: 0, missing: panel.needs.filter((need) => !names.includes(need)) };
 }
 
 export function PanelView(props: {
@@ -112,7 +119,7 @@ export function PanelView(props: {
           <div class="skeleton" />
         ) : (
           <>
-            <Chart
+            <data.Chart
               label={`${panel.title}, ${data.lines.map(({ name }) => name).join(', ')}`}
               times={times}
               lines={data.lines}

@@ -1,25 +1,89 @@
 /** What the pages over people share. */
 import type { ComponentChildren, JSX } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import { ROLES, type Role } from '../../api/people.ts';
 import { ROLE_WORDS } from '../../me-menu.tsx';
-import { Mark } from '../../parts/parts.tsx';
+import { Failure, Mark, Search } from '../../parts/parts.tsx';
+import { setParams } from '../../router.ts';
+import type { Loaded } from '../../state/load.ts';
 
-/** A box over the page. Escape closes it, and so does `onClose`'s owner by not drawing it. */
-export function Box({ title, children, onClose }: { title: string; children: ComponentChildren; onClose: () => void }): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    const before = document.activeElement;
-    dialog.current?.showModal();
-    return () => before instanceof HTMLElement && before.isConnected && before.focus();
-  }, []);
+/** Changes to what a list shows: each is followed by another look at it, and what failed last is told. */
+export function useChanges(): { count: number; failed: Error | undefined; look: () => void; run: (change: Promise<unknown>) => void } {
+  const [count, setCount] = useState(0);
+  const [failed, setFailed] = useState<Error | undefined>(undefined);
+  const look = (): void => setCount((before) => before + 1);
+  const run = (change: Promise<unknown>): void => void change.then(() => setFailed(undefined), (error: Error) => setFailed(error)).finally(look);
+  return { count, failed, look, run };
+}
+
+interface ListedProps<Found, Item> {
+  /** What the list is called. */
+  label: string;
+  found: Loaded<Found & { totalCount: number }>;
+  items: (found: Found) => readonly Item[];
+  failed: Error | undefined;
+  /** How another one is made. */
+  making: ComponentChildren;
+  words: string;
+  placeholder: string;
+  empty: ComponentChildren;
+  /** The heads of its columns but the last one, of changes. */
+  heads: ComponentChildren;
+  row: (item: Item) => JSX.Element;
+}
+
+/** A list that is searched, with what is done to its items at the end of each row. */
+export function Listed<Found, Item>({ label, found: { data, error }, items, failed, making, words, placeholder, empty, heads, row }: ListedProps<Found, Item>): JSX.Element {
+  const shown = data ? items(data) : [];
   return (
-    <dialog ref={dialog} class="box people-box" aria-labelledby="box-title" onClose={onClose}>
-      <div class="box-body">
-        <h2 id="box-title">{title}</h2>
-        {children}
+    <>
+      <div class="toolbar">
+        {making}
+        <Search value={words} placeholder={placeholder} onInput={(q) => setParams({ q: q || undefined }, { replace: true })} />
       </div>
-    </dialog>
+      {failed && <Failure error={failed} />}
+      {error && <Failure error={error} />}
+      {!data && !error && <div class="skeleton skeleton-page" />}
+      {data && shown.length === 0 && empty}
+      {data && shown.length > 0 && (
+        <section class="panel table-scroll" aria-label={label}>
+          <table class="rows">
+            <thead>
+              <tr>
+                {heads}
+                <ChangeHead />
+              </tr>
+            </thead>
+            <tbody>{shown.map(row)}</tbody>
+          </table>
+          {data.totalCount > shown.length && (
+            <p class="more">
+              The first {shown.length} of {data.totalCount}. Search for the others.
+            </p>
+          )}
+        </section>
+      )}
+    </>
+  );
+}
+
+/** The head of a column of buttons. */
+export function ChangeHead(): JSX.Element {
+  return (
+    <th>
+      <span class="hidden">Change</span>
+    </th>
+  );
+}
+
+/** Closes a box in which all is done. */
+export function Done({ strong = false, onClose }: { strong?: boolean; onClose: () => void }): JSX.Element {
+  return (
+    <div class="box-actions">
+      <button type="button" class={strong ? 'button button-strong' : 'button'} onClick={onClose}>
+        Done
+      </button>
+    </div>
   );
 }
 

@@ -3,86 +3,68 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { serviceAccounts, type Role, type ServiceAccount } from '../../api/people.ts';
 import { moment } from '../../format/time.ts';
-import { Empty, Failure, Popover, Search } from '../../parts/parts.tsx';
-import { setParams } from '../../router.ts';
+import { Box } from '../../parts/box.tsx';
+import { Empty, Failure, Popover } from '../../parts/parts.tsx';
 import { useLoad } from '../../state/load.ts';
 import { LIFETIMES, ROLE_MEANINGS } from './model.ts';
-import { Box, RoleSelect, Secret, SureButton } from './parts.tsx';
+import { ChangeHead, Done, Listed, RoleSelect, Secret, SureButton, useChanges } from './parts.tsx';
 
 const when = (time: string | null): string => (time === null ? 'never' : moment(Date.parse(time) / 1000));
 
 export function ServiceAccounts({ words }: { words: string }): JSX.Element {
-  const [changes, setChanges] = useState(0);
-  const found = useLoad('service accounts', changes, (signal) => serviceAccounts.search(words, signal), words);
+  const { count, failed, look, run } = useChanges();
+  const found = useLoad('service accounts', count, (signal) => serviceAccounts.search(words, signal), words);
   const [open, setOpen] = useState<ServiceAccount | undefined>(undefined);
-  const [failed, setFailed] = useState<Error | undefined>(undefined);
-  const changed = (): void => setChanges((count) => count + 1);
-  const run = (change: Promise<unknown>): void => void change.then(() => setFailed(undefined), (error: Error) => setFailed(error)).finally(changed);
-  const { data, error } = found;
   return (
     <>
-      <div class="toolbar">
-        <NewAccount onDone={(account) => (changed(), setOpen(account))} />
-        <Search value={words} placeholder="Search service accounts" onInput={(q) => setParams({ q: q || undefined }, { replace: true })} />
-      </div>
-      {failed && <Failure error={failed} />}
-      {error && <Failure error={error} />}
-      {!data && !error && <div class="skeleton skeleton-page" />}
-      {data?.serviceAccounts.length === 0 && <Empty title={words === '' ? 'There are no service accounts' : 'No service account matches'}>{words === '' && 'Programs that ask or push show the token of one.'}</Empty>}
-      {data && data.serviceAccounts.length > 0 && (
-        <section class="panel table-scroll" aria-label="Service accounts">
-          <table class="rows">
-            <thead>
-              <tr>
-                <th>Account</th>
-                <th>Role</th>
-                <th class="number">Tokens</th>
-                <th>
-                  <span class="hidden">Change</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {data.serviceAccounts.map((account) => (
-                <tr key={account.id} class={account.isDisabled ? 'people-off' : ''}>
-                  <td>
-                    <span class="people-who">
-                      <b>
-                        {account.name}
-                        {account.isDisabled && ' – disabled'}
-                      </b>
-                      <span class="muted">{account.login}</span>
-                    </span>
-                  </td>
-                  <td>
-                    <RoleSelect value={account.role} label={`Role of ${account.name}`} onChange={(role) => run(serviceAccounts.change(account.id, { role }))} />
-                  </td>
-                  <td class="number">{account.tokens}</td>
-                  <td class="wide">
-                    <span class="people-actions">
-                      <button type="button" class="button" aria-label={`Tokens: ${account.name}`} onClick={() => setOpen(account)}>
-                        Tokens
-                      </button>
-                      <button type="button" class="button" aria-label={`${account.isDisabled ? 'Enable' : 'Disable'}: ${account.name}`} onClick={() => run(serviceAccounts.change(account.id, { isDisabled: !account.isDisabled }))}>
-                        {account.isDisabled ? 'Enable' : 'Disable'}
-                      </button>
-                      <SureButton label={account.name} sure="Really delete" onSure={() => run(serviceAccounts.remove(account.id))}>
-                        Delete
-                      </SureButton>
-                    </span>
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-          {data.totalCount > data.serviceAccounts.length && (
-            <p class="more">
-              The first {data.serviceAccounts.length} of {data.totalCount}. Search for the others.
-            </p>
-          )}
-        </section>
-      )}
-      {open && <Tokens account={open} onClose={() => (setOpen(undefined), changed())} />}
+      <Listed
+        label="Service accounts"
+        found={found}
+        items={(data) => data.serviceAccounts}
+        failed={failed}
+        making={<NewAccount onDone={(account) => (look(), setOpen(account))} />}
+        words={words}
+        placeholder="Search service accounts"
+        empty={<Empty title={words === '' ? 'There are no service accounts' : 'No service account matches'}>{words === '' && 'Programs that ask or push show the token of one.'}</Empty>}
+        heads={
+          <>
+            <th>Account</th>
+            <th>Role</th>
+            <th class="number">Tokens</th>
+          </>
+        }
+        row={(account) => (
+          <tr key={account.id} class={account.isDisabled ? 'people-off' : ''}>
+            <td>
+              <span class="people-who">
+                <b>
+                  {account.name}
+                  {account.isDisabled && ' – disabled'}
+                </b>
+                <span class="muted">{account.login}</span>
+              </span>
+            </td>
+            <td>
+              <RoleSelect value={account.role} label={`Role of ${account.name}`} onChange={(role) => run(serviceAccounts.change(account.id, { role }))} />
+            </td>
+            <td class="number">{account.tokens}</td>
+            <td class="wide">
+              <span class="people-actions">
+                <button type="button" class="button" aria-label={`Tokens: ${account.name}`} onClick={() => setOpen(account)}>
+                  Tokens
+                </button>
+                <button type="button" class="button" aria-label={`${account.isDisabled ? 'Enable' : 'Disable'}: ${account.name}`} onClick={() => run(serviceAccounts.change(account.id, { isDisabled: !account.isDisabled }))}>
+                  {account.isDisabled ? 'Enable' : 'Disable'}
+                </button>
+                <SureButton label={account.name} sure="Really delete" onSure={() => run(serviceAccounts.remove(account.id))}>
+                  Delete
+                </SureButton>
+              </span>
+            </td>
+          </tr>
+        )}
+      />
+      {open && <Tokens account={open} onClose={() => (setOpen(undefined), look())} />}
     </>
   );
 }
@@ -121,14 +103,11 @@ function NewAccount({ onDone }: { onDone: (account: ServiceAccount) => void }): 
 }
 
 function Tokens({ account, onClose }: { account: ServiceAccount; onClose: () => void }): JSX.Element {
-  const [changes, setChanges] = useState(0);
-  const tokens = useLoad(`tokens ${account.id}`, changes, (signal) => serviceAccounts.tokens(account.id, signal));
+  const { count, failed, run } = useChanges();
+  const tokens = useLoad(`tokens ${account.id}`, count, (signal) => serviceAccounts.tokens(account.id, signal));
   const [name, setName] = useState('');
   const [seconds, setSeconds] = useState(LIFETIMES[2]!.seconds);
   const [made, setMade] = useState<{ name: string; key: string } | undefined>(undefined);
-  const [failed, setFailed] = useState<Error | undefined>(undefined);
-  const run = (change: Promise<unknown>): void =>
-    void change.then(() => setFailed(undefined), (error: Error) => setFailed(error)).finally(() => setChanges((count) => count + 1));
   const add = (event: Event): void => {
     event.preventDefault();
     run(serviceAccounts.addToken(account.id, name.trim(), seconds).then(({ key }) => (setMade({ name: name.trim(), key }), setName(''))));
@@ -151,9 +130,7 @@ function Tokens({ account, onClose }: { account: ServiceAccount; onClose: () => 
                 <th>Token</th>
                 <th>Ends</th>
                 <th>Last used</th>
-                <th>
-                  <span class="hidden">Change</span>
-                </th>
+                <ChangeHead />
               </tr>
             </thead>
             <tbody>
@@ -194,11 +171,7 @@ function Tokens({ account, onClose }: { account: ServiceAccount; onClose: () => 
           Create token
         </button>
       </form>
-      <div class="box-actions">
-        <button type="button" class="button" onClick={onClose}>
-          Done
-        </button>
-      </div>
+      <Done onClose={onClose} />
     </Box>
   );
 }

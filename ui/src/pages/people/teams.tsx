@@ -2,69 +2,52 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { teams, users, type Team } from '../../api/people.ts';
-import { Empty, Failure, Popover, Search } from '../../parts/parts.tsx';
-import { setParams } from '../../router.ts';
+import { Box } from '../../parts/box.tsx';
+import { Empty, Failure, Popover } from '../../parts/parts.tsx';
 import { useLoad } from '../../state/load.ts';
-import { Box, SureButton } from './parts.tsx';
+import { Done, Listed, SureButton, useChanges } from './parts.tsx';
 
 export function Teams({ words }: { words: string }): JSX.Element {
-  const [changes, setChanges] = useState(0);
-  const found = useLoad('teams', changes, (signal) => teams.search(words, signal), words);
+  const { count, failed, look, run } = useChanges();
+  const found = useLoad('teams', count, (signal) => teams.search(words, signal), words);
   const [open, setOpen] = useState<Team | undefined>(undefined);
-  const [failed, setFailed] = useState<Error | undefined>(undefined);
-  const changed = (): void => setChanges((count) => count + 1);
-  const { data, error } = found;
   return (
     <>
-      <div class="toolbar">
-        <NewTeam onDone={changed} />
-        <Search value={words} placeholder="Search teams" onInput={(q) => setParams({ q: q || undefined }, { replace: true })} />
-      </div>
-      {failed && <Failure error={failed} />}
-      {error && <Failure error={error} />}
-      {!data && !error && <div class="skeleton skeleton-page" />}
-      {data?.teams.length === 0 && <Empty title={words === '' ? 'There are no teams' : 'No team matches'}>{words === '' && 'A team is given a folder as one user is, in the folder’s permissions.'}</Empty>}
-      {data && data.teams.length > 0 && (
-        <section class="panel table-scroll" aria-label="Teams">
-          <table class="rows">
-            <thead>
-              <tr>
-                <th>Team</th>
-                <th class="number">Members</th>
-                <th>
-                  <span class="hidden">Change</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {data.teams.map((team) => (
-                <tr key={team.id}>
-                  <td>
-                    <b>{team.name}</b> <span class="muted">{team.email}</span>
-                  </td>
-                  <td class="number">{team.memberCount}</td>
-                  <td class="wide">
-                    <span class="people-actions">
-                      <button type="button" class="button" aria-label={`Members: ${team.name}`} onClick={() => setOpen(team)}>
-                        Members
-                      </button>
-                      <SureButton label={team.name} sure="Really delete" onSure={() => void teams.remove(team.id).then(() => setFailed(undefined), setFailed).finally(changed)}>
-                        Delete
-                      </SureButton>
-                    </span>
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-          {data.totalCount > data.teams.length && (
-            <p class="more">
-              The first {data.teams.length} of {data.totalCount}. Search for the others.
-            </p>
-          )}
-        </section>
-      )}
-      {open && <Members team={open} onClose={() => (setOpen(undefined), changed())} />}
+      <Listed
+        label="Teams"
+        found={found}
+        items={({ teams }) => teams}
+        failed={failed}
+        making={<NewTeam onDone={look} />}
+        words={words}
+        placeholder="Search teams"
+        empty={<Empty title={words === '' ? 'There are no teams' : 'No team matches'}>{words === '' && 'A team is given a folder as one user is, in the folder’s permissions.'}</Empty>}
+        heads={
+          <>
+            <th>Team</th>
+            <th class="number">Members</th>
+          </>
+        }
+        row={(team) => (
+          <tr key={team.id}>
+            <td>
+              <b>{team.name}</b> <span class="muted">{team.email}</span>
+            </td>
+            <td class="number">{team.memberCount}</td>
+            <td class="wide">
+              <span class="people-actions">
+                <button type="button" class="button" aria-label={`Members: ${team.name}`} onClick={() => setOpen(team)}>
+                  Members
+                </button>
+                <SureButton label={team.name} sure="Really delete" onSure={() => run(teams.remove(team.id))}>
+                  Delete
+                </SureButton>
+              </span>
+            </td>
+          </tr>
+        )}
+      />
+      {open && <Members team={open} onClose={() => (setOpen(undefined), look())} />}
     </>
   );
 }
@@ -97,14 +80,11 @@ function NewTeam({ onDone }: { onDone: () => void }): JSX.Element {
 }
 
 function Members({ team, onClose }: { team: Team; onClose: () => void }): JSX.Element {
-  const [changes, setChanges] = useState(0);
+  const { count, failed, run } = useChanges();
   const [chosen, setChosen] = useState('');
   const [name, setName] = useState(team.name);
-  const [failed, setFailed] = useState<Error | undefined>(undefined);
-  const members = useLoad(`members ${team.id}`, changes, (signal) => teams.members(team.id, signal));
+  const members = useLoad(`members ${team.id}`, count, (signal) => teams.members(team.id, signal));
   const names = useLoad('names', 0, (signal) => users.names(signal));
-  const run = (change: Promise<unknown>): void =>
-    void change.then(() => (setFailed(undefined), setChosen('')), (error: Error) => setFailed(error)).finally(() => setChanges((count) => count + 1));
   const inside = new Set(members.data?.map(({ userId }) => userId));
   return (
     <Box title={`Team ${team.name}`} onClose={onClose}>
@@ -148,7 +128,7 @@ function Members({ team, onClose }: { team: Team; onClose: () => void }): JSX.El
         class="people-line"
         onSubmit={(event) => {
           event.preventDefault();
-          run(teams.add(team.id, Number(chosen)));
+          run(teams.add(team.id, Number(chosen)).then(() => setChosen('')));
         }}
       >
         <label>
@@ -168,11 +148,7 @@ function Members({ team, onClose }: { team: Team; onClose: () => void }): JSX.El
           Add
         </button>
       </form>
-      <div class="box-actions">
-        <button type="button" class="button" onClick={onClose}>
-          Done
-        </button>
-      </div>
+      <Done onClose={onClose} />
     </Box>
   );
 }

@@ -2,71 +2,53 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { users, type Role, type User } from '../../api/people.ts';
-import { Empty, Failure, Search } from '../../parts/parts.tsx';
-import { setParams } from '../../router.ts';
+import { Box } from '../../parts/box.tsx';
+import { Empty, Failure } from '../../parts/parts.tsx';
 import { useLoad } from '../../state/load.ts';
 import type { Me } from '../../state/offers.ts';
 import { makePassword, ROLE_MEANINGS } from './model.ts';
-import { Box, RoleSelect, Secret, SureButton } from './parts.tsx';
+import { Done, Listed, RoleSelect, Secret, SureButton, useChanges } from './parts.tsx';
 
 export function Users({ words, me }: { words: string; me: Me }): JSX.Element {
-  const [changes, setChanges] = useState(0);
-  const found = useLoad('users', changes, (signal) => users.search(words, signal), words);
-  const [failed, setFailed] = useState<Error | undefined>(undefined);
+  const { count, failed, look, run } = useChanges();
+  const found = useLoad('users', count, (signal) => users.search(words, signal), words);
   const [adding, setAdding] = useState(false);
   const [made, setMade] = useState<{ user: User; password: string } | undefined>(undefined);
-  const run = (change: Promise<unknown>): void =>
-    void change.then(() => setFailed(undefined), (error: Error) => setFailed(error)).finally(() => setChanges((count) => count + 1));
   const reset = (user: User): void => {
     const password = makePassword();
     run(users.setPassword(user.id, password).then(() => setMade({ user, password })));
   };
-  const { data, error } = found;
   return (
     <>
-      <div class="toolbar">
-        <button type="button" class="button button-strong" onClick={() => setAdding(true)}>
-          New user
-        </button>
-        <Search value={words} placeholder="Search login, name or mail" onInput={(q) => setParams({ q: q || undefined }, { replace: true })} />
-      </div>
-      {failed && <Failure error={failed} />}
-      {error && <Failure error={error} />}
       {made && (
         <Secret value={made.password} label={`Password of ${made.user.login}`}>
           The new password of <b>{made.user.login}</b>, shown this once. Every session of theirs has ended.
         </Secret>
       )}
-      {!data && !error && <div class="skeleton skeleton-page" />}
-      {data?.users.length === 0 && <Empty title="No user matches" />}
-      {data && data.users.length > 0 && (
-        <section class="panel table-scroll" aria-label="Users">
-          <table class="rows">
-            <thead>
-              <tr>
-                <th>User</th>
-                <th>Role</th>
-                <th>Comes by</th>
-                <th>Last seen</th>
-                <th>
-                  <span class="hidden">Change</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {data.users.map((user) => (
-                <Row key={user.id} user={user} isMe={me.kind === 'user' && me.login === user.login} run={run} onReset={() => reset(user)} />
-              ))}
-            </tbody>
-          </table>
-          {data.totalCount > data.users.length && (
-            <p class="more">
-              The first {data.users.length} of {data.totalCount}. Search for the others.
-            </p>
-          )}
-        </section>
-      )}
-      {adding && <NewUser onClose={() => (setAdding(false), setChanges((count) => count + 1))} />}
+      <Listed
+        label="Users"
+        found={found}
+        items={({ users }) => users}
+        failed={failed}
+        making={
+          <button type="button" class="button button-strong" onClick={() => setAdding(true)}>
+            New user
+          </button>
+        }
+        words={words}
+        placeholder="Search login, name or mail"
+        empty={<Empty title="No user matches" />}
+        heads={
+          <>
+            <th>User</th>
+            <th>Role</th>
+            <th>Comes by</th>
+            <th>Last seen</th>
+          </>
+        }
+        row={(user) => <Row key={user.id} user={user} isMe={me.kind === 'user' && me.login === user.login} run={run} onReset={() => reset(user)} />}
+      />
+      {adding && <NewUser onClose={() => (setAdding(false), look())} />}
     </>
   );
 }
@@ -148,11 +130,7 @@ function NewUser({ onClose }: { onClose: () => void }): JSX.Element {
         ) : (
           <p>{made} can sign in with the password you gave.</p>
         )}
-        <div class="box-actions">
-          <button type="button" class="button button-strong" onClick={onClose}>
-            Done
-          </button>
-        </div>
+        <Done strong onClose={onClose} />
       </Box>
     );
   return (

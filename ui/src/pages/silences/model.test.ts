@@ -4,7 +4,7 @@ import type { Silence } from '../../api/alertmanager.ts';
 import { draftOf, formOf, shownSilences, type Form } from './model.ts';
 
 const NOW = Date.parse('2026-11-21T12:00:00Z') / 1000;
-const form = (change: Partial<Form>): Form => ({ matchers: [readMatcher('a=b')!], from: NOW, until: '2h', createdBy: 'me', comment: 'why', ...change });
+const form = (change: Partial<Form>): Form => ({ matchers: [readMatcher('a=b')!], until: '2h', createdBy: 'me', comment: 'why', ...change });
 const silence = (id: string, change: Partial<Silence>): Silence => ({
   id,
   status: { state: 'active' },
@@ -18,8 +18,12 @@ const silence = (id: string, change: Partial<Silence>): Silence => ({
 });
 
 test('a draft ends after its duration, or at the time that was named', () => {
-  expect(draftOf(form({}), NOW)).toMatchObject({ startsAt: '2026-11-21T12:00:00Z', endsAt: '2026-11-21T14:00:00Z' });
+  expect(draftOf(form({}), NOW)).toMatchObject({ endsAt: '2026-11-21T14:00:00Z' });
   expect(draftOf(form({ until: '2026-11-22T08:00:00Z' }), NOW)).toMatchObject({ endsAt: '2026-11-22T08:00:00Z' });
+});
+
+test('one that begins now does not wait for a clock that is behind this one', () => {
+  expect(draftOf(form({}), NOW)).toMatchObject({ startsAt: '2026-11-21T11:59:00Z' });
 });
 
 test('what is missing is said', () => {
@@ -35,10 +39,11 @@ test('what is missing is said', () => {
 });
 
 test('an active silence is changed in place, an expired one is made anew', () => {
-  expect(formOf(silence('1', {}), NOW).id).toBe('1');
-  const again = formOf(silence('1', { status: { state: 'expired' } }), NOW);
+  const startsAt = '2026-11-21T10:00:00.789Z';
+  expect(draftOf(formOf(silence('1', { startsAt })), NOW)).toMatchObject({ id: '1', startsAt });
+  const again = formOf(silence('1', { status: { state: 'expired' } }));
   expect(again.id).toBeUndefined();
-  expect(draftOf(again, NOW)).toMatchObject({ startsAt: '2026-11-21T12:00:00Z', endsAt: '2026-11-21T15:00:00Z' });
+  expect(draftOf(again, NOW)).toMatchObject({ endsAt: '2026-11-21T15:00:00Z' });
 });
 
 test('silences are found by comment, author and matcher; the one that ends first stands first', () => {

@@ -20,11 +20,12 @@ export function shownSilences(silences: readonly Silence[], state: SilenceState,
     .sort((a, b) => (state === 'expired' ? ends(b) - ends(a) : ends(a) - ends(b)));
 }
 
-/** What is being filled in. Times in seconds. */
+/** What is being filled in. */
 export interface Form {
   id?: string;
   matchers: Matcher[];
-  from: number;
+  /** When it began or begins, as the server wrote it; without it, from now on. */
+  startsAt?: string;
   /** A duration such as `2h`, or a point in time. */
   until: string;
   createdBy: string;
@@ -33,24 +34,28 @@ export interface Form {
 
 export const DURATIONS = ['30m', '2h', '8h', '1d', '3d', '1w'] as const;
 
-export function formFrom(params: URLSearchParams, now: number, createdBy: string): Form {
-  return { matchers: params.getAll('m').flatMap((text) => readMatcher(text) ?? []), from: now, until: '2h', createdBy, comment: '' };
+/** A silence that begins now says that it began so many seconds ago, lest a clock that is ahead makes it wait: the server takes its own now. */
+const CLOCKS_APART_SECONDS = 60;
+
+export function formFrom(params: URLSearchParams, createdBy: string): Form {
+  return { matchers: params.getAll('m').flatMap((text) => readMatcher(text) ?? []), until: '2h', createdBy, comment: '' };
 }
 
-export const formOf = (silence: Silence, now: number): Form => ({
+export const formOf = (silence: Silence): Form => ({
   // An expired one cannot be changed: it is made anew, for as long as it was.
-  ...(silence.status.state === 'expired' ? {} : { id: silence.id }),
+  ...(silence.status.state === 'expired' ? {} : { id: silence.id, startsAt: silence.startsAt }),
   matchers: silence.matchers,
-  from: silence.status.state === 'expired' ? now : Date.parse(silence.startsAt) / 1000,
   until: silence.status.state === 'expired' ? `${Math.max(60, Math.round((Date.parse(silence.endsAt) - Date.parse(silence.startsAt)) / 1000))}s` : silence.endsAt,
   createdBy: silence.createdBy,
   comment: silence.comment,
 });
 
+const startOf = (form: Form, now: number): number => (form.startsAt === undefined ? now : Date.parse(form.startsAt) / 1000);
+
 /** When the form's silence ends, in seconds. */
 export function endOf(form: Form, now: number): number | undefined {
   const length = parseDuration(form.until.trim());
-  return length === undefined ? parseTime(form.until.trim()) : Math.max(form.from, now) + length;
+  return length === undefined ? parseTime(form.until.trim()) : Math.max(startOf(form, now), now) + length;
 }
 
 /** The silence, or what is still missing. */
@@ -60,13 +65,14 @@ export function draftOf(form: Form, now: number): SilenceDraft | string {
   const end = endOf(form, now);
   if (end === undefined) return 'Say how long: a duration such as 2h, or a point in time.';
   if (end <= now) return 'It would have ended already.';
-  if (end <= form.from) return 'It would end before it begins.';
+  if (end <= startOf(form, now)) return 'It would end before it begins.';
   if (form.createdBy.trim() === '') return 'Say who silences this.';
   if (form.comment.trim() === '') return 'Say why, for whoever looks at it tonight.';
   return {
     ...(form.id === undefined ? {} : { id: form.id }),
     matchers: form.matchers,
-    startsAt: writeTime(form.from),
+    // As it was, to the last digit: another start would be another silence, and a gap between the two.
+    startsAt: form.startsAt ?? writeTime(now - CLOCKS_APART_SECONDS),
     endsAt: writeTime(end),
     createdBy: form.createdBy.trim(),
     comment: form.comment.trim(),

@@ -38,8 +38,8 @@ export function Silences({ place, tick, refresh }: PageProps): JSX.Element {
     <main class="page">
       <h1 class="hidden">Silences</h1>
       <AlertingTabs current="silences" />
-      {creating && <Editor key="new" start={() => formFrom(place.params, serverNow(), author())} onDone={done} onCancel={close} tick={tick.now} />}
-      {silence && may && <Editor key={silence.id} start={() => formOf(silence, serverNow())} onDone={done} onCancel={close} tick={tick.now} />}
+      {creating && <Editor key="new" start={() => formFrom(place.params, author())} onDone={done} onCancel={close} tick={tick.now} />}
+      {silence && may && <Editor key={silence.id} start={() => formOf(silence)} onDone={done} onCancel={close} tick={tick.now} />}
       {edited !== null && silences && !silence && <Failure error={new Error(`There is no silence ${edited} any more.`)} />}
       <div class="toolbar">
         <Chips

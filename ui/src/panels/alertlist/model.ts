@@ -1,4 +1,5 @@
 /** Rules and their alerts as a list: which, in which order, in which groups. */
+import { SafeRegExp } from '../../fields/patterns.ts';
 import { readMatcher } from '../../alerting/matchers.ts';
 import type { AlertGroup, Matcher } from '../../api/alertmanager.ts';
 import type { Labels, RuleGroup } from '../../api/types.ts';
@@ -41,7 +42,7 @@ export function matchesAll(labels: Labels, matchers: readonly Matcher[]): boolea
     const actual = labels[name] ?? '';
     if (!isRegex) return (actual === value) === isEqual;
     try {
-      return new RegExp(`^(?:${value})$`).test(actual) === isEqual;
+      return new SafeRegExp(`^(?:${value})$`).test(actual) === isEqual;
     } catch {
       return false;
     }

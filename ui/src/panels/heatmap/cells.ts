@@ -3,7 +3,7 @@ import type { Field, Frame } from '../../frames/frame.ts';
 import { fieldName } from '../../fields/names.ts';
 import { align, type Value } from '../plot/align.ts';
 import { NO_DATA, NO_NUMBERS, NO_TIME, type Missing } from '../plot/missing.ts';
-import { binSize } from '../histogram/bins.ts';
+import { bucketsOver, countCells, rangeOnScale, SIZES, TIMES } from '../../transforms/histogram.ts';
 
 /** Columns of cells: entry `n` of each belongs to cell `n`. */
 export interface Cells {
@@ -173,65 +173,44 @@ function fromRows(frames: readonly Frame[], start: number, end: number, layout: 
   return cells;
 }
 
-const COLUMNS = 100;
-const ROWS = 20;
+/** About how many columns and rows there are where nothing says how large the cells are, and how many there may be. */
+const COLUMNS = 50;
+const ROWS = 12;
+const MOST_COLUMNS = 2000;
+const MOST_ROWS = 500;
 
 /** Counts values of series in cells of time and size. */
 export function fromSeries(frames: readonly Frame[], start: number, end: number, { xBuckets, yBuckets }: Calculation): Cells | { missing: Missing } {
   const timed = frames.filter((frame) => frame.length > 0 && frame.fields.some(({ type }) => type === 'time'));
   if (timed.length === 0) return { missing: NO_TIME };
-  const series = timed.flatMap((frame) => frame.fields.filter(({ type }) => type === 'number').map((field) => ({ times: frame.fields.find(({ type }) => type === 'time')!.values as number[], field })));
-  const [first] = series;
+  const fields = timed.flatMap((frame) => frame.fields.filter(({ type }) => type === 'number').map((field) => ({ field, times: frame.fields.find(({ type }) => type === 'time')!.values })));
+  const first = fields[0]?.field;
   if (!first) return { missing: NO_NUMBERS };
-  let min = Infinity;
-  let max = -Infinity;
+  const series = fields.map(({ field, times }) => ({ times, values: field.values }));
   const base = yBuckets?.scale?.type === 'log' ? (yBuckets.scale.log === 10 ? 10 : 2) : undefined;
-  for (const { field } of series)
-    for (const value of field.values)
-      if (finite(value) && (base === undefined || value > 0)) {
-        min = Math.min(min, value);
-        max = Math.max(max, value);
-      }
-  if (min > max) return { missing: { title: 'No values to count', hint: 'All values in this time range are empty.' } };
-  const asked = Number(yBuckets?.value);
-  const known = Number.isFinite(asked) && asked > 0 ? asked : undefined;
+  const range = rangeOnScale(series, base);
+  if (!range) return { missing: { title: 'No values to count', hint: 'All values in this time range are empty.' } };
+  const given = Number(yBuckets?.value);
+  const asked = given > 0 && Number.isFinite(given) ? given : undefined;
   // On a logarithmic axis a bucket is a part of one power.
-  const perPower = base === undefined ? 1 : Math.max(1, Math.min(64, known ?? 1));
-  const low = base === undefined ? min : Math.log(min) / Math.log(base);
-  const high = base === undefined ? max : Math.log(max) / Math.log(base);
-  let ySize = base === undefined ? (yBuckets?.mode === 'size' && known ? known : binSize(min, max, yBuckets?.mode === 'count' && known ? known : ROWS)) : 1 / perPower;
-  while ((high - low) / ySize > 500) ySize *= 2;
-  const xAsked = xBuckets?.mode === 'count' ? undefined : sizeMs(xBuckets?.value);
-  const columns = xBuckets?.mode === 'count' && Number(xBuckets.value) > 0 ? Number(xBuckets.value) : COLUMNS;
-  const minimum = (end - start) / 2000;
-  const xSize = Math.max(minimum, xAsked ?? wholeTime((end - start) / columns));
-  const bottom = Math.floor(low / ySize + 1e-9);
-  const counts = new Map<number, number>();
-  const width = 4096;
-  for (const { times, field } of series)
-    field.values.forEach((value, row) => {
-      const at = times[row];
-      if (!finite(value) || !finite(at) || (base !== undefined && value <= 0)) return;
-      const y = Math.floor((base === undefined ? value : Math.log(value) / Math.log(base)) / ySize + 1e-9) - bottom;
-      const key = Math.floor(at / xSize) * width + y;
-      counts.set(key, (counts.get(key) ?? 0) + 1);
-    });
-  const cells: Cells = { xMin: [], xMax: [], yMin: [], yMax: [], count: [], upper: false, field: first.field, value: { ...first.field, config: {}, display: undefined } };
-  const edge = (row: number): number => (base === undefined ? Number(((bottom + row) * ySize).toPrecision(12)) : base ** ((bottom + row) * ySize));
-  for (const [key, count] of counts) {
-    const column = Math.floor(key / width);
-    const row = key - column * width;
-    cells.xMin.push(column * xSize);
-    cells.xMax.push((column + 1) * xSize);
+  const rows = base !== undefined ? { size: 1 / Math.max(1, Math.min(64, asked ?? 1)), count: ROWS } : yBuckets?.mode === 'size' ? { size: asked, count: ROWS } : { count: (yBuckets?.mode === 'count' ? asked : undefined) ?? ROWS };
+  const y = bucketsOver(...range, rows, SIZES, MOST_ROWS);
+  const columns = xBuckets?.mode === 'count' ? { count: Number(xBuckets.value) > 0 ? Number(xBuckets.value) : COLUMNS } : { size: sizeMs(xBuckets?.value), count: COLUMNS };
+  const x = bucketsOver(start, end, columns, TIMES, MOST_COLUMNS);
+  const cells: Cells = { xMin: [], xMax: [], yMin: [], yMax: [], count: [], upper: false, field: first, value: { ...first, config: {}, display: undefined } };
+  const edge = (row: number): number => (base === undefined ? Number((y.start + row * y.size).toPrecision(12)) : base ** (y.start + row * y.size));
+  countCells(series, x, y, base).forEach((count, cell) => {
+    if (count === 0) return;
+    const column = Math.floor(cell / y.count);
+    const row = cell - column * y.count;
+    cells.xMin.push(x.start + column * x.size);
+    cells.xMax.push(x.start + (column + 1) * x.size);
     cells.yMin.push(edge(row));
     cells.yMax.push(edge(row + 1));
     cells.count.push(count);
-  }
+  });
   return cells;
 }
-
-const WHOLE_MS = [1, 5, 10, 50, 100, 500, 1000, 2000, 5000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 10_800_000, 21_600_000, 43_200_000, 86_400_000, 172_800_000, 604_800_000];
-const wholeTime = (size: number): number => WHOLE_MS.find((one) => one >= size) ?? size;
 
 export interface CellOptions {
   /** Milliseconds since 1970. */

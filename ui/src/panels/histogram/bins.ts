@@ -3,6 +3,7 @@ import { seriesColor } from '../../fields/color.ts';
 import { fieldName } from '../../fields/names.ts';
 import type { Field, Frame } from '../../frames/frame.ts';
 import { customOf } from '../plot/custom.ts';
+import { buildHistogram, rangeOnScale } from '../../transforms/histogram.ts';
 import { NO_DATA, NO_NUMBERS, type Missing } from '../plot/missing.ts';
 
 export interface BinSeries {
@@ -23,16 +24,9 @@ export interface Bins {
   missing?: Missing;
 }
 
+/** More bars than these are none that anybody could see. */
 const MOST_BINS = 2000;
-
-/** The least round size that makes no more than `count` bins: 1, 2, 2.5 or 5 times a power of ten. */
-export function binSize(min: number, max: number, count: number): number {
-  const least = (max - min) / Math.max(1, count);
-  if (!(least > 0)) return 1;
-  const power = 10 ** Math.floor(Math.log10(least));
-  for (const digit of [1, 2, 2.5, 5, 10]) if (digit * power >= least * (1 - 1e-9)) return digit * power;
-  return 10 * power;
-}
+const MOST_SERIES = 200;
 
 interface BinOptions {
   bucketSize?: number | undefined;
@@ -60,42 +54,36 @@ function counted(frames: readonly Frame[]): Bins | undefined {
   return undefined;
 }
 
-export function bins(frames: readonly Frame[], { bucketSize, bucketCount = 30, bucketOffset = 0, combine = false }: BinOptions): Bins {
+export function bins(frames: readonly Frame[], { bucketSize, bucketCount = 0, bucketOffset = 0, combine = false }: BinOptions): Bins {
   const empty: Bins = { bounds: [], series: [] };
   if (!frames.some((frame) => frame.length > 0 && frame.fields.length > 0)) return { ...empty, missing: NO_DATA };
   const ready = counted(frames);
   if (ready) return ready;
-  const fields = frames.flatMap((frame) => frame.fields.filter((field) => field.type === 'number' && !customOf(field).hideFrom?.viz).map((field) => ({ field, name: fieldName(field, frame, frames) })));
+  const shown = frames.map((frame) => ({ ...frame, fields: frame.fields.filter((field) => field.type === 'number' && !customOf(field).hideFrom?.viz).slice(0, MOST_SERIES) }));
+  const fields = shown.flatMap((frame, index) => frame.fields.map((field) => ({ field, name: fieldName(field, frames[index], frames) }))).slice(0, combine ? undefined : MOST_SERIES);
   const first = fields[0];
   if (!first) return { ...empty, missing: NO_NUMBERS };
-  let min = Infinity;
-  let max = -Infinity;
-  for (const { field } of fields)
-    for (const value of field.values)
-      if (finite(value)) {
-        if (value < min) min = value;
-        if (value > max) max = value;
-      }
-  if (min > max) return { ...empty, missing: { title: 'No values to count', hint: 'All values in this time range are empty.' } };
-  let size = bucketSize !== undefined && bucketSize > 0 ? bucketSize : binSize(min, max, bucketCount > 0 ? bucketCount : 30);
-  const place = (value: number): number => Math.floor((value - bucketOffset) / size + 1e-9);
-  while (place(max) - place(min) + 1 > MOST_BINS) size *= 10;
-  const start = place(min);
-  const count = place(max) - start + 1;
-  const bounds = Array.from({ length: count + 1 }, (_, index) => Number(((start + index) * size + bucketOffset).toPrecision(12)));
-  const countOf = (values: readonly unknown[], into: number[]): number[] => {
-    for (const value of values) if (finite(value)) into[place(value) - start]! += 1;
-    return into;
+  const range = rangeOnScale(fields.map(({ field }) => ({ times: [], values: field.values })), undefined);
+  if (!range) return { ...empty, missing: { title: 'No values to count', hint: 'All values in this time range are empty.' } };
+  let size = bucketSize !== undefined && bucketSize > 0 ? bucketSize : undefined;
+  while (size !== undefined && (range[1] - range[0]) / size > MOST_BINS - 2) size *= 10;
+  const built = buildHistogram([{ fields: fields.map(({ field }) => field), length: 0 }], { bucketCount, bucketOffset, combine, ...(size === undefined ? {} : { bucketSize: size }) })!;
+  // It names only buckets with something in them; on the axis the empty ones between them stand as well.
+  const lows = built.xMin.values as number[];
+  const low = lows[0]!;
+  const width = (built.xMax.values[0] as number) - low;
+  const placeOf = (bound: number): number => Math.round((bound - low) / width);
+  const count = placeOf(lows.at(-1)!) + 1;
+  const bounds = Array.from({ length: count + 1 }, (_, index) => Number((low + index * width).toPrecision(12)));
+  const spread = (counts: readonly unknown[]): number[] => {
+    const all = new Array<number>(count).fill(0);
+    counts.forEach((value, row) => (all[placeOf(lows[row]!)]! += Number(value)));
+    return all;
   };
-  const zeros = (): number[] => new Array<number>(count).fill(0);
-  if (combine) {
-    const all = zeros();
-    for (const { field } of fields) countOf(field.values, all);
-    return { bounds, field: first.field, series: [{ key: 'count', name: 'Count', color: seriesColor(first.field), field: first.field, counts: all }] };
-  }
+  if (combine) return { bounds, field: first.field, series: [{ key: 'count', name: 'Count', color: seriesColor(first.field), field: first.field, counts: spread(built.counts[0]!.values) }] };
   return {
     bounds,
     field: first.field,
-    series: fields.slice(0, 200).map(({ field, name }, index) => ({ key: `${name}\u0000${index}`, name, color: seriesColor(field), field, counts: countOf(field.values, zeros()) })),
+    series: fields.map(({ field, name }, index) => ({ key: `${name}\u0000${index}`, name, color: seriesColor(field), field, counts: spread(built.counts[index]!.values) })),
   };
 }

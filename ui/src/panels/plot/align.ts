@@ -2,6 +2,9 @@
 
 export type Value = number | null | undefined;
 
+/** Whether there is nothing to draw; in columns of numbers only, a gap is NaN. */
+export const isGap = (value: Value): value is null | undefined => value === null || value === undefined || value !== value;
+
 /** One frame: its times, or other values along x, and the columns that belong to them. */
 export interface Table {
   x: readonly number[];
@@ -127,7 +130,7 @@ export function spanGaps(x: readonly number[], column: readonly Value[], thresho
   let last = -1;
   for (let index = 0; index < result.length; index += 1) {
     const value = column[index];
-    if (value === null || value === undefined) continue;
+    if (isGap(value)) continue;
     if (last >= 0 && index > last + 1 && x[index]! - x[last]! <= threshold) for (let gap = last + 1; gap < index; gap += 1) result[gap] = undefined;
     last = index;
   }

@@ -1,6 +1,6 @@
 /** Lines, areas, bars and points of series on uPlot's canvas, in slices when there are many of them. */
 import type uPlot from 'uplot';
-import type { Value } from './align.ts';
+import { isGap, type Value } from './align.ts';
 
 export type Shape = 'linear' | 'smooth' | 'stepBefore' | 'stepAfter';
 type Ink = string | CanvasGradient;
@@ -45,21 +45,25 @@ export function runs(x: readonly number[], values: readonly Value[], base: reado
   let column = -1;
   let least = 0;
   let most = 0;
+  let first = 0;
   let last = 0;
   let lastLow = 0;
+  const add = (y: number): void => {
+    run!.x.push(column);
+    run!.y.push(y);
+    run!.low.push(lastLow);
+  };
   const flush = (): void => {
     if (!run || column < 0) return;
-    for (const y of [least, most, last]) {
-      if (y === run.y[run.y.length - 1]) continue;
-      run.x.push(column);
-      run.y.push(y);
-      run.low.push(lastLow);
-    }
+    // The way from the first to the last passes what lies between them.
+    if (least < Math.min(first, last)) add(least);
+    if (most > Math.max(first, last)) add(most);
+    if (last !== run.y[run.y.length - 1]) add(last);
   };
   for (let row = from; row <= to; row += 1) {
     const value = values[row];
     if (value === undefined) continue;
-    if (value === null) {
+    if (value === null || value !== value) {
       if (!spanGaps) {
         if (thin) flush();
         run = undefined;
@@ -82,7 +86,7 @@ export function runs(x: readonly number[], values: readonly Value[], base: reado
       }
       flush();
       column = at;
-      least = most = last = y;
+      first = least = most = last = y;
       lastLow = low;
     }
     if (!run) result.push((run = { x: [], y: [], low: [] }));
@@ -171,7 +175,7 @@ export function barWidth(x: readonly number[], values: readonly Value[], { px, f
   let shortest = Infinity;
   let before: number | undefined;
   for (let row = first; row <= last; row += 1) {
-    if (values[row] === null || values[row] === undefined) continue;
+    if (isGap(values[row])) continue;
     const at = px(x[row]!);
     if (before !== undefined) shortest = Math.min(shortest, at - before);
     before = at;
@@ -202,7 +206,7 @@ function paintOne(u: uPlot, ctx: CanvasRenderingContext2D, drawn: Drawn): number
     const inset = Math.min((drawn.width * ratio) / 2, wide / 2);
     for (let row = first; row <= last; row += 1) {
       const value = drawn.values[row];
-      if (value === null || value === undefined) continue;
+      if (isGap(value)) continue;
       const under = drawn.base?.[row];
       const low = under === null || under === undefined ? floor : py(under);
       const y = py(value);
@@ -248,7 +252,7 @@ function paintOne(u: uPlot, ctx: CanvasRenderingContext2D, drawn: Drawn): number
   // Points where they were asked for, where they stand apart, and always where one stands alone.
   const size = Math.max(drawn.pointSize, drawn.width) * ratio;
   let count = 0;
-  for (let row = first; row <= last; row += 1) if (drawn.values[row] !== null && drawn.values[row] !== undefined) count += 1;
+  for (let row = first; row <= last; row += 1) if (!isGap(drawn.values[row])) count += 1;
   const apart = count > 0 && width / count >= drawn.pointSize * 2 * ratio;
   const all = drawn.style === 'points' || drawn.points === 'always' || (drawn.points === 'auto' && apart);
   ctx.fillStyle = drawn.stroke(u);
@@ -297,9 +301,11 @@ export function painter(): Painter {
   let job: (() => boolean) | undefined;
   let picture: HTMLCanvasElement | undefined;
   let pictured: { view: string; from: number; series: readonly Drawn[] } | undefined;
+  let of: uPlot | undefined;
   const stop = (): void => {
     if (job) waiting.delete(job);
     job = undefined;
+    of?.root.removeAttribute('aria-busy');
   };
   /** All that changes a picture but for moving it sideways. */
   const viewOf = (u: uPlot): string => {
@@ -345,9 +351,12 @@ export function painter(): Painter {
         picture = fresh;
         pictured = { view, from, series };
         job = undefined;
+        u.root.removeAttribute('aria-busy');
         u.redraw(false, false);
         return true;
       };
+      of = u;
+      u.root.setAttribute('aria-busy', 'true');
       waiting.add(job);
       if (frame === 0) frame = requestAnimationFrame(onFrame);
     },

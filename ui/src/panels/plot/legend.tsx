@@ -1,11 +1,12 @@
 /** Names of what a plot shows, with reductions of the values. A click shows one alone, with Ctrl or Cmd it hides one. */
 import type { JSX } from 'preact';
-import { useMemo, useState } from 'preact/hooks';
+import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { isolate, toggle } from '../../chart/legend.tsx';
 import { displayText } from '../../fields/display.ts';
 import { findReducer, reduce } from '../../fields/reduce.ts';
 import { formatText } from '../../fields/units.ts';
 import type { Field } from '../../frames/frame.ts';
+import { useWindow } from '../lists/virtual.ts';
 
 export interface LegendItem {
   key: string;
@@ -45,8 +46,30 @@ function calcText(id: string, value: unknown, field: Field): string {
   return field.display ? displayText(field.display(value)) : String(value);
 }
 
-/** More buttons than these would make the page slow; the others are asked for. */
-const FIRST_ITEMS = 150;
+/** More names than these would make the page slow: of a table only the rows in sight are there, of a list the others are asked for. */
+const FIRST_ITEMS = 100;
+/** Of a row of the table, until one was measured. CSS pixels. */
+const ROW_PX = 23;
+
+const NAMES = new Intl.Collator(undefined, { numeric: true });
+
+/** What a legend's table scrolls in, and how high that and a row are. */
+function useScroller(wanted: boolean): { root: { current: HTMLDivElement | null }; box: { current: HTMLElement | null }; height: number; row: number } {
+  const root = useRef<HTMLDivElement>(null);
+  const box = useRef<HTMLElement | null>(null);
+  const [size, setSize] = useState({ height: 240, row: ROW_PX });
+  useLayoutEffect(() => {
+    const element = (box.current = root.current?.parentElement ?? null);
+    if (!wanted || !element) return;
+    const observer = new ResizeObserver(() => {
+      const row = root.current?.querySelector<HTMLElement>('[data-legend-row]')?.offsetHeight || ROW_PX;
+      setSize((last) => (last.height === element.clientHeight && last.row === row ? last : { height: element.clientHeight, row }));
+    });
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [wanted]);
+  return { root, box, ...size };
+}
 
 interface LegendProps {
   items: readonly LegendItem[];
@@ -63,20 +86,31 @@ export function Legend({ items, options, hidden, onHide, onOptions }: LegendProp
   const [chosen, setChosen] = useState<{ by: string; descending: boolean } | undefined>(undefined);
   const sort = chosen ?? (options.sortBy ? { by: options.sortBy, descending: options.sortDesc ?? false } : undefined);
   const key = calcs.join();
-  const rows = useMemo(() => items.map((item) => ({ item, values: item.field && calcs.length > 0 ? reduce(item.field, calcs) : {} })), [items, key]);
+  // Found when they are looked at: of hundreds of names only few are in sight.
+  const valuesOf = useMemo(() => {
+    const known = new Map<LegendItem, Record<string, unknown>>();
+    return (item: LegendItem): Record<string, unknown> => {
+      let values = known.get(item);
+      if (!values) known.set(item, (values = item.field && calcs.length > 0 ? reduce(item.field, calcs) : {}));
+      return values;
+    };
+  }, [items, key]);
   const sorted = useMemo(() => {
-    if (!sort) return rows;
+    if (!sort) return items;
     const calc = calcs.find((id) => calcName(id) === sort.by || id === sort.by);
     const direction = sort.descending ? -1 : 1;
-    if (calc === undefined) return sort.by === 'Name' ? [...rows].sort((a, b) => direction * a.item.name.localeCompare(b.item.name, undefined, { numeric: true })) : rows;
+    if (calc === undefined) return sort.by === 'Name' ? [...items].sort((a, b) => direction * NAMES.compare(a.name, b.name)) : items;
     const size = (value: unknown): number => (typeof value === 'number' && !Number.isNaN(value) ? value : -Infinity);
-    return [...rows].sort((a, b) => {
-      const [x, y] = [size(a.values[calc]), size(b.values[calc])];
+    return [...items].sort((a, b) => {
+      const [x, y] = [size(valuesOf(a)[calc]), size(valuesOf(b)[calc])];
       return x === y ? 0 : direction * (x < y ? -1 : 1);
     });
-  }, [rows, sort?.by, sort?.descending]);
+  }, [items, valuesOf, sort?.by, sort?.descending]);
   const keys = useMemo(() => items.map((item) => item.key), [items]);
-  const shown = all ? sorted : sorted.slice(0, FIRST_ITEMS);
+  const windowed = table && sorted.length > FIRST_ITEMS;
+  const { root, box, height, row } = useScroller(windowed);
+  const seen = useWindow(box, sorted.length, row, height);
+  const shown = windowed ? sorted.slice(seen.first, seen.end) : all ? sorted : sorted.slice(0, FIRST_ITEMS);
   const pressed = (event: MouseEvent, item: LegendItem): void =>
     onHide(event.ctrlKey || event.metaKey || event.shiftKey ? toggle(hidden, item.key) : isolate(keys, hidden, item.key));
   const order = (by: string): void => {
@@ -92,7 +126,7 @@ export function Legend({ items, options, hidden, onHide, onOptions }: LegendProp
     </button>
   );
   const rest = sorted.length - shown.length;
-  const more = rest > 0 && (
+  const more = rest > 0 && !windowed && (
     <button type="button" class="plot-legend-item link" onClick={() => setAll(true)}>
       and {rest} more
     </button>
@@ -100,13 +134,13 @@ export function Legend({ items, options, hidden, onHide, onOptions }: LegendProp
   if (!table)
     return (
       <div class="plot-legend">
-        {shown.map(({ item, values }) => (
+        {shown.map((item) => (
           <span class="plot-legend-entry" key={item.key}>
             {button(item)}
             {item.field &&
               calcs.map((id) => (
                 <span class="plot-legend-calc" key={id}>
-                  {calcName(id)}: <b>{calcText(id, values[id], item.field!)}</b>
+                  {calcName(id)}: <b>{calcText(id, valuesOf(item)[id], item.field!)}</b>
                 </span>
               ))}
           </span>
@@ -123,8 +157,8 @@ export function Legend({ items, options, hidden, onHide, onOptions }: LegendProp
     </th>
   );
   return (
-    <div class="plot-legend plot-legend-table">
-      <table>
+    <div class="plot-legend plot-legend-table" ref={root}>
+      <table {...(windowed ? { 'aria-rowcount': sorted.length + 1 } : {})}>
         <thead>
           <tr>
             {header('Name', 'Name', false)}
@@ -132,16 +166,18 @@ export function Legend({ items, options, hidden, onHide, onOptions }: LegendProp
           </tr>
         </thead>
         <tbody>
-          {shown.map(({ item, values }) => (
-            <tr key={item.key}>
+          {windowed && seen.before > 0 && <tr aria-hidden="true" class="plot-legend-space" style={{ height: `${seen.before}px` }} />}
+          {shown.map((item, index) => (
+            <tr key={item.key} data-legend-row="" {...(windowed ? { 'aria-rowindex': seen.first + index + 2 } : {})}>
               <td>{button(item)}</td>
               {calcs.map((id) => (
                 <td class="number" key={id}>
-                  {item.field ? calcText(id, values[id], item.field) : ''}
+                  {item.field ? calcText(id, valuesOf(item)[id], item.field) : ''}
                 </td>
               ))}
             </tr>
           ))}
+          {windowed && seen.after > 0 && <tr aria-hidden="true" class="plot-legend-space" style={{ height: `${seen.after}px` }} />}
         </tbody>
       </table>
       {more}

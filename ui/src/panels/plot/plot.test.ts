@@ -8,6 +8,8 @@ import { logSplits, unitIncrements, valueLabels, valueRange } from './value-axis
 import { zoomedOut } from './zoom.ts';
 import { exactTime, fromLocal } from './zone.ts';
 import { formatText } from '../../fields/units.ts';
+import { numberColumn } from '../../frames/frame.ts';
+import { extent } from '../timeseries/options.ts';
 
 test('frames of other times share one axis; a missing row is no gap, a null stays one', () => {
   const joined = align([
@@ -137,4 +139,22 @@ test('regions that overlap are washed once', () => {
     { from: 1, to: 3 },
     { from: 5, to: 13 },
   ]);
+});
+
+test('the range of columns of numbers leaves out gaps and what is not in view', () => {
+  const column = (...values: number[]): { scale: string; top: number[] } => ({ scale: 'y', top: numberColumn(Float64Array.from(values), { min: Math.min(...values.filter((value) => !Number.isNaN(value))), max: Math.max(...values.filter((value) => !Number.isNaN(value))), lastNotNull: 1 }) as number[] });
+  const x = [10, 20, 30, 40, 50];
+  const lines = [column(NaN, 8, 5, 6, 9), column(-2, NaN, NaN, 7, 3), { scale: 'other', top: [100] }];
+  expect(extent(lines, 'y', x, { min: 0, max: 60 }, false)).toEqual([-2, 9]);
+  expect(extent(lines, 'y', x, { min: 25, max: 40 }, false)).toEqual([5, 7]);
+  expect(extent(lines, 'y', x, undefined, true)).toEqual([3, 9]);
+  expect(extent([{ scale: 'y', top: numberColumn(Float64Array.of(NaN)) as number[] }], 'y', [1], undefined, false)).toEqual([null, null]);
+  expect(extent(lines, 'other', x, undefined, false)).toBeUndefined();
+});
+
+test('a gap of a column of numbers breaks the line as a null does', () => {
+  const pieces = (values: readonly (number | null)[]): number[][] => runs([0, 1, 2, 3], values, undefined, 0, 3, false, (at) => at, (value) => value, 0, false).map(({ x }) => x);
+  expect(pieces(Float64Array.of(1, NaN, 2, 3) as unknown as number[])).toEqual([[0], [2, 3]]);
+  expect(pieces(Float64Array.of(NaN, 1, 2, NaN) as unknown as number[])).toEqual([[1, 2]]);
+  expect(pieces([1, null, 2, 3])).toEqual([[0], [2, 3]]);
 });

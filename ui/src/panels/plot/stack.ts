@@ -1,5 +1,5 @@
 /** Values that stand on each other. */
-import type { Value } from './align.ts';
+import { isGap, type Value } from './align.ts';
 
 export interface Stackable {
   values: readonly Value[];
@@ -21,7 +21,7 @@ export interface Stacked {
 function downwards(values: readonly Value[]): boolean {
   let below = false;
   for (const value of values) {
-    if (value === null || value === undefined) continue;
+    if (isGap(value)) continue;
     if (value > 0) return false;
     if (value < 0) below = true;
   }
@@ -50,8 +50,9 @@ export function stack(series: readonly Stackable[]): Stacked[] {
     const total = new Float64Array(rows);
     for (const member of members)
       series[member]!.values.forEach((value, row) => {
-        if (value === null) gap[row] = 1;
-        else if (value !== undefined) {
+        if (value === undefined) return;
+        if (isGap(value)) gap[row] = 1;
+        else {
           known[row] = 1;
           total[row]! += Math.abs(value);
         }
@@ -66,7 +67,8 @@ export function stack(series: readonly Stackable[]): Stacked[] {
           top[row] = gap[row] === 1 ? null : undefined;
           continue;
         }
-        const value = values[row] ?? 0;
+        const given = values[row];
+        const value = isGap(given) ? 0 : given;
         sums[row]! += mode === 'percent' ? (total[row] === 0 ? 0 : value / total[row]!) : value;
         top[row] = sums[row];
       }

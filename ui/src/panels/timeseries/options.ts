@@ -1,7 +1,9 @@
 /** The uPlot options of series over an axis: scales, axes, and painting by the latest lines. */
 import type uPlot from 'uplot';
 import { cssColor } from '../../fields/color.ts';
+import { columnFacts } from '../../frames/frame.ts';
 import type { Annotation } from '../panel.ts';
+import { isGap } from '../plot/align.ts';
 import { drawAnnotations } from '../plot/annotations.tsx';
 import { fieldFormat, type Custom } from '../plot/custom.ts';
 import { painter, type Drawn } from '../plot/draw.ts';
@@ -134,6 +136,37 @@ export function drawnOf(line: Line, paint: Paint): Drawn {
   };
 }
 
+/**
+ * From the lowest to the highest value of a scale's lines in view, where some are columns of numbers: uPlot takes the NaN of
+ * a gap for a value. Undefined where it can tell itself.
+ */
+export function extent(lines: readonly Pick<Line, 'scale' | 'top'>[], scale: string, x: readonly number[], view: Scene['x'], positive: boolean): readonly [number | null, number | null] | undefined {
+  const own = lines.filter((line) => line.scale === scale);
+  if (!own.some(({ top }) => ArrayBuffer.isView(top))) return undefined;
+  let first = 0;
+  let last = x.length - 1;
+  while (view && first <= last && x[first]! < view.min) first += 1;
+  while (view && last >= first && x[last]! > view.max) last -= 1;
+  // Lines lead to the next row on either side, so these may count.
+  const whole = first <= 1 && last >= x.length - 2;
+  let [min, max] = [Infinity, -Infinity];
+  for (const { top } of own) {
+    const facts = whole && !positive ? columnFacts(top) : undefined;
+    if (facts) {
+      min = Math.min(min, facts.min ?? min);
+      max = Math.max(max, facts.max ?? max);
+      continue;
+    }
+    for (let row = first; row <= last; row += 1) {
+      const value = top[row];
+      if (isGap(value) || (positive && value <= 0)) continue;
+      if (value < min) min = value;
+      if (value > max) max = value;
+    }
+  }
+  return min > max ? [null, null] : [min, max];
+}
+
 /** `scene` answers what is to be drawn now; the options hold for all scenes with the same scales and number of lines. */
 export function seriesOptions(scene: () => Scene, paint: Paint, overTime: boolean): PlotOptions {
   const { scales, lines } = scene();
@@ -166,7 +199,10 @@ export function seriesOptions(scene: () => Scene, paint: Paint, overTime: boolea
     uScales[key] = {
       auto: true,
       ...distributionOf(custom),
-      range: (_, low, high) => valueRange(low, high, scaleOf(key)?.range ?? {}),
+      range: (u, low, high) => {
+        const { lines: now, x } = scene();
+        return valueRange(...(extent(now, key, u.data[0] as readonly number[], x, custom.scaleDistribution?.type === 'log') ?? ([low, high] as const)), scaleOf(key)?.range ?? {});
+      },
     };
     if (side === 'hidden') continue;
     // The grid of the first axis is enough, unless a field asks for its own.
@@ -202,11 +238,10 @@ export function seriesOptions(scene: () => Scene, paint: Paint, overTime: boolea
     axes,
     series: [
       {},
-      ...lines.map((line, index): uPlot.Series => ({
+      ...lines.map((line): uPlot.Series => ({
         scale: line.scale,
         paths: () => null,
         points: { show: false },
-        stroke: () => paint.css(scene().lines[index]?.color ?? 'var(--muted)'),
       })),
     ],
     cursor: { points: { ...(lines.length > MARKED_LINES ? { show: false } : {}), size: 10, width: 2, stroke: () => paint.css('var(--surface)'), fill: (_, index) => paint.css(scene().lines[index - 1]?.color ?? 'var(--muted)') } },

@@ -5,6 +5,7 @@ import type uPlot from 'uplot';
 import { displayText } from '../../fields/display.ts';
 import { fieldName } from '../../fields/names.ts';
 import type { PanelProps, ReadyLink } from '../panel.ts';
+import { isGap } from '../plot/align.ts';
 import { AnnotationMarks } from '../plot/annotations.tsx';
 import { fieldFormat } from '../plot/custom.ts';
 import { hoverStore, type Hover } from '../plot/hover.ts';
@@ -30,7 +31,7 @@ export const tooltipIn = (options: Record<string, unknown>): TooltipOptions => (
 function lastText({ field, values }: Line): string {
   for (let row = values.length - 1; row >= 0; row -= 1) {
     const value = values[row];
-    if (value !== null && value !== undefined) return field.display ? displayText(field.display(value)) : String(value);
+    if (!isGap(value)) return field.display ? displayText(field.display(value)) : String(value);
   }
   return 'no value';
 }
@@ -124,7 +125,7 @@ export function SeriesPanel(props: SeriesPanelProps): JSX.Element {
       if (line.hide.tooltip) return;
       const row = at.rows[index + 1] ?? undefined;
       const value = row === undefined ? undefined : line.values[row];
-      if (row === undefined || value === null || value === undefined) return;
+      if (row === undefined || isGap(value)) return;
       if (tooltip.hideZeros && value === 0) return;
       found.push({ line, row, value, distance: Math.abs(u.valToPos(line.top[row] ?? 0, line.scale) - at.top) });
     });

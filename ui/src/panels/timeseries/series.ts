@@ -2,7 +2,7 @@
 import type { Field, Frame } from '../../frames/frame.ts';
 import { seriesColor } from '../../fields/color.ts';
 import { fieldName } from '../../fields/names.ts';
-import { align, breakGaps, spanGaps, type Table, type Value } from '../plot/align.ts';
+import { align, breakGaps, isGap, spanGaps, type Table, type Value } from '../plot/align.ts';
 import { customOf, numberIn, rangeOf, type Custom } from '../plot/custom.ts';
 import { NO_DATA, NO_NUMBERS, NO_TIME, type Missing } from '../plot/missing.ts';
 import { stack } from '../plot/stack.ts';
@@ -113,9 +113,10 @@ export function splitLong(frame: Frame, multipleFrames = false): Frame[] {
   }));
 }
 
-/** Numbers that can be drawn: infinities and NaN are gaps, truth is 1 and 0. */
+/** Numbers that can be drawn: infinities and NaN are gaps, truth is 1 and 0. Columns of numbers are drawable as they are. */
 function drawableValues(field: Field): readonly Value[] {
   const { values } = field;
+  if ((values as unknown) instanceof Float64Array) return values as number[];
   let clean = true;
   for (let row = 0; clean && row < values.length; row += 1) {
     const value = values[row];
@@ -151,7 +152,7 @@ const compares = (frame: Frame): boolean => {
 const size = (values: readonly Value[]): number => {
   let sum = 0;
   let count = 0;
-  for (const value of values) if (value !== null && value !== undefined) (sum += Math.abs(value)), (count += 1);
+  for (const value of values) if (!isGap(value)) (sum += Math.abs(value)), (count += 1);
   return count === 0 ? 0 : sum / count;
 };
 
@@ -245,13 +246,13 @@ export function prepare(given: readonly Frame[], across: Across = { kind: 'time'
       if (percent) known.range = { ...known.range, min: known.range.min ?? (values.some((value) => (value ?? 0) < 0) ? undefined : 0), max: known.range.max ?? 1 };
     }),
   );
-  return { x: aligned.x, lines, scales: [...scales.values()], exemplars, omitted: all - lines.length, blank: lines.every((line) => line.values.every((value) => value === null || value === undefined)) };
+  return { x: aligned.x, lines, scales: [...scales.values()], exemplars, omitted: all - lines.length, blank: lines.every((line) => line.values.every(isGap)) };
 }
 
 /** Mirrors and stacks what is shown. What is hidden takes no room. */
 export function stacked(lines: readonly Line[], hidden: ReadonlySet<string>): Line[] {
   const shown = lines.filter((line) => !line.hide.viz && !hidden.has(line.key));
-  const mirrored = shown.map(({ custom, values }) => (custom.transform === 'negative-Y' ? values.map((value) => (value === null || value === undefined ? value : -value)) : values));
+  const mirrored = shown.map(({ custom, values }) => (custom.transform === 'negative-Y' ? values.map((value) => (isGap(value) ? value : -value)) : values));
   const stacks = stack(
     shown.map(({ custom, scale }, index) => ({
       values: mirrored[index]!,

@@ -378,3 +378,63 @@ fn accounts_are_changed_from_the_command_line_while_the_server_runs() {
     let ended = run(dir.path(), &["users", "set-role", "nobody", "viewer"]);
     assert!(ended.code == Some(1) && ended.stderr.contains("user not found"), "{}", ended.stderr);
 }
+
+#[test]
+fn who_may_come_in_and_data_sources_are_read_again_and_what_needs_a_restart_is_named() {
+    let dir = tempdir().unwrap();
+    let server = guarded(dir.path(), &[]);
+    let asker = Asker::of(&server);
+    let authorization = basic("admin", PASSWORD);
+    let as_admin = [("authorization", authorization.as_str())];
+    let reload = || asker.ask("POST", "/-/reload", &as_admin, "");
+    let config = |more: &str| {
+        file(dir.path(), "promontory.yml", &format!("machine: {{watch: false, alerts: false}}\n{more}"));
+    };
+    let sources = || {
+        let list = json_of(&asker.ask("GET", "/api/datasources", &as_admin, ""));
+        let names =
+            list.as_array().unwrap().iter().map(|source| source["name"].as_str().unwrap().to_string());
+        names.filter(|name| !name.starts_with("Promontory")).collect::<Vec<_>>()
+    };
+    assert_eq!(asker.status("GET", "/api/v1/query?query=1", None), 401);
+    assert_eq!(sources(), [""; 0]);
+
+    config(
+        "auth: {anonymous_role: viewer}\n\
+         data_sources: {sources: [{name: Far, url: 'http://127.0.0.1:9'}, {name: Farther, url: 'http://127.0.0.1:9'}]}\n",
+    );
+    let answer = reload();
+    assert_eq!((answer.status.as_u16(), &answer.body[..]), (200, &b""[..]));
+    assert_eq!(asker.status("GET", "/api/v1/query?query=1", None), 200);
+    assert_eq!(asker.status("POST", "/-/reload", None), 403, "and no more than that");
+    assert_eq!(sources(), ["Far", "Farther"]);
+
+    // What cannot be used changes nothing, also not what could be.
+    config(
+        "auth: {oidc: {issuer: 'http://127.0.0.1:9', client_id: a, default_role: viewer, tls_config: {ca_file: missing}}}\n",
+    );
+    let answer = reload();
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    assert_eq!(answer.status, 500, "{text}");
+    assert!(text.contains("auth: ") && text.contains("missing"), "{text}");
+    assert_eq!(asker.status("GET", "/api/v1/query?query=1", None), 200);
+    assert_eq!(sources(), ["Far", "Farther"]);
+
+    // What the command line says stays: one still has to log in at this machine.
+    file(
+        dir.path(),
+        "promontory.yml",
+        "machine: {watch: false}\nlisten: 127.0.0.1:1\ndata_sources: {sources: [{name: Far, url: 'http://127.0.0.1:9'}]}\n",
+    );
+    server.program.signal(rustix::process::Signal::HUP);
+    let named =
+        |line: &str| line.contains("listen has changed, which counts after a restart alone").then_some(());
+    server.program.line("what needs a restart", named);
+    assert_eq!(asker.status("GET", "/api/v1/query?query=1", None), 401);
+    assert_eq!(sources(), ["Far"]);
+    let text = String::from_utf8_lossy(&reload().body).into_owned();
+    assert_eq!(
+        text.lines().filter_map(|line| line.split(' ').next()).collect::<Vec<_>>(),
+        ["listen", "machine"]
+    );
+}

@@ -25,7 +25,6 @@ pub use alerting::{Alerting, Alertmanager};
 pub use auth::CloudAuth;
 pub use remote::{RemoteRead, RemoteWrite};
 pub use storage::{Retention, Storage};
-pub use tracing::Tracing;
 
 /// A larger file is refused.
 const FILE_SIZE_MAX_BYTES: u64 = 64 << 20;
@@ -33,7 +32,7 @@ const FILE_SIZE_MAX_BYTES: u64 = 64 << 20;
 /// Settings that are read and checked and that nothing acts on yet, as keys from the top of the
 /// file. Once something acts on one, its line goes.
 const NOT_ACTED_ON: &[&[&str]] =
-    &[&["runtime", "gogc"], &["storage", "tsdb", "stale_series_compaction_threshold"], &["tracing"]];
+    &[&["runtime", "gogc"], &["storage", "tsdb", "stale_series_compaction_threshold"]];
 
 /// Settings of clients that name a secret of a secret store, which neither Prometheus nor we have.
 const SECRET_REFERENCES: [&str; 8] = [
@@ -74,7 +73,7 @@ pub struct PrometheusFile {
     /// How OTLP metrics become series.
     pub otlp: ingest::OtlpSettings,
     /// Where traces go.
-    pub tracing: Option<Tracing>,
+    pub tracing: Option<spans::Settings>,
     /// Everything that the file sets and nothing acts on yet, each with its name and place.
     pub not_acted_on: Vec<Error>,
     root: Node,

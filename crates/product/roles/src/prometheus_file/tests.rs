@@ -229,7 +229,6 @@ fn everything_nothing_acts_on_is_named_with_its_place() {
         .collect();
     let expected = [
         (2, "runtime.gogc"),
-        (5, "tracing"),
         (8, "alerting.alertmanagers.sigv4"),
         (8, "alertmanagers: oci_sd: auth instance_principal is not available yet; use api_key"),
         (9, "job \"a\": oci_sd: auth instance_principal is not available yet; use api_key"),
@@ -261,7 +260,7 @@ const SETTINGS: &[(&str, &[(&str, Fate)])] = &[
             ("scrape_config_files: ['*.none']", Acted),
             ("scrape_configs: [{job_name: b}]", Acted),
             ("storage: {exemplars: {max_exemplars: 5}}", Acted),
-            ("tracing: {endpoint: 'a:1'}", Named),
+            ("tracing: {endpoint: 'a:1'}", Acted),
             ("remote_write: [{url: 'http://a'}]", Acted),
             ("remote_read: [{url: 'http://a'}]", Acted),
             ("otlp: {promote_scope_metadata: true}", Acted),

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{message, profile, read_json};
 use crate::AccountsError;
 use crate::accounts::{Accounts, Client, Inner};
-use crate::directory::{Profile, Source};
+use crate::directory::{Directory, Profile, Source};
 use crate::guard::BySession;
 use crate::session::Session;
 
@@ -102,12 +102,11 @@ async fn change(
 ) -> Result<Response, AccountsError> {
     let uid = own(&caller)?;
     let profile: Profile = read_json::<ProfileForm>(&body)?.into();
-    let now_ms = inner.clock.now_ms();
     // A proxy names people by these: who chose the name of another would be that one as soon as they come.
-    let is_named_by_proxy = inner.settings.proxy.as_ref().is_some_and(|proxy| proxy.header.is_some());
+    let is_named_by_proxy =
+        inner.in_force().settings.proxy.as_ref().is_some_and(|proxy| proxy.header.is_some());
     inner
-        .store
-        .change(|directory| {
+        .change("User updated", |directory, now_ms| {
             let user = directory.user(uid)?;
             if user.source != Source::Local {
                 return Err(AccountsError::Denied("this account is changed where it comes from".into()));
@@ -121,8 +120,7 @@ async fn change(
             }
             directory.set_profile(uid, &profile, now_ms)
         })
-        .await?;
-    Ok(message("User updated"))
+        .await
 }
 
 #[derive(Default, Deserialize)]
@@ -143,22 +141,19 @@ async fn change_password(
     // Guessing the old one is slowed down as signing in is.
     inner.check_password(&caller.login, &form.old_password, &client).await?;
     let hash = inner.passwords.hash(&form.new_password).await?;
-    let now_ms = inner.clock.now_ms();
-    inner.store.change(|directory| directory.set_password(uid, hash.clone(), now_ms)).await?;
-    Ok(message("User password changed"))
+    let changed = |directory: &mut Directory, now_ms| directory.set_password(uid, hash.clone(), now_ms);
+    inner.change("User password changed", changed).await
 }
 
 async fn orgs(Extension(caller): Extension<Caller>) -> Response {
-    Json(json!([{"orgId": 1, "name": super::org::NAME, "role": caller.role.as_str()}])).into_response()
+    super::org::of(caller.role)
 }
 
 async fn teams(
     State(Accounts(inner)): State<Accounts>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Response, AccountsError> {
-    let current = inner.store.current()?;
-    let teams: Vec<Value> = current.directory.teams_of(&caller.uid).map(super::teams::shown).collect();
-    Ok(Json(teams).into_response())
+    Ok(super::teams::of(&inner.store.current()?.directory, &caller.uid))
 }
 
 async fn sessions(

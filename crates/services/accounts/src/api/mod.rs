@@ -10,7 +10,9 @@ mod users;
 use std::collections::HashMap;
 
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::Uri;
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderValue, Uri};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -19,8 +21,8 @@ use model::Role;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::accounts::Accounts;
-use crate::directory::{ADMINISTRATOR, Source, User};
+use crate::accounts::{Accounts, Inner};
+use crate::directory::{ADMINISTRATOR, Directory, Source, User};
 use crate::login::parameter;
 use crate::{AccountsError, login};
 
@@ -45,8 +47,15 @@ impl Accounts {
             .merge(service_accounts::routes())
             .merge(audit::routes())
             .layer(DefaultBodyLimit::max(BODY_SIZE_MAX_BYTES))
+            .layer(map_response(kept_nowhere))
             .with_state(self.clone())
     }
+}
+
+/// Who somebody is and what they may do is true now, for them alone: no cache may keep it.
+async fn kept_nowhere(mut response: Response) -> Response {
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
 }
 
 async fn health(State(Accounts(inner)): State<Accounts>) -> Response {
@@ -101,6 +110,52 @@ impl Page {
         let count = all.len();
         let from = (self.number - 1).saturating_mul(self.size);
         (all.into_iter().skip(from).take(self.size).collect(), count)
+    }
+}
+
+/// A part of a list, and how much there is of it.
+struct Part {
+    list: Vec<Value>,
+    count: usize,
+    page: Page,
+}
+
+impl Part {
+    /// As Grafana's searches answer; `name` is what the list is called there.
+    fn counted(self, name: &str) -> Response {
+        let Part { list, count, page } = self;
+        Json(json!({"totalCount": count, name: list, "page": page.number, "perPage": page.size}))
+            .into_response()
+    }
+}
+
+impl Inner {
+    /// The users that are asked for, by login.
+    async fn users(
+        &self,
+        uri: &Uri,
+        shown: impl Fn(&User, &HashMap<String, i64>, i64) -> Value,
+    ) -> Result<Part, AccountsError> {
+        let (current, seen) = (self.store.current()?, self.seen().await?);
+        let page = Page::of(uri);
+        let mut users: Vec<&User> = current.directory.users.iter().collect();
+        users.sort_by(|a, b| a.login.cmp(&b.login));
+        let wanted = users.into_iter().filter(|user| page.wants(&[&user.login, &user.email, &user.name]));
+        let (users, count) = page.cut(wanted);
+        let now_ms = self.clock.now_ms();
+        let list = users.into_iter().map(|user| shown(user, &seen, now_ms)).collect();
+        Ok(Part { list, count, page })
+    }
+
+    /// Makes a change, which is told the time, and says that it is made.
+    async fn change(
+        &self,
+        done: &str,
+        change: impl Fn(&mut Directory, i64) -> Result<(), AccountsError>,
+    ) -> Result<Response, AccountsError> {
+        let now_ms = self.clock.now_ms();
+        self.store.change(|directory| change(directory, now_ms)).await?;
+        Ok(message(done))
     }
 }
 

@@ -8,10 +8,11 @@ use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch};
 use axum::{Json, Router};
+use model::Role;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Page, labels, last_seen, message, read_json, read_role, shown_name};
+use super::{Page, labels, last_seen, read_json, read_role, shown_name};
 use crate::AccountsError;
 use crate::accounts::Accounts;
 use crate::directory::User;
@@ -27,6 +28,11 @@ pub(super) fn routes() -> Router<Accounts> {
         .route("/api/org/users/lookup", get(lookup))
         .route("/api/org/users/search", get(search))
         .route("/api/org/users/{id}", patch(set_role).delete(remove))
+}
+
+/// What somebody with a role is a member of.
+pub(super) fn of(role: Role) -> Response {
+    Json(json!([{"orgId": 1, "name": NAME, "role": role.as_str()}])).into_response()
 }
 
 async fn org() -> Response {
@@ -58,24 +64,12 @@ fn shown(user: &User, seen: &HashMap<String, i64>, now_ms: i64) -> Value {
     })
 }
 
-async fn found(accounts: &Accounts, uri: &Uri) -> Result<(Vec<Value>, usize, Page), AccountsError> {
-    let inner = &accounts.0;
-    let (current, seen) = (inner.store.current()?, inner.seen().await?);
-    let page = Page::of(uri);
-    let users = current.directory.users.iter();
-    let (users, count) = page.cut(users.filter(|user| page.wants(&[&user.login, &user.email, &user.name])));
-    let now_ms = inner.clock.now_ms();
-    Ok((users.into_iter().map(|user| shown(user, &seen, now_ms)).collect(), count, page))
+async fn list(State(Accounts(inner)): State<Accounts>, uri: Uri) -> Result<Response, AccountsError> {
+    Ok(Json(inner.users(&uri, shown).await?.list).into_response())
 }
 
-async fn list(State(accounts): State<Accounts>, uri: Uri) -> Result<Response, AccountsError> {
-    Ok(Json(found(&accounts, &uri).await?.0).into_response())
-}
-
-async fn search(State(accounts): State<Accounts>, uri: Uri) -> Result<Response, AccountsError> {
-    let (users, count, page) = found(&accounts, &uri).await?;
-    let body = json!({"totalCount": count, "orgUsers": users, "page": page.number, "perPage": page.size});
-    Ok(Json(body).into_response())
+async fn search(State(Accounts(inner)): State<Accounts>, uri: Uri) -> Result<Response, AccountsError> {
+    Ok(inner.users(&uri, shown).await?.counted("orgUsers"))
 }
 
 /// Names alone, for those who choose among people.
@@ -114,9 +108,7 @@ async fn set_role(
 ) -> Result<Response, AccountsError> {
     let form: Form = read_json(&body)?;
     let role = read_role(&form.role)?;
-    let now_ms = inner.clock.now_ms();
-    inner.store.change(|directory| directory.set_role(&id, role, now_ms)).await?;
-    Ok(message("Organization user updated"))
+    inner.change("Organization user updated", |directory, now_ms| directory.set_role(&id, role, now_ms)).await
 }
 
 /// Who leaves the only organisation leaves the server.
@@ -124,6 +116,5 @@ async fn remove(
     State(Accounts(inner)): State<Accounts>,
     Path(id): Path<String>,
 ) -> Result<Response, AccountsError> {
-    inner.store.change(|directory| directory.remove_user(&id)).await?;
-    Ok(message("User removed from organization"))
+    inner.change("User removed from organization", |directory, _| directory.remove_user(&id)).await
 }

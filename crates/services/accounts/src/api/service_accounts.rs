@@ -11,9 +11,9 @@ use model::Role;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Page, message, read_json, read_role};
+use super::{Page, Part, message, read_json, read_role};
 use crate::accounts::{Accounts, Inner};
-use crate::directory::{ServiceAccount, Token};
+use crate::directory::{Directory, ServiceAccount, Token};
 use crate::login::parameter;
 use crate::{AccountsError, secret};
 
@@ -58,14 +58,8 @@ async fn search(State(Accounts(inner)): State<Accounts>, uri: Uri) -> Result<Res
             && (!expired_only || account.tokens.iter().any(has_expired))
     });
     let (accounts, count) = page.cut(accounts);
-    let accounts: Vec<Value> = accounts.into_iter().map(shown).collect();
-    Ok(Json(json!({
-        "totalCount": count,
-        "serviceAccounts": accounts,
-        "page": page.number,
-        "perPage": page.size,
-    }))
-    .into_response())
+    let list = accounts.into_iter().map(shown).collect();
+    Ok(Part { list, count, page }.counted("serviceAccounts"))
 }
 
 async fn one(
@@ -138,14 +132,12 @@ async fn remove(
     Path(id): Path<String>,
 ) -> Result<Response, AccountsError> {
     inner
-        .store
-        .change(|directory| {
+        .change("Service account deleted", |directory, _| {
             let uid = directory.service_account(&id)?.uid.clone();
             directory.service_accounts.retain(|account| account.uid != uid);
             Ok(())
         })
-        .await?;
-    Ok(message("Service account deleted"))
+        .await
 }
 
 /// What Grafana says of a token; what it is, is never said again.
@@ -199,17 +191,29 @@ async fn add_token(
     body: Bytes,
 ) -> Result<Response, AccountsError> {
     let form: TokenForm = read_json(&body)?;
-    let lifetime_s = form.lifetime_s()?;
-    let key = secret::token()?;
-    let (digest, now_ms) = (secret::digest_hex(&key), inner.clock.now_ms());
-    let number = inner
-        .store
-        .change(|directory| directory.add_token(&id, &form.name, digest.clone(), now_ms, lifetime_s))
-        .await?;
-    Ok(Json(json!({"id": number, "name": form.name, "key": key})).into_response())
+    inner.make_token(&form, |_, _| Ok(id.clone())).await
 }
 
 impl Inner {
+    /// Makes a token of the account that `account` finds or makes, and tells it this once.
+    async fn make_token(
+        &self,
+        form: &TokenForm,
+        account: impl Fn(&mut Directory, i64) -> Result<String, AccountsError>,
+    ) -> Result<Response, AccountsError> {
+        let lifetime_s = form.lifetime_s()?;
+        let key = secret::token()?;
+        let (digest, now_ms) = (secret::digest_hex(&key), self.clock.now_ms());
+        let number = self
+            .store
+            .change(|directory| {
+                let uid = account(directory, now_ms)?;
+                directory.add_token(&uid, &form.name, digest.clone(), now_ms, lifetime_s)
+            })
+            .await?;
+        Ok(Json(json!({"id": number, "name": form.name, "key": key})).into_response())
+    }
+
     async fn drop_token(&self, account: &str, token: &str) -> Result<(), AccountsError> {
         self.store
             .change(|directory| {
@@ -250,17 +254,10 @@ async fn keys(State(Accounts(inner)): State<Accounts>) -> Result<Response, Accou
 async fn add_key(State(Accounts(inner)): State<Accounts>, body: Bytes) -> Result<Response, AccountsError> {
     let form: TokenForm = read_json(&body)?;
     let role = form.role.as_deref().map_or(Ok(Role::Viewer), read_role)?;
-    let lifetime_s = form.lifetime_s()?;
-    let key = secret::token()?;
-    let (digest, now_ms) = (secret::digest_hex(&key), inner.clock.now_ms());
-    let number = inner
-        .store
-        .change(|directory| {
-            let uid = directory.add_service_account(&form.name, role, now_ms)?.uid.clone();
-            directory.add_token(&uid, &form.name, digest.clone(), now_ms, lifetime_s)
-        })
-        .await?;
-    Ok(Json(json!({"id": number, "name": form.name, "key": key})).into_response())
+    let account = |directory: &mut Directory, now_ms| {
+        directory.add_service_account(&form.name, role, now_ms).map(|account| account.uid.clone())
+    };
+    inner.make_token(&form, account).await
 }
 
 async fn remove_key(

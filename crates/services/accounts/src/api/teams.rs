@@ -9,10 +9,10 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Page, labels, message, read_json, shown_name};
+use super::{Page, Part, labels, read_json, shown_name};
 use crate::AccountsError;
 use crate::accounts::Accounts;
-use crate::directory::{Team, User};
+use crate::directory::{Directory, Team, User};
 use crate::login::parameter;
 
 pub(super) fn routes() -> Router<Accounts> {
@@ -41,6 +41,11 @@ pub(super) fn shown(team: &Team) -> Value {
     })
 }
 
+/// The teams somebody is in.
+pub(super) fn of(directory: &Directory, uid: &str) -> Response {
+    Json(directory.teams_of(uid).map(shown).collect::<Vec<Value>>()).into_response()
+}
+
 async fn search(State(Accounts(inner)): State<Accounts>, uri: Uri) -> Result<Response, AccountsError> {
     let current = inner.store.current()?;
     let page = Page::of(&uri);
@@ -51,9 +56,8 @@ async fn search(State(Accounts(inner)): State<Accounts>, uri: Uri) -> Result<Res
     let mut teams: Vec<&Team> = current.directory.teams.iter().filter(is_wanted).collect();
     teams.sort_by(|a, b| a.name.cmp(&b.name));
     let (teams, count) = page.cut(teams.into_iter());
-    let teams: Vec<Value> = teams.into_iter().map(shown).collect();
-    let body = json!({"totalCount": count, "teams": teams, "page": page.number, "perPage": page.size});
-    Ok(Json(body).into_response())
+    let list = teams.into_iter().map(shown).collect();
+    Ok(Part { list, count, page }.counted("teams"))
 }
 
 async fn one(
@@ -86,9 +90,9 @@ async fn change(
     body: Bytes,
 ) -> Result<Response, AccountsError> {
     let form: Form = read_json(&body)?;
-    let now_ms = inner.clock.now_ms();
-    inner.store.change(|directory| directory.set_team(&id, &form.name, &form.email, now_ms)).await?;
-    Ok(message("Team updated"))
+    inner
+        .change("Team updated", |directory, now_ms| directory.set_team(&id, &form.name, &form.email, now_ms))
+        .await
 }
 
 async fn remove(
@@ -96,14 +100,12 @@ async fn remove(
     Path(id): Path<String>,
 ) -> Result<Response, AccountsError> {
     inner
-        .store
-        .change(|directory| {
+        .change("Team deleted", |directory, _| {
             let uid = directory.team(&id)?.uid.clone();
             directory.teams.retain(|team| team.uid != uid);
             Ok(())
         })
-        .await?;
-    Ok(message("Team deleted"))
+        .await
 }
 
 async fn members(
@@ -144,8 +146,7 @@ async fn add_member(
     }
     let member: Member = read_json(&body)?;
     inner
-        .store
-        .change(|directory| {
+        .change("Member added to Team", |directory, _| {
             let uid = directory.user(&member.user_id.to_string())?.uid.clone();
             let team = directory.team_mut(&id)?;
             if team.has(&uid) {
@@ -154,8 +155,7 @@ async fn add_member(
             team.members.push(uid);
             Ok(())
         })
-        .await?;
-    Ok(message("Member added to Team"))
+        .await
 }
 
 /// All members at once, by their addresses of mail or logins.
@@ -172,8 +172,7 @@ async fn set_members(
     }
     let wanted: Members = read_json(&body)?;
     inner
-        .store
-        .change(|directory| {
+        .change("Team memberships have been updated", |directory, _| {
             let mut uids = Vec::new();
             for name in wanted.members.iter().chain(&wanted.admins) {
                 let user = directory.by_login(name).ok_or(AccountsError::NotFound("user"))?;
@@ -184,8 +183,7 @@ async fn set_members(
             directory.team_mut(&id)?.members = uids;
             Ok(())
         })
-        .await?;
-    Ok(message("Team memberships have been updated"))
+        .await
 }
 
 async fn remove_member(
@@ -193,8 +191,7 @@ async fn remove_member(
     Path((id, user)): Path<(String, String)>,
 ) -> Result<Response, AccountsError> {
     inner
-        .store
-        .change(|directory| {
+        .change("Team Member removed", |directory, _| {
             let uid = directory.user(&user)?.uid.clone();
             let team = directory.team_mut(&id)?;
             if !team.has(&uid) {
@@ -204,6 +201,5 @@ async fn remove_member(
             team.synced.retain(|member| *member != uid);
             Ok(())
         })
-        .await?;
-    Ok(message("Team Member removed"))
+        .await
 }

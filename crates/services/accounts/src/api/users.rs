@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::me::ProfileForm;
-use super::{Page, labels, last_seen, message, profile, read_json, read_role, shown_name};
+use super::{labels, last_seen, profile, read_json, read_role, shown_name};
 use crate::AccountsError;
 use crate::accounts::Accounts;
 use crate::directory::{Profile, User};
@@ -57,26 +57,12 @@ fn shown(user: &User, seen: &HashMap<String, i64>, now_ms: i64) -> Value {
     })
 }
 
-async fn found(accounts: &Accounts, uri: &Uri) -> Result<(Vec<Value>, usize, Page), AccountsError> {
-    let inner = &accounts.0;
-    let (current, seen) = (inner.store.current()?, inner.seen().await?);
-    let page = Page::of(uri);
-    let mut users: Vec<&User> = current.directory.users.iter().collect();
-    users.sort_by(|a, b| a.login.cmp(&b.login));
-    let wanted = users.into_iter().filter(|user| page.wants(&[&user.login, &user.email, &user.name]));
-    let (users, count) = page.cut(wanted);
-    let now_ms = inner.clock.now_ms();
-    Ok((users.into_iter().map(|user| shown(user, &seen, now_ms)).collect(), count, page))
+async fn list(State(Accounts(inner)): State<Accounts>, uri: Uri) -> Result<Response, AccountsError> {
+    Ok(Json(inner.users(&uri, shown).await?.list).into_response())
 }
 
-async fn list(State(accounts): State<Accounts>, uri: Uri) -> Result<Response, AccountsError> {
-    Ok(Json(found(&accounts, &uri).await?.0).into_response())
-}
-
-async fn search(State(accounts): State<Accounts>, uri: Uri) -> Result<Response, AccountsError> {
-    let (users, count, page) = found(&accounts, &uri).await?;
-    let body = json!({"totalCount": count, "users": users, "page": page.number, "perPage": page.size});
-    Ok(Json(body).into_response())
+async fn search(State(Accounts(inner)): State<Accounts>, uri: Uri) -> Result<Response, AccountsError> {
+    Ok(inner.users(&uri, shown).await?.counted("users"))
 }
 
 async fn lookup(State(Accounts(inner)): State<Accounts>, uri: Uri) -> Result<Response, AccountsError> {
@@ -99,9 +85,7 @@ async fn change(
     body: Bytes,
 ) -> Result<Response, AccountsError> {
     let profile: Profile = read_json::<ProfileForm>(&body)?.into();
-    let now_ms = inner.clock.now_ms();
-    inner.store.change(|directory| directory.set_profile(&id, &profile, now_ms)).await?;
-    Ok(message("User updated"))
+    inner.change("User updated", |directory, now_ms| directory.set_profile(&id, &profile, now_ms)).await
 }
 
 async fn teams(
@@ -109,26 +93,22 @@ async fn teams(
     Path(id): Path<String>,
 ) -> Result<Response, AccountsError> {
     let current = inner.store.current()?;
-    let user = current.directory.user(&id)?;
-    let teams: Vec<Value> = current.directory.teams_of(&user.uid).map(super::teams::shown).collect();
-    Ok(Json(teams).into_response())
+    let uid = &current.directory.user(&id)?.uid;
+    Ok(super::teams::of(&current.directory, uid))
 }
 
 async fn orgs(
     State(Accounts(inner)): State<Accounts>,
     Path(id): Path<String>,
 ) -> Result<Response, AccountsError> {
-    let current = inner.store.current()?;
-    let role = current.directory.user(&id)?.role.as_str();
-    Ok(Json(json!([{"orgId": 1, "name": super::org::NAME, "role": role}])).into_response())
+    Ok(super::org::of(inner.store.current()?.directory.user(&id)?.role))
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct NewUser {
-    login: String,
-    email: String,
-    name: String,
+    #[serde(flatten)]
+    profile: ProfileForm,
     password: String,
     /// Ours: Grafana has another request for it.
     role: Option<String>,
@@ -137,7 +117,7 @@ struct NewUser {
 async fn add(State(Accounts(inner)): State<Accounts>, body: Bytes) -> Result<Response, AccountsError> {
     let form: NewUser = read_json(&body)?;
     let role = form.role.as_deref().map_or(Ok(Role::Viewer), read_role)?;
-    let profile = Profile { login: form.login, email: form.email, name: form.name };
+    let profile: Profile = form.profile.into();
     let hash = inner.passwords.hash(&form.password).await?;
     let now_ms = inner.clock.now_ms();
     let user = inner
@@ -155,8 +135,7 @@ async fn remove(
     State(Accounts(inner)): State<Accounts>,
     Path(id): Path<String>,
 ) -> Result<Response, AccountsError> {
-    inner.store.change(|directory| directory.remove_user(&id)).await?;
-    Ok(message("User deleted"))
+    inner.change("User deleted", |directory, _| directory.remove_user(&id)).await
 }
 
 async fn set_password(
@@ -171,9 +150,11 @@ async fn set_password(
     }
     let form: Form = read_json(&body)?;
     let hash = inner.passwords.hash(&form.password).await?;
-    let now_ms = inner.clock.now_ms();
-    inner.store.change(|directory| directory.set_password(&id, hash.clone(), now_ms)).await?;
-    Ok(message("User password updated"))
+    inner
+        .change("User password updated", |directory, now_ms| {
+            directory.set_password(&id, hash.clone(), now_ms)
+        })
+        .await
 }
 
 async fn set_permissions(
@@ -187,10 +168,8 @@ async fn set_permissions(
         is_grafana_admin: bool,
     }
     let form: Form = read_json(&body)?;
-    let now_ms = inner.clock.now_ms();
     inner
-        .store
-        .change(|directory| {
+        .change("User permissions updated", |directory, now_ms| {
             let before = directory.user(&id)?.role;
             match (form.is_grafana_admin, before) {
                 (true, _) => directory.set_role(&id, Role::Admin, now_ms),
@@ -198,34 +177,28 @@ async fn set_permissions(
                 (false, _) => Ok(()),
             }
         })
-        .await?;
-    Ok(message("User permissions updated"))
+        .await
 }
 
 async fn disable(
     State(Accounts(inner)): State<Accounts>,
     Path(id): Path<String>,
 ) -> Result<Response, AccountsError> {
-    let now_ms = inner.clock.now_ms();
-    inner.store.change(|directory| directory.set_disabled(&id, true, now_ms)).await?;
-    Ok(message("User disabled"))
+    inner.change("User disabled", |directory, now_ms| directory.set_disabled(&id, true, now_ms)).await
 }
 
 async fn enable(
     State(Accounts(inner)): State<Accounts>,
     Path(id): Path<String>,
 ) -> Result<Response, AccountsError> {
-    let now_ms = inner.clock.now_ms();
-    inner.store.change(|directory| directory.set_disabled(&id, false, now_ms)).await?;
-    Ok(message("User enabled"))
+    inner.change("User enabled", |directory, now_ms| directory.set_disabled(&id, false, now_ms)).await
 }
 
 async fn log_out(
     State(Accounts(inner)): State<Accounts>,
     Path(id): Path<String>,
 ) -> Result<Response, AccountsError> {
-    inner.store.change(|directory| directory.log_out(&id)).await?;
-    Ok(message("User logged out"))
+    inner.change("User logged out", |directory, _| directory.log_out(&id)).await
 }
 
 async fn sessions(

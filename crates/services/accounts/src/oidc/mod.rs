@@ -46,6 +46,8 @@ struct Discovery {
     userinfo_endpoint: Option<String>,
     #[serde(default)]
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
 }
 
 /// What a browser holds while it is at the provider: nobody else can finish its sign-in.
@@ -158,13 +160,19 @@ impl Oidc {
         if state != attempt.state || attempt.until_ms < self.clock.now_ms() {
             return Err(again());
         }
+        let discovery = self.discovery().await?;
+        // RFC 9207: what another provider says is not taken for this one's.
+        let issuer = parameter(uri, "iss");
+        let is_ours = issuer.as_ref().is_none_or(|issuer| *issuer == discovery.issuer);
+        if !is_ours || (issuer.is_none() && discovery.authorization_response_iss_parameter_supported) {
+            return Err(denied("another OpenID provider sent this way back"));
+        }
         if let Some(error) = parameter(uri, "error") {
             let detail =
                 parameter(uri, "error_description").map(|text| format!(": {text}")).unwrap_or_default();
             return Err(denied(&format!("the OpenID provider refused: {error}{detail}")));
         }
         let code = parameter(uri, "code").ok_or_else(again)?;
-        let discovery = self.discovery().await?;
         let tokens = self.tokens(&discovery, &code, &attempt.verifier).await?;
         let mut claims = self.claims(&discovery, &tokens.id_token, &attempt.nonce).await?;
         if !self.is_enough(&claims)
@@ -182,6 +190,15 @@ impl Oidc {
                     claims.entry(name.clone()).or_insert_with(|| value.clone());
                 }
             }
+        }
+        // An address that the provider has not seen proof of says nothing of who somebody is. One that says nothing of
+        // proof vouches for all that it tells.
+        let is_unproved =
+            |value: &Value| matches!(value.as_bool(), Some(false)) || value.as_str() == Some("false");
+        if claims.get("email_verified").is_some_and(is_unproved)
+            && let Some(claims) = claims.as_object_mut()
+        {
+            claims.remove("email");
         }
         Ok((self.person(&claims)?, attempt.next))
     }
@@ -399,13 +416,7 @@ impl Inner {
                         if !is_same && let Err(error) = directory.set_profile(&user.uid, &profile, now_ms) {
                             tracing::debug!(%error, login = %user.login, "the profile stays as it was");
                         }
-                        if user.role != role {
-                            let mut changed = directory.clone();
-                            match changed.set_role(&user.uid, role, now_ms) {
-                                Ok(()) => *directory = changed,
-                                Err(error) => tracing::warn!(%error, login = %user.login, "the role stays"),
-                            }
-                        }
+                        directory.set_role_unless_last(&user.uid, role, now_ms)?;
                         user.uid
                     }
                     None => {

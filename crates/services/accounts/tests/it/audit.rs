@@ -102,3 +102,15 @@ async fn it_is_asked_by_time_and_in_pages_and_forgets_after_ninety_days() {
         "{left}"
     );
 }
+
+#[tokio::test]
+async fn what_was_done_just_before_a_stop_is_kept() {
+    let database = Database::file();
+    let world = database.world(settings()).await;
+    assert_eq!(world.as_admin("POST", "/api/teams", r#"{"name":"a"}"#).await.status, 200);
+    world.accounts.flush(Duration::from_secs(60)).await;
+    let kept = database.state(&Registry::new()).list("audit", "", 10).await.unwrap();
+    let kept: Vec<Value> = kept.iter().map(|entry| serde_json::from_slice(&entry.body).unwrap()).collect();
+    assert_eq!((&kept[0]["action"], &kept[0]["path"]), (&"request".into(), &"/api/teams".into()));
+    assert_eq!(kept[1]["action"], "login");
+}

@@ -90,3 +90,38 @@ async fn a_password_that_is_told_lets_the_administrator_in_whatever_became_of_th
     let world = database.world(settings()).await;
     assert_eq!(world.as_admin("GET", "/view", "").await.text(), "admin Admin");
 }
+
+#[tokio::test]
+async fn an_address_of_mail_is_never_taken_for_the_login_of_the_administrator() {
+    let database = Database::file();
+    let announced = Arc::default();
+    let world = database.start(settings(), open_to_others(), &announced).await;
+    let first = announced.lock().unwrap()[0].clone();
+    let body = r#"{"login":"vera","email":"admin","password":"correct horse","role":"Viewer"}"#;
+    assert_eq!(
+        world.as_user("admin", &first, "PUT", "/api/users/1", r#"{"login":"root"}"#).await.status,
+        200
+    );
+    let refused = world.as_user("root", &first, "POST", "/api/admin/users", body).await;
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    drop(world);
+    // A password that is told belongs to an account of that very login, which is made.
+    let world = database.world(settings()).await;
+    assert_eq!(world.as_admin("GET", "/view", "").await.text(), "admin Admin");
+    assert_eq!(world.as_user("root", &first, "GET", "/view", "").await.text(), "root Admin");
+}
+
+#[tokio::test]
+async fn where_there_are_people_but_no_administrator_one_is_made_and_the_others_can_be_changed() {
+    let database = Database::file();
+    let people =
+        accounts::Administration::new(database.state(&Registry::new()), database.clock.clone()).unwrap();
+    let profile = accounts::directory::Profile { login: "vera".into(), ..Default::default() };
+    people.add(&profile, model::Role::Viewer, Some(PASSWORD.into())).await.unwrap();
+    people.set_role("vera", model::Role::Editor).await.unwrap();
+    let announced = Arc::default();
+    let world = database.start(settings(), open_to_others(), &announced).await;
+    let password = announced.lock().unwrap()[0].clone();
+    assert_eq!(world.as_user("admin", &password, "GET", "/view", "").await.text(), "admin Admin");
+    assert!(people.set_role("admin", model::Role::Viewer).await.is_err(), "now it is the last one");
+}

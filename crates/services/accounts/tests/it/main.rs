@@ -5,8 +5,10 @@
 mod api;
 mod audit;
 mod first_start;
+mod guessing;
 mod oidc;
 mod outages;
+mod reload;
 mod sessions;
 mod ways_in;
 
@@ -26,6 +28,7 @@ use config::http_client::SecretSource;
 use exposition::Registry;
 use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt;
+use http_body_util::channel::Channel;
 use model::Caller;
 use serde_json::Value;
 use state::{Place, State};
@@ -44,6 +47,7 @@ const ROUTES: &[Row] = &[
     ("POST", "/push", Access::Push),
     ("GET", "/public", Access::Public),
     ("GET", "/api/v1/view", Access::Viewer),
+    ("GET", "/api/v1/events", Access::Viewer),
     ("GET", "/api/v2/view", Access::Viewer),
     ("*", "/login", Access::Public),
     ("*", "/login/{*way}", Access::Public),
@@ -57,6 +61,7 @@ const ROUTES: &[Row] = &[
 /// A server with people.
 struct World {
     app: Router,
+    accounts: Accounts,
     registry: Registry,
     clock: Clock,
 }
@@ -124,10 +129,11 @@ impl Database {
             .route("/public", any(who))
             .route("/unknown", any(who))
             .route("/api/v1/view", get(who))
+            .route("/api/v1/events", get(events))
             .route("/api/v2/view", get(who))
             .merge(accounts.routes());
-        let app = Guard::new(accounts, Table::new(ROUTES)).in_front_of(routes);
-        World { app, registry, clock: self.clock.clone() }
+        let app = Guard::new(accounts.clone(), Table::new(ROUTES)).in_front_of(routes);
+        World { app, accounts, registry, clock: self.clock.clone() }
     }
 
     /// The same where the administrator's password is [`PASSWORD`] and others can connect.
@@ -135,6 +141,16 @@ impl Database {
         let admin_password = Some(SecretSource::Inline(Secret::new(PASSWORD.into())));
         self.start(Settings { admin_password, ..settings }, open_to_others(), &Arc::default()).await
     }
+}
+
+/// A stream that does not end by itself.
+async fn events() -> impl axum::response::IntoResponse {
+    let (sender, body) = Channel::<bytes::Bytes>::new(1);
+    tokio::spawn(async move {
+        std::future::pending::<()>().await;
+        drop(sender);
+    });
+    ([("content-type", "text/event-stream")], Body::new(body))
 }
 
 /// As cheap as hashes may be.

@@ -260,6 +260,24 @@ async fn who_has_no_role_is_disabled_or_takes_the_name_of_another_stays_out() {
 }
 
 #[tokio::test]
+async fn an_address_of_mail_counts_only_if_the_provider_does_not_say_that_it_is_unproved() {
+    let set = set_up().await;
+    for (sub, verified, expected) in [
+        ("1", json!(false), ""),
+        ("2", json!("false"), ""),
+        ("3", json!(true), "p3@example.com"),
+        ("4", Value::Null, "p4@example.com"),
+    ] {
+        let mut claims = person(&["devs"]);
+        (claims["sub"], claims["preferred_username"]) = (sub.into(), format!("p{sub}").into());
+        (claims["email"], claims["email_verified"]) = (format!("p{sub}@example.com").into(), verified);
+        assert_eq!(set.who(&set.sign_in(claims).await).await, format!("p{sub} Editor"));
+        let path = format!("/api/users/lookup?loginOrEmail=p{sub}");
+        assert_eq!(set.world.as_admin("GET", &path, "").await.json()["email"], expected);
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_is_not_for_this_sign_in_is_not_believed() {
     let set = set_up().await;
     let now_s = set.provider.now_s;
@@ -290,6 +308,10 @@ async fn only_the_browser_that_began_can_finish_and_only_once() {
     assert!(location(&answer).contains("not+begun+here"));
     assert_eq!(set.who(&set.come_back(&mine, &back).await).await, "ada Admin");
     assert!(location(&set.come_back(&mine, &back).await).contains("invalid_grant"));
+    // Another provider's way back.
+    let mixed = begin().await;
+    let back = format!("{}&iss=https%3A%2F%2Fevil.example", set.provider.sign_in(&location(&mixed)));
+    assert!(location(&set.come_back(&mixed, &back).await).contains("another+OpenID+provider"));
     // What the provider says no to is said.
     let begun = begin().await;
     let query = location(&begun);
@@ -348,6 +370,12 @@ async fn a_provider_that_is_away_is_asked_once_for_all_who_wait() {
     world.clock.advance(Duration::from_secs(2));
     assert_eq!(world.ask(ELSEWHERE, "GET", "/login/oidc", &[], "").await.status, 502);
     assert_eq!(*asked.lock().unwrap(), 2);
+    // Somebody who came by the login page is back there, reads why, and has not lost where they wanted to go.
+    let html = [("accept", "text/html")];
+    let answer = world.ask(ELSEWHERE, "GET", "/login/oidc?next=%2Fview", &html, "").await;
+    let location = location(&answer);
+    assert!(location.starts_with("/login?error=the+OpenID+provider+calls+itself"), "{location}");
+    assert!(location.ends_with("&next=%2Fview"), "{location}");
 }
 
 #[tokio::test]

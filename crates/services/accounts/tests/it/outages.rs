@@ -59,3 +59,29 @@ async fn what_one_replica_changes_counts_at_the_others() {
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 400], "{} {}", a.text(), b.text());
 }
+
+#[tokio::test]
+async fn accounts_that_are_restored_to_what_they_were_are_in_force_as_they_were() {
+    let Some(server) = Postgres::start() else { return };
+    let url = SecretSource::Inline(Secret::new(server.database("restored")));
+    let database = Database {
+        place: Place::Server { url, password: None },
+        clock: Clock::system(),
+        dir: tempfile::tempdir().unwrap(),
+    };
+    let world = database.world(settings()).await;
+    server.sql_in("restored", "CREATE TABLE backup AS SELECT * FROM promontory_document");
+    world.add("mallory", "Admin").await;
+    let cookie = world.sign_in("mallory", PASSWORD).await.ok().unwrap();
+    assert_eq!(world.with_cookie(&cookie, "GET", "/view", "").await.status, 200);
+    server.sql_in(
+        "restored",
+        "BEGIN; DELETE FROM promontory_document; INSERT INTO promontory_document SELECT * FROM backup; COMMIT",
+    );
+    until("whom the backup does not know is out", async || {
+        world.with_cookie(&cookie, "GET", "/view", "").await.status == 401
+    })
+    .await;
+    assert_eq!(world.as_user("mallory", PASSWORD, "GET", "/view", "").await.status, 401);
+    assert_eq!(world.as_admin("POST", "/api/teams", r#"{"name":"a"}"#).await.status, 200);
+}

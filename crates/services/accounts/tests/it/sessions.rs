@@ -67,7 +67,11 @@ async fn what_a_browser_held_before_signing_in_is_worth_nothing_after_it() {
 
 #[tokio::test]
 async fn cookies_are_kept_from_scripts_and_other_sites_and_under_tls_from_plain_connections() {
-    for (is_encrypted, path) in [(false, "/"), (true, "/mon/")] {
+    for (is_encrypted, path, name) in [
+        (false, "/", "promontory_session"),
+        (true, "/mon/", "promontory_session"),
+        (true, "/", "__Host-promontory_session"),
+    ] {
         let surroundings = Surroundings { is_encrypted, external_path: path.into(), ..open_to_others() };
         let admin_password = Some(SecretSource::Inline(Secret::new(PASSWORD.into())));
         let world = Database::file()
@@ -83,6 +87,13 @@ async fn cookies_are_kept_from_scripts_and_other_sites_and_under_tls_from_plain_
         }
         assert_eq!(cookie.contains("Secure"), is_encrypted, "{cookie}");
         assert_eq!(answer.headers["location"], "/mon/d/a");
+        let (known, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
+        assert_eq!(known, name);
+        let status =
+            async |name: &str| world.with_cookie(&format!("{name}={value}"), "GET", "/view", "").await.status;
+        assert_eq!(status(name).await, 200);
+        // What a server of a neighbouring name can set is not looked at where there is a name it cannot.
+        assert_eq!(status("promontory_session").await == 200, name == "promontory_session");
     }
 }
 
@@ -116,4 +127,42 @@ async fn sessions_of_one_are_bounded() {
     let list = world.as_admin("GET", "/api/user/auth-tokens", "").await.json();
     assert_eq!(list.as_array().map(Vec::len), Some(100));
     assert_eq!(world.with_cookie(&first, "GET", "/view", "").await.status, 401);
+}
+
+#[tokio::test]
+async fn no_cache_keeps_who_somebody_is() {
+    let world = Database::file().world(settings()).await;
+    for (path, expected) in
+        [("/api/user", 200), ("/api/users", 200), ("/api/teams/99", 404), ("/api/login/options", 200)]
+    {
+        let answer = world.as_admin("GET", path, "").await;
+        assert_eq!(
+            (answer.status, &answer.headers["cache-control"]),
+            (expected, &"no-store".parse().unwrap())
+        );
+    }
+    let refused = world.ask(ELSEWHERE, "GET", "/api/user", &[], "").await;
+    assert_eq!((refused.status, &refused.headers["cache-control"]), (401, &"no-store".parse().unwrap()));
+}
+
+/// The clock runs ahead whenever nothing is left to do: what never ends would be noticed as the test that hangs.
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_with_the_session_it_was_asked_for_with() {
+    let world = Database::file().world(settings()).await;
+    let id = world.add("ada", "Viewer").await;
+    for end in ["logout", "disable"] {
+        let cookie = world.sign_in("ada", PASSWORD).await.ok().unwrap();
+        let listening = async {
+            let answer = world.with_cookie(&cookie, "GET", "/api/v1/events", "").await;
+            assert_eq!((answer.status, answer.body.len()), (200, 0));
+        };
+        let ending = async {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            let path = format!("/api/admin/users/{id}/{end}");
+            assert_eq!(world.as_admin("POST", &path, "").await.status, 200);
+            tokio::time::Instant::now()
+        };
+        let ((), ended) = tokio::join!(listening, ending);
+        assert!(ended.elapsed() <= Duration::from_secs(10), "{:?}", ended.elapsed());
+    }
 }

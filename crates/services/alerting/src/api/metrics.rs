@@ -43,7 +43,7 @@ impl Metrics {
         register_notifications(registry, alerting);
         register_configuration(registry, alerting);
         register_replicas(registry, replicas);
-        alerting.count_latency(registry);
+        alerting.register(registry);
         let in_flight = registry
             .gauges("alertmanager_http_requests_in_flight", "Requests being answered now.", &["method"], 1)
             .with(&["get"]);

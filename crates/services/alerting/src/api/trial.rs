@@ -304,6 +304,7 @@ mod tests {
             data_dir: None,
             transport: Arc::new(crate::HttpTransport::default()),
             external_url: String::new(),
+            instance: "here".into(),
             limits: crate::dispatch::Limits::default(),
             replicas: Arc::new(crate::replicas::Alone),
             trail: crate::trail::Trail::off(),

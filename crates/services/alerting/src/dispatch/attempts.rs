@@ -28,6 +28,8 @@ pub(super) struct Attempt {
     pub(super) failed: u32,
     /// The ledger's stamp when it was made.
     pub(super) stamp_ms: i64,
+    /// Alerts that were left out, for those who follow.
+    pub(super) muted: Arc<[Labels]>,
 }
 
 impl Dispatcher {
@@ -58,7 +60,7 @@ impl Dispatcher {
 
     /// Makes a notification, if there still is a reason to.
     fn make(&mut self, id: u32, at: usize, now_ms: i64) -> Option<Box<Attempt>> {
-        let Telling { content, reason, alerts } = self.what_to_tell(id, at, now_ms)?;
+        let Telling { content, reason, alerts, muted } = self.what_to_tell(id, at, now_ms)?;
         if alerts.is_empty() {
             // All has ended for a receiver that does not want to hear of it: only note it. Others
             // must know: what they have would make a new episode look told.
@@ -101,7 +103,14 @@ impl Dispatcher {
         }
         let stamp_ms = self.job_mut(id, at)?.ledger.stamp_ms;
         let notification = Arc::new(notification);
-        Some(Box::new(Attempt { notification, content, deadline_ms, failed: 0, stamp_ms }))
+        Some(Box::new(Attempt {
+            notification,
+            content,
+            deadline_ms,
+            failed: 0,
+            stamp_ms,
+            muted: muted.into(),
+        }))
     }
 
     /// Gives an attempt a place in its lane, and claims or sends it.
@@ -294,6 +303,9 @@ impl Dispatcher {
 
     pub(super) fn attempted(&mut self, number: u64, outcome: Outcome, now_ms: i64) {
         let Some(ticket) = self.tickets.remove(&number) else { return };
+        if matches!(outcome, Outcome::Taken(_)) {
+            self.publish_notified(number, &ticket);
+        }
         let Ticket { holder: Holder { group: id, job: at }, group_name, attempt, token, .. } = ticket;
         let integration = attempt.notification.integration.clone();
         let kind = integration.notifier.kind();
@@ -385,7 +397,7 @@ impl Dispatcher {
         for _ in 0..failed.min(20) {
             wait_ms = (wait_ms + wait_ms / 2).min(BACKOFF_MAX_MS);
         }
-        // Spread, but never so short that a receiver that stalls for a second is met stalling again.
-        wait_ms * 4 / 5 + self.random_below(wait_ms as u64 / 2) as i64
+        // Spread upwards only: with a timeout of half a second, one that stalled for a second is not met stalling.
+        wait_ms + self.random_below(wait_ms as u64 / 2) as i64
     }
 }

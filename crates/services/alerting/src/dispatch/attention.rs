@@ -1,18 +1,12 @@
 //! What Alertmanager does not have: somebody takes an alert on; others are told if nobody does or
-//! nobody could be told; alerts that flap are told once; silences that end soon are announced.
+//! nobody could be told; silences that end soon are announced.
 
 use super::flush::{Group, Job, Role};
-use super::held::shared;
 use super::*;
-use crate::care::Flapping;
 use crate::trail::{Step, Subject};
 
 /// The alert that reminds of a silence.
 pub const REMINDER: &str = "SilenceEndsSoon";
-/// The annotation that an alert carries while it flaps.
-pub const FLAPPING: &str = "promontory/flapping";
-/// Alerts whose beginnings and ends are counted at once.
-const FLAPS_MAX: usize = 100_000;
 
 /// Somebody's word that they take an alert on. While it holds, the alert alone is no reason to
 /// repeat a notification, and nobody else is told because of it.
@@ -278,40 +272,6 @@ impl Dispatcher {
         }
     }
 
-    // ---- flapping ----
-
-    /// Notes that an alert has begun or ended. One that begins to flap is told anew, as flapping.
-    pub(super) fn note_change(&mut self, fingerprint: u64, now_ms: i64) {
-        let Some(flapping) = self.config.care.flapping else { return };
-        let begins = self.flaps.note(fingerprint, flapping, now_ms);
-        if let Some(record) = self.flaps.record(fingerprint) {
-            self.remember(record);
-        }
-        if !begins {
-            return;
-        }
-        self.counters.flapping += 1;
-        let again: Fingerprints = [fingerprint].into_iter().collect();
-        let groups: Vec<u32> =
-            self.alerts.with_fingerprint(fingerprint).flat_map(|held| held.places.groups()).collect();
-        for group in groups {
-            for job in self.groups.get_mut(&group).into_iter().flat_map(|group| &mut group.jobs) {
-                job.ledger.tell_again(&again);
-            }
-        }
-        self.plan_upkeep(now_ms);
-    }
-
-    /// An alert as receivers are told of it.
-    pub(super) fn shown(&self, held: &Held) -> Arc<Alert> {
-        let Some(changes) = self.flaps.changes(held.fingerprint) else { return shared(held) };
-        let mut alert = held.alert();
-        let mut annotations = alert.annotations.to_builder();
-        annotations.set(FLAPPING, &format!("began or ended {changes} times; told again once it is calm"));
-        alert.annotations = annotations.build();
-        Arc::new(alert)
-    }
-
     // ---- reminders ----
 
     /// Raises an alert for each silence that ends soon.
@@ -342,90 +302,6 @@ impl Dispatcher {
         });
         for alert in reminders.collect::<Vec<_>>() {
             self.receive(alert, now_ms);
-        }
-    }
-}
-
-/// How often alerts began or ended lately.
-#[derive(Debug, Default)]
-pub(super) struct Flaps(HashMap<u64, Flap>);
-
-#[derive(Debug, Default)]
-struct Flap {
-    /// When, the oldest first; only as many as are needed.
-    at_ms: VecDeque<i64>,
-    /// How often since it was calm; 0 if it is calm.
-    changes: u64,
-}
-
-impl Flaps {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(super) fn is_flapping(&self, fingerprint: u64) -> bool {
-        !self.0.is_empty() && self.0.get(&fingerprint).is_some_and(|flap| flap.changes > 0)
-    }
-
-    /// How often a flapping alert began or ended.
-    pub(super) fn changes(&self, fingerprint: u64) -> Option<u64> {
-        self.0.get(&fingerprint).map(|flap| flap.changes).filter(|changes| *changes > 0)
-    }
-
-    /// Counts a change. Returns whether the alert begins to flap by it.
-    fn note(&mut self, fingerprint: u64, flapping: Flapping, now_ms: i64) -> bool {
-        if self.0.len() >= FLAPS_MAX && !self.0.contains_key(&fingerprint) {
-            return false;
-        }
-        let flap = self.0.entry(fingerprint).or_default();
-        flap.at_ms.push_back(now_ms);
-        if flap.changes > 0 {
-            flap.changes += 1;
-            flap.at_ms.pop_front();
-            return false;
-        }
-        while flap.at_ms.front().is_some_and(|at_ms| now_ms.saturating_sub(*at_ms) > flapping.within_ms) {
-            flap.at_ms.pop_front();
-        }
-        if flap.at_ms.len() <= flapping.changes {
-            return false;
-        }
-        flap.changes = flap.at_ms.len() as u64;
-        true
-    }
-
-    /// Forgets those that did not change for the whole time.
-    pub(super) fn forget_calm(&mut self, flapping: Flapping, now_ms: i64) {
-        self.0.retain(|_, flap| {
-            flap.at_ms.back().is_some_and(|at_ms| now_ms.saturating_sub(*at_ms) < flapping.within_ms)
-        });
-    }
-
-    /// What is written down of an alert.
-    fn record(&self, fingerprint: u64) -> Option<Record> {
-        let flap = self.0.get(&fingerprint)?;
-        Some(Record::Flaps {
-            fingerprint,
-            changes: flap.changes,
-            at_ms: flap.at_ms.iter().copied().collect(),
-        })
-    }
-
-    /// What is written down of all.
-    pub(super) fn records(&self) -> impl Iterator<Item = Record> + '_ {
-        self.0.keys().filter_map(|fingerprint| self.record(*fingerprint))
-    }
-
-    /// Takes back what was written down of an alert.
-    pub(super) fn restore(&mut self, fingerprint: u64, changes: u64, at_ms: Vec<i64>) {
-        if self.0.len() < FLAPS_MAX || self.0.contains_key(&fingerprint) {
-            self.0.insert(fingerprint, Flap { at_ms: at_ms.into(), changes });
-        }
-    }
-
-    pub(super) fn shift(&mut self, by_ms: i64) {
-        for at_ms in self.0.values_mut().flat_map(|flap| &mut flap.at_ms) {
-            *at_ms = at_ms.saturating_add(by_ms);
         }
     }
 }

@@ -121,8 +121,13 @@ impl Dispatcher {
             self.check_breadth(draft.clone(), now_ms)?;
         }
         let fresh_id = self.new_uuid();
+        let asked_for = draft.id.clone();
         let changed = self.silences.set(draft, fresh_id, now_ms)?;
         for silence in changed.silences {
+            // One that is replaced only ends, which is not recorded.
+            if silence.id == changed.id {
+                self.publish_silence(&silence, silence.id == asked_for);
+            }
             self.share_silence(&silence);
             self.remember(Record::Silence(silence));
         }

@@ -111,6 +111,8 @@ pub(super) struct Telling {
     pub(super) reason: Reason,
     /// The alerts it tells of, and whether each has ended.
     pub(super) alerts: Vec<(AlertId, bool)>,
+    /// Those it leaves out because they are inhibited or silenced, if anybody follows.
+    pub(super) muted: Vec<Labels>,
 }
 
 /// What a group's state is kept under.
@@ -261,6 +263,7 @@ impl Dispatcher {
             let record = group.record(group.name(&self.config));
             self.remember(record);
         }
+        self.publish_muted(id, now_ms);
         self.escalate(id, now_ms);
         let jobs = self.groups.get(&id).map_or(0, |group| group.jobs.len());
         for at in 0..jobs {
@@ -338,6 +341,7 @@ impl Dispatcher {
         }
         let (mut firing, mut resolved, mut alerts) = (Vec::new(), Vec::new(), Vec::new());
         let (mut inhibited, mut silenced, mut unacknowledged) = (0, 0, 0);
+        let mut muted = Vec::new();
         for alert in &group.alerts {
             let Some(held) = self.alerts.get(*alert) else { continue };
             let fingerprint = held.fingerprint;
@@ -349,12 +353,13 @@ impl Dispatcher {
                 continue;
             }
             if !must_hear {
-                if self.is_inhibited(&held.labels, now_ms) {
-                    inhibited += 1;
-                    continue;
-                }
-                if held.silences.as_ref().is_some_and(|found| self.silences.is_silenced(found, now_ms)) {
-                    silenced += 1;
+                let is_inhibited = self.is_inhibited(&held.labels, now_ms);
+                let is_silenced = !is_inhibited
+                    && held.silences.as_ref().is_some_and(|found| self.silences.is_silenced(found, now_ms));
+                inhibited += u64::from(is_inhibited);
+                silenced += u64::from(is_silenced);
+                if is_inhibited || is_silenced {
+                    muted.extend(self.publishes.then(|| held.labels.clone()));
                     continue;
                 }
             }
@@ -381,11 +386,11 @@ impl Dispatcher {
         }
         // Somebody is at it: no need to say it again.
         let reason = reason.filter(|reason| *reason != Reason::Repeat || unacknowledged > 0)?;
-        Some(Telling { content, reason, alerts })
+        Some(Telling { content, reason, alerts, muted })
     }
 
     /// Brings what is known of silences up to date for all alerts of a group.
-    fn look_for_silences(&mut self, id: u32) {
+    pub(super) fn look_for_silences(&mut self, id: u32) {
         if self.silences.is_empty() {
             return;
         }
@@ -492,6 +497,7 @@ impl Dispatcher {
         }
         self.counters.given_up += given_up;
         let key = self.notes.then(|| group.shown_key(&self.config));
+        self.publish_resolved(id, done.iter().map(|(alert, _, _)| *alert));
         done.sort_unstable_by_key(|(alert, _, _)| *alert);
         let gone: Fingerprints = done.iter().map(|(_, fingerprint, _)| *fingerprint).collect();
         let (mut records, mut quiet) = (Vec::new(), Vec::new());

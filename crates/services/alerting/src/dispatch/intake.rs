@@ -52,6 +52,7 @@ impl Dispatcher {
         let mut names: HashMap<u32, (Arc<str>, Arc<str>)> = HashMap::new();
         for together in joined.chunk_by(|(a, _), (b, _)| a == b) {
             let Some((id, first)) = together.first() else { continue };
+            self.publish_grouped(*id, together);
             self.note(now_ms, |this| {
                 let group = this.groups.get(id)?;
                 let route = this.config.routes.get(group.route as usize)?;
@@ -100,6 +101,7 @@ impl Dispatcher {
                 let id = self.alerts.insert(held);
                 self.inhibitor.insert(id, &alert.labels);
                 self.note_change(fingerprint, now_ms);
+                self.publish(|_| Some(Happening::AlertCreated(alert.clone())));
                 self.remember(Record::Alert {
                     alert,
                     updated_at_ms: now_ms,
@@ -195,7 +197,7 @@ impl Dispatcher {
                 place.group = group_id;
             }
             self.recollect(group_id, &labels, fingerprint);
-            if self.notes {
+            if self.notes || self.publishes {
                 self.arrivals.joined.push((group_id, labels.clone()));
             }
         }

@@ -11,8 +11,10 @@ mod attempts;
 mod attention;
 mod browse;
 mod changes;
+mod flapping;
 mod flush;
 mod group_index;
+mod happenings;
 mod held;
 mod intake;
 pub mod ledger;
@@ -27,6 +29,7 @@ use std::sync::Arc;
 
 use model::{Alert, Labels};
 
+use crate::event_recorder::Happening;
 use crate::inhibit::{Inhibitor, Moment};
 use crate::notification::{Integration, Notification};
 use crate::receivers::Memory;
@@ -35,9 +38,10 @@ use crate::settings::Config;
 use crate::silences::{Draft, SilenceError, SilenceLimits, Silences};
 use crate::trail;
 pub(crate) use attempts::LEASE_MS;
-use attention::Flaps;
-pub use attention::{AckError, Acknowledgement, FLAPPING, REMINDER};
+pub use attention::{AckError, Acknowledgement, REMINDER};
 pub use browse::{GroupKey, Listed, ListedGroup};
+pub use flapping::FLAPPING;
+use flapping::Flaps;
 use flush::{Group, Lane, Ticket, Timer};
 use group_index::GroupIndex;
 use held::{AlertId, Alerts, Held, Muted, NO_GROUP, Places};
@@ -194,6 +198,8 @@ pub enum Action {
     Share(Vec<replicas::Entry>),
     /// Note this in the trail.
     Note(trail::Event),
+    /// Hand this to those who follow what happens.
+    Publish(Happening),
 }
 
 /// Who else there is, as far as it matters for deciding.
@@ -254,6 +260,10 @@ pub struct Dispatcher {
     is_settled: bool,
     /// Whether the trail is kept.
     notes: bool,
+    /// Whether anybody follows what happens.
+    publishes: bool,
+    /// Tells this process from others.
+    seed: u64,
     /// Counts steps, so that what was found out in one holds for all of it.
     epoch: u64,
     alerts: Alerts,
@@ -297,6 +307,8 @@ impl Dispatcher {
             company: Company::ALONE,
             is_settled: true,
             notes: false,
+            publishes: false,
+            seed,
             epoch: 0,
             alerts: Alerts::default(),
             groups: BTreeMap::new(),
@@ -367,6 +379,11 @@ impl Dispatcher {
     /// Has events for the trail made, or not.
     pub fn set_notes(&mut self, notes: bool) {
         self.notes = notes;
+    }
+
+    /// Has actions made for those who follow what happens, or not.
+    pub fn set_publishes(&mut self, publishes: bool) {
+        self.publishes = publishes;
     }
 
     /// The configuration in use.
@@ -466,12 +483,8 @@ impl Dispatcher {
 
     /// A random UUID.
     fn new_uuid(&mut self) -> String {
-        let random =
-            (u128::from(self.random_below(u64::MAX)) << 64) | u128::from(self.random_below(u64::MAX));
-        let version_4 = random & !(0xf << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62;
-        let hex = format!("{version_4:032x}");
-        let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
-        format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
+        let high = u128::from(self.random_below(u64::MAX)) << 64;
+        uuid_of(high | u128::from(self.random_below(u64::MAX)))
     }
 
     // ---- inhibition ----
@@ -511,6 +524,14 @@ impl Dispatcher {
         }
         self.plan_upkeep(now_ms);
     }
+}
+
+/// A UUID of version 4 from so many random bits.
+fn uuid_of(random: u128) -> String {
+    let version_4 = random & !(0xf << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+    let hex = format!("{version_4:032x}");
+    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+    format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
 }
 
 #[cfg(test)]

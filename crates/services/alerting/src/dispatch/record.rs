@@ -69,6 +69,8 @@ pub enum Record {
         fingerprint: u64,
         /// How often since it was calm; 0 if it is.
         changes: u64,
+        /// Since when it flaps; 0 if it does not.
+        since_ms: i64,
         /// When, the oldest first.
         at_ms: Vec<i64>,
     },
@@ -142,10 +144,11 @@ impl Record {
                 out.push(10);
                 out.extend_from_slice(&fingerprint.to_le_bytes());
             }
-            Record::Flaps { fingerprint, changes, at_ms } => {
-                out.push(12);
+            Record::Flaps { fingerprint, changes, since_ms, at_ms } => {
+                out.push(13);
                 out.extend_from_slice(&fingerprint.to_le_bytes());
                 put_unsigned(out, *changes);
+                put_signed(out, *since_ms);
                 put_unsigned(out, at_ms.len() as u64);
                 at_ms.iter().for_each(|at_ms| put_signed(out, *at_ms));
             }
@@ -205,11 +208,13 @@ impl Record {
                 updated_at_ms: take_signed(rest)?,
             }),
             10 => Record::AcknowledgementGone { fingerprint: take_fingerprint(rest)? },
-            12 => {
+            // 12 is one as it was written before it was known since when.
+            kind @ (12 | 13) => {
                 let (fingerprint, changes) = (take_fingerprint(rest)?, take_unsigned(rest)?);
+                let since_ms = if kind == 13 { take_signed(rest)? } else { 0 };
                 let count = take_unsigned(rest)?;
                 let at_ms = (0..count).map(|_| take_signed(rest)).collect::<Option<_>>()?;
-                Record::Flaps { fingerprint, changes, at_ms }
+                Record::Flaps { fingerprint, changes, since_ms, at_ms }
             }
             _ => return None,
         };
@@ -417,7 +422,7 @@ mod tests {
                 updated_at_ms: 6,
             }),
             Record::AcknowledgementGone { fingerprint: u64::MAX },
-            Record::Flaps { fingerprint: 3, changes: 2, at_ms: vec![1, -1, i64::MAX] },
+            Record::Flaps { fingerprint: 3, changes: 2, since_ms: 5, at_ms: vec![1, -1, i64::MAX] },
             Record::Alert { alert, updated_at_ms: 5, has_ended: true, ends_by_timeout: false },
             Record::AlertGone { labels },
             Record::Group { name: "g".into(), is_flushed: true, next_flush_ms: i64::MIN },

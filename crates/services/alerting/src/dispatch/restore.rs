@@ -1,5 +1,6 @@
 //! From the records of a log back to the state.
 
+use super::flapping::Flap;
 use super::intake::KnownGroups;
 use super::*;
 
@@ -50,8 +51,8 @@ impl Dispatcher {
                 Record::AcknowledgementGone { fingerprint } => {
                     self.acknowledgements.remove(&fingerprint);
                 }
-                Record::Flaps { fingerprint, changes, at_ms } => {
-                    self.flaps.restore(fingerprint, changes, at_ms);
+                Record::Flaps { fingerprint, changes, since_ms, at_ms } => {
+                    self.flaps.restore(fingerprint, Flap::of(changes, since_ms, at_ms));
                 }
                 Record::Ledger { group, integration, ledger } => {
                     self.told_elsewhere.entry(group).or_default().insert(integration, ledger);

@@ -82,6 +82,9 @@ impl Dispatcher {
             });
         }
         entries.extend(self.acknowledgements.values().map(|known| self.acknowledgement_entry(known)));
+        if let Some(flapping) = self.config.care.flapping {
+            entries.extend(self.flaps.entries(flapping));
+        }
         entries
     }
 
@@ -102,6 +105,11 @@ impl Dispatcher {
             EntryKind::Acknowledgement => {
                 if let Some(Record::Acknowledgement(acknowledgement)) = Record::decode(&entry.body) {
                     self.learn_acknowledgement(acknowledgement, now_ms);
+                }
+            }
+            EntryKind::Flapping => {
+                if let Some(flaps) = Record::decode(&entry.body) {
+                    self.learn_flapping(flaps, now_ms);
                 }
             }
         }

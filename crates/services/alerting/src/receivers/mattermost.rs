@@ -6,6 +6,7 @@ use std::sync::Arc;
 use config::{Fields, HttpClientConfig, Node, Result};
 
 use super::answer::{during, outcome_of, refused};
+use super::attachment::Field;
 use super::decode::{secret_url, template};
 use super::exchange::JSON;
 use super::text::cut_to_chars;
@@ -47,13 +48,6 @@ struct Priority {
 struct Attachment {
     texts: Vec<(&'static str, String)>,
     fields: Vec<Field>,
-}
-
-#[derive(Clone, Debug)]
-struct Field {
-    title: String,
-    value: String,
-    short: Option<bool>,
 }
 
 /// The texts of an attachment in the order of messages; the fields stand before the first of the
@@ -140,31 +134,16 @@ fn attachment(fields: &mut Fields<'_>, defaults: &[(&str, &str)]) -> Result<Atta
         let default = defaults.iter().find(|(of, _)| *of == name).map_or("", |(_, default)| default);
         texts.push((name, template(fields, name, default)?));
     }
-    let fields = fields.or("fields", Vec::new(), |node| node.list(field))?;
+    let fields = fields.or("fields", Vec::new(), |node| {
+        node.list(|node| Field::decode(node, "mattermost.plain", Some("Mattermost")))
+    })?;
     Ok(Attachment { texts, fields })
-}
-
-fn field(node: &Node) -> Result<Field> {
-    let mut fields = node.fields("mattermost.plain")?;
-    let field = Field {
-        title: template(&mut fields, "title", "")?,
-        value: template(&mut fields, "value", "")?,
-        short: fields.optional("short", Node::boolean)?,
-    };
-    if field.title.is_empty() {
-        return Err(fields.error("missing title in Mattermost field configuration"));
-    }
-    if field.value.is_empty() {
-        return Err(fields.error("missing value in Mattermost field configuration"));
-    }
-    fields.finish()?;
-    Ok(field)
 }
 
 /// Decodes a field alone.
 #[cfg(feature = "conformance")]
 pub(crate) fn check_field(node: &Node) -> Result<()> {
-    field(node).map(|_| ())
+    Field::decode(node, "mattermost.plain", Some("Mattermost")).map(|_| ())
 }
 
 impl Attachment {

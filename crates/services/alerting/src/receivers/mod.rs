@@ -4,6 +4,7 @@
 //! the templates, sends it once, and says how that went. Trying again is the dispatcher's affair.
 
 pub mod answer;
+mod attachment;
 mod channel;
 pub(crate) mod decode;
 pub mod discord;
@@ -26,7 +27,7 @@ pub mod telegram;
 mod testing;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(crate) mod text;
 pub(crate) mod tree;
 pub mod victorops;
 pub mod webex;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use config::{HttpClientConfig, Node, Result};
 
 use super::answer::{Said, accepted, during, refused};
+use super::attachment::Field;
 use super::decode::{http_url, take_secret, template};
 use super::exchange::JSON;
 use super::text::cut_to_chars;
@@ -36,13 +37,6 @@ pub struct Rocketchat {
     image_url: String,
     thumb_url: String,
     actions: Vec<Action>,
-}
-
-#[derive(Clone, Debug)]
-struct Field {
-    title: String,
-    value: String,
-    short: Option<bool>,
 }
 
 /// A button.
@@ -81,7 +75,9 @@ pub fn decode(node: &Node, context: &Context<'_>) -> Result<Arc<dyn Notifier>> {
         title: template(fields, "title", r#"{{ template "rocketchat.default.title" . }}"#)?,
         title_link: template(fields, "title_link", r#"{{ template "rocketchat.default.titlelink" . }}"#)?,
         text: template(fields, "text", r#"{{ template "rocketchat.default.text" . }}"#)?,
-        fields: fields.or("fields", Vec::new(), |node| node.list(field))?,
+        fields: fields.or("fields", Vec::new(), |node| {
+            node.list(|node| Field::decode(node, "rocketchat.RocketchatAttachmentField", None))
+        })?,
         short_fields: fields.or("short_fields", false, Node::boolean)?,
         emoji: template(fields, "emoji", r#"{{ template "rocketchat.default.emoji" . }}"#)?,
         icon_url: template(fields, "icon_url", r#"{{ template "rocketchat.default.iconurl" . }}"#)?,
@@ -91,17 +87,6 @@ pub fn decode(node: &Node, context: &Context<'_>) -> Result<Arc<dyn Notifier>> {
     };
     taken.finish()?;
     Ok(Arc::new(rocketchat))
-}
-
-fn field(node: &Node) -> Result<Field> {
-    let mut fields = node.fields("rocketchat.RocketchatAttachmentField")?;
-    let field = Field {
-        title: template(&mut fields, "title", "")?,
-        value: template(&mut fields, "value", "")?,
-        short: fields.optional("short", Node::boolean)?,
-    };
-    fields.finish()?;
-    Ok(field)
 }
 
 fn action(node: &Node) -> Result<Action> {

@@ -9,6 +9,7 @@ use config::{HttpClientConfig, Node, Result};
 use http::header::CONTENT_TYPE;
 
 use super::answer::{self, accepted, during, refused, try_again};
+use super::attachment::Field;
 use super::decode::{go_duration_ms, http_url, secret_url, take_secret, template};
 use super::exchange::JSON;
 use super::text::cut_to_chars;
@@ -79,13 +80,6 @@ struct Attachment {
     actions: Vec<Action>,
 }
 
-#[derive(Clone, Debug)]
-struct Field {
-    title: String,
-    value: String,
-    short: Option<bool>,
-}
-
 /// A button. One with a URL has neither name nor value.
 #[derive(Clone, Debug)]
 struct Action {
@@ -138,7 +132,9 @@ pub fn decode(node: &Node, context: &Context<'_>) -> Result<Arc<dyn Notifier>> {
             title_link: template(fields, "title_link", r#"{{ template "slack.default.titlelink" . }}"#)?,
             pretext: template(fields, "pretext", r#"{{ template "slack.default.pretext" . }}"#)?,
             text: template(fields, "text", r#"{{ template "slack.default.text" . }}"#)?,
-            fields: fields.or("fields", Vec::new(), |node| node.list(field))?,
+            fields: fields.or("fields", Vec::new(), |node| {
+                node.list(|node| Field::decode(node, "config.plain", Some("Slack")))
+            })?,
             short_fields: fields.or("short_fields", false, Node::boolean)?,
             footer: template(fields, "footer", r#"{{ template "slack.default.footer" . }}"#)?,
             fallback: template(fields, "fallback", r#"{{ template "slack.default.fallback" . }}"#)?,
@@ -189,23 +185,6 @@ pub fn decode(node: &Node, context: &Context<'_>) -> Result<Arc<dyn Notifier>> {
     }
     taken.finish()?;
     Ok(Arc::new(slack))
-}
-
-fn field(node: &Node) -> Result<Field> {
-    let mut fields = node.fields("config.plain")?;
-    let field = Field {
-        title: template(&mut fields, "title", "")?,
-        value: template(&mut fields, "value", "")?,
-        short: fields.optional("short", Node::boolean)?,
-    };
-    if field.title.is_empty() {
-        return Err(fields.error("missing title in Slack field configuration"));
-    }
-    if field.value.is_empty() {
-        return Err(fields.error("missing value in Slack field configuration"));
-    }
-    fields.finish()?;
-    Ok(field)
 }
 
 fn action(node: &Node) -> Result<Action> {

@@ -131,11 +131,14 @@ pub enum EntryKind {
     Silence,
     /// That someone has taken an alert on; the key is the owner's choice.
     Acknowledgement,
+    /// That an alert flaps; the key is its fingerprint.
+    Flapping,
 }
 
 impl EntryKind {
     /// All kinds.
-    pub const ALL: [EntryKind; 3] = [EntryKind::Ledger, EntryKind::Silence, EntryKind::Acknowledgement];
+    pub const ALL: [EntryKind; 4] =
+        [EntryKind::Ledger, EntryKind::Silence, EntryKind::Acknowledgement, EntryKind::Flapping];
 
     /// The word it is stored under.
     pub const fn as_str(self) -> &'static str {
@@ -143,6 +146,7 @@ impl EntryKind {
             EntryKind::Ledger => "ledger",
             EntryKind::Silence => "silence",
             EntryKind::Acknowledgement => "acknowledgement",
+            EntryKind::Flapping => "flapping",
         }
     }
 

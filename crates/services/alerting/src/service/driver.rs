@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use base::clock::Mark;
+use spans::{Kind, Span, Tracer};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -195,20 +196,24 @@ impl Driver {
                 self.company.turn_ms = self.replicas.turn_ms();
                 dispatcher.set_company(self.company);
             }
+            dispatcher.set_publishes(self.shared.recorder.is_on());
             answers.extend(changes.into_iter().map(|change| change(&mut dispatcher, now_ms)));
             for event in events {
                 actions.extend(dispatcher.step(event, now_ms));
             }
         }
-        let (mut records, mut notes, mut to_do) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut records, mut notes, mut happenings) = (Vec::new(), Vec::new(), Vec::new());
+        let mut to_do = Vec::new();
         for action in actions {
             match action {
                 Action::Remember(record) => records.push(record),
                 Action::Note(event) => notes.push(event),
+                Action::Publish(happening) => happenings.push(happening),
                 other => to_do.push(other),
             }
         }
         self.shared.trail.note(notes);
+        self.shared.recorder.record(happenings);
         self.write(records).await;
         self.shared.taken.send_replace(put);
         for answer in answers {
@@ -320,8 +325,9 @@ impl Driver {
         let shared = self.shared.clone();
         let task = self.tasks.spawn(async move {
             let integration = &notification.integration;
+            let mut span = span_of(&shared.tracer, &notification, attempt);
             let data = Data::of(&notification, &external_url).at(now_ms);
-            let overheard = Overheard::new(&*transport);
+            let overheard = Overheard::new(&*transport, &span);
             let delivery = Delivery {
                 notification: &notification,
                 data: &data,
@@ -337,7 +343,12 @@ impl Driver {
                 never = keep_claim(&replicas, claim) => match never {},
             };
             let outcome = answer.unwrap_or_else(|_| outcome_of_error(&TransportError::Timeout));
+            let status = overheard.status();
             let (kind, took) = (integration.notifier.kind(), begun.elapsed());
+            if let Outcome::TryAgain(failure) | Outcome::Refused(failure) = &outcome {
+                span.fail(&failure.message);
+            }
+            drop(span);
             shared.attempts.note(&integration.name, kind, took, shared.clock.now_ms(), &outcome);
             let (name, alerts) = (&notification.integration.name, notification.alerts.len());
             match &outcome {
@@ -357,7 +368,6 @@ impl Driver {
             }
             if shared.trail.is_on() {
                 let latency_ms = took.as_millis() as u64;
-                let status = overheard.status();
                 let event = attempted(&notification, attempt, &outcome, status, now_ms, latency_ms);
                 shared.trail.note([event]);
             }
@@ -404,6 +414,21 @@ async fn keep_claim(replicas: &SharedReplicas, claim: Option<(String, Token)>) -
         }
     }
     std::future::pending().await
+}
+
+/// An attempt, for those who follow traces.
+fn span_of(tracer: &Tracer, notification: &Notification, attempt: u32) -> Span {
+    let mut span = tracer.begin("notify", Kind::Internal);
+    if span.is_followed() {
+        let integration = &notification.integration;
+        span.set("alerting.notify.integration.name", integration.notifier.kind());
+        span.set("alerting.notify.receiver.name", integration.receiver.as_str());
+        span.set("alerting.group.key", notification.group_key.as_str());
+        span.set("alerting.alerts.count", notification.alerts.len() as i64);
+        span.set("alerting.notify.reason", notification.reason.as_str());
+        span.set("alerting.notify.attempt", i64::from(attempt));
+    }
+    span
 }
 
 /// An attempt, for the trail.

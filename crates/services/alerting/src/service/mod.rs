@@ -15,10 +15,12 @@ use exposition::Registry;
 use model::Alert;
 use model::alert::{AlertChange, AlertSink};
 use parking_lot::Mutex;
+use spans::Tracer;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::attempts::{Attempts, Tally};
 use crate::dispatch::{AckError, AlertView, Counters, Dispatcher, GroupView, Limits};
+use crate::event_recorder::Recorder;
 use crate::journal::{Journal, JournalError};
 use crate::replicas::SharedReplicas;
 use crate::settings::Config;
@@ -41,6 +43,8 @@ pub struct Deps {
     pub transport: Arc<dyn Transport>,
     /// Where people reach this program; notifications carry it.
     pub external_url: String,
+    /// What recorded events call this machine.
+    pub instance: String,
     /// What may be held and done at once.
     pub limits: Limits,
     /// The other replicas.
@@ -72,6 +76,8 @@ struct Shared {
     torn_bytes: u64,
     damaged_bytes: u64,
     trail: Trail,
+    recorder: Recorder,
+    tracer: Tracer,
 }
 
 /// Alerts that wait to be taken in.
@@ -152,7 +158,7 @@ pub struct Status {
 impl Alerting {
     /// Starts the service on the current tokio runtime, with the state its log holds.
     pub fn start(config: Config, deps: Deps) -> Result<Handle, JournalError> {
-        let Deps { clock, data_dir, transport, external_url, limits, replicas, trail } = deps;
+        let Deps { clock, data_dir, transport, external_url, instance, limits, replicas, trail } = deps;
         let (journal, found) = match &data_dir {
             Some(dir) => {
                 let (journal, found) = Journal::open(dir)?;
@@ -184,10 +190,15 @@ impl Alerting {
             Some(dir) if found.records.is_empty() => Snapshot::read(dir, now_ms),
             _ => Snapshot::default(),
         };
+        let outputs = &config.event_outputs;
+        let recorder = Recorder::start(outputs, instance, replicas.clone(), transport.clone(), clock.clone());
+        let tracer = Tracer::new("alertmanager", clock.clone());
+        trace_to(&tracer, &config);
         let mut dispatcher = Dispatcher::new(Arc::new(config), limits, found.records, random(), now_ms);
         let company = company(&replicas);
         dispatcher.set_company(company);
         dispatcher.set_notes(trail.is_on());
+        dispatcher.set_publishes(recorder.is_on());
         if !snapshot.is_empty() {
             let (silences, told) = (snapshot.silences.len(), snapshot.told.len());
             tracing::info!(silences, notifications = told, "snapshots of Alertmanager are taken over");
@@ -211,6 +222,8 @@ impl Alerting {
             torn_bytes: found.torn_bytes,
             damaged_bytes: found.damaged_bytes,
             trail,
+            recorder,
+            tracer,
         }));
         let driver = Driver::new(handle.0.clone(), receiver, journal, replicas, company, now_ms);
         tokio::spawn(driver.run());
@@ -269,9 +282,11 @@ impl Handle {
         self.0.attempts.of(integration)
     }
 
-    /// Counts how long attempts take.
-    pub(crate) fn count_latency(&self, registry: &Registry) {
+    /// Counts how long attempts take, recorded events, and spans.
+    pub(crate) fn register(&self, registry: &Registry) {
         self.0.attempts.register(registry);
+        self.0.recorder.register(registry);
+        self.0.tracer.register(registry, "promontory_alerting_spans_total");
     }
 
     pub(crate) fn transport(&self) -> &dyn Transport {
@@ -303,6 +318,8 @@ impl Handle {
     /// Takes a new configuration into use. Alerts are routed anew; what was told stays known.
     pub async fn apply(&self, config: Config) {
         let (done, applied) = oneshot::channel();
+        self.0.recorder.apply(&config.event_outputs).await;
+        trace_to(&self.0.tracer, &config);
         if self.0.commands.send(Command::Apply(Arc::new(config), done)).await.is_ok() {
             let _ = applied.await;
         }
@@ -315,6 +332,7 @@ impl Handle {
         if self.0.commands.send(Command::Stop { within, done }).await.is_ok() {
             let _ = stopped.await;
         }
+        tokio::join!(self.0.recorder.stop(), self.0.tracer.stop());
     }
 
     /// Makes or changes a silence and returns its id. Once this answers it is shown, and it is
@@ -430,6 +448,13 @@ impl Handle {
             log_torn_bytes: self.0.torn_bytes,
             log_damaged_bytes: self.0.damaged_bytes,
         }
+    }
+}
+
+/// Sends traces where the configuration says.
+fn trace_to(tracer: &Tracer, config: &Config) {
+    if let Err(error) = tracer.apply(config.tracing.as_ref()) {
+        tracing::error!(%error, "these settings of tracing cannot be used; those before stay");
     }
 }
 

@@ -2,8 +2,8 @@
 //! one machine without any file.
 
 mod global;
-mod outputs;
 mod shown;
+mod tracing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use config::http_client::{PathBase, check_http_url};
 use config::{Error, Node, Result};
 
 use crate::care::Care;
+use crate::event_recorder::Outputs;
 use crate::inhibit::InhibitRule;
 use crate::json::fnv64;
 use crate::matchers::MatcherMode;
@@ -47,10 +48,13 @@ pub struct Config {
     pub time_intervals: BTreeMap<String, Vec<TimeInterval>>,
     /// Our own settings.
     pub care: Care,
+    /// Where events go as they happen.
+    pub event_outputs: Outputs,
+    /// Where traces of notifications go.
+    pub tracing: Option<spans::Settings>,
     templates: Arc<Templates>,
     shown: String,
     hash: u64,
-    not_acted_on: Vec<String>,
     warnings: Vec<Error>,
 }
 
@@ -72,7 +76,7 @@ impl Config {
         if root.is_null() {
             return Err(root.error("no route provided in config"));
         }
-        let (mut warnings, mut not_acted_on) = (Vec::new(), Vec::new());
+        let mut warnings = Vec::new();
         let warn = &mut |warning| warnings.push(warning);
         let mut fields = root.fields("config.plain")?;
         let global = fields.or("global", Global::default(), |node| Global::decode(node, base))?;
@@ -95,15 +99,9 @@ impl Config {
             node.list(|node| named_interval(node, "time interval"))
         })?;
         let care = fields.or("promontory", Care::default(), |node| Care::decode(node, mode, warn))?;
-        if fields.optional("tracing", |node| outputs::check_tracing(node, base))?.is_some() {
-            not_acted_on.push("tracing is accepted and not acted on: no traces are sent".into());
-        }
-        if fields.or("event_recorder", false, |node| outputs::check_event_recorder(node, base))? {
-            not_acted_on.push(
-                "event_recorder is accepted and not acted on: what becomes of alerts is in their trail"
-                    .into(),
-            );
-        }
+        let tracing = fields.optional("tracing", |node| tracing::decode(node, base))?;
+        let event_outputs =
+            fields.or("event_recorder", Outputs::default(), |node| Outputs::decode(node, base))?;
         fields.finish()?;
 
         check_receivers(&root, &receivers)?;
@@ -131,10 +129,11 @@ impl Config {
             receivers,
             time_intervals,
             care,
+            event_outputs,
+            tracing,
             templates,
             shown: shown::shown(&root),
             hash: fnv64([text]) & HASH_MASK,
-            not_acted_on,
             warnings,
         })
     }
@@ -166,10 +165,11 @@ impl Config {
             receivers: vec![receiver],
             time_intervals: BTreeMap::new(),
             care: Care::default(),
+            event_outputs: Outputs::default(),
+            tracing: None,
             templates: Arc::default(),
             shown: DEFAULT_SHOWN.into(),
             hash: fnv64([DEFAULT_SHOWN, webhook_url.unwrap_or_default()]) & HASH_MASK,
-            not_acted_on: Vec::new(),
             warnings: Vec::new(),
         })
     }
@@ -187,11 +187,6 @@ impl Config {
     /// The templates of the configuration.
     pub fn templates(&self) -> &Arc<Templates> {
         &self.templates
-    }
-
-    /// What is accepted and nothing acts on, and why.
-    pub fn not_acted_on(&self) -> &[String] {
-        &self.not_acted_on
     }
 
     /// What the reader of the file should know, each with its place.
@@ -313,16 +308,6 @@ mod tests {
 
     fn parse(text: &str) -> Result<Config> {
         Config::parse(text, &PathBase::new(Path::new("/etc/am")), MatcherMode::Fallback)
-    }
-
-    #[test]
-    fn what_nothing_acts_on_is_listed() {
-        let text = "tracing: {endpoint: 'a:1'}\nevent_recorder: {stdout_outputs: [{}]}\n\
-                    route: {receiver: a}\nreceivers: [{name: a}]\n";
-        let config = parse(text).unwrap();
-        let [tracing, events] = config.not_acted_on() else { panic!("{:?}", config.not_acted_on()) };
-        assert!(tracing.starts_with("tracing is accepted and not acted on"), "{tracing}");
-        assert!(events.starts_with("event_recorder is accepted and not acted on"), "{events}");
     }
 
     #[test]

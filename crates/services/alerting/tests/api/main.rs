@@ -59,6 +59,7 @@ impl Server {
             data_dir: None,
             transport,
             external_url: "http://am.example".into(),
+            instance: "here".into(),
             limits: Limits::default(),
             replicas: Arc::new(alerting::replicas::Alone),
             trail: Trail::off(),

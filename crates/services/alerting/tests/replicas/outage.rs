@@ -62,6 +62,7 @@ fn start(url: &str, name: &str, told: &Arc<Told>) -> Handle {
         data_dir: None,
         transport: told.clone(),
         external_url: "http://here".into(),
+        instance: "here".into(),
         limits: Limits::default(),
         replicas: Arc::new(Stored::start(state, of, &Registry::new())),
         trail: Trail::off(),

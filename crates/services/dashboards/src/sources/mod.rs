@@ -101,17 +101,25 @@ struct Provided {
 pub(crate) struct DataSources(Arc<Inner>);
 
 struct Inner {
-    options: SourceOptions,
+    options: RwLock<Arc<SourceOptions>>,
     store: Arc<Store>,
     clock: Clock,
     keys: Keys,
     provided: RwLock<Arc<Provided>>,
+    /// One look at the files at a time, so that what is found last is what counts.
+    scanning: tokio::sync::Mutex<()>,
     reaches: Mutex<HashMap<Arc<str>, Arc<Reach>>>,
     /// The next revision of what files bring; saved ones have positive ones.
     revision: AtomicI64,
     shared: Shared,
     permits: Arc<Semaphore>,
     requests: Labelled<Counter>,
+}
+
+impl Inner {
+    fn options(&self) -> Arc<SourceOptions> {
+        self.options.read().clone()
+    }
 }
 
 impl DataSources {
@@ -130,6 +138,7 @@ impl DataSources {
             store,
             clock: clock.clone(),
             provided: RwLock::default(),
+            scanning: tokio::sync::Mutex::default(),
             reaches: Mutex::default(),
             revision: AtomicI64::new(-1),
             shared: Shared::new(clock.clone()),
@@ -140,7 +149,7 @@ impl DataSources {
                 &["source", "code"],
                 METRIC_SETS_MAX,
             ),
-            options,
+            options: RwLock::new(Arc::new(options)),
         }));
         let inner = Arc::downgrade(&sources.0);
         registry.counter_fn(
@@ -157,13 +166,30 @@ impl DataSources {
         sources
     }
 
+    /// Takes over what the settings say now: the sources themselves, the header with the login, hosts that are
+    /// allowed and headers that stay here. The rest is read at the start.
+    pub(crate) async fn configure(&self, told: SourceOptions) {
+        let SourceOptions { given, user_header, allowed_hosts, withheld_headers, .. } = told;
+        let before = SourceOptions::clone(&self.0.options());
+        let has_other_hosts = before.allowed_hosts != allowed_hosts;
+        let now = SourceOptions { given, user_header, allowed_hosts, withheld_headers, ..before };
+        *self.0.options.write() = now.into();
+        if has_other_hosts {
+            // The ways there are built with them.
+            self.0.reaches.lock().clear();
+        }
+        self.scan().await;
+    }
+
     pub(crate) fn now_ms(&self) -> i64 {
         self.0.clock.now_ms()
     }
 
     /// Looks at the files now.
     pub(crate) async fn scan(&self) {
-        let dirs = self.0.options.provisioning_dirs.clone();
+        let _one = self.0.scanning.lock().await;
+        let options = self.0.options();
+        let dirs = options.provisioning_dirs.clone();
         let read = tokio::task::spawn_blocking(move || {
             dirs.iter().map(|dir| provisioning::read_dir(dir)).collect::<Vec<_>>()
         });
@@ -172,9 +198,7 @@ impl DataSources {
         let mut provided = Provided::default();
         let mut deleted = Vec::new();
         let own = self.own();
-        let given: Vec<Source> = self
-            .0
-            .options
+        let given: Vec<Source> = options
             .given
             .iter()
             .filter_map(|given| match from_settings(given) {
@@ -220,8 +244,13 @@ impl DataSources {
                 let mut all = own.iter().chain(&provided.sources);
                 all.any(|known| known.uid == source.uid || known.definition.name == source.definition.name)
             };
-            let left: Vec<Source> =
-                before.sources.iter().filter(|source| !is_there(source)).cloned().collect();
+            let is_given_up = |source: &Source| {
+                let name = &source.definition.name;
+                let is_of_settings = matches!(source.credentials, Credentials::Client(_));
+                is_of_settings && !options.given.iter().any(|given| given.name == *name)
+            };
+            let is_left = |source: &&Source| !is_there(source) && !is_given_up(source);
+            let left: Vec<Source> = before.sources.iter().filter(is_left).cloned().collect();
             provided.sources.extend(left);
         }
         for problem in &provided.problems {
@@ -352,7 +381,7 @@ impl DataSources {
         {
             return Ok(reach.clone());
         }
-        let reach = Arc::new(Reach::new(source, &self.0.keys, &self.0.options.allowed_hosts)?);
+        let reach = Arc::new(Reach::new(source, &self.0.keys, &self.0.options().allowed_hosts)?);
         // Deleted ones go some time.
         if reaches.len() > 3 * DATA_SOURCES_MAX {
             reaches.clear();

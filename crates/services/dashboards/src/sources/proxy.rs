@@ -131,8 +131,8 @@ impl Proxy {
         let text =
             |name: HeaderName| ask.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
         // What makes it the same question: also who asks, where that is told.
-        let login = self.sources.0.options.user_header.as_ref().map_or("", |_| &*ask.caller.login);
-        let passed = passed_on(&ask.headers, &self.sources.0.options.withheld_headers, &[]);
+        let login = self.sources.0.options().user_header.as_ref().map_or("", |_| &*ask.caller.login);
+        let passed = passed_on(&ask.headers, &self.sources.0.options().withheld_headers, &[]);
         let others: String = passed.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
         let question = format!(
             "{} {} {} {login}\n{}\n{}{others}",
@@ -212,8 +212,8 @@ impl Proxy {
             one.ok().zip(all.ok())
         };
         let permits = tokio::time::timeout(reach.timeout, permits).await.ok().flatten().ok_or_else(busy)?;
-        let mut headers = passed_on(&ask.headers, &inner.options.withheld_headers, &reach.own_headers);
-        if let Some(name) = &inner.options.user_header {
+        let mut headers = passed_on(&ask.headers, &inner.options().withheld_headers, &reach.own_headers);
+        if let Some(name) = &inner.options().user_header {
             headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
             headers.push((name.clone(), ask.caller.login.to_string()));
         }

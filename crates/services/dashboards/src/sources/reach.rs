@@ -109,8 +109,9 @@ fn client_config(source: &Source, keys: &Keys) -> Result<HttpClientConfig, Error
     }
     for at in 1..=HEADERS_MAX {
         let name = definition.text(&format!("httpHeaderName{at}")).trim();
+        // One that was taken away leaves a gap: the others keep the numbers that their secrets have.
         if name.is_empty() {
-            break;
+            continue;
         }
         if let Some(value) = secret(&format!("httpHeaderValue{at}"))? {
             if config.auth != Auth::None && name.eq_ignore_ascii_case("authorization") {

@@ -320,6 +320,18 @@ async fn a_request_goes_through_with_the_sources_credentials_and_without_the_cal
     assert!(!headers.contains_key("cookie") && !headers.contains_key("x-forwarded-for"));
     assert_eq!(headers["x-dashboard-uid"], "d");
 
+    // One header was taken away: the one behind it keeps its number.
+    let mut fewer = prometheus(address);
+    fewer["jsonData"] = json!({"httpHeaderName3": "X-Team"});
+    fewer["secureJsonData"] = json!({"httpHeaderValue1": "", "httpHeaderValue3": "shop"});
+    assert_eq!(through.ask("PUT", "/api/datasources/uid/far", fewer).await.0, 200);
+    through.ask("POST", "/api/datasources/proxy/uid/far/api/v1/query", Value::Null).await;
+    let headers = asked.last().2;
+    assert_eq!(
+        (headers.get("x-team"), headers.get("x-scope-orgid")),
+        (Some(&HeaderValue::from_static("shop")), None)
+    );
+
     let by_id = through.get("/api/datasources/uid/far").await["id"].clone();
     for path in [
         format!("/api/datasources/proxy/{by_id}/api/v1/labels"),
@@ -332,7 +344,7 @@ async fn a_request_goes_through_with_the_sources_credentials_and_without_the_cal
     let mut metrics = Vec::new();
     through.server.registry.collect(&mut exposition::TextWriter::new(&mut metrics));
     let metrics = String::from_utf8(metrics).unwrap();
-    let line = "promontory_data_source_requests_total{source=\"far\",code=\"200\"} 4";
+    let line = "promontory_data_source_requests_total{source=\"far\",code=\"200\"} 5";
     assert!(metrics.contains(line), "{metrics}");
 }
 

@@ -112,6 +112,14 @@ export const changeDefaults = (panel: Panel, change: Partial<FieldConfig>): Pane
   return { ...panel, fieldConfig: { ...panel.fieldConfig, defaults } };
 };
 
+/** The list with one of its items at another place; the same list where there is no such place. */
+export function moved<T>(list: readonly T[], from: number, to: number): T[] {
+  const next = [...list];
+  if (to < 0 || to >= list.length) return next;
+  next.splice(to, 0, ...next.splice(from, 1));
+  return next;
+}
+
 /** The next letter that no target has. */
 export function freeRefId(targets: readonly Target[]): string {
   const letter = (index: number): string => (index < 26 ? String.fromCharCode(65 + index) : `${letter(Math.floor(index / 26) - 1)}${letter(index % 26)}`);

@@ -1,217 +1,60 @@
 /** How a panel's values read: unit, bounds, colours, thresholds, mappings, links, and exceptions by field. */
 import type { JSX } from 'preact';
-import type { DataLink, FieldConfig, FieldConfigSource, Panel, Thresholds, ValueMapping } from '../../../dashboard/model.ts';
-import { colorModes } from '../../../fields/color.ts';
+import type { FieldConfig, Panel } from '../../../dashboard/model.ts';
+import type { PanelKind } from '../../../panels/panel.ts';
 import { changeDefaults } from './change.ts';
-import { JsonField } from './json-field.tsx';
-import { ChoiceField, ColorField, Labelled, NumberField, TextField, UnitField } from './option-fields.tsx';
+import { PropertyField, STANDARD_PROPERTIES } from './field-properties.tsx';
+import { Overrides } from './overrides.tsx';
+import type { Stage } from './stage.ts';
 
 interface Props {
   panel: Panel;
-  /** What holds where the panel says nothing. */
-  defaults: FieldConfig;
+  /** Of the panel: its fields' defaults hold where the panel says nothing. */
+  kind: PanelKind;
+  /** What there is to choose from: the fields that are drawn. */
+  stage: Stage;
   change: (next: (panel: Panel) => Panel) => void;
 }
 
-export function FieldOptions({ panel, defaults, change }: Props): JSX.Element {
+/** Properties with a group of their own, and how many parts of them there are. */
+const APART: Record<string, (config: FieldConfig) => number> = {
+  thresholds: ({ thresholds }) => Math.max(0, (Array.isArray(thresholds?.steps) ? thresholds.steps.length : 1) - 1),
+  mappings: ({ mappings }) => mappings?.length ?? 0,
+  links: ({ links }) => links?.length ?? 0,
+};
+const TOGETHER = ['min', 'max', 'decimals'];
+
+export function FieldOptions({ panel, kind, stage, change }: Props): JSX.Element {
   const config = panel.fieldConfig.defaults;
-  const set = (next: Partial<FieldConfig>): void => change((before) => changeDefaults(before, next));
-  const mode = config.color?.mode ?? defaults.color?.mode ?? 'thresholds';
+  const edit = (id: string): JSX.Element | null => {
+    const property = STANDARD_PROPERTIES.find((one) => one.id === id);
+    if (!property) return null;
+    const value = config[id] ?? (id === 'color' ? (kind.field as FieldConfig).color : undefined);
+    return <PropertyField key={id} property={property} value={value} onChange={(next) => change((before) => changeDefaults(before, { [id]: next }))} />;
+  };
+  const plain = STANDARD_PROPERTIES.filter(({ id }) => !(id in APART) && !TOGETHER.includes(id));
   return (
     <>
       <details class="options-group" open>
         <summary>Values</summary>
-        <Labelled name="Unit">
-          <UnitField value={config.unit} onChange={(unit) => set({ unit })} />
-        </Labelled>
-        <div class="option-row">
-          <Labelled name="Min">
-            <NumberField value={config.min} onChange={(min) => set({ min })} />
-          </Labelled>
-          <Labelled name="Max">
-            <NumberField value={config.max} onChange={(max) => set({ max })} />
-          </Labelled>
-          <Labelled name="Decimals">
-            <NumberField value={config.decimals} min={0} max={20} step={1} onChange={(decimals) => set({ decimals })} />
-          </Labelled>
-        </div>
-        <Labelled name="Name">
-          <TextField value={config.displayName ?? ''} placeholder="as the data has it" onChange={(text) => set({ displayName: text || undefined })} />
-        </Labelled>
-        <Labelled name="Where there is no value">
-          <TextField value={config.noValue ?? ''} placeholder="–" onChange={(text) => set({ noValue: text || undefined })} />
-        </Labelled>
-        <Labelled name="Colours">
-          <ChoiceField value={mode} choices={colorModes.map(({ id, name }) => ({ value: id, text: name }))} onChange={(chosen) => set({ color: { ...config.color, mode: String(chosen) } })} />
-        </Labelled>
-        {(mode === 'fixed' || mode === 'shades') && (
-          <Labelled name="Colour">
-            <ColorField label="Colour" value={config.color?.fixedColor} onChange={(fixedColor) => set({ color: { ...config.color, mode, fixedColor } })} />
-          </Labelled>
-        )}
+        {edit('unit')}
+        <div class="option-row">{TOGETHER.map(edit)}</div>
+        {plain.filter(({ id }) => id !== 'unit').map(({ id }) => edit(id))}
       </details>
-      <details class="options-group">
-        <summary>
-          Thresholds <span class="count">{Math.max(0, (config.thresholds?.steps.length ?? 1) - 1)}</span>
-        </summary>
-        <ThresholdsField value={config.thresholds} onChange={(thresholds) => set({ thresholds })} />
-      </details>
-      <details class="options-group">
-        <summary>
-          Mappings <span class="count">{config.mappings?.length ?? 0}</span>
-        </summary>
-        <MappingsField value={config.mappings ?? []} onChange={(mappings) => set({ mappings: mappings.length > 0 ? mappings : undefined })} />
-      </details>
-      <details class="options-group">
-        <summary>
-          Links on values <span class="count">{config.links?.length ?? 0}</span>
-        </summary>
-        <LinksField value={config.links ?? []} onChange={(links) => set({ links: links.length > 0 ? links : undefined })} />
-      </details>
+      {Object.entries(APART).map(([id, count]) => (
+        <details class="options-group" key={id}>
+          <summary>
+            {STANDARD_PROPERTIES.find((property) => property.id === id)?.name} <span class="count">{count(config)}</span>
+          </summary>
+          {edit(id)}
+        </details>
+      ))}
       <details class="options-group">
         <summary>
           Overrides <span class="count">{panel.fieldConfig.overrides.length}</span>
         </summary>
-        <p class="muted">
-          A list of <code>{'{"matcher": {"id": "byName", "options": "…"}, "properties": [{"id": "unit", "value": "…"}]}'}</code>
-        </p>
-        <JsonField
-          label="Overrides"
-          value={panel.fieldConfig.overrides}
-          onApply={(value) => {
-            if (!Array.isArray(value)) throw new Error('Overrides are a list.');
-            for (const each of value) if (typeof (each as { matcher?: { id?: unknown } })?.matcher?.id !== 'string' || !Array.isArray((each as { properties?: unknown }).properties)) throw new Error('Each override has a matcher with an id, and a list of properties.');
-            change((before) => ({ ...before, fieldConfig: { ...before.fieldConfig, overrides: value as FieldConfigSource['overrides'] } }));
-          }}
-        />
+        <Overrides panel={panel} kind={kind} stage={stage} change={change} />
       </details>
-    </>
-  );
-}
-
-function ThresholdsField({ value, onChange }: { value: Thresholds | undefined; onChange: (value: Thresholds) => void }): JSX.Element {
-  const now: Thresholds = value ?? { mode: 'absolute', steps: [{ value: null, color: 'green' }] };
-  const steps = now.steps.length > 0 ? now.steps : [{ value: null, color: 'green' }];
-  const sorted = (list: Thresholds['steps']): Thresholds['steps'] => [list[0]!, ...list.slice(1).sort((a, b) => (a.value ?? 0) - (b.value ?? 0))];
-  const put = (index: number, step: Thresholds['steps'][number]): void => onChange({ ...now, steps: sorted(steps.map((each, at) => (at === index ? step : each))) });
-  return (
-    <>
-      {steps.map((step, index) => (
-        <div class="option-row" key={index}>
-          {index === 0 ? <span class="muted option-base">Base</span> : <NumberField label={`Threshold ${index}`} value={step.value} onChange={(number) => put(index, { ...step, value: number ?? 0 })} />}
-          <ColorField label={`Colour ${index === 0 ? 'of the base' : `from threshold ${index}`}`} value={step.color} onChange={(color) => put(index, { ...step, color })} />
-          {index > 0 && (
-            <button type="button" class="button button-icon" aria-label={`Remove threshold ${index}`} onClick={() => onChange({ ...now, steps: steps.filter((_, at) => at !== index) })}>
-              ×
-            </button>
-          )}
-        </div>
-      ))}
-      <div class="option-row">
-        <button type="button" class="button" onClick={() => onChange({ ...now, steps: [...steps, { value: (steps[steps.length - 1]?.value ?? 70) + 10, color: 'red' }] })}>
-          Add threshold
-        </button>
-        <ChoiceField
-          label="Thresholds mean"
-          value={now.mode}
-          choices={[
-            { value: 'absolute', text: 'values' },
-            { value: 'percentage', text: 'percent of min to max' },
-          ]}
-          onChange={(mode) => onChange({ ...now, mode: mode as Thresholds['mode'] })}
-        />
-      </div>
-    </>
-  );
-}
-
-const MAPPING_KINDS = [
-  { value: 'value', text: 'Value' },
-  { value: 'range', text: 'Range' },
-  { value: 'regex', text: 'Regex' },
-  { value: 'special', text: 'Special' },
-];
-
-/** A mapping as one line of a form; a `value` mapping of several values is several lines. */
-interface Line {
-  type: ValueMapping['type'];
-  match: string;
-  to: string;
-  text: string;
-  color: string;
-}
-
-export function mappingLines(mappings: readonly ValueMapping[]): Line[] {
-  return mappings.flatMap((mapping): Line[] => {
-    const result = (each: { text?: string; color?: string }): Pick<Line, 'text' | 'color'> => ({ text: each.text ?? '', color: each.color ?? '' });
-    if (mapping.type === 'value') return Object.entries(mapping.options).map(([match, each]) => ({ type: 'value', match, to: '', ...result(each) }));
-    if (mapping.type === 'range') return [{ type: 'range', match: mapping.options.from === null ? '' : String(mapping.options.from), to: mapping.options.to === null ? '' : String(mapping.options.to), ...result(mapping.options.result) }];
-    if (mapping.type === 'regex') return [{ type: 'regex', match: mapping.options.pattern, to: '', ...result(mapping.options.result) }];
-    return [{ type: 'special', match: mapping.options.match, to: '', ...result(mapping.options.result) }];
-  });
-}
-
-export function linesToMappings(lines: readonly Line[]): ValueMapping[] {
-  const mappings: ValueMapping[] = [];
-  lines.forEach(({ type, match, to, text, color }, index) => {
-    const result = { ...(text === '' ? {} : { text }), ...(color === '' ? {} : { color }), index };
-    const last = mappings[mappings.length - 1];
-    if (type === 'value' && last?.type === 'value') last.options[match] = result;
-    else if (type === 'value') mappings.push({ type, options: { [match]: result } });
-    else if (type === 'range') mappings.push({ type, options: { from: match === '' ? null : Number(match), to: to === '' ? null : Number(to), result } });
-    else if (type === 'regex') mappings.push({ type, options: { pattern: match, result } });
-    else mappings.push({ type, options: { match: (match || 'null') as 'null', result } });
-  });
-  return mappings;
-}
-
-function MappingsField({ value, onChange }: { value: readonly ValueMapping[]; onChange: (value: ValueMapping[]) => void }): JSX.Element {
-  const lines = mappingLines(value);
-  const put = (index: number, line: Partial<Line>): void => onChange(linesToMappings(lines.map((each, at) => (at === index ? { ...each, ...line } : each))));
-  return (
-    <>
-      {lines.map((line, index) => (
-        <div class="mapping" key={index}>
-          <ChoiceField label={`Kind of mapping ${index + 1}`} value={line.type} choices={MAPPING_KINDS} onChange={(type) => put(index, { type: type as Line['type'], match: type === 'special' ? 'null' : line.match })} />
-          {line.type === 'special' ? (
-            <ChoiceField label="Matches" value={line.match} choices={['null', 'nan', 'null+nan', 'true', 'false', 'empty'].map((each) => ({ value: each, text: each }))} onChange={(match) => put(index, { match: String(match) })} />
-          ) : (
-            <TextField label="Matches" placeholder={line.type === 'range' ? 'from' : line.type} value={line.match} onChange={(match) => put(index, { match })} />
-          )}
-          {line.type === 'range' && <TextField label="To" placeholder="to" value={line.to} onChange={(to) => put(index, { to })} />}
-          <TextField label="Shown as" placeholder="shown as" value={line.text} onChange={(text) => put(index, { text })} />
-          <ColorField label="Colour" value={line.color || undefined} onChange={(color) => put(index, { color })} />
-          <button type="button" class="button button-icon" aria-label={`Remove mapping ${index + 1}`} onClick={() => onChange(linesToMappings(lines.filter((_, at) => at !== index)))}>
-            ×
-          </button>
-        </div>
-      ))}
-      <button type="button" class="button" onClick={() => onChange(linesToMappings([...lines, { type: 'value', match: String(lines.length), to: '', text: '', color: '' }]))}>
-        Add mapping
-      </button>
-    </>
-  );
-}
-
-export function LinksField({ value, onChange }: { value: readonly DataLink[]; onChange: (value: DataLink[]) => void }): JSX.Element {
-  const put = (index: number, link: Partial<DataLink>): void => onChange(value.map((each, at) => (at === index ? { ...each, ...link } : each)));
-  return (
-    <>
-      {value.map((link, index) => (
-        <div class="link-line" key={index}>
-          <TextField label="Title" placeholder="title" value={link.title} onChange={(title) => put(index, { title })} />
-          <TextField label="Address" placeholder="https://… or /d/uid?var-x=${__field.labels.x}" value={link.url} onChange={(url) => put(index, { url })} />
-          <label class="check">
-            <input type="checkbox" checked={link.targetBlank === true} onChange={(event) => put(index, { targetBlank: event.currentTarget.checked })} /> New tab
-          </label>
-          <button type="button" class="button button-icon" aria-label={`Remove link ${index + 1}`} onClick={() => onChange(value.filter((_, at) => at !== index))}>
-            ×
-          </button>
-        </div>
-      ))}
-      <button type="button" class="button" onClick={() => onChange([...value, { title: '', url: '' }])}>
-        Add link
-      </button>
     </>
   );
 }

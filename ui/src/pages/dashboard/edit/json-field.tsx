@@ -1,30 +1,31 @@
-/** JSON that people write: a mistake is named with its place, and the cursor goes there. */
+/** JSON that people write: a mistake is named with its place, and the cursor goes there. What is not applied is kept. */
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { mistakeOffset, parseJson } from '../../../format/json.ts';
+import { useTyped } from '../unapplied.ts';
 
 interface Props {
+  /** Names the field, and what is typed into it, within its panel. */
   label: string;
   value: unknown;
   rows?: number;
-  /** Throws where the value is not what it should be; its message is shown. */
-  onApply: (value: unknown) => void;
+  /** Throws where the value is not what it should be; its message is shown. Not given, the JSON is only shown. */
+  onApply?: (value: unknown) => void;
   apply?: string;
 }
 
 export function JsonField({ label, value, rows = 10, onApply, apply = 'Apply' }: Props): JSX.Element {
   const kept = JSON.stringify(value, null, 2) ?? '';
-  const [text, setText] = useState(kept);
+  const { typed, keep, drop } = useTyped(label);
   const [error, setError] = useState<string | undefined>(undefined);
   const area = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => {
-    setText(kept);
-    setError(undefined);
-  }, [kept]);
+  useEffect(() => setError(undefined), [kept]);
+  const text = typed?.text ?? kept;
   const run = (): void => {
     try {
-      onApply(parseJson(text));
+      onApply?.(parseJson(text));
       setError(undefined);
+      drop();
     } catch (problem) {
       setError(problem instanceof Error ? problem.message : String(problem));
       if (!(problem instanceof Error) || problem.name !== 'JsonMistake') return;
@@ -43,24 +44,34 @@ export function JsonField({ label, value, rows = 10, onApply, apply = 'Apply' }:
         wrap="off"
         aria-label={label}
         aria-invalid={error !== undefined}
+        readOnly={!onApply}
         value={text}
-        onInput={(event) => setText(event.currentTarget.value)}
+        onInput={(event) => {
+          const written = event.currentTarget.value;
+          if (written === kept) drop();
+          else keep(written, typed?.of ?? kept);
+        }}
       />
       {error !== undefined && (
         <p class="text-critical" role="alert">
           {error}
         </p>
       )}
-      <div class="json-actions">
-        <button type="button" class="button" disabled={text === kept} onClick={run}>
-          {apply}
-        </button>
-        {text !== kept && (
-          <button type="button" class="link" onClick={() => (setText(kept), setError(undefined))}>
-            Back to what it was
+      {onApply && (
+        <div class="json-actions">
+          <button type="button" class="button" disabled={!typed} onClick={run}>
+            {apply}
           </button>
-        )}
-      </div>
+          {typed && (
+            <>
+              <button type="button" class="link" onClick={() => (drop(), setError(undefined))}>
+                Back to what it was
+              </button>
+              <span class="muted">{typed.of === kept ? 'Typed, not applied yet.' : 'Typed, not applied yet; what it was has changed since.'}</span>
+            </>
+          )}
+        </div>
+      )}
     </div>
   );
 }

@@ -111,6 +111,39 @@ export function UnitField({ value, onChange }: { value: string | undefined; onCh
   );
 }
 
+/** One text that may be any, with those that suggest themselves. */
+export function SuggestField({ label, value, choices, placeholder, onChange }: { label?: string; value: string; choices: readonly string[]; placeholder?: string; onChange: (value: string) => void }): JSX.Element {
+  const id = useId();
+  const [text, setText] = useState(value);
+  useEffect(() => setText(value), [value]);
+  return (
+    <>
+      <input list={id} aria-label={label} value={text} placeholder={placeholder} spellcheck={false} onInput={(event) => setText(event.currentTarget.value)} onChange={(event) => event.currentTarget.value !== value && onChange(event.currentTarget.value)} />
+      <datalist id={id}>
+        {choices.map((choice) => (
+          <option key={choice} value={choice} />
+        ))}
+      </datalist>
+    </>
+  );
+}
+
+/** Several names; those that are chosen and gone since stand there too. `closed`: no others can be written. */
+export function NamesField({ label, value, choices, closed = false, onChange }: { label: string; value: readonly string[]; choices: readonly string[]; closed?: boolean; onChange: (value: string[]) => void }): JSX.Element {
+  const all = [...new Set([...choices, ...value])];
+  return (
+    <fieldset class="option option-choices">
+      <legend>{label}</legend>
+      {all.map((name) => (
+        <button type="button" key={name} class="chip" aria-pressed={value.includes(name)} onClick={() => onChange(value.includes(name) ? value.filter((each) => each !== name) : [...value, name])}>
+          {name}
+        </button>
+      ))}
+      {!closed && <SuggestField label={`${label}: another one`} placeholder="another one" value="" choices={choices.filter((name) => !value.includes(name))} onChange={(name) => name !== '' && !value.includes(name) && onChange([...value, name])} />}
+    </fieldset>
+  );
+}
+
 /** One option as its kind describes it. */
 export function OptionField({ editor, value, onChange }: { editor: OptionEditor; value: unknown; onChange: (value: unknown) => void }): JSX.Element {
   const { kind, name, choices = [] } = editor;

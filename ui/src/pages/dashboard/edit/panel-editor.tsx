@@ -2,113 +2,128 @@
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { PlacedPanel } from '../../../dashboard/layout.ts';
-import type { Dashboard, FieldConfig, Panel } from '../../../dashboard/model.ts';
+import { withShared } from '../../../dashboard/library.ts';
+import type { Dashboard, Panel } from '../../../dashboard/model.ts';
 import type { OptionEditor, PanelKind } from '../../../panels/panel.ts';
 import { PANEL_IDS, panelKind } from '../../../panels/registry.ts';
+import { withDefaults } from '../../../panels/values/options.ts';
 import { useBoard } from '../board.ts';
 import { PanelFrame } from '../panel.tsx';
-import { usePanelKind, withDefaults } from '../panel-data.ts';
-import { changePanel, optionPath, valueAt, withValue } from './change.ts';
+import { usePanelKind, type PanelData } from '../panel-data.ts';
+import type { Session } from '../session.ts';
+import { UnappliedPlace } from '../unapplied.ts';
+import { changePanel, findById, optionPath, valueAt, withValue } from './change.ts';
 import './edit.css';
-import { FieldOptions, LinksField } from './field-options.tsx';
+import { FieldOptions } from './field-options.tsx';
 import { JsonField } from './json-field.tsx';
 import { Labelled, OptionField, TextField } from './option-fields.tsx';
 import { Queries } from './queries.tsx';
+import { MakeShared, SharedBar } from './shared-panel.tsx';
+import { stageOf } from './stage.ts';
 import { Transformations } from './transformations.tsx';
+import { LinksField } from './value-fields.tsx';
 
 interface Props {
   placed: PlacedPanel;
-  change: (next: (dashboard: Dashboard) => Dashboard) => void;
+  session: Session;
   refresh: () => void;
 }
 
-export function PanelEditor({ placed, change, refresh }: Props): JSX.Element {
+export function PanelEditor({ placed, session, refresh }: Props): JSX.Element {
   const board = useBoard();
   const { panel } = placed;
   const before = useRef(panel);
   const [tab, setTab] = useState<'queries' | 'transformations' | 'json'>('queries');
   const kind = usePanelKind(panel.type);
   const ready = kind.state === 'ready' ? kind.kind : undefined;
-  const set = (next: (panel: Panel) => Panel): void => change((dashboard) => changePanel(dashboard, panel.id, next));
+  const set = (next: (panel: Panel) => Panel): void => session.change((dashboard) => changeEverywhere(dashboard, panel.id, next));
+  const scope = useMemo(() => ({ ...board.scope, ...placed.scope }), [board.scope, placed.scope]);
+  const [data, setData] = useState<PanelData | undefined>(undefined);
+  const drawn = useMemo(() => stageOf(data?.transformed ?? []), [data?.transformed]);
   const tabs = [
     ['queries', `Queries ${panel.targets.length}`],
     ['transformations', `Transformations ${panel.transformations.length}`],
     ['json', 'Panel JSON'],
   ] as const;
   return (
-    <div class="panel-editor">
-      <div class="panel-editor-main">
-        <div class="panel-editor-bar">
-          <button type="button" class="button" onClick={() => board.act.edit(undefined)}>
-            ← Back to the dashboard
-          </button>
-          {panel !== before.current && (
-            <button type="button" class="button" onClick={() => set(() => before.current)}>
-              Undo all changes of this panel
+    <UnappliedPlace value={`panel ${panel.id}`}>
+      <div class="panel-editor">
+        <div class="panel-editor-main">
+          <div class="panel-editor-bar">
+            <button type="button" class="button" onClick={() => board.act.edit(undefined)}>
+              ← Back to the dashboard
             </button>
-          )}
-          {panel.libraryPanel && (
-            <span class="muted">
-              From the library: {panel.libraryPanel.name ?? panel.libraryPanel.uid}.{' '}
-              <button type="button" class="link" onClick={() => set((now) => ({ ...now, libraryPanel: undefined }))}>
-                Make it this dashboard's own
+            {panel !== before.current && (
+              <button type="button" class="button" onClick={() => set(() => before.current)}>
+                Undo all changes of this panel
               </button>
-            </span>
-          )}
+            )}
+            {!panel.libraryPanel && <MakeShared session={session} panel={panel} />}
+          </div>
+          {panel.libraryPanel && <SharedBar session={session} panel={panel} />}
+          <div class="panel-editor-preview">
+            <PanelFrame placed={placed} alone onData={setData} />
+          </div>
+          <div class="tabs" role="tablist" aria-label="Of the panel">
+            {tabs.map(([id, text]) => (
+              <button type="button" key={id} role="tab" aria-selected={tab === id} onClick={() => setTab(id)}>
+                {text}
+              </button>
+            ))}
+          </div>
+          <div role="tabpanel">
+            {tab === 'queries' && (ready?.data === false ? <p class="muted">This kind of panel asks for no data.</p> : <Queries panel={panel} change={set} run={refresh} />)}
+            {tab === 'transformations' && <Transformations panel={panel} frames={data?.answer?.frames ?? NO_FRAMES} scope={scope} change={set} />}
+            {tab === 'json' && (
+              <JsonField
+                label="Panel JSON"
+                value={panel}
+                rows={24}
+                onApply={(value) => {
+                  if (typeof value !== 'object' || value === null || typeof (value as Panel).type !== 'string') throw new Error('A panel is an object with a type.');
+                  set((now) => ({ ...now, ...(value as Panel), id: now.id }));
+                }}
+              />
+            )}
+          </div>
         </div>
-        <div class="panel-editor-preview">
-          <PanelFrame placed={placed} alone />
-        </div>
-        <div class="tabs" role="tablist" aria-label="Of the panel">
-          {tabs.map(([id, text]) => (
-            <button type="button" key={id} role="tab" aria-selected={tab === id} onClick={() => setTab(id)}>
-              {text}
-            </button>
-          ))}
-        </div>
-        <div role="tabpanel">
-          {tab === 'queries' && (ready?.data === false ? <p class="muted">This kind of panel asks for no data.</p> : <Queries panel={panel} change={set} run={refresh} />)}
-          {tab === 'transformations' && <Transformations panel={panel} change={set} />}
-          {tab === 'json' && (
-            <JsonField
-              label="Panel JSON"
-              value={panel}
-              rows={24}
-              onApply={(value) => {
-                if (typeof value !== 'object' || value === null || typeof (value as Panel).type !== 'string') throw new Error('A panel is an object with a type.');
-                set((now) => ({ ...now, ...(value as Panel), id: now.id }));
-              }}
-            />
-          )}
-        </div>
+        <aside class="panel-editor-options" aria-label="Options of the panel">
+          <KindPicker panel={panel} change={set} />
+          <details class="options-group" open>
+            <summary>Panel</summary>
+            <Labelled name="Title">
+              <TextField value={panel.title} onChange={(title) => set((now) => ({ ...now, title }))} />
+            </Labelled>
+            <Labelled name="Description">
+              <TextField lines value={panel.description ?? ''} onChange={(description) => set((now) => ({ ...now, description: description || undefined }))} />
+            </Labelled>
+            <label class="option option-switch">
+              <input type="checkbox" checked={panel.transparent === true} onChange={(event) => set((now) => ({ ...now, transparent: event.currentTarget.checked || undefined }))} />
+              <span>Without ground</span>
+            </label>
+            <Repeat panel={panel} change={set} />
+          </details>
+          {ready && <KindOptions panel={panel} kind={ready} change={set} />}
+          {ready?.data && <FieldOptions panel={panel} kind={ready} stage={drawn} change={set} />}
+          <details class="options-group">
+            <summary>
+              Links of the panel <span class="count">{panel.links.length}</span>
+            </summary>
+            <LinksField value={panel.links} onChange={(links) => set((now) => ({ ...now, links: links.map((link) => ({ type: 'link' as const, ...link })) }))} />
+          </details>
+        </aside>
       </div>
-      <aside class="panel-editor-options" aria-label="Options of the panel">
-        <KindPicker panel={panel} change={set} />
-        <details class="options-group" open>
-          <summary>Panel</summary>
-          <Labelled name="Title">
-            <TextField value={panel.title} onChange={(title) => set((now) => ({ ...now, title }))} />
-          </Labelled>
-          <Labelled name="Description">
-            <TextField lines value={panel.description ?? ''} onChange={(description) => set((now) => ({ ...now, description: description || undefined }))} />
-          </Labelled>
-          <label class="option option-switch">
-            <input type="checkbox" checked={panel.transparent === true} onChange={(event) => set((now) => ({ ...now, transparent: event.currentTarget.checked || undefined }))} />
-            <span>Without ground</span>
-          </label>
-          <Repeat panel={panel} change={set} />
-        </details>
-        {ready && <KindOptions panel={panel} kind={ready} change={set} />}
-        {ready?.data && <FieldOptions panel={panel} defaults={ready.field as FieldConfig} change={set} />}
-        <details class="options-group">
-          <summary>
-            Links of the panel <span class="count">{panel.links.length}</span>
-          </summary>
-          <LinksField value={panel.links} onChange={(links) => set((now) => ({ ...now, links: links.map((link) => ({ type: 'link' as const, ...link })) }))} />
-        </details>
-      </aside>
-    </div>
+    </UnappliedPlace>
   );
+}
+
+const NO_FRAMES: never[] = [];
+
+/** A change of a panel; others of the dashboard that stand for the same one of the library change with it. */
+function changeEverywhere(dashboard: Dashboard, id: number, next: (panel: Panel) => Panel): Dashboard {
+  const changed = changePanel(dashboard, id, next);
+  const panel = findById(changed, id);
+  return panel?.libraryPanel ? withShared(changed, panel.libraryPanel.uid, panel) : changed;
 }
 
 /** What stays of a panel when it becomes one of another kind: what it asks, and how values read. */
@@ -191,7 +206,7 @@ function KindOptions({ panel, kind, change }: { panel: Panel; kind: PanelKind; c
     return [...found];
   }, [kind]);
   const whole = useMemo(
-    () => ({ ...panel, options: withDefaults(panel.options, kind.options), fieldConfig: { ...panel.fieldConfig, defaults: withDefaults(panel.fieldConfig.defaults, kind.field) } }),
+    () => ({ ...panel, options: withDefaults(kind.options, panel.options), fieldConfig: { ...panel.fieldConfig, defaults: withDefaults(kind.field, panel.fieldConfig.defaults) } }),
     [panel, kind],
   );
   return (

@@ -2,7 +2,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { DataSourceRef, Panel, Target } from '../../../dashboard/model.ts';
-import { findSource } from '../../../dashboard/sources.ts';
+import { baseOf, canAsk, familyOf, findSource } from '../../../dashboard/sources.ts';
 import { ExpressionField } from '../../explore/editor.tsx';
 import { useBoard } from '../board.ts';
 import { freeRefId } from './change.ts';
@@ -76,8 +76,8 @@ export function Queries({ panel, change, run }: Props): JSX.Element {
               <Labelled name="Panel">
                 <NumberField value={typeof target['panelId'] === 'number' ? target['panelId'] : undefined} step={1} onChange={(panelId) => put(index, { ...target, panelId })} />
               </Labelled>
-            ) : source?.type === 'prometheus' || source?.type === 'loki' || source === undefined ? (
-              <PromQuery target={target} change={(next) => put(index, next)} run={run} />
+            ) : source === undefined || canAsk(source) ? (
+              <PromQuery key={source?.uid} base={source && familyOf(source.type) === 'metrics' ? baseOf(source) : undefined} target={target} change={(next) => put(index, next)} run={run} />
             ) : (
               <JsonField label={`Query ${target.refId}`} value={target} rows={6} onApply={(value) => put(index, asTarget(value, target.refId))} />
             )}
@@ -136,7 +136,7 @@ const TIMES = [
   { value: 'both', text: 'both' },
 ];
 
-function PromQuery({ target, change, run }: { target: Target; change: (target: Target) => void; run: () => void }): JSX.Element {
+function PromQuery({ base, target, change, run }: { base: string | undefined; target: Target; change: (target: Target) => void; run: () => void }): JSX.Element {
   const [text, setText] = useState(target.expr ?? '');
   const [version, setVersion] = useState(0);
   const kept = useRef(text);
@@ -162,6 +162,7 @@ function PromQuery({ target, change, run }: { target: Target; change: (target: T
           label={`Expression ${target.refId}`}
           first={false}
           variables
+          base={base}
           onChange={setText}
           onRun={() => {
             if (text === (target.expr ?? '')) run();

@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from '../../../api/client.ts';
 import { dashboards, SEARCH_LIMIT, type Saved } from '../../../api/dashboards.ts';
+import { changedShared, unlinked } from '../../../dashboard/library.ts';
 import type { Dashboard } from '../../../dashboard/model.ts';
 import { Failure } from '../../../parts/parts.tsx';
 import { dashboardHref, navigate } from '../../../router.ts';
@@ -12,7 +13,11 @@ import { download, fileName } from '../csv.ts';
 import { toKeep, type Session } from '../session.ts';
 import { viewPatch } from '../view-links.ts';
 import './edit.css';
+import { saveShared, SharedFates, type Fate } from './shared-panel.tsx';
 import { Difference } from './versions.tsx';
+
+/** Somebody else saved a library panel, not the dashboard. */
+class SharedConflict extends ApiError {}
 
 interface Props {
   session: Session;
@@ -38,16 +43,34 @@ export function SaveBox({ session, dashboard, close }: Props): JSX.Element {
   const folders = useLoad('folders', 0, (signal) => dashboards.search({ type: 'dash-folder', limit: SEARCH_LIMIT }, signal));
   useEffect(() => dialog.current?.showModal(), []);
 
+  const changed = changedShared(dashboard, session.shared);
+  const [fates, setFates] = useState<ReadonlyMap<string, Fate>>(new Map());
+  const [conflicts, setConflicts] = useState<ReadonlySet<string>>(new Set());
   const wanted = (asCopy: boolean): Dashboard => {
     const time = viewPatch(board) as { from?: string; to?: string };
     const current = new Map(board.variables.states.map(({ variable, chosen }) => [variable.name, { text: chosen.text, value: chosen.value }]));
+    const own = changed.filter(({ shared }) => fates.get(shared.uid) === 'unlink').reduce((now, { shared }) => unlinked(now, shared.uid), dashboard);
     return {
-      ...dashboard,
+      ...own,
       title: asCopy || isNew ? title : dashboard.title,
       ...(withTime && time.from && time.to ? { time: { from: time.from, to: time.to } } : {}),
       ...(withValues ? { templating: { ...dashboard.templating, list: dashboard.templating.list.map((variable) => ({ ...variable, current: current.get(variable.name) ?? variable.current })) } } : {}),
       ...(asCopy ? { uid: '', version: 0 } : {}),
     };
+  };
+  /** To the library first: a dashboard that cannot be saved then has at least lost nothing. */
+  const saveAllShared = async (): Promise<void> => {
+    for (const each of changed) {
+      const fate = fates.get(each.shared.uid) ?? 'library';
+      if (fate === 'unlink') continue;
+      try {
+        await saveShared(session, each, fate === 'replace');
+      } catch (problem) {
+        if (!(problem instanceof ApiError) || problem.status !== 412) throw problem;
+        setConflicts((last) => new Set([...last, each.shared.uid]));
+        throw new SharedConflict(`${problem.message} Yours can replace it, or become this dashboard's own.`, 'version-mismatch', 412);
+      }
+    }
   };
   const run = (asCopy: boolean, overwrite: boolean): void => {
     const next = wanted(asCopy);
@@ -58,7 +81,7 @@ export function SaveBox({ session, dashboard, close }: Props): JSX.Element {
     }
     setBusy(true);
     setError(undefined);
-    dashboards.save({ dashboard: body, folderUid, message, overwrite }).then(
+    saveAllShared().then(() => dashboards.save({ dashboard: body, folderUid, message, overwrite })).then(
       (saved: Saved) => {
         session.settle({ ...next, uid: saved.uid, version: saved.version }, { version: saved.version, folderUid, provisioned: false, canSave: true });
         close();
@@ -66,7 +89,7 @@ export function SaveBox({ session, dashboard, close }: Props): JSX.Element {
       },
       (problem: unknown) => {
         setBusy(false);
-        setConflict(problem instanceof ApiError && problem.status === 412 && !asCopy);
+        setConflict(problem instanceof ApiError && problem.status === 412 && !asCopy && !(problem instanceof SharedConflict));
         setError(problem instanceof Error ? problem : new Error(String(problem)));
       },
     );
@@ -118,6 +141,12 @@ export function SaveBox({ session, dashboard, close }: Props): JSX.Element {
             <input type="checkbox" checked={copy} onChange={(event) => (setCopy(event.currentTarget.checked), setTitle(event.currentTarget.checked ? `${dashboard.title} copy` : dashboard.title))} /> As a copy
           </label>
         )}
+        {session.unapplied.size > 0 && (
+          <p class="text-critical" role="alert">
+            JSON that was typed is not applied, and is not saved: {session.unapplied.names.join(', ')}. {copy || isNew ? 'Apply it, or take it back, before another dashboard is opened.' : 'It stays where it was typed.'}
+          </p>
+        )}
+        {changed.length > 0 && <SharedFates panels={changed} fates={fates} conflicts={conflicts} onChange={(uid, fate) => setFates(new Map(fates).set(uid, fate))} />}
         {error && <Failure error={error} />}
         {conflict && <p>Somebody saved another version since you opened this one. Yours can replace it (theirs stays in the list of versions), or be saved as a copy.</p>}
         {!isNew && kept && (
@@ -143,7 +172,7 @@ export function SaveBox({ session, dashboard, close }: Props): JSX.Element {
               </button>
             </>
           )}
-          <button type="submit" class="button button-strong" disabled={busy || ((copy || isNew) && title.trim() === '')}>
+          <button type="submit" class="button button-strong" disabled={busy || ((copy || isNew) && (title.trim() === '' || session.unapplied.size > 0))}>
             Save
           </button>
         </div>

@@ -32,12 +32,17 @@ interface Props {
   dashboard: Dashboard;
   /** As in Grafana's addresses: `settings`, `variables`, … */
   section: string;
+  /** Whoever may not edit sees the versions and the JSON. */
+  readOnly: boolean;
 }
 
-export function Settings({ session, dashboard, section }: Props): JSX.Element {
+const READABLE: readonly string[] = ['versions', 'dashboard_json'];
+
+export function Settings({ session, dashboard, section, readOnly }: Props): JSX.Element {
   const { change } = session;
   const set = (next: Partial<Dashboard>): void => change((now) => ({ ...now, ...next }));
-  const shown = SECTIONS.find(([id]) => id === section)?.[0] ?? 'settings';
+  const sections = SECTIONS.filter(([id]) => !readOnly || READABLE.includes(id));
+  const shown = sections.find(([id]) => id === section)?.[0] ?? (readOnly ? 'dashboard_json' : 'settings');
   return (
     <div class="settings">
       <div class="settings-head">
@@ -45,7 +50,7 @@ export function Settings({ session, dashboard, section }: Props): JSX.Element {
           ← Back to the dashboard
         </button>
         <div class="tabs" role="tablist" aria-label="Settings">
-          {SECTIONS.map(([id, text]) => (
+          {sections.map(([id, text]) => (
             <button type="button" key={id} role="tab" aria-selected={id === shown} onClick={() => setParams({ editview: id }, { replace: true })}>
               {text}
             </button>
@@ -57,8 +62,8 @@ export function Settings({ session, dashboard, section }: Props): JSX.Element {
         {shown === 'variables' && <VariablesEditor dashboard={dashboard} set={set} />}
         {shown === 'annotations' && <Annotations dashboard={dashboard} set={set} />}
         {shown === 'links' && <Links dashboard={dashboard} set={set} />}
-        {shown === 'versions' && <Versions session={session} dashboard={dashboard} />}
-        {shown === 'dashboard_json' && <WholeJson session={session} dashboard={dashboard} />}
+        {shown === 'versions' && <Versions session={session} dashboard={dashboard} readOnly={readOnly} />}
+        {shown === 'dashboard_json' && <WholeJson session={session} dashboard={dashboard} readOnly={readOnly} />}
       </div>
     </div>
   );
@@ -266,7 +271,7 @@ function Links({ dashboard, set }: { dashboard: Dashboard; set: Set }): JSX.Elem
   );
 }
 
-function WholeJson({ session, dashboard }: { session: Session; dashboard: Dashboard }): JSX.Element {
+function WholeJson({ session, dashboard, readOnly }: { session: Session; dashboard: Dashboard; readOnly: boolean }): JSX.Element {
   const { sources } = useBoard();
   const [notes, setNotes] = useState<readonly string[]>([]);
   const whole = toKeep(dashboard);
@@ -284,11 +289,15 @@ function WholeJson({ session, dashboard }: { session: Session; dashboard: Dashbo
         label="The dashboard's JSON"
         value={whole}
         rows={32}
-        onApply={(value) => {
-          const read = loadDashboard(value);
-          setNotes(read.notes);
-          session.change((now) => ({ ...read.dashboard, uid: now.uid, version: now.version }));
-        }}
+        onApply={
+          readOnly
+            ? undefined
+            : (value) => {
+                const read = loadDashboard(value);
+                setNotes(read.notes);
+                session.adopt(read.dashboard);
+              }
+        }
       />
       {notes.length > 0 && (
         <ul class="board-notes">

@@ -13,6 +13,8 @@ const TYPES: readonly { value: Variable['type']; text: string }[] = [
   { value: 'textbox', text: 'Text' },
   { value: 'constant', text: 'Constant' },
   { value: 'adhoc', text: 'Filters' },
+  { value: 'groupby', text: 'Group by' },
+  { value: 'switch', text: 'Switch' },
 ];
 const SORTS = ['As it comes', 'A to Z', 'Z to A', 'Numbers up', 'Numbers down', 'a to z, any case', 'z to a, any case', 'As people count, up', 'As people count, down'];
 const HIDES = ['Name and values', 'Values alone', 'Not shown'];
@@ -69,7 +71,7 @@ export function VariablesEditor({ dashboard, set }: { dashboard: Dashboard; set:
           <div class="form-grid">
             <NameField variable={variable} others={list.filter((each) => each !== variable).map(({ name }) => name)} onChange={(name) => put({ name })} />
             <Labelled name="Kind">
-              <ChoiceField value={variable.type} choices={TYPES} onChange={(type) => put({ type: type as Variable['type'], query: type === 'datasource' ? 'prometheus' : type === 'interval' ? '1m,10m,30m,1h,6h,12h,1d' : '', current: undefined, options: undefined })} />
+              <ChoiceField value={variable.type} choices={TYPES} onChange={(type) => put({ type: type as Variable['type'], multi: type === 'groupby' || (variable.multi && variable.type !== 'groupby'), query: type === 'datasource' ? 'prometheus' : type === 'interval' ? '1m,10m,30m,1h,6h,12h,1d' : '', current: undefined, options: undefined })} />
             </Labelled>
             <Labelled name="Label">
               <TextField value={variable.label ?? ''} placeholder={variable.name} onChange={(label) => put({ label: label || undefined })} />
@@ -105,7 +107,18 @@ export function VariablesEditor({ dashboard, set }: { dashboard: Dashboard; set:
               </Labelled>
             )}
           </div>
-          {variable.type !== 'adhoc' && variable.type !== 'groupby' && (
+          {variable.type === 'groupby' && <p class="muted">The labels that are chosen join the groupings of all aggregations that its data source is asked for.</p>}
+          {variable.type === 'switch' && (
+            <div class="option-row">
+              <Labelled name="On stands for">
+                <TextField value={String(variable['enabledValue'] ?? 'true')} onChange={(enabledValue) => put({ enabledValue: enabledValue || undefined, current: undefined })} />
+              </Labelled>
+              <Labelled name="Off stands for">
+                <TextField value={String(variable['disabledValue'] ?? 'false')} onChange={(disabledValue) => put({ disabledValue: disabledValue || undefined, current: undefined })} />
+              </Labelled>
+            </div>
+          )}
+          {!['adhoc', 'groupby', 'switch'].includes(variable.type) && (
             <Labelled name={variable.type === 'query' ? 'Query: label_values(metric, label), metrics(regex), query_result(expr), label_names()' : variable.type === 'datasource' ? 'Type of data source' : variable.type === 'custom' ? 'Values with commas, each also as text : value' : variable.type === 'interval' ? 'Intervals with commas' : 'Value'}>
               <TextField
                 value={queryText(variable)}

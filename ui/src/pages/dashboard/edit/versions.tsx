@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import { dashboards, type Version } from '../../../api/dashboards.ts';
+import { sorted } from '../../../dashboard/json.ts';
 import { loadDashboard } from '../../../dashboard/load.ts';
 import type { Dashboard } from '../../../dashboard/model.ts';
 import { moment } from '../../../format/time.ts';
@@ -10,7 +11,7 @@ import { useLoad } from '../../../state/load.ts';
 import { toKeep, type Session } from '../session.ts';
 import { diffLines, shortened } from './change.ts';
 
-export function Versions({ session, dashboard }: { session: Session; dashboard: Dashboard }): JSX.Element {
+export function Versions({ session, dashboard, readOnly }: { session: Session; dashboard: Dashboard; readOnly: boolean }): JSX.Element {
   const [chosen, setChosen] = useState<number | undefined>(undefined);
   const [restored, setRestored] = useState(0);
   const [error, setError] = useState<Error | undefined>(undefined);
@@ -52,7 +53,7 @@ export function Versions({ session, dashboard }: { session: Session; dashboard: 
                     <button type="button" class="link" aria-pressed={chosen === version.version} onClick={() => setChosen(chosen === version.version ? undefined : version.version)}>
                       Compare with now
                     </button>{' '}
-                    {index > 0 && (
+                    {index > 0 && !readOnly && (
                       <button type="button" class="link" onClick={() => restore(version)}>
                         Restore
                       </button>
@@ -103,11 +104,4 @@ export function Difference({ title, before, after }: { title: string; before: un
       )}
     </section>
   );
-}
-
-/** Objects with their names in order: the order of names means nothing in JSON. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, inner]) => [name, sorted(inner)]));
 }

@@ -10,7 +10,7 @@ fn step(dispatcher: &mut Dispatcher, event: Event, now_ms: i64) -> (Vec<u64>, Ve
         match action {
             Action::Claim { ticket, .. } => claims.push(ticket),
             Action::Send { ticket, .. } => sends.push(ticket),
-            Action::Remember(_) | Action::Note(_) => {}
+            Action::Remember(_) | Action::Note(_) | Action::Publish(_) => {}
             other => others.push(other),
         }
     }
@@ -405,4 +405,141 @@ fn an_end_that_nobody_hears_of_on_a_muted_route_is_known_to_replicas_that_come_l
     let claim = Claim::Granted { token: Token(1), told: None };
     let (_, sends, _) = step(&mut two, Event::Claimed { ticket: claims[0], claim }, now_ms + 10_000);
     assert_eq!(sends.len(), 1, "a new episode is told");
+}
+
+/// Two replicas; what one shares comes to the other as soon as it is told. The alerts come to the first.
+struct Two {
+    replicas: [Dispatcher; 2],
+    now_ms: i64,
+    /// How often the alert was told as flapping, and as anything else.
+    told: (usize, usize),
+}
+
+impl Two {
+    fn step(&mut self, number: usize, event: Event) {
+        let mut events = vec![(number, event)];
+        while let Some((number, event)) = events.pop() {
+            for action in self.replicas[number].step(event, self.now_ms) {
+                match action {
+                    Action::Claim { ticket, .. } => {
+                        let claim = Claim::Granted { token: Token(1), told: None };
+                        events.push((number, Event::Claimed { ticket, claim }));
+                    }
+                    Action::Send { ticket, notification, .. } => {
+                        let flaps =
+                            |told: &crate::notification::Told| told.alert.annotations.get(FLAPPING).is_some();
+                        match notification.alerts.iter().any(flaps) {
+                            true => self.told.0 += 1,
+                            false => self.told.1 += 1,
+                        }
+                        let outcome = Outcome::Taken(Default::default());
+                        events.push((number, Event::Attempted { ticket, outcome }));
+                    }
+                    Action::Share(entries) => events.push((1 - number, Event::Learned(entries))),
+                    Action::Release { told: Some(entry), .. } => {
+                        events.push((1 - number, Event::Learned(vec![entry])));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, number: usize, fires: bool) {
+        let alert = Alert {
+            labels: Labels::from_pairs([("alertname", "a")]),
+            annotations: Labels::empty(),
+            starts_at_ms: self.now_ms,
+            ends_at_ms: self.now_ms + if fires { 3_600_000 } else { 0 },
+            generator_url: String::new(),
+        };
+        self.step(number, Event::Alerts(vec![alert]));
+    }
+
+    fn is_flapping(&self, number: usize) -> bool {
+        self.replicas[number].alerts(self.now_ms).iter().any(|view| view.is_flapping)
+    }
+}
+
+#[test]
+fn an_alert_that_flaps_at_one_replica_flaps_at_the_other_and_is_told_once() {
+    let mut two = Two { replicas: [replica(0), replica(0)], now_ms: T0, told: (0, 0) };
+    for at in 0..6 {
+        two.now_ms += 20_000;
+        two.send(0, at % 2 == 1);
+        two.step(0, Event::Tick);
+        two.step(1, Event::Tick);
+    }
+    assert!(two.is_flapping(0) && two.is_flapping(1), "what the first found the second has learned");
+    for _ in 0..8 {
+        two.now_ms += 30_000;
+        two.step(1, Event::Tick);
+        two.step(0, Event::Tick);
+    }
+    assert_eq!(two.told.0, 1, "as flapping it is told once");
+    // The first one dies. It goes on flapping, now at the second.
+    let before = two.told;
+    two.replicas[0] = Dispatcher::new(config(CARE), Limits::default(), Vec::new(), 1, two.now_ms);
+    for at in 0..20 {
+        two.now_ms += 60_000;
+        two.send(1, at % 2 == 1);
+        two.step(1, Event::Tick);
+        assert!(two.is_flapping(1));
+    }
+    let repeats = 4; // Every five minutes.
+    assert_eq!(two.told, (before.0 + repeats, before.1), "nothing else is told until it is calm");
+    // One that joins hears it from those that are there.
+    let mut third = replica(0);
+    let entries = two.replicas[1].entries(two.now_ms);
+    third.step(Event::Learned(entries), two.now_ms);
+    assert!(third.alerts(two.now_ms)[0].is_flapping);
+    // Calm for the time, it no longer flaps.
+    for _ in 0..11 {
+        two.now_ms += 60_000;
+        two.step(1, Event::Tick);
+    }
+    assert!(!two.is_flapping(1));
+}
+
+#[test]
+fn that_an_alert_flaps_is_shared_now_and_then_and_not_with_each_change() {
+    let mut one = replica(0);
+    let mut shared = 0;
+    for at in 0..200 {
+        let now_ms = T0 + at * 3_000;
+        let alert = Alert {
+            labels: Labels::from_pairs([("alertname", "a")]),
+            annotations: Labels::empty(),
+            starts_at_ms: now_ms,
+            ends_at_ms: now_ms + if at % 2 == 1 { 3_600_000 } else { 0 },
+            generator_url: String::new(),
+        };
+        for action in one.step(Event::Alerts(vec![alert]), now_ms) {
+            if let Action::Share(entries) = action {
+                shared += entries.iter().filter(|entry| entry.kind == EntryKind::Flapping).count();
+            }
+        }
+    }
+    // Ten minutes, four times in the ten minutes after which it would count as calm.
+    assert_eq!(shared, 4);
+}
+
+#[test]
+fn what_another_replica_found_to_flap_long_ago_is_calm() {
+    let mut one = replica(0);
+    let mut body = Vec::new();
+    let fingerprint = Labels::from_pairs([("alertname", "a")]).fingerprint();
+    let flaps = Record::Flaps { fingerprint, changes: 9, since_ms: T0, at_ms: vec![T0; 4] };
+    flaps.encode(&mut body);
+    let entry = Entry {
+        kind: EntryKind::Flapping,
+        key: format!("{fingerprint:016x}"),
+        updated_at_ms: T0,
+        expires_at_ms: i64::MAX,
+        body,
+    };
+    one.step(Event::Learned(vec![entry.clone()]), T0 + 600_000);
+    assert!(!one.alerts(T0 + 600_000)[0].is_flapping);
+    one.step(Event::Learned(vec![entry]), T0 + 599_000);
+    assert!(one.alerts(T0 + 599_000)[0].is_flapping);
 }
