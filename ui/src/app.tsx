@@ -58,13 +58,16 @@ const TITLES: Record<Page, string> = {
   profile: 'Profile',
   people: 'People',
   'data-sources': 'Data sources',
+  public: 'Public dashboard',
+  snapshot: 'Snapshot',
+  snapshots: 'Snapshots',
 };
 /** Pages that ask for nothing that moves on with the time. */
-const TIMELESS: readonly (Page | undefined)[] = ['dashboard', 'dashboards', 'profile', 'people', 'data-sources'];
+const TIMELESS: readonly (Page | undefined)[] = ['dashboard', 'dashboards', 'profile', 'people', 'data-sources', 'snapshot', 'snapshots'];
 /** The pages of the bar; those about alerts stand behind one of them. */
 const BAR: readonly Page[] = ['overview', 'dashboards', 'explore', 'alerts', 'targets', 'status'];
 function barOf(page: Page | undefined): Page | undefined {
-  if (page === 'dashboard' || page === 'data-sources') return 'dashboards';
+  if (page === 'dashboard' || page === 'data-sources' || page === 'snapshot' || page === 'snapshots') return 'dashboards';
   if (page === 'profile' || page === 'people') return undefined;
   return page !== undefined && !BAR.includes(page) ? 'alerts' : page;
 }
@@ -80,6 +83,8 @@ const Dashboards = later(async () => (await import('./pages/dashboards/page.tsx'
 const DashboardPage = later(async () => (await import('./pages/dashboard/page.tsx')).DashboardPage, { onlyWhenShown: true });
 const Profile = later(async () => (await import('./pages/profile/page.tsx')).Profile, { onlyWhenShown: true });
 const People = later(async () => (await import('./pages/people/page.tsx')).People, { onlyWhenShown: true });
+const SnapshotPage = later(async () => (await import('./pages/snapshots/page.tsx')).SnapshotPage, { onlyWhenShown: true });
+const Snapshots = later(async () => (await import('./pages/snapshots/list.tsx')).Snapshots, { onlyWhenShown: true });
 const DataSources = later(async () => (await import('./pages/data-sources/page.tsx')).DataSources, { onlyWhenShown: true });
 const Status = later(async () => (await import('./pages/status/page.tsx')).Status);
 
@@ -99,6 +104,9 @@ const REFRESH: Record<Page, string> = {
   login: 'off',
   profile: 'off',
   people: 'off',
+  public: 'off',
+  snapshot: 'off',
+  snapshots: 'off',
   'data-sources': 'off',
 };
 /** The header's own look at alerts and targets on a page that does not refresh itself. */
@@ -185,7 +193,7 @@ export function App(): JSX.Element {
   const offers = useOffers();
   useEffect(() => {
     const trouble = active > 0 ? `(${active}) ` : '';
-    if (page !== 'dashboard') document.title = `${trouble}${page ? TITLES[page] : 'Not found'} · Promontory`;
+    if (page !== 'dashboard' && page !== 'snapshot') document.title = `${trouble}${page ? TITLES[page] : 'Not found'} · Promontory`;
   }, [page, active]);
 
   useHome(offers?.preferences?.homeDashboardUID);
@@ -233,6 +241,8 @@ export function App(): JSX.Element {
           {page === 'status' && <Status {...props} />}
           {page === 'dashboards' && <Dashboards place={place} offers={offers} />}
           {page === 'dashboard' && <DashboardPage key={place.uid} place={place} offers={offers} alertsFiring={active} />}
+          {page === 'snapshot' && <SnapshotPage key={place.uid} place={place} />}
+          {page === 'snapshots' && <Snapshots />}
           {page === 'profile' && <Profile offers={offers} />}
           {page === 'people' && <People place={place} offers={offers} />}
           {page === 'data-sources' && <DataSources place={place} offers={offers} />}

@@ -18,7 +18,7 @@ export function later<P extends object>(load: () => Promise<ComponentType<P>>, {
         throw error;
       },
     ));
-  if (!onlyWhenShown) setTimeout(() => void (currentPlace().page === 'login' || start().catch(() => undefined)), IDLE_MS);
+  if (!onlyWhenShown) setTimeout(() => void (['login', 'public'].includes(currentPlace().page) || start().catch(() => undefined)), IDLE_MS);
 
   return function Later(props: P) {
     const [, arrived] = useState(loaded !== undefined);

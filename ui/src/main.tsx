@@ -6,12 +6,16 @@ import './styles/parts.css';
 import './styles/pages.css';
 import './styles/people.css';
 import { App } from './app.tsx';
+import { later } from './lazy.tsx';
 import { Login } from './pages/login/page.tsx';
 import { interceptLinks, usePlace } from './router.ts';
 
-/** Signing in stands outside the frame: the frame asks the server about everything. */
+const PublicDashboard = later(async () => (await import('./pages/public/page.tsx')).PublicDashboard, { onlyWhenShown: true });
+
+/** Signing in and what strangers see stand outside the frame: the frame asks the server about everything. */
 function Root(): JSX.Element {
   const place = usePlace();
+  if (place.page === 'public') return <PublicDashboard key={place.uid} place={place} />;
   return place.page === 'login' ? <Login place={place} /> : <App />;
 }
 

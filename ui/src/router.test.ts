@@ -37,6 +37,14 @@ test("dashboards and their folders have Grafana's addresses", () => {
   expect(folderHref('f 1')).toBe('dashboards/f/f%201');
 });
 
+test('public dashboards and snapshots have Grafana’s addresses', () => {
+  expect(readPlace('/mon/public-dashboards/abc', '', '/mon/')).toMatchObject({ page: 'public', uid: 'abc' });
+  expect(readPlace('/dashboard/snapshot/k', '', '/')).toMatchObject({ page: 'snapshot', uid: 'k' });
+  expect(readPlace('/dashboards/snapshot/k', '', '/')).toMatchObject({ page: 'snapshot', uid: 'k' });
+  expect(readPlace('/dashboard/snapshots', '', '/')).toMatchObject({ page: 'snapshots', uid: '' });
+  for (const path of ['/public', '/public-dashboards', '/snapshot', '/snapshots', '/dashboard/snapshot']) expect(readPlace(path, '', '/').page).toBe('unknown');
+});
+
 test('after signing in one stays on this server', () => {
   const base = 'https://mon.example/m/';
   expect(nextPlace('d/abc?x=1', base)).toBe('https://mon.example/m/d/abc?x=1');

@@ -4,14 +4,14 @@
  */
 import { useEffect, useState } from 'preact/hooks';
 
-export const PAGES = ['overview', 'explore', 'alerts', 'alert', 'silences', 'routing', 'receivers', 'rules', 'targets', 'status', 'dashboards', 'dashboard', 'login', 'profile', 'people', 'data-sources'] as const;
+export const PAGES = ['overview', 'explore', 'alerts', 'alert', 'silences', 'routing', 'receivers', 'rules', 'targets', 'status', 'dashboards', 'dashboard', 'login', 'profile', 'people', 'data-sources', 'public', 'snapshot', 'snapshots'] as const;
 export type Page = (typeof PAGES)[number];
 
 export interface Place {
   page: Page | 'unknown';
   /** The address under the base, without its parameters. */
   path: string;
-  /** What the path names beyond the page: a dashboard's uid, a folder's uid. */
+  /** What the path names beyond the page: a dashboard's uid, a folder's uid, a snapshot's key, a public dashboard's token. */
   uid: string;
   params: URLSearchParams;
 }
@@ -27,6 +27,9 @@ export function readPlace(pathname: string, search: string, base: string): Place
   return { ...readPath(path), path, params: new URLSearchParams(search) };
 }
 
+/** Pages whose address is more than their word. */
+const WITH_PATHS: ReadonlySet<Page> = new Set(['dashboard', 'public', 'snapshot', 'snapshots']);
+
 /** Most pages are a word; dashboards and folders of them have Grafana's addresses. */
 function readPath(path: string): Pick<Place, 'page' | 'uid'> {
   if (path === '') return { page: 'overview', uid: '' };
@@ -34,7 +37,10 @@ function readPath(path: string): Pick<Place, 'page' | 'uid'> {
   if (first === 'd') return second === undefined || second === '' ? { page: 'unknown', uid: '' } : { page: 'dashboard', uid: second };
   if (path === 'dashboard/new') return { page: 'dashboard', uid: '' };
   if (first === 'dashboards' && second === 'f' && third !== undefined) return { page: 'dashboards', uid: third };
-  const page = PAGES.find((candidate) => candidate === path && candidate !== 'dashboard');
+  if (path === 'dashboard/snapshots') return { page: 'snapshots', uid: '' };
+  if ((first === 'dashboard' || first === 'dashboards') && second === 'snapshot' && third !== undefined) return { page: 'snapshot', uid: third };
+  if (first === 'public-dashboards' && second !== undefined && third === undefined) return { page: 'public', uid: second };
+  const page = PAGES.find((candidate) => candidate === path && !WITH_PATHS.has(candidate));
   return { page: page ?? 'unknown', uid: '' };
 }
 
@@ -69,6 +75,8 @@ export function dashboardHref(uid: string, slug = '', params: URLSearchParams = 
   return `${path}${query === '' ? '' : `?${query}`}`;
 }
 
+export const SNAPSHOTS_HREF = 'dashboard/snapshots';
+export const snapshotHref = (key: string): string => `dashboard/snapshot/${encodeURIComponent(key)}`;
 export const folderHref = (uid: string): string => (uid === '' ? 'dashboards' : `dashboards/f/${encodeURIComponent(uid)}`);
 
 /** A link to a page that takes the time range along. */

@@ -15,6 +15,7 @@ import type { Requests } from './requests.ts';
 import { askSource, canAsk, DASHBOARD, type DataSource, EXPRESSIONS, GRAFANA, MIXED, resolveSource, sourceName } from './sources.ts';
 import { snapshotFrames } from './snapshot.ts';
 import { gridOf, momentOf, stepFor, stepScope } from './step.ts';
+import { toldFrames, type AskForPanel } from './told.ts';
 import { resolveTime } from './time.ts';
 import type { SourceFilters, SourceGrouping } from './variables/set.ts';
 
@@ -32,6 +33,8 @@ export interface QueryContext {
   width: number;
   /** Lower goes first; panels in sight 0, others 1. */
   priority?: number;
+  /** Asks for all queries of a panel in place of the data sources, which strangers may not ask. */
+  answers?: AskForPanel;
 }
 
 export interface Notice {
@@ -174,8 +177,10 @@ async function askPrometheus(run: Run, target: Target, source: DataSource, sever
   const exemplars = !loki && target.exemplar === true && range ? askExemplars(run, source, expression, grid, asked) : Promise.resolve([]);
   const frames = (await Promise.all(asks)).flat();
   log.tookMs = performance.now() - started;
-  return { frames: OVER_TIME.has(panel.type) ? frames.map((frame) => (frame.meta?.type === 'timeseries-multi' ? fillGaps(frame) : frame)) : frames, exemplars: await exemplars };
+  return { frames: withGaps(panel, frames), exemplars: await exemplars };
 }
+
+const withGaps = ({ type }: Panel, frames: Frame[]): Frame[] => (OVER_TIME.has(type) ? frames.map((frame) => (frame.meta?.type === 'timeseries-multi' ? fillGaps(frame) : frame)) : frames);
 
 /** Exemplars are an addition: without them the panel is whole. */
 async function askExemplars({ context, signal, answer }: Run, source: DataSource, expression: string, grid: { start: number; end: number }, asked: Asked): Promise<Frame[]> {
@@ -219,6 +224,10 @@ async function askTarget(run: Run, target: Target, several: ReadonlyMap<string, 
   const ref = refOf(panel, target);
   if (ref?.uid === DASHBOARD) return askDashboard(run, target);
   if (ref?.uid === GRAFANA || ref?.type === 'grafana') return askGrafana(target);
+  if (context.answers) {
+    const frames = toldFrames(await context.answers(panel, context, run.signal), target, context.scope, panel.targets.filter(({ format }) => format === 'table').length > 1);
+    return { frames: withGaps(panel, frames), exemplars: [] };
+  }
   const { source, missing } = resolveSource(ref, context.sources, context.scope);
   if (!source) throw new Error(`There is no data source “${missing ?? sourceName(ref, context.scope)}”.`);
   if (missing !== undefined) {

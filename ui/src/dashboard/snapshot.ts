@@ -33,6 +33,7 @@ export function snapshotFrames(raw: unknown, refId: string): Frame[] {
       };
     });
     const name = textOf(schema['name']);
-    return frameOf(fields, { refId: textOf(schema['refId']) ?? refId, ...(name === undefined ? {} : { name }) });
+    const kind = textOf(recordOf(schema['meta'])['type']);
+    return frameOf(fields, { refId: textOf(schema['refId']) ?? refId, ...(name === undefined ? {} : { name }), ...(kind === undefined ? {} : { meta: { type: kind as NonNullable<Frame['meta']>['type'] } }) });
   });
 }

@@ -81,6 +81,46 @@ fn compliance(dir: &Path) -> SuiteResult {
     }
 }
 
+/// The panels of the dashboards, asked by the page's own code of the program that scrapes a made-up cluster. Without the
+/// page's tools (Node.js, `npm ci` in `ui/`) nothing runs it.
+fn dashboards(dir: &Path) -> Vec<(String, Option<SuiteResult>)> {
+    const NAME: &str = "mixins/dashboards";
+    let page = crate::root().join("ui");
+    if !page.join("node_modules/vite").is_dir() {
+        return vec![(NAME.to_string(), None)];
+    }
+    let said = |mut command: std::process::Command| match command.output() {
+        Ok(output) => (
+            String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(),
+            output.status.success(),
+        ),
+        Err(error) => (error.to_string(), false),
+    };
+    let mut build = std::process::Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--package", "promontory"]).current_dir(crate::root());
+    let (built, succeeded) = said(build);
+    if !succeeded {
+        return vec![(NAME.to_string(), Some(SuiteResult::broken(built)))];
+    }
+    let mut node = std::process::Command::new("node");
+    node.arg("e2e/mixins-data.mjs").env("PROMONTORY_CONFORMANCE", dir).current_dir(page);
+    let (said, succeeded) = said(node);
+    // `243 of 243 panels have data, 0 failed`
+    let counts = said.lines().find_map(|line| {
+        let (counts, _) = line.split_once(" panels have data, ")?;
+        let (with_data, all) = counts.split_once(" of ")?;
+        Some((with_data.parse::<usize>().ok()?, all.parse::<usize>().ok()?))
+    });
+    let result = match counts.filter(|_| succeeded) {
+        Some((passed, total)) => {
+            let failures = said.lines().filter(|line| line.starts_with("      "));
+            SuiteResult { passed, total, failures: failures.map(|line| line.trim().to_string()).collect() }
+        }
+        None => SuiteResult::broken(said),
+    };
+    vec![(NAME.to_string(), Some(result))]
+}
+
 /// All suites of the data, in the order of its README.
 const SUITES: &[Suite] = &[
     suite("promql/scripts", |dir| promql::conformance::scripts(&dir.join("promql/scripts"))),
@@ -104,7 +144,7 @@ const SUITES: &[Suite] = &[
     later("kube-state-metrics/cases"),
     suite("node-exporter", |dir| node::conformance::e2e(&dir.join("node-exporter"))),
     suite("mixins/promql", |dir| promql::conformance::mixins(&dir.join(""))),
-    later("mixins/dashboards"),
+    Suite { name: "mixins/dashboards", run: Run::Many(dashboards) },
     suite("mixins/rule-tests", |dir| roles::conformance::rule_tests(&dir.join(""))),
     later("thanos"),
     later("logql/scripts"),

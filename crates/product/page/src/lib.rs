@@ -14,7 +14,7 @@ use axum::routing::get;
 include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
 /// Addresses that are pages of the page: it decides itself what it shows there.
-pub const PAGES: [&str; 18] = [
+pub const PAGES: [&str; 21] = [
     "/",
     "/explore",
     "/alerts",
@@ -27,6 +27,9 @@ pub const PAGES: [&str; 18] = [
     "/status",
     "/d/{*rest}",
     "/dashboard/new",
+    "/dashboard/snapshot/{key}",
+    "/dashboard/snapshots",
+    "/public-dashboards/{token}",
     "/dashboards",
     "/dashboards/{*rest}",
     "/login",

@@ -199,6 +199,8 @@ pub const ROUTES: &[Row] = &[
     ("PATCH DELETE", "/api/dashboards/uid/{uid}/public-dashboards/{public}", Access::SignedIn),
     // Whoever has the token may see it.
     ("GET", "/api/public/dashboards/{token}", Access::Public),
+    ("GET", "/api/public/dashboards/{token}/annotations", Access::Public),
+    ("POST", "/api/public/dashboards/{token}/panels/{panel}/query", Access::Public),
     ("POST", "/api/snapshots", Access::SignedIn),
     ("GET DELETE", "/api/snapshots/{key}", Access::SignedIn),
     ("GET", "/api/snapshots-delete/{key}", Access::SignedIn),
@@ -262,7 +264,7 @@ pub const PUSHGATEWAY_ROUTES: &[Row] = &[
 ];
 
 /// The addresses of the page that nobody has to be known for.
-const PUBLIC_PAGES: [&str; 1] = ["/login"];
+const PUBLIC_PAGES: [&str; 2] = ["/login", "/public-dashboards/{token}"];
 
 /// The table of all routes; those of a Pushgateway are under `pushgateway`.
 pub fn table(pushgateway: Option<&str>) -> Table {

@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use ::dashboards::provisioning::Problem;
 use ::dashboards::provisioning::providers::Provider;
-use ::dashboards::{Dashboards, Deps, Named, Options, People};
+use ::dashboards::{Dashboards, Deps, Named, Options, People, Visitor};
 use accounts::Accounts;
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{self, Next};
 use base::Clock;
 use config::http_client::PathBase;
 use config::{Error, Node};
@@ -126,6 +129,7 @@ pub(crate) async fn start(
     settings: &Settings,
     state: State,
     accounts: Option<Accounts>,
+    external_url: &str,
     registry: &Registry,
     clock: &Clock,
 ) -> Option<Dashboards> {
@@ -134,6 +138,7 @@ pub(crate) async fn start(
     }
     let options = Options {
         base_path: settings.external_path().trim_end_matches('/').to_string(),
+        external_url: external_url.trim_end_matches('/').to_string(),
         version: env!("CARGO_PKG_VERSION").into(),
         providers: settings.dashboards.providers(),
         provisioning_dirs: settings.dashboards.provisioning.iter().cloned().collect(),
@@ -155,6 +160,16 @@ pub(crate) async fn start(
         dashboards.provide("config maps", Vec::new(), vec![problem]);
     }
     Some(dashboards)
+}
+
+/// The routes, told where each request comes from as the guard in front of them found it.
+pub(crate) fn with_visitors(routes: Router) -> Router {
+    routes.layer(middleware::from_fn(async |mut request: Request, next: Next| {
+        if let Some(address) = accounts::address_of(&request) {
+            request.extensions_mut().insert(Visitor(address));
+        }
+        next.run(request).await
+    }))
 }
 
 /// Who has an account, as lists of permissions name them.

@@ -39,6 +39,7 @@ pub mod settings;
 pub mod start_only;
 mod started;
 mod store;
+mod store_metrics;
 pub mod store_settings;
 mod threads;
 mod trail;

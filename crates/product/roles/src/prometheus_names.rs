@@ -8,12 +8,11 @@ use exposition::Registry;
 use tsdb::Stats;
 
 use crate::ask::Shown;
+use crate::store_metrics::{Row, tell};
 
 const BUILD_LABELS: &[&str] = &["version", "revision", "branch", "goversion", "goos", "goarch", "tags"];
 
-type Get = fn(&Stats) -> f64;
-
-const COUNTERS: [(&str, &str, Get); 10] = [
+const COUNTERS: [Row; 10] = [
     ("prometheus_tsdb_head_series_created_total", "Series made in the head.", |s| {
         s.head_series_created as f64
     }),
@@ -44,7 +43,7 @@ const COUNTERS: [(&str, &str, Get); 10] = [
     }),
 ];
 
-const GAUGES: [(&str, &str, Get); 9] = [
+const GAUGES: [Row; 9] = [
     ("prometheus_tsdb_head_series", "Series in the head.", |s| s.head_series as f64),
     ("prometheus_tsdb_head_chunks", "Chunks in the head.", |s| s.head_chunks as f64),
     ("prometheus_tsdb_head_min_time", "Time of the oldest sample of the head, in milliseconds.", |s| {
@@ -66,15 +65,8 @@ const GAUGES: [(&str, &str, Get); 9] = [
 
 /// Tells of the store; `moment` is what it said before this page was written.
 pub(crate) fn register_store(registry: &Registry, moment: &Arc<ArcSwap<Stats>>) {
-    for (name, help, get) in COUNTERS {
-        let moment = moment.clone();
-        registry.counter_fn(name, help, move || get(&moment.load()));
-    }
-    for (name, help, get) in GAUGES {
-        let moment = moment.clone();
-        registry.gauge_fn(name, help, move || get(&moment.load()));
-    }
-    let by_type: [(&'static str, &'static str, Get); 3] = [
+    tell(registry, moment, &COUNTERS, &GAUGES);
+    let by_type: [Row; 3] = [
         ("prometheus_tsdb_head_samples_appended_total", "Samples taken since the start.", |s| {
             s.samples_appended as f64
         }),

@@ -42,6 +42,7 @@ use crate::send_on::SendOn;
 use crate::serve::{self, Command};
 use crate::settings::{Mode, Settings};
 use crate::store::{self, Store};
+use crate::store_metrics;
 use crate::store_settings::StoreSettings;
 use crate::threads;
 use crate::trail;
@@ -219,8 +220,9 @@ async fn start(settings: Settings) -> Result<(), StartError> {
         Running::start(settings, &loaded, store, accounts, listening, replicas, registry, clock)?;
     if let Some(state) = state {
         let people = running.accounts.clone();
+        let (settings, url) = (&running.settings, &running.external_url);
         running.dashboards =
-            dashboards::start(&running.settings, state, people, &running.registry, &running.clock).await;
+            dashboards::start(settings, state, people, url, &running.registry, &running.clock).await;
     }
     tokio::spawn(memory::keep_small(memory::Spare::LARGE, stopped.clone()));
     let serving = listeners.serve(&running.router(commands), &stopped, STOP_TIMEOUT);
@@ -329,7 +331,7 @@ impl Running {
         registry: Registry,
         clock: Clock,
     ) -> Result<Running, StartError> {
-        store::register(&registry, &store);
+        store_metrics::register(&registry, &store);
         let writer: Arc<dyn MetricWriter> = store.db.clone();
         let elsewhere = Elsewhere::new(&store, &registry, &clock);
         let engine = ask::engine(&settings, &clock);
@@ -452,8 +454,8 @@ impl Running {
         let roles = match &self.dashboards {
             Some(dashboards) => {
                 // What is there so far is what our own data sources are.
-                let own = dashboards.data_source_router(roles.clone());
-                roles.merge(own).merge(dashboards.router())
+                let own = dashboards.data_source_router(roles.clone()).merge(dashboards.router());
+                roles.merge(dashboards::with_visitors(own))
             }
             None => roles,
         };

@@ -1,6 +1,6 @@
 //! The guard in front of all routes: finds out who asks, and whether they may.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +65,11 @@ impl Guard {
     pub fn in_front_of(&self, routes: Router) -> Router {
         routes.layer(middleware::from_fn_with_state(self.clone(), guarded))
     }
+}
+
+/// The address that a request comes from, behind a guard: that of whom a trusted proxy asks for, or of the other end.
+pub fn address_of(request: &Request) -> Option<IpAddr> {
+    request.extensions().get::<Client>().map(|client| client.address)
 }
 
 async fn guarded(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {

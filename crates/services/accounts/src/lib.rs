@@ -28,7 +28,7 @@ pub use access::{Access, Table};
 pub use accounts::{Accounts, Announce, Deps, Named};
 pub use administration::Administration;
 pub use error::AccountsError;
-pub use guard::Guard;
+pub use guard::{Guard, address_of};
 pub use settings::{
     Cidr, OidcSettings, Overrides, ProxySettings, RoleRule, Settings, Surroundings, parse_anonymous_role,
 };

@@ -41,6 +41,12 @@ pub const PEOPLE_MAX: usize = 20_000;
 pub const PUBLIC_MAX: usize = 1_000;
 /// Snapshots at once.
 pub const SNAPSHOTS_MAX: usize = 1_000;
+/// Those among them that never expire.
+pub const SNAPSHOTS_LASTING_MAX: usize = 200;
+/// All snapshots together.
+pub const SNAPSHOTS_SIZE_MAX_BYTES: usize = 512 << 20;
+/// Deleted dashboards that can be restored; those that were deleted first go first.
+pub const TRASH_MAX: usize = 1_000;
 /// How long a deleted dashboard can be restored.
 pub const TRASH_RETENTION_MS: i64 = 30 * 24 * 3_600_000;
 
@@ -191,6 +197,9 @@ pub(crate) struct PublicDashboard {
     pub(crate) is_enabled: bool,
     pub(crate) annotations_enabled: bool,
     pub(crate) time_selection_enabled: bool,
+    /// What variables stand at in place of what the dashboard was saved with, by name.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub(crate) variables: Map<String, Value>,
     pub(crate) created_ms: i64,
     pub(crate) created_by: Arc<str>,
     pub(crate) updated_ms: i64,
@@ -206,6 +215,9 @@ pub(crate) struct Snapshot {
     /// Who made it; empty for whoever sits at this machine.
     pub(crate) user: Arc<str>,
     pub(crate) expires_ms: Option<i64>,
+    /// Only in the index.
+    #[serde(skip)]
+    pub(crate) size_bytes: usize,
     /// Not in the index.
     #[serde(default)]
     pub(crate) dashboard: Value,

@@ -1,7 +1,7 @@
 //! Why something asked of dashboards was not done, and how Grafana's clients are told.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base::{Classify, ErrorClass};
 use serde_json::json;
@@ -48,6 +48,12 @@ pub enum Error {
         /// The bound.
         max: usize,
     },
+    /// Somebody asks more often than they may.
+    #[error("too many requests; ask again in {retry_seconds} s")]
+    TooFast {
+        /// How long to wait.
+        retry_seconds: u64,
+    },
     /// What people have saved is not known yet, since the state could not be read so far.
     #[error("the state of this server cannot be read at the moment")]
     NotLoaded,
@@ -81,7 +87,7 @@ impl Classify for Error {
             Error::NotFound(_) => ErrorClass::NotFound,
             Error::Conflict(_) | Error::Precondition { .. } => ErrorClass::Conflict,
             Error::TooLarge { .. } => ErrorClass::TooLarge,
-            Error::Full { .. } => ErrorClass::TooMany,
+            Error::Full { .. } | Error::TooFast { .. } => ErrorClass::TooMany,
             Error::NotLoaded => ErrorClass::Unavailable,
             Error::Secrets(_) => ErrorClass::Internal,
             Error::State(error) => error.class(),
@@ -107,13 +113,17 @@ impl IntoResponse for Error {
         let mut body = json!({"message": self.to_string()});
         let word = match &self {
             Error::Precondition { status, .. } => Some(*status),
-            Error::NotFound("Dashboard not found") => Some("not-found"),
+            Error::NotFound("Dashboard not found" | "folder not found") => Some("not-found"),
             _ => None,
         };
         if let Some(word) = word {
             body["status"] = json!(word);
         }
         let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, Json(body)).into_response()
+        let mut response = (status, Json(body)).into_response();
+        if let Error::TooFast { retry_seconds } = self {
+            response.headers_mut().insert(header::RETRY_AFTER, retry_seconds.into());
+        }
+        response
     }
 }

@@ -10,18 +10,20 @@ use crate::access::{Grant, Permission, Subject};
 use crate::card::{Card, Origin};
 use crate::catalog::Folder;
 use crate::documents::{
-    DASHBOARDS_MAX, FOLDER_DEPTH_MAX, FOLDERS_MAX, StoredDashboard, StoredFolder, TRASH_RETENTION_MS,
-    VERSIONS_MAX, kinds,
+    DASHBOARDS_MAX, FOLDER_DEPTH_MAX, FOLDERS_MAX, StoredDashboard, StoredFolder, TRASH_MAX,
+    TRASH_RETENTION_MS, VERSIONS_MAX, kinds,
 };
 use crate::error::Error;
 use crate::reading::{DASHBOARD_SIZE_MAX_BYTES, Reading, TITLE_LENGTH_MAX, check_uid, random_uid};
 use crate::service::Dashboards;
-use crate::store::{body_of, when};
+use crate::store::{FEW, body_of, when};
 
 const MESSAGE_LENGTH_MAX: usize = 1_000;
+/// Versions of a dashboard that go with it, where there are more than there should be.
+const VERSIONS_DELETED_MAX: usize = 1_000;
 
 /// How often what is to be saved over anything is tried while others save it too.
-const OVERWRITES_MAX: usize = 10;
+pub(crate) const OVERWRITES_MAX: usize = 10;
 
 /// A dashboard to be saved.
 #[derive(Clone)]
@@ -146,15 +148,25 @@ impl Dashboards {
             // What is replaced becomes history. Whoever replaces it at the same time writes the same.
             let key = version_key(&uid, document.version);
             writes.push(Write::put(kinds::VERSION, key, body_of(document)?).when(When::Absent));
-            if document.version > VERSIONS_MAX - 1 {
-                writes.push(Write::delete(kinds::VERSION, version_key(&uid, version - VERSIONS_MAX)));
-            }
+            writes.extend(self.outdated(&uid, version, document.version).await?);
         }
         let written = self.store().write(writes).await?;
         if !self.note_save(&written) {
             return Err(Error::VERSION_MISMATCH);
         }
         Ok(Arc::new(Card::stored(uid, &stored)))
+    }
+
+    /// Deletes some of the versions that are too old beside a new one. Numbers may have gone ahead of what was saved,
+    /// where a file brought others meanwhile: with each version that comes several may go.
+    async fn outdated(&self, uid: &str, version: i64, replaced: i64) -> Result<Vec<Write>, Error> {
+        if version <= VERSIONS_MAX {
+            return Ok(Vec::new());
+        }
+        let oldest = self.store().keys_prefixed(kinds::VERSION, &format!("{uid}/"), FEW).await?;
+        let (kept_from, written) = (version_key(uid, version - VERSIONS_MAX + 1), version_key(uid, replaced));
+        let outdated = oldest.into_iter().filter(|key| *key < kept_from && *key != written);
+        Ok(outdated.map(|key| Write::delete(kinds::VERSION, key)).collect())
     }
 
     /// Another dashboard with this title in the folder.
@@ -256,11 +268,17 @@ impl Dashboards {
             Write::put(kinds::TRASH, uid, body_of(&stored)?).expiring_at(self.now_ms() + TRASH_RETENTION_MS),
             Write::delete(kinds::PUBLIC, uid),
         ];
-        for version in self.versions(&card).await? {
-            writes.push(Write::delete(kinds::VERSION, version_key(uid, version.version)));
-        }
+        let versions =
+            self.store().keys_prefixed(kinds::VERSION, &format!("{uid}/"), VERSIONS_DELETED_MAX).await?;
+        writes.extend(versions.into_iter().map(|key| Write::delete(kinds::VERSION, key)));
         {
             let index = self.store().index();
+            let mut trash: Vec<(Option<i64>, &Arc<str>)> =
+                index.trash.iter().map(|(uid, kept)| (kept.expires_at_ms, uid)).collect();
+            trash.retain(|(_, other)| ***other != *uid);
+            trash.sort_unstable();
+            let excess = (trash.len() + 1).saturating_sub(TRASH_MAX);
+            writes.extend(trash.into_iter().take(excess).map(|(_, uid)| Write::delete(kinds::TRASH, &**uid)));
             let annotations = index.annotations.iter().filter(|(_, kept)| *kept.value.dashboard == *uid);
             writes.extend(annotations.map(|(id, _)| Write::delete(kinds::ANNOTATION, id.to_string())));
         }
@@ -557,8 +575,18 @@ impl Dashboards {
         Ok(())
     }
 
-    /// Changes a list of stars.
+    /// Changes a list of stars, once more if another replica changed it at the same time.
     pub(crate) async fn set_star(&self, user: &str, uid: &str, is_starred: bool) -> Result<(), Error> {
+        for _ in 0..OVERWRITES_MAX {
+            if self.try_star(user, uid, is_starred).await? {
+                return Ok(());
+            }
+            self.store().catch_up().await?;
+        }
+        Err(Error::Conflict("the stars have been changed at the same time".into()))
+    }
+
+    async fn try_star(&self, user: &str, uid: &str, is_starred: bool) -> Result<bool, Error> {
         use crate::documents::{PEOPLE_MAX, STARS_MAX, Stars};
         let (mut stars, condition) = {
             let index = self.store().index();
@@ -575,10 +603,7 @@ impl Dashboards {
             }
             stars.dashboards.push(uid.into());
         }
-        if !self.store().put(kinds::STARS, user, &stars, condition).await? {
-            return Err(Error::Conflict("the stars have been changed at the same time".into()));
-        }
-        Ok(())
+        self.store().put(kinds::STARS, user, &stars, condition).await
     }
 }
 

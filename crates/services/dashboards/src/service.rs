@@ -1,13 +1,16 @@
 //! The service: what it is given, and what stays the same over requests.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use base::Clock;
 use exposition::Registry;
 use exposition::registry::Counter;
 use parking_lot::{Mutex, RwLock};
 use state::{State, When, Written};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::card::Card;
@@ -16,14 +19,20 @@ use crate::documents::{StoredDashboard, kinds};
 use crate::provisioning::files::Scanner;
 use crate::provisioning::providers::Provider;
 use crate::provisioning::{BUILT_IN, Given, GivenFolder, Problem, SourceStatus, Sources, View};
+use crate::public::visitors::Strangers;
 use crate::sources::{DataSources, SourceOptions};
 use crate::store::Store;
+
+/// How long the start waits for the first look at files: they may lie on a disk far away that does not answer.
+pub const FIRST_SCAN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What the service is told.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The path under which people see everything, without a slash at its end; empty for none.
     pub base_path: String,
+    /// The whole address under which people see everything, without a slash at its end; empty if it is not known.
+    pub external_url: String,
     /// The version that the program tells of itself.
     pub version: String,
     /// Folders of files that are watched.
@@ -79,6 +88,7 @@ struct Inner {
     people: Option<Arc<dyn People>>,
     sources: Mutex<Sources>,
     data_sources: DataSources,
+    strangers: Strangers,
     view: RwLock<Arc<View>>,
     scanner: Scanner,
     /// Held by whoever looks at files.
@@ -94,11 +104,13 @@ impl Drop for Inner {
 }
 
 impl Dashboards {
-    /// Starts on the current tokio runtime: reads the files once and follows them and the state from then on.
+    /// Starts on the current tokio runtime: reads the files once, as long as that takes no longer than
+    /// [`FIRST_SCAN_TIMEOUT`], and follows them and the state from then on.
     pub async fn start(options: Options, deps: Deps) -> Dashboards {
         let store = Arc::new(Store::new(deps.state, deps.clock.clone()));
         let data_sources =
             DataSources::new(options.data_sources.clone(), store.clone(), &deps.clock, &deps.registry);
+        let strangers = Strangers::new(&deps.clock);
         let scanner = Scanner::new(options.providers.clone(), options.provisioning_dirs.clone());
         let dashboards = Dashboards(Arc::new(Inner {
             started_ms: deps.clock.now_ms(),
@@ -107,6 +119,7 @@ impl Dashboards {
             people: deps.people,
             sources: Mutex::default(),
             data_sources,
+            strangers,
             view: RwLock::default(),
             scanner,
             scanning: tokio::sync::Mutex::default(),
@@ -128,11 +141,25 @@ impl Dashboards {
             changed_ms: dashboards.0.started_ms,
         });
         dashboards.provide(BUILT_IN, built_in.collect(), Vec::new());
-        dashboards.scan().await;
-        dashboards.data_sources().scan().await;
+        let (scanned, mut first) = mpsc::channel::<()>(1);
         let following = tokio::spawn(store.follow());
-        let scanning = tokio::spawn(scan_again(Arc::downgrade(&dashboards.0)));
-        dashboards.0.tasks.lock().extend([following, scanning]);
+        let boards =
+            tokio::spawn(follow_files(Arc::downgrade(&dashboards.0), scanned.clone(), |dashboards| {
+                Box::pin(async move { dashboards.scan().await })
+            }));
+        let sources = tokio::spawn(follow_files(Arc::downgrade(&dashboards.0), scanned, |dashboards| {
+            Box::pin(async move { dashboards.data_sources().scan().await })
+        }));
+        dashboards.0.tasks.lock().extend([following, boards, sources]);
+        // Ends when both have let go of their ends.
+        let first = async { while first.recv().await.is_some() {} };
+        if tokio::time::timeout(FIRST_SCAN_TIMEOUT, first).await.is_err() {
+            tracing::warn!(
+                "files with dashboards or data sources have not been read after {} s; everything else starts \
+                 without them, and they are shown when they come",
+                FIRST_SCAN_TIMEOUT.as_secs()
+            );
+        }
         dashboards
     }
 
@@ -261,6 +288,10 @@ impl Dashboards {
         &self.0.data_sources
     }
 
+    pub(crate) fn strangers(&self) -> &Strangers {
+        &self.0.strangers
+    }
+
     pub(crate) fn store(&self) -> &Store {
         &self.0.store
     }
@@ -327,14 +358,18 @@ fn is_same(shown: &Card, card: &Card) -> bool {
     shown.provided().zip(card.provided()).is_some_and(|(shown, brought)| Arc::ptr_eq(shown, brought))
 }
 
-/// Looks at files as often as their providers ask, for as long as someone has the service.
-async fn scan_again(inner: std::sync::Weak<Inner>) {
+/// What looks at files once.
+type Look = fn(Dashboards) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Looks at files as often as their providers ask, for as long as someone has the service. `scanned` is let go of
+/// after the first time.
+async fn follow_files(inner: Weak<Inner>, scanned: mpsc::Sender<()>, look: Look) {
+    let mut scanned = Some(scanned);
     loop {
-        let Some(interval) = inner.upgrade().map(|inner| inner.scanner.interval()) else { return };
+        let Some(now) = inner.upgrade() else { return };
+        let interval = now.scanner.interval();
+        look(Dashboards(now)).await;
+        drop(scanned.take());
         tokio::time::sleep(interval).await;
-        let Some(inner) = inner.upgrade() else { return };
-        let dashboards = Dashboards(inner);
-        dashboards.scan().await;
-        dashboards.data_sources().scan().await;
     }
 }

@@ -27,7 +27,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// Documents that are read at once when everything is read.
 const PAGE: usize = 100;
 /// Documents that are read at once where they are large.
-const FEW: usize = 5;
+pub(crate) const FEW: usize = 5;
 
 /// Something that the index knows.
 #[derive(Clone, Debug)]
@@ -57,82 +57,88 @@ pub(crate) struct Index {
     pub(crate) data_sources: BTreeMap<Arc<str>, Kept<StoredSource>>,
 }
 
-impl Index {
-    /// Takes a document over, or forgets it. What cannot be read is left out and told.
-    fn apply(
-        &mut self,
-        kind: &str,
-        key: String,
+/// A change of the index that has been read already.
+type Change = Box<dyn FnOnce(&mut Index) + Send>;
+
+/// What a document is to the index, or that it is gone; `None` for kinds that it does not know. What cannot be read is
+/// left out and told.
+fn read_change(
+    kind: &str,
+    key: String,
+    body: Option<&[u8]>,
+    revision: i64,
+    expires_at_ms: Option<i64>,
+) -> Option<Change> {
+    fn kept<T: DeserializeOwned>(
+        (kind, key): (&str, &str),
         body: Option<&[u8]>,
         revision: i64,
         expires_at_ms: Option<i64>,
-    ) {
-        fn kept<T: DeserializeOwned>(
-            (kind, key): (&str, &str),
-            body: Option<&[u8]>,
-            revision: i64,
-            expires_at_ms: Option<i64>,
-        ) -> Option<Kept<T>> {
-            match serde_json::from_slice(body?) {
-                Ok(value) => Some(Kept { revision, expires_at_ms, value: Arc::new(value) }),
-                Err(error) => {
-                    tracing::warn!(%error, "a {kind} of the state cannot be read: {key}");
-                    None
-                }
+    ) -> Option<Kept<T>> {
+        match serde_json::from_slice(body?) {
+            Ok(value) => Some(Kept { revision, expires_at_ms, value: Arc::new(value) }),
+            Err(error) => {
+                tracing::warn!(%error, "a {kind} of the state cannot be read: {key}");
+                None
             }
-        }
-        fn set<K: std::hash::Hash + Eq, T>(map: &mut HashMap<K, T>, key: K, value: Option<T>) {
-            match value {
-                Some(value) => drop(map.insert(key, value)),
-                None => drop(map.remove(&key)),
-            }
-        }
-        fn set_sorted<K: Ord, T>(map: &mut BTreeMap<K, T>, key: K, value: Option<T>) {
-            match value {
-                Some(value) => drop(map.insert(key, value)),
-                None => drop(map.remove(&key)),
-            }
-        }
-        let named = (kind, key.clone());
-        let at = (named.0, named.1.as_str());
-        match kind {
-            kinds::DASHBOARD | kinds::TRASH => {
-                let stored = kept::<StoredDashboard>(at, body, revision, expires_at_ms);
-                let key: Arc<str> = key.into();
-                let card = stored.map(|stored| Card::stored(key.clone(), &stored.value));
-                if kind == kinds::DASHBOARD {
-                    set(&mut self.dashboards, key, card.map(Arc::new));
-                } else {
-                    let card = card.map(|card| Kept { revision, expires_at_ms, value: Arc::new(card) });
-                    set(&mut self.trash, key, card);
-                }
-            }
-            kinds::FOLDER => set(&mut self.folders, key.into(), kept(at, body, revision, expires_at_ms)),
-            kinds::STARS => set(&mut self.stars, key, kept(at, body, revision, expires_at_ms)),
-            kinds::PREFERENCES => set(&mut self.preferences, key, kept(at, body, revision, expires_at_ms)),
-            kinds::LIBRARY => set_sorted(&mut self.library, key, kept(at, body, revision, expires_at_ms)),
-            kinds::PLAYLIST => set_sorted(&mut self.playlists, key, kept(at, body, revision, expires_at_ms)),
-            kinds::ANNOTATION => {
-                if let Ok(id) = key.parse() {
-                    set_sorted(&mut self.annotations, id, kept(at, body, revision, expires_at_ms));
-                }
-            }
-            kinds::PUBLIC => set_sorted(&mut self.public, key, kept(at, body, revision, expires_at_ms)),
-            kinds::DATA_SOURCE => {
-                set_sorted(&mut self.data_sources, key.into(), kept(at, body, revision, expires_at_ms));
-            }
-            kinds::SNAPSHOT => {
-                let snapshot = kept::<Snapshot>(at, body, revision, expires_at_ms).map(|mut kept| {
-                    let light = Snapshot { dashboard: Value::Null, ..Snapshot::clone(&kept.value) };
-                    kept.value = Arc::new(light);
-                    kept
-                });
-                set_sorted(&mut self.snapshots, key, snapshot);
-            }
-            _ => {}
         }
     }
+    fn set<K: std::hash::Hash + Eq, T>(map: &mut HashMap<K, T>, key: K, value: Option<T>) {
+        match value {
+            Some(value) => drop(map.insert(key, value)),
+            None => drop(map.remove(&key)),
+        }
+    }
+    fn set_sorted<K: Ord, T>(map: &mut BTreeMap<K, T>, key: K, value: Option<T>) {
+        match value {
+            Some(value) => drop(map.insert(key, value)),
+            None => drop(map.remove(&key)),
+        }
+    }
+    /// Reads the value now, and puts it into one of the index's maps then.
+    macro_rules! change {
+        ($set:ident, $map:ident, $key:expr) => {{
+            let value = kept((kind, &key), body, revision, expires_at_ms);
+            Box::new(move |index: &mut Index| $set(&mut index.$map, $key(key), value))
+        }};
+    }
+    Some(match kind {
+        kinds::DASHBOARD | kinds::TRASH => {
+            let stored = kept::<StoredDashboard>((kind, &key), body, revision, expires_at_ms);
+            let key: Arc<str> = key.into();
+            let card = stored.map(|stored| Card::stored(key.clone(), &stored.value));
+            if kind == kinds::DASHBOARD {
+                Box::new(move |index| set(&mut index.dashboards, key, card.map(Arc::new)))
+            } else {
+                let card = card.map(|card| Kept { revision, expires_at_ms, value: Arc::new(card) });
+                Box::new(move |index| set(&mut index.trash, key, card))
+            }
+        }
+        kinds::FOLDER => change!(set, folders, Arc::from),
+        kinds::STARS => change!(set, stars, String::from),
+        kinds::PREFERENCES => change!(set, preferences, String::from),
+        kinds::LIBRARY => change!(set_sorted, library, String::from),
+        kinds::PLAYLIST => change!(set_sorted, playlists, String::from),
+        kinds::ANNOTATION => {
+            let id: i64 = key.parse().ok()?;
+            change!(set_sorted, annotations, |_| id)
+        }
+        kinds::PUBLIC => change!(set_sorted, public, String::from),
+        kinds::DATA_SOURCE => change!(set_sorted, data_sources, Arc::from),
+        kinds::SNAPSHOT => {
+            let size_bytes = body.map_or(0, <[u8]>::len);
+            let snapshot = kept::<Snapshot>((kind, &key), body, revision, expires_at_ms).map(|mut kept| {
+                let light = Snapshot { dashboard: Value::Null, size_bytes, ..Snapshot::clone(&kept.value) };
+                kept.value = Arc::new(light);
+                kept
+            });
+            Box::new(move |index| set_sorted(&mut index.snapshots, key, snapshot))
+        }
+        _ => return None,
+    })
+}
 
+impl Index {
     fn forget_expired(&mut self, now_ms: i64) {
         fn is_there<T>(kept: &Kept<T>, now_ms: i64) -> bool {
             kept.expires_at_ms.is_none_or(|end_ms| end_ms > now_ms)
@@ -193,13 +199,27 @@ impl Store {
                 continue;
             }
             *cursor = Some(changes.revision);
+            // Large dashboards take a while to read: whoever looks into the index meanwhile does not wait.
+            let has_more = changes.has_more;
+            let read = tokio::task::spawn_blocking(move || {
+                let list = changes.list.into_iter().filter_map(|change| {
+                    let body = change.body.as_deref();
+                    read_change(&change.kind, change.key, body, change.revision, change.expires_at_ms)
+                });
+                list.collect::<Vec<Change>>()
+            });
+            let Ok(read) = read.await else {
+                // What was missed is in the state.
+                *cursor = None;
+                return Err(Error::NotLoaded);
+            };
             let mut index = self.index.write();
-            for change in changes.list {
-                let body = change.body.as_deref();
-                index.apply(&change.kind, change.key, body, change.revision, change.expires_at_ms);
+            for change in read {
+                change(&mut index);
             }
             index.forget_expired(self.clock.now_ms());
-            if !changes.has_more {
+            drop(index);
+            if !has_more {
                 self.is_loaded.store(true, Ordering::Release);
                 return Ok(());
             }
@@ -223,8 +243,10 @@ impl Store {
                     after.clone_from(&last.key);
                 }
                 for document in page {
-                    let body = Some(document.body.as_slice());
-                    index.apply(kind, document.key, body, document.revision, document.expires_at_ms);
+                    let (body, end_ms) = (Some(document.body.as_slice()), document.expires_at_ms);
+                    if let Some(change) = read_change(kind, document.key, body, document.revision, end_ms) {
+                        change(&mut index);
+                    }
                 }
                 if is_last {
                     break;
@@ -293,6 +315,32 @@ impl Store {
         let value = serde_json::from_slice(&document.body)
             .map_err(|error| state::StateError::Corrupt(format!("{kind} {key:?}: {error}")))?;
         Ok(Some((value, document.revision)))
+    }
+
+    /// The first keys of a kind that begin so, in their order.
+    pub(crate) async fn keys_prefixed(
+        &self,
+        kind: &str,
+        prefix: &str,
+        at_most: usize,
+    ) -> Result<Vec<String>, Error> {
+        let (mut after, mut keys) = (prefix.to_string(), Vec::new());
+        while keys.len() < at_most {
+            let wanted = FEW.min(at_most - keys.len());
+            let page = self.state.list(kind, &after, wanted).await?;
+            let is_last = page.len() < wanted;
+            for document in page {
+                if !document.key.starts_with(prefix) {
+                    return Ok(keys);
+                }
+                after.clone_from(&document.key);
+                keys.push(document.key);
+            }
+            if is_last {
+                break;
+            }
+        }
+        Ok(keys)
     }
 
     /// What is made of the documents of a kind whose keys begin so, by key. Few are in memory at a time.

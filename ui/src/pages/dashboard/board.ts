@@ -6,6 +6,7 @@ import type { Dashboard } from '../../dashboard/model.ts';
 import type { PlacedPanel } from '../../dashboard/layout.ts';
 import type { Requests } from '../../dashboard/requests.ts';
 import type { DataSource } from '../../dashboard/sources.ts';
+import type { AskForPanel } from '../../dashboard/told.ts';
 import type { VariableSet } from '../../dashboard/variables/set.ts';
 import type { Annotation } from '../../panels/panel.ts';
 import type { Span } from '../../state/range.ts';
@@ -32,6 +33,10 @@ export interface Board {
   widths: Map<string, number>;
   onZoom: (span: Span) => void;
   act: PanelActions;
+  /** Asks for panels in place of the data sources: of a public dashboard. */
+  answers?: AskForPanel;
+  /** Only looked at: panels have no menu, nothing leads to what must be signed in for. */
+  still?: boolean;
 }
 
 export interface PanelActions {

@@ -102,7 +102,7 @@ export function usePanelData(board: Board, { panel, key, scope, kind, width, act
     async (signal) =>
       runPanel(
         panel,
-        { dashboard: board.dashboard, span: board.span, timeZone: board.timeZone, scope, sources: board.sources, requests: board.requests, width: wide, priority },
+        { dashboard: board.dashboard, span: board.span, timeZone: board.timeZone, scope, sources: board.sources, requests: board.requests, width: wide, priority, ...(board.answers ? { answers: board.answers } : {}) },
         signal,
       ),
     last.current?.version ?? '',

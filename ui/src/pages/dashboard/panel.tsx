@@ -86,7 +86,7 @@ export function PanelFrame({ placed, near = true, awake = false, alone = false, 
         <Marks placed={placed} board={board} data={data} scope={scope} />
         <span class="board-head-space" />
         {data.answer?.timeInfo && <span class="muted board-time-info">{data.answer.timeInfo}</span>}
-        <PanelMenu placed={placed} asked={data.answer?.asked ?? []} alone={alone} />
+        {!board.still && <PanelMenu placed={placed} asked={data.answer?.asked ?? []} alone={alone} />}
       </header>
       <div class="board-body" ref={body}>
         {width > 0 && <Body panel={panel} kind={kind} data={data} scope={scope} width={width} height={height} onBroken={setBroken} />}

@@ -1,13 +1,39 @@
-/** A link to what is seen, moving on with the time or locked to it. */
+/** Sharing what is seen: a link, moving on with the time or locked to it; a public address; a snapshot. */
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
-import { Popover } from '../../parts/parts.tsx';
+import { later } from '../../lazy.tsx';
+import { Chips, Popover } from '../../parts/parts.tsx';
 import { currentPlace, patchParams } from '../../router.ts';
 import { useBoard } from './board.ts';
 import { copyText } from './panel-menu.tsx';
 import { lockedPatch, viewPatch } from './view-links.ts';
 
-export function Share(): JSX.Element {
+type Way = 'link' | 'public' | 'snapshot';
+const WAYS: readonly { value: Way; text: string }[] = [
+  { value: 'link', text: 'Link' },
+  { value: 'public', text: 'Public' },
+  { value: 'snapshot', text: 'Snapshot' },
+];
+
+export function Share({ ways }: { ways: { publicly: boolean; snapshots: boolean } }): JSX.Element {
+  const [way, setWay] = useState<Way>('link');
+  const offered = WAYS.filter(({ value }) => value === 'link' || (value === 'public' ? ways.publicly : ways.snapshots));
+  return (
+    <Popover label="Share" align="right" button="Share">
+      {() => (
+        <div class="board-share">
+          {offered.length > 1 && <Chips options={offered} value={way} onChange={setWay} label="How to share" />}
+          {way === 'public' ? <SharePublic /> : way === 'snapshot' ? <ShareSnapshot /> : <ShareLink />}
+        </div>
+      )}
+    </Popover>
+  );
+}
+
+const SharePublic = later(async () => (await import('./share-public.tsx')).SharePublic, { onlyWhenShown: true });
+const ShareSnapshot = later(async () => (await import('./share-snapshot.tsx')).ShareSnapshot, { onlyWhenShown: true });
+
+function ShareLink(): JSX.Element {
   const board = useBoard();
   const [locked, setLocked] = useState(true);
   const [kiosk, setKiosk] = useState(false);
@@ -26,9 +52,7 @@ export function Share(): JSX.Element {
     return new URL(`${place.path}?${params}`, document.baseURI).href;
   };
   return (
-    <Popover label="Share" align="right" button="Share">
-      {() => (
-        <div class="small-form board-share">
+        <div class="small-form">
           <label class="check">
             <input type="checkbox" checked={locked} onChange={(event) => (setLocked(event.currentTarget.checked), setCopied(false))} /> Lock the time range
           </label>
@@ -40,7 +64,5 @@ export function Share(): JSX.Element {
             {copied ? 'Copied' : 'Copy link'}
           </button>
         </div>
-      )}
-    </Popover>
   );
 }

@@ -98,7 +98,7 @@ export function Toolbar({ session, dashboard, edits, unlock, editing, setEditing
             Make editable
           </button>
         )}
-        <Share />
+        <Share ways={{ publicly: meta.canAdmin === true && dashboard.uid !== '', snapshots: meta.canEdit !== false && dashboard.uid !== '' }} />
         {children}
         <button type="button" class="button button-icon" aria-label="Kiosk" title="Without frame and controls (d k), Escape comes back" onClick={() => setParams({ kiosk: '1' })}>
           <svg viewBox="0 0 16 16" aria-hidden="true">

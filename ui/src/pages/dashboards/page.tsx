@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { dashboards, folders, type Folder, type Hit } from '../../api/dashboards.ts';
 import { Empty, Failure, Search } from '../../parts/parts.tsx';
-import { dashboardHref, folderHref, navigate, setParams, type Place } from '../../router.ts';
+import { dashboardHref, folderHref, navigate, setParams, SNAPSHOTS_HREF, type Place } from '../../router.ts';
 import { useLoad } from '../../state/load.ts';
 import { mayEdit, type Offers } from '../../state/offers.ts';
 import './dashboards.css';
@@ -70,6 +70,9 @@ export function Dashboards({ place, offers }: { place: Place; offers: Offers | u
         <button type="button" class="chip" aria-pressed={starred} onClick={() => setParams({ starred: starred ? undefined : '1' })}>
           ★ Starred <span class="count">{stars.length}</span>
         </button>
+        <a class="chip" href={SNAPSHOTS_HREF}>
+          Snapshots
+        </a>
         <select aria-label="Order" value={order} onChange={(event) => setParams({ sort: event.currentTarget.value })}>
           {ORDERS.map(({ value, text }) => (
             <option key={value} value={value} selected={value === order}>

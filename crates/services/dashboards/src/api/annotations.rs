@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use model::{Caller, Role};
 use serde_json::{Value, json};
 use state::{When, Write};
 
-use super::{Answer, Asker, Parameters, Sent};
+use super::{Answer, Asker, Parameters, Path, Sent};
 use crate::access::Permission;
 use crate::documents::{
     ANNOTATION_RETENTION_MS, ANNOTATION_SIZE_MAX_BYTES, ANNOTATIONS_MAX, Annotation, kinds,

@@ -1,13 +1,13 @@
 //! `/api/dashboards`: read, save, delete.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{delete, get, patch, post};
 use axum::{Json, Router};
 use model::{Caller, CallerKind, Role};
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Asker, Parameters, Sent, time, user_key};
+use super::{Answer, Asker, Parameters, Path, Sent, time, user_key};
 use crate::access::Permission;
 use crate::card::Card;
 use crate::documents::kinds;

@@ -1,12 +1,12 @@
 //! `/api/folders`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use model::Caller;
 use serde_json::{Value, json};
 
-use super::{Answer, Asker, Parameters, Sent, time};
+use super::{Answer, Asker, Parameters, Path, Sent, time};
 use crate::access::Permission;
 use crate::catalog::Folder;
 use crate::error::Error;

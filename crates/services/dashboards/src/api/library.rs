@@ -1,15 +1,16 @@
 //! `/api/library-elements`: panels that several dashboards share.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use model::Caller;
 use serde_json::{Value, json};
 use state::When;
 
-use super::{Answer, Asker, Parameters, Sent, time};
+use super::{Answer, Asker, Parameters, Path, Sent, time};
 use crate::access::Permission;
 use crate::card::Card;
 use crate::documents::{LIBRARY_MAX, LIBRARY_SIZE_MAX_BYTES, LibraryElement, kinds};
@@ -40,7 +41,25 @@ fn users(dashboards: &Dashboards, uid: &str) -> Vec<Arc<Card>> {
     cards
 }
 
-fn view(dashboards: &Dashboards, uid: &str, element: &LibraryElement) -> Value {
+/// How many dashboards that a caller may see show each element.
+fn counted(dashboards: &Dashboards, caller: &Caller) -> HashMap<Arc<str>, usize> {
+    let (mut access, mut counts) = (dashboards.access(caller), HashMap::new());
+    for card in dashboards.cards() {
+        if !card.library_panels.is_empty() && access.dashboard(&card).is_some() {
+            for uid in &card.library_panels {
+                *counts.entry(uid.clone()).or_insert(0) += 1;
+            }
+        }
+    }
+    counts
+}
+
+fn view(
+    dashboards: &Dashboards,
+    uid: &str,
+    element: &LibraryElement,
+    counts: &HashMap<Arc<str>, usize>,
+) -> Value {
     let folder = dashboards.folder(&element.folder);
     let name = folder.as_ref().map_or("Dashboards", |folder| &*folder.kept.title);
     let by = |login: &str| json!({"id": 0, "name": login, "avatarUrl": ""});
@@ -59,7 +78,7 @@ fn view(dashboards: &Dashboards, uid: &str, element: &LibraryElement) -> Value {
         "meta": {
             "folderName": name,
             "folderUid": element.folder,
-            "connectedDashboards": users(dashboards, uid).len(),
+            "connectedDashboards": counts.get(uid).copied().unwrap_or(0),
             "created": time(element.created_ms),
             "updated": time(element.updated_ms),
             "createdBy": by(&element.created_by),
@@ -122,8 +141,9 @@ async fn list(State(dashboards): State<Dashboards>, Asker(caller): Asker, parame
     }
     let total = found.len();
     let page = parameters.page("perPage", LIMIT, LIMIT_MAX)?;
+    let counts = counted(&dashboards, &caller);
     let elements: Vec<Value> =
-        page.of(found).iter().map(|(uid, element)| view(&dashboards, uid, element)).collect();
+        page.of(found).iter().map(|(uid, element)| view(&dashboards, uid, element, &counts)).collect();
     let result =
         json!({"totalCount": total, "elements": elements, "page": page.number, "perPage": page.size});
     Ok(Json(json!({"result": result})))
@@ -131,7 +151,7 @@ async fn list(State(dashboards): State<Dashboards>, Asker(caller): Asker, parame
 
 async fn show(State(dashboards): State<Dashboards>, Asker(caller): Asker, Path(uid): Path<String>) -> Answer {
     let kept = find(&dashboards, &caller, &uid, Permission::View)?;
-    Ok(Json(json!({"result": view(&dashboards, &uid, &kept.value)})))
+    Ok(Json(json!({"result": view(&dashboards, &uid, &kept.value, &counted(&dashboards, &caller))})))
 }
 
 async fn by_name(
@@ -140,10 +160,11 @@ async fn by_name(
     Path(name): Path<String>,
 ) -> Answer {
     let found = all(&dashboards, &caller);
+    let counts = counted(&dashboards, &caller);
     let named: Vec<Value> = found
         .iter()
         .filter(|(_, element)| element.name == name)
-        .map(|(uid, element)| view(&dashboards, uid, element))
+        .map(|(uid, element)| view(&dashboards, uid, element, &counts))
         .collect();
     if named.is_empty() {
         return Err(NOT_FOUND);
@@ -207,13 +228,13 @@ async fn create(State(dashboards): State<Dashboards>, Asker(caller): Asker, sent
         created_ms: now_ms,
         created_by: caller.login.clone(),
         updated_ms: now_ms,
-        updated_by: caller.login,
+        updated_by: caller.login.clone(),
     };
     check_size(&element)?;
     if !dashboards.store().put(kinds::LIBRARY, &uid, &element, When::Absent).await? {
         return Err(Error::bad(TAKEN));
     }
-    Ok(Json(json!({"result": view(&dashboards, &uid, &element)})))
+    Ok(Json(json!({"result": view(&dashboards, &uid, &element, &counted(&dashboards, &caller))})))
 }
 
 async fn change(
@@ -249,14 +270,14 @@ async fn change(
         model: sent.0.get("model").filter(|model| model.is_object()).unwrap_or(&before.model).clone(),
         version: before.version + 1,
         updated_ms: dashboards.now_ms(),
-        updated_by: caller.login,
+        updated_by: caller.login.clone(),
         ..LibraryElement::clone(before)
     };
     check_size(&element)?;
     if !dashboards.store().put(kinds::LIBRARY, &uid, &element, When::At(kept.revision)).await? {
         return Err(CHANGED);
     }
-    Ok(Json(json!({"result": view(&dashboards, &uid, &element)})))
+    Ok(Json(json!({"result": view(&dashboards, &uid, &element, &counted(&dashboards, &caller))})))
 }
 
 async fn remove(

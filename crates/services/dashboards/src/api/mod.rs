@@ -15,6 +15,7 @@ mod resources;
 mod search;
 mod settings;
 mod snapshots;
+pub(crate) mod strangers;
 mod versions;
 
 use std::convert::Infallible;
@@ -47,6 +48,7 @@ impl Dashboards {
             .merge(playlists::router())
             .merge(annotations::router())
             .merge(public::router())
+            .merge(strangers::router())
             .merge(snapshots::router())
             .merge(imports::router())
             .merge(provisioning::router())
@@ -56,9 +58,14 @@ impl Dashboards {
             .with_state(self.clone())
     }
 
-    /// An address as people see it.
+    /// An address as people see it, below the server's name.
     pub(crate) fn address(&self, path: &str) -> String {
         format!("{}{path}", self.options().base_path)
+    }
+
+    /// An address as people see it, whole.
+    pub(crate) fn whole_address(&self, path: &str) -> String {
+        format!("{}{path}", self.options().external_url)
     }
 }
 
@@ -82,6 +89,18 @@ fn user_key(caller: &Caller) -> Result<String, Error> {
         CallerKind::Local => Ok("local".into()),
         CallerKind::Anonymous => Err(Error::Forbidden("this needs somebody who is logged in")),
         CallerKind::User | CallerKind::ServiceAccount => Ok(format!("user:{}", caller.uid)),
+    }
+}
+
+/// Parts of a request's path, as numbers or texts; what is no number is told as Grafana tells it.
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: serde::de::DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let read = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        read.map(|read| Path(read.0)).map_err(|_| Error::bad("id is invalid"))
     }
 }
 

@@ -1,15 +1,16 @@
 //! What belongs to one user or to all: stars, preferences, home.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use model::{Caller, Role};
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Asker, Sent, user_key};
+use super::{Answer, Asker, Path, Sent, user_key};
 use crate::access::Permission;
 use crate::documents::{PEOPLE_MAX, PREFERENCES_SIZE_MAX_BYTES, kinds};
 use crate::error::Error;
+use crate::saving::OVERWRITES_MAX;
 use crate::service::Dashboards;
 use crate::store::when;
 
@@ -88,9 +89,26 @@ fn view(dashboards: &Dashboards, key: &str) -> Value {
     Value::Object(shown)
 }
 
-/// Takes preferences over: all of them, or only those that are named.
+/// Takes preferences over: all of them, or only those that are named; once more if another replica did so at the same
+/// time.
 async fn set(dashboards: &Dashboards, caller: &Caller, key: &str, sent: &Sent, is_whole: bool) -> Answer {
     dashboards.store().check_loaded()?;
+    for _ in 0..OVERWRITES_MAX {
+        if try_set(dashboards, caller, key, sent, is_whole).await? {
+            return Ok(Json(json!({"message": "Preferences updated"})));
+        }
+        dashboards.store().catch_up().await?;
+    }
+    Err(Error::Conflict("the preferences have been changed at the same time".into()))
+}
+
+async fn try_set(
+    dashboards: &Dashboards,
+    caller: &Caller,
+    key: &str,
+    sent: &Sent,
+    is_whole: bool,
+) -> Result<bool, Error> {
     let (mut preferences, condition) = {
         let index = dashboards.store().index();
         let kept = index.preferences.get(key);
@@ -125,10 +143,7 @@ async fn set(dashboards: &Dashboards, caller: &Caller, key: &str, sent: &Sent, i
         let max_bytes = PREFERENCES_SIZE_MAX_BYTES;
         return Err(Error::TooLarge { what: "preferences", size_bytes, max_bytes });
     }
-    if !dashboards.store().put(kinds::PREFERENCES, key, &preferences, condition).await? {
-        return Err(Error::Conflict("the preferences have been changed at the same time".into()));
-    }
-    Ok(Json(json!({"message": "Preferences updated"})))
+    dashboards.store().put(kinds::PREFERENCES, key, &preferences, condition).await
 }
 
 async fn own(State(dashboards): State<Dashboards>, Asker(caller): Asker) -> Answer {

@@ -1,12 +1,12 @@
 //! Lists of permissions of dashboards and folders.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use model::Role;
 use serde_json::{Value, json};
 
-use super::{Answer, Asker, Sent, time};
+use super::{Answer, Asker, Path, Sent, time};
 use crate::access::{Grant, Permission, Subject};
 use crate::documents::GRANTS_MAX;
 use crate::error::Error;

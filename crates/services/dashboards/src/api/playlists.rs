@@ -1,6 +1,6 @@
 //! `/api/playlists`: dashboards shown one after the other.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use base::units::parse_duration_ms;
@@ -8,7 +8,7 @@ use model::{Caller, Role};
 use serde_json::{Value, json};
 use state::When;
 
-use super::{Answer, Asker, Parameters, Sent};
+use super::{Answer, Asker, Parameters, Path, Sent};
 use crate::documents::{PLAYLIST_ITEMS_MAX, PLAYLISTS_MAX, Playlist, PlaylistItem, kinds};
 use crate::error::Error;
 use crate::reading::{check_uid, number, random_uid};

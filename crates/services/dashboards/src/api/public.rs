@@ -1,34 +1,34 @@
 //! Dashboards that can be seen by whoever has their token.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::{get, patch};
 use axum::{Json, Router};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use state::When;
 
-use super::{Answer, Asker, Parameters, Sent, time};
+use super::{Answer, Asker, Parameters, Path, Sent, time};
 use crate::access::Permission;
 use crate::documents::{PUBLIC_MAX, PublicDashboard, kinds};
 use crate::error::Error;
+use crate::public::NOT_FOUND;
+use crate::public::values::read_pinned;
 use crate::reading::random_uid;
 use crate::service::Dashboards;
 
-const NOT_FOUND: Error = Error::NotFound("Public dashboard not found");
 /// Characters of a token: 32 of them cannot be guessed.
 const TOKEN_LENGTH: usize = 32;
-/// Fields with the texts of queries, which strangers need not know.
-const SECRET_FIELDS: [&str; 5] = ["definition", "expr", "query", "rawSql", "target"];
 
 pub(super) fn router() -> Router<Dashboards> {
     Router::new()
         .route("/api/dashboards/public-dashboards", get(list))
         .route("/api/dashboards/uid/{uid}/public-dashboards", get(show).post(create))
         .route("/api/dashboards/uid/{uid}/public-dashboards/{public}", patch(change).delete(remove))
-        .route("/api/public/dashboards/{token}", get(see))
 }
 
-fn view(dashboard: &str, public: &PublicDashboard) -> Value {
+fn view(dashboards: &Dashboards, dashboard: &str, public: &PublicDashboard) -> Value {
     json!({
+        "url": dashboards.whole_address(&format!("/public-dashboards/{}", public.token)),
+        "variables": public.variables,
         "uid": public.uid,
         "dashboardUid": dashboard,
         "accessToken": public.token,
@@ -71,7 +71,7 @@ async fn show(State(dashboards): State<Dashboards>, Asker(caller): Asker, Path(u
     dashboards.card_for(&caller, &uid, Permission::Admin)?;
     let index = dashboards.store().index();
     let kept = index.public.get(&uid).ok_or(NOT_FOUND)?;
-    Ok(Json(view(&uid, &kept.value)))
+    Ok(Json(view(&dashboards, &uid, &kept.value)))
 }
 
 async fn create(
@@ -94,6 +94,7 @@ async fn create(
         is_enabled: sent.0.get("isEnabled").and_then(Value::as_bool).unwrap_or(false),
         annotations_enabled: sent.boolean("annotationsEnabled"),
         time_selection_enabled: sent.boolean("timeSelectionEnabled"),
+        variables: sent.0.get("variables").map(read_pinned).transpose()?.unwrap_or_default(),
         created_ms: now_ms,
         created_by: caller.login,
         updated_ms: now_ms,
@@ -102,7 +103,7 @@ async fn create(
     if !dashboards.store().put(kinds::PUBLIC, &uid, &public, When::Absent).await? {
         return Err(Error::bad("Dashboard already has a public dashboard"));
     }
-    Ok(Json(view(&uid, &public)))
+    Ok(Json(view(&dashboards, &uid, &public)))
 }
 
 /// The public dashboard of a dashboard, if it is the one that is meant.
@@ -128,13 +129,17 @@ async fn change(
         is_enabled: boolean("isEnabled", kept.value.is_enabled),
         annotations_enabled: boolean("annotationsEnabled", kept.value.annotations_enabled),
         time_selection_enabled: boolean("timeSelectionEnabled", kept.value.time_selection_enabled),
-        updated_ms: dashboards.now_ms(),
+        variables: match sent.0.get("variables") {
+            Some(variables) => read_pinned(variables)?,
+            None => kept.value.variables.clone(),
+        },
+        updated_ms: dashboards.now_ms().max(kept.value.updated_ms + 1),
         ..PublicDashboard::clone(&kept.value)
     };
     if !dashboards.store().put(kinds::PUBLIC, &uid, &changed, When::At(kept.revision)).await? {
         return Err(Error::Conflict("the public dashboard has been changed at the same time".into()));
     }
-    Ok(Json(view(&uid, &changed)))
+    Ok(Json(view(&dashboards, &uid, &changed)))
 }
 
 async fn remove(
@@ -146,67 +151,4 @@ async fn remove(
     find(&dashboards, &uid, &public)?;
     dashboards.store().delete(kinds::PUBLIC, &uid).await?;
     Ok(Json(json!({})))
-}
-
-/// Shows a dashboard to whoever has the token: without the texts of its queries.
-async fn see(State(dashboards): State<Dashboards>, Path(token): Path<String>) -> Answer {
-    let found = {
-        let index = dashboards.store().index();
-        let mut all = index.public.iter();
-        all.find(|(_, kept)| kept.value.token == token).map(|(uid, kept)| (uid.clone(), kept.value.clone()))
-    };
-    let Some((uid, public)) = found else {
-        dashboards.store().check_loaded()?;
-        return Err(NOT_FOUND);
-    };
-    if !public.is_enabled {
-        return Err(Error::Forbidden("Public dashboard paused"));
-    }
-    let card = dashboards.card(&uid)?;
-    let mut spec = dashboards.shown(&card).await?;
-    without_queries(&mut spec);
-    if !public.annotations_enabled {
-        spec.insert("annotations".into(), json!({"list": []}));
-    }
-    Ok(Json(json!({
-        "dashboard": spec,
-        "meta": {
-            "type": "db", "slug": card.slug(), "version": card.version, "isFolder": false, "canSave": false,
-            "canEdit": false, "canAdmin": false, "canStar": false, "canDelete": false, "isPublic": true,
-            "publicDashboardEnabled": true, "provisioned": false, "created": time(card.created_ms),
-            "updated": time(card.updated_ms), "annotationsEnabled": public.annotations_enabled,
-            "timeSelectionEnabled": public.time_selection_enabled, "expires": "0001-01-01T00:00:00Z",
-        },
-    })))
-}
-
-/// Takes the texts of queries out, in whichever form the dashboard has them: panels, rows of old ones, elements,
-/// annotations and the variables that ask.
-fn without_queries(spec: &mut Map<String, Value>) {
-    for field in ["panels", "rows", "elements", "annotations"] {
-        spec.get_mut(field).into_iter().for_each(without_texts);
-    }
-    // What others offer stands in the same field, and is seen anyway.
-    let list = spec.get_mut("templating").and_then(|templating| templating.get_mut("list"));
-    for variable in list.and_then(Value::as_array_mut).into_iter().flatten() {
-        if variable.get("type").and_then(Value::as_str) == Some("query") {
-            without_texts(variable);
-        }
-    }
-    for variable in spec.get_mut("variables").and_then(Value::as_array_mut).into_iter().flatten() {
-        if variable.get("kind").and_then(Value::as_str) == Some("QueryVariable") {
-            without_texts(variable);
-        }
-    }
-}
-
-fn without_texts(value: &mut Value) {
-    match value {
-        Value::Object(object) => {
-            object.retain(|field, value| !(value.is_string() && SECRET_FIELDS.contains(&field.as_str())));
-            object.values_mut().for_each(without_texts);
-        }
-        Value::Array(list) => list.iter_mut().for_each(without_texts),
-        _ => {}
-    }
 }

@@ -1,6 +1,6 @@
 //! Dashboards and folders in the manner of Kubernetes: `apis/dashboard.grafana.app`, `apis/folder.grafana.app`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -8,7 +8,7 @@ use axum::{Json, Router};
 use model::Caller;
 use serde_json::{Value, json};
 
-use super::{Asker, Parameters, Sent, time};
+use super::{Asker, Parameters, Path, Sent, time};
 use crate::access::Permission;
 use crate::card::Card;
 use crate::catalog::Folder;

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use model::{Caller, Role};
 use serde_json::{Value, json};
 use state::{When, Write};
 
-use super::{Answer, Asker, Parameters, Sent, time};
-use crate::documents::{SNAPSHOTS_MAX, Snapshot, kinds};
+use super::{Answer, Asker, Parameters, Path, Sent, time};
+use crate::documents::{SNAPSHOTS_LASTING_MAX, SNAPSHOTS_MAX, SNAPSHOTS_SIZE_MAX_BYTES, Snapshot, kinds};
 use crate::error::Error;
 use crate::reading::{DASHBOARD_SIZE_MAX_BYTES, number as number_of, random_uid};
 use crate::service::Dashboards;
@@ -40,10 +40,8 @@ async fn create(State(dashboards): State<Dashboards>, Asker(caller): Asker, sent
     let Some(Value::Object(dashboard)) = sent.0.get("dashboard") else {
         return Err(Error::bad("bad request data: there is no dashboard in it"));
     };
-    if dashboards.store().index().snapshots.len() >= SNAPSHOTS_MAX {
-        return Err(Error::Full { what: "snapshots", max: SNAPSHOTS_MAX });
-    }
     let key = random_uid(KEY_LENGTH);
+    let delete_key = random_uid(KEY_LENGTH);
     let now_ms = dashboards.now_ms();
     let expires_ms = sent
         .number("expires")
@@ -52,11 +50,12 @@ async fn create(State(dashboards): State<Dashboards>, Asker(caller): Asker, sent
     let title = dashboard.get("title").and_then(Value::as_str).unwrap_or("Snapshot");
     let snapshot = Snapshot {
         name: sent.text("name").filter(|name| !name.is_empty()).unwrap_or(title).chars().take(500).collect(),
-        delete_key: random_uid(KEY_LENGTH),
+        delete_key,
         created_ms: now_ms,
         created_by: caller.login.clone(),
         user: caller.uid.clone(),
         expires_ms,
+        size_bytes: 0,
         dashboard: Value::Object(dashboard.clone()),
     };
     let body = body_of(&snapshot)?;
@@ -64,6 +63,7 @@ async fn create(State(dashboards): State<Dashboards>, Asker(caller): Asker, sent
         let max_bytes = DASHBOARD_SIZE_MAX_BYTES;
         return Err(Error::TooLarge { what: "a snapshot", size_bytes: body.len(), max_bytes });
     }
+    check_room(&dashboards, body.len(), expires_ms.is_none())?;
     let write = Write::put(kinds::SNAPSHOT, key.as_str(), body).when(When::Absent);
     let write = match expires_ms {
         Some(expires_ms) => write.expiring_at(expires_ms),
@@ -73,10 +73,32 @@ async fn create(State(dashboards): State<Dashboards>, Asker(caller): Asker, sent
     Ok(Json(json!({
         "id": number_of(&key),
         "key": key,
-        "url": dashboards.address(&format!("/dashboards/snapshot/{key}")),
+        "url": dashboards.whole_address(&format!("/dashboard/snapshot/{key}")),
         "deleteKey": snapshot.delete_key,
-        "deleteUrl": dashboards.address(&format!("/api/snapshots-delete/{}", snapshot.delete_key)),
+        "deleteUrl": dashboards.whole_address(&format!("/api/snapshots-delete/{}", snapshot.delete_key)),
     })))
+}
+
+/// Whether there is room for one more.
+fn check_room(dashboards: &Dashboards, size_bytes: usize, is_lasting: bool) -> Result<(), Error> {
+    let index = dashboards.store().index();
+    let all = index.snapshots.values().map(|kept| &kept.value);
+    let lasting = all.clone().filter(|snapshot| snapshot.expires_ms.is_none()).count();
+    if index.snapshots.len() >= SNAPSHOTS_MAX {
+        return Err(Error::Full { what: "snapshots", max: SNAPSHOTS_MAX });
+    }
+    if is_lasting && lasting >= SNAPSHOTS_LASTING_MAX {
+        return Err(Error::Full { what: "snapshots that never expire", max: SNAPSHOTS_LASTING_MAX });
+    }
+    let size_bytes = all.map(|snapshot| snapshot.size_bytes).sum::<usize>().saturating_add(size_bytes);
+    if size_bytes > SNAPSHOTS_SIZE_MAX_BYTES {
+        return Err(Error::TooLarge {
+            what: "all snapshots",
+            size_bytes,
+            max_bytes: SNAPSHOTS_SIZE_MAX_BYTES,
+        });
+    }
+    Ok(())
 }
 
 async fn show(State(dashboards): State<Dashboards>, Path(key): Path<String>) -> Answer {

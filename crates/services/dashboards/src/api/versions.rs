@@ -1,12 +1,12 @@
 //! Versions of a dashboard: list, read, compare, restore.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use model::Caller;
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Asker, Parameters, Sent, dashboards::saved, diff, time};
+use super::{Answer, Asker, Parameters, Path, Sent, dashboards::saved, diff, time};
 use crate::access::Permission;
 use crate::card::Card;
 use crate::documents::StoredDashboard;

@@ -76,7 +76,8 @@ impl Dashboards {
             .route("/api/datasources/uid/{uid}/resources/{*path}", any(resources_by_uid))
             .route("/api/datasources/{id}/resources/{*path}", any(resources_by_id))
             .layer(DefaultBodyLimit::max(BODY_SIZE_MAX_BYTES));
-        changes.merge(through).with_state(proxy)
+        let strangers = crate::api::strangers::query_router(self.clone(), proxy.clone());
+        changes.merge(through).with_state(proxy).merge(strangers)
     }
 }
 

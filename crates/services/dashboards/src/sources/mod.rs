@@ -4,8 +4,8 @@ pub(crate) mod api;
 mod definition;
 mod frames;
 mod provisioning;
-mod proxy;
-mod questions;
+pub(crate) mod proxy;
+pub(crate) mod questions;
 mod reach;
 mod rules;
 mod secrets;
@@ -27,8 +27,9 @@ use state::{When, Write, Written};
 use tokio::sync::Semaphore;
 
 pub(crate) use definition::StoredSource;
-use definition::{Credentials, Definition, Origin, Source};
+use definition::{Credentials, Definition};
 pub use definition::{DATA_SOURCE_SIZE_MAX_BYTES, DATA_SOURCES_MAX};
+pub(crate) use definition::{Origin, Source};
 pub use proxy::{ANSWER_SIZE_MAX_BYTES, BODY_SIZE_MAX_BYTES};
 use reach::Reach;
 pub use reach::SOURCE_REQUESTS_MAX;
@@ -348,6 +349,28 @@ impl DataSources {
 
     pub(crate) fn by_uid(&self, uid: &str) -> Result<Source, Error> {
         self.find(|source| *source.uid == *uid)
+    }
+
+    /// The data source that a panel means: by uid, by name, the default one, or one of the type in place of one that is
+    /// not there.
+    pub(crate) fn meant(&self, name: &str, kind: &str) -> Option<Source> {
+        let all = self.all();
+        let of_kind = || {
+            let mut fitting = all.iter().filter(|source| kind.is_empty() || source.definition.kind == kind);
+            let first = fitting.clone().next();
+            fitting.find(|source| source.definition.is_default).or(first)
+        };
+        let default = || all.iter().find(|source| source.definition.is_default);
+        let found = if matches!(name, "" | "default") {
+            of_kind().or_else(default)
+        } else {
+            let by_uid = all.iter().find(|source| *source.uid == *name);
+            let by_name = || all.iter().find(|source| source.definition.name.eq_ignore_ascii_case(name));
+            // What no variable stands for is an input that nobody filled in.
+            let is_open = name.starts_with('$') || name.starts_with("[[");
+            by_uid.or_else(by_name).or_else(|| if is_open || !kind.is_empty() { of_kind() } else { None })
+        };
+        found.cloned()
     }
 
     /// The way to a data source, kept as long as nothing of it changes.

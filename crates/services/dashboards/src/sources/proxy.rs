@@ -32,6 +32,8 @@ use crate::error::Error;
 pub const BODY_SIZE_MAX_BYTES: usize = 8 << 20;
 /// The largest answer of a data source; what comes behind it is cut off.
 pub const ANSWER_SIZE_MAX_BYTES: u64 = 512 << 20;
+/// The largest configuration of ours that is looked into.
+const CONFIG_SIZE_MAX_BYTES: usize = 8 << 20;
 /// Pieces of an answer that wait for the client.
 const PIECES_MAX: usize = 8;
 
@@ -161,6 +163,16 @@ impl Proxy {
             Ok(response) => response,
             Err(never) => match never {},
         }
+    }
+
+    /// This server's configuration of what it scrapes, as YAML.
+    pub(crate) async fn own_config(&self) -> Option<String> {
+        let mut request = Request::new(Body::empty());
+        *request.uri_mut() = http::Uri::from_static("/api/v1/status/config");
+        let Ok(response) = self.own.clone().oneshot(request).await;
+        let body = axum::body::to_bytes(response.into_body(), CONFIG_SIZE_MAX_BYTES).await.ok()?;
+        let said: serde_json::Value = serde_json::from_slice(&body).ok()?;
+        said.get("data")?.get("yaml")?.as_str().map(str::to_string)
     }
 
     async fn send(&self, source: &Source, ask: Ask) -> Response {

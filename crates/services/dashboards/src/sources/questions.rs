@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use base::units::parse_duration_ms;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
-use model::Role;
+use model::{Caller, CallerKind, Role};
 use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 
@@ -30,7 +30,7 @@ const POINTS_DEFAULT: i64 = 100;
 const SCRAPE_INTERVAL_MS: i64 = 15_000;
 
 /// What came of a query: its frames, or a status and why.
-type Outcome = Result<Vec<Value>, (u16, String)>;
+pub(crate) type Outcome = Result<Vec<Value>, (u16, String)>;
 
 pub(super) async fn query(
     State(proxy): State<Proxy>,
@@ -75,7 +75,7 @@ pub(super) async fn query(
                 headers: form(&headers),
                 body: Bytes::from(body),
             };
-            let outcome = answer(&proxy, &query, &ref_id, span, base).await;
+            let outcome = answer(&proxy, &query, &ref_id, span, true, base).await;
             (at, ref_id, outcome)
         });
     }
@@ -106,9 +106,36 @@ fn form(shared: &HeaderMap) -> HeaderMap {
 }
 
 #[derive(Clone, Copy)]
-struct Span {
-    from_ms: i64,
-    to_ms: i64,
+pub(crate) struct Span {
+    pub(crate) from_ms: i64,
+    pub(crate) to_ms: i64,
+}
+
+/// Answers a query of a saved dashboard for whoever looks at it: as somebody who may only look, with answers that may
+/// be as old as `headers` say, and without its text.
+pub(crate) async fn answer_stranger(
+    proxy: &Proxy,
+    query: &Map<String, Value>,
+    ref_id: &str,
+    span: Span,
+    headers: &HeaderMap,
+) -> Outcome {
+    let base = |path: &str, body: String| Ask {
+        caller: Caller {
+            uid: "".into(),
+            login: "anonymous".into(),
+            kind: CallerKind::Anonymous,
+            role: Role::Viewer,
+            teams: [].into(),
+        },
+        peer: None,
+        method: Method::POST,
+        path: path.to_string(),
+        query: None,
+        headers: form(headers),
+        body: Bytes::from(body),
+    };
+    answer(proxy, query, ref_id, span, false, base).await
 }
 
 /// A time as clients write it: milliseconds as a number or text, or `now-1h`.
@@ -142,6 +169,7 @@ async fn answer(
     query: &Map<String, Value>,
     ref_id: &str,
     span: Span,
+    shows_text: bool,
     base: impl Fn(&str, String) -> Ask,
 ) -> Outcome {
     let text = |name: &str| query.get(name).and_then(Value::as_str).unwrap_or("");
@@ -165,7 +193,8 @@ async fn answer(
     }
     let is_instant = is_on("instant");
     let is_range = is_on("range") || !is_instant;
-    let asked = Asked { ref_id, expr: &expr, legend: text("legendFormat"), step_ms };
+    let shown = if shows_text { &*expr } else { ref_id };
+    let asked = Asked { ref_id, expr: shown, legend: text("legendFormat"), step_ms };
     let mut all = Vec::new();
     if is_range {
         // The same steps whenever it is asked.

@@ -1,6 +1,7 @@
+use ::dashboards::provisioning::{Given, GivenFolder};
 use serde_json::{Value, json};
 
-use super::Server;
+use super::{NOW_MS, Server};
 
 #[tokio::test]
 async fn a_dashboard_is_saved_and_read_back_with_everything_that_was_in_it() {
@@ -234,4 +235,48 @@ async fn futures_of<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Outpu
     })
     .await;
     running.into_iter().filter_map(|(_, done)| done).collect()
+}
+
+#[tokio::test]
+async fn old_versions_go_also_where_a_file_ran_ahead_of_what_was_saved() {
+    let file = |n: i64| {
+        let text = format!(r#"{{"uid": "d", "title": "D", "description": "file {n}"}}"#);
+        Given {
+            name: "d.json".into(),
+            folder: GivenFolder::default(),
+            text: text.into(),
+            is_editable: true,
+            changed_ms: NOW_MS + n,
+        }
+    };
+    let server = Server::start().await;
+    let mut n = 0;
+    let mut change = || {
+        n += 1;
+        server.dashboards.provide("files", vec![file(n)], Vec::new());
+    };
+    change();
+    for round in 0..4 {
+        let body = json!({"dashboard": {"uid": "d", "title": "D", "description": format!("saved {round}")}, "overwrite": true});
+        assert_eq!(server.post("/api/dashboards/db", body).await["status"], "success");
+        // As often as there are versions, or nearly.
+        for _ in 0..(47 + round) {
+            change();
+        }
+    }
+    let kept = server.get("/api/dashboards/uid/d/versions?limit=1000").await;
+    let kept = kept["versions"].as_array().unwrap_or_else(|| kept.as_array().unwrap()).len();
+    assert!(kept <= 51, "{kept}");
+}
+
+#[tokio::test]
+async fn numbers_that_are_none_are_refused_as_clients_read_it() {
+    let server = Server::start().await;
+    server.save("d", "D", "").await;
+    for path in ["/api/annotations/x", "/api/dashboards/uid/d/versions/x", "/api/folders/id/x"] {
+        let (status, body) = server.ask("GET", path, Value::Null).await;
+        assert_eq!((status, &body["message"]), (400, &json!("id is invalid")), "{path}");
+    }
+    let (status, body) = server.ask("GET", "/api/folders/none", Value::Null).await;
+    assert_eq!((status, &body["status"]), (404, &json!("not-found")));
 }

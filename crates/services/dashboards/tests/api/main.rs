@@ -14,6 +14,7 @@ mod replicas;
 mod resources;
 mod search;
 mod sources;
+mod strangers;
 
 use std::sync::Arc;
 

@@ -1,3 +1,4 @@
+use ::dashboards::{Options, SNAPSHOTS_LASTING_MAX};
 use model::{Caller, CallerKind, Role};
 use serde_json::{Value, json};
 
@@ -97,8 +98,27 @@ async fn snapshots_are_shown_until_they_expire_or_are_deleted() {
     let viewer = caller("vic", Role::Viewer);
     let path = format!("/api/snapshots/{}", made["key"].as_str().unwrap());
     assert_eq!(server.ask_as(Some(&viewer), "DELETE", &path, Value::Null).await.0, 403);
-    assert_eq!(server.get(made["deleteUrl"].as_str().unwrap()).await["message"], "Snapshot deleted");
+    let delete = format!("/api/snapshots-delete/{}", made["deleteKey"].as_str().unwrap());
+    assert_eq!(made["deleteUrl"], delete);
+    assert_eq!(server.get(&delete).await["message"], "Snapshot deleted");
     assert_eq!(server.ask("GET", &path, Value::Null).await.0, 404);
+}
+
+#[tokio::test]
+async fn snapshots_that_never_expire_are_bounded_apart() {
+    let server =
+        Server::with(Options { external_url: "https://m.example/p".into(), ..Options::default() }).await;
+    let take = async |expires: i64| {
+        let body = json!({"dashboard": {"title": "S"}, "name": "then", "expires": expires});
+        server.ask("POST", "/api/snapshots", body).await
+    };
+    for _ in 0..SNAPSHOTS_LASTING_MAX {
+        assert_eq!(take(0).await.0, 200);
+    }
+    assert_eq!(take(0).await.0, 429);
+    let (status, made) = take(60).await;
+    let address = format!("https://m.example/p/dashboard/snapshot/{}", made["key"].as_str().unwrap());
+    assert_eq!((status, &made["url"]), (200, &json!(address)));
 }
 
 #[tokio::test]
