@@ -4,6 +4,7 @@ import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import { api, OWN_SOURCE, serverNow, watchReachability } from './api/client.ts';
 import type { Alert } from './api/types.ts';
 import { Brand } from './brand.tsx';
+import * as english from './english/frame.ts';
 import { clock, duration, zone } from './format/time.ts';
 import { useKeys, KeyHelp } from './keys.tsx';
 import { MeMenu } from './me-menu.tsx';
@@ -42,25 +43,25 @@ export interface PageProps {
 }
 
 const TITLES: Record<Page, string> = {
-  overview: 'Overview',
-  explore: 'Explore',
-  alerts: 'Alerts',
-  alert: 'Alert',
-  silences: 'Silences',
-  routing: 'Routing',
-  receivers: 'Receivers',
-  rules: 'Rules',
-  targets: 'Targets',
-  status: 'Status',
-  dashboards: 'Dashboards',
-  dashboard: 'Dashboard',
-  login: 'Sign in',
-  profile: 'Profile',
-  people: 'People',
-  'data-sources': 'Data sources',
-  public: 'Public dashboard',
-  snapshot: 'Snapshot',
-  snapshots: 'Snapshots',
+  overview: english.overview,
+  explore: english.explore,
+  alerts: english.alerts,
+  alert: english.alert,
+  silences: english.silences,
+  routing: english.routing,
+  receivers: english.receivers,
+  rules: english.rules,
+  targets: english.targets,
+  status: english.status,
+  dashboards: english.dashboards,
+  dashboard: english.dashboard,
+  login: english.signIn,
+  profile: english.profile,
+  people: english.people,
+  'data-sources': english.dataSources,
+  public: english.publicDashboard,
+  snapshot: english.snapshot,
+  snapshots: english.snapshots,
 };
 /** Pages that ask for nothing that moves on with the time. */
 const TIMELESS: readonly (Page | undefined)[] = ['dashboard', 'dashboards', 'profile', 'people', 'data-sources', 'snapshot', 'snapshots'];
@@ -193,7 +194,7 @@ export function App(): JSX.Element {
   const offers = useOffers();
   useEffect(() => {
     const trouble = active > 0 ? `(${active}) ` : '';
-    if (page !== 'dashboard' && page !== 'snapshot') document.title = `${trouble}${page ? TITLES[page] : 'Not found'} · Promontory`;
+    if (page !== 'dashboard' && page !== 'snapshot') document.title = `${trouble}${page ? TITLES[page] : english.notFound} · Promontory`;
   }, [page, active]);
 
   useHome(offers?.preferences?.homeDashboardUID);
@@ -202,25 +203,25 @@ export function App(): JSX.Element {
   return (
     <>
       <a class="skip" href="#content" onClick={(event) => (event.preventDefault(), document.querySelector<HTMLElement>('#content')?.focus())}>
-        Skip to content
+        {english.skipToContent}
       </a>
       <header class="top">
-        <a class="brand" href={href('overview', timeParams(place.params))} aria-label="Promontory, overview">
+        <a class="brand" href={href('overview', timeParams(place.params))} aria-label={english.brandLabel}>
           <Brand />
         </a>
-        <nav aria-label="Pages">
+        <nav aria-label={english.pages}>
           {BAR.filter((name) => name !== 'dashboards' || offers?.dashboards).map((name) => (
             <a key={name} href={href(name, name === 'dashboards' ? {} : timeParams(place.params))} aria-current={name === barOf(page) ? 'page' : undefined} title={`${TITLES[name]} (g ${name[0]})`}>
               {TITLES[name]}
-              {name === 'alerts' && active > 0 && <span class="nav-count tone-critical" title={`${active} firing`}>{active}</span>}
-              {name === 'targets' && down > 0 && <span class="nav-count tone-warning" title={`${down} down`}>{down}</span>}
+              {name === 'alerts' && active > 0 && <span class="nav-count tone-critical" title={english.firingCount(active)}>{active}</span>}
+              {name === 'targets' && down > 0 && <span class="nav-count tone-warning" title={english.downCount(down)}>{down}</span>}
             </a>
           ))}
         </nav>
         <div class="top-tools">
           {!TIMELESS.includes(page) && <TimeControls timed={timed} range={range} span={span} fitted={fitted} refreshing={refreshing.text} fallback={page ? REFRESH[page] : 'off'} onRefresh={refresh} />}
           <ThemeButton />
-          <button type="button" class="button button-icon" aria-label="Keyboard help" title="Keyboard help (?)" onClick={() => setHelp(true)}>
+          <button type="button" class="button button-icon" aria-label={english.keyboardHelp} title={english.keyboardHelpHint} onClick={() => setHelp(true)}>
             ?
           </button>
         </div>
@@ -249,9 +250,9 @@ export function App(): JSX.Element {
           {!page && (
             <main class="page">
               <div class="empty">
-                <p class="empty-title">There is no page here</p>
+                <p class="empty-title">{english.noSuchPage}</p>
                 <p class="muted">
-                  <code>{location.pathname}</code> leads nowhere. <a href={href('overview')}>Go to the overview</a>.
+                  {english.leadsNowhere(<code>{location.pathname}</code>, <a href={href('overview')}>{english.goToOverview}</a>)}
                 </p>
               </div>
             </main>
@@ -282,7 +283,7 @@ function ThemeButton(): JSX.Element {
     light: <path d="M8 4.6a3.4 3.4 0 1 0 0 6.8 3.4 3.4 0 0 0 0-6.8zM7.3.8h1.4v2.4H7.3zm0 12h1.4v2.4H7.3zM.8 7.3h2.4v1.4H.8zm12 0h2.4v1.4h-2.4zM2.4 3.4l1-1 1.7 1.7-1 1zm8.5 8.5 1-1 1.7 1.7-1 1zm1-9.5 1 1-1.7 1.7-1-1zM4.1 10.9l1 1-1.7 1.7-1-1z" />,
   };
   return (
-    <button type="button" class="button button-icon" data-theme-button={theme} aria-label={`Theme: ${theme}`} title={`Theme: ${theme} (t)`} onClick={nextTheme}>
+    <button type="button" class="button button-icon" data-theme-button={theme} aria-label={english.themeIs(theme)} title={english.themeHint(theme)} onClick={nextTheme}>
       <svg viewBox="0 0 16 16" aria-hidden="true">
         {shapes[theme]}
       </svg>
@@ -300,7 +301,7 @@ function Unreachable(): JSX.Element | null {
   return (
     <div class="unreachable" role="alert">
       <Mark tone="critical" />
-      The server has not answered since {clock(since)}. What is shown is from before then. Asking again.
+      {english.noAnswerSince(clock(since))}
     </div>
   );
 }
@@ -311,11 +312,11 @@ function Footer({ tick, serverStart }: { tick: Tick; serverStart: number | undef
   const count = tsdb.data?.headStats?.numSeries;
   return (
     <footer class="bottom">
-      <span>{build.data ? `Promontory ${build.data.version}` : 'Promontory'}</span>
-      <span>{count === undefined ? '' : `${count.toLocaleString('en')} series`}</span>
-      <span title="How long the server runs">{serverStart === undefined ? '' : `up ${duration(Math.max(1, tick.now - serverStart))}`}</span>
+      <span>{build.data ? english.promontoryVersion(build.data.version) : 'Promontory'}</span>
+      <span>{count === undefined ? '' : english.series(count.toLocaleString('en'))}</span>
+      <span title={english.uptimeHint}>{serverStart === undefined ? '' : english.upFor(duration(Math.max(1, tick.now - serverStart)))}</span>
       <span class="bottom-right">
-        as of {clock(tick.now)} {zone()}
+        {english.asOf(clock(tick.now), zone())}
       </span>
     </footer>
   );
@@ -332,11 +333,11 @@ class Boundary extends Component<{ children: ComponentChildren }, { error?: Erro
     return (
       <main class="page">
         <div class="empty" role="alert">
-          <p class="empty-title">This page could not be drawn</p>
+          <p class="empty-title">{english.pageDidNotDraw}</p>
           <p class="muted">{error.message}</p>
           <p>
             <button type="button" class="button" onClick={() => location.reload()}>
-              Load again
+              {english.loadAgain}
             </button>
           </p>
         </div>

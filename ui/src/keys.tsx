@@ -1,6 +1,7 @@
 /** The keyboard: one table that both the handler and the help read. */
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
+import * as english from './english/frame.ts';
 import { currentPlace, href, navigate, timeParams, type Page } from './router.ts';
 import { nextTheme } from './state/theme.ts';
 
@@ -15,66 +16,66 @@ interface Actions {
 
 const HELP: readonly { title: string; keys: readonly (readonly [string, string])[] }[] = [
   {
-    title: 'Everywhere',
+    title: english.everywhere,
     keys: [
-      ['g o', 'Overview'],
-      ['g d', 'Dashboards'],
-      ['g e', 'Explore'],
-      ['g a', 'Alerts'],
-      ['g i', 'Silences'],
-      ['g r', 'Rules'],
-      ['g t', 'Targets'],
-      ['g s', 'Status'],
-      ['/', 'Search, or the editor in Explore'],
-      ['r', 'Refresh now'],
-      ['t', 'Theme: auto, dark, light'],
-      ['?', 'This help'],
-      ['Esc', 'Leave a field, close a box'],
+      ['g o', english.overview],
+      ['g d', english.dashboards],
+      ['g e', english.explore],
+      ['g a', english.alerts],
+      ['g i', english.silences],
+      ['g r', english.rules],
+      ['g t', english.targets],
+      ['g s', english.status],
+      ['/', english.searchKey],
+      ['r', english.refreshNow],
+      ['t', english.nextTheme],
+      ['?', english.thisHelp],
+      ['Esc', english.leaveFieldCloseBox],
     ],
   },
   {
-    title: 'Time',
+    title: english.time,
     keys: [
-      ['[', 'Earlier'],
-      [']', 'Later'],
-      ['z', 'Zoom out'],
-      ['drag', 'Zoom into a graph'],
+      ['[', english.earlier],
+      [']', english.later],
+      ['z', english.zoomOut],
+      ['drag', english.zoomIntoGraph],
     ],
   },
   {
-    title: 'Lists',
+    title: english.lists,
     keys: [
-      ['j', 'Next row'],
-      ['k', 'Row before'],
-      ['Enter', 'Open or close it'],
+      ['j', english.nextRow],
+      ['k', english.rowBefore],
+      ['Enter', english.openOrCloseIt],
     ],
   },
   {
-    title: 'Dashboards',
+    title: english.dashboards,
     keys: [
-      ['Tab', 'Next panel'],
-      ['v', 'View the panel alone, and back'],
-      ['e', 'Edit the panel'],
-      ['i', 'Inspect the panel: data, queries, JSON'],
-      ['x', 'Open the panel in Explore'],
-      ['p d', 'Duplicate the panel, while editing'],
-      ['p r', 'Remove the panel, while editing'],
-      ['d e', 'Edit the dashboard'],
-      ['d k', 'Without frame and controls (kiosk)'],
-      ['d s', 'Settings'],
-      ['d v', 'Versions'],
-      ['d r', 'Refresh all panels'],
-      ['Ctrl s', 'Save, while editing'],
-      ['Esc', 'Back to the dashboard'],
+      ['Tab', english.nextPanel],
+      ['v', english.viewPanelAloneAndBack],
+      ['e', english.editPanel],
+      ['i', english.inspectPanel],
+      ['x', english.openPanelInExplore],
+      ['p d', english.duplicatePanelWhileEditing],
+      ['p r', english.removePanelWhileEditing],
+      ['d e', english.editDashboard],
+      ['d k', english.withoutFrameAndControlsKiosk],
+      ['d s', english.settings],
+      ['d v', english.versions],
+      ['d r', english.refreshAllPanels],
+      ['Ctrl s', english.saveWhileEditing],
+      ['Esc', english.backToDashboard],
     ],
   },
   {
-    title: 'Explore',
+    title: english.explore,
     keys: [
-      ['Ctrl Enter', 'Run (Cmd on a Mac)'],
-      ['Ctrl Space', 'Complete'],
-      ['click', 'On a name: show it alone'],
-      ['Ctrl click', 'On a name: hide it'],
+      ['Ctrl Enter', english.runKey],
+      ['Ctrl Space', english.complete],
+      ['click', english.showAloneKey],
+      ['Ctrl click', english.hideKey],
     ],
   },
 ];
@@ -175,9 +176,9 @@ export function KeyHelp({ open, onClose }: { open: boolean; onClose: () => void 
     if (!open) dialog.current?.close();
   }, [open]);
   return (
-    <dialog ref={dialog} class="help" aria-label="Keyboard help" onClose={onClose} onClick={(event) => event.target === dialog.current && onClose()}>
+    <dialog ref={dialog} class="help" aria-label={english.keyboardHelp} onClose={onClose} onClick={(event) => event.target === dialog.current && onClose()}>
       <div class="help-body">
-        <h2>Keys</h2>
+        <h2>{english.keys}</h2>
         <div class="help-columns">
           {HELP.map(({ title, keys }) => (
             <section key={title}>

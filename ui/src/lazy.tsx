@@ -1,6 +1,7 @@
 /** Pages that load when they are first shown, or when the browser has nothing better to do. */
 import type { ComponentType, FunctionComponent } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
+import * as english from './english/frame.ts';
 import { currentPlace } from './router.ts';
 
 /** Long enough for the first page to have asked its questions. */
@@ -24,7 +25,7 @@ export function later<P extends object>(load: () => Promise<ComponentType<P>>, {
     const [, arrived] = useState(loaded !== undefined);
     const [error, failed] = useState<Error | undefined>(undefined);
     useEffect(() => {
-      if (!loaded) start().then(() => arrived(true), () => failed(new Error('A part of the page could not be loaded. The server may have been updated.')));
+      if (!loaded) start().then(() => arrived(true), () => failed(new Error(english.partDidNotLoad)));
     }, []);
     if (error) throw error;
     if (!loaded) return <main class="page" aria-busy="true" />;

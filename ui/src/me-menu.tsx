@@ -1,11 +1,12 @@
 /** Who is here, in the bar: what they may do, their own settings, and the way out. */
 import type { JSX } from 'preact';
 import { account } from './api/people.ts';
+import * as english from './english/frame.ts';
 import { Popover } from './parts/parts.tsx';
 import { currentPlace, href } from './router.ts';
 import { mayAdminister, type Me, type Offers } from './state/offers.ts';
 
-export const ROLE_WORDS: Record<Me['role'], string> = { None: 'No role', Viewer: 'Viewer', Editor: 'Editor', Admin: 'Administrator' };
+export const ROLE_WORDS: Record<Me['role'], string> = { None: english.noRole, Viewer: english.viewer, Editor: english.editor, Admin: english.administrator };
 
 export const signInAddress = (): string => {
   const { path, params } = currentPlace();
@@ -21,11 +22,11 @@ function signOut(): void {
 export function MeMenu({ offers }: { offers: Offers | undefined }): JSX.Element | null {
   const user = offers?.user;
   if (!user) return null;
-  const name = user.kind === 'local' ? 'This machine' : user.kind === 'anonymous' ? 'Not signed in' : user.name;
+  const name = user.kind === 'local' ? english.thisMachine : user.kind === 'anonymous' ? english.notSignedIn : user.name;
   return (
     <div class="me-menu">
       <Popover
-        label={`You: ${name}, ${ROLE_WORDS[user.role]}`}
+        label={english.youAre(name, ROLE_WORDS[user.role])}
         title={`${name}, ${ROLE_WORDS[user.role]}`}
         align="right"
         button={
@@ -38,36 +39,36 @@ export function MeMenu({ offers }: { offers: Offers | undefined }): JSX.Element 
         }
       >
         {(close) => (
-          <div class="me-box" role="group" aria-label="You" onClick={(event) => event.target instanceof HTMLAnchorElement && close()}>
+          <div class="me-box" role="group" aria-label={english.you} onClick={(event) => event.target instanceof HTMLAnchorElement && close()}>
             <p>
               <b>{name}</b>
               <span class="muted">
                 {user.kind === 'user' && name !== user.login && `${user.login} · `}
                 {ROLE_WORDS[user.role]}
-                {user.kind === 'local' && ', without signing in'}
+                {user.kind === 'local' && english.withoutSigningIn}
               </span>
             </p>
             <a class="menu-item" href="profile">
-              {user.kind === 'user' ? 'Profile and sessions' : 'Preferences'}
+              {user.kind === 'user' ? english.profileAndSessions : english.preferences}
             </a>
             {mayAdminister(offers) && (
               <a class="menu-item" href="people">
-                People and access
+                {english.peopleAndAccess}
               </a>
             )}
             {mayAdminister(offers) && (
               <a class="menu-item" href="data-sources">
-                Data sources
+                {english.dataSources}
               </a>
             )}
             {user.canLogOut && (
               <button type="button" class="menu-item" onClick={signOut}>
-                Sign out
+                {english.signOut}
               </button>
             )}
             {(user.kind === 'anonymous' || user.kind === 'local') && (
               <a class="menu-item" href={signInAddress()}>
-                Sign in
+                {english.signIn}
               </a>
             )}
           </div>

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { account } from './api/people.ts';
+import * as english from './english/frame.ts';
 import { SignInForm } from './sign-in.tsx';
 import { useLoad } from './state/load.ts';
 import { currentOffers, learnOffers, useOffers } from './state/offers.ts';
@@ -29,24 +30,24 @@ function Ask({ onDone, onCancel }: { onDone: () => void; onCancel: () => void })
   return (
     <dialog ref={dialog} class="box session-ended" aria-labelledby="session-ended" onClose={onCancel}>
       <div class="box-body">
-        <h2 id="session-ended">Your session has ended</h2>
-        <p class="muted">Sign in again to go on. What you were doing here is kept.</p>
+        <h2 id="session-ended">{english.yourSessionHasEnded}</h2>
+        <p class="muted">{english.signInToGoOn}</p>
         {(options.data?.password ?? true) && <SignInForm login={user?.kind === 'user' ? user.login : ''} onDone={onDone} />}
         {options.data?.oidc && (
           <p>
             <a href={options.data.oidc.url} target="_blank" rel="noopener">
-              Sign in with {options.data.oidc.name}
+              {english.signInWith(options.data.oidc.name)}
             </a>{' '}
-            <span class="muted">in another tab, then</span>{' '}
+            <span class="muted">{english.inAnotherTabThen}</span>{' '}
             <button type="button" class="link" onClick={onDone}>
-              go on here
+              {english.goOnHere}
             </button>
             .
           </p>
         )}
         <div class="box-actions">
           <button type="button" class="link" onClick={onCancel}>
-            Not now
+            {english.notNow}
           </button>
         </div>
       </div>

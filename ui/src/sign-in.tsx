@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from './api/client.ts';
 import { account } from './api/people.ts';
+import * as english from './english/frame.ts';
 import { Mark } from './parts/parts.tsx';
 
 export function SignInForm({ login = '', onDone }: { login?: string; onDone: () => void }): JSX.Element {
@@ -28,7 +29,7 @@ export function SignInForm({ login = '', onDone }: { login?: string; onDone: () 
     const secret = fields.password.current?.value ?? password;
     const empty = name === '' ? fields.user : secret === '' ? fields.password : undefined;
     if (empty) {
-      setFailed(name === '' ? 'Enter your user name.' : 'Enter your password.');
+      setFailed(name === '' ? english.enterYourUserName : english.enterYourPassword);
       empty.current?.focus();
       return;
     }
@@ -38,14 +39,14 @@ export function SignInForm({ login = '', onDone }: { login?: string; onDone: () 
       setBusy(false);
       const seconds = error instanceof ApiError && error.status === 429 ? Math.max(1, Math.ceil(error.retryAfterSeconds ?? 1)) : 0;
       setWait(seconds);
-      setFailed(seconds > 0 ? `Too many attempts failed. Try again in ${seconds === 1 ? 'a second' : `${seconds} seconds`}.` : error instanceof ApiError && error.status === 401 ? 'User or password is wrong.' : error.message);
+      setFailed(seconds > 0 ? english.tooManyAttempts(seconds === 1 ? english.second : english.secondCount(seconds)) : error instanceof ApiError && error.status === 401 ? english.wrongPassword : error.message);
       fields.password.current?.focus();
       fields.password.current?.select();
     });
   };
   const wrong = failed === undefined ? {} : { 'aria-invalid': true as const, 'aria-describedby': 'sign-in-failed' };
   return (
-    <form class="sign-in" method="post" action="login" onSubmit={submit} aria-label="Sign in" noValidate>
+    <form class="sign-in" method="post" action="login" onSubmit={submit} aria-label={english.signIn} noValidate>
       {/* There before it says something, so that it is read out. */}
       <div role="alert" id="sign-in-failed">
         {failed !== undefined && (
@@ -56,18 +57,18 @@ export function SignInForm({ login = '', onDone }: { login?: string; onDone: () 
         )}
       </div>
       <label>
-        User
+        {english.user}
         <input ref={fields.user} name="user" type="text" value={user} autocomplete="username" autofocus={login === ''} autocapitalize="none" spellcheck={false} {...wrong} onInput={(event) => setUser(event.currentTarget.value)} />
       </label>
       <div class="sign-in-secret">
-        <label for="sign-in-password">Password</label>
+        <label for="sign-in-password">{english.password}</label>
         <input id="sign-in-password" ref={fields.password} name="password" type={(seen ? 'text' : 'password') as 'password'} value={password} autocomplete="current-password" autofocus={login !== ''} {...wrong} onInput={(event) => setPassword(event.currentTarget.value)} />
-        <button type="button" class="link" aria-pressed={seen} onClick={() => setSeen(!seen)} aria-label="Show what is typed">
-          {seen ? 'Hide' : 'Show'}
+        <button type="button" class="link" aria-pressed={seen} onClick={() => setSeen(!seen)} aria-label={english.showWhatIsTyped}>
+          {seen ? english.hide : english.show}
         </button>
       </div>
       <button type="submit" class="button button-strong" aria-disabled={busy || wait > 0}>
-        {busy ? 'Signing in …' : wait > 0 ? `Wait ${wait} s` : 'Sign in'}
+        {busy ? english.signingIn : wait > 0 ? english.waitSeconds(wait) : english.signIn}
       </button>
     </form>
   );

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { serverNow } from './api/client.ts';
+import * as english from './english/frame.ts';
 import { clock, duration, localInput, parseDuration, zone } from './format/time.ts';
 import { Popover } from './parts/parts.tsx';
 import { setParams } from './router.ts';
@@ -26,39 +27,39 @@ export function TimeControls({ timed, range, span, fitted, refreshing, fallback,
     <>
       {timed && (
         <div class="joined">
-          <button type="button" class="button button-icon" aria-label="Earlier" title="Earlier ([)" onClick={() => go(shift(span, -1, serverNow()))}>
+          <button type="button" class="button button-icon" aria-label={english.earlier} title={english.earlierHint} onClick={() => go(shift(span, -1, serverNow()))}>
             ‹
           </button>
           <Popover
-            label={`Time range: ${describe(range)}${fitted ? ` from ${clock(span.from)}` : ''}`}
+            label={english.timeRangeIs(describe(range), fitted ? english.fromData(clock(span.from)) : '')}
             align="right"
             button={
               <>
                 {describe(range)}{fitted && ' '}
-                {fitted && <span class="muted fitted" title="The data is younger than the range: the axis begins with it">from {clock(span.from)}</span>}
+                {fitted && <span class="muted fitted" title={english.axisBeginsWithData}>{english.from(clock(span.from))}</span>}
               </>
             }
           >
             {(close) => <RangeBox range={range} span={span} go={(to) => (go(to), close())} />}
           </Popover>
-          <button type="button" class="button button-icon" aria-label="Later" title="Later (])" disabled={range.kind !== 'fixed'} onClick={() => go(shift(span, 1, serverNow()))}>
+          <button type="button" class="button button-icon" aria-label={english.later} title={english.laterHint} disabled={range.kind !== 'fixed'} onClick={() => go(shift(span, 1, serverNow()))}>
             ›
           </button>
-          <button type="button" class="button button-icon" aria-label="Zoom out" title="Zoom out (z)" onClick={() => go(zoomOut(range, span, serverNow()))}>
+          <button type="button" class="button button-icon" aria-label={english.zoomOut} title={english.zoomOutHint} onClick={() => go(zoomOut(range, span, serverNow()))}>
             −
           </button>
         </div>
       )}
       <div class="joined">
-        <button type="button" class="button button-icon" aria-label="Refresh now" title="Refresh now (r)" onClick={onRefresh}>
+        <button type="button" class="button button-icon" aria-label={english.refreshNow} title={english.refreshHint} onClick={onRefresh}>
           <svg viewBox="0 0 16 16" aria-hidden="true">
             <path d="M13.6 3v4h-4l1.6-1.6A4.5 4.5 0 1 0 12.4 9H14a6 6 0 1 1-1.7-4.7z" />
           </svg>
         </button>
         <select
           class="button"
-          aria-label="Refresh interval"
-          title="Refresh interval"
+          aria-label={english.refreshInterval}
+          title={english.refreshInterval}
           value={refreshing}
           onChange={(event) => setParams({ refresh: event.currentTarget.value === fallback ? undefined : event.currentTarget.value })}
         >
@@ -86,12 +87,12 @@ function RangeBox({ range, span, go }: { range: Range; span: Span; go: (range: R
           const seconds = parseDuration(preset)!;
           return (
             <button type="button" key={preset} class="menu-item" aria-pressed={range.kind === 'last' && range.seconds === seconds} onClick={() => go({ kind: 'last', seconds })}>
-              Last {duration(seconds)}
+              {english.lastDuration(duration(seconds))}
             </button>
           );
         })}
         <button type="button" class="menu-item" aria-pressed={range.kind === 'start'} onClick={() => go({ kind: 'start' })}>
-          Since start
+          {english.sinceStart}
         </button>
       </div>
       <form
@@ -102,16 +103,16 @@ function RangeBox({ range, span, go }: { range: Range; span: Span; go: (range: R
         }}
       >
         <label>
-          From
+          {english.fromLabel}
           <input type="datetime-local" step="1" value={from} onInput={(event) => setFrom(event.currentTarget.value)} />
         </label>
         <label>
-          To
+          {english.toLabel}
           <input type="datetime-local" step="1" value={to} onInput={(event) => setTo(event.currentTarget.value)} />
         </label>
-        <p class="muted">{valid ? `${duration(toSeconds - fromSeconds)}, ${zone()}` : 'The end must be after the beginning.'}</p>
+        <p class="muted">{valid ? `${duration(toSeconds - fromSeconds)}, ${zone()}` : english.endBeforeBeginning}</p>
         <button type="submit" class="button button-strong" disabled={!valid}>
-          Show
+          {english.show}
         </button>
       </form>
     </div>

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useId, useState } from 'preact/hooks';
 import type { Matcher } from '../api/alertmanager.ts';
+import * as english from '../english/alerting.ts';
 import { readMatcher, suggest, writeMatcher } from './matchers.ts';
 
 export function MatcherField(props: {
@@ -62,7 +63,7 @@ export function MatcherField(props: {
         return (
           <span class="matcher mono" key={written}>
             {written}
-            <button type="button" aria-label={`Remove ${written}`} onClick={() => onChange(value.filter((_, other) => other !== index))}>
+            <button type="button" aria-label={english.removeMatcher(written)} onClick={() => onChange(value.filter((_, other) => other !== index))}>
               ×
             </button>
           </span>
@@ -89,7 +90,7 @@ export function MatcherField(props: {
           onKeyDown={key}
         />
         {offers.length > 0 && (
-          <ul class="offers" role="listbox" id={`${id}-offers`} aria-label="Suggestions">
+          <ul class="offers" role="listbox" id={`${id}-offers`} aria-label={english.suggestions}>
             {offers.map((offer, index) => (
               <li
                 key={offer}
@@ -107,7 +108,7 @@ export function MatcherField(props: {
       </span>
       {wrong && (
         <span class="text-critical" role="alert">
-          A matcher looks like <code>name="value"</code>, with =, !=, =~ or !~.
+          {english.matcherHint(<code>name="value"</code>)}
         </span>
       )}
     </div>

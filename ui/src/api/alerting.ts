@@ -1,4 +1,5 @@
 /** What delivery tells beyond Alertmanager's API: the trail of alerts, the routes, the receivers. */
+import * as english from '../english/alerting.ts';
 import { ApiError, send } from './client.ts';
 import type { Labels } from './types.ts';
 
@@ -146,7 +147,7 @@ interface Envelope<T> {
 
 async function data<T>(method: 'GET' | 'POST' | 'DELETE', path: string, options: { query?: URLSearchParams; body?: unknown; signal?: AbortSignal | undefined }): Promise<T> {
   const answer = await send<Envelope<T>>(method, `api/v1/${path}`, options);
-  if (answer?.status !== 'success') throw new ApiError(answer?.error ?? `The answer to ${path} says nothing.`, 'bad_answer', 200);
+  if (answer?.status !== 'success') throw new ApiError(answer?.error ?? english.answerIsEmpty(path), 'bad_answer', 200);
   return answer.data as T;
 }
 

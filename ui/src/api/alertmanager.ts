@@ -1,4 +1,5 @@
 /** Alertmanager's API v2: alerts in their groups, and silences. */
+import * as english from '../english/alerting.ts';
 import { ApiError, send } from './client.ts';
 import type { Labels } from './types.ts';
 
@@ -96,7 +97,7 @@ export const alertmanager = {
   setSilence: async (draft: SilenceDraft, force: boolean): Promise<string> => {
     const query = force ? { query: new URLSearchParams({ force: 'true' }) } : {};
     const answer: { silenceID?: string } = await send('POST', 'api/v2/silences', { body: draft, ...query });
-    if (!answer.silenceID) throw new ApiError('The silence was not confirmed.', 'bad_answer', 200);
+    if (!answer.silenceID) throw new ApiError(english.silenceNotConfirmed, 'bad_answer', 200);
     return answer.silenceID;
   },
 

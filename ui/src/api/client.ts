@@ -2,6 +2,7 @@
  * The one way to the server: Prometheus's HTTP API, relative to the document's base, so that it works
  * under any prefix and never leaves the origin.
  */
+import * as english from '../english/frame.ts';
 import type {
   Alert,
   Answer,
@@ -111,7 +112,7 @@ export async function ask<T>(base: string, path: string, params: Params, { signa
   } catch (error) {
     if (signal?.aborted) throw error;
     tellReachability(false);
-    throw new ApiError('The server does not answer.', 'unreachable', 0);
+    throw new ApiError(english.serverDoesNotAnswer, 'unreachable', 0);
   }
   learnClock(response.headers.get('date'));
   // A foreign data source that refuses the server is not the end of anybody's session.
@@ -125,14 +126,14 @@ export async function ask<T>(base: string, path: string, params: Params, { signa
     const away = base === OWN && response.status >= 502 && response.status <= 504;
     tellReachability(!away);
     throw new ApiError(
-      response.ok ? `The answer to ${path} is not JSON.` : `${path} was answered with ${response.status} ${response.statusText}.`,
+      response.ok ? english.answerToIsNotJson(path) : english.wasAnsweredWithStatus(path, response.status, response.statusText),
       away ? 'unreachable' : 'bad_answer',
       response.status,
     );
   }
   tellReachability(true);
   if (body.status !== 'success' || body.data === undefined) {
-    throw new ApiError(body.error ?? body.message ?? `${path} was answered with ${response.status}.`, body.errorType ?? 'bad_answer', response.status);
+    throw new ApiError(body.error ?? body.message ?? english.wasAnsweredWith(path, response.status), body.errorType ?? 'bad_answer', response.status);
   }
   return { data: body.data, warnings: body.warnings ?? [], infos: body.infos ?? [] };
 }
@@ -167,7 +168,7 @@ export async function send<T>(
   } catch (error) {
     if (signal?.aborted) throw error;
     tellReachability(false);
-    throw new ApiError('The server does not answer.', 'unreachable', 0);
+    throw new ApiError(english.serverDoesNotAnswer, 'unreachable', 0);
   }
   learnClock(response.headers.get('date'));
   if (!proves) noticeSession(response);
@@ -177,13 +178,13 @@ export async function send<T>(
   try {
     parsed = text === '' ? undefined : JSON.parse(text);
   } catch {
-    if (response.ok) throw new ApiError(`The answer to ${path} is not JSON.`, 'bad_answer', response.status);
+    if (response.ok) throw new ApiError(english.answerToIsNotJson(path), 'bad_answer', response.status);
   }
   if (response.ok) return parsed as T;
   const said = typeof parsed === 'string' ? parsed : ((parsed as { error?: string; message?: string } | undefined)?.error ?? (parsed as { message?: string } | undefined)?.message ?? text.slice(0, 300));
   const wait = Number(response.headers.get('retry-after') ?? NaN);
   throw new ApiError(
-    said.trim() || `${path} was answered with ${response.status} ${response.statusText}.`,
+    said.trim() || english.wasAnsweredWithStatus(path, response.status, response.statusText),
     away ? 'unreachable' : 'refused',
     response.status,
     Number.isFinite(wait) ? wait : undefined,
@@ -260,7 +261,7 @@ export const api = {
       return (await fetch(new URL('-/ready', document.baseURI), { signal: signal ?? null })).ok;
     } catch (error) {
       if (signal?.aborted) throw error;
-      throw new ApiError('The server does not answer.', 'unreachable', 0);
+      throw new ApiError(english.serverDoesNotAnswer, 'unreachable', 0);
     }
   },
 

@@ -1,4 +1,5 @@
 /** Range queries whose answers are read by a worker. */
+import * as english from '../english/frame.ts';
 import { ApiError, learnClock, LONGEST_ADDRESS, tellReached, type Grid } from './client.ts';
 import type { ColumnSeries } from './columns.ts';
 import type { MatrixAnswer, MatrixAsk } from './matrix.worker.ts';
@@ -24,7 +25,7 @@ function reader(): Worker {
     if (asked) settle(data, asked);
   });
   worker.addEventListener('error', () => {
-    for (const { reject } of waiting.values()) reject(new ApiError('A part of the page could not be loaded. The server may have been updated.', 'bad_answer', 0));
+    for (const { reject } of waiting.values()) reject(new ApiError(english.partDidNotLoad, 'bad_answer', 0));
     waiting.clear();
     worker = undefined;
   });
@@ -35,9 +36,9 @@ function settle({ status, date, body, unreachable }: MatrixAnswer, { own, resolv
   learnClock(date);
   const away = unreachable === true || (own && status >= 502 && status <= 504);
   tellReached(!away);
-  if (unreachable) reject(new ApiError('The server does not answer.', 'unreachable', 0));
-  else if (!body) reject(new ApiError(status < 400 ? 'The answer to query_range is not JSON.' : `query_range was answered with ${status}.`, away ? 'unreachable' : 'bad_answer', status));
-  else if (body.status !== 'success' || !body.result) reject(new ApiError(body.error ?? `query_range was answered with ${status}.`, body.errorType ?? 'bad_answer', status));
+  if (unreachable) reject(new ApiError(english.serverDoesNotAnswer, 'unreachable', 0));
+  else if (!body) reject(new ApiError(status < 400 ? english.rangeAnswerIsNotJson : english.rangeWasAnsweredWith(status), away ? 'unreachable' : 'bad_answer', status));
+  else if (body.status !== 'success' || !body.result) reject(new ApiError(body.error ?? english.rangeWasAnsweredWith(status), body.errorType ?? 'bad_answer', status));
   else resolve({ data: body.result, warnings: body.warnings ?? [], infos: body.infos ?? [] });
 }
 

@@ -1,6 +1,7 @@
 /** uPlot behind a component: lines or stacked areas over time, a readout under the cursor, drag to zoom. */
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
+import * as english from '../english/chart.ts';
 import { clock, moment, timeTicks } from '../format/time.ts';
 import { quantity, ticks, type Unit } from '../format/units.ts';
 import type { Span } from '../state/range.ts';
@@ -242,8 +243,8 @@ function Readout({ hover, lines, time, unit, sorted }: { hover: Hover; lines: re
           </div>
         );
       })}
-      {rows.length > READOUT_ROWS && <div class="muted">and {rows.length - READOUT_ROWS} more</div>}
-      {rows.length === 0 && <div class="muted">no sample here</div>}
+      {rows.length > READOUT_ROWS && <div class="muted">{english.andMore(rows.length - READOUT_ROWS)}</div>}
+      {rows.length === 0 && <div class="muted">{english.noSampleHere}</div>}
     </div>
   );
 }

@@ -1,4 +1,5 @@
 /** The names of the lines with their last values. A click shows one line alone, with Ctrl or Cmd it hides one. */
+import * as english from '../english/chart.ts';
 import { quantity, type Unit } from '../format/units.ts';
 import { lastOf, type Line } from './data.ts';
 
@@ -37,7 +38,7 @@ export function Legend({ lines, unit, hidden, onHide, rows }: LegendProps): prea
             key={line.name}
             class="legend-item"
             aria-pressed={!hidden.has(line.name)}
-            title={`${line.full ?? line.name}\nClick: show alone. Ctrl or Cmd click: hide.`}
+            title={english.click(line.full ?? line.name)}
             onClick={(event) => onHide(event.ctrlKey || event.metaKey ? toggle(hidden, line.name) : isolate(names, hidden, line.name))}
           >
             <i class={line.reference ? 'swatch swatch-reference' : 'swatch'} style={{ background: line.color }} />

@@ -1,6 +1,7 @@
 /** Events of the dashboard's annotation queries. */
 import { ask, ApiError, send } from '../api/client.ts';
 import type { Alert, RangeSeries } from '../api/types.ts';
+import * as english from '../english/queries.ts';
 import { legendText, sampleValue } from '../frames/prometheus.ts';
 import { logFrame, type LogStream } from '../frames/loki.ts';
 import type { Annotation } from '../panels/panel.ts';
@@ -104,19 +105,19 @@ export async function runAnnotations(context: Given, signal: AbortSignal, switch
         const name = sourceName(query.datasource, context.scope);
         if (isServer(query, name)) return await ofServer(query, context, signal);
         const { source, missing } = resolveSource(query.datasource, context.sources, context.scope);
-        if (!source) throw new Error(`There is no data source “${missing ?? name}”.`);
-        if (!canAsk(source)) throw new Error(`Data sources of the type “${source.type}” have no annotations.`);
-        if (missing !== undefined) notices.push({ severity: 'warning', text: `Annotations “${query.name}”: there is no data source “${missing}”; “${source.name}” was asked instead.` });
+        if (!source) throw new Error(english.noDataSource(missing ?? name));
+        if (!canAsk(source)) throw new Error(english.typeHasNoAnnotations(source.type));
+        if (missing !== undefined) notices.push({ severity: 'warning', text: english.annotations(query.name, missing, source.name) });
         return await ofPrometheus(query, source, context, signal);
       } catch (error) {
         if (signal.aborted) throw error;
-        notices.push({ severity: 'error', text: `Annotations “${query.name}”: ${error instanceof Error ? error.message : String(error)}` });
+        notices.push({ severity: 'error', text: english.annotationsFailed(query.name, error instanceof Error ? error.message : String(error)) });
         return [];
       }
     }),
   );
   const annotations = answers.flatMap((events, index) => {
-    if (events.length > EVENTS_LIMIT) notices.push({ severity: 'warning', text: `Annotations “${queries[index]!.name}”: ${EVENTS_LIMIT.toLocaleString('en')} of ${events.length.toLocaleString('en')} events are shown.` });
+    if (events.length > EVENTS_LIMIT) notices.push({ severity: 'warning', text: english.onlySomeAnnotations(queries[index]!.name, EVENTS_LIMIT.toLocaleString('en'), events.length.toLocaleString('en')) });
     return events.slice(0, EVENTS_LIMIT);
   });
   return { annotations: annotations.sort((left, right) => left.time - right.time), notices };

@@ -1,5 +1,6 @@
 /** Expressions over the answers of other targets (`__expr__`): math, reduce, resample, threshold. */
 import type { Labels } from '../api/types.ts';
+import * as english from '../english/queries.ts';
 import { frameOf, type Frame } from '../frames/frame.ts';
 import { durationMs } from './durations.ts';
 import { interpolate, type Scope } from './interpolate.ts';
@@ -65,7 +66,7 @@ const REDUCERS: Record<string, (values: readonly number[]) => number> = {
 function reduce(target: Target, input: readonly ExprValue[]): ExprValue[] {
   const id = textOf(target['reducer']) ?? 'mean';
   const reducer = Object.hasOwn(REDUCERS, id) ? REDUCERS[id] : undefined;
-  if (!reducer) throw new Error(`There is no reduction “${id}” for expressions.`);
+  if (!reducer) throw new Error(english.noReduction(id));
   const settings = recordOf(target['settings']);
   return input.map(({ labels, values }) => {
     let numbers: number[];
@@ -83,11 +84,11 @@ const RESAMPLED_LIMIT = 11_000;
 
 function resample(target: Target, input: readonly ExprValue[], { scope, fromMs, toMs }: ExprGiven): ExprValue[] {
   const windowMs = durationMs(interpolate(textOf(target['window']) ?? '', scope, 'raw'));
-  if (windowMs === undefined || (toMs - fromMs) / windowMs > RESAMPLED_LIMIT) throw new Error('The window of resampling is no duration, or too short for this range.');
+  if (windowMs === undefined || (toMs - fromMs) / windowMs > RESAMPLED_LIMIT) throw new Error(english.badResampling);
   const down = REDUCERS[textOf(target['downsampler']) ?? 'mean'] ?? REDUCERS['mean']!;
   const up = textOf(target['upsampler']) ?? 'fillna';
   return input.map((series) => {
-    if (!series.times) throw new Error('Only series can be resampled.');
+    if (!series.times) throw new Error(english.onlySeriesResampled);
     const times: number[] = [];
     const values: (number | null)[] = [];
     let read = 0;
@@ -127,7 +128,7 @@ function threshold(target: Target, input: readonly ExprValue[]): ExprValue[] {
   const evaluator = recordOf(recordsOf(target['conditions'])[0]?.['evaluator']);
   const type = textOf(evaluator['type']) ?? 'gt';
   const test = Object.hasOwn(THRESHOLDS, type) ? THRESHOLDS[type] : undefined;
-  if (!test) throw new Error(`There is no threshold “${type}”.`);
+  if (!test) throw new Error(english.noThreshold(type));
   const params = Array.isArray(evaluator['params']) ? evaluator['params'].map((param) => numberOf(param) ?? 0) : [];
   return input.map((value) => ({ ...value, values: value.values.map((item) => (item === null ? null : test(item, params[0] ?? 0, params[1] ?? 0) ? 1 : 0)) }));
 }
@@ -173,7 +174,7 @@ class MathReader {
 
   read(): ExprValue[] {
     const result = this.level(0);
-    if (this.at < this.tokens.length) throw new Error(`“${this.tokens[this.at]}” is not expected in this expression.`);
+    if (this.at < this.tokens.length) throw new Error(english.unexpectedToken(this.tokens[this.at]));
     return result;
   }
 
@@ -189,7 +190,7 @@ class MathReader {
   }
 
   private unary(): ExprValue[] {
-    if ((this.depth += 1) > DEEPEST) throw new Error('This expression is nested too deeply.');
+    if ((this.depth += 1) > DEEPEST) throw new Error(english.expressionTooDeep);
     try {
       const token = this.tokens[this.at];
       if (token === '-' || token === '!') {
@@ -204,7 +205,7 @@ class MathReader {
 
   private primary(): ExprValue[] {
     const token = this.tokens[this.at];
-    if (token === undefined) throw new Error('This expression ends too early.');
+    if (token === undefined) throw new Error(english.expressionTooShort);
     this.at += 1;
     if (token === '(') {
       const inner = this.level(0);
@@ -214,7 +215,7 @@ class MathReader {
     if (token.startsWith('$')) {
       const name = token.replace(/^\$\{?|\}$/g, '');
       const found = this.results.get(name);
-      if (!found) throw new Error(`There is no query “${name}”.`);
+      if (!found) throw new Error(english.noQuery(name));
       return [...found];
     }
     if (/^[\d.]/.test(token)) return [{ labels: {}, values: [Number(token)] }];
@@ -225,11 +226,11 @@ class MathReader {
       this.expect(')');
       return result;
     }
-    throw new Error(`“${token}” is not known to expressions.`);
+    throw new Error(english.unknownToken(token));
   }
 
   private expect(token: string): void {
-    if (this.tokens[this.at] !== token) throw new Error(`“${token}” is missing in this expression.`);
+    if (this.tokens[this.at] !== token) throw new Error(english.missingToken(token));
     this.at += 1;
   }
 }
@@ -276,9 +277,9 @@ export function evaluate(target: Target, given: ExprGiven): ExprValue[] {
     case 'reduce':
     case 'resample':
     case 'threshold':
-      if (!input) throw new Error(`There is no query “${name}”.`);
+      if (!input) throw new Error(english.noQuery(name));
       return type === 'reduce' ? reduce(target, input) : type === 'resample' ? resample(target, input, given) : threshold(target, input);
     default:
-      throw new Error(`Expressions of the type “${type}” are not offered.`);
+      throw new Error(english.noSuchExpression(type));
   }
 }

@@ -1,4 +1,5 @@
 /** How a variable's values are written into a text: the part after the colon in `${x:csv}`. */
+import * as english from '../english/queries.ts';
 import { formatDate } from './dates.ts';
 
 /** What a format is given. */
@@ -43,7 +44,7 @@ function regex({ value }: Formatted): string {
 function date({ value, argument, timeZone }: Formatted): string {
   const source = list(value)[0] ?? '';
   const at = /^-?\d+(\.\d+)?$/.test(source) ? Number(source) : Date.parse(source);
-  if (!Number.isFinite(at)) return 'Invalid date';
+  if (!Number.isFinite(at)) return english.invalidDate;
   if (argument === '' || argument === 'iso') return new Date(at).toISOString();
   if (argument === 'seconds') return String(Math.round(at / 1000));
   return formatDate(at, argument, timeZone);

@@ -1,5 +1,6 @@
 /** Library panels: kept once in the server, and put into dashboards by reference. */
 import { library, type LibraryElement } from '../api/library.ts';
+import * as english from '../english/queries.ts';
 import { isRecord, sorted, type Json } from './json.ts';
 import { migratePanel } from './migrate/panel.ts';
 import { SCHEMA_VERSION, type Dashboard, type Panel } from './model.ts';
@@ -86,10 +87,10 @@ export async function loadLibraryPanels(dashboard: Dashboard, signal: AbortSigna
       try {
         const element = await library.read(uid, signal);
         if (isRecord(element?.model)) elements.set(uid, element);
-        else notes.push(`The library panel “${uid}” is empty.`);
+        else notes.push(english.libraryPanelEmpty(uid));
       } catch (error) {
         if (signal.aborted) throw error;
-        notes.push(`The library panel “${uid}” cannot be had: ${error instanceof Error ? error.message : String(error)}`);
+        notes.push(english.libraryPanelFailed(uid, error instanceof Error ? error.message : String(error)));
       }
     }),
   );

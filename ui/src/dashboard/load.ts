@@ -1,4 +1,5 @@
 /** Any JSON that Grafana ever wrote for a dashboard, as the newest model. */
+import * as english from '../english/queries.ts';
 import { isRecord, recordOf, recordsOf, textOf, type Json } from './json.ts';
 import { migrateDashboard } from './migrate/dashboard.ts';
 import { classicOf } from './migrate/resource.ts';
@@ -47,8 +48,8 @@ export function inputsOf(json: unknown): DashboardInput[] {
 
 /** The dashboard within its wrappings: classic, or the spec of a v2 resource. */
 function unwrap(json: unknown, place: string, depth = 0): { source: Json; place: string; v2: boolean; uid?: string } {
-  if (Array.isArray(json)) throw new DashboardError('A dashboard is an object, this is a list.', place);
-  if (!isRecord(json)) throw new DashboardError(json === null || json === undefined ? 'There is nothing here.' : `A dashboard is an object, this is a ${typeof json}.`, place);
+  if (Array.isArray(json)) throw new DashboardError(english.dashboardIsList, place);
+  if (!isRecord(json)) throw new DashboardError(json === null || json === undefined ? english.dashboardIsEmpty : english.dashboardIsNoObject(typeof json), place);
   const below = (name: string): string => (place === '' ? name : `${place}.${name}`);
   if (depth < 4) {
     if (json['dashboard'] !== undefined && !('panels' in json)) return unwrap(json['dashboard'], below('dashboard'), depth + 1);
@@ -60,7 +61,7 @@ function unwrap(json: unknown, place: string, depth = 0): { source: Json; place:
         try {
           inner = JSON.parse(spec['json']);
         } catch (error) {
-          throw new DashboardError(`This is no JSON: ${error instanceof Error ? error.message : String(error)}`, below('spec.json'));
+          throw new DashboardError(english.noJson(error instanceof Error ? error.message : String(error)), below('spec.json'));
         }
         return unwrap(inner, below('spec.json'), depth + 1);
       }
@@ -69,10 +70,10 @@ function unwrap(json: unknown, place: string, depth = 0): { source: Json; place:
     }
   }
   if (isRecord(json['elements']) && (isRecord(json['layout']) || !('panels' in json))) return { source: json, place, v2: true };
-  if (!MARKS.some((mark) => mark in json)) throw new DashboardError('This is JSON, but no dashboard: it has neither panels nor a title.', place);
+  if (!MARKS.some((mark) => mark in json)) throw new DashboardError(english.noDashboard, place);
   for (const name of ['panels', 'rows']) {
     const value = json[name];
-    if (value !== undefined && value !== null && typeof value !== 'object') throw new DashboardError(`“${name}” must be a list, it is a ${typeof value}.`, below(name));
+    if (value !== undefined && value !== null && typeof value !== 'object') throw new DashboardError(english.mustBeList(name, typeof value), below(name));
   }
   return { source: json, place, v2: false };
 }

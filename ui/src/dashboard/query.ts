@@ -1,6 +1,7 @@
 /** A panel's targets as requests, and their answers as frames. */
 import { serverNow } from '../api/client.ts';
 import type { QueryResult } from '../api/types.ts';
+import * as english from '../english/queries.ts';
 import type { Frame } from '../frames/frame.ts';
 import { fillGaps } from '../frames/gaps.ts';
 import { logFrame, type LogStream } from '../frames/loki.ts';
@@ -81,10 +82,10 @@ export function panelSpan(panel: Pick<Panel, 'timeFrom' | 'timeShift' | 'hideTim
     const relative = timeFrom.startsWith('now') ? timeFrom : `now-${timeFrom}`;
     const from = resolveTime(relative, { now: span.to, timeZone });
     const to = relative.includes('/') && relative.startsWith('now/') ? resolveTime(relative, { now: span.to, timeZone }, true) : span.to;
-    if (from === undefined || to === undefined || from >= to) wrong = `Its relative time “${timeFrom}” cannot be read.`;
+    if (from === undefined || to === undefined || from >= to) wrong = english.badRelativeTime(timeFrom);
     else {
       own = { from, to };
-      info = timeFrom.startsWith('now') ? timeFrom : `Last ${timeFrom}`;
+      info = timeFrom.startsWith('now') ? timeFrom : english.last(timeFrom);
     }
   }
   const timeShift = interpolate(panel.timeShift ?? '', scope, 'raw').trim().replace(/^now-|^-/, '');
@@ -92,7 +93,7 @@ export function panelSpan(panel: Pick<Panel, 'timeFrom' | 'timeShift' | 'hideTim
     const shift = (at: number, up: boolean): number | undefined => resolveTime(`${Math.round(at * 1000)}||-${timeShift}`, { now: at, timeZone }, up);
     const from = shift(own.from, false);
     const to = shift(own.to, true);
-    if (from === undefined || to === undefined || from >= to) wrong = `Its time shift “${timeShift}” cannot be read.`;
+    if (from === undefined || to === undefined || from >= to) wrong = english.badTimeShift(timeShift);
     else {
       own = { from, to };
       info = `${info}${info === '' ? '' : ', '}timeshift -${timeShift}`;
@@ -190,7 +191,7 @@ async function askExemplars({ context, signal, answer }: Run, source: DataSource
     return frame ? [frame] : [];
   } catch (error) {
     if (signal.aborted) throw error;
-    answer.notices.push({ severity: 'info', text: `There are no exemplars: ${messageOf(error)}`, refId: asked.refId });
+    answer.notices.push({ severity: 'info', text: english.noExemplars(messageOf(error)), refId: asked.refId });
     return [];
   }
 }
@@ -199,8 +200,8 @@ async function askDashboard(run: Run, target: Target): Promise<TargetAnswer> {
   const { context, signal, answer, depth, panel } = run;
   const id = numberOf(target['panelId']);
   const other = context.dashboard.panels.flatMap((item) => [item, ...(item.panels ?? [])]).find((item) => item.id === id);
-  if (!other || other.id === panel.id) throw new Error(`There is no panel ${id ?? ''} whose answers could be shown.`);
-  if (depth >= DEEPEST) throw new Error('Panels show the answers of each other in a circle.');
+  if (!other || other.id === panel.id) throw new Error(english.noSuchPanel(id ?? ''));
+  if (depth >= DEEPEST) throw new Error(english.panelsInCircle);
   const made = await runDepth(other, { ...context, span: answer.span }, signal, depth + 1);
   answer.notices.push(...made.notices);
   answer.asked.push(...made.asked.map((asked) => ({ ...asked, refId: target.refId })));
@@ -216,7 +217,7 @@ async function askDashboard(run: Run, target: Target): Promise<TargetAnswer> {
 function askGrafana(target: Target): TargetAnswer {
   const type = textOf(target['queryType']);
   if (type === 'snapshot' || Array.isArray(target['snapshot'])) return { frames: snapshotFrames(target['snapshot'], target.refId), exemplars: [] };
-  throw new Error(type === undefined || type === 'randomWalk' ? 'The data source “-- Grafana --” gives a random walk, which is not offered here: choose a data source.' : `Queries “${type}” of the data source “-- Grafana --” are not offered here.`);
+  throw new Error(type === undefined || type === 'randomWalk' ? english.noRandomWalk : english.noGrafanaQuery(type));
 }
 
 async function askTarget(run: Run, target: Target, several: ReadonlyMap<string, number>): Promise<TargetAnswer> {
@@ -229,12 +230,12 @@ async function askTarget(run: Run, target: Target, several: ReadonlyMap<string, 
     return { frames: withGaps(panel, frames), exemplars: [] };
   }
   const { source, missing } = resolveSource(ref, context.sources, context.scope);
-  if (!source) throw new Error(`There is no data source “${missing ?? sourceName(ref, context.scope)}”.`);
+  if (!source) throw new Error(english.noDataSource(missing ?? sourceName(ref, context.scope)));
   if (missing !== undefined) {
-    const text = `There is no data source “${missing}”; “${source.name}” is asked instead.`;
+    const text = english.otherDataSource(missing, source.name);
     if (!answer.notices.some((notice) => notice.text === text)) answer.notices.push({ severity: 'info', text });
   }
-  if (!canAsk(source)) throw new Error(`Data sources of the type “${source.type}” cannot be asked by panels.`);
+  if (!canAsk(source)) throw new Error(english.typeHasNoQueries(source.type));
   return askPrometheus(run, target, source, (several.get(source.uid) ?? 0) > 1);
 }
 
@@ -306,11 +307,11 @@ function runExpressions({ context, answer }: Run, targets: readonly Target[], ma
     const ready = open.filter((target) => exprNeeds(target).every((name) => !open.some(({ refId }) => refId === name)));
     for (const target of ready.length > 0 ? ready : open) {
       try {
-        if (ready.length === 0) throw new Error('Expressions need each other in a circle.');
+        if (ready.length === 0) throw new Error(english.expressionsInCircle);
         const values = evaluate(target, { results, scope: context.scope, fromMs: answer.span.from * 1000, toMs: answer.span.to * 1000 });
         results.set(target.refId, values);
         made.set(target.refId, { frames: exprFrames(target.refId, values), exemplars: [] });
-        answer.asked.push({ refId: target.refId, source: 'Expression', expression: textOf(target['expression']) ?? '' });
+        answer.asked.push({ refId: target.refId, source: english.expression, expression: textOf(target['expression']) ?? '' });
       } catch (error) {
         fail(target, error);
       }

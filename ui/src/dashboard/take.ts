@@ -1,4 +1,5 @@
 /** A dashboard with its data as it is now: every panel once as it is seen, with what its queries brought in place of them. */
+import * as english from '../english/queries.ts';
 import type { Annotation } from '../panels/panel.ts';
 import type { Field, Frame } from '../frames/frame.ts';
 import { interpolate, interpolateAll, isChosen, type Scope } from './interpolate.ts';
@@ -104,7 +105,7 @@ export function pinnedOf(variables: VariableSet): Record<string, { text: string 
   return Object.fromEntries(
     kept.map(({ variable, chosen, options }) => {
       if (!isChosen(chosen) || chosen.whole !== true) return [variable.name, { text: chosen.text, value: chosen.value, options: [] }];
-      return [variable.name, { text: 'All', value: ['$__all'], options: options.filter(({ value }) => value !== '$__all').map(({ text, value }) => ({ text, value })) }];
+      return [variable.name, { text: english.all, value: ['$__all'], options: options.filter(({ value }) => value !== '$__all').map(({ text, value }) => ({ text, value })) }];
     }),
   );
 }

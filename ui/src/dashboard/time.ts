@@ -1,4 +1,5 @@
 /** Ranges of time as Grafana writes them: `now-1h`, `now/d`, milliseconds since 1970, ISO 8601. */
+import * as english from '../english/queries.ts';
 import type { Span } from '../state/range.ts';
 import { addTo, dateOf, formatDate, startOf, type Calendar, type CalendarUnit } from './dates.ts';
 
@@ -17,42 +18,42 @@ const last = (text: string, from: string): TimeRange & { text: string } => ({ te
 
 /** The ranges that people choose first. */
 export const QUICK_RANGES: readonly (TimeRange & { text: string })[] = [
-  last('Last 5 minutes', 'now-5m'),
-  last('Last 15 minutes', 'now-15m'),
-  last('Last 30 minutes', 'now-30m'),
-  last('Last 1 hour', 'now-1h'),
-  last('Last 3 hours', 'now-3h'),
-  last('Last 6 hours', 'now-6h'),
-  last('Last 12 hours', 'now-12h'),
-  last('Last 24 hours', 'now-24h'),
-  last('Last 2 days', 'now-2d'),
-  last('Last 7 days', 'now-7d'),
-  last('Last 30 days', 'now-30d'),
-  last('Last 90 days', 'now-90d'),
-  last('Last 6 months', 'now-6M'),
-  last('Last 1 year', 'now-1y'),
-  last('Last 2 years', 'now-2y'),
-  last('Last 5 years', 'now-5y'),
-  { text: 'Yesterday', from: 'now-1d/d', to: 'now-1d/d' },
-  { text: 'Day before yesterday', from: 'now-2d/d', to: 'now-2d/d' },
-  { text: 'This day last week', from: 'now-7d/d', to: 'now-7d/d' },
-  { text: 'Previous week', from: 'now-1w/w', to: 'now-1w/w' },
-  { text: 'Previous month', from: 'now-1M/M', to: 'now-1M/M' },
-  { text: 'Previous fiscal quarter', from: 'now-1Q/fQ', to: 'now-1Q/fQ' },
-  { text: 'Previous year', from: 'now-1y/y', to: 'now-1y/y' },
-  { text: 'Previous fiscal year', from: 'now-1y/fy', to: 'now-1y/fy' },
-  { text: 'Today', from: 'now/d', to: 'now/d' },
-  { text: 'Today so far', from: 'now/d', to: 'now' },
-  { text: 'This week', from: 'now/w', to: 'now/w' },
-  { text: 'This week so far', from: 'now/w', to: 'now' },
-  { text: 'This month', from: 'now/M', to: 'now/M' },
-  { text: 'This month so far', from: 'now/M', to: 'now' },
-  { text: 'This year', from: 'now/y', to: 'now/y' },
-  { text: 'This year so far', from: 'now/y', to: 'now' },
-  { text: 'This fiscal quarter so far', from: 'now/fQ', to: 'now' },
-  { text: 'This fiscal quarter', from: 'now/fQ', to: 'now/fQ' },
-  { text: 'This fiscal year so far', from: 'now/fy', to: 'now' },
-  { text: 'This fiscal year', from: 'now/fy', to: 'now/fy' },
+  last(english.last5Minutes, 'now-5m'),
+  last(english.last15Minutes, 'now-15m'),
+  last(english.last30Minutes, 'now-30m'),
+  last(english.last1Hour, 'now-1h'),
+  last(english.last3Hours, 'now-3h'),
+  last(english.last6Hours, 'now-6h'),
+  last(english.last12Hours, 'now-12h'),
+  last(english.last24Hours, 'now-24h'),
+  last(english.last2Days, 'now-2d'),
+  last(english.last7Days, 'now-7d'),
+  last(english.last30Days, 'now-30d'),
+  last(english.last90Days, 'now-90d'),
+  last(english.last6Months, 'now-6M'),
+  last(english.last1Year, 'now-1y'),
+  last(english.last2Years, 'now-2y'),
+  last(english.last5Years, 'now-5y'),
+  { text: english.yesterday, from: 'now-1d/d', to: 'now-1d/d' },
+  { text: english.dayBeforeYesterday, from: 'now-2d/d', to: 'now-2d/d' },
+  { text: english.thisDayLastWeek, from: 'now-7d/d', to: 'now-7d/d' },
+  { text: english.previousWeek, from: 'now-1w/w', to: 'now-1w/w' },
+  { text: english.previousMonth, from: 'now-1M/M', to: 'now-1M/M' },
+  { text: english.previousFiscalQuarter, from: 'now-1Q/fQ', to: 'now-1Q/fQ' },
+  { text: english.previousYear, from: 'now-1y/y', to: 'now-1y/y' },
+  { text: english.previousFiscalYear, from: 'now-1y/fy', to: 'now-1y/fy' },
+  { text: english.today, from: 'now/d', to: 'now/d' },
+  { text: english.todaySoFar, from: 'now/d', to: 'now' },
+  { text: english.thisWeek, from: 'now/w', to: 'now/w' },
+  { text: english.thisWeekSoFar, from: 'now/w', to: 'now' },
+  { text: english.thisMonth, from: 'now/M', to: 'now/M' },
+  { text: english.thisMonthSoFar, from: 'now/M', to: 'now' },
+  { text: english.thisYear, from: 'now/y', to: 'now/y' },
+  { text: english.thisYearSoFar, from: 'now/y', to: 'now' },
+  { text: english.thisFiscalQuarterSoFar, from: 'now/fQ', to: 'now' },
+  { text: english.thisFiscalQuarter, from: 'now/fQ', to: 'now/fQ' },
+  { text: english.thisFiscalYearSoFar, from: 'now/fy', to: 'now' },
+  { text: english.thisFiscalYear, from: 'now/fy', to: 'now/fy' },
 ];
 
 const STEP = /([+\-/])(\d*)(fy|fQ|[yQMwdhms])/y;
@@ -128,20 +129,20 @@ export function resolveRange(range: TimeRange, options: TimeOptions): Span {
   return from < to ? { from, to } : { from: to, to: from };
 }
 
-const UNIT_NAMES: Record<string, string> = { s: 'second', m: 'minute', h: 'hour', d: 'day', w: 'week', M: 'month', Q: 'quarter', y: 'year', fQ: 'fiscal quarter', fy: 'fiscal year' };
+const UNIT_NAMES: Record<string, string> = { s: 'second', m: 'minute', h: 'hour', d: 'day', w: 'week', M: 'month', Q: 'quarter', y: 'year', fQ: english.fiscalQuarter, fy: english.fiscalYear };
 
 /** `Last 6 hours`, `Today`, or from and to. */
 export function describeRange(range: TimeRange, timeZone: string): string {
   const quick = QUICK_RANGES.find(({ from, to }) => from === range.from && to === range.to);
   if (quick) return quick.text;
   const recent = /^now-(\d+)(fy|fQ|[yQMwdhms])$/.exec(range.from);
-  if (recent && range.to === 'now') return `Last ${recent[1]} ${UNIT_NAMES[recent[2]!]}${recent[1] === '1' ? '' : 's'}`;
+  if (recent && range.to === 'now') return english.lastUnits(recent[1], UNIT_NAMES[recent[2]!], recent[1] === '1' ? '' : 's');
   const point = (text: string): string => {
     if (text.startsWith('now')) return text;
     const at = absolute(text.trim(), timeZone);
     return at === undefined ? text : formatDate(at, 'YYYY-MM-DD HH:mm:ss', timeZone);
   };
-  return `${point(range.from)} to ${point(range.to)}`;
+  return english.timeFromTo(point(range.from), point(range.to));
 }
 
 /** Whether a range moves along with the clock, so that refreshing shows something new. */

@@ -1,6 +1,7 @@
 /** Panels whose data somebody else asks for: the server, on behalf of strangers. */
 import type { PublicQuestion, PublicAnswer } from '../api/sharing.ts';
 import type { QueryResult, Sample } from '../api/types.ts';
+import * as english from '../english/queries.ts';
 import type { Frame } from '../frames/frame.ts';
 import { heatmapFrames, seriesFrames, tableFrame, type Asked } from '../frames/prometheus.ts';
 import { interpolate, isChosen, type Scope } from './interpolate.ts';
@@ -62,7 +63,7 @@ export function askPublicly(requests: Requests, base: Scope, timeRange: PublicQu
       if (chosen !== base[name] && isChosen(chosen)) repeat[name] = String(Array.isArray(chosen.value) ? chosen.value[0] : chosen.value);
     }
     const body = { maxDataPoints: width, timeRange, repeat };
-    return (await requests.ask(`public ${panel.id} ${JSON.stringify(body)}`, (own) => query(panel.id, body, own), { signal, priority })).results;
+    return (await requests.ask(english.publicId(panel.id, JSON.stringify(body)), (own) => query(panel.id, body, own), { signal, priority })).results;
   };
 }
 
@@ -88,7 +89,7 @@ const ASKING = new Set(['alertlist', 'dashlist', 'annolist', 'news']);
 export function stillDashboard(dashboard: Dashboard): Dashboard {
   const bare = (panel: Panel): Panel => {
     if (panel.panels) return { ...panel, panels: panel.panels.map(bare) };
-    if (ASKING.has(panel.type)) return { ...panel, type: 'text', targets: [], options: { mode: 'markdown', content: 'This list is shown only on the dashboard itself.' } };
+    if (ASKING.has(panel.type)) return { ...panel, type: 'text', targets: [], options: { mode: 'markdown', content: english.thisListIsShownOnly } };
     // As Grafana keeps data in snapshots.
     const stored = panel['snapshotData'];
     if (!Array.isArray(stored) || stored.length === 0) return panel;

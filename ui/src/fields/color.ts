@@ -1,4 +1,5 @@
 /** Grafana's colour names and schemes as CSS colours of the page's theme. Colours that are computed are hexadecimal, since charts draw on a canvas. */
+import * as english from '../english/fields.ts';
 import type { Field } from '../frames/frame.ts';
 import { reduce } from './reduce.ts';
 import { HUES, SCHEMES, SHADES, type Scheme } from './schemes.ts';
@@ -84,9 +85,9 @@ export const textOn = (ground: string): string => (contrast('#ffffff', ground) >
 
 /** All ways of colouring a field, for the editor. */
 export const colorModes: readonly { id: string; name: string; byValue: boolean }[] = [
-  { id: 'fixed', name: 'Single color', byValue: false },
-  { id: 'shades', name: 'Shades of a color', byValue: false },
-  { id: 'thresholds', name: 'From thresholds', byValue: true },
+  { id: 'fixed', name: english.singleColor, byValue: false },
+  { id: 'shades', name: english.shadesOfColor, byValue: false },
+  { id: 'thresholds', name: english.fromThresholds, byValue: true },
   ...Object.entries(SCHEMES).map(([id, scheme]) => ({ id, name: scheme.name, byValue: !('palette' in scheme) })),
 ];
 

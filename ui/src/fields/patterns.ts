@@ -4,6 +4,7 @@
  * goes over it once, with the same result. Patterns with assertions about what comes or came before, and with
  * back-references, have no such automaton: those that could run without end are refused.
  */
+import * as english from '../english/fields.ts';
 
 /** What the browser's own regular expressions may take, at worst, for one text. */
 const NATIVE_STEPS = 1_000_000;
@@ -286,7 +287,7 @@ export class SafeRegExp extends RegExp {
     this.#read = read(this.source, this.unicode);
     const { power, factor } = ways(this.#read.node);
     [this.#power, this.#factor] = [power, factor];
-    if (power === Infinity && !this.#program()) throw new SyntaxError('Invalid regular expression: it repeats what repeats, in a way that could take minutes for one text');
+    if (power === Infinity && !this.#program()) throw new SyntaxError(english.invalidRegularExpression);
     let index = 0;
     this.#names = [...this.source.matchAll(/\\[^]|\[(?:\\[^]|[^\]\\])*\]|\((?:\?<(?![=!])([^>]*)>|(?!\?))/g)].flatMap(([whole, name]) => (whole.startsWith('(') ? [[name, (index += 1)] as const] : [])).filter((pair): pair is readonly [string, number] => pair[0] !== undefined);
   }

@@ -1,4 +1,5 @@
 /** JSON as people write it: its mistakes have a place. */
+import * as english from '../english/json.ts';
 
 /** Where in a text JSON ends to be JSON. */
 export class JsonMistake extends Error {
@@ -7,7 +8,7 @@ export class JsonMistake extends Error {
     readonly column: number,
     said: string,
   ) {
-    super(`Line ${line}, column ${column}: ${said}`);
+    super(english.lineColumn(line, column, said));
     this.name = 'JsonMistake';
   }
 }
@@ -22,8 +23,8 @@ export function parseJson(text: string): unknown {
     const before = text.slice(0, offset);
     const line = before.split('\n').length;
     const column = offset - before.lastIndexOf('\n');
-    const what = offset >= text.length ? 'the text ends too early' : `unexpected ${JSON.stringify(text[offset])}`;
-    throw new JsonMistake(line, column, /control character/i.test(said) ? 'a control character inside a string' : what);
+    const what = offset >= text.length ? english.textEndsTooEarly : english.unexpected(JSON.stringify(text[offset]));
+    throw new JsonMistake(line, column, /control character/i.test(said) ? english.controlCharacterInsideString : what);
   }
 }
 

@@ -1,6 +1,7 @@
 /** What is probably not meant by an expression, told before anybody wonders about its result. */
 import { parser } from '@prometheus-io/lezer-promql';
 import type { SyntaxNode } from '@lezer/common';
+import * as english from '../english/promql.ts';
 
 export interface Hint {
   text: string;
@@ -57,11 +58,11 @@ export function hints(expression: string, types: MetricTypes, rateWindow = '5m')
     if (name === undefined) {
       const matchers = node.getChild('LabelMatchers');
       const narrows = matchers !== null && children(matchers).some((matcher) => matcher.getChild('MatchOp') !== null && !/[!=]~?\s*"(\.[*+])?"$/.test(text(matcher)));
-      if (!narrows) add({ text: 'This selects every series there is. A metric name or a label makes it cheap.' });
+      if (!narrows) add({ text: english.selectsEverything });
     } else if (isCounter(name) && !usesCounter(node)) {
       // What a matrix selector selects is judged by the function around it.
       const outer = node.parent?.name === 'MatrixSelector' || node.parent?.name === 'SubqueryExpr';
-      if (!outer) add({ text: `${name} is a counter: its value only ever rises. How fast is what tells.`, fix: { name: 'Use rate', expression: replaced(node.from, node.to, `rate(${text(node)}[${rateWindow}])`) } });
+      if (!outer) add({ text: english.isCounter(name), fix: { name: english.takeRate, expression: replaced(node.from, node.to, `rate(${text(node)}[${rateWindow}])`) } });
     }
     const matchers = node.getChild('LabelMatchers');
     for (const matcher of matchers ? children(matchers) : []) {
@@ -71,7 +72,7 @@ export function hints(expression: string, types: MetricTypes, rateWindow = '5m')
       const inner = text(value).slice(1, -1);
       if (text(operator).endsWith('~') && inner !== '' && PLAIN.test(inner) && !inner.includes('|')) {
         const plain = text(operator) === '=~' ? '=' : '!=';
-        add({ text: `${text(matcher)} is no pattern: a plain comparison is faster.`, fix: { name: `Use ${plain}`, expression: replaced(operator.from, operator.to, plain) } });
+        add({ text: english.isNoPattern(text(matcher)), fix: { name: english.takeOther(plain), expression: replaced(operator.from, operator.to, plain) } });
       }
     }
   }
@@ -98,11 +99,11 @@ export function hints(expression: string, types: MetricTypes, rateWindow = '5m')
       if (metric && gauge) {
         const better = FOR_GAUGES[name]!;
         const id = node.getChild('FunctionIdentifier')!;
-        add({ text: `${metric} is a gauge, which also falls: ${name} takes every fall for a restart.`, fix: { name: `Use ${better}`, expression: replaced(id.from, id.to, better) } });
+        add({ text: english.isGauge(metric, name), fix: { name: english.takeOther(better), expression: replaced(id.from, id.to, better) } });
       }
       const sub = body.getChild('SubqueryExpr');
       const aggregate = sub?.getChild('AggregateExpr');
-      if (aggregate) add({ text: `${name} of a sum cannot see a single counter start anew. Take the ${name} first, then the ${text(aggregate.firstChild!)}.` });
+      if (aggregate) add({ text: english.rateOfSum(name, text(aggregate.firstChild!)) });
     }
     if (name === 'histogram_quantile') {
       const aggregate = body.getChild('AggregateExpr');
@@ -111,10 +112,10 @@ export function hints(expression: string, types: MetricTypes, rateWindow = '5m')
       const labels = modifier?.getChild('GroupingLabels');
       if (!modifier) {
         const op = aggregate.firstChild!;
-        add({ text: 'histogram_quantile needs the label le, which this aggregation removes.', fix: { name: 'Keep le', expression: replaced(op.to, op.to, expression[op.to] === '(' ? ' by (le) ' : ' by (le)') } });
+        add({ text: english.needsLe, fix: { name: english.keepLe, expression: replaced(op.to, op.to, expression[op.to] === '(' ? ' by (le) ' : ' by (le)') } });
       } else if (labels && modifier.getChild('By') && !children(labels).some((label) => text(label) === 'le')) {
         const inside = text(labels).slice(1, -1).trim();
-        add({ text: 'histogram_quantile needs the label le, which this aggregation removes.', fix: { name: 'Keep le', expression: replaced(labels.from, labels.to, `(${inside === '' ? 'le' : `${inside}, le`})`) } });
+        add({ text: english.needsLe, fix: { name: english.keepLe, expression: replaced(labels.from, labels.to, `(${inside === '' ? 'le' : `${inside}, le`})`) } });
       }
     }
   }

@@ -1,4 +1,5 @@
 /** The stretch of time a page looks at: how it stands in the URL, and what it means right now. */
+import * as english from '../english/frame.ts';
 import { duration, moment, parseDuration, parseTime, writeDuration, writeTime } from '../format/time.ts';
 
 /** Ends now (`last`), begins when the server did (`start`), or stands still (`fixed`). Seconds. */
@@ -78,8 +79,8 @@ export function zoomOut(range: Range, span: Span, now: number): Range {
 }
 
 export function describe(range: Range): string {
-  if (range.kind === 'last') return `Last ${duration(range.seconds)}`;
-  if (range.kind === 'start') return 'Since start';
+  if (range.kind === 'last') return english.lastDuration(duration(range.seconds));
+  if (range.kind === 'start') return english.sinceStart;
   const sameDay = new Date(range.from * 1000).toDateString() === new Date(range.to * 1000).toDateString();
   return `${moment(range.from)} – ${sameDay ? moment(range.to).split(' ').pop() : moment(range.to)}`;
 }

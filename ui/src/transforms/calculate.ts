@@ -1,5 +1,6 @@
 /** Fields that are computed from others. */
 import type { Matcher } from '../dashboard/model.ts';
+import * as english from '../english/transforms.ts';
 import type { Field, Frame } from '../frames/frame.ts';
 import { fieldMatcher } from '../fields/matchers.ts';
 import { fieldName } from '../fields/names.ts';
@@ -65,7 +66,7 @@ function valuesOf(mode: string, options: Options, operands: Operands | undefined
     case 'windowFunctions':
       return windowed(record(options['window']));
     default:
-      throw new TransformError(`no way of calculating is called ${JSON.stringify(mode)}`);
+      throw new TransformError(english.noSuchMode(JSON.stringify(mode)));
   }
 }
 
@@ -134,7 +135,7 @@ function everyOfType(frame: Frame, frames: readonly Frame[], operands: Operands,
 
 function reducedRows(reduce: Options): Values {
   const id = textOr(reduce['reducer'], 'sum');
-  if (!findReducer(id)) throw new TransformError(`no calculation is called ${JSON.stringify(id)}`);
+  if (!findReducer(id)) throw new TransformError(english.noSuchCalculation(JSON.stringify(id)));
   const include = texts(reduce['include']);
   const match = fieldMatcher(include.length > 0 ? { id: 'byNames', options: { names: include } } : { id: 'numeric' })!;
   const mode = reduce['nullValueMode'];
@@ -163,7 +164,7 @@ function fieldFinder(name: unknown): (frame: Frame, frames: readonly Frame[]) =>
 }
 
 function cumulative({ reducer = 'sum', field: name }: Options): Values {
-  if (reducer !== 'sum' && reducer !== 'mean') throw new TransformError(`no cumulative calculation is called ${JSON.stringify(reducer)}`);
+  if (reducer !== 'sum' && reducer !== 'mean') throw new TransformError(english.noSuchCumulative(JSON.stringify(reducer)));
   const find = fieldFinder(name);
   return (frame, frames) => {
     const field = find(frame, frames);
@@ -178,8 +179,8 @@ function cumulative({ reducer = 'sum', field: name }: Options): Values {
 function windowed(options: Options): Values {
   const { reducer = 'mean', windowAlignment = 'trailing', windowSizeMode = 'percentage', field: name } = options;
   const size = numberOr(options['windowSize'], 0.1);
-  if (!(size > 0)) throw new TransformError('the window must be larger than 0');
-  if (reducer !== 'mean' && reducer !== 'stdDev' && reducer !== 'variance') throw new TransformError(`no calculation of windows is called ${JSON.stringify(reducer)}`);
+  if (!(size > 0)) throw new TransformError(english.windowIsEmpty);
+  if (reducer !== 'mean' && reducer !== 'stdDev' && reducer !== 'variance') throw new TransformError(english.noSuchWindow(JSON.stringify(reducer)));
   const find = fieldFinder(name);
   return (frame, frames) => {
     const values = find(frame, frames)?.values as (number | null | undefined)[] | undefined;

@@ -1,5 +1,6 @@
 /** Which columns there are, in which order, and what they are called. */
 import type { Matcher } from '../dashboard/model.ts';
+import * as english from '../english/transforms.ts';
 import type { Field, Frame } from '../frames/frame.ts';
 import { fieldMatcher } from '../fields/matchers.ts';
 import { fieldName, nameFields } from '../fields/names.ts';
@@ -17,7 +18,7 @@ function byNameOrPattern(options: Options, byVariable: boolean): Matcher | undef
 
 function required(matcher: Matcher): NonNullable<ReturnType<typeof fieldMatcher>> {
   const match = fieldMatcher(matcher);
-  if (!match) throw new TransformError(`no way of choosing fields is called ${JSON.stringify(matcher.id)}`);
+  if (!match) throw new TransformError(english.noSuchFieldMatcher(JSON.stringify(matcher.id)));
   return match;
 }
 
@@ -91,7 +92,7 @@ export const organize: Transform = (frames, options, context) => {
 
 export const renameByRegex: Transform = (frames, { regex: source = '(.*)', renamePattern = '$1' }) => {
   const regex = readRegex(String(source));
-  if (!regex) throw new TransformError(`no regular expression: ${String(source)}`);
+  if (!regex) throw new TransformError(english.badRegex(String(source)));
   return frames.map((frame) => ({
     ...frame,
     fields: frame.fields.map((field) => {

@@ -1,4 +1,5 @@
 /** Values as something else: numbers, times and texts, and fields out of texts. */
+import * as english from '../english/transforms.ts';
 import type { Field, Frame } from '../frames/frame.ts';
 import { formatDate, parseDate } from '../fields/dates.ts';
 import { fieldMatcher } from '../fields/matchers.ts';
@@ -108,7 +109,7 @@ const FORMATS: Record<string, (text: string, options: Options) => string> = {
 
 export const formatString: Transform = (frames, options) => {
   const format = FORMATS[textOr(options['outputFormat'], 'Upper Case')];
-  if (!format) throw new TransformError(`no format of texts is called ${JSON.stringify(options['outputFormat'])}`);
+  if (!format) throw new TransformError(english.noSuchTextFormat(JSON.stringify(options['outputFormat'])));
   const match = fieldMatcher({ id: 'byName', options: textOr(options['stringField'], '') })!;
   return frames.map((frame) => ({
     ...frame,
@@ -163,11 +164,11 @@ function parserOf(options: Options): Parse {
     case 'regexp': {
       const source = textOr(options['regExp'], '/(?<NewField>.*)/');
       const regex = readRegex(source);
-      if (!regex) throw new TransformError(`no regular expression: ${source}`);
+      if (!regex) throw new TransformError(english.badRegex(source));
       return (text) => text.match(regex)?.groups;
     }
     default:
-      throw new TransformError(`no format of texts is called ${JSON.stringify(options['format'])}`);
+      throw new TransformError(english.noSuchTextFormat(JSON.stringify(options['format'])));
   }
 }
 

@@ -1,4 +1,5 @@
 /** Curves through points. */
+import * as english from '../english/transforms.ts';
 import type { Field, Frame } from '../frames/frame.ts';
 import { fieldName } from '../fields/names.ts';
 import { fieldOf, numberOr, textOr, TransformError, type Transform } from './transform.ts';
@@ -23,7 +24,7 @@ export const regression: Transform = (frames, options) => {
   const y = find(options['yFieldName']) ?? { frame: x.frame, field: x.frame.fields.find((field) => field.type === 'number' && field !== x.field)! };
   if (!y.field) return frames;
   const model = textOr(options['modelType'], 'linear');
-  if (model !== 'linear' && model !== 'polynomial') throw new TransformError(`no regression is called ${JSON.stringify(model)}`);
+  if (model !== 'linear' && model !== 'polynomial') throw new TransformError(english.noSuchRegression(JSON.stringify(model)));
   const degree = model === 'linear' ? 1 : Math.min(MAX_DEGREE, Math.max(1, Math.round(numberOr(options['degree'], 2))));
   const count = Math.min(MAX_POINTS, Math.max(2, Math.round(numberOr(options['predictionCount'], 100))));
 

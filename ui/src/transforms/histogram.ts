@@ -2,6 +2,7 @@
  * How often values fall into which bucket: one histogram for each field, or cells of a heatmap. The panels of both kinds
  * count with it as well.
  */
+import * as english from '../english/transforms.ts';
 import { columnFacts, type Field, type Frame } from '../frames/frame.ts';
 import { fieldName } from '../fields/names.ts';
 import { stringDuration } from './duration.ts';
@@ -55,7 +56,7 @@ export function buildHistogram(frames: readonly Frame[], options: { bucketSize?:
     return counts;
   });
   const bounds = [...new Set(counted.flatMap((counts) => [...counts.keys()]))].sort((a, b) => a - b);
-  if (bounds.length > MAX_BUCKETS) throw new TransformError(`${bounds.length} buckets are more than ${MAX_BUCKETS}`);
+  if (bounds.length > MAX_BUCKETS) throw new TransformError(english.tooManyBuckets(bounds.length, MAX_BUCKETS));
   let counts = fields.map((field, index): Field => ({
     ...field,
     config: { ...field.config, unit: field.config.unit === 'short' ? 'short' : undefined },
@@ -187,7 +188,7 @@ export const heatmap: Transform = (frames, options) => {
   const parse = (text: string): number | undefined => numberOr(text, undefined);
   const x = bucketsOver(...wide, wantedOf(xs, COLUMNS, stringDuration), TIMES);
   const y = bucketsOver(...high, logBase === undefined ? wantedOf(ys, ROWS, parse) : { size: 1 / (numberOr(ys['value'], 1) || 1), count: ROWS }, SIZES);
-  if (x.count * y.count > MAX_CELLS) throw new TransformError(`${x.count * y.count} cells are more than ${MAX_CELLS}`);
+  if (x.count * y.count > MAX_CELLS) throw new TransformError(english.tooManyCells(x.count * y.count, MAX_CELLS));
   const counts = countCells(series, x, y, logBase);
   const [xMin, yMin, yMax, count]: [number[], number[], number[], number[]] = [[], [], [], []];
   const fromScale = (step: number): number => (logBase === undefined ? roundDecimals(y.start + step * y.size, 9) : logBase ** (y.start + step * y.size));

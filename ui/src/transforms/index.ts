@@ -1,5 +1,6 @@
 /** A panel's transformations, in order. They know fields by the names that people see. */
 import type { Transformation } from '../dashboard/model.ts';
+import * as english from '../english/transforms.ts';
 import type { Field, Frame } from '../frames/frame.ts';
 import { frameMatcher } from '../fields/matchers.ts';
 import { calculateField } from './calculate.ts';
@@ -24,46 +25,46 @@ interface Known {
 
 /** By Grafana's ids, in the order of their names. */
 const TRANSFORMS: Record<string, Known> = {
-  calculateField: { name: 'Add field from calculation', transform: calculateField },
-  append: { name: 'Append rows', transform: append },
-  concatenate: { name: 'Concatenate fields', transform: concatenate },
-  configFromData: { name: 'Config from query results', transform: configFromData },
-  convertFieldType: { name: 'Convert field type', transform: convertFieldType },
-  convertFrameType: { name: 'Convert frame type', transform: convertFrameType },
-  heatmap: { name: 'Create heatmap', transform: heatmap },
-  ensureColumns: { name: 'Ensure columns', transform: ensureColumns },
-  extractFields: { name: 'Extract fields', transform: extractFields },
-  filterByRefId: { name: 'Filter data by query', transform: filterByRefId },
-  filterByValue: { name: 'Filter data by values', transform: filterByValue },
-  filterFields: { name: 'Filter fields', transform: filterFields },
-  filterFieldsByName: { name: 'Filter fields by name', transform: filterFieldsByName },
-  filterFrames: { name: 'Filter frames', transform: filterFrames },
-  formatString: { name: 'Format string', transform: formatString },
-  formatTime: { name: 'Format time', transform: formatTime },
-  groupBy: { name: 'Group by', transform: groupBy },
-  groupToNestedTable: { name: 'Group to nested tables', transform: groupToNestedTable },
-  groupingToMatrix: { name: 'Grouping to matrix', transform: groupingToMatrix },
-  histogram: { name: 'Histogram', transform: histogram },
-  joinByField: { name: 'Join by field', transform: joinByField },
-  joinByLabels: { name: 'Join by labels', transform: joinByLabels },
-  labelsToFields: { name: 'Labels to fields', transform: labelsToFields },
-  limit: { name: 'Limit', transform: limit },
-  merge: { name: 'Merge series/tables', transform: merge },
-  noop: { name: 'No change', transform: (frames) => frames },
-  order: { name: 'Order fields', transform: order },
-  organize: { name: 'Organize fields by name', transform: organize },
-  partitionByValues: { name: 'Partition by values', transform: partitionByValues },
-  prepareTimeSeries: { name: 'Prepare time series', transform: prepareTimeSeries },
-  reduce: { name: 'Reduce', transform: reduce },
-  regression: { name: 'Trendline', transform: regression },
-  rename: { name: 'Rename fields', transform: rename },
-  renameByRegex: { name: 'Rename fields by regex', transform: renameByRegex },
-  rowsToFields: { name: 'Rows to fields', transform: rowsToFields },
-  seriesToRows: { name: 'Series to rows', transform: seriesToRows },
-  smoothing: { name: 'Smoothing', transform: smoothing },
-  sortBy: { name: 'Sort by', transform: sortBy },
-  timeSeriesTable: { name: 'Time series to table', transform: timeSeriesTable },
-  transpose: { name: 'Transpose', transform: transpose },
+  calculateField: { name: english.addFieldFromCalculation, transform: calculateField },
+  append: { name: english.appendRows, transform: append },
+  concatenate: { name: english.concatenateFields, transform: concatenate },
+  configFromData: { name: english.configFromQueryResults, transform: configFromData },
+  convertFieldType: { name: english.convertFieldType, transform: convertFieldType },
+  convertFrameType: { name: english.convertFrameType, transform: convertFrameType },
+  heatmap: { name: english.createHeatmap, transform: heatmap },
+  ensureColumns: { name: english.ensureColumns, transform: ensureColumns },
+  extractFields: { name: english.extractFields, transform: extractFields },
+  filterByRefId: { name: english.filterDataByQuery, transform: filterByRefId },
+  filterByValue: { name: english.filterDataByValues, transform: filterByValue },
+  filterFields: { name: english.filterFields, transform: filterFields },
+  filterFieldsByName: { name: english.filterFieldsByName, transform: filterFieldsByName },
+  filterFrames: { name: english.filterFrames, transform: filterFrames },
+  formatString: { name: english.formatString, transform: formatString },
+  formatTime: { name: english.formatTime, transform: formatTime },
+  groupBy: { name: english.groupBy, transform: groupBy },
+  groupToNestedTable: { name: english.groupToNestedTables, transform: groupToNestedTable },
+  groupingToMatrix: { name: english.groupingToMatrix, transform: groupingToMatrix },
+  histogram: { name: english.histogram, transform: histogram },
+  joinByField: { name: english.joinByField, transform: joinByField },
+  joinByLabels: { name: english.joinByLabels, transform: joinByLabels },
+  labelsToFields: { name: english.labelsToFields, transform: labelsToFields },
+  limit: { name: english.limit, transform: limit },
+  merge: { name: english.mergeSeriesTables, transform: merge },
+  noop: { name: english.noChange, transform: (frames) => frames },
+  order: { name: english.orderFields, transform: order },
+  organize: { name: english.organizeFieldsByName, transform: organize },
+  partitionByValues: { name: english.partitionByValues, transform: partitionByValues },
+  prepareTimeSeries: { name: english.prepareTimeSeries, transform: prepareTimeSeries },
+  reduce: { name: english.reduce, transform: reduce },
+  regression: { name: english.trendline, transform: regression },
+  rename: { name: english.renameFields, transform: rename },
+  renameByRegex: { name: english.renameFieldsByRegex, transform: renameByRegex },
+  rowsToFields: { name: english.rowsToFields, transform: rowsToFields },
+  seriesToRows: { name: english.seriesToRows, transform: seriesToRows },
+  smoothing: { name: english.smoothing, transform: smoothing },
+  sortBy: { name: english.sortBy, transform: sortBy },
+  timeSeriesTable: { name: english.timeSeriesToTable, transform: timeSeriesTable },
+  transpose: { name: english.transpose, transform: transpose },
 };
 
 /** Older names. */
@@ -71,8 +72,8 @@ const ALIASES: Record<string, string> = { seriesToColumns: 'joinByField', addFie
 
 /** Ids that Grafana has and we leave out, with the reason. */
 const REFUSED: Record<string, string> = {
-  spatial: 'maps are not drawn here',
-  fieldLookup: 'there are no lists of places here',
+  spatial: english.noMaps,
+  fieldLookup: english.noPlaces,
 };
 
 /** All transformations for a picker. */
@@ -89,13 +90,13 @@ export function transformFrames(frames: readonly Frame[], list: readonly Transfo
     if (one.disabled || (one.topic && one.topic !== 'series')) continue;
     const known = TRANSFORMS[ALIASES[one.id] ?? one.id];
     if (!known) {
-      notices.push({ severity: 'warning', text: REFUSED[one.id] ? `Transformation ${one.id}: ${REFUSED[one.id]}.` : `Transformation ${one.id} is not known.` });
+      notices.push({ severity: 'warning', text: REFUSED[one.id] ? english.transformationRefused(one.id, REFUSED[one.id]) : english.transformationUnknown(one.id) });
       continue;
     }
     try {
       result = applied(known.transform, result, one, context);
     } catch (error) {
-      notices.push({ severity: 'error', text: `Transformation ${one.id}: ${error instanceof Error ? error.message : String(error)}` });
+      notices.push({ severity: 'error', text: english.transformationFailed(one.id, error instanceof Error ? error.message : String(error)) });
     }
   }
   const [first, ...rest] = result;

@@ -1,4 +1,5 @@
 /** Frames side by side, where a field has the same value. */
+import * as english from '../english/transforms.ts';
 import type { Field, Frame } from '../frames/frame.ts';
 import { fieldMatcher, type FieldMatcher } from '../fields/matchers.ts';
 import { VALUE } from '../fields/names.ts';
@@ -150,7 +151,7 @@ function joinTables(left: unknown[][], right: unknown[][], outer: boolean): unkn
     if (!partners) lonely.push(row);
     else {
       found.add(String(key));
-      if (pairs.length + partners.length > JOINED_ROWS_LIMIT) throw new TransformError(`the join has more than ${JOINED_ROWS_LIMIT} rows: too many rows have the same value`);
+      if (pairs.length + partners.length > JOINED_ROWS_LIMIT) throw new TransformError(english.joinHasMoreThanRows(JOINED_ROWS_LIMIT));
       for (const partner of partners) pairs.push([row, partner]);
     }
   });
@@ -168,10 +169,10 @@ function joinTables(left: unknown[][], right: unknown[][], outer: boolean): unkn
 /** A table with a column for each value of one label, and a row for each combination of the others. */
 export const joinByLabels: Transform = (frames, options) => {
   const label = textOr(options['value'], undefined);
-  if (label === undefined) throw new TransformError('no label is named whose values become columns');
+  if (label === undefined) throw new TransformError(english.noLabelNamed);
   const labelled = frames.flatMap(({ fields }) => fields.filter((field) => field.type !== 'time' && field.labels));
   const all = new Set(labelled.flatMap(({ labels }) => Object.keys(labels!)));
-  if (!all.has(label)) throw new TransformError(`no field has the label ${JSON.stringify(label)}`);
+  if (!all.has(label)) throw new TransformError(english.noFieldHasLabel(JSON.stringify(label)));
   const chosen = texts(options['join']);
   const keys = (chosen.length > 0 ? chosen : [...all]).filter((name) => name !== label);
   const columns = new Map<string, Field>();

@@ -1,4 +1,5 @@
 /** Labels of series as fields, and series as rows. */
+import * as english from '../english/transforms.ts';
 import type { Field, Frame } from '../frames/frame.ts';
 import { fieldMatcher } from '../fields/matchers.ts';
 import { fieldName } from '../fields/names.ts';
@@ -47,7 +48,7 @@ export const reduce: Transform = (frames, options) => {
   const chosen = record(options['fields']);
   const inPlace = options['mode'] === 'reduceFields';
   const match = chosen['id'] ? fieldMatcher({ id: String(chosen['id']), options: chosen['options'] }) : (field: Field) => field.type !== 'time' || (inPlace && Boolean(options['includeTimeField']));
-  if (!match) throw new TransformError(`no way of choosing fields is called ${JSON.stringify(chosen['id'])}`);
+  if (!match) throw new TransformError(english.noSuchFieldMatcher(JSON.stringify(chosen['id'])));
 
   if (inPlace) {
     return frames.flatMap((frame): Frame[] => {

@@ -1,5 +1,6 @@
 /** Which rows and frames there are. */
 import type { Matcher } from '../dashboard/model.ts';
+import * as english from '../english/transforms.ts';
 import type { Field, Frame } from '../frames/frame.ts';
 import { fieldMatcher, frameMatcher } from '../fields/matchers.ts';
 import { fieldName, nameFields, VALUE } from '../fields/names.ts';
@@ -8,7 +9,7 @@ import { isNone, numberOr, pickRows, record, records, sortRows, textOr, texts, T
 
 const required = (matcher: unknown): NonNullable<ReturnType<typeof frameMatcher>> => {
   const match = frameMatcher(matcher as Matcher);
-  if (!match) throw new TransformError(`no way of choosing frames is called ${JSON.stringify((matcher as Matcher).id)}`);
+  if (!match) throw new TransformError(english.noSuchFrameMatcher(JSON.stringify((matcher as Matcher).id)));
   return match;
 };
 
@@ -36,7 +37,7 @@ export const sortBy: Transform = (frames, options) => {
 /** The first rows; with a negative number the last. */
 export const limit: Transform = (frames, options) => {
   const most = options['limitField'] === undefined ? 10 : numberOr(options['limitField'], NaN);
-  if (Number.isNaN(most)) throw new TransformError(`no number of rows: ${String(options['limitField'])}`);
+  if (Number.isNaN(most)) throw new TransformError(english.badRowCount(String(options['limitField'])));
   return frames.map((frame) => {
     const count = Math.min(Math.abs(most), frame.length);
     const first = most < 0 ? frame.length - count : 0;
@@ -79,7 +80,7 @@ function valueTest(id: unknown, options: Options): Test | undefined {
       try {
         regex = new SafeRegExp(String(wanted));
       } catch {
-        throw new TransformError(`no regular expression: ${String(wanted)}`);
+        throw new TransformError(english.badRegex(String(wanted)));
       }
       return (value) => !isNone(value) && regex.test(String(value));
     }
@@ -102,7 +103,7 @@ export const filterByValue: Transform = (frames, options) => {
     const tests = filters.map(({ fieldName: name, config }): ((row: number) => boolean) => {
       const { id, options: wanted } = record(config);
       const test = valueTest(id, record(wanted));
-      if (!test) throw new TransformError(`no way of comparing values is called ${JSON.stringify(id)}`);
+      if (!test) throw new TransformError(english.noSuchComparison(JSON.stringify(id)));
       const field = fields.get(String(name));
       return (row) => field !== undefined && test(field.values[row]);
     });

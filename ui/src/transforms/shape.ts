@@ -1,5 +1,6 @@
 /** Rows as fields, fields as rows, and series in one frame or in many. */
 import type { Matcher, FieldConfig } from '../dashboard/model.ts';
+import * as english from '../english/transforms.ts';
 import { type Field, type FieldType, type Frame } from '../frames/frame.ts';
 import { fieldMatcher } from '../fields/matchers.ts';
 import { fieldName, nameFields, VALUE } from '../fields/names.ts';
@@ -119,7 +120,7 @@ export const configFromData: Transform = (frames, options) => {
   const all = meanings(source, options);
   const config = configOf(all.map(({ field, key, color, reducer }) => ({ key, color, value: reduce(field, [reducer])[reducer] })));
   const match = fieldMatcher((options['applyTo'] as Matcher | undefined) ?? { id: 'numeric' });
-  if (!match) throw new TransformError(`no way of choosing fields is called ${JSON.stringify((options['applyTo'] as Matcher).id)}`);
+  if (!match) throw new TransformError(english.noSuchFieldMatcher(JSON.stringify((options['applyTo'] as Matcher).id)));
   return frames
     .filter((frame) => frame !== source || frames.length === 1)
     .map((frame) => ({ ...frame, fields: frame.fields.map((field) => (match(field, frame, frames) ? { ...field, config: { ...field.config, ...config } } : field)) }));
@@ -137,7 +138,7 @@ export const prepareTimeSeries: Transform = (frames, options) => {
     case 'long':
       return series.flatMap((frame) => toLong(toMulti([frame])));
     default:
-      throw new TransformError(`no format of time series is called ${JSON.stringify(options['format'])}`);
+      throw new TransformError(english.noSuchSeriesFormat(JSON.stringify(options['format'])));
   }
 };
 

@@ -1,4 +1,5 @@
 /** A dashboard of the classic model, of whatever age, as the newest model has it. */
+import * as english from '../../english/queries.ts';
 import { booleanOf, compact, isRecord, listOf, numberOf, recordOf, recordsOf, textOf, textsOf, type Json } from '../json.ts';
 import { SCHEMA_VERSION, type Dashboard, type Panel, type Variable } from '../model.ts';
 import { linksOf, migratePanel, type Migration } from './panel.ts';
@@ -22,7 +23,7 @@ function flatten(raw: readonly unknown[], migration: Migration): { raw: Json; in
     else if (booleanOf(item['collapsed']) ?? booleanOf(item['collapse'])) made.push({ raw: item, inside: nested.flatMap((panel) => (panel['type'] === 'row' ? recordsOf(panel['panels']) : [panel])) });
     else made.push({ raw: item, inside: [] }, ...nested.map((panel) => ({ raw: panel, inside: [] })));
   }
-  if (strange > 0) migration.note(`${strange} ${strange === 1 ? 'panel was no object and was' : 'panels were no objects and were'} left out.`);
+  if (strange > 0) migration.note(english.strangePanels(strange));
   return made;
 }
 
@@ -52,7 +53,7 @@ function panelsOf(source: Json, migration: Migration): Panel[] {
   let raw = listOf(source['panels']);
   if (isRecord(source['panels'])) {
     raw = Object.values(source['panels']);
-    migration.note('The panels were an object instead of a list.');
+    migration.note(english.panelsWereObject);
   }
   const rows = isRecord(source['rows']) ? Object.values(source['rows']) : listOf(source['rows']);
   // Dashboards with rows may have panels as well, of which the rows tell the places.
@@ -95,7 +96,7 @@ function giveIds(panels: readonly Panel[], migration: Migration): void {
     taken.add(next);
     next += 1;
   }
-  if (doubled > 0) migration.note(`${doubled} ${doubled === 1 ? 'panel had the id of another one and got a new one' : 'panels had ids of others and got new ones'}.`);
+  if (doubled > 0) migration.note(english.doubledPanels(doubled));
 }
 
 function variablesOf(source: Json, migration: Migration): Variable[] {
@@ -107,7 +108,7 @@ function variablesOf(source: Json, migration: Migration): Variable[] {
     const variable = variableOf(raw, migration);
     if (!variable) return [];
     if (names.has(variable.name)) {
-      migration.note(`There are two variables “${variable.name}”; the first one is used.`);
+      migration.note(english.doubledVariable(variable.name));
       return [];
     }
     names.add(variable.name);
@@ -129,7 +130,7 @@ const timeText = (raw: unknown, fallback: string): string => (typeof raw === 'nu
 export function migrateDashboard(source: Json, given: Pick<Migration, 'note' | 'inputTypes'>): Dashboard {
   const schema = numberOf(source['schemaVersion']) ?? (Array.isArray(source['rows']) ? 1 : SCHEMA_VERSION);
   const migration: Migration = { ...given, schema };
-  if (schema > SCHEMA_VERSION + 1) migration.note(`It has the schema ${schema}, newer than ${SCHEMA_VERSION}, which is the newest one known.`);
+  if (schema > SCHEMA_VERSION + 1) migration.note(english.newerSchema(schema, SCHEMA_VERSION));
   const { rows: _rows, services, nav, pulldowns: _pulldowns, sharedCrosshair, __inputs: _inputs, __elements: _elements, __requires: _requires, hideControls: _hide, gnetId: _gnet, ...rest } = source;
   const time = isRecord(source['time']) ? source['time'] : recordOf(recordOf(recordOf(services)['filter'])['time']);
   const picker = isRecord(source['timepicker']) ? source['timepicker'] : recordOf(recordsOf(nav)[0]);
@@ -139,7 +140,7 @@ export function migrateDashboard(source: Json, given: Pick<Migration, 'note' | '
   return {
     ...rest,
     uid: textOf(source['uid']) ?? '',
-    title: textOf(source['title']) ?? 'Untitled dashboard',
+    title: textOf(source['title']) ?? english.untitledDashboard,
     ...(source['description'] === undefined ? {} : { description: textOf(source['description']) ?? '' }),
     tags: Array.isArray(source['tags']) ? textsOf(source['tags']) : (textOf(source['tags']) ?? '').split(',').map((tag) => tag.trim()).filter((tag) => tag !== ''),
     schemaVersion: SCHEMA_VERSION,

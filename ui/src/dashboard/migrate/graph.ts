@@ -1,4 +1,5 @@
 /** The old graph panel as a time series, a bar gauge of its series, or a histogram. */
+import * as english from '../../english/queries.ts';
 import { booleanOf, compact, isRecord, numberOf, recordOf, recordsOf, textOf, type Json } from '../json.ts';
 import type { Panel } from '../model.ts';
 import { byNameOrPattern, calcOf, fieldConfigOf, linkUrl } from './field-config.ts';
@@ -206,7 +207,7 @@ export function migrateGraph(panel: Panel, note: (text: string) => void): Panel 
     const properties = seriesOverride(item, right);
     if (alias !== undefined && properties.length > 0) overrides.push({ matcher: byNameOrPattern(alias), properties });
   }
-  if (isRecord(old['alert'])) note('its old alert is not taken over: alerts are rules now');
+  if (isRecord(old['alert'])) note(english.oldAlert);
   const dataLinks = recordsOf(recordOf(old['options'])['dataLinks']);
   if (dataLinks.length > 0) defaults['links'] = dataLinks.map((link) => ({ ...link, title: textOf(link['title']) ?? '', url: linkUrl(textOf(link['url']) ?? '') }));
   const tooltip = recordOf(old['tooltip']);

@@ -1,4 +1,5 @@
 /** One panel, of whatever age, as the newest model has it. */
+import * as english from '../../english/queries.ts';
 import { booleanOf, isRecord, listOf, numberOf, recordOf, recordsOf, textOf, textsOf, type Json } from '../json.ts';
 import type { DashboardLink, DataSourceRef, GridPos, Panel, Target, Transformation } from '../model.ts';
 import { fieldConfigSourceOf, linkUrl } from './field-config.ts';
@@ -135,7 +136,7 @@ function legendOf(legend: unknown): unknown {
 }
 
 function migrateByType(panel: Panel, migration: Migration): Panel {
-  const note = (text: string): void => migration.note(`Panel “${panel.title}”: ${text}.`);
+  const note = (text: string): void => migration.note(english.panelNote(panel.title, text));
   switch (panel.type) {
     case 'graph':
       return migrateGraph(panel, note);
@@ -218,6 +219,6 @@ export function migratePanel(raw: Json, migration: Migration): Panel {
     return panel;
   }
   delete panel.panels;
-  if (!Array.isArray(raw['targets']) && raw['targets'] !== undefined && listOf(raw['targets']).length === 0) migration.note(`Panel “${panel.title}”: its targets are no list and were left out.`);
+  if (!Array.isArray(raw['targets']) && raw['targets'] !== undefined && listOf(raw['targets']).length === 0) migration.note(english.strangeTargets(panel.title));
   return migrateByType(panel, migration);
 }

@@ -1,4 +1,5 @@
 /** Dashboards as resources with elements and a layout (schema v2) in the classic model. */
+import * as english from '../../english/queries.ts';
 import { booleanOf, compact, isRecord, listOf, numberOf, recordOf, recordsOf, textOf, textsOf, type Json } from '../json.ts';
 
 type Note = (text: string) => void;
@@ -32,7 +33,7 @@ function panelOf(element: Json, note: Note): Json | undefined {
   const spec = recordOf(element['spec']);
   if (element['kind'] === 'LibraryPanel') return { id: spec['id'], title: spec['title'] ?? '', type: 'library-panel-ref', libraryPanel: recordOf(spec['libraryPanel']) };
   if (element['kind'] !== 'Panel') {
-    note(`An element of the kind “${String(element['kind'])}” was left out.`);
+    note(english.unknownElement(String(element['kind'])));
     return undefined;
   }
   const data = recordOf(recordOf(spec['data'])['spec']);
@@ -80,7 +81,7 @@ class Layouts {
     const name = textOf(recordOf(reference)['name']);
     const element = name === undefined ? undefined : this.elements[name];
     if (!isRecord(element)) {
-      this.note(`The layout names an element “${name ?? ''}” that does not exist.`);
+      this.note(english.missingElement(name ?? ''));
       return undefined;
     }
     const panel = panelOf(element, this.note);
@@ -136,7 +137,7 @@ class Layouts {
       const spec = recordOf(section['spec']);
       const collapsed = booleanOf(spec['collapse']) ?? false;
       const hidden = booleanOf(spec['hideHeader']) ?? false;
-      if (isRecord(spec['conditionalRendering'])) this.note(`“${textOf(spec['title']) ?? 'A row'}” is to be shown on conditions; it is always shown.`);
+      if (isRecord(spec['conditionalRendering'])) this.note(english.conditionsIgnored(textOf(spec['title']) ?? english.row));
       const header = { type: 'row', title: spec['title'] ?? '', collapsed: collapsed && !hidden, ...repeatOf(spec['repeat']), gridPos: { x: 0, y: top, w: 24, h: 1 }, panels: [] as Json[] };
       if (!hidden) top += 1;
       const inner = this.place(recordOf(spec['layout']), top, depth + 1);
@@ -151,7 +152,7 @@ class Layouts {
   place(layout: Json, y: number, depth = 0): Placed {
     const spec = recordOf(layout['spec']);
     if (depth > 8) {
-      this.note('Rows and tabs lie too deep within each other; the innermost were left out.');
+      this.note(english.layoutTooDeep);
       return { panels: [], height: 0 };
     }
     switch (layout['kind']) {
@@ -161,13 +162,13 @@ class Layouts {
       case 'ResponsiveGridLayout':
         return this.autoGrid(spec, y);
       case 'RowsLayout':
-        if (depth > 0) this.note('Rows within rows are shown one below the other.');
+        if (depth > 0) this.note(english.rowsInRows);
         return this.sections(recordsOf(spec['rows']), y, depth);
       case 'TabsLayout':
-        this.note('Tabs are shown as rows.');
+        this.note(english.tabsAsRows);
         return this.sections(recordsOf(spec['tabs']), y, depth);
       default: {
-        this.note(`A layout of the kind “${String(layout['kind'])}” is not known; its panels follow each other.`);
+        this.note(english.unknownLayout(String(layout['kind'])));
         const panels = Object.values(this.elements)
           .filter(isRecord)
           .map((element) => panelOf(element, this.note))
@@ -184,7 +185,7 @@ function variableOf(raw: Json, note: Note): Json[] {
   const spec = recordOf(raw['spec']);
   const type = TYPES[String(raw['kind'])];
   if (type === undefined) {
-    note(`A variable of the kind “${String(raw['kind'])}” was left out.`);
+    note(english.unknownVariableKind(String(raw['kind'])));
     return [];
   }
   const made: Json = { ...spec, type, hide: HIDE[String(spec['hide'])] ?? 0 };

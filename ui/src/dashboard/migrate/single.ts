@@ -1,4 +1,5 @@
 /** Panels of one value: singlestat, and the first forms of stat, gauge and bar gauge. */
+import * as english from '../../english/queries.ts';
 import { booleanOf, compact, isRecord, listOf, numberOf, recordOf, recordsOf, textOf, type Json } from '../json.ts';
 import type { Panel } from '../model.ts';
 import { calcOf, fieldConfigOf, mappingsOf, stepsOf, thresholdsOf } from './field-config.ts';
@@ -22,7 +23,7 @@ export function migrateSinglestat(panel: Panel, schema: number, note: (text: str
   if (format === undefined || format === 'none' || format === 'short') {
     if (postfix !== undefined) unit = `suffix:${postfix}`;
     else if (prefix !== undefined) unit = `prefix:${prefix}`;
-  } else if (prefix !== undefined || postfix !== undefined) note('text before and after its value is left out, it has a unit');
+  } else if (prefix !== undefined || postfix !== undefined) note(english.affixesLeftOut);
   const column = textOf(old['tableColumn']);
   const colored = booleanOf(old['colorBackground']) ? 'background' : booleanOf(old['colorValue']) ? 'value' : 'none';
   const defaults = {

@@ -1,4 +1,5 @@
 /** Variables and annotation queries of any age. */
+import * as english from '../../english/queries.ts';
 import { booleanOf, isRecord, listOf, numberOf, recordOf, recordsOf, textOf, type Json } from '../json.ts';
 import type { AnnotationQuery, Variable } from '../model.ts';
 import { sourceRefOf, type Migration } from './panel.ts';
@@ -37,13 +38,13 @@ function currentOf(raw: unknown, multi: boolean, includeAll: boolean): Variable[
 export function variableOf(raw: Json, migration: Migration): Variable | undefined {
   const name = textOf(raw['name']);
   if (name === undefined) {
-    migration.note('A variable without a name was left out.');
+    migration.note(english.namelessVariable);
     return undefined;
   }
   let type = textOf(raw['type']) ?? 'query';
   if (type === 'filter') type = 'query';
   if (!TYPES.has(type)) {
-    migration.note(`Variable “${name}” has the type “${type}”, which is not known; its saved value is used.`);
+    migration.note(english.unknownVariableType(name, type));
     type = 'custom';
   }
   const { tags: _tags, tagsQuery: _tagsQuery, tagValuesQuery: _tagValues, useTags: _useTags, allFormat, multiFormat: _multiFormat, hideVariable: _hideVariable, hideLabel: _hideLabel, datasource, ...rest } = raw;
@@ -104,7 +105,7 @@ export function annotationOf(raw: Json, migration: Migration): AnnotationQuery {
   const source = sourceRefOf(datasource, migration);
   const made: AnnotationQuery = {
     ...rest,
-    name: textOf(raw['name']) ?? 'Annotations',
+    name: textOf(raw['name']) ?? english.unnamedAnnotations,
     enable: booleanOf(raw['enable']) ?? true,
     hide: booleanOf(raw['hide']) ?? false,
     ...(source === undefined ? {} : { datasource: source }),

@@ -1,4 +1,5 @@
 /** Which of its options a variable is set to, and how that stands in the address. */
+import * as english from '../../english/queries.ts';
 import type { Chosen } from '../interpolate.ts';
 import { ALL } from '../migrate/variable.ts';
 import type { Variable } from '../model.ts';
@@ -43,7 +44,7 @@ export function choose(variable: Variable, options: readonly Option[], wanted: r
   const base = { kind: 'chosen' as const, name: variable.name, several };
   const all = (): Chosen => {
     const text = allText(variable, options);
-    return { ...base, text: 'All', value: options.map(({ value }) => value), whole: true, ...(text === undefined ? {} : { all: text }) };
+    return { ...base, text: english.all, value: options.map(({ value }) => value), whole: true, ...(text === undefined ? {} : { all: text }) };
   };
   const of = (picked: readonly Option[]): Chosen =>
     variable.multi ? { ...base, text: picked.map(({ text }) => text), value: picked.map(({ value }) => value) } : { ...base, text: picked[0]?.text ?? '', value: picked[0]?.value ?? '' };

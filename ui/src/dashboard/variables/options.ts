@@ -1,5 +1,6 @@
 /** What a variable may be set to: asked of its data source, or written in it. */
 import type { InstantSeries, Labels, QueryResult } from '../../api/types.ts';
+import * as english from '../../english/queries.ts';
 import { SafeRegExp } from '../../fields/patterns.ts';
 import { seriesName } from '../../promql/build.ts';
 import type { Span } from '../../state/range.ts';
@@ -200,8 +201,8 @@ async function askPrometheus(source: DataSource, query: MetricQuery, { requests,
 export async function queryOptions(variable: Variable, given: OptionsGiven): Promise<Option[]> {
   const { scope, sources } = given;
   const source = findSource(variable.datasource, sources, scope);
-  if (!source) throw new Error(`There is no data source “${sourceName(variable.datasource, scope)}”.`);
-  if (!canAsk(source)) throw new Error(`Data sources of the type “${source.type}” cannot be asked for options.`);
+  if (!source) throw new Error(english.noDataSource(sourceName(variable.datasource, scope)));
+  if (!canAsk(source)) throw new Error(english.typeHasNoOptions(source.type));
   const text = interpolate(queryText(variable.query) || (variable.definition ?? ''), { ...scope, __searchFilter: '.*' }, PROMQL).trim();
   if (text === '') return [];
   const found = await askPrometheus(source, parseMetricQuery(text), given);

@@ -1,4 +1,5 @@
 /** All variables of a dashboard: their options, what is chosen, and what depends on what. */
+import * as english from '../../english/queries.ts';
 import type { Patch } from '../../router.ts';
 import type { Span } from '../../state/range.ts';
 import { builtins, timeScope, writeInterval, type BuiltinsGiven } from '../builtins.ts';
@@ -297,7 +298,7 @@ export class VariableSet {
       const circle = node.needs.filter((need) => need === name || path.includes(need));
       if (circle.length > 0) {
         node.needs = node.needs.filter((need) => !circle.includes(need));
-        node.state = { ...node.state, error: `It depends on itself, by way of ${circle.join(', ')}.` };
+        node.state = { ...node.state, error: english.variablesInCircle(circle.join(', ')) };
       }
       for (const need of node.needs) visit(need, [...path, name]);
       settled.add(name);
@@ -351,7 +352,7 @@ export class VariableSet {
       }
       case 'interval': {
         const options = intervalOptions(text());
-        return variable.auto ? [{ text: 'auto', value: `${AUTO}${variable.name}` }, ...options] : options;
+        return variable.auto ? [{ text: english.auto, value: `${AUTO}${variable.name}` }, ...options] : options;
       }
       case 'constant': {
         const value = text() || (savedValues(variable)?.[0] ?? '');
@@ -391,7 +392,7 @@ export class VariableSet {
     const first = !node.known;
     Object.assign(node, { known: true, due: false, quiet: false });
     const circle = error?.startsWith('It depends on itself') ? { error } : {};
-    const offered = variable.includeAll && variable.type !== 'adhoc' ? [{ text: 'All', value: ALL }, ...options] : options;
+    const offered = variable.includeAll && variable.type !== 'adhoc' ? [{ text: english.all, value: ALL }, ...options] : options;
     node.state = { variable, options: offered, chosen, filters: node.state.filters, loading: false, ...circle };
     if (variable.type === 'adhoc') return;
     if (variable.type === 'constant') return this.accept(node, choose(variable, options, undefined));

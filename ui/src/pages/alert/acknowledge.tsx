@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { author, rememberAuthor } from '../../alerting/author.ts';
 import { alerting } from '../../api/alerting.ts';
+import * as english from '../../english/alert.ts';
 import { moment } from '../../format/time.ts';
 import { Failure, Popover } from '../../parts/parts.tsx';
 import { useLoad } from '../../state/load.ts';
@@ -15,11 +16,11 @@ export function Acknowledge({ fingerprint, tick, may }: { fingerprint: string; t
   const done = (after?: () => void): void => (setFailed(undefined), setChanges((count) => count + 1), after?.());
   if (known)
     return (
-      <span class="acknowledged" title={`since ${moment(Date.parse(known.at) / 1000)}`}>
-        {known.by} looks after it{known.comment !== '' && `: ${known.comment}`}{' '}
+      <span class="acknowledged" title={english.since(moment(Date.parse(known.at) / 1000))}>
+        {english.looksAfterIt(known.by)}{known.comment !== '' && `: ${known.comment}`}{' '}
         {may && (
           <button type="button" class="link" onClick={() => alerting.unacknowledge(fingerprint).then(() => done(), setFailed)}>
-            Take back
+            {english.takeBack}
           </button>
         )}
         {failed && <Failure error={failed} compact />}
@@ -27,7 +28,7 @@ export function Acknowledge({ fingerprint, tick, may }: { fingerprint: string; t
     );
   if (!may) return null;
   return (
-    <Popover button="Acknowledge" label="Acknowledge" align="right">
+    <Popover button={english.acknowledge} label={english.acknowledge} align="right">
       {(close) => <Form fingerprint={fingerprint} onDone={() => done(close)} />}
     </Popover>
   );
@@ -43,16 +44,16 @@ function Form({ fingerprint, onDone }: { fingerprint: string; onDone: () => void
   };
   return (
     <form class="acknowledge" onSubmit={save}>
-      <p class="muted">Until it ends, it is not told again.</p>
+      <p class="muted">{english.acknowledgeHint}</p>
       <label>
-        By <input type="text" required value={by} autocomplete="name" onInput={(event) => setBy(event.currentTarget.value)} />
+        {english.byLabel} <input type="text" required value={by} autocomplete="name" onInput={(event) => setBy(event.currentTarget.value)} />
       </label>
       <label>
-        Note <input type="text" value={comment} onInput={(event) => setComment(event.currentTarget.value)} />
+        {english.note} <input type="text" value={comment} onInput={(event) => setComment(event.currentTarget.value)} />
       </label>
       {failed && <Failure error={failed} compact />}
       <button type="submit" class="button button-strong">
-        I look after it
+        {english.iLookAfterIt}
       </button>
     </form>
   );

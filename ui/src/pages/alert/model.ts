@@ -2,6 +2,7 @@
 import { readMatcher } from '../../alerting/matchers.ts';
 import type { TrailRow } from '../../api/alerting.ts';
 import type { AlertingRule, Labels, RuleGroup } from '../../api/types.ts';
+import * as english from '../../english/alert.ts';
 import type { Tone } from '../../parts/parts.tsx';
 
 /** The labels an address names. */
@@ -54,48 +55,48 @@ export const kin = (labels: Labels): string[] => KIN.filter((name) => (labels[na
 
 /** What happened, in words. */
 export function sentence(row: TrailRow): { tone: Tone; text: string; detail?: string } {
-  const integration = row.integration ?? 'a receiver';
+  const integration = row.integration ?? english.receiver;
   switch (row.event) {
     case 'pending':
-      return { tone: 'warning', text: 'The condition holds', detail: valueOf(row) };
+      return { tone: 'warning', text: english.conditionHolds, detail: valueOf(row) };
     case 'firing':
-      return { tone: 'critical', text: 'Fires', detail: valueOf(row) };
+      return { tone: 'critical', text: english.fires, detail: valueOf(row) };
     case 'resolved':
     case 'inactive':
-      return { tone: 'ok', text: 'Ended', detail: valueOf(row) };
+      return { tone: 'ok', text: english.ended, detail: valueOf(row) };
     case 'received':
-      return row.resolved ? { tone: 'ok', text: `Ended, says ${row.source ?? 'who sent it'}` } : { tone: 'info', text: `Received from ${row.source ?? 'elsewhere'}` };
+      return row.resolved ? { tone: 'ok', text: english.endedSays(row.source ?? english.whoSentIt) } : { tone: 'info', text: english.receivedFrom(row.source ?? 'elsewhere') };
     case 'routed':
-      return { tone: 'info', text: `Goes to ${row.receiver ?? 'nobody'}`, detail: row.route };
+      return { tone: 'info', text: english.goesTo(row.receiver ?? 'nobody'), detail: row.route };
     case 'left':
-      return { tone: 'quiet', text: 'Left its group', detail: row.group };
+      return { tone: 'quiet', text: english.leftItsGroup, detail: row.group };
     case 'muted':
       return row.muted_by === 'silence'
-        ? { tone: 'quiet', text: 'Silenced', detail: row.muter }
+        ? { tone: 'quiet', text: english.silenced, detail: row.muter }
         : row.muted_by === 'inhibition'
-          ? { tone: 'quiet', text: 'Inhibited by another alert', detail: [row.muter, row.inhibited_by].filter(Boolean).join(' · ') }
-          : { tone: 'quiet', text: 'Muted by a time interval', detail: row.muter };
+          ? { tone: 'quiet', text: english.inhibitedByAnotherAlert, detail: [row.muter, row.inhibited_by].filter(Boolean).join(' · ') }
+          : { tone: 'quiet', text: english.mutedByTimeInterval, detail: row.muter };
     case 'attempted': {
-      const took = row.latency_ms === undefined ? '' : ` in ${row.latency_ms} ms`;
-      const again = (row.attempt ?? 1) > 1 ? `, attempt ${row.attempt}` : '';
+      const took = row.latency_ms === undefined ? '' : english.inMs(row.latency_ms);
+      const again = (row.attempt ?? 1) > 1 ? english.attempt(row.attempt) : '';
       // Many errors begin with the status that was answered.
-      const status = row.status === undefined || row.error?.includes(String(row.status)) ? undefined : `HTTP ${row.status}`;
+      const status = row.status === undefined || row.error?.includes(String(row.status)) ? undefined : english.httpStatus(row.status);
       const detail = (...parts: (string | undefined)[]): string => parts.filter(Boolean).join(' · ');
       return row.error
-        ? { tone: 'critical', text: `${integration} was not told${again}`, detail: detail(status, row.error) }
-        : { tone: 'ok', text: `${integration} was told${took}${again}`, detail: detail(status, row.reason) };
+        ? { tone: 'critical', text: english.wasNotTold(integration, again), detail: detail(status, row.error) }
+        : { tone: 'ok', text: english.wasTold(integration, took, again), detail: detail(status, row.reason) };
     }
     case 'given_up':
-      return { tone: 'critical', text: `Gave up telling ${integration}`, detail: row.error };
+      return { tone: 'critical', text: english.gaveUpTelling(integration), detail: row.error };
     case 'acknowledged':
-      return { tone: 'info', text: `Acknowledged by ${row.by ?? 'somebody'}`, detail: row.text };
+      return { tone: 'info', text: english.acknowledgedBy(row.by ?? 'somebody'), detail: row.text };
     case 'escalated':
-      return { tone: 'warning', text: `Escalated to ${row.receiver ?? 'another receiver'}` };
+      return { tone: 'warning', text: english.escalatedTo(row.receiver ?? english.anotherReceiver) };
     case 'lost':
-      return { tone: 'warning', text: `${row.count ?? 'Some'} entries were not written down` };
+      return { tone: 'warning', text: english.entriesLost(row.count ?? english.some) };
     default:
       return { tone: 'quiet', text: row.text ?? row.event };
   }
 }
 
-const valueOf = (row: TrailRow): string | undefined => (row.value === undefined || row.value === 'NaN' ? undefined : `value ${row.value}`);
+const valueOf = (row: TrailRow): string | undefined => (row.value === undefined || row.value === 'NaN' ? undefined : english.valueIs(row.value));

@@ -12,6 +12,8 @@ import type { PageProps } from '../../app.tsx';
 import { Chart } from '../../chart/chart.tsx';
 import { gridTimes, largest, onGrid, seriesColor, type Line } from '../../chart/data.ts';
 import { Legend } from '../../chart/legend.tsx';
+import * as english from '../../english/alert.ts';
+import { titled } from '../../english/words.ts';
 import { duration, moment } from '../../format/time.ts';
 import { Empty, Failure, LabelList, Mark } from '../../parts/parts.tsx';
 import { chooseStep, seriesName } from '../../promql/build.ts';
@@ -50,8 +52,8 @@ export function AlertPage(props: PageProps): JSX.Element {
     return (
       <main class="page">
         <AlertingTabs current="alerts" />
-        <Empty title="No alert is named">
-          <a href={link('alerts')}>All alerts</a>
+        <Empty title={english.noAlertIsNamed}>
+          <a href={link('alerts')}>{english.allAlerts}</a>
         </Empty>
       </main>
     );
@@ -61,29 +63,29 @@ export function AlertPage(props: PageProps): JSX.Element {
       <header class="alert-head">
         <Mark tone={alert ? toneOf(alert) : state === 'pending' ? 'warning' : 'quiet'} large />
         <div>
-          <h1>{labels['alertname'] ?? 'An alert without a name'}</h1>
+          <h1>{labels['alertname'] ?? english.alertWithoutName}</h1>
           <p class="muted">
-            {held.waiting ? 'Looking …' : `${state === 'active' ? 'Firing' : state[0]!.toUpperCase() + state.slice(1)}`}
-            {alert && Number.isFinite(since) && ` for ${duration(Math.max(0, Math.round(tick.now - since)))}, since ${moment(since)}`}
-            {alert && alert.receivers.length > 0 && `, to ${alert.receivers.map(({ name }) => name).join(', ')}`}
+            {held.waiting ? english.looking : state === 'active' ? english.firing : titled(state)}
+            {alert && Number.isFinite(since) && english.forAndSince(duration(Math.max(0, Math.round(tick.now - since))), moment(since))}
+            {alert && alert.receivers.length > 0 && english.toReceivers(alert.receivers.map(({ name }) => name).join(', '))}
           </p>
         </div>
         <span class="alert-actions">
           {runbook && /^https?:\/\//.test(runbook) && (
             <a class="button button-strong" href={runbook} target="_blank" rel="noreferrer">
-              Runbook
+              {english.runbook}
             </a>
           )}
           {alert && <Acknowledge fingerprint={alert.fingerprint} tick={tick} may={may} />}
           {may && (
             <a class="button" href={silenceLink(labels)}>
-              Silence
+              {english.silence}
             </a>
           )}
         </span>
       </header>
       {held.error && <Failure error={held.error} />}
-      <section class="group alert-said" aria-label="What it says">
+      <section class="group alert-said" aria-label={english.whatItSays}>
         <p>
           <LabelList labels={labels} omit={['alertname']} />
         </p>
@@ -106,7 +108,7 @@ export function AlertPage(props: PageProps): JSX.Element {
       </section>
       <div class="alert-columns">
         <div>
-          {rule ? <Graph {...props} rule={rule} labels={labels} /> : rules.data && <Empty title="No rule of this server raises it">It was sent here by another one.</Empty>}
+          {rule ? <Graph {...props} rule={rule} labels={labels} /> : rules.data && <Empty title={english.raisedElsewhere}>{english.sentByAnother}</Empty>}
           <Related labels={labels} tick={tick} />
         </div>
         <TrailView fingerprint={alert?.fingerprint} labels={labels} tick={tick} />
@@ -119,7 +121,7 @@ function Suppressed({ alert: { status } }: { alert: HeldAlert }): JSX.Element | 
   const rows: [string, JSX.Element][] = [];
   if (status.silencedBy.length > 0)
     rows.push([
-      'silenced by',
+      english.silencedBy,
       <>
         {status.silencedBy.map((id) => (
           <a key={id} class="mono" href={link('silences', { edit: id })}>
@@ -128,8 +130,8 @@ function Suppressed({ alert: { status } }: { alert: HeldAlert }): JSX.Element | 
         ))}
       </>,
     ]);
-  if (status.inhibitedBy.length > 0) rows.push(['inhibited by', <span class="mono">{status.inhibitedBy.join(' ')}</span>]);
-  if ((status.mutedBy ?? []).length > 0) rows.push(['muted by', <span>{status.mutedBy?.join(', ')}</span>]);
+  if (status.inhibitedBy.length > 0) rows.push([english.inhibitedBy, <span class="mono">{status.inhibitedBy.join(' ')}</span>]);
+  if ((status.mutedBy ?? []).length > 0) rows.push([english.mutedBy, <span>{status.mutedBy?.join(', ')}</span>]);
   return (
     <>
       {rows.map(([name, value]) => (
@@ -165,11 +167,11 @@ function Graph({ rule, labels, span, rangeKey, ready, tick, onZoom }: PageProps 
   const step = chooseStep(span.to - span.from);
   const { data, error } = useLoad(ready ? `graph ${value} ${JSON.stringify(labels)}` : null, tick, (signal) => draw(value, threshold, labels, span, step, signal), `${rangeKey} ${step}`);
   return (
-    <section class="panel" aria-label="Graph of its expression">
+    <section class="panel" aria-label={english.graphOfItsExpression}>
       <header class="panel-head">
-        <h3>{threshold === undefined ? 'Expression' : 'Value and threshold'}</h3>
+        <h3>{threshold === undefined ? english.expression : english.valueAndThreshold}</h3>
         <a class="panel-explore" href={link('explore', { expr: rule.query })}>
-          Explore
+          {english.explore}
         </a>
       </header>
       <div class="expression alert-expression">
@@ -180,12 +182,12 @@ function Graph({ rule, labels, span, rangeKey, ready, tick, onZoom }: PageProps 
       ) : !data ? (
         <div class="skeleton skeleton-result" />
       ) : data.lines.length === 0 ? (
-        <Empty title="No value in this range" compact>
-          The expression is empty while the alert does not fire.
+        <Empty title={english.noValueInThisRange} compact>
+          {english.emptyExpression}
         </Empty>
       ) : (
         <>
-          <Chart label={`Graph of ${rule.query}`} times={data.times} lines={data.lines} span={span} unit="number" height={HEIGHT_PX} onZoom={onZoom} />
+          <Chart label={english.graphOf(rule.query)} times={data.times} lines={data.lines} span={span} unit="number" height={HEIGHT_PX} onZoom={onZoom} />
           <Legend lines={data.lines} unit="number" hidden={new Set()} onHide={() => undefined} />
         </>
       )}
@@ -202,15 +204,15 @@ function Related({ labels, tick }: { labels: Labels; tick: PageProps['tick'] }):
   });
   const instance = labels['instance'];
   const links = [
-    ...(instance !== undefined ? [{ text: 'All series of this instance', href: link('explore', { expr: `{${writeMatcher(equal('instance', instance))}}` }) }] : []),
-    { text: 'When it was pending or firing', href: link('explore', { expr: `ALERTS{${['alertname', 'instance', 'namespace', 'pod'].filter((name) => labels[name] !== undefined).map((name) => writeMatcher(equal(name, labels[name]!))).join(',')}}` }) },
+    ...(instance !== undefined ? [{ text: english.allSeriesOfThisInstance, href: link('explore', { expr: `{${writeMatcher(equal('instance', instance))}}` }) }] : []),
+    { text: english.whenItWasActive, href: link('explore', { expr: `ALERTS{${['alertname', 'instance', 'namespace', 'pod'].filter((name) => labels[name] !== undefined).map((name) => writeMatcher(equal(name, labels[name]!))).join(',')}}` }) },
   ];
   return (
-    <section class="group alert-related" aria-label="What else goes on there">
+    <section class="group alert-related" aria-label={english.whatElseGoesOnThere}>
       <header class="group-head">
-        <h2>What else goes on there</h2>
+        <h2>{english.whatElseGoesOnThere}</h2>
       </header>
-      {data?.length === 0 && <p class="muted alert-note">No other alert shares its {names.slice(0, 2).join(' or ')}.</p>}
+      {data?.length === 0 && <p class="muted alert-note">{english.noneShares(names.slice(0, 2).join(' or '))}</p>}
       {data?.slice(0, RELATED_SHOWN).map((other) => (
         <a class="row related-row" key={other.fingerprint} href={alertLink(other.labels)}>
           <Mark tone={toneOf(other)} />
@@ -218,7 +220,7 @@ function Related({ labels, tick }: { labels: Labels; tick: PageProps['tick'] }):
           <span class="row-text">{other.annotations['summary'] ?? <LabelList labels={other.labels} omit={['alertname']} />}</span>
         </a>
       ))}
-      {data && data.length > RELATED_SHOWN && <p class="muted alert-note">… and {data.length - RELATED_SHOWN} more</p>}
+      {data && data.length > RELATED_SHOWN && <p class="muted alert-note">{english.andMore(data.length - RELATED_SHOWN)}</p>}
       <p class="alert-note">
         {links.map(({ text, href }) => (
           <a key={text} href={href} class="alert-link">
@@ -233,21 +235,21 @@ function Related({ labels, tick }: { labels: Labels; tick: PageProps['tick'] }):
 function TrailView({ fingerprint, labels, tick }: { fingerprint: string | undefined; labels: Labels; tick: PageProps['tick'] }): JSX.Element {
   const { data, error } = useLoad(fingerprint === undefined ? null : `trail ${fingerprint}`, tick, (signal) => alerting.trail(fingerprint!, undefined, TRAIL_SHOWN, signal));
   return (
-    <section class="group trail" aria-label="Trail">
+    <section class="group trail" aria-label={english.trail}>
       <header class="group-head">
-        <h2>Trail</h2>
-        <span class="muted">newest first</span>
+        <h2>{english.trail}</h2>
+        <span class="muted">{english.newestFirst}</span>
         {fingerprint !== undefined && (
           <a class="group-meta" href={`api/v1/alerts/trail?${new URLSearchParams({ fingerprint, format: 'csv' }).toString()}`} download={`${labels['alertname'] ?? 'alert'}-trail.csv`}>
-            CSV
+            {english.csv}
           </a>
         )}
       </header>
       {error && <Failure error={error} compact />}
       {fingerprint === undefined ? (
-        <p class="muted alert-note">Its trail can be seen while it is known to delivery.</p>
+        <p class="muted alert-note">{english.trailIsOver}</p>
       ) : data?.rows.length === 0 ? (
-        <p class="muted alert-note">Nothing has been written down about it yet.</p>
+        <p class="muted alert-note">{english.noTrailYet}</p>
       ) : (
         <ol>
           {data?.rows.map((row) => {

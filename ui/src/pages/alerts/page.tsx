@@ -8,6 +8,8 @@ import { AlertingTabs } from '../../alerting/tabs.tsx';
 import { alertmanager, type HeldAlert } from '../../api/alertmanager.ts';
 import type { Labels } from '../../api/types.ts';
 import type { PageProps } from '../../app.tsx';
+import * as english from '../../english/alerts.ts';
+import { titled } from '../../english/words.ts';
 import { duration, moment } from '../../format/time.ts';
 import { Empty, Failure, LabelList, Mark } from '../../parts/parts.tsx';
 import { href, setParams } from '../../router.ts';
@@ -33,10 +35,10 @@ export function Alerts({ place, tick }: PageProps): JSX.Element {
 
   return (
     <main class="page">
-      <h1 class="hidden">Alerts</h1>
+      <h1 class="hidden">{english.alerts}</h1>
       <AlertingTabs current="alerts" />
       <div class="toolbar">
-        <div class="chips" role="group" aria-label="State">
+        <div class="chips" role="group" aria-label={english.state}>
           {STATES.map((state) => (
             <button
               key={state}
@@ -45,21 +47,21 @@ export function Alerts({ place, tick }: PageProps): JSX.Element {
               aria-pressed={shown[state]}
               onClick={() => setParams({ state: STATES.filter((other) => (other === state ? !shown[other] : shown[other])) })}
             >
-              {state[0]!.toUpperCase() + state.slice(1)}
+              {titled(state)}
             </button>
           ))}
         </div>
         <MatcherField
-          label="Filter by labels"
-          placeholder='Filter: severity="critical"'
+          label={english.filterByLabels}
+          placeholder={english.filter}
           value={matchers}
           names={names}
           first
           onChange={(next) => setParams({ m: next.map(writeMatcher) }, { replace: true })}
         />
         {(receivers.length > 1 || receiver !== undefined) && (
-          <select aria-label="Receiver" value={receiver ?? ''} onChange={(event) => setParams({ receiver: event.currentTarget.value || undefined })}>
-            <option value="">All receivers</option>
+          <select aria-label={english.receiver} value={receiver ?? ''} onChange={(event) => setParams({ receiver: event.currentTarget.value || undefined })}>
+            <option value="">{english.allReceivers}</option>
             {[...new Set([...receivers, ...(receiver ? [receiver] : [])])].map((name) => (
               <option key={name} value={name}>
                 {name}
@@ -69,21 +71,21 @@ export function Alerts({ place, tick }: PageProps): JSX.Element {
         )}
         {groups && (
           <span class="muted toolbar-end">
-            {total} {total === 1 ? 'alert' : 'alerts'} in {groups.length} {groups.length === 1 ? 'group' : 'groups'}
+            {english.alertsInGroups(total, groups.length)}
           </span>
         )}
       </div>
       {error && <Failure error={error} />}
       {!groups && !error && <div class="skeleton skeleton-page" />}
       {groups?.length === 0 && (
-        <Empty title={filtered ? 'No alert matches' : shown.active ? 'Nothing is firing' : 'No such alerts'}>
+        <Empty title={filtered ? english.noAlertMatches : shown.active ? english.nothingIsFiring : english.noSuchAlerts}>
           {filtered ? (
             <button type="button" class="link" onClick={() => setParams({ m: undefined, receiver: undefined })}>
-              Show all alerts
+              {english.showAllAlerts}
             </button>
           ) : (
             <>
-              What may fire is on the <a href={href('rules')}>Rules</a> page.
+              {english.rulesHint(<a href={href('rules')}>{english.rules}</a>)}
             </>
           )}
         </Empty>
@@ -93,9 +95,9 @@ export function Alerts({ place, tick }: PageProps): JSX.Element {
       ))}
       {groups && groups.length > limit && (
         <p class="more">
-          Showing {limit} of {groups.length} groups.{' '}
+          {english.showingSomeGroups(limit, groups.length)}{' '}
           <button type="button" class="link" onClick={() => setLimit(groups.length)}>
-            Show all
+            {english.showAll}
           </button>
         </p>
       )}
@@ -108,15 +110,15 @@ function GroupView({ group, now }: { group: ShownGroup; now: number }): JSX.Elem
   const [limit, setLimit] = useState(ALERTS_SHOWN);
   const named = Object.keys(group.labels).length > 0;
   return (
-    <section class="group" aria-label={`Group ${JSON.stringify(group.labels)} for ${group.receiver}`}>
+    <section class="group" aria-label={english.groupLabel(JSON.stringify(group.labels), group.receiver)}>
       <header class="group-head">
         <Mark tone={group.worst} />
-        {named ? <LabelList labels={group.labels} /> : <span class="muted">Not grouped</span>}
+        {named ? <LabelList labels={group.labels} /> : <span class="muted">{english.notGrouped}</span>}
         <span class="count">{group.alerts.length}</span>
-        <span class="group-meta muted">to {group.receiver}</span>
+        <span class="group-meta muted">{english.toReceiver(group.receiver)}</span>
         {named && may && (
           <a class="button" href={silenceLink(group.labels)}>
-            Silence all
+            {english.silenceAll}
           </a>
         )}
       </header>
@@ -125,9 +127,9 @@ function GroupView({ group, now }: { group: ShownGroup; now: number }): JSX.Elem
       ))}
       {group.alerts.length > limit && (
         <p class="more">
-          Showing {limit} of {group.alerts.length}.{' '}
+          {english.showingSome(limit, group.alerts.length)}{' '}
           <button type="button" class="link" onClick={() => setLimit(group.alerts.length)}>
-            Show all
+            {english.showAll}
           </button>
         </p>
       )}
@@ -144,9 +146,9 @@ function AlertRow({ alert, group, may, now }: { alert: HeldAlert; group: Labels;
       <a class="row alert-row" data-row="" href={alertLink(alert.labels)}>
         <span class={`row-state state-${state}`}>
           <Mark tone={toneOf(alert)} />
-          {state === 'active' ? (alert.labels['severity'] ?? 'firing') : state}
+          {state === 'active' ? (alert.labels['severity'] ?? english.firing) : state}
         </span>
-        <span class="row-name">{alert.labels['alertname'] ?? 'no name'}</span>
+        <span class="row-name">{alert.labels['alertname'] ?? english.noName}</span>
         <span class="row-text">
           {summary !== '' && <span class="alert-summary">{summary}</span>}
           <LabelList labels={ownLabels(alert.labels, group)} omit={['severity']} />
@@ -156,8 +158,8 @@ function AlertRow({ alert, group, may, now }: { alert: HeldAlert; group: Labels;
         </span>
       </a>
       {may && (
-        <a class="button" href={silenceLink(alert.labels)} aria-label={`Silence ${alert.labels['alertname'] ?? 'this alert'}`}>
-          Silence
+        <a class="button" href={silenceLink(alert.labels)} aria-label={english.silenceAlert(alert.labels['alertname'] ?? english.thisAlert)}>
+          {english.silence}
         </a>
       )}
     </article>

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { AdHocFilter, VariableSet, VariableState } from '../../dashboard/variables/set.ts';
+import * as english from '../../english/dashboard.ts';
 import { Popover } from '../../parts/parts.tsx';
 
 const OPERATORS = ['=', '!=', '=~', '!~'];
@@ -29,12 +30,12 @@ export function AdHocFilters({ state, label, variables, onFilter }: Props): JSX.
               />
             )}
           </Popover>
-          <button type="button" class="button button-icon" aria-label={`Remove ${filter.key} ${filter.operator} ${filter.value}`} onClick={() => onFilter(filters.filter((_, at) => at !== index))}>
+          <button type="button" class="button button-icon" aria-label={english.removeFilter(filter.key, filter.operator, filter.value)} onClick={() => onFilter(filters.filter((_, at) => at !== index))}>
             ×
           </button>
         </span>
       ))}
-      <Popover label={`Add a filter to ${label}`} title="Filter all panels by a label" button="+ filter">
+      <Popover label={english.addFilter(label)} title={english.filterHint} button={english.filterButton}>
         {(close) => <FilterForm name={state.variable.name} variables={variables} done={(next) => (onFilter([...filters, next]), close())} />}
       </Popover>
     </span>
@@ -56,11 +57,11 @@ function FilterForm({ name, start, variables, done }: { name: string; start?: Ad
       }}
     >
       <label>
-        Label
+        {english.label}
         <input autofocus list={`${name}-keys`} value={key} spellcheck={false} autocomplete="off" onInput={(event) => setKey(event.currentTarget.value)} />
       </label>
       <label>
-        Compares
+        {english.compares}
         <select value={operator} onChange={(event) => setOperator(event.currentTarget.value)}>
           {OPERATORS.map((each) => (
             <option key={each} selected={each === operator}>
@@ -70,7 +71,7 @@ function FilterForm({ name, start, variables, done }: { name: string; start?: Ad
         </select>
       </label>
       <label>
-        Value
+        {english.value}
         <input list={`${name}-values`} value={value} spellcheck={false} autocomplete="off" onInput={(event) => setValue(event.currentTarget.value)} />
       </label>
       <datalist id={`${name}-keys`}>
@@ -84,7 +85,7 @@ function FilterForm({ name, start, variables, done }: { name: string; start?: Ad
         ))}
       </datalist>
       <button type="submit" class="button button-strong" disabled={key === ''}>
-        Filter
+        {english.filter}
       </button>
     </form>
   );

@@ -8,6 +8,7 @@ import type { Requests } from '../../dashboard/requests.ts';
 import type { DataSource } from '../../dashboard/sources.ts';
 import type { AskForPanel } from '../../dashboard/told.ts';
 import type { VariableSet } from '../../dashboard/variables/set.ts';
+import * as english from '../../english/dashboard.ts';
 import type { Annotation } from '../../panels/panel.ts';
 import type { Span } from '../../state/range.ts';
 import type { Tick } from '../../state/refresh.ts';
@@ -53,7 +54,7 @@ export const BoardProvider = Context.Provider;
 
 export function useBoard(): Board {
   const board = useContext(Context);
-  if (!board) throw new Error('This part is drawn outside of a dashboard.');
+  if (!board) throw new Error(english.outsideDashboard);
   return board;
 }
 

@@ -1,4 +1,5 @@
 /** Frames as tables of text: for reading, and as CSV for other programs. */
+import * as english from '../../english/dashboard.ts';
 import { displayText } from '../../fields/display.ts';
 import { fieldName } from '../../fields/names.ts';
 import type { Field, Frame } from '../../frames/frame.ts';
@@ -39,7 +40,7 @@ export function joined(frames: readonly Frame[]): Frame | undefined {
       return { ...field, name: fieldName(field, frame, frames), values, state: { ...field.state, displayName: fieldName(field, frame, frames) } };
     }),
   );
-  return { name: 'All series joined by time', fields: [{ ...parts[0]!.time, values: times }, ...fields], length: times.length };
+  return { name: english.joinedByTime, fields: [{ ...parts[0]!.time, values: times }, ...fields], length: times.length };
 }
 
 /** Hands the browser a file. */

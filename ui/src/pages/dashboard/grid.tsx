@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { PlacedPanel } from '../../dashboard/layout.ts';
+import * as english from '../../english/dashboard.ts';
 import { isRow, titleOf, useBoard } from './board.ts';
 import { Cell } from './cell.tsx';
 
@@ -92,10 +93,10 @@ function Row({ placed, onRow, children }: { placed: PlacedPanel; onRow: Props['o
         <span class="board-row-arrow" aria-hidden="true">
           {closed ? '▸' : '▾'}
         </span>
-        {title || 'Row'}
+        {title || english.row}
         {closed && placed.count !== undefined && (
           <span class="muted">
-            {placed.count} {placed.count === 1 ? 'panel' : 'panels'}
+            {english.panelCount(placed.count)}
           </span>
         )}
       </button>

@@ -6,6 +6,7 @@ import type { PlanNode } from '../../api/types.ts';
 import type { PlacedPanel } from '../../dashboard/layout.ts';
 import type { PanelAnswer } from '../../dashboard/query.ts';
 import { OWN } from '../../dashboard/sources.ts';
+import * as english from '../../english/dashboard.ts';
 import { applyFields } from '../../fields/apply.ts';
 import { fieldName } from '../../fields/names.ts';
 import { duration } from '../../format/time.ts';
@@ -21,10 +22,10 @@ import { usePanelData, usePanelKind, type PanelData } from './panel-data.ts';
 import { exploreHref } from './view-links.ts';
 
 const TABS = [
-  ['data', 'Data'],
-  ['query', 'Query'],
+  ['data', english.data],
+  ['query', english.query],
   ['json', 'JSON'],
-  ['stats', 'Stats'],
+  ['stats', english.stats],
 ] as const;
 const ROWS_SHOWN = 500;
 const DEFAULT_WIDTH = 900;
@@ -41,11 +42,11 @@ export function Inspect({ placed, tab }: { placed: PlacedPanel; tab: string }): 
   const close = (): void => setParams({ inspect: undefined, inspectTab: undefined });
   const title = titleOf(placed, board.scope);
   return (
-    <dialog ref={dialog} class="drawer" aria-label={`Inspect ${title}`} onClose={close} onClick={(event) => event.target === dialog.current && dialog.current?.close()}>
+    <dialog ref={dialog} class="drawer" aria-label={english.inspectPanel(title)} onClose={close} onClick={(event) => event.target === dialog.current && dialog.current?.close()}>
       <div class="drawer-body">
         <header class="drawer-head">
-          <h2>{title || 'Panel'}</h2>
-          <button type="button" class="button button-icon" aria-label="Close" onClick={() => dialog.current?.close()}>
+          <h2>{title || english.panel}</h2>
+          <button type="button" class="button button-icon" aria-label={english.close} onClick={() => dialog.current?.close()}>
             ×
           </button>
         </header>
@@ -78,12 +79,12 @@ function DataTable({ title, data }: { title: string; data: PanelData }): JSX.Ele
   const frame = all[Math.min(chosen, all.length - 1)];
   if (data.state === 'loading') return <div class="skeleton skeleton-result" />;
   if (data.error !== undefined) return <Failure error={new Error(data.error)} />;
-  if (!frame || frame.fields.length === 0) return <Empty title="No data">The panel's queries found nothing in this range.</Empty>;
+  if (!frame || frame.fields.length === 0) return <Empty title={english.noData}>{english.queriesFoundNothing}</Empty>;
   return (
     <>
       <div class="toolbar">
         {all.length > 1 && (
-          <select aria-label="Frame" value={String(chosen)} onChange={(event) => setChosen(Number(event.currentTarget.value))}>
+          <select aria-label={english.frame} value={String(chosen)} onChange={(event) => setChosen(Number(event.currentTarget.value))}>
             {all.map((each, index) => (
               <option key={index} value={String(index)} selected={index === chosen}>
                 {frameName(each, all, index)}
@@ -92,13 +93,13 @@ function DataTable({ title, data }: { title: string; data: PanelData }): JSX.Ele
           </select>
         )}
         <label class="check">
-          <input type="checkbox" checked={transformed} onChange={(event) => setTransformed(event.currentTarget.checked)} /> Transformations applied
+          <input type="checkbox" checked={transformed} onChange={(event) => setTransformed(event.currentTarget.checked)} /> {english.transformationsApplied}
         </label>
         <label class="check">
-          <input type="checkbox" checked={formatted} onChange={(event) => setFormatted(event.currentTarget.checked)} /> Formatted
+          <input type="checkbox" checked={formatted} onChange={(event) => setFormatted(event.currentTarget.checked)} /> {english.formatted}
         </label>
         <button type="button" class="button" onClick={() => download(fileName(title, 'csv'), 'text/csv;charset=utf-8', toCsv(frame, formatted))}>
-          Download CSV
+          {english.downloadCsv}
         </button>
       </div>
       <div class="table-scroll">
@@ -126,8 +127,8 @@ function DataTable({ title, data }: { title: string; data: PanelData }): JSX.Ele
         </table>
       </div>
       <p class="more">
-        {frame.length} {frame.length === 1 ? 'row' : 'rows'}
-        {frame.length > ROWS_SHOWN && `, the first ${ROWS_SHOWN} shown; the CSV has all`}
+        {english.rowCount(frame.length)}
+        {frame.length > ROWS_SHOWN && english.onlyFirstRows(ROWS_SHOWN)}
       </p>
     </>
   );
@@ -135,14 +136,14 @@ function DataTable({ title, data }: { title: string; data: PanelData }): JSX.Ele
 
 const frameName = (frame: Frame, all: readonly Frame[], index: number): string => {
   const value = frame.fields.find(({ type }) => type !== 'time');
-  return frame.name || (frame.fields.length <= 2 && value ? fieldName(value, frame, all) : '') || (frame.refId ? `Query ${frame.refId}` : `Frame ${index + 1}`);
+  return frame.name || (frame.fields.length <= 2 && value ? fieldName(value, frame, all) : '') || (frame.refId ? english.queryOf(frame.refId) : english.frameNumber(index + 1));
 };
 
 function Queries({ data }: { data: PanelData }): JSX.Element {
   const board = useBoard();
   const asked = data.answer?.asked ?? [];
   if (data.state === 'loading') return <div class="skeleton skeleton-result" />;
-  if (asked.length === 0) return <Empty title="No query">This panel asks for nothing.</Empty>;
+  if (asked.length === 0) return <Empty title={english.noQuery}>{english.thisPanelAsksForNothing}</Empty>;
   return (
     <>
       {data.notices.map(({ severity, text: said, refId }, index) => (
@@ -152,13 +153,13 @@ function Queries({ data }: { data: PanelData }): JSX.Element {
         </p>
       ))}
       {asked.map((query) => (
-        <section class="inspect-query" key={query.refId} aria-label={`Query ${query.refId}`}>
+        <section class="inspect-query" key={query.refId} aria-label={english.queryOf(query.refId)}>
           <header>
             <b>{query.refId}</b>
             <span class="muted">{query.source}</span>
-            {query.stepMs !== undefined && <span class="muted">step {duration(query.stepMs / 1000)}</span>}
-            {query.tookMs !== undefined && <span class="muted">answered in {duration(query.tookMs / 1000)}</span>}
-            {query.uid !== undefined && <a href={exploreHref(board, { source: query.uid, expressions: [query.expression] })}>Explore</a>}
+            {query.stepMs !== undefined && <span class="muted">{english.stepIs(duration(query.stepMs / 1000))}</span>}
+            {query.tookMs !== undefined && <span class="muted">{english.answeredIn(duration(query.tookMs / 1000))}</span>}
+            {query.uid !== undefined && <a href={exploreHref(board, { source: query.uid, expressions: [query.expression] })}>{english.explore}</a>}
           </header>
           <pre>{query.expression}</pre>
           <Cost query={query} answer={data.answer!} />
@@ -180,11 +181,11 @@ function Cost({ query, answer }: { query: PanelAnswer['asked'][number]; answer: 
   return (
     <Figures
       figures={[
-        ['Series it yields', number(data.tree.series)],
-        ['Samples read', number(read)],
-        ['Of at most', number(data.limits.samples)],
-        ['Memory at its peak', text(data.peakBytes, 'bytes')],
-        ['Took now', duration(data.seconds)],
+        [english.seriesItYields, number(data.tree.series)],
+        [english.samplesRead, number(read)],
+        [english.ofAtMost, number(data.limits.samples)],
+        [english.memoryAtItsPeak, text(data.peakBytes, 'bytes')],
+        [english.tookNow, duration(data.seconds)],
       ]}
     />
   );
@@ -200,7 +201,7 @@ function PanelJson({ placed }: { placed: PlacedPanel }): JSX.Element {
     <>
       <div class="toolbar">
         <button type="button" class="button" onClick={() => void copyText(json).then(setCopied)}>
-          {copied ? 'Copied' : 'Copy'}
+          {copied ? english.copied : english.copy}
         </button>
       </div>
       <pre class="inspect-json" tabIndex={0}>
@@ -215,13 +216,13 @@ function Stats({ data }: { data: PanelData }): JSX.Element {
   if (!answer) return <div class="skeleton skeleton-result" />;
   const slowest = Math.max(0, ...answer.asked.map(({ tookMs }) => tookMs ?? 0));
   const figures: [string, string][] = [
-    ['Queries', String(answer.asked.length)],
-    ['Slowest answer', duration(slowest / 1000)],
-    ['Frames as answered', String(answer.frames.length)],
-    ['Frames drawn', String(data.frames.length)],
-    ['Rows drawn', data.frames.reduce((sum, { length }) => sum + length, 0).toLocaleString('en')],
-    ['Values drawn', data.frames.reduce((sum, { length, fields }) => sum + length * fields.length, 0).toLocaleString('en')],
-    ['Range', duration(answer.span.to - answer.span.from)],
+    [english.queries, String(answer.asked.length)],
+    [english.slowestAnswer, duration(slowest / 1000)],
+    [english.framesAsAnswered, String(answer.frames.length)],
+    [english.framesDrawn, String(data.frames.length)],
+    [english.rowsDrawn, data.frames.reduce((sum, { length }) => sum + length, 0).toLocaleString('en')],
+    [english.valuesDrawn, data.frames.reduce((sum, { length, fields }) => sum + length * fields.length, 0).toLocaleString('en')],
+    [english.range, duration(answer.span.to - answer.span.from)],
   ];
   return <Figures figures={figures} />;
 }

@@ -4,6 +4,7 @@ import { useEffect } from 'preact/hooks';
 import { ApiError } from '../../api/client.ts';
 import { DashboardError } from '../../dashboard/load.ts';
 import { loadSources, OWN } from '../../dashboard/sources.ts';
+import * as english from '../../english/dashboard.ts';
 import { Empty } from '../../parts/parts.tsx';
 import type { Place } from '../../router.ts';
 import { useLoad } from '../../state/load.ts';
@@ -45,25 +46,25 @@ export function DashboardPage({ place, offers, alertsFiring }: Props): JSX.Eleme
 
 function Instead({ error, uid, reload }: { error: Error; uid: string; reload: () => void }): JSX.Element {
   const status = error instanceof ApiError ? error.status : undefined;
-  const list = <a href="dashboards">All dashboards</a>;
+  const list = <a href="dashboards">{english.allDashboards}</a>;
   return (
     <main class="page board">
       {status === 404 ? (
-        <Empty title="There is no dashboard here">
-          None has the uid <code>{uid}</code>: it may have been deleted, or its file is gone. {list}
+        <Empty title={english.noSuchDashboard}>
+          {english.noSuchDashboardHint(<code>{uid}</code>)} {list}
         </Empty>
       ) : status === 403 ? (
-        <Empty title="This dashboard is not for you">{error.message} {list}</Empty>
+        <Empty title={english.notAllowed}>{error.message} {list}</Empty>
       ) : error instanceof DashboardError ? (
-        <Empty title="This dashboard cannot be read">
-          {error.message} {error.place !== '' && <>At <code>{error.place}</code>. </>}
+        <Empty title={english.unreadable}>
+          {error.message} {error.place !== '' && <>{english.atPlace(<code>{error.place}</code>)} </>}
           {list}
         </Empty>
       ) : (
-        <Empty title="The dashboard did not arrive">
+        <Empty title={english.didNotArrive}>
           {error.message}{' '}
           <button type="button" class="button" onClick={reload}>
-            Ask again
+            {english.askAgain}
           </button>
         </Empty>
       )}

@@ -4,6 +4,7 @@ import { annotationsOf } from '../../dashboard/annotations.ts';
 import { interpolate, type Scope } from '../../dashboard/interpolate.ts';
 import type { FieldConfig, Panel } from '../../dashboard/model.ts';
 import { runPanel, type Notice, type PanelAnswer } from '../../dashboard/query.ts';
+import * as english from '../../english/dashboard.ts';
 import { applyFields } from '../../fields/apply.ts';
 import type { Frame } from '../../frames/frame.ts';
 import type { Annotation, PanelKind } from '../../panels/panel.ts';
@@ -44,7 +45,7 @@ export function usePanelKind(type: string): KindState {
     else
       loading.then(
         (kind) => tell({ state: 'ready', kind }),
-        () => tell({ state: 'failed', error: new Error('This kind of panel could not be loaded. The server may have been updated: load the page again.') }),
+        () => tell({ state: 'failed', error: new Error(english.kindDidNotLoad) }),
       );
     return () => {
       gone = true;
@@ -120,7 +121,7 @@ export function usePanelData(board: Board, { panel, key, scope, kind, width, act
       const exemplars = panel.type === 'timeseries' ? applyFields(answer.exemplars, { defaults: panel.fieldConfig.defaults, overrides: [] }, fieldDefaults as FieldConfig, context) : [];
       return { transformed, frames: exemplars.length > 0 ? [...frames, ...exemplars] : frames };
     } catch (error) {
-      return { transformed: answer.frames, frames: [], error: `The transformations failed: ${error instanceof Error ? error.message : String(error)}` };
+      return { transformed: answer.frames, frames: [], error: english.transformationsFailed(error instanceof Error ? error.message : String(error)) };
     }
   }, [answer, panel.transformations, panel.fieldConfig, fieldDefaults, board.timeZone, scope, theme]);
 

@@ -6,6 +6,7 @@ import { writeView } from '../../dashboard/state.ts';
 import type { PanelAnswer } from '../../dashboard/query.ts';
 import { canAsk, findSource } from '../../dashboard/sources.ts';
 import { stepFor, stepScope } from '../../dashboard/step.ts';
+import * as english from '../../english/dashboard.ts';
 import { Popover } from '../../parts/parts.tsx';
 import { currentPlace, patchParams } from '../../router.ts';
 import { useBoard, type Board } from './board.ts';
@@ -37,7 +38,7 @@ export function PanelMenu({ placed, asked, alone }: { placed: PlacedPanel; asked
   const questions = questionsOf(board, placed, asked);
   return (
     <div class="board-menu">
-      <Popover label="Panel menu" title="Panel menu" align="right" button={<span aria-hidden="true">⋮</span>}>
+      <Popover label={english.panelMenu} title={english.panelMenu} align="right" button={<span aria-hidden="true">⋮</span>}>
         {(close) => {
           const item = (text: string, key: string, run: () => void): JSX.Element => (
             <button type="button" class="menu-item board-menu-item" onClick={() => (close(), run())}>
@@ -47,20 +48,20 @@ export function PanelMenu({ placed, asked, alone }: { placed: PlacedPanel; asked
           );
           return (
             <>
-              {item(alone ? 'Back to the dashboard' : 'View', 'v', () => act.view(alone ? undefined : placed.key))}
-              {edits && item('Edit', 'e', () => act.edit(placed.panel.id))}
+              {item(alone ? english.backToDashboard : english.view, 'v', () => act.view(alone ? undefined : placed.key))}
+              {edits && item(english.edit, 'e', () => act.edit(placed.panel.id))}
               {questions.map((question, index) => (
                 <a key={question.source} class="menu-item board-menu-item" href={exploreHref(board, question)}>
-                  {questions.length === 1 ? 'Explore' : `Explore ${board.sources.find(({ uid }) => uid === question.source)?.name ?? question.source}`}
+                  {questions.length === 1 ? english.explore : english.exploreName(board.sources.find(({ uid }) => uid === question.source)?.name ?? question.source)}
                   {index === 0 && <kbd>x</kbd>}
                 </a>
               ))}
-              {item('Inspect data', 'i', () => act.inspect(placed.key, 'data'))}
-              {item('Inspect queries', '', () => act.inspect(placed.key, 'query'))}
-              {item('Panel JSON', '', () => act.inspect(placed.key, 'json'))}
-              {item('Copy link', '', () => void copyText(panelLink(board, placed)))}
-              {editing && item('Duplicate', 'p d', () => act.duplicate(placed))}
-              {editing && item('Remove', 'p r', () => act.remove(placed))}
+              {item(english.inspectData, 'i', () => act.inspect(placed.key, 'data'))}
+              {item(english.inspectQueries, '', () => act.inspect(placed.key, 'query'))}
+              {item(english.panelJson, '', () => act.inspect(placed.key, 'json'))}
+              {item(english.copyLink, '', () => void copyText(panelLink(board, placed)))}
+              {editing && item(english.duplicate, 'p d', () => act.duplicate(placed))}
+              {editing && item(english.remove, 'p r', () => act.remove(placed))}
             </>
           );
         }}

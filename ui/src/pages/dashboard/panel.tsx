@@ -4,6 +4,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/ho
 import { interpolate } from '../../dashboard/interpolate.ts';
 import type { PlacedPanel } from '../../dashboard/layout.ts';
 import type { Panel } from '../../dashboard/model.ts';
+import * as english from '../../english/dashboard.ts';
 import type { PanelProps } from '../../panels/panel.ts';
 import { withDefaults } from '../../panels/values/options.ts';
 import { Mark } from '../../parts/parts.tsx';
@@ -48,7 +49,7 @@ interface Props {
 }
 
 /** What a panel is called where it has no title. */
-export const panelLabel = ({ panel }: PlacedPanel, title: string): string => title || `Panel ${panel.id}, ${panel.type}`;
+export const panelLabel = ({ panel }: PlacedPanel, title: string): string => title || english.panelLabel(panel.id, panel.type);
 
 export function PanelFrame({ placed, near = true, awake = false, alone = false, onData, children }: Props): JSX.Element {
   const board = useBoard();
@@ -106,11 +107,11 @@ function Marks({ placed, board, data, scope }: { placed: PlacedPanel; board: Boa
   return (
     <>
       {alert && alert !== 'inactive' && (
-        <span class={`board-mark tone-${alert === 'firing' ? 'critical' : 'warning'}`} title={`An alert of this panel is ${alert}`} role="img" aria-label={`Alert ${alert}`}>
+        <span class={`board-mark tone-${alert === 'firing' ? 'critical' : 'warning'}`} title={english.alertHint(alert)} role="img" aria-label={english.alertLabel(alert)}>
           <Mark tone={alert === 'firing' ? 'critical' : 'warning'} />
         </span>
       )}
-      {description !== '' && <Note tone="quiet" label="Description" lines={description.split('\n')} />}
+      {description !== '' && <Note tone="quiet" label={english.description} lines={description.split('\n')} />}
       {links.length > 0 && (
         <span class="board-links">
           {links.map((link) => (
@@ -123,7 +124,7 @@ function Marks({ placed, board, data, scope }: { placed: PlacedPanel; board: Boa
           ))}
         </span>
       )}
-      {said.length > 0 && <Note tone={worst} label={worst === 'critical' ? 'Errors' : worst === 'warning' ? 'Warnings' : 'Notes'} lines={said} />}
+      {said.length > 0 && <Note tone={worst} label={worst === 'critical' ? english.errors : worst === 'warning' ? english.warnings : english.notes} lines={said} />}
     </>
   );
 }
@@ -200,9 +201,9 @@ function Body({ panel, kind, data, scope, width, height, onBroken }: BodyProps):
     [ready, withOptions, data.frames, annotations, span.from, span.to, width, height, board.timeZone, sync, interpolateHere, linksHere, board.onZoom, onFilter, dark],
   );
   if (kind.state === 'unknown' && panel.libraryPanel) {
-    return <Plain title={`The library has no panel “${panel.libraryPanel.name ?? panel.libraryPanel.uid}”`}>It may have been deleted, or was never taken over: its uid is {panel.libraryPanel.uid}.</Plain>;
+    return <Plain title={english.noLibraryPanel(panel.libraryPanel.name ?? panel.libraryPanel.uid)}>{english.noLibraryPanelHint(panel.libraryPanel.uid)}</Plain>;
   }
-  if (kind.state === 'unknown') return <Plain title={`There is no kind of panel “${panel.type}” here`}>The rest of the dashboard does not depend on it.</Plain>;
+  if (kind.state === 'unknown') return <Plain title={english.noSuchKind(panel.type)}>{english.noSuchKindHint}</Plain>;
   if (data.state === 'error' && data.error !== undefined) {
     return (
       <div class="board-error" role="alert">
@@ -242,7 +243,7 @@ class Boundary extends Component<{ retry: unknown; onBroken: (frames: unknown) =
     return (
       <div class="board-error" role="alert" data-panel-broken="">
         <Mark tone="critical" />
-        <pre>This panel could not be drawn: {error.message}</pre>
+        <pre>{english.thisPanelCouldNotBeDrawn(error.message)}</pre>
       </div>
     );
   }

@@ -4,6 +4,7 @@ import { dashboards, folders, type DashboardMeta } from '../../api/dashboards.ts
 import { libraryPanels, loadLibraryPanels, withKnownShared, withShared, type Shared } from '../../dashboard/library.ts';
 import { loadDashboard } from '../../dashboard/load.ts';
 import type { Dashboard, Panel } from '../../dashboard/model.ts';
+import * as english from '../../english/dashboard.ts';
 import { useLoad } from '../../state/load.ts';
 import { Unapplied, useChanges } from './unapplied.ts';
 
@@ -40,7 +41,7 @@ export interface Session {
   adopt: (dashboard: Dashboard) => void;
 }
 
-const NEW_DASHBOARD = { title: 'New dashboard', tags: [], panels: [], schemaVersion: 41, time: { from: 'now-6h', to: 'now' }, editable: true };
+const NEW_DASHBOARD = { title: english.newDashboard, tags: [], panels: [], schemaVersion: 41, time: { from: 'now-6h', to: 'now' }, editable: true };
 
 const folderOf = ({ folderUid, folderTitle }: Partial<DashboardMeta>): Pick<DashboardMeta, 'folderUid' | 'folderTitle'> => ({ folderUid, folderTitle });
 

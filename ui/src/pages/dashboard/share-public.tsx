@@ -4,6 +4,7 @@ import { useState } from 'preact/hooks';
 import { ApiError } from '../../api/client.ts';
 import { publicDashboards, type PublicDashboard } from '../../api/sharing.ts';
 import { pinnedOf } from '../../dashboard/take.ts';
+import * as english from '../../english/dashboard.ts';
 import { Failure } from '../../parts/parts.tsx';
 import { useLoad } from '../../state/load.ts';
 import { useBoard } from './board.ts';
@@ -36,10 +37,10 @@ export function SharePublic(): JSX.Element {
   if (found.data === null) {
     return (
       <div class="small-form">
-        <p class="muted">Whoever has the address sees this dashboard without signing in: its panels and their data, not their queries, and nothing else of this server.{pinned && ' The variables stay as they are chosen now.'}</p>
+        <p class="muted">{english.whoeverHasAddressSeesThisDashboard}{pinned && english.variablesStayAsTheyAreChosen}</p>
         {failed && <Failure error={failed} compact />}
         <button type="button" class="button button-strong" disabled={busy} onClick={() => run(publicDashboards.make(dashboard.uid, { isEnabled: true, variables: pinnedOf(variables) }))}>
-          Make public
+          {english.makePublic}
         </button>
       </div>
     );
@@ -48,29 +49,29 @@ export function SharePublic(): JSX.Element {
   const change = (body: Parameters<typeof publicDashboards.change>[2]): void => run(publicDashboards.change(dashboard.uid, shared.uid, body));
   return (
     <div class="small-form">
-      <p role="status">{shared.isEnabled ? 'Whoever has this address sees the dashboard.' : 'Paused: whoever has this address sees nothing.'}</p>
-      <input class="mono" readOnly aria-label="Public address" value={shared.url} onFocus={(event) => event.currentTarget.select()} />
+      <p role="status">{shared.isEnabled ? english.whoeverHasThisAddressSeesDashboard : english.paused}</p>
+      <input class="mono" readOnly aria-label={english.publicAddress} value={shared.url} onFocus={(event) => event.currentTarget.select()} />
       <button type="button" class="button button-strong" onClick={() => void copyText(shared.url).then(setCopied)}>
-        {copied ? 'Copied' : 'Copy public address'}
+        {copied ? english.copied : english.copyPublicAddress}
       </button>
       <label class="check">
-        <input type="checkbox" disabled={busy} checked={shared.timeSelectionEnabled} onChange={(event) => change({ timeSelectionEnabled: event.currentTarget.checked })} /> Visitors may choose the time range
+        <input type="checkbox" disabled={busy} checked={shared.timeSelectionEnabled} onChange={(event) => change({ timeSelectionEnabled: event.currentTarget.checked })} /> {english.visitorsMayChooseTimeRange}
       </label>
       <label class="check">
-        <input type="checkbox" disabled={busy} checked={shared.annotationsEnabled} onChange={(event) => change({ annotationsEnabled: event.currentTarget.checked })} /> Show annotations
+        <input type="checkbox" disabled={busy} checked={shared.annotationsEnabled} onChange={(event) => change({ annotationsEnabled: event.currentTarget.checked })} /> {english.showAnnotations}
       </label>
       {failed && <Failure error={failed} compact />}
       <div class="share-actions">
         <button type="button" class="button" disabled={busy} onClick={() => change({ isEnabled: !shared.isEnabled })}>
-          {shared.isEnabled ? 'Pause' : 'Show again'}
+          {shared.isEnabled ? english.pause : english.showAgain}
         </button>
         {pinned && (
-          <button type="button" class="button" disabled={busy} title="Visitors see the variables as they are chosen here now" onClick={() => change({ variables: pinnedOf(variables) })}>
-            Take these variables
+          <button type="button" class="button" disabled={busy} title={english.visitorsSeeVariablesAsThey} onClick={() => change({ variables: pinnedOf(variables) })}>
+            {english.takeTheseVariables}
           </button>
         )}
-        <button type="button" class="button" disabled={busy} onClick={() => confirm('Take the address back? It never leads here again.') && run(publicDashboards.revoke(dashboard.uid, shared.uid))}>
-          Revoke
+        <button type="button" class="button" disabled={busy} onClick={() => confirm(english.takeAddressBack) && run(publicDashboards.revoke(dashboard.uid, shared.uid))}>
+          {english.revoke}
         </button>
       </div>
     </div>

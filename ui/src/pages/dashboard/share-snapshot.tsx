@@ -5,6 +5,7 @@ import { snapshots } from '../../api/sharing.ts';
 import { layoutPanels, type PlacedPanel } from '../../dashboard/layout.ts';
 import type { Dashboard } from '../../dashboard/model.ts';
 import { takeSnapshot } from '../../dashboard/take.ts';
+import * as english from '../../english/dashboard.ts';
 import { Failure } from '../../parts/parts.tsx';
 import { snapshotHref, SNAPSHOTS_HREF } from '../../router.ts';
 import { useBoard, type Board } from './board.ts';
@@ -12,11 +13,11 @@ import { copyText } from './panel-menu.tsx';
 
 const DAY = 86_400;
 const EXPIRIES: readonly { seconds: number; text: string }[] = [
-  { seconds: 3600, text: 'an hour' },
-  { seconds: DAY, text: 'a day' },
-  { seconds: 7 * DAY, text: 'a week' },
+  { seconds: 3600, text: english.hour },
+  { seconds: DAY, text: english.day },
+  { seconds: 7 * DAY, text: english.week },
   { seconds: 30 * DAY, text: '30 days' },
-  { seconds: 0, text: 'until it is deleted' },
+  { seconds: 0, text: english.untilItIsDeleted },
 ];
 
 /** Everything that the dashboard has, also in closed rows. */
@@ -39,7 +40,7 @@ export function ShareSnapshot(): JSX.Element {
     setFailed(undefined);
     try {
       const { dashboard, sources, requests, span, timeZone, scope, variables, annotations, widths } = board;
-      const onProgress = (done: number, all: number): void => setTaking(`${done} of ${all} panels`);
+      const onProgress = (done: number, all: number): void => setTaking(english.ofPanels(done, all));
       setTaking('Asking');
       const taken = await takeSnapshot({ dashboard, placed: everything(dashboard, board), context: { sources, requests, span, timeZone, scope }, variables, annotations, widths, onProgress }, control.signal);
       setTaking('Keeping');
@@ -54,24 +55,24 @@ export function ShareSnapshot(): JSX.Element {
     return (
       <div class="small-form">
         <p role="status">
-          The snapshot is kept. <a href={snapshotHref(made.key)}>Look at it</a>
+          {english.snapshotIsKept} <a href={snapshotHref(made.key)}>{english.lookAtIt}</a>
         </p>
-        <input class="mono" readOnly aria-label="Address of the snapshot" value={made.url} onFocus={(event) => event.currentTarget.select()} />
+        <input class="mono" readOnly aria-label={english.addressOfSnapshot} value={made.url} onFocus={(event) => event.currentTarget.select()} />
         <button type="button" class="button button-strong" onClick={() => void copyText(made.url).then(setCopied)}>
-          {copied ? 'Copied' : 'Copy address'}
+          {copied ? english.copied : english.copyAddress}
         </button>
       </div>
     );
   }
   return (
     <form class="small-form" onSubmit={(event) => (event.preventDefault(), void take())}>
-      <p class="muted">Keeps the dashboard with the data that it shows now. Whoever may sign in here can look at it. <a href={SNAPSHOTS_HREF}>Snapshots so far</a></p>
+      <p class="muted">{english.keepsDashboardWithData} <a href={SNAPSHOTS_HREF}>{english.snapshotsSoFar}</a></p>
       <label>
-        Name
+        {english.name}
         <input value={name} maxLength={200} onInput={(event) => setName(event.currentTarget.value)} />
       </label>
       <label>
-        Keep it for
+        {english.keepItFor}
         <select value={expires} onChange={(event) => setExpires(Number(event.currentTarget.value))}>
           {EXPIRIES.map(({ seconds, text }) => (
             <option key={seconds} value={seconds} selected={seconds === expires}>
@@ -82,7 +83,7 @@ export function ShareSnapshot(): JSX.Element {
       </label>
       {failed && <Failure error={failed} compact />}
       <button type="submit" class="button button-strong" disabled={taking !== ''}>
-        {taking === '' ? 'Take a snapshot' : `${taking} …`}
+        {taking === '' ? english.takeSnapshot : `${taking} …`}
       </button>
     </form>
   );

@@ -1,6 +1,7 @@
 /** Sharing what is seen: a link, moving on with the time or locked to it; a public address; a snapshot. */
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
+import * as english from '../../english/dashboard.ts';
 import { later } from '../../lazy.tsx';
 import { Chips, Popover } from '../../parts/parts.tsx';
 import { currentPlace, patchParams } from '../../router.ts';
@@ -10,19 +11,19 @@ import { lockedPatch, viewPatch } from './view-links.ts';
 
 type Way = 'link' | 'public' | 'snapshot';
 const WAYS: readonly { value: Way; text: string }[] = [
-  { value: 'link', text: 'Link' },
-  { value: 'public', text: 'Public' },
-  { value: 'snapshot', text: 'Snapshot' },
+  { value: 'link', text: english.link },
+  { value: 'public', text: english.publicWord },
+  { value: 'snapshot', text: english.snapshot },
 ];
 
 export function Share({ ways }: { ways: { publicly: boolean; snapshots: boolean } }): JSX.Element {
   const [way, setWay] = useState<Way>('link');
   const offered = WAYS.filter(({ value }) => value === 'link' || (value === 'public' ? ways.publicly : ways.snapshots));
   return (
-    <Popover label="Share" align="right" button="Share">
+    <Popover label={english.share} align="right" button={english.share}>
       {() => (
         <div class="board-share">
-          {offered.length > 1 && <Chips options={offered} value={way} onChange={setWay} label="How to share" />}
+          {offered.length > 1 && <Chips options={offered} value={way} onChange={setWay} label={english.howToShare} />}
           {way === 'public' ? <SharePublic /> : way === 'snapshot' ? <ShareSnapshot /> : <ShareLink />}
         </div>
       )}
@@ -54,14 +55,14 @@ function ShareLink(): JSX.Element {
   return (
         <div class="small-form">
           <label class="check">
-            <input type="checkbox" checked={locked} onChange={(event) => (setLocked(event.currentTarget.checked), setCopied(false))} /> Lock the time range
+            <input type="checkbox" checked={locked} onChange={(event) => (setLocked(event.currentTarget.checked), setCopied(false))} /> {english.lockTimeRange}
           </label>
           <label class="check">
-            <input type="checkbox" checked={kiosk} onChange={(event) => (setKiosk(event.currentTarget.checked), setCopied(false))} /> Without frame (kiosk)
+            <input type="checkbox" checked={kiosk} onChange={(event) => (setKiosk(event.currentTarget.checked), setCopied(false))} /> {english.withoutFrameKiosk}
           </label>
-          <input class="mono" readOnly aria-label="Link" value={link()} onFocus={(event) => event.currentTarget.select()} />
+          <input class="mono" readOnly aria-label={english.link} value={link()} onFocus={(event) => event.currentTarget.select()} />
           <button type="button" class="button button-strong" onClick={() => void copyText(link()).then(setCopied)}>
-            {copied ? 'Copied' : 'Copy link'}
+            {copied ? english.copied : english.copyLink}
           </button>
         </div>
   );

@@ -10,6 +10,7 @@ import { OWN } from '../../dashboard/sources.ts';
 import { readView, refreshSeconds, type View } from '../../dashboard/state.ts';
 import { resolveRange, type TimeOptions } from '../../dashboard/time.ts';
 import type { AskForPanel } from '../../dashboard/told.ts';
+import * as english from '../../english/dashboard.ts';
 import type { Annotation } from '../../panels/panel.ts';
 import { Empty } from '../../parts/parts.tsx';
 import { useLoad } from '../../state/load.ts';
@@ -90,7 +91,7 @@ export function StillBoard({ dashboard, params, now, asking, annotations: askAnn
   return (
     <BoardProvider value={board}>
       {head({ view, span, options, refresh })}
-      {dashboard.panels.length === 0 ? <Empty title="This dashboard has no panels" /> : <Grid placed={placed} onRow={(key, close) => setClosed(new Map(closed).set(key, close))} />}
+      {dashboard.panels.length === 0 ? <Empty title={english.thisDashboardHasNoPanels} /> : <Grid placed={placed} onRow={(key, close) => setClosed(new Map(closed).set(key, close))} />}
     </BoardProvider>
   );
 }

@@ -5,6 +5,7 @@ import { serverNow } from '../../api/client.ts';
 import type { Dashboard } from '../../dashboard/model.ts';
 import { writeView, type View } from '../../dashboard/state.ts';
 import { describeRange, QUICK_RANGES, resolveTime, type TimeOptions, type TimeRange } from '../../dashboard/time.ts';
+import * as english from '../../english/dashboard.ts';
 import { duration } from '../../format/time.ts';
 import { Popover } from '../../parts/parts.tsx';
 import { setParams } from '../../router.ts';
@@ -42,30 +43,30 @@ export function TimePicker({ view, span, dashboard, options, onRefresh }: Props)
     <>
       {!dashboard.timepicker.hidden && (
         <div class="joined">
-          <button type="button" class="button button-icon" aria-label="Earlier" title="Earlier ([)" onClick={() => shiftRange(span, -1)}>
+          <button type="button" class="button button-icon" aria-label={english.earlier} title={english.earlierHint} onClick={() => shiftRange(span, -1)}>
             ‹
           </button>
-          <Popover label={`Time range: ${describeRange(view.range, view.timeZone)}`} align="right" button={describeRange(view.range, view.timeZone)}>
+          <Popover label={english.timeRangeIs(describeRange(view.range, view.timeZone))} align="right" button={describeRange(view.range, view.timeZone)}>
             {(close) => <RangeBox view={view} options={options} close={close} />}
           </Popover>
-          <button type="button" class="button button-icon" aria-label="Later" title="Later (])" disabled={live} onClick={() => shiftRange(span, 1)}>
+          <button type="button" class="button button-icon" aria-label={english.later} title={english.laterHint} disabled={live} onClick={() => shiftRange(span, 1)}>
             ›
           </button>
-          <button type="button" class="button button-icon" aria-label="Zoom out" title="Zoom out (z)" onClick={() => showRange(widerRange(view.range, span))}>
+          <button type="button" class="button button-icon" aria-label={english.zoomOut} title={english.zoomOutHint} onClick={() => showRange(widerRange(view.range, span))}>
             −
           </button>
         </div>
       )}
       <div class="joined">
-        <button type="button" class="button button-icon" aria-label="Refresh now" title="Refresh now (r)" onClick={onRefresh}>
+        <button type="button" class="button button-icon" aria-label={english.refreshNow} title={english.refreshHint} onClick={onRefresh}>
           <svg viewBox="0 0 16 16" aria-hidden="true">
             <path d="M13.6 3v4h-4l1.6-1.6A4.5 4.5 0 1 0 12.4 9H14a6 6 0 1 1-1.7-4.7z" />
           </svg>
         </button>
-        <select class="button" aria-label="Refresh interval" title="Refresh interval" value={view.refresh} onChange={(event) => setParams(writeView({ refresh: event.currentTarget.value }))}>
+        <select class="button" aria-label={english.refreshInterval} title={english.refreshInterval} value={view.refresh} onChange={(event) => setParams(writeView({ refresh: event.currentTarget.value }))}>
           {[...new Set(['', 'auto', ...intervals, view.refresh])].map((interval) => (
             <option key={interval} value={interval} selected={interval === view.refresh}>
-              {interval === '' ? 'off' : interval}
+              {interval === '' ? english.off : interval}
             </option>
           ))}
         </select>
@@ -105,7 +106,7 @@ function RangeBox({ view, options, close }: { view: View; options: TimeOptions; 
   const end = resolveTime(to.trim(), options, true);
   const valid = start !== undefined && end !== undefined && start < end;
   const said =
-    start === undefined ? `“${from}” is no time: now-6h, now/d, 2026-11-21 08:00:00` : end === undefined ? `“${to}” is no time: now, now-1d/d, 2026-11-21 09:00:00` : start < end ? duration(end - start) : 'The end must be after the beginning.';
+    start === undefined ? english.fromIsNoTime(from) : end === undefined ? english.toIsNoTime(to) : start < end ? duration(end - start) : english.endBeforeBeginning;
   const zones = useMemo(timeZones, []);
   const written = (text: string, seconds: number): string => (text.includes('now') ? text.trim() : String(Math.round(seconds * 1000)));
   const quick = QUICK_RANGES.filter(({ text }) => text.toLowerCase().includes(words.toLowerCase()));
@@ -121,30 +122,30 @@ function RangeBox({ view, options, close }: { view: View; options: TimeOptions; 
         }}
       >
         <label>
-          From
+          {english.fromLabel}
           <input value={from} aria-invalid={start === undefined} spellcheck={false} autocomplete="off" onInput={(event) => setFrom(event.currentTarget.value)} />
         </label>
         <label>
-          To
+          {english.toLabel}
           <input value={to} aria-invalid={end === undefined} spellcheck={false} autocomplete="off" onInput={(event) => setTo(event.currentTarget.value)} />
         </label>
         <p class={valid ? 'muted' : 'text-critical'}>{said}</p>
         <button type="submit" class="button button-strong" disabled={!valid}>
-          Show
+          {english.show}
         </button>
         <label>
-          Time zone
+          {english.timeZone}
           <select value={view.timeZone} onChange={(event) => setParams(writeView({ timeZone: event.currentTarget.value }))}>
             {[...new Set(['browser', 'utc', view.timeZone, ...zones])].map((name) => (
               <option key={name} value={name} selected={name === view.timeZone}>
-                {name === 'browser' ? `This browser's (${Intl.DateTimeFormat().resolvedOptions().timeZone})` : name === 'utc' ? 'UTC' : name}
+                {name === 'browser' ? english.browserZone(Intl.DateTimeFormat().resolvedOptions().timeZone) : name === 'utc' ? 'UTC' : name}
               </option>
             ))}
           </select>
         </label>
       </form>
       <div class="range-presets">
-        <input type="search" class="board-range-search" aria-label="Search ranges" placeholder="Search ranges" value={words} onInput={(event) => setWords(event.currentTarget.value)} />
+        <input type="search" class="board-range-search" aria-label={english.searchRanges} placeholder={english.searchRanges} value={words} onInput={(event) => setWords(event.currentTarget.value)} />
         <div class="board-range-list">
           {quick.map((range) => (
             <button

@@ -1,6 +1,7 @@
 /** JSON that somebody typed and did not apply: it is work too, which no click may throw away. */
 import { createContext } from 'preact';
 import { useContext, useEffect, useState } from 'preact/hooks';
+import * as english from '../../english/dashboard.ts';
 
 export interface Typed {
   text: string;
@@ -73,7 +74,7 @@ export function useTyped(label: string): { typed: Typed | undefined; keep: (text
   const key = `${place} ${label}`;
   return {
     typed: unapplied?.get(key),
-    keep: (text, of) => unapplied?.set(key, { text, of, name: place === '' ? label : `${label} of ${place}` }),
+    keep: (text, of) => unapplied?.set(key, { text, of, name: place === '' ? label : english.ofLabel(label, place) }),
     drop: () => unapplied?.delete(key),
   };
 }

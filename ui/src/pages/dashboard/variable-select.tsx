@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { valuesOf } from '../../dashboard/variables/choose.ts';
 import type { Option, VariableState } from '../../dashboard/variables/set.ts';
+import * as english from '../../english/dashboard.ts';
 import { Popover } from '../../parts/parts.tsx';
 
 export const ALL = '$__all';
@@ -28,9 +29,9 @@ export function searched(options: readonly Option[], words: string): Option[] {
 
 /** How a choice reads in one line. */
 export function summary(state: VariableState): string {
-  if (state.chosen.whole) return 'All';
+  if (state.chosen.whole) return english.all;
   const texts = listOf(state.chosen.text);
-  return texts.length === 0 ? (state.loading ? '…' : 'none') : texts.length <= 2 ? texts.join(' + ') : `${texts[0]} + ${texts.length - 1} more`;
+  return texts.length === 0 ? (state.loading ? '…' : 'none') : texts.length <= 2 ? texts.join(' + ') : english.valueAndMore(texts[0], texts.length - 1);
 }
 
 interface Props {
@@ -101,8 +102,8 @@ function Choice({ state, label, onChoose, close }: Props & { close: () => void }
         aria-expanded="true"
         aria-controls={listId}
         aria-activedescendant={shown[at] || free ? `${listId}-${at}` : undefined}
-        aria-label={`Search ${label}`}
-        placeholder={state.options.length > 0 ? `Search ${state.options.length}` : 'Type a value'}
+        aria-label={english.searchValues(label)}
+        placeholder={state.options.length > 0 ? english.searchValues(state.options.length) : english.typeValue}
         spellcheck={false}
         autocomplete="off"
         value={words}
@@ -112,12 +113,12 @@ function Choice({ state, label, onChoose, close }: Props & { close: () => void }
       {multi && (
         <div class="choice-tools">
           <button type="button" class="link" onClick={() => ((pending.current = found.map(({ value }) => value).filter((value) => value !== ALL)), setChosen(pending.current))}>
-            Choose all {words ? 'found' : ''}
+            {english.chooseAll(words ? english.foundOnes : '')}
           </button>
           <button type="button" class="link" onClick={() => ((pending.current = state.variable.includeAll ? [ALL] : []), setChosen(pending.current))}>
-            Clear
+            {english.clear}
           </button>
-          <span class="muted">{chosen.includes(ALL) ? 'All' : chosen.length}</span>
+          <span class="muted">{chosen.includes(ALL) ? english.all : chosen.length}</span>
         </div>
       )}
       <ul role="listbox" id={listId} ref={list} aria-label={label} aria-multiselectable={multi} onMouseDown={(event) => event.preventDefault()}>
@@ -132,17 +133,17 @@ function Choice({ state, label, onChoose, close }: Props & { close: () => void }
             onClick={() => pick(option.value)}
           >
             {multi && <i class="choice-box" aria-hidden="true" />}
-            <span>{option.text === '' ? '(empty)' : option.text}</span>
+            <span>{option.text === '' ? english.empty : option.text}</span>
           </li>
         ))}
         {free && (
           <li role="option" id={`${listId}-${shown.length}`} aria-selected="false" class="menu-item choice-item muted" {...(at >= shown.length ? { 'data-at': '' } : {})} onClick={() => pick(own)}>
-            Use “{own}”
+            {english.takeTyped(own)}
           </li>
         )}
       </ul>
-      {found.length > SHOWN && <p class="muted choice-more">{found.length - SHOWN} more: type to find them</p>}
-      {state.options.length === 0 && !state.loading && <p class="muted choice-more">{state.error ?? 'There are no values.'}</p>}
+      {found.length > SHOWN && <p class="muted choice-more">{english.moreByTyping(found.length - SHOWN)}</p>}
+      {state.options.length === 0 && !state.loading && <p class="muted choice-more">{state.error ?? english.thereAreNoValues}</p>}
     </div>
   );
 }

@@ -7,6 +7,7 @@ import type { DashboardLink } from '../../dashboard/model.ts';
 import { cssColor } from '../../fields/color.ts';
 import type { Notice } from '../../dashboard/query.ts';
 import type { VariableState } from '../../dashboard/variables/set.ts';
+import * as english from '../../english/dashboard.ts';
 import { Mark, Popover } from '../../parts/parts.tsx';
 import { dashboardHref } from '../../router.ts';
 import { useLoad } from '../../state/load.ts';
@@ -37,24 +38,24 @@ export function VariablesBar({ notices, switched, onSwitch }: Props): JSX.Elemen
       {annotations.map(({ name, enable, iconColor }) => {
         const on = switched.get(name) ?? enable;
         return (
-          <button type="button" key={name} class="chip board-annotation" aria-pressed={on} title={`Show ${name} on the panels`} onClick={() => onSwitch(name, !on)}>
+          <button type="button" key={name} class="chip board-annotation" aria-pressed={on} title={english.showOnPanels(name)} onClick={() => onSwitch(name, !on)}>
             <i class="swatch" style={{ background: iconColor ? cssColor(iconColor) : 'var(--accent)' }} />
             {name}
           </button>
         );
       })}
       {notices.length > 0 && (
-        <ul class="board-notices" role="status" aria-label="Annotations">
+        <ul class="board-notices" role="status" aria-label={english.annotations}>
           {notices.slice(0, NOTICES_SHOWN).map(({ severity, text }) => (
             <li key={text} title={text}>
               <Mark tone={severity === 'error' ? 'critical' : 'warning'} /> <span>{text}</span>
             </li>
           ))}
-          {notices.length > NOTICES_SHOWN && <li class="muted">and {notices.length - NOTICES_SHOWN} more</li>}
+          {notices.length > NOTICES_SHOWN && <li class="muted">{english.andMore(notices.length - NOTICES_SHOWN)}</li>}
         </ul>
       )}
       {dashboard.links.length > 0 && (
-        <nav class="board-dashboard-links" aria-label="Links of this dashboard">
+        <nav class="board-dashboard-links" aria-label={english.linksOfThisDashboard}>
           {dashboard.links.map((link, index) => (
             <DashboardLinks key={index} link={link} />
           ))}
@@ -89,7 +90,7 @@ function VariableField({ state }: { state: VariableState }): JSX.Element {
       ) : (
         <VariableSelect state={state} label={label} onChoose={choose} />
       )}
-      {loading && <i class="variable-busy" title="Loading the values" />}
+      {loading && <i class="variable-busy" title={english.loadingValues} />}
       {error !== undefined && (
         <span class="variable-error" role="img" aria-label={`${label}: ${error}`} title={error}>
           <Mark tone="critical" />
@@ -125,7 +126,7 @@ function DashboardLinks({ link }: { link: DashboardLink }): JSX.Element | null {
   const title = interpolate(link.title || 'Dashboards', board.scope, 'text');
   return (
     <Popover label={title} title={link.tooltip} align="right" button={<>{title} ▾</>}>
-      {() => <div class="board-link-list">{follow.length > 0 ? follow : <p class="muted choice-more">{found.waiting ? 'Loading' : `No other dashboard has the tag ${(link.tags ?? []).join(' and ')}`}</p>}</div>}
+      {() => <div class="board-link-list">{follow.length > 0 ? follow : <p class="muted choice-more">{found.waiting ? english.loading : english.noneHasTag((link.tags ?? []).join(' and '))}</p>}</div>}
     </Popover>
   );
 }

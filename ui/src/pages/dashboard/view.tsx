@@ -10,6 +10,7 @@ import { Requests } from '../../dashboard/requests.ts';
 import type { DataSource } from '../../dashboard/sources.ts';
 import { readView, refreshSeconds, writeView } from '../../dashboard/state.ts';
 import { resolveRange, type TimeOptions } from '../../dashboard/time.ts';
+import * as english from '../../english/dashboard.ts';
 import { parseDuration } from '../../format/time.ts';
 import { usePageKeys } from '../../keys.tsx';
 import { later } from '../../lazy.tsx';
@@ -151,7 +152,7 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
     else delete root.dataset['kiosk'];
     return () => void delete root.dataset['kiosk'];
   }, [kiosk, tv]);
-  useEffect(() => guardLeaving(() => !session.unsaved.current || confirm('Leave without saving? What was changed here is lost.'), () => session.unsaved.current), [session.unsaved]);
+  useEffect(() => guardLeaving(() => !session.unsaved.current || confirm(english.leaveQuestion), () => session.unsaved.current), [session.unsaved]);
   useEffect(() => {
     if (!session.changed) return;
     const leaving = (event: BeforeUnloadEvent): void => event.preventDefault();
@@ -229,33 +230,33 @@ export function BoardView({ place, offers, session, dashboard, sources }: Props)
           <Toolbar session={session} dashboard={dashboard} edits={edits} unlock={may && !edits ? () => (session.change((now) => ({ ...now, editable: true })), setEditing(true)) : undefined} editing={editing} setEditing={setEditing} onStar={star} onAdd={add} onSave={() => setSaving(true)}>
             <TimePicker view={view} span={span} dashboard={dashboard} options={options} onRefresh={refresh} />
           </Toolbar>
-          <VariablesBar notices={annotations.error ? [{ severity: 'error', text: `Annotations: ${annotations.error.message}` }] : (annotations.data?.notices ?? NONE)} switched={switched} onSwitch={(name, on) => setSwitched(new Map(switched).set(name, on))} />
+          <VariablesBar notices={annotations.error ? [{ severity: 'error', text: english.annotationsMessage(annotations.error.message) }] : (annotations.data?.notices ?? NONE)} switched={switched} onSwitch={(name, on) => setSwitched(new Map(switched).set(name, on))} />
           {section !== null ? (
             <Settings session={session} dashboard={dashboard} section={section} readOnly={!edits} />
           ) : edited ? (
-            edits ? <PanelEditor key={edited.key} placed={edited} session={session} refresh={refresh} /> : <Empty title="You may not edit this dashboard">Its panels can be viewed and inspected.</Empty>
+            edits ? <PanelEditor key={edited.key} placed={edited} session={session} refresh={refresh} /> : <Empty title={english.mayNotEdit}>{english.mayNotEditHint}</Empty>
           ) : viewed ? (
             <div class="board-alone">
               <PanelFrame key={viewed.key} placed={viewed} alone />
             </div>
           ) : view.viewPanel !== undefined && variables.ready ? (
-            <Empty title="This dashboard has no such panel">
+            <Empty title={english.noSuchPanel}>
               <button type="button" class="button" onClick={() => act.view(undefined)}>
-                Show the whole dashboard
+                {english.showWholeDashboard}
               </button>
             </Empty>
           ) : nothing && place.uid === '' && offers && !may ? (
-            <Empty title="You may not make dashboards">
-              Viewers can look at those that are there. Whoever administers this server can let you edit, everywhere or in a folder. <a href="dashboards">All dashboards</a>
+            <Empty title={english.youMayNotMakeDashboards}>
+              {english.viewersCanLook} <a href="dashboards">{english.allDashboards}</a>
             </Empty>
           ) : nothing ? (
-            <Empty title="This dashboard has no panels yet">
+            <Empty title={english.noPanels}>
               {edits ? (
                 <button type="button" class="button button-strong" onClick={() => add('timeseries')}>
-                  Add a panel
+                  {english.addPanel}
                 </button>
               ) : (
-                'Whoever may edit can add some.'
+                english.onlyEditors
               )}
             </Empty>
           ) : editing ? (

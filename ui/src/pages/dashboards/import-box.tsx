@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from '../../api/client.ts';
 import { dashboards, type DataSource, type Hit } from '../../api/dashboards.ts';
+import * as english from '../../english/dashboards.ts';
 import { Failure } from '../../parts/parts.tsx';
 import { dashboardHref, navigate } from '../../router.ts';
 import { answered, fitting, preset, readCandidate, type Candidate } from './import.ts';
@@ -43,7 +44,7 @@ export function ImportBox({ folderUid, folders }: { folderUid: string; folders: 
   };
   const take = (file: File | undefined): void => {
     if (!file) return;
-    if (file.size > LARGEST_BYTES) setError(new Error(`${file.name} has ${Math.round(file.size / 1024)} KiB; a dashboard has at most ${LARGEST_BYTES / 1024 / 1024} MiB.`));
+    if (file.size > LARGEST_BYTES) setError(new Error(english.fileTooLarge(file.name, Math.round(file.size / 1024), LARGEST_BYTES / 1024 / 1024)));
     else void file.text().then(read);
   };
   const run = (overwrite: boolean): void => {
@@ -64,30 +65,30 @@ export function ImportBox({ folderUid, folders }: { folderUid: string; folders: 
   return (
     <>
       <button type="button" class="button" onClick={open}>
-        Import
+        {english.importAction}
       </button>
-      <dialog ref={dialog} class="box" aria-label="Import a dashboard" onClick={(event) => event.target === dialog.current && dialog.current?.close()}>
+      <dialog ref={dialog} class="box" aria-label={english.importDashboard} onClick={(event) => event.target === dialog.current && dialog.current?.close()}>
         <form
           class="box-body"
           onSubmit={(event) => (event.preventDefault(), run(false))}
           onDragOver={(event) => event.preventDefault()}
           onDrop={(event) => (event.preventDefault(), take(event.dataTransfer?.files[0]))}
         >
-          <h2>Import a dashboard</h2>
-          <p class="muted">Grafana's JSON, of any version: choose or drop a file, or paste it.</p>
-          <input type="file" accept=".json,application/json" aria-label="File" onChange={(event) => take(event.currentTarget.files?.[0])} />
-          <textarea class="mono import-text" rows={candidate ? 5 : 12} spellcheck={false} aria-label="JSON" placeholder='{"title": "…", "panels": […]}' value={text} onInput={(event) => read(event.currentTarget.value)} />
+          <h2>{english.importDashboard}</h2>
+          <p class="muted">{english.importHint}</p>
+          <input type="file" accept=".json,application/json" aria-label={english.file} onChange={(event) => take(event.currentTarget.files?.[0])} />
+          <textarea class="mono import-text" rows={candidate ? 5 : 12} spellcheck={false} aria-label={english.json} placeholder='{"title": "…", "panels": […]}' value={text} onInput={(event) => read(event.currentTarget.value)} />
           {error && <Failure error={error} />}
           {candidate && (
             <div class="form-grid">
               <label>
-                Title
+                {english.title}
                 <input value={title} onInput={(event) => setTitle(event.currentTarget.value)} />
               </label>
               <label>
-                Folder
+                {english.folder}
                 <select value={folder} onChange={(event) => setFolder(event.currentTarget.value)}>
-                  <option value="">No folder</option>
+                  <option value="">{english.noFolder}</option>
                   {folders.map(({ uid, title: name }) => (
                     <option key={uid} value={uid} selected={uid === folder}>
                       {name}
@@ -102,7 +103,7 @@ export function ImportBox({ folderUid, folders }: { folderUid: string; folders: 
                     <input value={values[input.name] ?? ''} onInput={(event) => setValues({ ...values, [input.name]: event.currentTarget.value })} />
                   ) : (
                     <select value={values[input.name] ?? ''} onChange={(event) => setValues({ ...values, [input.name]: event.currentTarget.value })}>
-                      {fitting(input, sources).length === 0 && <option value="">No data source of type {input.pluginId}</option>}
+                      {fitting(input, sources).length === 0 && <option value="">{english.noDataSourceOfType(input.pluginId)}</option>}
                       {fitting(input, sources).map(({ uid, name }) => (
                         <option key={uid} value={uid} selected={uid === values[input.name]}>
                           {name}
@@ -116,15 +117,15 @@ export function ImportBox({ folderUid, folders }: { folderUid: string; folders: 
           )}
           <div class="box-actions">
             <button type="button" class="button" onClick={() => dialog.current?.close()}>
-              Cancel
+              {english.cancel}
             </button>
             {taken && (
               <button type="button" class="button" onClick={() => run(true)}>
-                Replace the one that is there
+                {english.replaceIt}
               </button>
             )}
             <button type="submit" class="button button-strong" disabled={!candidate}>
-              Import
+              {english.importAction}
             </button>
           </div>
         </form>

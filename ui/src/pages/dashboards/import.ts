@@ -1,5 +1,6 @@
 /** What a pasted or dropped file is, before it is imported: a dashboard, and the data sources it asks for. */
 import type { DataSource, ImportInput } from '../../api/dashboards.ts';
+import * as english from '../../english/dashboards.ts';
 import { parseJson } from '../../format/json.ts';
 
 /** A data source, or a constant, that whoever exported the dashboard left open. */
@@ -26,19 +27,19 @@ const text = (value: unknown): string => (typeof value === 'string' ? value : ''
 /** What a text holds; throws with words for people where it is no dashboard. */
 export function readCandidate(source: string): Candidate {
   const parsed = record(parseJson(source));
-  if (!parsed) throw new Error('This is JSON, but not a dashboard: a dashboard is an object.');
+  if (!parsed) throw new Error(english.importIsNoObject);
   const dashboard = record(parsed['dashboard']) ?? parsed;
   const spec = record(dashboard['spec']) ?? dashboard;
   if (!['panels', 'rows', 'elements', 'schemaVersion', 'templating', 'layout'].some((name) => name in spec)) {
-    throw new Error('This is JSON, but not a dashboard: it has neither panels, rows nor elements.');
+    throw new Error(english.importHasNoPanels);
   }
   for (const name of ['panels', 'rows']) {
-    if (spec[name] !== undefined && spec[name] !== null && !Array.isArray(spec[name])) throw new Error(`This is JSON, but not a dashboard: “${name}” must be a list.`);
+    if (spec[name] !== undefined && spec[name] !== null && !Array.isArray(spec[name])) throw new Error(english.importNeedsList(name));
   }
   const inputs = (Array.isArray(dashboard['__inputs']) ? dashboard['__inputs'] : []).map(record).filter((input) => input !== undefined);
   return {
     dashboard,
-    title: text(spec['title']) || 'Untitled',
+    title: text(spec['title']) || english.untitled,
     uid: text(dashboard['uid']) || text(record(dashboard['metadata'])?.['name']),
     inputs: inputs.map((input) => ({
       name: text(input['name']),

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { dashboards, folders, type Folder, type Hit } from '../../api/dashboards.ts';
+import * as english from '../../english/dashboards.ts';
 import { Empty, Failure, Search } from '../../parts/parts.tsx';
 import { dashboardHref, folderHref, navigate, setParams, SNAPSHOTS_HREF, type Place } from '../../router.ts';
 import { useLoad } from '../../state/load.ts';
@@ -17,9 +18,9 @@ const RECENT_SHOWN = 6;
 const TAGS_SHOWN = 12;
 const ROWS_SHOWN = 300;
 const ORDERS: readonly { value: Order; text: string }[] = [
-  { value: 'name', text: 'Name, A to Z' },
-  { value: 'name-desc', text: 'Name, Z to A' },
-  { value: 'folder', text: 'Folder' },
+  { value: 'name', text: english.nameAToZ },
+  { value: 'name-desc', text: english.nameZToA },
+  { value: 'folder', text: english.folder },
 ];
 
 export function Dashboards({ place, offers }: { place: Place; offers: Offers | undefined }): JSX.Element {
@@ -52,35 +53,35 @@ export function Dashboards({ place, offers }: { place: Place; offers: Offers | u
 
   return (
     <main class="page dashboards">
-      <h1 class="hidden">Dashboards</h1>
+      <h1 class="hidden">{english.dashboards}</h1>
       {folderUid !== '' && <FolderHead folder={folder.data} uid={folderUid} edits={edits} people={offers?.user !== undefined} changed={changed} />}
       <div class="toolbar">
         {edits && (
           <div class="dashboards-make">
             <a class="button button-strong" href={dashboardHref('', '', new URLSearchParams(folderUid === '' ? {} : { folderUid }))}>
-              New dashboard
+              {english.newDashboard}
             </a>
             <FolderBox parentUid={folderUid} made={(made) => (changed(), navigate(folderHref(made.uid)))} />
             <ImportBox folderUid={folderUid} folders={allFolders} />
           </div>
         )}
         <a class="button" href="data-sources">
-          Data sources
+          {english.dataSources}
         </a>
         <button type="button" class="chip" aria-pressed={starred} onClick={() => setParams({ starred: starred ? undefined : '1' })}>
-          ★ Starred <span class="count">{stars.length}</span>
+          {english.starred} <span class="count">{stars.length}</span>
         </button>
         <a class="chip" href={SNAPSHOTS_HREF}>
-          Snapshots
+          {english.snapshots}
         </a>
-        <select aria-label="Order" value={order} onChange={(event) => setParams({ sort: event.currentTarget.value })}>
+        <select aria-label={english.order} value={order} onChange={(event) => setParams({ sort: event.currentTarget.value })}>
           {ORDERS.map(({ value, text }) => (
             <option key={value} value={value} selected={value === order}>
               {text}
             </option>
           ))}
         </select>
-        <Search value={words} placeholder="Search dashboards and folders" onInput={(q) => setParams({ q: q || undefined }, { replace: true })} />
+        <Search value={words} placeholder={english.searchPlaceholder} onInput={(q) => setParams({ q: q || undefined }, { replace: true })} />
       </div>
       <TagChips hits={here} chosen={tags} />
       {all.error && <Failure error={all.error} />}
@@ -90,8 +91,8 @@ export function Dashboards({ place, offers }: { place: Place; offers: Offers | u
       ) : (
         <>
           {!searching && folderUid === '' && recent.length > 0 && (
-            <section aria-label="Seen last" class="dashboards-recent">
-              <h2>Seen last</h2>
+            <section aria-label={english.seenLast} class="dashboards-recent">
+              <h2>{english.seenLast}</h2>
               <ul>
                 {recent.map((hit) => (
                   <li key={hit.uid}>
@@ -102,7 +103,7 @@ export function Dashboards({ place, offers }: { place: Place; offers: Offers | u
             </section>
           )}
           {subfolders.length > 0 && (
-            <ul class="dashboards-folders" aria-label="Folders">
+            <ul class="dashboards-folders" aria-label={english.folders}>
               {subfolders.map((hit) => (
                 <li key={hit.uid}>
                   <a href={folderHref(hit.uid)} data-row="">
@@ -115,18 +116,18 @@ export function Dashboards({ place, offers }: { place: Place; offers: Offers | u
             </ul>
           )}
           {shown.length > 0 && (
-            <section class="panel" aria-label="Dashboards">
+            <section class="panel" aria-label={english.dashboards}>
               <table class="rows">
                 <thead>
                   <tr>
                     <th>
-                      <span class="hidden">Star</span>
+                      <span class="hidden">{english.star}</span>
                     </th>
-                    <th>Name</th>
-                    {withFolder && <th class="dashboards-side">Folder</th>}
-                    <th class="dashboards-side">Tags</th>
+                    <th>{english.name}</th>
+                    {withFolder && <th class="dashboards-side">{english.folder}</th>}
+                    <th class="dashboards-side">{english.tags}</th>
                     <th class="dashboards-side">
-                      <span class="hidden">Home</span>
+                      <span class="hidden">{english.home}</span>
                     </th>
                   </tr>
                 </thead>
@@ -141,11 +142,11 @@ export function Dashboards({ place, offers }: { place: Place; offers: Offers | u
                           {hit.title}
                         </a>
                         {hit.provisioned && (
-                          <span class="read-only" title="Comes from a file or an object; it is changed there">
-                            read-only
+                          <span class="read-only" title={english.readOnlyHint}>
+                            {english.readOnly}
                           </span>
                         )}
-                        {home.data === hit.uid && <span class="dashboards-badge">home</span>}
+                        {home.data === hit.uid && <span class="dashboards-badge">{english.isHome}</span>}
                       </td>
                       {withFolder && <td class="dashboards-quiet dashboards-side">{hit.folderUid ? <a href={folderHref(hit.folderUid)}>{hit.folderTitle}</a> : ''}</td>}
                       <td class="dashboards-side">
@@ -158,29 +159,29 @@ export function Dashboards({ place, offers }: { place: Place; offers: Offers | u
                         </span>
                       </td>
                       <td class="dashboards-side">
-                        <button type="button" class="link dashboards-home" aria-pressed={home.data === hit.uid} title="The dashboard that Promontory opens with" onClick={() => setHome(hit.uid)}>
-                          {home.data === hit.uid ? 'Not home' : 'Make home'}
+                        <button type="button" class="link dashboards-home" aria-pressed={home.data === hit.uid} title={english.homeHint} onClick={() => setHome(hit.uid)}>
+                          {home.data === hit.uid ? english.notHome : english.makeHome}
                         </button>
                       </td>
                     </tr>
                   ))}
                 </tbody>
               </table>
-              {shown.length > ROWS_SHOWN && <p class="more">The first {ROWS_SHOWN} of {shown.length}. Search for the others.</p>}
+              {shown.length > ROWS_SHOWN && <p class="more">{english.onlyTheFirst(ROWS_SHOWN, shown.length)}</p>}
             </section>
           )}
           {shown.length === 0 && subfolders.length === 0 && !all.error && (
-            <Empty title={searching ? 'No dashboard matches' : folderUid === '' ? 'There are no dashboards yet' : 'This folder is empty'}>
+            <Empty title={searching ? english.noDashboardMatches : folderUid === '' ? english.thereAreNoDashboardsYet : english.thisFolderIsEmpty}>
               {searching ? (
                 <button type="button" class="button" onClick={() => setParams({ q: undefined, tag: undefined, starred: undefined })}>
-                  Show all {hits.length}
+                  {english.showAll(hits.length)}
                 </button>
               ) : edits ? (
                 <>
-                  Make a new one, or import Grafana's JSON by file or by paste. To bring all of a running Grafana: <code>promontory import grafana --url …</code>. To keep them in files: <code>--dashboards DIR</code>.
+                  {english.howToBegin(<code>promontory import grafana --url …</code>, <code>--dashboards DIR</code>)}
                 </>
               ) : (
-                'Whoever may edit can make one or import it.'
+                english.onlyEditors
               )}
             </Empty>
           )}
@@ -210,8 +211,8 @@ function FolderHead({ folder, uid, edits, people, changed }: { folder: Folder | 
   const may = edits && folder !== undefined && folder.canSave !== false && !folder.provisioned;
   return (
     <>
-      <nav class="dashboards-path" aria-label="Folders above">
-        <a href="dashboards">Dashboards</a>
+      <nav class="dashboards-path" aria-label={english.foldersAbove}>
+        <a href="dashboards">{english.dashboards}</a>
         {(folder?.parents ?? []).map((parent) => (
           <span key={parent.uid}>
             / <a href={folderHref(parent.uid)}>{parent.title}</a>
@@ -226,19 +227,19 @@ function FolderHead({ folder, uid, edits, people, changed }: { folder: Folder | 
               folders.rename(uid, name).then(() => (setName(undefined), changed()), setError);
             }}
           >
-            <input aria-label="Name of the folder" value={name} onInput={(event) => setName(event.currentTarget.value)} />
+            <input aria-label={english.nameOfFolder} value={name} onInput={(event) => setName(event.currentTarget.value)} />
             <button type="submit" class="button" disabled={name.trim() === ''}>
-              Rename
+              {english.rename}
             </button>
             <button type="button" class="button" onClick={() => setName(undefined)}>
-              Cancel
+              {english.cancel}
             </button>
           </form>
         )}
         {may && name === undefined && (
           <>
             <button type="button" class="link" onClick={() => setName(folder.title)}>
-              Rename
+              {english.rename}
             </button>
             <button
               type="button"
@@ -246,7 +247,7 @@ function FolderHead({ folder, uid, edits, people, changed }: { folder: Folder | 
               onBlur={() => setSure(false)}
               onClick={() => (sure ? folders.remove(uid).then(() => navigate('dashboards'), setError) : setSure(true))}
             >
-              {sure ? 'Really delete it and all in it' : 'Delete'}
+              {sure ? english.deleteFolderQuestion : english.deleteAction}
             </button>
           </>
         )}
@@ -262,7 +263,7 @@ function TagChips({ hits, chosen }: { hits: readonly Hit[]; chosen: readonly str
   const listed = [...chosen.map((tag) => ({ tag, count: tags.find((known) => known.tag === tag)?.count ?? 0 })), ...tags.filter(({ tag }) => !chosen.includes(tag)).slice(0, TAGS_SHOWN)];
   if (listed.length === 0) return null;
   return (
-    <div class="chips dashboards-chips" role="group" aria-label="Tags">
+    <div class="chips dashboards-chips" role="group" aria-label={english.tags}>
       {listed.map(({ tag, count }) => (
         <button type="button" key={tag} class="chip" aria-pressed={chosen.includes(tag)} onClick={() => setParams({ tag: chosen.includes(tag) ? chosen.filter((other) => other !== tag) : [...chosen, tag] })}>
           {tag}
@@ -275,7 +276,7 @@ function TagChips({ hits, chosen }: { hits: readonly Hit[]; chosen: readonly str
 
 function StarButton({ hit, onClick }: { hit: Hit; onClick: () => void }): JSX.Element {
   return (
-    <button type="button" class="star" aria-pressed={hit.isStarred === true} aria-label={hit.isStarred ? `Remove the star of ${hit.title}` : `Star ${hit.title}`} onClick={onClick}>
+    <button type="button" class="star" aria-pressed={hit.isStarred === true} aria-label={hit.isStarred ? english.unstarDashboard(hit.title) : english.starDashboard(hit.title)} onClick={onClick}>
       {hit.isStarred ? '★' : '☆'}
     </button>
   );

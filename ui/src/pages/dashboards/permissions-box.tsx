@@ -2,26 +2,27 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { folderGrants, teams, users, type FolderPermission, type Grant } from '../../api/people.ts';
+import * as english from '../../english/dashboards.ts';
 import { Failure } from '../../parts/parts.tsx';
 import { useLoad } from '../../state/load.ts';
 
 const PERMISSIONS: readonly { value: FolderPermission; text: string }[] = [
-  { value: 1, text: 'may look' },
-  { value: 2, text: 'may edit' },
-  { value: 4, text: 'may edit, and say who may' },
+  { value: 1, text: english.mayLook },
+  { value: 2, text: english.mayEdit },
+  { value: 4, text: english.mayAdminister },
 ];
 
 /** Names a grant's holder in one text, and says whether two grants are of the same one. */
-export const keyOf = ({ role, userUid, teamUid }: Grant): string => (userUid ? `user ${userUid}` : teamUid ? `team ${teamUid}` : `role ${role ?? ''}`);
+export const keyOf = ({ role, userUid, teamUid }: Grant): string => (userUid ? english.userWithUid(userUid) : teamUid ? english.teamWithUid(teamUid) : english.roleWithName(role ?? ''));
 export const holderOf = ({ role, userUid, userLogin, teamUid, team }: Grant): string =>
-  userUid ? (userLogin ?? userUid) : teamUid ? `Team ${team ?? teamUid}` : role === 'Viewer' ? 'Everybody who may look (viewers)' : role === 'Editor' ? 'Everybody who may edit (editors)' : (role ?? '');
+  userUid ? (userLogin ?? userUid) : teamUid ? english.teamNamed(team ?? teamUid) : role === 'Viewer' ? english.allViewers : role === 'Editor' ? english.allEditors : (role ?? '');
 
 export function PermissionsButton({ uid, title }: { uid: string; title: string }): JSX.Element {
   const [open, setOpen] = useState(false);
   return (
     <>
       <button type="button" class="link" onClick={() => setOpen(true)}>
-        Permissions
+        {english.permissions}
       </button>
       {open && <PermissionsBox uid={uid} title={title} onClose={() => setOpen(false)} />}
     </>
@@ -51,7 +52,7 @@ function PermissionsBox({ uid, title, onClose }: { uid: string; title: string; o
     if (own) folderGrants.set(uid, own).then(onClose, (error: Error) => setFailed(error));
   };
   const level = (grant: Grant): JSX.Element => (
-    <select aria-label={`What ${holderOf(grant)} may do`} value={String(grant.permission)} onChange={(event) => setGrants(own!.map((each) => (each === grant ? { ...each, permission: Number(event.currentTarget.value) as FolderPermission } : each)))}>
+    <select aria-label={english.permissionLabel(holderOf(grant))} value={String(grant.permission)} onChange={(event) => setGrants(own!.map((each) => (each === grant ? { ...each, permission: Number(event.currentTarget.value) as FolderPermission } : each)))}>
       {PERMISSIONS.map(({ value, text }) => (
         <option key={value} value={String(value)} selected={value === grant.permission}>
           {text}
@@ -62,8 +63,8 @@ function PermissionsBox({ uid, title, onClose }: { uid: string; title: string; o
   return (
     <dialog ref={dialog} class="box" aria-labelledby="permissions-title" onClose={onClose}>
       <form class="box-body" onSubmit={save}>
-        <h2 id="permissions-title">Permissions of {title}</h2>
-        <p class="muted">Administrators may do everything. Whoever is not named here sees nothing of this folder.</p>
+        <h2 id="permissions-title">{english.permissionsOf(title)}</h2>
+        <p class="muted">{english.permissionsHint}</p>
         {kept.error && <Failure error={kept.error} compact />}
         {everybody.error && <Failure error={everybody.error} compact />}
         {failed && <Failure error={failed} compact />}
@@ -76,8 +77,8 @@ function PermissionsBox({ uid, title, onClose }: { uid: string; title: string; o
                   <td class="wide">{holderOf(grant)}</td>
                   <td>{level(grant)}</td>
                   <td>
-                    <button type="button" class="button" aria-label={`Remove ${holderOf(grant)}`} onClick={() => setGrants(own.filter((each) => each !== grant))}>
-                      Remove
+                    <button type="button" class="button" aria-label={english.removePermission(holderOf(grant))} onClick={() => setGrants(own.filter((each) => each !== grant))}>
+                      {english.remove}
                     </button>
                   </td>
                 </tr>
@@ -86,16 +87,16 @@ function PermissionsBox({ uid, title, onClose }: { uid: string; title: string; o
                 <tr key={`${grant.title} ${keyOf(grant)}`} class="muted">
                   <td class="wide">{holderOf(grant)}</td>
                   <td>{PERMISSIONS.find(({ value }) => value === grant.permission)?.text}</td>
-                  <td>from {grant.title}</td>
+                  <td>{english.fromFolder} {grant.title}</td>
                 </tr>
               ))}
             </tbody>
           </table>
           </div>
         )}
-        {own?.length === 0 && inherited.length === 0 && <p>Only administrators see this folder.</p>}
+        {own?.length === 0 && inherited.length === 0 && <p>{english.noPermissions}</p>}
         <label class="muted">
-          Add{' '}
+          {english.add}{' '}
           <select
             value=""
             onChange={(event) => {
@@ -104,7 +105,7 @@ function PermissionsBox({ uid, title, onClose }: { uid: string; title: string; o
               if (grant && own) setGrants([...own, grant]);
             }}
           >
-            <option value="">a role, team or user</option>
+            <option value="">{english.roleTeamOrUser}</option>
             {everybody.data
               ?.filter((each) => !taken.has(keyOf(each)))
               .map((each) => (
@@ -116,10 +117,10 @@ function PermissionsBox({ uid, title, onClose }: { uid: string; title: string; o
         </label>
         <div class="box-actions">
           <button type="button" class="button" onClick={onClose}>
-            Cancel
+            {english.cancel}
           </button>
           <button type="submit" class="button button-strong" disabled={grants === undefined}>
-            Save
+            {english.save}
           </button>
         </div>
       </form>

@@ -1,6 +1,7 @@
 /** Fields of the form of a data source. */
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useId, useState } from 'preact/hooks';
+import * as english from '../../english/data-sources.ts';
 
 export function Section({ title, children }: { title: string; children: ComponentChildren }): JSX.Element {
   return (
@@ -61,23 +62,23 @@ export function SecretField(props: { name: string; about?: string; wrong?: strin
       <div class="source-field" role="group" aria-label={name}>
         <span class="source-label">{name}</span>
         <span class="source-secret">
-          <span class={removed ? 'text-critical' : ''}>{removed ? 'is removed when saved' : '•••••••• set'}</span>
+          <span class={removed ? 'text-critical' : ''}>{removed ? english.isRemovedWhenSaved : english.set}</span>
           {removed ? (
             <button type="button" class="button" onClick={() => onChange(undefined)}>
-              Keep it
+              {english.keepIt}
             </button>
           ) : (
             <>
-              <button type="button" class="button" aria-label={`Replace: ${name}`} onClick={() => setTyping(true)}>
-                Replace
+              <button type="button" class="button" aria-label={english.replace(name)} onClick={() => setTyping(true)}>
+                {english.replaceNote}
               </button>
-              <button type="button" class="button" aria-label={`Remove: ${name}`} onClick={() => onChange('')}>
-                Remove
+              <button type="button" class="button" aria-label={english.remove(name)} onClick={() => onChange('')}>
+                {english.removeNote}
               </button>
             </>
           )}
         </span>
-        <span class="muted">{props.wrong ?? 'Nobody can read it again.'}</span>
+        <span class="muted">{props.wrong ?? english.nobodyCanReadItAgain}</span>
       </div>
     );
   const input = (text: string): void => onChange(text === '' ? undefined : text);
@@ -88,7 +89,7 @@ export function SecretField(props: { name: string; about?: string; wrong?: strin
       about={
         isSet ? (
           <button type="button" class="link" onClick={() => (setTyping(false), onChange(undefined))}>
-            Keep the one that is set
+            {english.keepOneThatIsSet}
           </button>
         ) : (
           props.about

@@ -4,6 +4,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { ApiError } from '../../api/client.ts';
 import { dataSources, type DataSource } from '../../api/data-sources.ts';
 import { familyOf } from '../../dashboard/sources.ts';
+import * as english from '../../english/data-sources.ts';
 import { Failure } from '../../parts/parts.tsx';
 import { guardLeaving, href, setParams } from '../../router.ts';
 import { CheckField, Field, Section, SecretField, TextField } from './fields.tsx';
@@ -11,7 +12,7 @@ import { bodyOf, draftOf, fieldOf, freeHeader, HEADERS_MAX, headerSecret, isExpl
 import { Found, type Tested } from './found.tsx';
 import { RemoveBox } from './remove-box.tsx';
 
-const LEAVE = 'Leave without saving? What was changed here is lost.';
+const LEAVE = english.leaveWithoutSaving;
 
 interface Props {
   /** Undefined for a new one. */
@@ -74,14 +75,14 @@ export function SourceForm({ source, type, names, tested, test, onSaved, onChang
 
   return (
     <main class="page data-sources">
-      <nav class="source-path" aria-label="Above">
+      <nav class="source-path" aria-label={english.above}>
         <a href="data-sources" onClick={(event) => unsaved.current && !confirm(LEAVE) && event.preventDefault()}>
-          Data sources
+          {english.dataSources}
         </a>
-        <h1>/ {source ? source.name : 'New data source'}</h1>
-        {locked && <span class="read-only">read-only</span>}
+        <h1>/ {source ? source.name : english.newDataSource}</h1>
+        {locked && <span class="read-only">{english.readOnly}</span>}
       </nav>
-      {locked && <p class="muted data-sources-note">{source.url ? 'It comes from a file and is changed there: the settings, or the folder of provisioning.' : 'It is this server itself.'}</p>}
+      {locked && <p class="muted data-sources-note">{source.url ? english.itComesFromFile : english.itIsThisServerItself}</p>}
       <form
         ref={form}
         class="source-form"
@@ -93,7 +94,7 @@ export function SourceForm({ source, type, names, tested, test, onSaved, onChang
         }}
       >
         <fieldset class="source-all" disabled={locked}>
-          <legend class="hidden">Settings of the data source</legend>
+          <legend class="hidden">{english.settingsOfDataSource}</legend>
           <Where draft={draft} put={put} wrong={wrong} isNew={source === undefined} />
           {(!locked || source.url) && (
             <>
@@ -108,7 +109,7 @@ export function SourceForm({ source, type, names, tested, test, onSaved, onChang
             <Failure error={error} />
             {conflict && (
               <button type="button" class="button" onClick={() => (setError(undefined), onChanged())}>
-                Load it anew
+                {english.loadItAnew}
               </button>
             )}
           </div>
@@ -116,21 +117,21 @@ export function SourceForm({ source, type, names, tested, test, onSaved, onChang
         <div class="source-actions">
           {locked ? (
             <button type="button" class="button button-strong" onClick={() => void test(source.uid)}>
-              Test
+              {english.test}
             </button>
           ) : (
             <button type="submit" class="button button-strong" disabled={busy}>
-              Save and test
+              {english.saveAndTest}
             </button>
           )}
           {source && isExplored(source.type) && (
             <a class="button" href={href('explore', { source: source.uid })}>
-              Explore
+              {english.explore}
             </a>
           )}
           {source && !locked && (
             <button type="button" class="button button-critical" onClick={() => setRemoving(true)}>
-              Delete
+              {english.deleteAction}
             </button>
           )}
           <Found tested={tested} />
@@ -162,9 +163,9 @@ function Where({ draft, put, wrong, isNew }: PartProps & { isNew: boolean }): JS
   const link = familyOf(draft.type) === 'traces';
   const choose = (type: string): void => put({ type, ...(draft.name.replace(/ \d+$/, '') === kindName(draft.type) ? { name: draft.name.replace(kindName(draft.type), kindName(type)) } : {}) });
   return (
-    <Section title="Where it is">
+    <Section title={english.whereItIs}>
       <div class="source-grid">
-        <Field name="Type" about={kind?.about ?? 'kept and reached as any other'}>
+        <Field name={english.type} about={kind?.about ?? english.keptAndReachedAsAnyOther}>
           {(aria) =>
             isNew ? (
               <select {...aria} value={draft.type} onChange={(event) => choose(event.currentTarget.value)}>
@@ -179,30 +180,30 @@ function Where({ draft, put, wrong, isNew }: PartProps & { isNew: boolean }): JS
             )
           }
         </Field>
-        <TextField name="Name" value={draft.name} wrong={wrong('name')} about="what people choose it by" onInput={(name) => put({ name })} />
-        <TextField name="URL" value={draft.url} wrong={wrong('url')} placeholder={kind?.url ?? 'http://host:port'} inputMode="url" about={link ? 'shown to everybody: a link' : 'as this server reaches it; without user and password'} onInput={(url) => put({ url })} />
-        <Field name="Access" about={link ? 'readers follow the link' : 'the browser never sees the credentials'}>
+        <TextField name={english.name} value={draft.name} wrong={wrong('name')} about={english.whatPeopleChooseItBy} onInput={(name) => put({ name })} />
+        <TextField name={english.url} value={draft.url} wrong={wrong('url')} placeholder={kind?.url ?? 'http://host:port'} inputMode="url" about={link ? english.shownToEverybody : english.asThisServerReachesIt} onInput={(url) => put({ url })} />
+        <Field name={english.access} about={link ? english.readersFollowLink : english.browserNeverSeesCredentials}>
           {(aria) => <input {...aria} value="Through this server (proxy)" readOnly />}
         </Field>
       </div>
-      {(isExplored(draft.type) || draft.isDefault) && <CheckField name="Default" about="asked where a panel or a new query names none" checked={draft.isDefault} onChange={(isDefault) => put({ isDefault })} />}
+      {(isExplored(draft.type) || draft.isDefault) && <CheckField name={english.defaultLabel} about={english.askedWherePanelOrNewQuery} checked={draft.isDefault} onChange={(isDefault) => put({ isDefault })} />}
     </Section>
   );
 }
 
 const AUTHS: readonly { value: Auth; text: string }[] = [
   { value: 'none', text: 'none' },
-  { value: 'basic', text: 'User and password (basic auth)' },
-  { value: 'token', text: 'Token (bearer)' },
+  { value: 'basic', text: english.userAndPasswordBasicAuth },
+  { value: 'token', text: english.tokenBearer },
 ];
 
 function Who({ draft, put, wrong, fields }: PartProps & { fields: Record<string, boolean> }): JSX.Element {
   const secret = (name: string) => ({ isSet: fields[name] === true, value: draft.secrets[name], onChange: (value: string | undefined) => put({ secrets: changed(draft.secrets, name, value) }) });
   const token = { ...secret(TOKEN), isSet: draft.tokenAt > 0 && fields[headerSecret(draft.tokenAt)] === true };
   return (
-    <Section title="Who asks">
+    <Section title={english.whoAsks}>
       <div class="source-grid">
-        <Field name="Authentication">
+        <Field name={english.authentication}>
           {(aria) => (
             <select {...aria} value={draft.auth} onChange={(event) => put({ auth: event.currentTarget.value as Auth })}>
               {AUTHS.map(({ value, text }) => (
@@ -215,36 +216,36 @@ function Who({ draft, put, wrong, fields }: PartProps & { fields: Record<string,
         </Field>
         {draft.auth === 'basic' && (
           <>
-            <TextField name="User" value={draft.user} wrong={wrong('user')} onInput={(user) => put({ user })} />
-            <SecretField name="Password" wrong={wrong('basicAuthPassword')} {...secret('basicAuthPassword')} />
+            <TextField name={english.user} value={draft.user} wrong={wrong('user')} onInput={(user) => put({ user })} />
+            <SecretField name={english.password} wrong={wrong('basicAuthPassword')} {...secret('basicAuthPassword')} />
           </>
         )}
-        {draft.auth === 'token' && <SecretField name="Token" about="sent as Authorization: Bearer …; with a space in it as it stands" wrong={wrong(headerSecret(draft.tokenAt))} {...token} />}
+        {draft.auth === 'token' && <SecretField name={english.token} about={english.sentAsAuthorization} wrong={wrong(headerSecret(draft.tokenAt))} {...token} />}
       </div>
       {draft.headers.map((header) => (
-        <div class="source-grid source-header" key={header.at} role="group" aria-label={`Header ${header.name || header.at}`}>
+        <div class="source-grid source-header" key={header.at} role="group" aria-label={english.header(header.name || header.at)}>
           <TextField
-            name="Header"
+            name={english.headerLabel}
             value={header.name}
-            placeholder="X-Scope-OrgID"
+            placeholder={HEADER}
             wrong={wrong(`header${header.at}`)}
             onInput={(name) => put({ headers: draft.headers.map((other) => (other === header ? { ...other, name } : other)) })}
           />
-          <SecretField name={`Value of ${header.name || 'the header'}`} about="kept as a secret" wrong={wrong(headerSecret(header.at))} {...secret(headerSecret(header.at))} />
+          <SecretField name={english.valueOf(header.name || english.headerText)} about={english.keptAsSecret} wrong={wrong(headerSecret(header.at))} {...secret(headerSecret(header.at))} />
           <button
             type="button"
             class="button"
-            aria-label={`Remove header ${header.name || header.at}`}
+            aria-label={english.removeHeader(header.name || header.at)}
             onClick={() => put({ headers: draft.headers.filter((other) => other !== header), secrets: changed(draft.secrets, headerSecret(header.at), undefined) })}
           >
-            Remove header
+            {english.removeHeaderNote}
           </button>
         </div>
       ))}
       {draft.headers.length < HEADERS_MAX - 1 && (
         <p>
           <button type="button" class="button" onClick={() => put({ headers: [...draft.headers, { at: freeHeader(draft), name: '' }] })}>
-            Add header
+            {english.addHeader}
           </button>
         </p>
       )}
@@ -258,6 +259,8 @@ function changed(secrets: Draft['secrets'], name: string, value: string | undefi
 }
 
 const PEM = '-----BEGIN CERTIFICATE-----';
+const PEM_KEY = '-----BEGIN PRIVATE KEY-----';
+const HEADER = 'X-Scope-OrgID';
 
 function Tls({ draft, put, wrong, fields }: PartProps & { fields: Record<string, boolean> }): JSX.Element | null {
   // Without TLS there is nothing to say of it.
@@ -265,20 +268,20 @@ function Tls({ draft, put, wrong, fields }: PartProps & { fields: Record<string,
   if (!used) return null;
   const secret = (name: string) => ({ wrong: wrong(name), isSet: fields[name] === true, value: draft.secrets[name], onChange: (value: string | undefined) => put({ secrets: changed(draft.secrets, name, value) }) });
   return (
-    <Section title="TLS">
-      <CheckField name="Trust an authority of your own" about="instead of those of the system" checked={draft.ownCa} onChange={(ownCa) => put({ ownCa })} />
-      {draft.ownCa && <SecretField lines name="Certificate of the authority" placeholder={PEM} {...secret('tlsCACert')} />}
-      <CheckField name="Show a certificate" about="mutual TLS" checked={draft.clientCert} onChange={(clientCert) => put({ clientCert })} />
+    <Section title={english.tls}>
+      <CheckField name={english.trustAuthorityOfYourOwn} about={english.insteadOfThoseOfSystem} checked={draft.ownCa} onChange={(ownCa) => put({ ownCa })} />
+      {draft.ownCa && <SecretField lines name={english.certificateOfAuthority} placeholder={PEM} {...secret('tlsCACert')} />}
+      <CheckField name={english.showCertificate} about={english.mutualTls} checked={draft.clientCert} onChange={(clientCert) => put({ clientCert })} />
       {draft.clientCert && (
         <div class="source-grid">
-          <SecretField lines name="Certificate" placeholder={PEM} {...secret('tlsClientCert')} />
-          <SecretField lines name="Key of the certificate" placeholder="-----BEGIN PRIVATE KEY-----" {...secret('tlsClientKey')} />
+          <SecretField lines name={english.certificate} placeholder={PEM} {...secret('tlsClientCert')} />
+          <SecretField lines name={english.keyOfCertificate} placeholder={PEM_KEY} {...secret('tlsClientKey')} />
         </div>
       )}
       <div class="source-grid">
-        <TextField name="Server name" value={draft.serverName} placeholder="as in the URL" about="the name that its certificate is for" onInput={(serverName) => put({ serverName })} />
+        <TextField name={english.serverName} value={draft.serverName} placeholder={english.asInUrl} about={english.nameThatItsCertificateIsFor} onInput={(serverName) => put({ serverName })} />
       </div>
-      <CheckField name="Do not check its certificate" about="whoever stands between can then read and change everything" checked={draft.skipVerify} onChange={(skipVerify) => put({ skipVerify })} />
+      <CheckField name={english.doNotCheckItsCertificate} about={english.whoeverStandsBetweenCanThenRead} checked={draft.skipVerify} onChange={(skipVerify) => put({ skipVerify })} />
     </Section>
   );
 }
@@ -286,13 +289,13 @@ function Tls({ draft, put, wrong, fields }: PartProps & { fields: Record<string,
 function Asked({ draft, put, wrong }: PartProps): JSX.Element {
   const family = familyOf(draft.type);
   return (
-    <Section title="How it is asked">
+    <Section title={english.howItIsAsked}>
       <div class="source-grid">
-        <TextField name="Timeout in seconds" value={draft.timeout} wrong={wrong('timeout')} placeholder="30" inputMode="numeric" onInput={(timeout) => put({ timeout })} />
+        <TextField name={english.timeoutInSeconds} value={draft.timeout} wrong={wrong('timeout')} placeholder="30" inputMode="numeric" onInput={(timeout) => put({ timeout })} />
         {family === 'metrics' && (
-          <TextField name="Scrape interval" value={draft.interval} wrong={wrong('interval')} placeholder="15s" about="the shortest step of graphs; rates look back four of them" onInput={(interval) => put({ interval })} />
+          <TextField name={english.scrapeInterval} value={draft.interval} wrong={wrong('interval')} placeholder="15s" about={english.shortestStepOfGraphs} onInput={(interval) => put({ interval })} />
         )}
-        {family === 'logs' && <TextField name="Lines at most" value={draft.maxLines} wrong={wrong('maxLines')} placeholder="1000" inputMode="numeric" about="of one query in Explore" onInput={(maxLines) => put({ maxLines })} />}
+        {family === 'logs' && <TextField name={english.linesAtMost} value={draft.maxLines} wrong={wrong('maxLines')} placeholder="1000" inputMode="numeric" about={english.ofOneQueryInExplore} onInput={(maxLines) => put({ maxLines })} />}
       </div>
     </Section>
   );

@@ -2,6 +2,7 @@
 import type { DataSource, DataSourceBody } from '../../api/data-sources.ts';
 import { familyOf, type Family } from '../../dashboard/sources.ts';
 import { durationMs } from '../../dashboard/durations.ts';
+import * as english from '../../english/data-sources.ts';
 
 export interface Kind {
   /** Grafana's name of the type. */
@@ -14,12 +15,12 @@ export interface Kind {
 
 /** Those that this server knows how to ask. Others come by files and by Grafana's API, and are kept. */
 export const KINDS: readonly Kind[] = [
-  { type: 'prometheus', name: 'Prometheus', about: 'and what speaks its API: Mimir, VictoriaMetrics, Cortex', url: 'http://prometheus.example.com:9090' },
-  { type: 'thanos', name: 'Thanos', about: 'its querier', url: 'http://thanos-query.example.com:10902' },
-  { type: 'loki', name: 'Loki', about: 'logs', url: 'http://loki.example.com:3100' },
-  { type: 'alertmanager', name: 'Alertmanager', about: 'alerts and silences of another one', url: 'http://alertmanager.example.com:9093' },
-  { type: 'tempo', name: 'Tempo', about: 'traces, as links', url: 'http://tempo.example.com:3200' },
-  { type: 'jaeger', name: 'Jaeger', about: 'traces, as links', url: 'http://jaeger.example.com:16686' },
+  { type: 'prometheus', name: english.prometheus, about: english.andWhatSpeaksItsApi, url: 'http://prometheus.example.com:9090' },
+  { type: 'thanos', name: english.thanos, about: english.itsQuerier, url: 'http://thanos-query.example.com:10902' },
+  { type: 'loki', name: english.loki, about: 'logs', url: 'http://loki.example.com:3100' },
+  { type: 'alertmanager', name: english.alertmanager, about: english.alertsAndSilencesOfAnotherOne, url: 'http://alertmanager.example.com:9093' },
+  { type: 'tempo', name: english.tempo, about: english.tracesAsLinks, url: 'http://tempo.example.com:3200' },
+  { type: 'jaeger', name: english.jaeger, about: english.tracesAsLinks, url: 'http://jaeger.example.com:16686' },
 ];
 
 export const kindName = (type: string): string => KINDS.find((kind) => kind.type === type)?.name ?? type;
@@ -111,14 +112,14 @@ export function freeHeader({ headers, tokenAt }: Pick<Draft, 'headers' | 'tokenA
 /** What is wrong with what was filled in, by field. The server has the last word. */
 export function mistakesOf(draft: Draft): Record<string, string> {
   const mistakes: Record<string, string> = {};
-  if (draft.name.trim() === '') mistakes['name'] = 'It needs a name.';
-  if (draft.url.trim() === '') mistakes['url'] = 'It needs an address.';
-  else if (!/^https?:\/\/[^/\s]/.test(draft.url.trim())) mistakes['url'] = 'An address begins with http:// or https://.';
-  if (draft.auth === 'basic' && draft.user.trim() === '') mistakes['user'] = 'Who signs in?';
-  if (draft.interval.trim() !== '' && durationMs(draft.interval.trim()) === undefined) mistakes['interval'] = 'A duration, such as 15s or 1m.';
-  if (draft.timeout.trim() !== '' && !(Number(draft.timeout) > 0 && Number(draft.timeout) <= 600)) mistakes['timeout'] = 'Seconds, 600 at most.';
-  if (draft.maxLines.trim() !== '' && !(Number.isInteger(Number(draft.maxLines)) && Number(draft.maxLines) > 0)) mistakes['maxLines'] = 'A number of lines.';
-  for (const { at, name } of draft.headers) if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name.trim())) mistakes[`header${at}`] = 'A name of a header, such as X-Scope-OrgID.';
+  if (draft.name.trim() === '') mistakes['name'] = english.itNeedsName;
+  if (draft.url.trim() === '') mistakes['url'] = english.itNeedsAddress;
+  else if (!/^https?:\/\/[^/\s]/.test(draft.url.trim())) mistakes['url'] = english.addressBeginsWithHttpOrHttps;
+  if (draft.auth === 'basic' && draft.user.trim() === '') mistakes['user'] = english.whoSignsIn;
+  if (draft.interval.trim() !== '' && durationMs(draft.interval.trim()) === undefined) mistakes['interval'] = english.durationSuchAs15sOr1m;
+  if (draft.timeout.trim() !== '' && !(Number(draft.timeout) > 0 && Number(draft.timeout) <= 600)) mistakes['timeout'] = english.seconds600AtMost;
+  if (draft.maxLines.trim() !== '' && !(Number.isInteger(Number(draft.maxLines)) && Number(draft.maxLines) > 0)) mistakes['maxLines'] = english.numberOfLines;
+  for (const { at, name } of draft.headers) if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name.trim())) mistakes[`header${at}`] = english.nameOfHeaderSuchAsX;
   return mistakes;
 }
 

@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { ApiError } from '../../api/client.ts';
 import { dataSources, type DataSource } from '../../api/data-sources.ts';
+import * as english from '../../english/data-sources.ts';
 import { Empty, Failure, Search } from '../../parts/parts.tsx';
 import { href, setParams, type Place } from '../../router.ts';
 import { useLoad } from '../../state/load.ts';
@@ -37,25 +38,25 @@ export function DataSources({ place, offers }: { place: Place; offers: Offers | 
   // What was just saved is known before the list says so.
   const one = (saved?.uid === edited && (sources.find(({ uid }) => uid === edited)?.version ?? 0) <= (saved?.version ?? 0) ? saved : undefined) ?? sources.find(({ uid }) => uid === edited);
   if (!offers || listed.waiting) return <main class="page" aria-busy="true" />;
-  if (listed.error instanceof ApiError && listed.error.status === 404) return <Alone title="This server keeps no data sources">It asks its own metrics only.</Alone>;
+  if (listed.error instanceof ApiError && listed.error.status === 404) return <Alone title={english.thisServerKeepsNoDataSources}>{english.itAsksItsOwnMetricsOnly}</Alone>;
   if (listed.error && !listed.data)
     return (
       <main class="page">
-        <h1 class="hidden">Data sources</h1>
+        <h1 class="hidden">{english.dataSources}</h1>
         <Failure error={listed.error} />
       </main>
     );
   if (edited !== null || type !== null) {
     if (!admin)
       return (
-        <Alone title="This is for administrators">
-          Only they add and change data sources. <a href="data-sources">See which there are</a>.
+        <Alone title={english.thisIsForAdministrators}>
+          {english.onlyTheyAddAndChangeData(<a href="data-sources">{english.seeWhichThereAre}</a>)}
         </Alone>
       );
     if (edited !== null && !one)
       return (
-        <Alone title="There is no such data source">
-          It may have been deleted. <a href="data-sources">See which there are</a>.
+        <Alone title={english.thereIsNoSuchDataSource}>
+          {english.itMayHaveBeenDeleted(<a href="data-sources">{english.seeWhichThereAre}</a>)}
         </Alone>
       );
     return (
@@ -76,7 +77,7 @@ export function DataSources({ place, offers }: { place: Place; offers: Offers | 
 function Alone({ title, children }: { title: string; children: JSX.Element | string | (JSX.Element | string)[] }): JSX.Element {
   return (
     <main class="page">
-      <h1 class="hidden">Data sources</h1>
+      <h1 class="hidden">{english.dataSources}</h1>
       <Empty title={title}>{children}</Empty>
     </main>
   );
@@ -94,32 +95,32 @@ function List({ sources, words, admin, tested, test }: { sources: readonly DataS
   };
   return (
     <main class="page data-sources">
-      <h1 class="hidden">Data sources</h1>
+      <h1 class="hidden">{english.dataSources}</h1>
       <div class="toolbar">
         {admin && (
           <a class="button button-strong" href={href('data-sources', { new: 'prometheus' })}>
-            Add data source
+            {english.addDataSource}
           </a>
         )}
         <button type="button" class="button" onClick={testAll}>
-          Test all
+          {english.testAll}
         </button>
-        <Search value={words} placeholder="Search name, type or address" onInput={(q) => setParams({ q: q || undefined }, { replace: true })} />
+        <Search value={words} placeholder={english.searchNameTypeOrAddress} onInput={(q) => setParams({ q: q || undefined }, { replace: true })} />
       </div>
-      {!admin && <p class="muted data-sources-note">Administrators add and change data sources. What they need to be reached is kept in the server.</p>}
+      {!admin && <p class="muted data-sources-note">{english.administratorsAddAndChangeDataSources}</p>}
       {shown.length === 0 ? (
-        <Empty title="No data source matches" />
+        <Empty title={english.noDataSourceMatches} />
       ) : (
-        <section class="panel table-scroll" aria-label="Data sources">
+        <section class="panel table-scroll" aria-label={english.dataSources}>
           <table class="rows">
             <thead>
               <tr>
-                <th>Name</th>
-                <th class="data-sources-side">Type</th>
-                {admin && <th class="data-sources-side">Address</th>}
-                <th>Health</th>
+                <th>{english.name}</th>
+                <th class="data-sources-side">{english.type}</th>
+                {admin && <th class="data-sources-side">{english.address}</th>}
+                <th>{english.health}</th>
                 <th>
-                  <span class="hidden">Ask</span>
+                  <span class="hidden">{english.ask}</span>
                 </th>
               </tr>
             </thead>
@@ -135,26 +136,26 @@ function List({ sources, words, admin, tested, test }: { sources: readonly DataS
                       <b>{source.name}</b>
                     )}
                     {source.isDefault && (
-                      <span class="read-only" title="Asked where a panel names none">
-                        default
+                      <span class="read-only" title={english.askedWherePanelNamesNone}>
+                        {english.byDefault}
                       </span>
                     )}
                     {admin && source.readOnly && (
-                      <span class="read-only" title="Comes from a file, or is this server itself; it is changed there">
-                        read-only
+                      <span class="read-only" title={english.comesFromFile}>
+                        {english.readOnly}
                       </span>
                     )}
                     <span class="muted data-sources-narrow">{kindName(source.type)}</span>
                   </td>
                   <td class="data-sources-side">{kindName(source.type)}</td>
-                  {admin && <td class="data-sources-side data-sources-url">{source.url || <span class="muted">this server</span>}</td>}
+                  {admin && <td class="data-sources-side data-sources-url">{source.url || <span class="muted">{english.thisServer}</span>}</td>}
                   <td class="wide">
                     <HealthOf name={source.name} tested={tested.get(source.uid)} onTest={() => void test(source.uid)} />
                   </td>
                   <td>
                     {isExplored(source.type) && (
-                      <a href={href('explore', { source: source.uid })} aria-label={`Explore ${source.name}`}>
-                        Explore
+                      <a href={href('explore', { source: source.uid })} aria-label={english.exploreLabel(source.name)}>
+                        {english.explore}
                       </a>
                     )}
                   </td>
@@ -171,8 +172,8 @@ function List({ sources, words, admin, tested, test }: { sources: readonly DataS
 function HealthOf({ name, tested, onTest }: { name: string; tested: Tested | undefined; onTest: () => void }): JSX.Element {
   return (
     <span class="data-sources-health">
-      <button type="button" class="button" aria-label={`Test ${name}`} disabled={tested === 'testing'} onClick={onTest}>
-        Test
+      <button type="button" class="button" aria-label={english.testLabel(name)} disabled={tested === 'testing'} onClick={onTest}>
+        {english.test}
       </button>
       <Found tested={tested} />
     </span>

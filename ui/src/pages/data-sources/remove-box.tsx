@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { dashboards, type Hit } from '../../api/dashboards.ts';
 import { dataSources, type DataSource } from '../../api/data-sources.ts';
+import * as english from '../../english/data-sources.ts';
 import { Box } from '../../parts/box.tsx';
 import { Failure } from '../../parts/parts.tsx';
 import { dashboardHref } from '../../router.ts';
@@ -51,21 +52,21 @@ export function RemoveBox({ source, onClose, onRemoved }: { source: DataSource; 
       .finally(() => setBusy(false));
   };
   return (
-    <Box title={`Delete ${source.name}?`} onClose={onClose}>
-      <p>Its address and its secrets are gone then. Panels that ask it show that it is missing.</p>
+    <Box title={english.deleteName(source.name)} onClose={onClose}>
+      <p>{english.itsAddressAndItsSecrets}</p>
       <div role="status">
-        {!data && !unknown && <p class="muted">Looking which dashboards use it…</p>}
-        {unknown && <p class="muted">Which dashboards use it could not be found out: {unknown.message}</p>}
+        {!data && !unknown && <p class="muted">{english.lookingWhichDashboardsUseIt}</p>}
+        {unknown && <p class="muted">{english.whichDashboardsUseItCouldNot(unknown.message)}</p>}
         {data?.named.length === 0 && (
           <p class="muted">
-            None of {data.looked === 1 ? 'the one dashboard' : `the ${data.looked.toLocaleString('en')} dashboards`} {data.more ? 'looked at ' : ''}names it.{source.isDefault && ' It is the default: those that name none ask it.'}
+            {english.noneOfNamesIt(data.looked === 1 ? english.oneDashboard : english.dashboards(data.looked.toLocaleString('en')), data.more ? english.lookedAt : '')}{source.isDefault && english.itIsDefault}
           </p>
         )}
         {data && data.named.length > 0 && (
           <>
             <p>
-              {data.named.length === 1 ? '1 dashboard names it' : `${data.named.length} dashboards name it`}
-              {source.isDefault && ', and it is the default: those that name none ask it'}:
+              {data.named.length === 1 ? english.n1DashboardNamesIt : english.dashboardsNameIt(data.named.length)}
+              {source.isDefault && english.andItIsDefault}:
             </p>
             <ul class="source-uses">
               {data.named.slice(0, SHOWN).map(({ uid, title, folderTitle }) => (
@@ -73,7 +74,7 @@ export function RemoveBox({ source, onClose, onRemoved }: { source: DataSource; 
                   <a href={dashboardHref(uid)}>{title}</a> {folderTitle && <span class="muted">{folderTitle}</span>}
                 </li>
               ))}
-              {data.named.length > SHOWN && <li class="muted">and {data.named.length - SHOWN} more</li>}
+              {data.named.length > SHOWN && <li class="muted">{english.andMore(data.named.length - SHOWN)}</li>}
             </ul>
           </>
         )}
@@ -81,10 +82,10 @@ export function RemoveBox({ source, onClose, onRemoved }: { source: DataSource; 
       {error && <Failure error={error} compact />}
       <div class="box-actions">
         <button type="button" class="button" onClick={onClose}>
-          Cancel
+          {english.cancel}
         </button>
         <button type="button" class="button button-critical" disabled={busy} onClick={remove}>
-          Delete data source
+          {english.deleteDataSource}
         </button>
       </div>
     </Box>

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { api, ApiError, type Grid } from '../../api/client.ts';
 import type { Explained, PlanNode } from '../../api/types.ts';
+import * as english from '../../english/explore.ts';
 import { duration } from '../../format/time.ts';
 import { text } from '../../format/units.ts';
 import { Failure, Mark } from '../../parts/parts.tsx';
@@ -40,7 +41,7 @@ export function ExplainView({ expressions, grid, asked, version }: { expressions
       {data.map(({ expression, before, after, error: refused }, index) => {
         const plan = after ?? before;
         return (
-          <section key={expression} aria-label={`Plan of expression ${letter(index)}`}>
+          <section key={expression} aria-label={english.planLabel(letter(index))}>
             {before && <Summary before={before} after={after} />}
             {refused && <Failure compact error={refused} />}
             {plan && (
@@ -48,21 +49,21 @@ export function ExplainView({ expressions, grid, asked, version }: { expressions
                 <table class="rows plan">
                   <thead>
                     <tr>
-                      <th class="wide">Part</th>
-                      <th class="number" title="Series that it may yield, known before">
-                        Series
+                      <th class="wide">{english.part}</th>
+                      <th class="number" title={english.seriesHint}>
+                        {english.series}
                       </th>
-                      <th class="number" title="Samples that will be read for it, estimated before">
-                        Samples, about
+                      <th class="number" title={english.samplesHint}>
+                        {english.samplesAbout}
                       </th>
-                      <th class="number" title="Samples that were read for it, its parts not included">
-                        Read
+                      <th class="number" title={english.readHint}>
+                        {english.read}
                       </th>
-                      <th class="number" title="Rows that it yielded">
-                        Rows
+                      <th class="number" title={english.rowsHint}>
+                        {english.rows}
                       </th>
-                      <th class="number" title="Time of all threads together, its parts included">
-                        Time
+                      <th class="number" title={english.timeHint}>
+                        {english.time}
                       </th>
                     </tr>
                   </thead>
@@ -82,15 +83,15 @@ function Summary({ before, after }: { before: Explained; after: Explained | unde
   return (
     <p class="plan-summary">
       <span>
-        <span class="muted">Before</span> about {number(total(tree, 'samplesEstimate'))} samples to read
+        <span class="muted">{english.before}</span> {english.aboutToRead(number(total(tree, 'samplesEstimate')))}
       </span>
       {after && (
         <span>
-          <span class="muted">After</span> {number(total(after.tree, 'samplesRead'))} samples read, {text(after.peakBytes, 'bytes')} held at most, in {duration(after.seconds)}
+          <span class="muted">{english.after}</span> {english.samplesRead(number(total(after.tree, 'samplesRead')), text(after.peakBytes, 'bytes'), duration(after.seconds))}
         </span>
       )}
       <span class="muted">
-        A query may hold {number(limits.samples)} samples and {text(limits.bytes, 'bytes')}.
+        {english.limitsOfQuery(number(limits.samples), text(limits.bytes, 'bytes'))}
       </span>
     </p>
   );
@@ -119,7 +120,7 @@ function rows(node: PlanNode, depth: number, plan: Explained, key: string): JSX.
       <td class="number">{measured(number(node.rows))}</td>
       <td class="number nowrap">
         {heavy && (
-          <span title="Most of the time is spent here">
+          <span title={english.hottestHint}>
             <Mark tone="warning" />{' '}
           </span>
         )}

@@ -4,6 +4,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { MetricsApi } from '../../api/client.ts';
 import type { ExemplarSeries } from '../../api/types.ts';
 import type { Panel } from '../../dashboard/model.ts';
+import * as english from '../../english/explore.ts';
 import { applyFields } from '../../fields/apply.ts';
 import { clock, moment, parseDuration } from '../../format/time.ts';
 import type { Unit } from '../../format/units.ts';
@@ -36,8 +37,8 @@ function exemplarFrames(series: readonly ExemplarSeries[]): Frame[] {
   rows.sort((a, b) => a.at - b.at);
   const names = [...new Set(rows.flatMap(({ labels }) => Object.keys(labels)))];
   const fields: Field[] = [
-    { name: 'Time', type: 'time', values: rows.map(({ at }) => at), config: {} },
-    { name: 'Value', type: 'number', values: rows.map(({ value }) => value), config: {} },
+    { name: english.time, type: 'time', values: rows.map(({ at }) => at), config: {} },
+    { name: english.value, type: 'number', values: rows.map(({ value }) => value), config: {} },
     ...names.map((name): Field => ({ name, type: 'string', values: rows.map(({ labels }) => labels[name] ?? ''), config: {} })),
   ];
   return [frameOf(fields, { name: 'exemplar', meta: { type: 'table', custom: { resultType: 'exemplar' } } })];
@@ -46,7 +47,7 @@ function exemplarFrames(series: readonly ExemplarSeries[]): Frame[] {
 export const PANEL: Panel = {
   id: 1,
   type: 'timeseries',
-  title: 'Result',
+  title: english.result,
   gridPos: { x: 0, y: 0, w: 24, h: 12 },
   targets: [],
   transformations: [],
@@ -93,27 +94,27 @@ export function GraphView({ answer, span, onZoom }: ViewProps): JSX.Element {
         <div class="skeleton skeleton-result" />
       ) : graph.frames.length === 0 ? (
         outcomes.every(({ error }) => error) ? (
-          <Empty title="Nothing to draw">The server refused {outcomes.length === 1 ? 'the expression' : 'the expressions'}; see above.</Empty>
+          <Empty title={english.nothingToDraw}>{english.refusedAbove(outcomes.length)}</Empty>
         ) : (
-          <Empty title="No series">
+          <Empty title={english.noSeries}>
             {graph.histograms > 0
-              ? `The ${graph.histograms} series are native histograms, which lines cannot show: use the heatmap, histogram_quantile, or the table.`
-              : `Nothing matches between ${moment(span.from)} and ${clock(span.to)}.`}
+              ? english.onlyHistograms(graph.histograms)
+              : english.nothingMatchesBetween(moment(span.from), clock(span.to))}
           </Empty>
         )
       ) : (
         <>
           <div class="legend-head muted">
-            <span>{graph.found.toLocaleString('en')} series</span>
+            <span>{english.seriesCount(graph.found.toLocaleString('en'))}</span>
             <span class="legend-common mono ellipsis" title={graph.common}>
-              {graph.common && `all ${graph.common}`}
+              {graph.common && english.allOfThem(graph.common)}
             </span>
             <label>
-              Unit{' '}
+              {english.unit}{' '}
               <select value={shownUnit} onChange={(event) => setUnit(event.currentTarget.value as Unit)}>
                 {(Object.keys(UNITS) as Unit[]).map((name) => (
                   <option key={name} value={name} selected={name === shownUnit}>
-                    {name === 'fraction' ? 'percent' : name}
+                    {name === 'fraction' ? english.percent : name}
                   </option>
                 ))}
               </select>
@@ -122,7 +123,7 @@ export function GraphView({ answer, span, onZoom }: ViewProps): JSX.Element {
           {graph.histograms > 0 && (
             <p class="limit">
               <Mark tone="info" />
-              {graph.histograms} native histograms are not drawn as lines; the heatmap shows them.
+              {english.histogramsNotDrawn(graph.histograms)}
             </p>
           )}
           {width > 0 && frames && (
@@ -159,7 +160,7 @@ export function HeatmapView({ answer, span, onZoom }: ViewProps): JSX.Element {
       {counted && made.frames.length > 0 && (
         <p class="limit">
           <Mark tone="info" />
-          These series are no histogram: it is counted how many of them lie where. For a histogram sum its buckets by le.
+          {english.countedHint}
         </p>
       )}
       {width > 0 && frames && <heatmap.Component panel={panel} frames={frames} annotations={[]} span={span} width={width} height={GRAPH_HEIGHT_PX} timeZone="browser" interpolate={(text) => text} links={() => []} onZoom={onZoom} />}
@@ -179,13 +180,13 @@ export function GraphOptions({ compare, exemplars }: { compare: string; exemplar
   };
   return (
     <>
-      <label class="head-field" title="Draws the same some time earlier, dashed. Such as 1h, 2d or 4w.">
-        Compare with
+      <label class="head-field" title={english.compareHint}>
+        {english.compareWith}
         <input
           size={7}
           list="explore-earlier"
           value={draft}
-          placeholder="1d earlier"
+          placeholder={english.comparePlaceholder}
           aria-invalid={!valid}
           spellcheck={false}
           onInput={(event) => setDraft(event.currentTarget.value)}
@@ -200,7 +201,7 @@ export function GraphOptions({ compare, exemplars }: { compare: string; exemplar
       </label>
       <label class="head-field">
         <input type="checkbox" checked={exemplars} onChange={(event) => setParams({ exemplars: event.currentTarget.checked ? '1' : undefined })} />
-        Exemplars
+        {english.exemplars}
       </label>
     </>
   );

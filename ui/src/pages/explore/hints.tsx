@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { MetricsApi } from '../../api/client.ts';
+import * as english from '../../english/explore.ts';
 import { Mark } from '../../parts/parts.tsx';
 import type { Hint } from '../../promql/hints.ts';
 
@@ -35,7 +36,7 @@ export function Hints({ metrics, expression, window, onFix }: { metrics: Metrics
   }, [metrics, expression, window]);
   if (found?.expression !== expression || found.hints.length === 0) return null;
   return (
-    <ul class="notes" aria-label="Hints">
+    <ul class="notes" aria-label={english.hints}>
       {found.hints.map(({ text, fix }) => (
         <li key={text}>
           <Mark tone="info" />

@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { ApiError, ask } from '../../api/client.ts';
 import { baseOf, type DataSource } from '../../dashboard/sources.ts';
+import * as english from '../../english/explore.ts';
 import { Failure, Popover } from '../../parts/parts.tsx';
 import { useLoad } from '../../state/load.ts';
 import type { Span } from '../../state/range.ts';
@@ -11,7 +12,7 @@ const SHOWN = 200;
 
 export function LabelMenu(props: { source: DataSource; span: Span; onChoose: (label: string, value: string) => void }): JSX.Element {
   return (
-    <Popover label="Labels" button="Labels">
+    <Popover label={english.labels} button={english.labels}>
       {(close) => (
         <Labels
           {...props}
@@ -46,14 +47,14 @@ function Labels({ source, span, onChoose }: { source: DataSource; span: Span; on
         </button>
       )}
       {error && <Failure error={error} compact />}
-      {!data && !error && <p class="muted history-empty">Asking…</p>}
-      {data?.length === 0 && <p class="muted history-empty">Nothing in this range.</p>}
+      {!data && !error && <p class="muted history-empty">{english.asking}</p>}
+      {data?.length === 0 && <p class="muted history-empty">{english.nothingInThisRange}</p>}
       {data?.slice(0, SHOWN).map((name) => (
         <button type="button" key={name} class="menu-item mono" onClick={() => (label === undefined ? setLabel(name) : onChoose(label, name))}>
           {name}
         </button>
       ))}
-      {data && data.length > SHOWN && <p class="muted history-empty">and {data.length - SHOWN} more</p>}
+      {data && data.length > SHOWN && <p class="muted history-empty">{english.andMore(data.length - SHOWN)}</p>}
     </div>
   );
 }

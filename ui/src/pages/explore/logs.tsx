@@ -5,6 +5,7 @@ import { ask, type Grid } from '../../api/client.ts';
 import type { Answer, QueryResult } from '../../api/types.ts';
 import type { PageProps } from '../../app.tsx';
 import { baseOf, type DataSource } from '../../dashboard/sources.ts';
+import * as english from '../../english/explore.ts';
 import { applyFields } from '../../fields/apply.ts';
 import { clock, moment } from '../../format/time.ts';
 import type { Frame } from '../../frames/frame.ts';
@@ -68,8 +69,8 @@ export function ExploreLogs({ source, place, span, rangeKey, tick, onZoom, refre
                 <textarea
                   rows={Math.min(8, draft.split('\n').length)}
                   class="field-plain field-logs"
-                  aria-label={`Query ${letter(index)}`}
-                  placeholder={'LogQL, for example  {app="shop"} |= "error"'}
+                  aria-label={english.query(letter(index))}
+                  placeholder={english.logqlForExampleAppShopError}
                   spellcheck={false}
                   value={draft}
                   {...(index === 0 ? { 'data-search': '' } : {})}
@@ -85,8 +86,8 @@ export function ExploreLogs({ source, place, span, rangeKey, tick, onZoom, refre
                 <button
                   type="button"
                   class="button button-icon"
-                  aria-label={`Remove query ${letter(index)}`}
-                  title="Remove"
+                  aria-label={english.removeQuery(letter(index))}
+                  title={english.remove}
                   onClick={() => {
                     const rest = typed().filter((_, other) => other !== index);
                     setDrafts(rest);
@@ -111,11 +112,11 @@ export function ExploreLogs({ source, place, span, rangeKey, tick, onZoom, refre
           );
         })}
         <div class="expression-tools">
-          <button type="button" class="button button-strong" onClick={run} title="Run (Enter)">
-            Run
+          <button type="button" class="button button-strong" onClick={run} title={english.runEnter}>
+            {english.run}
           </button>
           <button type="button" class="button" onClick={() => setDrafts([...typed(), ''])}>
-            Add query
+            {english.addQuery}
           </button>
           <LabelMenu source={source} span={span} onChoose={(label, value) => filter(label, value, '=')} />
           <History
@@ -135,22 +136,22 @@ export function ExploreLogs({ source, place, span, rangeKey, tick, onZoom, refre
           )}
           {back !== undefined && (
             <a class="button" href={back}>
-              Back to the dashboard
+              {english.backToDashboard}
             </a>
           )}
           <span class="expression-busy muted" aria-live="polite">
-            {found.busy ? 'Running…' : ''}
+            {found.busy ? english.running : ''}
           </span>
         </div>
       </div>
-      <section class="panel result" aria-label="Result">
+      <section class="panel result" aria-label={english.result}>
         <header class="panel-head">
           <Options params={params} limit={limit} />
         </header>
         <div class="result-body">
           {expressions.length === 0 ? (
-            <Empty title="Ask something">
-              Choose a label, or type a query such as <code>{'{app="shop"} |= "error"'}</code> and press Enter. What is counted, such as <code>{'sum by (level) (count_over_time({app="shop"}[1m]))'}</code>, is drawn.
+            <Empty title={english.askSomething}>
+              {english.chooseLabelOrTypeQuerySuch(<code>{'{app="shop"} |= "error"'}</code>, <code>{'sum by (level) (count_over_time({app="shop"}[1m]))'}</code>)}
             </Empty>
           ) : found.error && !found.data ? (
             <Failure error={found.error} />
@@ -176,12 +177,12 @@ function Options({ params, limit }: { params: URLSearchParams; limit: number }):
   };
   return (
     <div class="logs-options muted">
-      {flag('wrap', 'Wrap lines', true)}
+      {flag('wrap', english.wrapLines, true)}
       {flag('labels', 'Labels', false)}
-      {flag('json', 'JSON on several lines', false)}
-      {flag('oldest', 'Oldest first', false)}
+      {flag('json', english.jsonOnSeveralLines, false)}
+      {flag('oldest', english.oldestFirst, false)}
       <label>
-        Lines at most{' '}
+        {english.linesAtMost}{' '}
         <select value={String(limit)} onChange={(event) => setParams({ lines: event.currentTarget.value })}>
           {[...new Set([...LINE_LIMITS, limit])].sort((a, b) => a - b).map((count) => (
             <option key={count} value={String(count)} selected={count === limit}>
@@ -229,11 +230,11 @@ function Result({ outcomes, grid, span, limit, params, onZoom, onFilter }: Resul
         <>
           <p class="limit">
             <Mark tone={full ? 'warning' : 'info'} />
-            {count.toLocaleString('en')} lines{full ? `, the newest of each query; there are older ones. Choose a shorter range, or more lines.` : ''}
+            {english.lines(count.toLocaleString('en'), full ? english.newestOfEachQuery : '')}
           </p>
           {width > 0 && (
             <kind.Component
-              panel={{ ...PANEL, type: 'logs', title: 'Logs', options }}
+              panel={{ ...PANEL, type: 'logs', title: english.logs, options }}
               frames={frames}
               annotations={[]}
               span={span}
@@ -249,10 +250,10 @@ function Result({ outcomes, grid, span, limit, params, onZoom, onFilter }: Resul
       ) : (
         series.length === 0 &&
         (outcomes.every(({ error }) => error) ? (
-          <Empty title="Nothing to show">The data source refused {outcomes.length === 1 ? 'the query' : 'the queries'}; see above.</Empty>
+          <Empty title={english.nothingToShow}>{english.dataSourceRefusedQueries(outcomes.length)}</Empty>
         ) : (
-          <Empty title="No lines">
-            Nothing matches between {moment(span.from)} and {clock(span.to)}.
+          <Empty title={english.noLines}>
+            {english.nothingMatchesBetween(moment(span.from), clock(span.to))}
           </Empty>
         ))
       )}

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { MetricsApi } from '../../api/client.ts';
+import * as english from '../../english/explore.ts';
 import { text } from '../../format/units.ts';
 import { Empty, Failure, Search } from '../../parts/parts.tsx';
 import { matchers } from '../../promql/build.ts';
@@ -32,13 +33,13 @@ export function MetricBrowser({ metrics, onChoose, onClose }: { metrics: Metrics
     onClose();
   };
   return (
-    <dialog class="browser" ref={dialog} aria-label="Metrics" onClose={onClose} onClick={(event) => event.target === dialog.current && onClose()}>
+    <dialog class="browser" ref={dialog} aria-label={english.metrics} onClose={onClose} onClick={(event) => event.target === dialog.current && onClose()}>
       <header class="browser-head">
-        <h2>Metrics</h2>
+        <h2>{english.metrics}</h2>
         <label>
-          Job{' '}
+          {english.job}{' '}
           <select value={job} onChange={(event) => (setJob(event.currentTarget.value), setMetric(undefined))}>
-            <option value="">all</option>
+            <option value="">{english.allJobs}</option>
             {(jobs.data ?? []).map((name) => (
               <option key={name} value={name}>
                 {name}
@@ -46,30 +47,30 @@ export function MetricBrowser({ metrics, onChoose, onClose }: { metrics: Metrics
             ))}
           </select>
         </label>
-        <Search value={query} placeholder="Search names and help" onInput={setQuery} />
-        <button type="button" class="button button-icon" aria-label="Close" onClick={onClose}>
+        <Search value={query} placeholder={english.searchPlaceholder} onInput={setQuery} />
+        <button type="button" class="button button-icon" aria-label={english.close} onClick={onClose}>
           ×
         </button>
       </header>
       <div class="browser-body">
-        <nav class="browser-names" aria-label="Names">
+        <nav class="browser-names" aria-label={english.names}>
           {names.error && <Failure error={names.error} compact />}
           {names.waiting && <div class="skeleton skeleton-result" />}
-          {names.data && found.length === 0 && <Empty compact title={query === '' ? 'This job has no metrics' : 'No metric matches'} />}
+          {names.data && found.length === 0 && <Empty compact title={query === '' ? english.thisJobHasNoMetrics : english.noMetricMatches} />}
           {query !== '' ? (
             <>
               {found.slice(0, NAMES_SHOWN).map((name) => (
                 <Name key={name} name={name} chosen={name === metric} type={about.data?.[name]?.[0]?.type} onChoose={setMetric} />
               ))}
-              {found.length > NAMES_SHOWN && <p class="muted browser-more">and {found.length - NAMES_SHOWN} more: say more of the name</p>}
+              {found.length > NAMES_SHOWN && <p class="muted browser-more">{english.moreMetrics(found.length - NAMES_SHOWN)}</p>}
             </>
           ) : (
             <Branches branches={tree} metric={metric} typeOf={(name) => about.data?.[name]?.[0]?.type} onChoose={setMetric} />
           )}
         </nav>
-        <section class="browser-metric" aria-label="Metric">
+        <section class="browser-metric" aria-label={english.metric}>
           {metric === undefined ? (
-            <Empty title={`${found.length.toLocaleString('en')} metrics`}>Choose one to see what it counts and by which labels its series are told apart.</Empty>
+            <Empty title={english.metricCount(found.length.toLocaleString('en'))}>{english.chooseMetric}</Empty>
           ) : (
             <Metric key={metric} metrics={metrics} name={metric} job={job} about={about.data?.[metric]?.[0]} onChoose={choose} />
           )}
@@ -137,9 +138,9 @@ function Metric({ metrics, name, job, about, onChoose }: { metrics: MetricsApi; 
   return (
     <>
       <h3 class="mono">{name}</h3>
-      <p>{about?.help || <span class="muted">Its target says nothing of it.</span>}</p>
+      <p>{about?.help || <span class="muted">{english.noHelp}</span>}</p>
       <p class="muted">
-        {[about?.type, about?.unit, data && `${data.length === SERIES_READ ? 'at least ' : ''}${text(data.length, 'number')} series in the last hour`].filter(Boolean).join(' · ')}
+        {[about?.type, about?.unit, data && english.seriesInLastHour(data.length === SERIES_READ ? english.atLeast : '', text(data.length, 'number'))].filter(Boolean).join(' · ')}
       </p>
       {error && <Failure error={error} compact />}
       {!data && !error && <div class="skeleton" />}
@@ -151,7 +152,7 @@ function Metric({ metrics, name, job, about, onChoose }: { metrics: MetricsApi; 
           {selector}
         </code>
         <button type="button" class="button button-strong" onClick={() => onChoose(selector)}>
-          Use {selector === all ? 'the metric' : 'this'}
+          {english.takeSelector(selector === all ? english.theMetric : english.thisSelector)}
         </button>
       </footer>
     </>
@@ -166,14 +167,14 @@ function LabelChoice({ label, chosen, onToggle }: { label: ReturnType<typeof lab
         {label.name} <span class="muted">{label.values.length}</span>
       </legend>
       {label.values.slice(0, shown).map(({ value, series }) => (
-        <button type="button" key={value} class="chip" aria-pressed={chosen?.has(value) ?? false} title={`${series} series`} onClick={() => onToggle(value)}>
+        <button type="button" key={value} class="chip" aria-pressed={chosen?.has(value) ?? false} title={english.seriesCount(series)} onClick={() => onToggle(value)}>
           {value === '' ? '""' : value}
           <span class="count">{series}</span>
         </button>
       ))}
       {label.values.length > shown && (
         <button type="button" class="link" onClick={() => setShown(shown + 300)}>
-          {label.values.length - shown} more
+          {english.moreValues(label.values.length - shown)}
         </button>
       )}
     </fieldset>

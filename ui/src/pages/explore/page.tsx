@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { OWN_SOURCE } from '../../api/client.ts';
 import type { PageProps } from '../../app.tsx';
 import { canAsk, familyOf, listSources, OWN } from '../../dashboard/sources.ts';
+import * as english from '../../english/explore.ts';
 import { Empty, Failure } from '../../parts/parts.tsx';
 import { useLoad } from '../../state/load.ts';
 import { ExploreLogs } from './logs.tsx';
@@ -18,7 +19,7 @@ export function Explore(props: PageProps): JSX.Element {
   const choices = (sources.data ?? []).filter(canAsk);
   return (
     <main class="page explore">
-      <h1 class="hidden">Explore</h1>
+      <h1 class="hidden">{english.explore}</h1>
       {(choices.length > 1 || named !== OWN_SOURCE) && <SourcePicker source={source} sources={choices} />}
       {source === undefined ? (
         sources.waiting ? (
@@ -26,8 +27,8 @@ export function Explore(props: PageProps): JSX.Element {
         ) : sources.error ? (
           <Failure error={sources.error} />
         ) : (
-          <Empty title="There is no such data source">
-            None here is called “{named}”: it may have been deleted. <a href="explore">Ask our own metrics</a>, or see <a href="data-sources">which there are</a>.
+          <Empty title={english.thereIsNoSuchDataSource}>
+            {english.noneHereIsCalled(named, <a href="explore">{english.askOurOwnMetrics}</a>, <a href="data-sources">{english.whichThereAre}</a>)}
           </Empty>
         )
       ) : familyOf(source.type) === 'metrics' ? (

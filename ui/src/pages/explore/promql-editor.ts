@@ -13,6 +13,7 @@ import { EditorState, Prec } from '@codemirror/state';
 import { EditorView, keymap, placeholder, tooltips } from '@codemirror/view';
 import { tags } from '@lezer/highlight';
 import { PromQLExtension } from '@prometheus-io/codemirror-promql';
+import * as english from '../../english/explore.ts';
 
 const highlighting = HighlightStyle.define([
   { tag: [tags.name, tags.variableName], color: 'var(--text)' },
@@ -82,7 +83,7 @@ export function mountEditor(host: HTMLElement, options: { text: string; label: s
         theme,
         promql.asExtension(),
         EditorView.lineWrapping,
-        placeholder('PromQL, for example  rate(node_cpu_seconds_total{mode="user"}[5m])'),
+        placeholder(english.editorPlaceholder),
         EditorView.contentAttributes.of({ 'aria-label': options.label }),
         Prec.highest(keymap.of([{ key: 'Mod-Enter', run }])),
         keymap.of([

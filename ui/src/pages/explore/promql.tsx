@@ -4,6 +4,8 @@ import { useEffect, useMemo, useState } from 'preact/hooks';
 import { metricsApi, OWN_SOURCE, type ApiError } from '../../api/client.ts';
 import type { PageProps } from '../../app.tsx';
 import { baseOf, type DataSource } from '../../dashboard/sources.ts';
+import * as english from '../../english/explore.ts';
+import { titled } from '../../english/words.ts';
 import { localInput, parseDuration, parseTime, writeDuration, writeTime, zone } from '../../format/time.ts';
 import { Empty, Failure, Mark } from '../../parts/parts.tsx';
 import { chooseStep, errorPosition } from '../../promql/build.ts';
@@ -94,14 +96,14 @@ export function ExploreMetrics({ source, place, span, rangeKey, ready, tick, onZ
                 {letter(index)}
               </span>
               <div class={`expression-field${outcome?.error ? ' expression-bad' : ''}`}>
-                <ExpressionField base={metrics.base} value={draft} version={drafts.version} label={`Expression ${letter(index)}`} first={index === 0} onChange={(text) => type(index, text)} onRun={run} />
+                <ExpressionField base={metrics.base} value={draft} version={drafts.version} label={english.expressionLabel(letter(index))} first={index === 0} onChange={(text) => type(index, text)} onRun={run} />
               </div>
               {drafts.texts.length > 1 && (
                 <button
                   type="button"
                   class="button button-icon"
-                  aria-label={`Remove expression ${letter(index)}`}
-                  title="Remove"
+                  aria-label={english.removeExpression(letter(index))}
+                  title={english.remove}
                   onClick={() => {
                     const rest = typed().filter((_, other) => other !== index);
                     setDrafts(rest);
@@ -128,14 +130,14 @@ export function ExploreMetrics({ source, place, span, rangeKey, ready, tick, onZ
           );
         })}
         <div class="expression-tools">
-          <button type="button" class="button button-strong" onClick={run} title="Run (Enter, or Ctrl or Cmd with Enter)">
-            Run
+          <button type="button" class="button button-strong" onClick={run} title={english.runHint}>
+            {english.run}
           </button>
           <button type="button" class="button" onClick={() => setDrafts([...typed(), ''])}>
-            Add expression
+            {english.addExpression}
           </button>
           <button type="button" class="button" onClick={() => setBrowsing(true)}>
-            Metrics
+            {english.metrics}
           </button>
           <History
             history={history}
@@ -148,8 +150,8 @@ export function ExploreMetrics({ source, place, span, rangeKey, ready, tick, onZ
           />
           {expressions.length > 0 && (
             <>
-              <button type="button" class="button" title="Sets the expressions in lines, as Prometheus formats them" onClick={format}>
-                Format
+              <button type="button" class="button" title={english.formatHint} onClick={format}>
+                {english.format}
               </button>
               <Share source={source} kind="timeseries" expressions={expressions} span={span} grid={grid} />
               {dashboards && <AddToDashboard source={source} kind="timeseries" expressions={expressions} />}
@@ -157,11 +159,11 @@ export function ExploreMetrics({ source, place, span, rangeKey, ready, tick, onZ
           )}
           {back !== undefined && (
             <a class="button" href={back}>
-              Back to the dashboard
+              {english.backToDashboard}
             </a>
           )}
           <span class="expression-busy muted" aria-live="polite">
-            {current.busy ? 'Running…' : ''}
+            {current.busy ? english.running : ''}
           </span>
         </div>
       </div>
@@ -182,10 +184,10 @@ export function ExploreMetrics({ source, place, span, rangeKey, ready, tick, onZ
       )}
       <section class="panel result">
         <header class="panel-head">
-          <div class="tabs" role="tablist" aria-label="Result">
+          <div class="tabs" role="tablist" aria-label={english.result}>
             {tabs.map((name) => (
               <button type="button" role="tab" key={name} aria-selected={tab === name} onClick={() => setParams({ tab: name === 'graph' ? undefined : name })}>
-                {name[0]!.toUpperCase() + name.slice(1)}
+                {titled(name)}
               </button>
             ))}
           </div>
@@ -194,8 +196,8 @@ export function ExploreMetrics({ source, place, span, rangeKey, ready, tick, onZ
         </header>
         <div class="result-body" aria-busy={current.busy}>
           {expressions.length === 0 ? (
-            <Empty title="Ask something">
-              Type an expression and press Enter. Or begin with one of these:
+            <Empty title={english.askSomething}>
+              {english.howToBegin}
               <span class="examples">
                 {EXAMPLES.map((example) => (
                   <button
@@ -278,12 +280,12 @@ function StepField({ step, asked }: { step: number; asked: string }): JSX.Elemen
     if (valid) setParams({ step: draft === '' ? undefined : draft });
   };
   return (
-    <label class="head-field" title="The distance between two points. Empty: chosen to fit the range.">
-      Step
+    <label class="head-field" title={english.stepHint}>
+      {english.step}
       <input
         size={7}
         value={draft}
-        placeholder={`auto ${writeDuration(Math.round(step * 1000) / 1000)}`}
+        placeholder={english.autoStep(writeDuration(Math.round(step * 1000) / 1000))}
         aria-invalid={!valid}
         spellcheck={false}
         onInput={(event) => setDraft(event.currentTarget.value)}
@@ -298,7 +300,7 @@ function AtField({ at, fixed }: { at: number; fixed: boolean }): JSX.Element {
   return (
     <span class="head-field">
       <label>
-        At{' '}
+        {english.atLabel}{' '}
         <input
           type="datetime-local"
           step="1"
@@ -311,7 +313,7 @@ function AtField({ at, fixed }: { at: number; fixed: boolean }): JSX.Element {
         />
       </label>
       <button type="button" class="button" disabled={!fixed} onClick={() => setParams({ at: undefined })}>
-        End of range
+        {english.endOfRange}
       </button>
     </span>
   );

@@ -4,6 +4,7 @@ import type { ColumnSeries } from '../../api/columns.ts';
 import { askMatrix } from '../../api/matrix.ts';
 import type { Answer, Labels, QueryResult } from '../../api/types.ts';
 import { gridTimes, seriesColor } from '../../chart/data.ts';
+import * as english from '../../english/explore.ts';
 import { numberColumn, type Field, type Frame } from '../../frames/frame.ts';
 import { bucketsFrame, cellsFrame, sampleValue } from '../../frames/prometheus.ts';
 import { guessUnit, type Unit } from '../../format/units.ts';
@@ -90,13 +91,13 @@ export function toGraph(asked: readonly Asked[]): Graph {
         const name = (present?.outcomes.length ?? 1) > 1 ? `${letter(index)}  ${shown}` : shown;
         // A line and its earlier self share a colour; the earlier one is dashed.
         if (!colors.has(name)) colors.set(name, seriesColor(colors.size));
-        const config = { color: { mode: 'fixed', fixedColor: colors.get(name)! }, displayName: earlier ? `${name}, ${earlier.text} earlier` : name };
-        fields.push({ name: 'Value', type: 'number', labels: metric, values: numberColumn(values, facts), config });
+        const config = { color: { mode: 'fixed', fixedColor: colors.get(name)! }, displayName: earlier ? english.earlierBy(name, earlier.text) : name };
+        fields.push({ name: english.value, type: 'number', labels: metric, values: numberColumn(values, facts), config });
       }
       if (fields.length === 0) return;
       frames.push({
         refId: letter(index),
-        fields: [{ name: 'Time', type: 'time', values: times, config: { interval: grid.step * 1000 } }, ...fields],
+        fields: [{ name: english.time, type: 'time', values: times, config: { interval: grid.step * 1000 } }, ...fields],
         length: times.length,
         meta: { type: 'timeseries-wide', expression, ...(earlier ? { custom: { timeCompare: { diffMs: earlier.seconds * 1000, isTimeShiftQuery: true } } } : {}) },
       });
@@ -128,8 +129,8 @@ export function toHeatmap(asked: readonly Asked[]): { frames: Frame[]; buckets: 
   }
   if (buckets.size > 0) return { frames: [bucketsFrame(times, buckets, asking)], buckets: true };
   if (drawn.length === 0) return { frames: cells, buckets: cells.length > 0 };
-  const fields = drawn.map(({ metric, values, facts }): Field => ({ name: 'Value', type: 'number', labels: metric, values: numberColumn(values, facts), config: {} }));
-  const wide: Frame = { refId: 'A', fields: [{ name: 'Time', type: 'time', values: times, config: { interval: asking.stepMs } }, ...fields], length: times.length, meta: { type: 'timeseries-wide', expression: asking.expression } };
+  const fields = drawn.map(({ metric, values, facts }): Field => ({ name: english.value, type: 'number', labels: metric, values: numberColumn(values, facts), config: {} }));
+  const wide: Frame = { refId: 'A', fields: [{ name: english.time, type: 'time', values: times, config: { interval: asking.stepMs } }, ...fields], length: times.length, meta: { type: 'timeseries-wide', expression: asking.expression } };
   return { frames: [wide, ...cells], buckets: cells.length > 0 };
 }
 
@@ -150,7 +151,7 @@ export function toRows(outcomes: readonly Outcome<QueryResult>[]): Row[] {
       return data.result.map(({ metric, value, histogram }) => ({
         letter: mark,
         labels: metric,
-        values: [{ value: value ? value[1] : histogram ? `count ${histogram[1].count}, sum ${histogram[1].sum}` : '' }],
+        values: [{ value: value ? value[1] : histogram ? english.countAndSum(histogram[1].count, histogram[1].sum) : '' }],
       }));
     }
     return data.result.map(({ metric, values = [], histograms = [] }) => ({
@@ -158,7 +159,7 @@ export function toRows(outcomes: readonly Outcome<QueryResult>[]): Row[] {
       labels: metric,
       values: [
         ...values.map(([time, value]) => ({ time, value })),
-        ...histograms.map(([time, { count, sum }]) => ({ time, value: `count ${count}, sum ${sum}` })),
+        ...histograms.map(([time, { count, sum }]) => ({ time, value: english.countAndSum(count, sum) })),
       ],
     }));
   });

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { OWN_SOURCE } from '../../api/client.ts';
 import { familyOf, type DataSource } from '../../dashboard/sources.ts';
+import * as english from '../../english/explore.ts';
 import { Empty } from '../../parts/parts.tsx';
 import { setParams } from '../../router.ts';
 
@@ -20,13 +21,13 @@ export function SourcePicker({ source, sources }: { source: DataSource | undefin
   return (
     <p class="explore-source">
       <label>
-        Data source{' '}
+        {english.dataSource}{' '}
         <select value={source?.uid ?? ''} onChange={(event) => choose(event.currentTarget.value)}>
-          {!source && <option value="">choose one</option>}
+          {!source && <option value="">{english.chooseOne}</option>}
           {shown.map(({ uid, name, type }) => (
             <option key={uid} value={uid} selected={uid === source?.uid}>
               {name}
-              {uid === OWN_SOURCE ? ', our own' : `, ${type}`}
+              {uid === OWN_SOURCE ? english.ourOwn : `, ${type}`}
             </option>
           ))}
         </select>
@@ -40,22 +41,22 @@ export function Unexplorable({ source }: { source: DataSource }): JSX.Element {
   const family = familyOf(source.type);
   const address = typeof source.url === 'string' && /^https?:\/\//.test(source.url) ? source.url : undefined;
   return (
-    <Empty title={`${source.name} cannot be explored`}>
+    <Empty title={english.cannotBeExplored(source.name)}>
       {family === 'alertmanager' ? (
         <>
-          An Alertmanager holds alerts and silences, nothing that is asked over time. Ours are on <a href="alerts">Alerts</a> and <a href="silences">Silences</a>; those of others dashboards show in alert lists.
+          {english.alertmanagerHoldsAlertsAndSilencesNothing(<a href="alerts">{english.alerts}</a>, <a href="silences">{english.silences}</a>)}
         </>
       ) : family === 'traces' ? (
         <>
-          Traces are looked at where they are kept.{' '}
+          {english.tracesAreLookedAtWhereThey}{' '}
           {address && (
             <a href={address} target="_blank" rel="noreferrer">
-              Open {source.name}
+              {english.open(source.name)}
             </a>
           )}
         </>
       ) : (
-        <>Explore asks data sources that speak PromQL or LogQL; this one is of the type “{source.type}”.</>
+        <>{english.exploreAsksDataSourcesThatSpeak(source.type)}</>
       )}
     </Empty>
   );

@@ -1,6 +1,7 @@
 /** What was answered for one moment, as a table. */
 import type { JSX } from 'preact';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import * as english from '../../english/explore.ts';
 import { clock } from '../../format/time.ts';
 import { exact } from '../../format/units.ts';
 import { Empty, LabelList } from '../../parts/parts.tsx';
@@ -24,7 +25,7 @@ export function TableView({ outcomes, order, several }: { outcomes: Parameters<t
     return () => observer.disconnect();
   }, [limit, rows.length > limit]);
   if (rows.length === 0) {
-    return outcomes.every(({ error }) => error) ? <Empty title="Nothing to list">See the error above.</Empty> : <Empty title="No series">Nothing matches at this time.</Empty>;
+    return outcomes.every(({ error }) => error) ? <Empty title={english.nothingToList}>{english.seeErrorAbove}</Empty> : <Empty title={english.noSeries}>{english.nothingMatchesNow}</Empty>;
   }
   return (
     <div class="table-scroll">
@@ -32,10 +33,10 @@ export function TableView({ outcomes, order, several }: { outcomes: Parameters<t
         <thead>
           <tr>
             {several && <th />}
-            <th class="wide">{rows.length.toLocaleString('en')} series</th>
+            <th class="wide">{english.seriesCount(rows.length.toLocaleString('en'))}</th>
             <th class="number" aria-sort={order === 'none' ? 'none' : order === 'up' ? 'ascending' : 'descending'}>
               <button type="button" class="link" onClick={() => setParams({ sort: NEXT_ORDER[order] === 'none' ? undefined : NEXT_ORDER[order] })}>
-                Value {order === 'down' ? '↓' : order === 'up' ? '↑' : ''}
+                {english.valueOfQuery(order === 'down' ? '↓' : order === 'up' ? '↑' : '')}
               </button>
             </th>
           </tr>
@@ -56,7 +57,7 @@ export function TableView({ outcomes, order, several }: { outcomes: Parameters<t
                     {time !== undefined && <span class="muted"> {clock(time)}</span>}
                   </div>
                 ))}
-                {row.values.length > 50 && <div class="muted">and {row.values.length - 50} more</div>}
+                {row.values.length > 50 && <div class="muted">{english.andMore(row.values.length - 50)}</div>}
               </td>
             </tr>
           ))}
@@ -64,7 +65,7 @@ export function TableView({ outcomes, order, several }: { outcomes: Parameters<t
       </table>
       {rows.length > limit && (
         <p class="more" ref={end}>
-          Showing {limit.toLocaleString('en')} of {rows.length.toLocaleString('en')} series.
+          {english.showingSomeSeries(limit.toLocaleString('en'), rows.length.toLocaleString('en'))}
         </p>
       )}
     </div>

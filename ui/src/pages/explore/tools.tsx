@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useRef, useState } from 'preact/hooks';
 import { send, type Grid } from '../../api/client.ts';
 import type { DataSource } from '../../dashboard/sources.ts';
+import * as english from '../../english/explore.ts';
 import { Failure, Popover } from '../../parts/parts.tsx';
 import { readKept, star, writeKept, type Kept } from '../../state/history.ts';
 import type { Span } from '../../state/range.ts';
@@ -21,17 +22,17 @@ export function History({ history, starred, onChoose }: { history: readonly stri
     writeKept(starred, next);
   };
   return (
-    <Popover label="History" button="History">
+    <Popover label={english.history} button={english.history}>
       {(close) =>
         history.length + stars.length === 0 ? (
-          <p class="muted history-empty">Expressions you run are kept here, in this browser.</p>
+          <p class="muted history-empty">{english.historyHint}</p>
         ) : (
           <div class="history">
-            <input type="search" class="search history-search" placeholder="Search" aria-label="Search the history" value={query} onInput={(event) => setQuery(event.currentTarget.value)} />
-            {listed.length === 0 && <p class="muted history-empty">Nothing like that was run here.</p>}
+            <input type="search" class="search history-search" placeholder={english.search} aria-label={english.searchHistory} value={query} onInput={(event) => setQuery(event.currentTarget.value)} />
+            {listed.length === 0 && <p class="muted history-empty">{english.nothingInHistory}</p>}
             {listed.map((past) => (
               <div class="history-row" key={past}>
-                <button type="button" class="button button-icon" aria-pressed={stars.includes(past)} aria-label={`Star ${past}`} title={stars.includes(past) ? 'Take the star away' : 'Keep at the top'} onClick={() => change(past)}>
+                <button type="button" class="button button-icon" aria-pressed={stars.includes(past)} aria-label={english.starLabel(past)} title={stars.includes(past) ? english.takeStarAway : english.keepAtTop} onClick={() => change(past)}>
                   {stars.includes(past) ? '★' : '☆'}
                 </button>
                 <button
@@ -58,18 +59,18 @@ export function Share({ source, kind, expressions, span, grid }: { source: DataS
   const [copied, setCopied] = useState('');
   const copy = (name: string, text: string): void => void navigator.clipboard?.writeText(text).then(() => setCopied(name), () => setCopied(''));
   const forms: [name: string, about: string, text: () => string][] = [
-    ['Link', 'with the time that is shown now', () => fixedAddress(location.href, span)],
-    ['curl', 'the request behind it', () => curlCommands(document.baseURI, source, expressions, grid)],
-    ['Panel', 'JSON for a dashboard', () => JSON.stringify(panelOf(expressions[0] ?? '', expressions, kind, source), null, 2)],
+    ['Link', english.linkAbout, () => fixedAddress(location.href, span)],
+    ['curl', english.requestBehindIt, () => curlCommands(document.baseURI, source, expressions, grid)],
+    ['Panel', english.panelAbout, () => JSON.stringify(panelOf(expressions[0] ?? '', expressions, kind, source), null, 2)],
   ];
   return (
-    <Popover label="Share" button="Share">
+    <Popover label={english.share} button={english.share}>
       {() => (
         <div class="share">
           {forms.map(([name, about, text]) => (
             <button type="button" key={name} class="menu-item" onClick={() => copy(name, text())}>
-              Copy as {name === 'Link' ? 'link' : name === 'Panel' ? 'panel' : name} <span class="muted">{about}</span>
-              {copied === name && <span role="status"> ✓ copied</span>}
+              {english.copyAs(name === 'Link' ? english.link : name === 'Panel' ? english.panel : name)} <span class="muted">{about}</span>
+              {copied === name && <span role="status"> {english.copied}</span>}
             </button>
           ))}
         </div>
@@ -87,7 +88,7 @@ interface Found {
 /** Puts the expressions into a dashboard, a new one or one that may be changed. */
 export function AddToDashboard(asked: { source: DataSource; kind: PanelType; expressions: readonly string[] }): JSX.Element {
   return (
-    <Popover label="Add to dashboard" button="Add to dashboard">
+    <Popover label={english.addToDashboard} button={english.addToDashboard}>
       {() => <AddForm {...asked} />}
     </Popover>
   );
@@ -115,7 +116,7 @@ function AddForm({ source, kind, expressions }: { source: DataSource; kind: Pane
   };
   const panel = panelOf(title, expressions, kind, source);
   const save = async (dashboard: Record<string, unknown>, folderUid: string | undefined): Promise<void> => {
-    const saved: { url: string } = await send('POST', 'api/dashboards/db', { body: { dashboard, message: `Panel "${title}" from Explore`, overwrite: false, ...(folderUid ? { folderUid } : {}) } });
+    const saved: { url: string } = await send('POST', 'api/dashboards/db', { body: { dashboard, message: english.panelFromExplore(title), overwrite: false, ...(folderUid ? { folderUid } : {}) } });
     setDone({ url: saved.url.replace(/^\//, ''), title: String(dashboard['title']) });
   };
   const addTo = async (uid: string): Promise<void> => {
@@ -125,18 +126,18 @@ function AddForm({ source, kind, expressions }: { source: DataSource; kind: Pane
   if (done)
     return (
       <p class="add-done" role="status">
-        Added to <a href={done.url}>{done.title}</a>.
+        {english.addedTo(<a href={done.url}>{done.title}</a>)}
       </p>
     );
   return (
     <div class="add-form">
       <label>
-        Title of the panel
+        {english.titleOfPanel}
         <input value={title} onInput={(event) => setTitle(event.currentTarget.value)} />
       </label>
       <label>
-        Dashboard
-        <input type="search" value={query} placeholder="Search, or the name of a new one" onFocus={() => found === undefined && search('')} onInput={(event) => search(event.currentTarget.value)} />
+        {english.dashboard}
+        <input type="search" value={query} placeholder={english.dashboardPlaceholder} onFocus={() => found === undefined && search('')} onInput={(event) => search(event.currentTarget.value)} />
       </label>
       {found?.map((one) => (
         <button type="button" key={one.uid} class="menu-item" onClick={() => attempt(() => addTo(one.uid))}>
@@ -145,7 +146,7 @@ function AddForm({ source, kind, expressions }: { source: DataSource; kind: Pane
       ))}
       {query.trim() !== '' && (
         <button type="button" class="menu-item" onClick={() => attempt(() => save(withPanel({ title: query.trim(), panels: [], time: { from: 'now-1h', to: 'now' } }, panel), undefined))}>
-          Make “{query.trim()}” <span class="muted">a new dashboard</span>
+          {english.makeDashboard(query.trim())} <span class="muted">{english.newDashboard}</span>
         </button>
       )}
       {error && <Failure error={error} compact />}

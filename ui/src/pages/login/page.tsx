@@ -7,13 +7,14 @@ import { nextPlace, type Place } from '../../router.ts';
 import { SignInForm } from '../../sign-in.tsx';
 import { useLoad } from '../../state/load.ts';
 import { Brand } from '../../brand.tsx';
+import * as english from '../../english/login.ts';
 
 export function Login({ place: { params } }: { place: Place }): JSX.Element {
   const options = useLoad('login options', 0, (signal) => account.options(signal));
   const next = nextPlace(params.get('next'), document.baseURI);
   const error = params.get('error');
   useEffect(() => {
-    document.title = 'Sign in · Promontory';
+    document.title = english.windowTitle;
   }, []);
   const { data } = options;
   const oidc = data?.oidc;
@@ -22,19 +23,19 @@ export function Login({ place: { params } }: { place: Place }): JSX.Element {
     <main class="login" id="content">
       <h1>
         <Brand />
-        <span class="hidden"> Sign in</span>
+        <span class="hidden"> {english.signIn}</span>
       </h1>
-      {error !== null && <Failure error={new Error(`The sign-in did not work: ${error}`)} />}
+      {error !== null && <Failure error={new Error(english.signInFailed(error))} />}
       {options.error && <Failure error={options.error} />}
       {(data?.password ?? true) && <SignInForm onDone={() => location.replace(next)} />}
       {oidc && (
         <a class="button login-other" href={`${oidc.url}?${new URLSearchParams({ next: `${pathname}${search}${hash}` })}`}>
-          Sign in with {oidc.name}
+          {english.signInWith(oidc.name)}
         </a>
       )}
       {data && (!data.required || data.anonymous !== null) && (
         <p class="muted">
-          {data.required ? 'Looking is allowed without signing in' : 'This server asks nobody on this machine who they are'}: <a href={next}>go on</a>.
+          {data.required ? english.lookingIsAllowed : english.machineIsTrusted}: <a href={next}>{english.goOn}</a>.
         </p>
       )}
     </main>

@@ -10,6 +10,7 @@ import { Empty, Failure, LabelList, Mark, useDelay, type Tone } from '../../part
 import { chooseStep, matchers, rateWindow } from '../../promql/build.ts';
 import { link, setParams } from '../../router.ts';
 import type { PageProps } from '../../app.tsx';
+import * as english from '../../english/overview.ts';
 import { useLoad } from '../../state/load.ts';
 import { factsExpression, fill, filesystemExpression, readFacts, readFilesystems, THRESHOLDS, toneOf, type Facts, type Filesystem } from './facts.ts';
 import { PANELS } from './panels.ts';
@@ -90,20 +91,19 @@ export function Overview({ place, span, rangeKey, ready: spanReady, tick, situat
 
   return (
     <main class="page overview">
-      <h1 class="hidden">Overview</h1>
+      <h1 class="hidden">{english.overview}</h1>
       <VerdictLine situation={situation} strained={strained} settled={settled} />
       {settled && situation.alerts.data && <AlertStrip alerts={situation.alerts.data} now={span.to} />}
       {settled && machines.error && !machines.data && !alerts.error && <Failure error={machines.error} />}
       {settled && machines.data?.length === 0 && (
-        <Empty title="No machine is known yet">
-          Neither <code>node_uname_info</code> nor <code>node_time_seconds</code> nor <code>up{'{job="node"}'}</code> has a sample. A server that has just started
-          needs one scrape; after that, look at <a href={link('targets')}>the targets</a>.
+        <Empty title={english.noMachineIsKnownYet}>
+          {english.noSampleYet(<code>node_uname_info</code>, <code>node_time_seconds</code>, <code>up{'{job="node"}'}</code>, <a href={link('targets')}>{english.theTargets}</a>)}
         </Empty>
       )}
       {settled && machines.data && machines.data.length > 0 && !machine && (
-        <Empty title={`No machine “${asked}” is known`}>
+        <Empty title={english.noSuchMachine(asked)}>
           <button type="button" class="link" onClick={() => setParams({ instance: undefined })}>
-            Show {machines.data[0]!.instance}
+            {english.show(machines.data[0]!.instance)}
           </button>
         </Empty>
       )}
@@ -164,8 +164,7 @@ function VerdictLine({ situation, strained, settled }: { situation: PageProps['s
               <>
                 {' · '}
                 <a href={link('targets', { health: 'down' })}>
-                  down: {down.slice(0, 3).map(({ job, instance }) => `${job} ${instance}`).join(', ')}
-                  {down.length > 3 ? `, ${down.length - 3} more` : ''}
+                  {english.whichAreDown(down.slice(0, 3).map(({ job, instance }) => `${job} ${instance}`).join(', '), down.length > 3 ? english.moreDown(down.length - 3) : '')}
                 </a>
               </>
             )}
@@ -174,11 +173,11 @@ function VerdictLine({ situation, strained, settled }: { situation: PageProps['s
       ) : alerts.error ? (
         <>
           <Mark tone="critical" large />
-          <p class="verdict-headline">Alerts cannot be read</p>
+          <p class="verdict-headline">{english.alertsCannotBeRead}</p>
           <p class="verdict-detail muted">{alerts.error.message}</p>
         </>
       ) : (
-        <p class="verdict-headline muted">Asking…</p>
+        <p class="verdict-headline muted">{english.asking}</p>
       )}
     </section>
   );
@@ -190,7 +189,7 @@ function AlertStrip({ alerts, now }: { alerts: readonly Alert[]; now: number }):
   if (active.length === 0) return null;
   const shown = all ? active : active.slice(0, ALERTS_SHOWN);
   return (
-    <section class="strip" aria-label="Alerts firing now">
+    <section class="strip" aria-label={english.alertsFiringNow}>
       {shown.map((alert) => {
         const name = alert.labels['alertname'] ?? 'alert';
         const tone = severityTone(alert.labels);
@@ -200,19 +199,19 @@ function AlertStrip({ alerts, now }: { alerts: readonly Alert[]; now: number }):
           <a class={`strip-row tone-edge-${tone}`} key={JSON.stringify(alert.labels)} href={alertLink(alert.labels)}>
             <span class="strip-severity">
               <Mark tone={tone} />
-              {alert.labels['severity'] ?? 'firing'}
+              {alert.labels['severity'] ?? english.firing}
             </span>
             <b class="strip-name">{name}</b>
             <span class="strip-summary">{summary ?? <LabelList labels={alert.labels} omit={['alertname', 'severity']} />}</span>
-            <span class="strip-since" title={Number.isNaN(since) ? '' : `since ${moment(since)}`}>
-              {Number.isNaN(since) ? '' : `for ${duration(Math.max(0, now - since))}`}
+            <span class="strip-since" title={Number.isNaN(since) ? '' : english.since(moment(since))}>
+              {Number.isNaN(since) ? '' : english.forDuration(duration(Math.max(0, now - since)))}
             </span>
           </a>
         );
       })}
       {active.length > ALERTS_SHOWN && (
         <button type="button" class="link strip-more" onClick={() => setAll(!all)}>
-          {all ? 'Show fewer' : `Show all ${active.length}`}
+          {all ? english.showFewer : english.showAll(active.length)}
         </button>
       )}
     </section>
@@ -224,18 +223,18 @@ function MachineLine(props: { machine: Machine | undefined; machines: readonly M
   const synchronised = facts?.clockSynchronised;
   const parts = [
     system,
-    machine?.kernel && `kernel ${machine.kernel}`,
+    machine?.kernel && english.kernel(machine.kernel),
     machine?.architecture,
-    facts?.cores !== undefined && `${facts.cores} ${facts.cores === 1 ? 'core' : 'cores'}`,
-    facts?.memoryTotal !== undefined && `${text(facts.memoryTotal, 'bytes')} memory`,
-    synchronised !== undefined && `clock ${synchronised > 0 ? 'synchronised' : 'not synchronised'}`,
+    facts?.cores !== undefined && english.coreCount(facts.cores),
+    facts?.memoryTotal !== undefined && english.memoryOf(text(facts.memoryTotal, 'bytes')),
+    synchronised !== undefined && english.clockIs(synchronised > 0 ? 'synchronised' : english.notSynchronised),
   ].filter(Boolean);
   return (
     <section class="machine">
       <h2>{machine ? machine.nodename || machine.instance : '\u00a0'}</h2>
       {machines.length > 1 ? (
         <select
-          aria-label="Machine"
+          aria-label={english.machine}
           value={machine?.instance}
           onChange={(event) => setParams({ instance: event.currentTarget.value === machines[0]?.instance ? undefined : event.currentTarget.value })}
         >
@@ -249,7 +248,7 @@ function MachineLine(props: { machine: Machine | undefined; machines: readonly M
       ) : (
         machine?.nodename && <span class="mono muted">{machine.instance}</span>
       )}
-      <span class="muted" title={facts?.clockOffset === undefined ? '' : `clock offset, as the kernel estimates it: ${text(facts.clockOffset, 'seconds')}`}>
+      <span class="muted" title={facts?.clockOffset === undefined ? '' : english.clockOffset(text(facts.clockOffset, 'seconds'))}>
         {parts.join(' · ')}
       </span>
     </section>
@@ -275,7 +274,7 @@ function makeTiles(facts: Facts | undefined, filesystems: readonly Filesystem[] 
   const known = facts !== undefined;
   // There are CPUs but no rates of them: only one scrape so far.
   const young = f.cores !== undefined && f.busy === undefined;
-  const rate = (metric: string): string | undefined => (known ? (young ? 'after the next scrape' : `no ${metric}`) : undefined);
+  const rate = (metric: string): string | undefined => (known ? (young ? english.afterNextScrape : english.noMetric(metric)) : undefined);
   const memory = f.memoryTotal && f.memoryAvailable !== undefined ? 1 - f.memoryAvailable / f.memoryTotal : undefined;
   const fullest = filesystems?.[0];
   const pressures: [string, number][] = [
@@ -290,63 +289,63 @@ function makeTiles(facts: Facts | undefined, filesystems: readonly Filesystem[] 
   const up = f.uptime === undefined ? undefined : duration(f.uptime);
   return [
     {
-      name: 'CPU',
+      name: english.cpu,
       shown: pick(f.busy, 'fraction'),
-      detail: f.cores === undefined ? '' : `busy, of ${f.cores} ${f.cores === 1 ? 'core' : 'cores'}`,
+      detail: f.cores === undefined ? '' : english.busyOfCores(f.cores),
       tone: toneOf(f.busy, THRESHOLDS.busy),
       level: f.busy,
-      strain: f.busy === undefined ? undefined : `CPU ${percent(f.busy)} busy`,
+      strain: f.busy === undefined ? undefined : english.cpuBusy(percent(f.busy)),
       missing: rate('node_cpu_seconds_total'),
     },
     {
-      name: 'Load',
+      name: english.load,
       shown: pick(f.load, 'number'),
-      detail: f.load === undefined ? '' : `${(f.load / cores).toFixed(2)} per core`,
+      detail: f.load === undefined ? '' : english.perCore((f.load / cores).toFixed(2)),
       tone: toneOf(f.load === undefined ? undefined : f.load / cores, THRESHOLDS.loadPerCore),
       level: f.load === undefined ? undefined : f.load / cores / 2,
-      strain: f.load === undefined ? undefined : `load ${(f.load / cores).toFixed(1)} per core`,
-      missing: known ? 'no node_load1' : undefined,
+      strain: f.load === undefined ? undefined : english.loadPerCore((f.load / cores).toFixed(1)),
+      missing: known ? english.noNodeLoad1 : undefined,
     },
     {
-      name: 'Memory',
+      name: english.memory,
       shown: pick(memory, 'fraction'),
-      detail: f.memoryAvailable === undefined ? '' : `${text(f.memoryAvailable, 'bytes')} available`,
+      detail: f.memoryAvailable === undefined ? '' : english.available(text(f.memoryAvailable, 'bytes')),
       tone: toneOf(memory, THRESHOLDS.memory),
       level: memory,
-      strain: memory === undefined ? undefined : `memory ${percent(memory)} used`,
-      missing: known ? 'no node_memory_MemAvailable_bytes' : undefined,
+      strain: memory === undefined ? undefined : english.memoryUsed(percent(memory)),
+      missing: known ? english.noNodeMemoryMemavailableBytes : undefined,
     },
     {
-      name: 'Fullest disk',
+      name: english.fullestDisk,
       shown: fullest && quantity(fill(fullest), 'fraction'),
-      detail: fullest ? `${fullest.mountpoint} · ${text(fullest.available, 'bytes')} free` : '',
+      detail: fullest ? english.freeOn(fullest.mountpoint, text(fullest.available, 'bytes')) : '',
       tone: toneOf(fullest && fill(fullest), THRESHOLDS.filesystem),
       level: fullest && fill(fullest),
-      strain: fullest && `${fullest.mountpoint} ${percent(fill(fullest))} full`,
-      missing: filesystems ? 'no node_filesystem_size_bytes' : undefined,
+      strain: fullest && english.fullOf(fullest.mountpoint, percent(fill(fullest))),
+      missing: filesystems ? english.noNodeFilesystemSizeBytes : undefined,
     },
     {
-      name: 'Pressure',
+      name: english.pressure,
       shown: pressure < 0 ? undefined : quantity(pressure, 'fraction'),
-      detail: pressure < 0 ? '' : pressure < 0.0005 ? 'nothing waits' : `of the time, for ${worstPressure}`,
+      detail: pressure < 0 ? '' : pressure < 0.0005 ? english.nothingWaits : english.waitingFor(worstPressure),
       tone: toneOf(pressure < 0 ? undefined : pressure, THRESHOLDS.pressure),
       level: pressure < 0 ? undefined : pressure,
-      strain: `tasks wait for ${worstPressure} ${percent(Math.max(0, pressure))} of the time`,
+      strain: english.tasksWait(worstPressure, percent(Math.max(0, pressure))),
       missing: rate('node_pressure_*_waiting_seconds_total'),
     },
     {
-      name: 'Network',
+      name: english.network,
       shown: pick(traffic, 'bytes/s'),
-      detail: traffic === undefined ? '' : `${text(f.received ?? 0, 'bytes/s')} in · ${text(f.sent ?? 0, 'bytes/s')} out`,
+      detail: traffic === undefined ? '' : english.inAndOut(text(f.received ?? 0, 'bytes/s'), text(f.sent ?? 0, 'bytes/s')),
       tone: 'quiet',
       missing: rate('node_network_receive_bytes_total'),
     },
     {
-      name: 'Uptime',
+      name: english.uptime,
       shown: up === undefined ? undefined : { value: up, unit: '' },
-      detail: f.uptime === undefined ? '' : `booted ${moment(Date.now() / 1000 - f.uptime).replace(/:\d\d$/, '')}`,
+      detail: f.uptime === undefined ? '' : english.booted(moment(Date.now() / 1000 - f.uptime).replace(/:\d\d$/, '')),
       tone: 'quiet',
-      missing: known ? 'no node_boot_time_seconds' : undefined,
+      missing: known ? english.noNodeBootTimeSeconds : undefined,
     },
   ];
 }
@@ -381,27 +380,27 @@ function TileView({ name, shown, detail, tone, level, missing }: Tile): JSX.Elem
 
 function Filesystems({ filesystems, error }: { filesystems: readonly Filesystem[] | undefined; error: Error | undefined }): JSX.Element {
   return (
-    <section class="panel" aria-label="File systems">
+    <section class="panel" aria-label={english.fileSystems}>
       <header class="panel-head">
-        <h3 title="How full, and when it will be full if it goes on like the last six hours">File systems</h3>
+        <h3 title={english.fileSystemsHint}>{english.fileSystems}</h3>
       </header>
       <div class="panel-body filesystems">
         {error && !filesystems && <Failure error={error} compact />}
         {!filesystems && !error && <div class="skeleton" />}
         {filesystems?.length === 0 && (
-          <Empty title="No data" compact>
-            <code>node_filesystem_size_bytes</code> is not reported.
+          <Empty title={english.noData} compact>
+            {english.isNotReported(<code>node_filesystem_size_bytes</code>)}
           </Empty>
         )}
         {filesystems && filesystems.length > 0 && (
           <table class="rows">
             <thead>
               <tr>
-                <th>Mount point</th>
-                <th class="wide">Used</th>
+                <th>{english.mountPoint}</th>
+                <th class="wide">{english.used}</th>
                 <th class="number" />
-                <th class="number">Free</th>
-                <th class="number">Full in</th>
+                <th class="number">{english.freeLabel}</th>
+                <th class="number">{english.fullIn}</th>
               </tr>
             </thead>
             <tbody>

@@ -5,6 +5,7 @@ import { api, type Grid } from '../../api/client.ts';
 import type { Chart } from '../../chart/chart.tsx';
 import { gridTimes, largest, onGrid, type Line } from '../../chart/data.ts';
 import { Legend } from '../../chart/legend.tsx';
+import * as english from '../../english/overview.ts';
 import { Empty, Failure } from '../../parts/parts.tsx';
 import { quote } from '../../promql/build.ts';
 import { link } from '../../router.ts';
@@ -29,7 +30,7 @@ interface Drawn {
 async function draw(panel: Panel, selector: string, window: string, grid: Grid, signal: AbortSignal): Promise<Drawn> {
   const queries = panel.queries(selector, window);
   const code = import('../../chart/chart.tsx').catch(() => {
-    throw new Error('A part of the page could not be loaded. The server may have been updated: load the page again.');
+    throw new Error(english.partOfPageCouldNot);
   });
   code.catch(() => undefined);
   const answers = await Promise.all(queries.map(({ expr }) => api.queryRange(expr, grid, signal)));
@@ -88,21 +89,21 @@ export function PanelView(props: {
         <h3 title={panel.about}>{panel.title}</h3>
         {data && data.found > data.lines.length && data.lines.length > 0 && (
           <span class="muted">
-            {data.lines.length} largest of {data.found}
+            {english.largestOfAll(data.lines.length, data.found)}
           </span>
         )}
-        <a class="panel-explore" href={link('explore', { expr: expressions })} title="Open these expressions in Explore">
-          Explore
+        <a class="panel-explore" href={link('explore', { expr: expressions })} title={english.exploreHint}>
+          {english.explore}
         </a>
       </header>
       <div class="panel-body">
         {error && !data ? (
           <Failure error={error} compact />
         ) : nothing ? (
-          <Empty title="No data" compact>
+          <Empty title={english.noData} compact>
             {data.missing && data.missing.length > 0 ? (
               <>
-                {props.instance} does not report{' '}
+                {english.doesNotReport(props.instance)}{' '}
                 {data.missing.map((name, at) => (
                   <Fragment key={name}>
                     {at > 0 && ', '}
@@ -112,7 +113,7 @@ export function PanelView(props: {
                 .
               </>
             ) : (
-              'There are no samples in this range, or fewer than the two a rate needs.'
+              english.tooFewSamples
             )}
           </Empty>
         ) : waiting || !data ? (

@@ -1,6 +1,7 @@
 /** What the overview asks of a machine: expressions over the metric names of node_exporter. */
 import { seriesColor } from '../../chart/data.ts';
 import type { Labels } from '../../api/types.ts';
+import * as english from '../../english/overview.ts';
 import type { Unit } from '../../format/units.ts';
 
 export interface Query {
@@ -48,8 +49,8 @@ const fixed = (text: string) => (): string => text;
 export const PANELS: readonly Panel[] = [
   {
     id: 'cpu',
-    title: 'CPU by mode',
-    about: 'Share of all cores, by what they were busy with',
+    title: english.cpuByMode,
+    about: english.cpuHint,
     unit: 'fraction',
     stacked: true,
     min: 0,
@@ -66,8 +67,8 @@ export const PANELS: readonly Panel[] = [
   },
   {
     id: 'memory',
-    title: 'Memory',
-    about: 'Used is what cannot be reclaimed; cache gives way when memory is needed',
+    title: english.memory,
+    about: english.memoryHint,
     unit: 'bytes',
     stacked: true,
     min: 0,
@@ -80,8 +81,8 @@ export const PANELS: readonly Panel[] = [
   },
   {
     id: 'load',
-    title: 'Load',
-    about: 'Tasks running or waiting; above the number of cores they queue',
+    title: english.load,
+    about: english.loadHint,
     unit: 'number',
     min: 0,
     needs: ['node_load1'],
@@ -94,8 +95,8 @@ export const PANELS: readonly Panel[] = [
   },
   {
     id: 'pressure',
-    title: 'Pressure',
-    about: 'Share of time in which some task waited for CPU, disk or memory (PSI)',
+    title: english.pressure,
+    about: english.pressureHint,
     unit: 'fraction',
     min: 0,
     max: 0.05,
@@ -108,30 +109,30 @@ export const PANELS: readonly Panel[] = [
   },
   {
     id: 'network',
-    title: 'Network',
-    about: 'Received above the line, sent below it',
+    title: english.network,
+    about: english.networkHint,
     unit: 'bytes/s',
     needs: ['node_network_receive_bytes_total', 'node_network_transmit_bytes_total'],
     queries: (s, w) => [
-      { expr: `rate(node_network_receive_bytes_total{${s},device!~"${VIRTUAL_LINKS}"}[${w}])`, name: (labels) => `${labels['device']} in` },
-      { expr: `rate(node_network_transmit_bytes_total{${s},device!~"${VIRTUAL_LINKS}"}[${w}])`, name: (labels) => `${labels['device']} out`, mirrored: true },
+      { expr: `rate(node_network_receive_bytes_total{${s},device!~"${VIRTUAL_LINKS}"}[${w}])`, name: (labels) => english.trafficIn(labels['device']) },
+      { expr: `rate(node_network_transmit_bytes_total{${s},device!~"${VIRTUAL_LINKS}"}[${w}])`, name: (labels) => english.trafficOut(labels['device']), mirrored: true },
     ],
   },
   {
     id: 'disk',
-    title: 'Disk traffic',
-    about: 'Written above the line, read below it',
+    title: english.diskTraffic,
+    about: english.diskTrafficHint,
     unit: 'bytes/s',
     needs: ['node_disk_written_bytes_total', 'node_disk_read_bytes_total'],
     queries: (s, w) => [
-      { expr: `rate(node_disk_written_bytes_total{${s},device!~"${VIRTUAL_DISKS}"}[${w}])`, name: (labels) => `${labels['device']} written` },
-      { expr: `rate(node_disk_read_bytes_total{${s},device!~"${VIRTUAL_DISKS}"}[${w}])`, name: (labels) => `${labels['device']} read`, mirrored: true },
+      { expr: `rate(node_disk_written_bytes_total{${s},device!~"${VIRTUAL_DISKS}"}[${w}])`, name: (labels) => english.writtenTo(labels['device']) },
+      { expr: `rate(node_disk_read_bytes_total{${s},device!~"${VIRTUAL_DISKS}"}[${w}])`, name: (labels) => english.readFrom(labels['device']), mirrored: true },
     ],
   },
   {
     id: 'busy',
-    title: 'Disk busy',
-    about: 'Share of time in which a disk had work to do',
+    title: english.diskBusy,
+    about: english.diskBusyHint,
     unit: 'fraction',
     min: 0,
     max: 1,

@@ -1,5 +1,6 @@
 /** The one line that says what is wrong. */
 import type { Alert, Labels } from '../../api/types.ts';
+import * as english from '../../english/overview.ts';
 import type { Tone } from '../../parts/parts.tsx';
 
 /** Severities as teams write them, the worst first. */
@@ -39,16 +40,14 @@ export interface Verdict {
   detail: string;
 }
 
-const plural = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;
-
 export function judge(situation: Situation): Verdict {
   const active = firing(situation.alerts);
   const pending = situation.alerts.filter((alert) => alert.state === 'pending').length;
   const { rules, targets, targetsDown, strained } = situation;
   const problems: string[] = [];
-  if (active.length > 0) problems.push(`${plural(active.length, 'alert')} firing`);
-  if (targetsDown > 0) problems.push(`${plural(targetsDown, 'target')} down`);
-  if (rules && rules.failing > 0) problems.push(`${plural(rules.failing, 'rule')} failing`);
+  if (active.length > 0) problems.push(english.alertsFiring(active.length));
+  if (targetsDown > 0) problems.push(english.targetsDown(targetsDown));
+  if (rules && rules.failing > 0) problems.push(english.rulesFailing(rules.failing));
 
   const worst = active[0] ? severityTone(active[0].labels) : undefined;
   const tones: Tone[] = [...(worst ? [worst] : []), ...(targetsDown > 0 || (rules && rules.failing > 0) ? (['warning'] as Tone[]) : []), ...strained.map(({ tone }) => tone)];
@@ -56,12 +55,12 @@ export function judge(situation: Situation): Verdict {
 
   const detail: string[] = [];
   if (problems.length > 0 && strained.length > 0) detail.push(strained.map(({ text }) => text).join(', '));
-  if (pending > 0) detail.push(`${plural(pending, 'alert')} pending`);
-  if (targets > 0 && targetsDown === 0) detail.push(targets === 1 ? 'the one target is up' : `all ${targets} targets are up`);
-  else if (targets > 0) detail.push(`${targets - targetsDown} of ${targets} targets are up`);
-  if (rules && rules.alerting === 0) detail.push('no alerting rules are loaded');
-  else if (rules) detail.push(`${plural(rules.alerting, 'alerting rule')} loaded`);
+  if (pending > 0) detail.push(english.alertsPending(pending));
+  if (targets > 0 && targetsDown === 0) detail.push(targets === 1 ? english.oneTargetIsUp : english.allTargetsAreUp(targets));
+  else if (targets > 0) detail.push(english.someTargetsAreUp(targets - targetsDown, targets));
+  if (rules && rules.alerting === 0) detail.push(english.noAlertingRulesAreLoaded);
+  else if (rules) detail.push(english.alertingRulesLoaded(rules.alerting));
 
-  const headline = problems.length > 0 ? problems.join(', ') : strained.length > 0 ? strained.map(({ text }) => text).join(', ') : rules === undefined || rules.alerting === 0 ? 'Nothing is firing' : 'All quiet';
+  const headline = problems.length > 0 ? problems.join(', ') : strained.length > 0 ? strained.map(({ text }) => text).join(', ') : rules === undefined || rules.alerting === 0 ? english.nothingIsFiring : english.allQuiet;
   return { tone, headline: headline[0]!.toUpperCase() + headline.slice(1), detail: detail.join(' · ') };
 }

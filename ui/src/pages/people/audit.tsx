@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { auditLog, type AuditEntry } from '../../api/people.ts';
+import * as english from '../../english/people.ts';
 import { moment, zone } from '../../format/time.ts';
 import { Chips, Empty, Failure, Mark, Search } from '../../parts/parts.tsx';
 import { setParams } from '../../router.ts';
@@ -57,27 +58,27 @@ export function Audit({ params }: { params: URLSearchParams }): JSX.Element {
   return (
     <>
       <div class="toolbar">
-        <Chips label="What" value={what} options={WHATS} onChange={(value) => setParams({ what: value === 'all' ? undefined : value })} />
-        <input type="text" class="audit-user" aria-label="Login of who did it" placeholder="Login" value={user} autocapitalize="none" autocomplete="off" spellcheck={false} onInput={(event) => setParams({ user: event.currentTarget.value || undefined }, { replace: true })} />
+        <Chips label={english.whatLabel} value={what} options={WHATS} onChange={(value) => setParams({ what: value === 'all' ? undefined : value })} />
+        <input type="text" class="audit-user" aria-label={english.loginOfWhoDidIt} placeholder={english.login} value={user} autocapitalize="none" autocomplete="off" spellcheck={false} onInput={(event) => setParams({ user: event.currentTarget.value || undefined }, { replace: true })} />
         <label class="muted">
-          from <input type="datetime-local" value={from} onInput={(event) => setParams({ since: event.currentTarget.value || undefined }, { replace: true })} />
+          {english.fromTime} <input type="datetime-local" value={from} onInput={(event) => setParams({ since: event.currentTarget.value || undefined }, { replace: true })} />
         </label>
         <label class="muted">
-          to <input type="datetime-local" value={to} onInput={(event) => setParams({ until: event.currentTarget.value || undefined }, { replace: true })} />
+          {english.toTime} <input type="datetime-local" value={to} onInput={(event) => setParams({ until: event.currentTarget.value || undefined }, { replace: true })} />
         </label>
-        <Search value={words} placeholder="Search path, address, detail" onInput={(q) => setParams({ q: q || undefined }, { replace: true })} />
+        <Search value={words} placeholder={english.searchLog} onInput={(q) => setParams({ q: q || undefined }, { replace: true })} />
       </div>
       {failed && <Failure error={failed} />}
       {wanted.length > 0 && (
-        <section class="panel table-scroll" aria-label="Audit log">
+        <section class="panel table-scroll" aria-label={english.auditLog}>
           <table class="rows" aria-busy={busy}>
             <thead>
               <tr>
-                <th>Time ({zone()})</th>
-                <th>Who</th>
-                <th>What</th>
-                <th class="number">Answer</th>
-                <th>From</th>
+                <th>{english.timeIn(zone())}</th>
+                <th>{english.whoLabel}</th>
+                <th>{english.whatLabel}</th>
+                <th class="number">{english.answer}</th>
+                <th>{english.fromLabel}</th>
               </tr>
             </thead>
             <tbody>
@@ -99,11 +100,11 @@ export function Audit({ params }: { params: URLSearchParams }): JSX.Element {
         </section>
       )}
       {busy && entries.length === 0 && <div class="skeleton skeleton-page" />}
-      {!busy && !failed && wanted.length === 0 && <Empty title="Nothing of that was recorded">The log is kept for 90 days.</Empty>}
+      {!busy && !failed && wanted.length === 0 && <Empty title={english.nothingRecorded}>{english.logIsKept}</Empty>}
       {next !== null && (
         <p class="more">
           <button type="button" class="link" disabled={busy} onClick={() => void load(entries, next)}>
-            {busy ? 'Looking …' : 'Show older entries'}
+            {busy ? english.looking : english.showOlderEntries}
           </button>
         </p>
       )}

@@ -1,9 +1,10 @@
 /** The parts of the pages over people that draw nothing. */
 import type { AuditEntry, Role } from '../../api/people.ts';
+import * as english from '../../english/people.ts';
 
 export const TABS = ['users', 'teams', 'accounts', 'audit'] as const;
 export type Tab = (typeof TABS)[number];
-export const TAB_TITLES: Record<Tab, string> = { users: 'Users', teams: 'Teams', accounts: 'Service accounts', audit: 'Audit log' };
+export const TAB_TITLES: Record<Tab, string> = { users: english.users, teams: english.teams, accounts: english.serviceAccounts, audit: english.auditLog };
 
 export const readTab = (params: URLSearchParams): Tab => TABS.find((tab) => tab === params.get('tab')) ?? 'users';
 
@@ -30,16 +31,16 @@ export const LIFETIMES: readonly { seconds: number; text: string }[] = [
   { seconds: 7 * DAY_SECONDS, text: '7 days' },
   { seconds: 30 * DAY_SECONDS, text: '30 days' },
   { seconds: 90 * DAY_SECONDS, text: '90 days' },
-  { seconds: 365 * DAY_SECONDS, text: 'a year' },
-  { seconds: 0, text: 'for ever' },
+  { seconds: 365 * DAY_SECONDS, text: english.year },
+  { seconds: 0, text: english.forEver },
 ];
 
 export type What = 'all' | 'sign-ins' | 'changes' | 'refusals';
 export const WHATS: readonly { value: What; text: string }[] = [
-  { value: 'all', text: 'Everything' },
-  { value: 'sign-ins', text: 'Sign-ins' },
-  { value: 'changes', text: 'Changes' },
-  { value: 'refusals', text: 'Refused' },
+  { value: 'all', text: english.everything },
+  { value: 'sign-ins', text: english.signIns },
+  { value: 'changes', text: english.changes },
+  { value: 'refusals', text: english.refused },
 ];
 
 export const readWhat = (params: URLSearchParams): What => WHATS.find(({ value }) => value === params.get('what'))?.value ?? 'all';
@@ -58,9 +59,9 @@ export function isWanted(entry: AuditEntry, what: What, words: string): boolean 
 export function describe({ action, method, path, status, detail }: AuditEntry): string {
   const request = [method, path].filter(Boolean).join(' ');
   const by = detail ? ` (${detail})` : '';
-  if (action === 'login') return `${status < 400 ? 'signed in' : 'could not sign in'}${by}`;
-  if (action === 'logout') return `signed out${by}`;
-  return `${action === 'refused' ? 'was refused ' : ''}${request}${by}`;
+  if (action === 'login') return `${status < 400 ? english.signedIn : english.couldNotSignIn}${by}`;
+  if (action === 'logout') return english.signedOut(by);
+  return `${action === 'refused' ? english.wasRefused : ''}${request}${by}`;
 }
 
 /** A field for a day or a time, as the server takes it: in this browser's time zone. Undefined for what is no time. */
@@ -72,7 +73,7 @@ export function readWhen(text: string): string | undefined {
 /** What a role may do, for those who give it. */
 export const ROLE_MEANINGS: Record<Role, string> = {
   Viewer: 'looks',
-  Editor: 'also changes dashboards, silences and acknowledges',
-  Admin: 'also changes the server and its people',
-  None: 'sees only folders that are opened to them by name',
+  Editor: english.editorMay,
+  Admin: english.adminMay,
+  None: english.noRoleMay,
 };

@@ -1,5 +1,6 @@
 /** People and their access, for administrators: users, teams, service accounts, and who did what. */
 import type { JSX } from 'preact';
+import * as english from '../../english/people.ts';
 import { ROLE_WORDS, signInAddress } from '../../me-menu.tsx';
 import { Empty } from '../../parts/parts.tsx';
 import { href, type Place } from '../../router.ts';
@@ -17,22 +18,22 @@ export function People({ place, offers }: { place: Place; offers: Offers | undef
   if (!user)
     return (
       <main class="page">
-        <h1 class="hidden">People</h1>
-        <Empty title="This server has no accounts">Whoever reaches it may do everything.</Empty>
+        <h1 class="hidden">{english.people}</h1>
+        <Empty title={english.thisServerHasNoAccounts}>{english.noAccountsHint}</Empty>
       </main>
     );
   if (!mayAdminister(offers))
     return (
       <main class="page">
-        <h1 class="hidden">People</h1>
-        <Empty title="This page is for administrators">
+        <h1 class="hidden">{english.people}</h1>
+        <Empty title={english.thisPageIsForAdministrators}>
           {user.kind === 'anonymous' ? (
             <>
-              You are not signed in. <a href={signInAddress()}>Sign in</a>.
+              {english.notSignedIn(<a href={signInAddress()}>{english.signIn}</a>)}
             </>
           ) : (
             <>
-              You are {user.name}, {ROLE_WORDS[user.role].toLowerCase()}. An administrator can give you another role; your own account is on <a href="profile">your profile</a>.
+              {english.onlyAdministrators(user.name, ROLE_WORDS[user.role].toLowerCase(), <a href="profile">{english.yourProfile}</a>)}
             </>
           )}
         </Empty>
@@ -42,8 +43,8 @@ export function People({ place, offers }: { place: Place; offers: Offers | undef
   const words = place.params.get('q') ?? '';
   return (
     <main class="page people">
-      <h1 class="hidden">People</h1>
-      <nav class="tabs" aria-label="People and access">
+      <h1 class="hidden">{english.people}</h1>
+      <nav class="tabs" aria-label={english.peopleAndAccess}>
         {TABS.map((name) => (
           <a key={name} href={href('people', name === 'users' ? {} : { tab: name })} aria-current={name === tab ? 'page' : undefined}>
             {TAB_TITLES[name]}

@@ -2,6 +2,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useRef, useState } from 'preact/hooks';
 import { ROLES, type Role } from '../../api/people.ts';
+import * as english from '../../english/people.ts';
 import { ROLE_WORDS } from '../../me-menu.tsx';
 import { Failure, Mark, Search } from '../../parts/parts.tsx';
 import { setParams } from '../../router.ts';
@@ -58,7 +59,7 @@ export function Listed<Found, Item>({ label, found: { data, error }, items, fail
           </table>
           {data.totalCount > shown.length && (
             <p class="more">
-              The first {shown.length} of {data.totalCount}. Search for the others.
+              {english.onlyTheFirst(shown.length, data.totalCount)}
             </p>
           )}
         </section>
@@ -71,7 +72,7 @@ export function Listed<Found, Item>({ label, found: { data, error }, items, fail
 export function ChangeHead(): JSX.Element {
   return (
     <th>
-      <span class="hidden">Change</span>
+      <span class="hidden">{english.change}</span>
     </th>
   );
 }
@@ -81,7 +82,7 @@ export function Done({ strong = false, onClose }: { strong?: boolean; onClose: (
   return (
     <div class="box-actions">
       <button type="button" class={strong ? 'button button-strong' : 'button'} onClick={onClose}>
-        Done
+        {english.done}
       </button>
     </div>
   );
@@ -103,7 +104,7 @@ export function Secret({ value, label, children }: { value: string; label: strin
       </p>
       <input ref={field} readOnly value={value} aria-label={label} onFocus={(event) => event.currentTarget.select()} />
       <button type="button" class="button" onClick={copy}>
-        {copied ? 'Copied' : 'Copy'}
+        {copied ? english.copied : english.copy}
       </button>
     </div>
   );

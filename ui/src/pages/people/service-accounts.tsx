@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { serviceAccounts, type Role, type ServiceAccount } from '../../api/people.ts';
+import * as english from '../../english/people.ts';
 import { moment } from '../../format/time.ts';
 import { Box } from '../../parts/box.tsx';
 import { Empty, Failure, Popover } from '../../parts/parts.tsx';
@@ -18,19 +19,19 @@ export function ServiceAccounts({ words }: { words: string }): JSX.Element {
   return (
     <>
       <Listed
-        label="Service accounts"
+        label={english.serviceAccounts}
         found={found}
         items={(data) => data.serviceAccounts}
         failed={failed}
         making={<NewAccount onDone={(account) => (look(), setOpen(account))} />}
         words={words}
-        placeholder="Search service accounts"
-        empty={<Empty title={words === '' ? 'There are no service accounts' : 'No service account matches'}>{words === '' && 'Programs that ask or push show the token of one.'}</Empty>}
+        placeholder={english.searchServiceAccounts}
+        empty={<Empty title={words === '' ? english.thereAreNoServiceAccounts : english.noServiceAccountMatches}>{words === '' && english.serviceAccountsHint}</Empty>}
         heads={
           <>
-            <th>Account</th>
-            <th>Role</th>
-            <th class="number">Tokens</th>
+            <th>{english.account}</th>
+            <th>{english.role}</th>
+            <th class="number">{english.tokens}</th>
           </>
         }
         row={(account) => (
@@ -39,25 +40,25 @@ export function ServiceAccounts({ words }: { words: string }): JSX.Element {
               <span class="people-who">
                 <b>
                   {account.name}
-                  {account.isDisabled && ' – disabled'}
+                  {account.isDisabled && english.disabled}
                 </b>
                 <span class="muted">{account.login}</span>
               </span>
             </td>
             <td>
-              <RoleSelect value={account.role} label={`Role of ${account.name}`} onChange={(role) => run(serviceAccounts.change(account.id, { role }))} />
+              <RoleSelect value={account.role} label={english.roleOf(account.name)} onChange={(role) => run(serviceAccounts.change(account.id, { role }))} />
             </td>
             <td class="number">{account.tokens}</td>
             <td class="wide">
               <span class="people-actions">
-                <button type="button" class="button" aria-label={`Tokens: ${account.name}`} onClick={() => setOpen(account)}>
-                  Tokens
+                <button type="button" class="button" aria-label={english.tokensLabel(account.name)} onClick={() => setOpen(account)}>
+                  {english.tokens}
                 </button>
-                <button type="button" class="button" aria-label={`${account.isDisabled ? 'Enable' : 'Disable'}: ${account.name}`} onClick={() => run(serviceAccounts.change(account.id, { isDisabled: !account.isDisabled }))}>
-                  {account.isDisabled ? 'Enable' : 'Disable'}
+                <button type="button" class="button" aria-label={`${account.isDisabled ? english.enable : english.disable}: ${account.name}`} onClick={() => run(serviceAccounts.change(account.id, { isDisabled: !account.isDisabled }))}>
+                  {account.isDisabled ? english.enable : english.disable}
                 </button>
-                <SureButton label={account.name} sure="Really delete" onSure={() => run(serviceAccounts.remove(account.id))}>
-                  Delete
+                <SureButton label={account.name} sure={english.deleteQuestion} onSure={() => run(serviceAccounts.remove(account.id))}>
+                  {english.deleteAction}
                 </SureButton>
               </span>
             </td>
@@ -74,7 +75,7 @@ function NewAccount({ onDone }: { onDone: (account: ServiceAccount) => void }): 
   const [role, setRole] = useState<Role>('Viewer');
   const [failed, setFailed] = useState<Error | undefined>(undefined);
   return (
-    <Popover label="New service account" button="New service account">
+    <Popover label={english.newServiceAccount} button={english.newServiceAccount}>
       {(close) => (
         <form
           class="small-form"
@@ -84,17 +85,17 @@ function NewAccount({ onDone }: { onDone: (account: ServiceAccount) => void }): 
           }}
         >
           <label>
-            Name
+            {english.name}
             <input autofocus value={name} maxLength={190} onInput={(event) => setName(event.currentTarget.value)} />
           </label>
           <label>
-            Role
-            <RoleSelect value={role} label="Role" onChange={setRole} />
+            {english.role}
+            <RoleSelect value={role} label={english.role} onChange={setRole} />
           </label>
-          <p class="muted">Whoever shows its token {ROLE_MEANINGS[role]}{role === 'Editor' && ', and pushes data'}.</p>
+          <p class="muted">{english.tokenMay(ROLE_MEANINGS[role])}{role === 'Editor' && english.andPushesData}.</p>
           {failed && <Failure error={failed} compact />}
           <button type="submit" class="button button-strong" disabled={name.trim() === ''}>
-            Make service account
+            {english.makeServiceAccount}
           </button>
         </form>
       )}
@@ -113,37 +114,37 @@ function Tokens({ account, onClose }: { account: ServiceAccount; onClose: () => 
     run(serviceAccounts.addToken(account.id, name.trim(), seconds).then(({ key }) => (setMade({ name: name.trim(), key }), setName(''))));
   };
   return (
-    <Box title={`Tokens of ${account.name}`} onClose={onClose}>
+    <Box title={english.tokensOf(account.name)} onClose={onClose}>
       {made && (
-        <Secret key={made.key} value={made.key} label={`Token ${made.name}`}>
-          The token <b>{made.name}</b>, shown this once and kept nowhere. Programs send it as <code>Authorization: Bearer …</code>.
+        <Secret key={made.key} value={made.key} label={english.tokenLabel(made.name)}>
+          {english.newTokenHint(<b>{made.name}</b>, <code>Authorization: Bearer …</code>)}
         </Secret>
       )}
       {failed && <Failure error={failed} compact />}
       {tokens.error && <Failure error={tokens.error} compact />}
-      {tokens.data?.length === 0 && <p class="muted">It has no token yet.</p>}
+      {tokens.data?.length === 0 && <p class="muted">{english.itHasNoTokenYet}</p>}
       {tokens.data && tokens.data.length > 0 && (
         <div class="table-scroll">
           <table class="rows">
             <thead>
               <tr>
-                <th>Token</th>
-                <th>Ends</th>
-                <th>Last used</th>
+                <th>{english.token}</th>
+                <th>{english.ends}</th>
+                <th>{english.lastUsed}</th>
                 <ChangeHead />
               </tr>
             </thead>
             <tbody>
               {tokens.data.map((token) => (
                 <tr key={token.id}>
-                  <td title={`made ${when(token.created)}`}>
+                  <td title={english.madeAt(when(token.created))}>
                     <b>{token.name}</b>
                   </td>
-                  <td class={token.hasExpired ? 'text-critical' : ''}>{token.hasExpired ? `ended ${when(token.expiration)}` : when(token.expiration)}</td>
+                  <td class={token.hasExpired ? 'text-critical' : ''}>{token.hasExpired ? english.endedAt(when(token.expiration)) : when(token.expiration)}</td>
                   <td>{when(token.lastUsedAt)}</td>
                   <td>
-                    <SureButton label={token.name} sure="Really revoke" onSure={() => run(serviceAccounts.dropToken(account.id, token.id))}>
-                      Revoke
+                    <SureButton label={token.name} sure={english.revokeQuestion} onSure={() => run(serviceAccounts.dropToken(account.id, token.id))}>
+                      {english.revoke}
                     </SureButton>
                   </td>
                 </tr>
@@ -154,11 +155,11 @@ function Tokens({ account, onClose }: { account: ServiceAccount; onClose: () => 
       )}
       <form class="people-line" onSubmit={add}>
         <label>
-          New token
-          <input value={name} maxLength={190} placeholder="name" onInput={(event) => setName(event.currentTarget.value)} />
+          {english.newToken}
+          <input value={name} maxLength={190} placeholder={english.namePlaceholder} onInput={(event) => setName(event.currentTarget.value)} />
         </label>
         <label>
-          It lasts
+          {english.itLasts}
           <select value={String(seconds)} onChange={(event) => setSeconds(Number(event.currentTarget.value))}>
             {LIFETIMES.map((lifetime) => (
               <option key={lifetime.seconds} value={String(lifetime.seconds)} selected={lifetime.seconds === seconds}>
@@ -168,7 +169,7 @@ function Tokens({ account, onClose }: { account: ServiceAccount; onClose: () => 
           </select>
         </label>
         <button type="submit" class="button button-strong" disabled={name.trim() === ''}>
-          Create token
+          {english.createToken}
         </button>
       </form>
       <Done onClose={onClose} />

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { teams, users, type Team } from '../../api/people.ts';
+import * as english from '../../english/people.ts';
 import { Box } from '../../parts/box.tsx';
 import { Empty, Failure, Popover } from '../../parts/parts.tsx';
 import { useLoad } from '../../state/load.ts';
@@ -14,18 +15,18 @@ export function Teams({ words }: { words: string }): JSX.Element {
   return (
     <>
       <Listed
-        label="Teams"
+        label={english.teams}
         found={found}
         items={({ teams }) => teams}
         failed={failed}
         making={<NewTeam onDone={look} />}
         words={words}
-        placeholder="Search teams"
-        empty={<Empty title={words === '' ? 'There are no teams' : 'No team matches'}>{words === '' && 'A team is given a folder as one user is, in the folder’s permissions.'}</Empty>}
+        placeholder={english.searchTeams}
+        empty={<Empty title={words === '' ? english.thereAreNoTeams : english.noTeamMatches}>{words === '' && english.teamsHint}</Empty>}
         heads={
           <>
-            <th>Team</th>
-            <th class="number">Members</th>
+            <th>{english.team}</th>
+            <th class="number">{english.members}</th>
           </>
         }
         row={(team) => (
@@ -36,11 +37,11 @@ export function Teams({ words }: { words: string }): JSX.Element {
             <td class="number">{team.memberCount}</td>
             <td class="wide">
               <span class="people-actions">
-                <button type="button" class="button" aria-label={`Members: ${team.name}`} onClick={() => setOpen(team)}>
-                  Members
+                <button type="button" class="button" aria-label={english.membersLabel(team.name)} onClick={() => setOpen(team)}>
+                  {english.members}
                 </button>
-                <SureButton label={team.name} sure="Really delete" onSure={() => run(teams.remove(team.id))}>
-                  Delete
+                <SureButton label={team.name} sure={english.deleteQuestion} onSure={() => run(teams.remove(team.id))}>
+                  {english.deleteAction}
                 </SureButton>
               </span>
             </td>
@@ -56,7 +57,7 @@ function NewTeam({ onDone }: { onDone: () => void }): JSX.Element {
   const [name, setName] = useState('');
   const [failed, setFailed] = useState<Error | undefined>(undefined);
   return (
-    <Popover label="New team" button="New team">
+    <Popover label={english.newTeam} button={english.newTeam}>
       {(close) => (
         <form
           class="small-form"
@@ -66,12 +67,12 @@ function NewTeam({ onDone }: { onDone: () => void }): JSX.Element {
           }}
         >
           <label>
-            Name
+            {english.name}
             <input autofocus value={name} maxLength={190} onInput={(event) => setName(event.currentTarget.value)} />
           </label>
           {failed && <Failure error={failed} compact />}
           <button type="submit" class="button button-strong" disabled={name.trim() === ''}>
-            Make team
+            {english.makeTeam}
           </button>
         </form>
       )}
@@ -87,7 +88,7 @@ function Members({ team, onClose }: { team: Team; onClose: () => void }): JSX.El
   const names = useLoad('names', 0, (signal) => users.names(signal));
   const inside = new Set(members.data?.map(({ userId }) => userId));
   return (
-    <Box title={`Team ${team.name}`} onClose={onClose}>
+    <Box title={english.teamTitle(team.name)} onClose={onClose}>
       {failed && <Failure error={failed} compact />}
       {members.error && <Failure error={members.error} compact />}
       <form
@@ -98,14 +99,14 @@ function Members({ team, onClose }: { team: Team; onClose: () => void }): JSX.El
         }}
       >
         <label>
-          Name
+          {english.name}
           <input value={name} onInput={(event) => setName(event.currentTarget.value)} />
         </label>
         <button type="submit" class="button" disabled={name.trim() === '' || name === team.name}>
-          Rename
+          {english.rename}
         </button>
       </form>
-      {members.data?.length === 0 && <p class="muted">Nobody is in it yet.</p>}
+      {members.data?.length === 0 && <p class="muted">{english.nobodyIsInItYet}</p>}
       {members.data && members.data.length > 0 && (
         <table class="rows">
           <tbody>
@@ -115,8 +116,8 @@ function Members({ team, onClose }: { team: Team; onClose: () => void }): JSX.El
                   <b>{member.login}</b> <span class="muted">{member.name === member.login ? '' : member.name}</span>
                 </td>
                 <td>
-                  <button type="button" class="button" aria-label={`Take out: ${member.login}`} onClick={() => run(teams.drop(team.id, member.userId))}>
-                    Take out
+                  <button type="button" class="button" aria-label={english.takeOutLabel(member.login)} onClick={() => run(teams.drop(team.id, member.userId))}>
+                    {english.takeOut}
                   </button>
                 </td>
               </tr>
@@ -132,9 +133,9 @@ function Members({ team, onClose }: { team: Team; onClose: () => void }): JSX.El
         }}
       >
         <label>
-          Add
+          {english.add}
           <select value={chosen} onChange={(event) => setChosen(event.currentTarget.value)}>
-            <option value="">Choose a user</option>
+            <option value="">{english.chooseUser}</option>
             {names.data
               ?.filter(({ userId }) => !inside.has(userId))
               .map(({ userId, login }) => (
@@ -145,7 +146,7 @@ function Members({ team, onClose }: { team: Team; onClose: () => void }): JSX.El
           </select>
         </label>
         <button type="submit" class="button button-strong" disabled={chosen === ''}>
-          Add
+          {english.add}
         </button>
       </form>
       <Done onClose={onClose} />

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { users, type Role, type User } from '../../api/people.ts';
+import * as english from '../../english/people.ts';
 import { Box } from '../../parts/box.tsx';
 import { Empty, Failure } from '../../parts/parts.tsx';
 import { useLoad } from '../../state/load.ts';
@@ -21,29 +22,29 @@ export function Users({ words, me }: { words: string; me: Me }): JSX.Element {
   return (
     <>
       {made && (
-        <Secret value={made.password} label={`Password of ${made.user.login}`}>
-          The new password of <b>{made.user.login}</b>, shown this once. Every session of theirs has ended.
+        <Secret value={made.password} label={english.passwordOf(made.user.login)}>
+          {english.newPasswordHint(<b>{made.user.login}</b>)}
         </Secret>
       )}
       <Listed
-        label="Users"
+        label={english.users}
         found={found}
         items={({ users }) => users}
         failed={failed}
         making={
           <button type="button" class="button button-strong" onClick={() => setAdding(true)}>
-            New user
+            {english.newUser}
           </button>
         }
         words={words}
-        placeholder="Search login, name or mail"
-        empty={<Empty title="No user matches" />}
+        placeholder={english.searchPlaceholder}
+        empty={<Empty title={english.noUserMatches} />}
         heads={
           <>
-            <th>User</th>
-            <th>Role</th>
-            <th>Comes by</th>
-            <th>Last seen</th>
+            <th>{english.user}</th>
+            <th>{english.role}</th>
+            <th>{english.comesBy}</th>
+            <th>{english.lastSeen}</th>
           </>
         }
         row={(user) => <Row key={user.id} user={user} isMe={me.kind === 'user' && me.login === user.login} run={run} onReset={() => reset(user)} />}
@@ -61,39 +62,39 @@ function Row({ user, isMe, run, onReset }: { user: User; isMe: boolean; run: (ch
         <span class="people-who">
           <b>
             {user.login}
-            {isMe && <span class="muted"> (you)</span>}
-            {user.isDisabled && ' – disabled'}
+            {isMe && <span class="muted"> {english.you}</span>}
+            {user.isDisabled && english.disabled}
           </b>
           <span class="muted">{[user.name === user.login ? '' : user.name, user.email].filter(Boolean).join(' · ')}</span>
         </span>
       </td>
       <td>
         {/* The provider says the role anew at each sign-in. */}
-        <RoleSelect value={user.orgRole} label={`Role of ${user.login}`} disabled={from !== undefined} onChange={(role) => run(users.setRole(user.id, role))} />
+        <RoleSelect value={user.orgRole} label={english.roleOf(user.login)} disabled={from !== undefined} onChange={(role) => run(users.setRole(user.id, role))} />
       </td>
-      <td>{from === undefined ? 'password' : from === 'Generic OAuth' ? 'OpenID' : from === 'Auth Proxy' ? 'proxy' : from}</td>
-      <td title={user.lastSeenAt}>{/^\d+ years?$/.test(user.lastSeenAtAge) ? 'never' : `${user.lastSeenAtAge} ago`}</td>
+      <td>{from === undefined ? english.byPassword : from === 'Generic OAuth' ? english.byOpenid : from === 'Auth Proxy' ? english.byProxy : from}</td>
+      <td title={user.lastSeenAt}>{/^\d+ years?$/.test(user.lastSeenAtAge) ? english.never : english.ago(user.lastSeenAtAge)}</td>
       <td class="wide">
         <span class="people-actions">
           {from === undefined && (
-            <SureButton label={user.login} sure="Really reset" onSure={onReset}>
-              Reset password
+            <SureButton label={user.login} sure={english.resetQuestion} onSure={onReset}>
+              {english.resetPassword}
             </SureButton>
           )}
-          <SureButton label={user.login} sure="Really sign out" onSure={() => run(users.signOut(user.id))}>
-            Sign out everywhere
+          <SureButton label={user.login} sure={english.signOutQuestion} onSure={() => run(users.signOut(user.id))}>
+            {english.signOutEverywhere}
           </SureButton>
           {user.isDisabled ? (
-            <button type="button" class="button" aria-label={`Enable: ${user.login}`} onClick={() => run(users.setDisabled(user.id, false))}>
-              Enable
+            <button type="button" class="button" aria-label={english.enableLabel(user.login)} onClick={() => run(users.setDisabled(user.id, false))}>
+              {english.enable}
             </button>
           ) : (
-            <SureButton label={user.login} sure="Really disable" onSure={() => run(users.setDisabled(user.id, true))} disabled={isMe}>
-              Disable
+            <SureButton label={user.login} sure={english.disableQuestion} onSure={() => run(users.setDisabled(user.id, true))} disabled={isMe}>
+              {english.disable}
             </SureButton>
           )}
-          <SureButton label={user.login} sure="Really delete" onSure={() => run(users.remove(user.id))} disabled={isMe}>
-            Delete
+          <SureButton label={user.login} sure={english.deleteQuestion} onSure={() => run(users.remove(user.id))} disabled={isMe}>
+            {english.deleteAction}
           </SureButton>
         </span>
       </td>
@@ -122,50 +123,50 @@ function NewUser({ onClose }: { onClose: () => void }): JSX.Element {
   };
   if (made !== undefined)
     return (
-      <Box title={`User ${made}`} onClose={onClose}>
+      <Box title={english.userTitle(made)} onClose={onClose}>
         {own === '' ? (
-          <Secret value={password} label={`Password of ${made}`}>
-            The password of <b>{made}</b>, shown this once. They can change it on their profile.
+          <Secret value={password} label={english.passwordOf(made)}>
+            {english.firstPasswordHint(<b>{made}</b>)}
           </Secret>
         ) : (
-          <p>{made} can sign in with the password you gave.</p>
+          <p>{english.canSignIn(made)}</p>
         )}
         <Done strong onClose={onClose} />
       </Box>
     );
   return (
-    <Box title="New user" onClose={onClose}>
+    <Box title={english.newUser} onClose={onClose}>
       <form class="box-form" onSubmit={save} autocomplete="off">
         <div class="form-grid">
           <label>
-            Login
+            {english.login}
             <input name="new-login" required autofocus value={login} maxLength={190} autocapitalize="none" spellcheck={false} autocomplete="off" onInput={(event) => setLogin(event.currentTarget.value)} />
           </label>
           <label>
-            Name
+            {english.name}
             <input name="new-name" value={name} autocomplete="off" onInput={(event) => setName(event.currentTarget.value)} />
           </label>
           <label>
-            Mail
+            {english.mail}
             <input name="new-mail" type="email" value={email} autocomplete="off" onInput={(event) => setEmail(event.currentTarget.value)} />
           </label>
           <label>
-            Role
-            <RoleSelect value={role} label="Role" onChange={setRole} />
+            {english.role}
+            <RoleSelect value={role} label={english.role} onChange={setRole} />
           </label>
           <label>
-            Password
-            <input name="new-password" type="password" value={own} minLength={4} placeholder="one is made and shown" autocomplete="new-password" onInput={(event) => setOwn(event.currentTarget.value)} />
+            {english.password}
+            <input name="new-password" type="password" value={own} minLength={4} placeholder={english.passwordPlaceholder} autocomplete="new-password" onInput={(event) => setOwn(event.currentTarget.value)} />
           </label>
         </div>
-        <p class="muted">Whoever has this role {ROLE_MEANINGS[role]}.</p>
+        <p class="muted">{english.roleMeans(ROLE_MEANINGS[role])}</p>
         {failed && <Failure error={failed} compact />}
         <div class="box-actions">
           <button type="button" class="button" onClick={onClose}>
-            Cancel
+            {english.cancel}
           </button>
           <button type="submit" class="button button-strong" disabled={busy || login.trim() === ''}>
-            Create
+            {english.create}
           </button>
         </div>
       </form>

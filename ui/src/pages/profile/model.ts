@@ -1,4 +1,5 @@
 /** The parts of the profile that draw nothing. */
+import * as english from '../../english/profile.ts';
 
 const BROWSERS: readonly (readonly [RegExp, string])[] = [
   [/\bEdg(?:e|A|iOS)?\//, 'Edge'],
@@ -19,9 +20,9 @@ const SYSTEMS: readonly (readonly [RegExp, string])[] = [
 export function browserName(agent: string): string {
   const browser = BROWSERS.find(([pattern]) => pattern.test(agent))?.[1];
   const system = SYSTEMS.find(([pattern]) => pattern.test(agent))?.[1];
-  if (browser) return system ? `${browser} on ${system}` : browser;
+  if (browser) return system ? english.browserOnSystem(browser, system) : browser;
   // What is kept of it may end before the name.
-  if (system) return `Browser on ${system}`;
+  if (system) return english.browserOn(system);
   return agent.split(/[\s/(]/)[0] || 'unknown';
 }
 

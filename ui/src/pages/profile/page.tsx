@@ -3,6 +3,7 @@ import type { ComponentChildren, JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { dashboards } from '../../api/dashboards.ts';
 import { account, type Myself, type Preferences } from '../../api/people.ts';
+import * as english from '../../english/profile.ts';
 import { moment } from '../../format/time.ts';
 import { ROLE_WORDS, signInAddress } from '../../me-menu.tsx';
 import { Chips, Empty, Failure } from '../../parts/parts.tsx';
@@ -21,27 +22,27 @@ export function Profile({ offers }: { offers: Offers | undefined }): JSX.Element
   if (!user)
     return (
       <main class="page">
-        <h1 class="hidden">Profile</h1>
-        <Empty title="This server has no accounts">There is nobody to have a profile.</Empty>
+        <h1 class="hidden">{english.profile}</h1>
+        <Empty title={english.thisServerHasNoAccounts}>{english.nobodyHasProfile}</Empty>
       </main>
     );
   if (user.kind === 'anonymous')
     return (
       <main class="page">
-        <h1 class="hidden">Profile</h1>
-        <Empty title="You are not signed in">
-          <a href={signInAddress()}>Sign in</a> to have a profile.
+        <h1 class="hidden">{english.profile}</h1>
+        <Empty title={english.youAreNotSignedIn}>
+          {english.toHaveProfile(<a href={signInAddress()}>{english.signIn}</a>)}
         </Empty>
       </main>
     );
   const own = user.kind === 'user';
   return (
     <main class="page profile">
-      <h1>{own ? user.name : 'This machine'}</h1>
+      <h1>{own ? user.name : english.thisMachine}</h1>
       {me.error && <Failure error={me.error} />}
       {!own && (
-        <Section title="Account">
-          <p class="profile-text muted">Who works at this machine needs no account: they are an administrator. An account is asked for from elsewhere, and with --require-login.</p>
+        <Section title={english.account}>
+          <p class="profile-text muted">{english.machineHint}</p>
         </Section>
       )}
       {own && me.data && <Account key={me.data.login} me={me.data} />}
@@ -81,17 +82,17 @@ function Account({ me }: { me: Myself }): JSX.Element {
   const teams = useLoad('my teams', 0, (signal) => account.teams(signal));
   return (
     <Section
-      title="Account"
+      title={english.account}
       meta={
         <span class="muted">
           {me.login} · {ROLE_WORDS[me.isGrafanaAdmin ? 'Admin' : me.orgRole]}
-          {teams.data && teams.data.length > 0 && ` · in ${teams.data.map((team) => team.name).join(', ')}`}
+          {teams.data && teams.data.length > 0 && english.inTeams(teams.data.map((team) => team.name).join(', '))}
         </span>
       }
     >
       {failed && <Failure error={failed} compact />}
       {me.isExternal ? (
-        <p class="profile-text muted">This account comes from elsewhere; its name, mail and password are changed there.</p>
+        <p class="profile-text muted">{english.accountFromElsewhere}</p>
       ) : (
         <form
           class="people-line"
@@ -101,17 +102,17 @@ function Account({ me }: { me: Myself }): JSX.Element {
           }}
         >
           <label>
-            Name
+            {english.name}
             <input value={name} autocomplete="name" onInput={(event) => (touch(), setName(event.currentTarget.value))} />
           </label>
           <label>
-            Mail
+            {english.mail}
             <input type="email" value={email} autocomplete="email" onInput={(event) => (touch(), setEmail(event.currentTarget.value))} />
           </label>
           <button type="submit" class="button" disabled={name === me.name && email === me.email}>
-            Save
+            {english.save}
           </button>
-          <span role="status">{saved && 'Saved.'}</span>
+          <span role="status">{saved && english.saved}</span>
         </form>
       )}
     </Section>
@@ -135,38 +136,38 @@ function Password({ login }: { login: string }): JSX.Element {
     );
   };
   return (
-    <Section title="Password">
-      {differ && <Failure error={new Error('The new passwords differ.')} compact />}
+    <Section title={english.password}>
+      {differ && <Failure error={new Error(english.newPasswordsDiffer)} compact />}
       {failed && <Failure error={failed} compact />}
       <form class="people-line" onSubmit={save}>
         <input type="text" class="hidden" tabIndex={-1} aria-hidden="true" autocomplete="username" value={login} readOnly />
         <label>
-          Present password
+          {english.presentPassword}
           <input type="password" value={before} required autocomplete="current-password" onInput={(event) => (touch(), setBefore(event.currentTarget.value))} />
         </label>
         <label>
-          New password
+          {english.newPassword}
           <input type="password" value={after} required minLength={4} autocomplete="new-password" onInput={(event) => (touch(), setAfter(event.currentTarget.value))} />
         </label>
         <label>
-          New password, again
+          {english.newPasswordAgain}
           <input type="password" value={again} required autocomplete="new-password" aria-invalid={differ} onInput={(event) => (setDiffer(false), setAgain(event.currentTarget.value))} />
         </label>
         <button type="submit" class="button" disabled={before === '' || after === '' || again === ''}>
-          Change
+          {english.change}
         </button>
       </form>
       <p class="profile-text muted" role="status">
-        {saved ? 'The password is changed, and every other session has ended.' : 'Changing it ends every other session.'}
+        {saved ? english.passwordChanged : english.passwordHint}
       </p>
     </Section>
   );
 }
 
 const THEMES: readonly { value: Theme; text: string }[] = [
-  { value: 'auto', text: 'As the system' },
-  { value: 'dark', text: 'Dark' },
-  { value: 'light', text: 'Light' },
+  { value: 'auto', text: english.asSystem },
+  { value: 'dark', text: english.dark },
+  { value: 'light', text: english.light },
 ];
 
 function Prefer({ preferences }: { preferences: Preferences }): JSX.Element {
@@ -176,17 +177,17 @@ function Prefer({ preferences }: { preferences: Preferences }): JSX.Element {
   const prefer = (what: Partial<Preferences>): void => run(account.prefer(what), learnOffers);
   const { homeDashboardUID: home, timezone } = preferences;
   return (
-    <Section title="Preferences" meta={<span role="status" class="muted">{saved && 'Saved.'}</span>}>
+    <Section title={english.preferences} meta={<span role="status" class="muted">{saved && english.saved}</span>}>
       {failed && <Failure error={failed} compact />}
       <div class="people-line">
         <div>
-          <span class="muted">Theme</span>
-          <Chips label="Theme" value={theme} options={THEMES} onChange={(value) => (chooseTheme(value), prefer({ theme: value === 'auto' ? 'system' : value }))} />
+          <span class="muted">{english.theme}</span>
+          <Chips label={english.theme} value={theme} options={THEMES} onChange={(value) => (chooseTheme(value), prefer({ theme: value === 'auto' ? 'system' : value }))} />
         </div>
         <label>
-          Home
+          {english.home}
           <select value={home} onChange={(event) => prefer({ homeDashboardUID: event.currentTarget.value })}>
-            <option value="">Overview</option>
+            <option value="">{english.overview}</option>
             {home !== '' && !all.data?.some(({ uid }) => uid === home) && (
               <option value={home} selected>
                 {home}
@@ -200,12 +201,12 @@ function Prefer({ preferences }: { preferences: Preferences }): JSX.Element {
           </select>
         </label>
         <label>
-          Time zone of dashboards
+          {english.timeZoneOfDashboards}
           <select value={timezone} onChange={(event) => prefer({ timezone: event.currentTarget.value })}>
-            <option value="">As each dashboard says, or this browser's</option>
+            <option value="">{english.asEachDashboardSays}</option>
             {[...new Set(['browser', 'utc', ...(timezone === '' ? [] : [timezone]), ...timeZones()])].map((name) => (
               <option key={name} value={name} selected={name === timezone}>
-                {name === 'browser' ? "This browser's" : name === 'utc' ? 'UTC' : name}
+                {name === 'browser' ? english.thisBrowsers : name === 'utc' ? 'UTC' : name}
               </option>
             ))}
           </select>
@@ -220,14 +221,14 @@ function Stars(): JSX.Element {
   const starred = useLoad('my stars', changes, (signal) => dashboards.search({ starred: true, type: 'dash-db' }, signal));
   const [failed, setFailed] = useState<Error | undefined>(undefined);
   return (
-    <Section title="Stars">
+    <Section title={english.stars}>
       {failed && <Failure error={failed} compact />}
       {starred.error && <Failure error={starred.error} compact />}
-      {starred.data?.length === 0 && <p class="profile-text muted">No dashboard has your star. The ☆ beside a dashboard's name gives it one.</p>}
+      {starred.data?.length === 0 && <p class="profile-text muted">{english.noStars}</p>}
       <ul>
         {starred.data?.map(({ uid, title, folderTitle }) => (
           <li key={uid}>
-            <button type="button" class="link" aria-label={`Take the star from ${title}`} title="Take the star" onClick={() => void dashboards.star(uid, false).then(() => setFailed(undefined), setFailed).finally(() => setChanges((count) => count + 1))}>
+            <button type="button" class="link" aria-label={english.unstarLabel(title)} title={english.unstar} onClick={() => void dashboards.star(uid, false).then(() => setFailed(undefined), setFailed).finally(() => setChanges((count) => count + 1))}>
               ★
             </button>{' '}
             <a href={dashboardHref(uid)}>{title}</a> <span class="muted">{folderTitle}</span>
@@ -243,7 +244,7 @@ function Sessions(): JSX.Element {
   const sessions = useLoad('my sessions', changes, (signal) => account.sessions(signal));
   const [failed, setFailed] = useState<Error | undefined>(undefined);
   return (
-    <Section title="Sessions" meta={<span class="muted">where you are signed in</span>}>
+    <Section title={english.sessions} meta={<span class="muted">{english.sessionsAbout}</span>}>
       {failed && <Failure error={failed} compact />}
       {sessions.error && <Failure error={sessions.error} compact />}
       {sessions.data && sessions.data.length > 0 && (
@@ -251,12 +252,12 @@ function Sessions(): JSX.Element {
           <table class="rows">
             <thead>
               <tr>
-                <th class="wide">Browser</th>
-                <th>From</th>
-                <th>Since</th>
-                <th>Last seen</th>
+                <th class="wide">{english.browser}</th>
+                <th>{english.fromLabel}</th>
+                <th>{english.since}</th>
+                <th>{english.lastSeen}</th>
                 <th>
-                  <span class="hidden">End</span>
+                  <span class="hidden">{english.end}</span>
                 </th>
               </tr>
             </thead>
@@ -269,10 +270,10 @@ function Sessions(): JSX.Element {
                   <td>{moment(Date.parse(seenAt) / 1000)}</td>
                   <td class="number">
                     {isActive ? (
-                      <span class="muted">this one</span>
+                      <span class="muted">{english.thisOne}</span>
                     ) : (
-                      <SureButton label={browserName(browser)} sure="Really end" onSure={() => void account.endSession(id).then(() => setFailed(undefined), setFailed).finally(() => setChanges((count) => count + 1))}>
-                        End
+                      <SureButton label={browserName(browser)} sure={english.endQuestion} onSure={() => void account.endSession(id).then(() => setFailed(undefined), setFailed).finally(() => setChanges((count) => count + 1))}>
+                        {english.end}
                       </SureButton>
                     )}
                   </td>
@@ -282,7 +283,7 @@ function Sessions(): JSX.Element {
           </table>
         </div>
       )}
-      {sessions.data?.length === 0 && <p class="profile-text muted">You show your password or a token with each request; there is no session.</p>}
+      {sessions.data?.length === 0 && <p class="profile-text muted">{english.noSession}</p>}
     </Section>
   );
 }

@@ -12,6 +12,7 @@ import type { Requests } from '../../dashboard/requests.ts';
 import type { View } from '../../dashboard/state.ts';
 import { describeRange } from '../../dashboard/time.ts';
 import { askPublicly, stillDashboard } from '../../dashboard/told.ts';
+import * as english from '../../english/public.ts';
 import type { Annotation } from '../../panels/panel.ts';
 import { Empty } from '../../parts/parts.tsx';
 import type { Place } from '../../router.ts';
@@ -48,7 +49,7 @@ export function PublicDashboard({ place: { uid: token, params } }: { place: Plac
   const closed = seen.error instanceof ApiError && (seen.error.status === 404 || seen.error.status === 403);
   const data = closed ? undefined : seen.data;
   useEffect(() => {
-    document.title = `${data?.dashboard.title ?? 'Public dashboard'} · Promontory`;
+    document.title = `${data?.dashboard.title ?? english.publicDashboard} · Promontory`;
   }, [data?.dashboard.title]);
   const chooses = data?.meta.timeSelectionEnabled === true;
   const counted = useMemo(() => {
@@ -101,10 +102,10 @@ export function PublicDashboard({ place: { uid: token, params } }: { place: Plac
 
 function Instead({ error }: { error: Error }): JSX.Element {
   const status = error instanceof ApiError ? error.status : 0;
-  if (status === 404) return <Empty title="This dashboard is not public">Its address was never given out, or it has been taken back. Ask whoever gave it to you.</Empty>;
-  if (status === 403) return <Empty title="This dashboard is not shown at the moment">Whoever made it public has paused it. Try again later.</Empty>;
-  if (status === 429) return <Empty title="Too many requests">Wait a moment, then load this page again.</Empty>;
-  return <Empty title="The dashboard did not arrive">{error.message}</Empty>;
+  if (status === 404) return <Empty title={english.thisDashboardIsNotPublic}>{english.itsAddressWasNeverGivenOut}</Empty>;
+  if (status === 403) return <Empty title={english.thisDashboardIsNotShown}>{english.whoeverMadeItPublicHasPaused}</Empty>;
+  if (status === 429) return <Empty title={english.tooManyRequests}>{english.waitMomentThenLoadThisPage}</Empty>;
+  return <Empty title={english.dashboardDidNotArrive}>{error.message}</Empty>;
 }
 
 const eventsOf = (raw: unknown): Annotation[] =>

@@ -4,6 +4,7 @@ import { useState } from 'preact/hooks';
 import { AlertingTabs } from '../../alerting/tabs.tsx';
 import { alerting, type IntegrationState, type ReceiverState, type TestResult } from '../../api/alerting.ts';
 import type { PageProps } from '../../app.tsx';
+import * as english from '../../english/receivers.ts';
 import { duration, moment } from '../../format/time.ts';
 import { Empty, Failure, Mark, Search, type Tone } from '../../parts/parts.tsx';
 import { link, setParams } from '../../router.ts';
@@ -18,14 +19,14 @@ export function Receivers({ place, tick, refresh }: PageProps): JSX.Element {
   const shown = data?.filter(({ name, integrations }) => [name, ...integrations.map((integration) => integration.name)].join('\n').toLowerCase().includes(query.toLowerCase()));
   return (
     <main class="page">
-      <h1 class="hidden">Receivers</h1>
+      <h1 class="hidden">{english.receivers}</h1>
       <AlertingTabs current="receivers" />
       <div class="toolbar">
-        <Search value={query} placeholder="Search receivers" onInput={(q) => setParams({ q: q === '' ? undefined : q }, { replace: true })} />
+        <Search value={query} placeholder={english.searchReceivers} onInput={(q) => setParams({ q: q === '' ? undefined : q }, { replace: true })} />
       </div>
       {error && <Failure error={error} />}
       {!data && !error && <div class="skeleton skeleton-page" />}
-      {shown?.length === 0 && <Empty title="No receiver matches" />}
+      {shown?.length === 0 && <Empty title={english.noneMatches} />}
       {shown?.map((receiver) => (
         <ReceiverView key={receiver.name} receiver={receiver} now={tick.now} refresh={refresh} />
       ))}
@@ -47,19 +48,19 @@ function ReceiverView({ receiver, now, refresh }: { receiver: ReceiverState; now
       .finally(() => (setBusy(false), refresh()));
   };
   return (
-    <section class="group" aria-label={`Receiver ${receiver.name}`}>
+    <section class="group" aria-label={english.receiverLabel(receiver.name)}>
       <header class="group-head">
         <h2>{receiver.name}</h2>
         <a class="muted" href={link('alerts', { receiver: receiver.name })}>
-          its alerts
+          {english.itsAlerts}
         </a>
         {may && receiver.integrations.length > 0 && (
           <button type="button" class="button group-meta" disabled={busy} onClick={test}>
-            {busy ? 'Sending …' : 'Send a test'}
+            {busy ? english.sending : english.sendTest}
           </button>
         )}
       </header>
-      {receiver.integrations.length === 0 && <p class="muted alert-note">Nobody is told: its alerts are only shown here.</p>}
+      {receiver.integrations.length === 0 && <p class="muted alert-note">{english.tellsNobody}</p>}
       {failed && <Failure error={failed} compact />}
       {receiver.integrations.map((integration) => (
         <Integration key={integration.name} integration={integration} result={results?.find((result) => result.integration === integration.name)} now={now} />
@@ -75,20 +76,20 @@ function Integration({ integration, result, now }: { integration: IntegrationSta
       <div class="row integration-row">
         <span class="row-state">
           <Mark tone={toneOf(integration)} />
-          {integration.last_status === 'failed' ? 'failing' : integration.last_status === 'taken' ? 'works' : 'not used yet'}
+          {integration.last_status === 'failed' ? english.failing : integration.last_status === 'taken' ? english.works : english.notUsedYet}
         </span>
         <span class="row-name">{integration.name.slice(integration.name.indexOf('/') + 1)}</span>
         <span class="row-text muted">
-          {integration.notifications} told, {integration.failed} failed{integration.send_resolved ? '' : ', not told of ends'}
+          {english.toldAndFailed(integration.notifications, integration.failed, integration.send_resolved ? '' : english.notToldOfEnds)}
         </span>
         <span class="row-end muted" title={Number.isFinite(last) ? moment(last) : ''}>
-          {Number.isFinite(last) && `${duration(Math.max(0, Math.round(now - last)))} ago`}
-          {integration.last_latency_ms !== undefined && `, took ${duration(integration.last_latency_ms / 1000)}`}
+          {Number.isFinite(last) && english.ago(duration(Math.max(0, Math.round(now - last))))}
+          {integration.last_latency_ms !== undefined && english.lastTook(duration(integration.last_latency_ms / 1000))}
         </span>
         {integration.last_status === 'failed' && integration.last_error && <span class="row-error">{integration.last_error}</span>}
         {result && (
           <span class={result.ok ? 'row-text' : 'row-error'} role="status">
-            {result.ok ? `The test was taken in ${duration(result.latency_ms / 1000)}.` : `The test failed: ${result.error ?? 'no reason was given'}`}
+            {result.ok ? english.testWorked(duration(result.latency_ms / 1000)) : english.testFailed(result.error ?? english.noReason)}
           </span>
         )}
       </div>

@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { AlertingTabs } from '../../alerting/tabs.tsx';
 import { alerting, type RouteMatch } from '../../api/alerting.ts';
 import type { PageProps } from '../../app.tsx';
+import * as english from '../../english/routing.ts';
 import { duration, moment } from '../../format/time.ts';
 import { Failure, Mark } from '../../parts/parts.tsx';
 import { link, setParams } from '../../router.ts';
@@ -17,15 +18,15 @@ export function Routing({ place, tick }: PageProps): JSX.Element {
   const matches = (labels !== undefined && test.data) || [];
   return (
     <main class="page">
-      <h1 class="hidden">Routing</h1>
+      <h1 class="hidden">{english.routing}</h1>
       <AlertingTabs current="routing" />
-      <section class="group route-tester" aria-label="Where would an alert go?">
+      <section class="group route-tester" aria-label={english.whereWouldItGo}>
         <header class="group-head">
-          <h2>Where would an alert go?</h2>
+          <h2>{english.whereWouldItGo}</h2>
         </header>
         <div class="editor-fields">
           <label class="editor-label" for="route-labels">
-            Labels
+            {english.labels}
           </label>
           <input
             id="route-labels"
@@ -34,13 +35,13 @@ export function Routing({ place, tick }: PageProps): JSX.Element {
             data-search=""
             spellcheck={false}
             autocomplete="off"
-            placeholder="alertname=DiskFull severity=critical team=storage"
+            placeholder={english.labelsPlaceholder}
             value={typed}
             onInput={(event) => setParams({ labels: event.currentTarget.value || undefined }, { replace: true })}
           />
         </div>
         <div class="preview" aria-live="polite">
-          {typed.trim() !== '' && labels === undefined && <p class="muted">Labels are written name=value, with a space between them.</p>}
+          {typed.trim() !== '' && labels === undefined && <p class="muted">{english.labelsHint}</p>}
           {test.error && <Failure error={test.error} compact />}
           {matches.map((match) => (
             <Outcome key={match.id} match={match} now={tick.now} />
@@ -50,7 +51,7 @@ export function Routing({ place, tick }: PageProps): JSX.Element {
       {error && <Failure error={error} />}
       {!root && !error && <div class="skeleton skeleton-page" />}
       {root && (
-        <section class="group" aria-label="Routes">
+        <section class="group" aria-label={english.routes}>
           {rows(root, matches).map((row) => (
             <RouteView key={row.route.id} row={row} tested={matches.length > 0} />
           ))}
@@ -64,19 +65,17 @@ function Outcome({ match, now }: { match: RouteMatch; now: number }): JSX.Elemen
   const next = Date.parse(match.next_flush ?? '') / 1000;
   return (
     <p>
-      <Mark tone={match.muted_by.length > 0 ? 'quiet' : 'ok'} /> To <b>{match.receiver}</b>
-      {match.muted_by.length > 0
-        ? `, but muted now by ${match.muted_by.join(', ')}`
+      <Mark tone={match.muted_by.length > 0 ? 'quiet' : 'ok'} /> {english.goesTo(<b>{match.receiver}</b>, match.muted_by.length > 0
+        ? english.butMutedBy(match.muted_by.join(', '))
         : Number.isFinite(next)
-          ? `, ${next <= now ? 'at once' : `at ${moment(next)}, in ${duration(Math.round(next - now))}`}`
-          : `, ${duration(match.group_wait_seconds)} after it came`}
-      . Its group is <code>{match.group_key}</code>
+          ? `, ${next <= now ? english.atOnce : english.atTime(moment(next), duration(Math.round(next - now)))}`
+          : english.afterItCame(duration(match.group_wait_seconds)), <code>{match.group_key}</code>)}
     </p>
   );
 }
 
 const INHERITED_WAITS = (row: RouteRow): string =>
-  `wait ${duration(row.route.group_wait_seconds)} · then every ${duration(row.route.group_interval_seconds)} · repeat after ${duration(row.route.repeat_interval_seconds)}`;
+  english.intervals(duration(row.route.group_wait_seconds), duration(row.route.group_interval_seconds), duration(row.route.repeat_interval_seconds));
 
 function RouteView({ row, tested }: { row: RouteRow; tested: boolean }): JSX.Element {
   const { route, depth, match, leads } = row;
@@ -91,24 +90,24 @@ function RouteView({ row, tested }: { row: RouteRow; tested: boolean }): JSX.Ele
         )}
         <Mark tone={match ? 'ok' : route.muted ? 'quiet' : 'info'} />
         <a href={link('alerts', { receiver: route.receiver })}>{route.receiver}</a>
-        {match && <span class="hidden">taken</span>}
+        {match && <span class="hidden">{english.taken}</span>}
       </span>
       <span class="matcher-list">
-        {route.matchers.length === 0 && depth === 0 && <span class="muted">everything else</span>}
+        {route.matchers.length === 0 && depth === 0 && <span class="muted">{english.everythingElse}</span>}
         {route.matchers.map((matcher) => (
           <code class="matcher mono" key={matcher}>
             {matcher}
           </code>
         ))}
-        {route.continue && <span class="muted">and on</span>}
-        {route.muted && <span class="muted">muted now</span>}
-        {route.mute_time_intervals.length > 0 && <span class="muted">not during {route.mute_time_intervals.join(', ')}</span>}
-        {route.active_time_intervals.length > 0 && <span class="muted">only during {route.active_time_intervals.join(', ')}</span>}
+        {route.continue && <span class="muted">{english.andOn}</span>}
+        {route.muted && <span class="muted">{english.mutedNow}</span>}
+        {route.mute_time_intervals.length > 0 && <span class="muted">{english.notDuring(route.mute_time_intervals.join(', '))}</span>}
+        {route.active_time_intervals.length > 0 && <span class="muted">{english.onlyDuring(route.active_time_intervals.join(', '))}</span>}
       </span>
       <span class="muted route-times">
-        by {route.group_by.length === 0 ? 'nothing' : route.group_by.join(', ')} · {INHERITED_WAITS(row)}
+        {english.groupedBy(route.group_by.length === 0 ? english.nothing : route.group_by.join(', '), INHERITED_WAITS(row))}
       </span>
-      <span class="row-end number">{route.alerts > 0 ? `${route.alerts} in ${route.groups}` : ''}</span>
+      <span class="row-end number">{route.alerts > 0 ? english.countInAlerts(route.alerts, route.groups) : ''}</span>
     </div>
   );
 }

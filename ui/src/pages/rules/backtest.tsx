@@ -9,10 +9,11 @@ import { text } from '../../format/units.ts';
 import { Failure, LabelList } from '../../parts/parts.tsx';
 import { useLoad } from '../../state/load.ts';
 import type { Labels } from '../../api/types.ts';
+import * as english from '../../english/rules.ts';
 
 const RANGES: readonly (readonly [string, number])[] = [
-  ['a day', 86_400],
-  ['a week', 7 * 86_400],
+  [english.day, 86_400],
+  [english.week, 7 * 86_400],
   ['30 days', 30 * 86_400],
 ];
 const ROWS_SHOWN = 12;
@@ -43,22 +44,22 @@ export function BacktestView({ rule }: { rule: string }): JSX.Element {
   return (
     <div class="backtest">
       <p>
-        <span class="muted">Would have fired over</span>{' '}
+        <span class="muted">{english.wouldHaveFiredOver}</span>{' '}
         {RANGES.map(([name, seconds]) => (
           <button key={name} type="button" class="chip" aria-pressed={asked?.seconds === seconds} onClick={() => ask({ seconds, to: Math.floor(serverNow()) })}>
             {name}
           </button>
         ))}{' '}
-        {busy && <span class="muted">trying …</span>}
+        {busy && <span class="muted">{english.trying}</span>}
       </p>
       {error && <Failure error={error} compact />}
       {data && asked && (
         <>
           <p>
-            {data.notifications.total === 0 ? 'Nobody would have been woken' : `People would have been woken ${data.notifications.total} ${data.notifications.total === 1 ? 'time' : 'times'}`}
+            {data.notifications.total === 0 ? english.nobodyWoken : english.peopleWoken(data.notifications.total)}
             {Object.keys(data.notifications.byReceiver).length > 1 && ` (${Object.entries(data.notifications.byReceiver).map(([name, count]) => `${name} ${count}`).join(', ')})`}.{' '}
             <span class="muted">
-              {text(data.samplesRead, 'number')} samples read in {duration(data.seconds)}
+              {english.costOfTrial(text(data.samplesRead, 'number'), duration(data.seconds))}
             </span>
           </p>
           {data.stopped && <Failure error={new Error(data.stopped)} compact />}
@@ -78,11 +79,11 @@ function Timeline({ found, from, to }: { found: BacktestedRule; from: number; to
   return (
     <div>
       <p>
-        Fired {found.fired} {found.fired === 1 ? 'time' : 'times'}, {duration(found.firingSeconds)} in all; pending without firing {found.nearlyFired} {found.nearlyFired === 1 ? 'time' : 'times'}.
+        {english.firedInAll(found.fired, duration(found.firingSeconds), found.nearlyFired)}
       </p>
       {found.lastError !== '' && <Failure error={new Error(found.lastError)} compact />}
       {shown.length > 0 && (
-        <svg class="timeline" viewBox={`0 0 ${WIDTH} ${shown.length * ROW}`} preserveAspectRatio="none" role="img" aria-label={`When ${found.name} would have fired`}>
+        <svg class="timeline" viewBox={`0 0 ${WIDTH} ${shown.length * ROW}`} preserveAspectRatio="none" role="img" aria-label={english.whenItWouldHaveFired(found.name)}>
           {shown.map((row, at) => (
             <g key={at}>
               <rect class="timeline-ground" x="0" y={at * ROW + 2} width={WIDTH} height={ROW - 4} />
@@ -90,7 +91,7 @@ function Timeline({ found, from, to }: { found: BacktestedRule; from: number; to
                 const end = episode.endedAt ?? to;
                 return (
                   <g key={index}>
-                    <title>{`${moment(episode.firedAt)} for ${duration(Math.round(end - episode.firedAt))}`}</title>
+                    <title>{english.firedFor(moment(episode.firedAt), duration(Math.round(end - episode.firedAt)))}</title>
                     <rect class="timeline-pending" x={x(episode.activeAt)} y={at * ROW + 4} width={Math.max(0, x(episode.firedAt) - x(episode.activeAt))} height={ROW - 8} />
                     <rect class="timeline-firing" x={x(episode.firedAt)} y={at * ROW + 2} width={Math.max(2, x(end) - x(episode.firedAt))} height={ROW - 4} />
                   </g>
@@ -113,12 +114,12 @@ function Timeline({ found, from, to }: { found: BacktestedRule; from: number; to
               <LabelList labels={row.labels} omit={['alertname']} />
             </a>{' '}
             <span class="muted">
-              {row.episodes.length} {row.episodes.length === 1 ? 'time' : 'times'}
+              {english.times(row.episodes.length)}
             </span>
           </li>
         ))}
       </ol>
-      {rows.length > ROWS_SHOWN && <p class="muted">… and {rows.length - ROWS_SHOWN} more alerts</p>}
+      {rows.length > ROWS_SHOWN && <p class="muted">{english.andMoreAlerts(rows.length - ROWS_SHOWN)}</p>}
     </div>
   );
 }

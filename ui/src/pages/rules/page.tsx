@@ -5,6 +5,8 @@ import { AlertingTabs } from '../../alerting/tabs.tsx';
 import { api } from '../../api/client.ts';
 import type { Alert, AlertingRule, Rule } from '../../api/types.ts';
 import type { PageProps } from '../../app.tsx';
+import * as english from '../../english/rules.ts';
+import { titled } from '../../english/words.ts';
 import { duration, moment } from '../../format/time.ts';
 import { quantity } from '../../format/units.ts';
 import { Badge, Chips, Empty, Failure, LabelList, Mark, Search, type Tone } from '../../parts/parts.tsx';
@@ -32,28 +34,28 @@ export function Rules({ place, tick }: PageProps): JSX.Element {
 
   return (
     <main class="page">
-      <h1 class="hidden">Rules</h1>
+      <h1 class="hidden">{english.rules}</h1>
       <AlertingTabs current="rules" />
       <div class="toolbar">
         <Chips
-          label="State"
+          label={english.state}
           value={filter}
           onChange={(state) => setParams({ state: state === 'all' ? undefined : state })}
-          options={FILTERS.map((value) => ({ value, text: value[0]!.toUpperCase() + value.slice(1), count: counts?.[value] ?? 0, tone: FILTER_TONES[value] }))}
+          options={FILTERS.map((value) => ({ value, text: titled(value), count: counts?.[value] ?? 0, tone: FILTER_TONES[value] }))}
         />
-        <Search value={query} placeholder="Search rules, labels, expressions" onInput={(q) => setParams({ q: q === '' ? undefined : q }, { replace: true })} />
+        <Search value={query} placeholder={english.searchPlaceholder} onInput={(q) => setParams({ q: q === '' ? undefined : q }, { replace: true })} />
       </div>
       {error && <Failure error={error} />}
       {!groups && !error && <div class="skeleton skeleton-page" />}
       {groups?.length === 0 && (
-        <Empty title="No rules are loaded">
-          Name rule files under <code>rule_files</code> in the configuration. Nothing can alert until then.
+        <Empty title={english.noRules}>
+          {english.noRulesHint(<code>rule_files</code>)}
         </Empty>
       )}
       {shown?.length === 0 && groups && groups.length > 0 && (
-        <Empty title={filter === 'firing' && query === '' ? 'Nothing is firing' : filter === 'failing' && query === '' ? 'Every rule can be evaluated' : 'No rule matches'}>
+        <Empty title={filter === 'firing' && query === '' ? english.noneFires : filter === 'failing' && query === '' ? english.noneFails : english.noneMatches}>
           <button type="button" class="link" onClick={() => setParams({ q: undefined, state: undefined })}>
-            Show all {counts?.all} rules
+            {english.showAll} {counts?.all} {english.rulesInText}
           </button>
         </Empty>
       )}
@@ -62,15 +64,15 @@ export function Rules({ place, tick }: PageProps): JSX.Element {
         left -= rules.length;
         if (part.length === 0) return null;
         return (
-          <section class="group" key={`${group.file}/${group.name}`} aria-label={`Group ${group.name}`}>
+          <section class="group" key={`${group.file}/${group.name}`} aria-label={english.group(group.name)}>
             <header class="group-head">
               <h2>{group.name}</h2>
               <span class="muted ellipsis" title={group.file}>
                 {group.file}
               </span>
               <span class="muted group-meta">
-                every {duration(group.interval)}
-                {group.evaluationTime !== undefined && ` · took ${duration(group.evaluationTime)}`}
+                {english.everyInterval(duration(group.interval))}
+                {group.evaluationTime !== undefined && english.evaluationTook(duration(group.evaluationTime))}
               </span>
             </header>
             {part.map((rule, index) => {
@@ -92,9 +94,9 @@ export function Rules({ place, tick }: PageProps): JSX.Element {
       })}
       {total > limit && (
         <p class="more">
-          Showing {limit} of {total} rules.{' '}
+          {english.showingSomeRules(limit, total)}{' '}
           <button type="button" class="link" onClick={() => setLimit(total)}>
-            Show all
+            {english.showAll}
           </button>
         </p>
       )}
@@ -132,19 +134,19 @@ function RuleRow({ rule, open, now, onSwitch }: { rule: Rule; open: boolean; now
       </button>
       {open && (
         <div class="details">
-          {rule.health === 'err' && <Failure error={new Error(rule.lastError ?? 'The rule cannot be evaluated.')} />}
+          {rule.health === 'err' && <Failure error={new Error(rule.lastError ?? english.cannotBeEvaluated)} />}
           <div class="expression">
             <pre>{rule.query}</pre>
             <a class="button" href={link('explore', { expr: rule.query })}>
-              Explore
+              {english.explore}
             </a>
           </div>
           <dl class="facts">
-            {rule.type === 'alerting' && <Item name="for">{rule.duration === 0 ? 'at once' : duration(rule.duration)}</Item>}
-            {rule.type === 'alerting' && !!rule.keepFiringFor && <Item name="keeps firing for">{duration(rule.keepFiringFor)}</Item>}
-            <Item name="last evaluation">
-              {never ? 'never' : <span title={moment(evaluated)}>{duration(Math.max(0, Math.round(now - evaluated)))} ago</span>}
-              {!never && rule.evaluationTime !== undefined && `, took ${duration(rule.evaluationTime)}`}
+            {rule.type === 'alerting' && <Item name="for">{rule.duration === 0 ? english.atOnce : duration(rule.duration)}</Item>}
+            {rule.type === 'alerting' && !!rule.keepFiringFor && <Item name={english.keepsFiringFor}>{duration(rule.keepFiringFor)}</Item>}
+            <Item name={english.lastEvaluation}>
+              {never ? english.never : <span title={moment(evaluated)}>{english.ago(duration(Math.max(0, Math.round(now - evaluated))))}</span>}
+              {!never && rule.evaluationTime !== undefined && english.ruleTook(duration(rule.evaluationTime))}
             </Item>
             {Object.keys(rule.labels ?? {}).length > 0 && (
               <Item name="labels">
@@ -191,10 +193,10 @@ function ActiveAlerts({ rule, alerts, now }: { rule: AlertingRule; alerts: reado
       <table class="rows alerts-table">
         <thead>
           <tr>
-            <th>State</th>
-            <th class="wide">Labels and annotations</th>
-            <th class="number">Active for</th>
-            <th class="number">Value</th>
+            <th>{english.state}</th>
+            <th class="wide">{english.labelsAndAnnotations}</th>
+            <th class="number">{english.activeFor}</th>
+            <th class="number">{english.value}</th>
           </tr>
         </thead>
         <tbody>
@@ -229,9 +231,9 @@ function ActiveAlerts({ rule, alerts, now }: { rule: AlertingRule; alerts: reado
       </table>
       {sorted.length > shown.length && (
         <p class="more">
-          Showing {shown.length} of {sorted.length} alerts.{' '}
+          {english.showingSomeAlerts(shown.length, sorted.length)}{' '}
           <button type="button" class="link" onClick={() => setAll(true)}>
-            Show all
+            {english.showAll}
           </button>
         </p>
       )}

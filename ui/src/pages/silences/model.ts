@@ -1,6 +1,7 @@
 /** Silences: what is shown, and a draft on its way to being one. */
 import { readMatcher, writeMatcher } from '../../alerting/matchers.ts';
 import type { Matcher, Silence, SilenceDraft, SilenceState } from '../../api/alertmanager.ts';
+import * as english from '../../english/silences.ts';
 import { parseDuration, parseTime, writeTime } from '../../format/time.ts';
 
 export const STATES = ['active', 'pending', 'expired'] as const satisfies readonly SilenceState[];
@@ -60,14 +61,14 @@ export function endOf(form: Form, now: number): number | undefined {
 
 /** The silence, or what is still missing. */
 export function draftOf(form: Form, now: number): SilenceDraft | string {
-  if (form.matchers.length === 0) return 'Name at least one label that must match.';
-  if (form.matchers.every((matcher) => mayBeEmpty(matcher))) return 'At least one matcher must need a label that is there.';
+  if (form.matchers.length === 0) return english.noMatcher;
+  if (form.matchers.every((matcher) => mayBeEmpty(matcher))) return english.matchesEverything;
   const end = endOf(form, now);
-  if (end === undefined) return 'Say how long: a duration such as 2h, or a point in time.';
-  if (end <= now) return 'It would have ended already.';
-  if (end <= startOf(form, now)) return 'It would end before it begins.';
-  if (form.createdBy.trim() === '') return 'Say who silences this.';
-  if (form.comment.trim() === '') return 'Say why, for whoever looks at it tonight.';
+  if (end === undefined) return english.noEnd;
+  if (end <= now) return english.endIsPast;
+  if (end <= startOf(form, now)) return english.endBeforeBeginning;
+  if (form.createdBy.trim() === '') return english.noAuthor;
+  if (form.comment.trim() === '') return english.noComment;
   return {
     ...(form.id === undefined ? {} : { id: form.id }),
     matchers: form.matchers,

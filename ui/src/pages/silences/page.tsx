@@ -8,6 +8,8 @@ import { AlertingTabs } from '../../alerting/tabs.tsx';
 import { alertmanager, type Silence } from '../../api/alertmanager.ts';
 import { serverNow } from '../../api/client.ts';
 import type { PageProps } from '../../app.tsx';
+import * as english from '../../english/silences.ts';
+import { titled } from '../../english/words.ts';
 import { duration, moment, zone } from '../../format/time.ts';
 import { Chips, Empty, Failure, LabelList, Mark, Search, type Tone } from '../../parts/parts.tsx';
 import { link, setParams } from '../../router.ts';
@@ -36,34 +38,34 @@ export function Silences({ place, tick, refresh }: PageProps): JSX.Element {
 
   return (
     <main class="page">
-      <h1 class="hidden">Silences</h1>
+      <h1 class="hidden">{english.silences}</h1>
       <AlertingTabs current="silences" />
       {creating && <Editor key="new" start={() => formFrom(place.params, author())} onDone={done} onCancel={close} tick={tick.now} />}
       {silence && may && <Editor key={silence.id} start={() => formOf(silence)} onDone={done} onCancel={close} tick={tick.now} />}
-      {edited !== null && silences && !silence && <Failure error={new Error(`There is no silence ${edited} any more.`)} />}
+      {edited !== null && silences && !silence && <Failure error={new Error(english.isGone(edited))} />}
       <div class="toolbar">
         <Chips
-          label="State"
+          label={english.state}
           value={state}
           onChange={(value) => setParams({ state: value === 'active' ? undefined : value })}
-          options={STATES.map((value) => ({ value, text: value[0]!.toUpperCase() + value.slice(1), count: silences?.filter((other) => other.status.state === value).length ?? 0 }))}
+          options={STATES.map((value) => ({ value, text: titled(value), count: silences?.filter((other) => other.status.state === value).length ?? 0 }))}
         />
-        <Search value={query} placeholder="Search comments, authors, matchers" onInput={(q) => setParams({ q: q === '' ? undefined : q }, { replace: true })} />
+        <Search value={query} placeholder={english.searchPlaceholder} onInput={(q) => setParams({ q: q === '' ? undefined : q }, { replace: true })} />
         {may && !creating && (
           <button type="button" class="button button-strong toolbar-end" onClick={() => setParams({ new: '1', edit: undefined })}>
-            New silence
+            {english.newSilence}
           </button>
         )}
       </div>
       {error && <Failure error={error} />}
       {!silences && !error && <div class="skeleton skeleton-page" />}
       {shown?.length === 0 && (
-        <Empty title={query !== '' ? 'No silence matches' : state === 'active' ? 'Nothing is silenced' : state === 'pending' ? 'No silence is about to begin' : 'No silence has expired lately'}>
-          {query === '' && state === 'active' && may && 'Silence an alert from the Alerts page, or make one here before planned work.'}
+        <Empty title={query !== '' ? english.noneMatches : state === 'active' ? english.noneActive : state === 'pending' ? english.nonePending : english.noneExpired}>
+          {query === '' && state === 'active' && may && english.howToSilence}
         </Empty>
       )}
       {shown && shown.length > 0 && (
-        <section class="group" aria-label="Silences">
+        <section class="group" aria-label={english.silences}>
           {shown.slice(0, limit).map((each) => (
             <SilenceRow key={each.id} silence={each} may={may} now={tick.now} onChange={refresh} />
           ))}
@@ -71,9 +73,9 @@ export function Silences({ place, tick, refresh }: PageProps): JSX.Element {
       )}
       {shown && shown.length > limit && (
         <p class="more">
-          Showing {limit} of {shown.length}.{' '}
+          {english.showingSome(limit, shown.length)}{' '}
           <button type="button" class="link" onClick={() => setLimit(shown.length)}>
-            Show all
+            {english.showAll}
           </button>
         </p>
       )}
@@ -111,27 +113,27 @@ function SilenceRow({ silence, may, now, onChange }: { silence: Silence; may: bo
             {silence.comment} <span class="muted">– {silence.createdBy}</span>
           </span>
         </span>
-        <span class="row-end muted" title={`${moment(starts)} to ${moment(ends)}`}>
-          {state === 'active' ? `ends in ${duration(Math.max(0, Math.round(ends - now)))}` : state === 'pending' ? `begins in ${duration(Math.max(0, Math.round(starts - now)))}` : `ended ${duration(Math.max(0, Math.round(now - ends)))} ago`}
+        <span class="row-end muted" title={english.timeFromTo(moment(starts), moment(ends))}>
+          {state === 'active' ? english.endsIn(duration(Math.max(0, Math.round(ends - now)))) : state === 'pending' ? english.beginsIn(duration(Math.max(0, Math.round(starts - now)))) : english.endedAgo(duration(Math.max(0, Math.round(now - ends))))}
         </span>
         <span class="row-actions">
           <a class="button" href={link('alerts', { state: ['active', 'silenced'], m: silence.matchers.map(writeMatcher) })}>
-            Alerts
+            {english.alerts}
           </a>
           {may && (
             <button type="button" class="button" onClick={() => setParams({ edit: silence.id, new: undefined, m: undefined })}>
-              {state === 'expired' ? 'Make again' : 'Edit'}
+              {state === 'expired' ? english.makeAgain : english.edit}
             </button>
           )}
           {may &&
             state !== 'expired' &&
             (asked ? (
               <button type="button" class="button button-critical" onClick={expire} onBlur={() => setAsked(false)} ref={(button) => button?.focus()}>
-                Really expire
+                {english.expireQuestion}
               </button>
             ) : (
               <button type="button" class="button" onClick={() => setAsked(true)}>
-                Expire
+                {english.expire}
               </button>
             ))}
         </span>
@@ -173,15 +175,15 @@ function Editor({ start, onDone, onCancel, tick }: { start: () => Form; onDone: 
   const share = all.data && all.data.length > 0 ? count / all.data.length : 0;
 
   return (
-    <form class="group editor" onSubmit={save} aria-label={form.id ? 'Edit silence' : 'New silence'}>
+    <form class="group editor" onSubmit={save} aria-label={form.id ? english.editSilence : english.newSilence}>
       <header class="group-head">
-        <h2>{form.id ? 'Edit silence' : 'New silence'}</h2>
+        <h2>{form.id ? english.editSilence : english.newSilence}</h2>
       </header>
       <div class="editor-fields">
-        <label class="editor-label">Alerts with</label>
-        <MatcherField label="Matchers" placeholder='alertname="…"' value={form.matchers} names={names} onChange={(matchers) => set({ matchers })} />
+        <label class="editor-label">{english.matchersLabel}</label>
+        <MatcherField label={english.matchers} placeholder='alertname="…"' value={form.matchers} names={names} onChange={(matchers) => set({ matchers })} />
         <label class="editor-label" for="silence-until">
-          For
+          {english.forLabel}
         </label>
         <div class="editor-line">
           <input id="silence-until" type="text" value={form.until} onInput={(event) => set({ until: event.currentTarget.value })} spellcheck={false} />
@@ -192,38 +194,38 @@ function Editor({ start, onDone, onCancel, tick }: { start: () => Form; onDone: 
           ))}
           {end !== undefined && (
             <span class="muted">
-              until {moment(end)} {zone()}
+              {english.untilTime(moment(end), zone())}
             </span>
           )}
         </div>
         <label class="editor-label" for="silence-author">
-          By
+          {english.byLabel}
         </label>
         <input id="silence-author" type="text" value={form.createdBy} autocomplete="name" onInput={(event) => set({ createdBy: event.currentTarget.value })} />
         <label class="editor-label" for="silence-comment">
-          Because
+          {english.commentLabel}
         </label>
         <textarea id="silence-comment" rows={2} value={form.comment} onInput={(event) => set({ comment: event.currentTarget.value })} />
       </div>
       <div class="preview" aria-live="polite">
         {filter.length === 0 ? (
-          <p class="muted">Matchers decide which alerts are silenced.</p>
+          <p class="muted">{english.matchersHint}</p>
         ) : matched.error ? (
           <Failure error={matched.error} compact />
         ) : matched.waiting ? (
-          <p class="muted">Looking for alerts that match …</p>
+          <p class="muted">{english.looking}</p>
         ) : (
           <>
             <p class={share > 0.8 && count > 5 ? 'text-critical' : ''}>
-              {count === 0 ? 'No alert matches now; those to come will be silenced.' : `Silences ${count} of ${all.data?.length ?? count} alerts that are there now.`}
-              {share > 0.8 && count > 5 && ' That is nearly everything.'}
+              {count === 0 ? english.noAlertMatchesNow : english.silencesAlerts(count, all.data?.length ?? count)}
+              {share > 0.8 && count > 5 && english.nearlyEverything}
             </p>
             {matched.data?.slice(0, PREVIEWED).map((alert) => (
               <p key={alert.fingerprint}>
                 <LabelList labels={alert.labels} />
               </p>
             ))}
-            {count > PREVIEWED && <p class="muted">… and {count - PREVIEWED} more</p>}
+            {count > PREVIEWED && <p class="muted">{english.andMore(count - PREVIEWED)}</p>}
           </>
         )}
       </div>
@@ -231,15 +233,15 @@ function Editor({ start, onDone, onCancel, tick }: { start: () => Form; onDone: 
       {failed && <Failure error={failed} compact />}
       <div class="editor-end">
         <button type="submit" class="button button-strong" disabled={busy}>
-          {form.id ? 'Save' : 'Silence'}
+          {form.id ? english.save : english.silence}
         </button>
         {broad && (
           <button type="button" class="button button-critical" disabled={busy} onClick={(event) => save(event, true)}>
-            Silence all of it
+            {english.silenceAllTheSame}
           </button>
         )}
         <button type="button" class="button" onClick={onCancel}>
-          Cancel
+          {english.cancel}
         </button>
       </div>
     </form>

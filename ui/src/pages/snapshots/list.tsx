@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { endOf, snapshots, type Snapshot } from '../../api/sharing.ts';
+import * as english from '../../english/snapshots.ts';
 import { moment } from '../../format/time.ts';
 import { Empty, Failure } from '../../parts/parts.tsx';
 import { snapshotHref } from '../../router.ts';
@@ -15,7 +16,7 @@ export function Snapshots(): JSX.Element {
   const [failed, setFailed] = useState<Error | undefined>(undefined);
   const found = useLoad('snapshots', changes, (signal) => snapshots.list(signal));
   const remove = ({ key, name }: Snapshot): void => {
-    if (!confirm(`Delete the snapshot “${name}”? Nobody can look at it any more.`)) return;
+    if (!confirm(english.deleteSnapshot(name))) return;
     snapshots.remove(key).then(
       () => (setFailed(undefined), setChanges(changes + 1)),
       (error: Error) => setFailed(error),
@@ -26,29 +27,29 @@ export function Snapshots(): JSX.Element {
     <main class="page">
       <h1 class="snapshots-title">
         <a href="dashboards" class="muted">
-          Dashboards
+          {english.dashboards}
         </a>{' '}
         <span class="muted" aria-hidden="true">
           /
         </span>{' '}
-        Snapshots
+        {english.snapshots}
       </h1>
       {found.error && <Failure error={found.error} />}
       {failed && <Failure error={failed} />}
       {found.waiting ? (
         <div class="skeleton skeleton-page" />
       ) : list.length === 0 && !found.error ? (
-        <Empty title="There are no snapshots of yours">A snapshot keeps a dashboard with the data that it shows: “Share” on a dashboard makes one.</Empty>
+        <Empty title={english.thereAreNoSnapshotsOfYours}>{english.snapshotKeepsDashboardWithData}</Empty>
       ) : (
-        <section class="panel" aria-label="Snapshots">
+        <section class="panel" aria-label={english.snapshots}>
           <table class="rows">
             <thead>
               <tr>
-                <th>Name</th>
-                <th>Taken</th>
-                <th>Until</th>
+                <th>{english.name}</th>
+                <th>{english.taken}</th>
+                <th>{english.until}</th>
                 <th>
-                  <span class="hidden">Delete</span>
+                  <span class="hidden">{english.deleteAction}</span>
                 </th>
               </tr>
             </thead>
@@ -61,10 +62,10 @@ export function Snapshots(): JSX.Element {
                       <a href={snapshotHref(snapshot.key)}>{snapshot.name}</a>
                     </td>
                     <td>{moment(seconds(snapshot.created))}</td>
-                    <td>{end ? moment(seconds(end)) : <span class="muted">it is deleted</span>}</td>
+                    <td>{end ? moment(seconds(end)) : <span class="muted">{english.itIsDeleted}</span>}</td>
                     <td>
-                      <button type="button" class="link" aria-label={`Delete ${snapshot.name}`} onClick={() => remove(snapshot)}>
-                        Delete
+                      <button type="button" class="link" aria-label={english.deleteName(snapshot.name)} onClick={() => remove(snapshot)}>
+                        {english.deleteAction}
                       </button>
                     </td>
                   </tr>

@@ -8,6 +8,7 @@ import { loadDashboard } from '../../dashboard/load.ts';
 import type { Dashboard } from '../../dashboard/model.ts';
 import { describeRange } from '../../dashboard/time.ts';
 import { stillDashboard } from '../../dashboard/told.ts';
+import * as english from '../../english/snapshots.ts';
 import { moment } from '../../format/time.ts';
 import type { Annotation } from '../../panels/panel.ts';
 import { Empty } from '../../parts/parts.tsx';
@@ -37,8 +38,8 @@ export function SnapshotPage({ place: { uid: key, path } }: { place: Place }): J
     const gone = seen.error instanceof ApiError && seen.error.status === 404;
     return (
       <main class="page board">
-        <Empty title={gone ? 'This snapshot is not there' : 'The snapshot did not arrive'}>
-          {gone ? 'It has expired, or somebody has deleted it.' : seen.error.message} <a href={SNAPSHOTS_HREF}>Snapshots</a>
+        <Empty title={gone ? english.thisSnapshotIsNotThere : english.snapshotDidNotArrive}>
+          {gone ? english.itHasExpiredOrSomebody : seen.error.message} <a href={SNAPSHOTS_HREF}>{english.snapshots}</a>
         </Empty>
       </main>
     );
@@ -63,23 +64,22 @@ export function SnapshotPage({ place: { uid: key, path } }: { place: Place }): J
           <div class="board-toolbar">
             <div class="board-title">
               <a href={SNAPSHOTS_HREF} class="muted">
-                Snapshots
+                {english.snapshots}
               </a>
               <span class="muted" aria-hidden="true">
                 /
               </span>
               <h1 title={data.dashboard.description}>{data.dashboard.title}</h1>
-              <span class="read-only">snapshot</span>
+              <span class="read-only">{english.snapshot}</span>
             </div>
             <div class="board-tools muted snapshot-facts">
               <span>{describeRange(view.range, view.timeZone)}</span>
               {created && (
                 <span>
-                  taken {moment(seconds(created))}
-                  {createdBy ? ` by ${createdBy}` : ''}
+                  {english.takenTime(moment(seconds(created)), createdBy ? english.byCreatedBy(createdBy) : '')}
                 </span>
               )}
-              <span>{end ? `until ${moment(seconds(end))}` : 'kept until it is deleted'}</span>
+              <span>{end ? english.untilTime(moment(seconds(end))) : english.keptUntilItIsDeleted}</span>
             </div>
           </div>
         )}

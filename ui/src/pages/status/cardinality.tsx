@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { api } from '../../api/client.ts';
 import type { Cardinality as Answer, Growth, LabelCost, SeriesGroup } from '../../api/types.ts';
+import * as english from '../../english/status.ts';
 import { clock } from '../../format/time.ts';
 import { text } from '../../format/units.ts';
 import { Empty, Failure, Mark } from '../../parts/parts.tsx';
@@ -21,12 +22,12 @@ export function Cardinality({ tick, job }: { tick: Tick; job: string | undefined
   const most = Math.max(1, ...data.groups.map(({ series }) => series));
   return (
     <>
-      <section class="group" aria-label="Jobs">
+      <section class="group" aria-label={english.jobs}>
         <header class="group-head">
-          <h2>Jobs</h2>
-          <span class="muted">by series in memory; choose one to see what it is made of</span>
+          <h2>{english.jobs}</h2>
+          <span class="muted">{english.jobsAbout}</span>
         </header>
-        {data.groups.length === 0 && <Empty compact title="There are no series yet" />}
+        {data.groups.length === 0 && <Empty compact title={english.thereAreNoSeriesYet} />}
         {data.groups.map((group) => (
           <Job key={group.name} group={group} most={most} chosen={group.name === job} />
         ))}
@@ -41,15 +42,15 @@ function Job({ group, most, chosen }: { group: SeriesGroup; most: number; chosen
   return (
     <div class={`row-box${chosen ? ' row-open' : ''}`}>
       <button type="button" class="row cost-row" data-row="" aria-pressed={chosen} onClick={() => setParams({ job: chosen ? undefined : group.name })}>
-        <span class="row-name">{group.name === '' ? <i>no job</i> : group.name}</span>
+        <span class="row-name">{group.name === '' ? <i>{english.noJob}</i> : group.name}</span>
         <Bar part={group.series / most} />
-        <span class="row-end">{number(group.series)} series</span>
-        <span class={`row-end ${growth?.grows ? 'text-warning' : 'muted'}`} title={`${number(group.createdLastHour)} series were made in the last hour`}>
+        <span class="row-end">{english.seriesCount(number(group.series))}</span>
+        <span class={`row-end ${growth?.grows ? 'text-warning' : 'muted'}`} title={english.seriesMadeHint(number(group.createdLastHour))}>
           {growth?.text ?? ''}
         </span>
         {group.refused > 0 && (
           <span class="row-error">
-            At its limit: new series were refused {number(group.refused)} times. Those it has go on.
+            {english.atLimit(number(group.refused))}
           </span>
         )}
       </button>
@@ -67,37 +68,37 @@ function Made({ data, job }: { data: Answer; job: string | undefined }): JSX.Ele
   return (
     <>
       {data.growth.length > 1 && <Grown growth={data.growth} />}
-      <section class="group" aria-label="Labels">
+      <section class="group" aria-label={english.labels}>
         <header class="group-head">
-          <h2>Labels {job !== undefined && `of ${job}`}</h2>
+          <h2>{english.labels} {job !== undefined && english.ofTotal(job)}</h2>
           <span class="muted">
-            {number(data.series)} series with {number(data.labelPairs)} label pairs, about {text(data.sizeBytes, 'bytes')}
+            {english.sizeOfJob(number(data.series), number(data.labelPairs), text(data.sizeBytes, 'bytes'))}
           </span>
           <a class="group-meta" href={link('explore', { expr: `count by (__name__) ({${matchers(all) || '__name__!=""'}})`, tab: 'table' })}>
-            Explore
+            {english.explore}
           </a>
         </header>
         {worst && (
           <p class="notes cost-note">
             <Mark tone="warning" />
-            Without <b class="mono">{worst.name}</b> there would be {number(worst.without)} series instead of {number(data.series)}.
+            {english.worstLabel(<b class="mono">{worst.name}</b>, number(worst.without), number(data.series))}
           </p>
         )}
         {data.labels.map((label) => (
           <Label key={label.name} label={label} most={most} job={job} />
         ))}
       </section>
-      <section class="group" aria-label="Metrics">
+      <section class="group" aria-label={english.metrics}>
         <header class="group-head">
-          <h2>Metrics {job !== undefined && `of ${job}`}</h2>
-          <span class="muted">with most series</span>
+          <h2>{english.metrics} {job !== undefined && english.ofTotal(job)}</h2>
+          <span class="muted">{english.withMostSeries}</span>
         </header>
         {data.seriesCountByMetricName.map(({ name, value }) => (
           <div class="row-box" key={name}>
             <a class="row cost-row" href={link('explore', { expr: `${name}${job === undefined ? '' : `{${matchers({ job })}}`}`, tab: 'table' })}>
               <span class="row-name mono">{name}</span>
               <Bar part={value / mostOfMetric} />
-              <span class="row-end">{number(value)} series</span>
+              <span class="row-end">{english.seriesCount(number(value))}</span>
               <span />
             </a>
           </div>
@@ -112,13 +113,13 @@ function Label({ label, most, job }: { label: LabelCost; most: number; job: stri
   const selector = [...(job === undefined ? [] : [`job=${quote(job)}`]), `${label.name}!=""`].join(', ');
   return (
     <div class="row-box">
-      <a class="row cost-row" href={link('explore', { expr: `sort_desc(count by (${label.name}) ({${selector}}))`, tab: 'table' })} title="Count series by this label in Explore">
+      <a class="row cost-row" href={link('explore', { expr: `sort_desc(count by (${label.name}) ({${selector}}))`, tab: 'table' })} title={english.countByLabel}>
         <span class="row-name mono">{label.name}</span>
         <Bar part={label.values / most} />
         <span class="row-end">
-          {number(label.values)} {label.values === 1 ? 'value' : 'values'}
+          {english.valueCount(number(label.values), label.values)}
         </span>
-        <span class="row-end muted" title="Bytes that its values take in memory, estimated">
+        <span class="row-end muted" title={english.labelSizeHint}>
           {text(label.sizeBytes, 'bytes')}
         </span>
         <span class="cost-values muted">
@@ -127,7 +128,7 @@ function Label({ label, most, job }: { label: LabelCost; most: number; job: stri
               <span class="mono">{name}</span> {number(value)}
             </span>
           ))}
-          {label.values > shown.length && <span>and {number(label.values - shown.length)} more</span>}
+          {label.values > shown.length && <span>{english.andMore(number(label.values - shown.length))}</span>}
         </span>
       </a>
     </div>
@@ -150,11 +151,11 @@ function Grown({ growth }: { growth: readonly Growth[] }): JSX.Element {
   const last = growth[growth.length - 1]!;
   const points = sparkline(growth).map(({ x, y }) => `${(x * WIDTH).toFixed(1)},${((1 - y) * (HEIGHT - 2) + 1).toFixed(1)}`);
   return (
-    <section class="group" aria-label="Growth">
+    <section class="group" aria-label={english.growth}>
       <header class="group-head">
-        <h2>Last hour</h2>
+        <h2>{english.lastHour}</h2>
         <span class="muted">
-          {number(first.series)} series at {clock(first.time)}, {number(last.series)} at {clock(last.time)}; {number(last.created - first.created)} made in between
+          {english.growthInText(number(first.series), clock(first.time), number(last.series), clock(last.time), number(last.created - first.created))}
         </span>
       </header>
       <svg class="growth" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" aria-hidden="true">

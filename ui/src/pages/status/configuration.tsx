@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { alertmanager } from '../../api/alertmanager.ts';
 import { api } from '../../api/client.ts';
+import * as english from '../../english/status.ts';
 import { moment } from '../../format/time.ts';
 import { Empty, Failure, Mark } from '../../parts/parts.tsx';
 import { useLoad } from '../../state/load.ts';
@@ -20,11 +21,11 @@ export function Configuration({ tick }: { tick: Tick }): JSX.Element {
       {runtime.reloadConfigSuccess === false && (
         <div class="failure" role="alert">
           <Mark tone="critical" />
-          <span>The files have mistakes: what is shown here, read before, stays in force. The log names file, line and column.</span>
+          <span>{english.configurationHasMistakes}</span>
         </div>
       )}
-      <Text name="Scraping and rules" about={runtime.lastConfigTime === undefined ? '' : `read ${moment(Date.parse(runtime.lastConfigTime) / 1000)}`} yaml={data.yaml} none="No prometheus.yml was named" />
-      <Text name="Delivery of alerts" about="with defaults where nothing was said" yaml={data.alerting} none="This server delivers no alerts" />
+      <Text name={english.scrapingAndRules} about={runtime.lastConfigTime === undefined ? '' : english.readAt(moment(Date.parse(runtime.lastConfigTime) / 1000))} yaml={data.yaml} none={english.noConfiguration} />
+      <Text name={english.deliveryOfAlerts} about={english.withDefaults} yaml={data.alerting} none={english.noDelivery} />
     </>
   );
 }
@@ -37,7 +38,7 @@ function Text({ name, about, yaml, none }: { name: string; about: string; yaml: 
         <span class="muted">{about}</span>
         {yaml.trim() !== '' && (
           <button type="button" class="link group-meta" onClick={() => void navigator.clipboard?.writeText(yaml)}>
-            Copy
+            {english.copy}
           </button>
         )}
       </header>

@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { api } from '../../api/client.ts';
 import type { Labels } from '../../api/types.ts';
+import * as english from '../../english/status.ts';
 import { moment } from '../../format/time.ts';
 import { Empty, Failure, LabelList, Search } from '../../parts/parts.tsx';
 import { link, setParams } from '../../router.ts';
@@ -20,12 +21,12 @@ export function Discovery({ tick, query }: { tick: Tick; query: string }): JSX.E
   return (
     <>
       <div class="toolbar">
-        <Search value={query} placeholder="Search labels of dropped targets" onInput={(q) => setParams({ q: q === '' ? undefined : q }, { replace: true })} />
+        <Search value={query} placeholder={english.searchDropped} onInput={(q) => setParams({ q: q === '' ? undefined : q }, { replace: true })} />
       </div>
       {data.discoveryProblems?.map((problem) => (
-        <Failure key={problem.scrapePool + problem.error} error={new Error(`${problem.scrapePool} is not discovered as it should be since ${moment(Date.parse(problem.since) / 1000)}: ${problem.error}`)} />
+        <Failure key={problem.scrapePool + problem.error} error={new Error(english.discoveryFails(problem.scrapePool, moment(Date.parse(problem.since) / 1000), problem.error))} />
       ))}
-      {pools.length === 0 && <Empty title="No job discovers targets">Add a scrape_configs section to the configuration.</Empty>}
+      {pools.length === 0 && <Empty title={english.noJobDiscoversTargets}>{english.noJobsHint}</Empty>}
       {pools.map((pool) => (
         <Pool key={pool.name} pool={pool} />
       ))}
@@ -35,17 +36,17 @@ export function Discovery({ tick, query }: { tick: Tick; query: string }): JSX.E
 
 function Pool({ pool }: { pool: DroppedPool }): JSX.Element {
   return (
-    <section class="group" aria-label={`Job ${pool.name}`}>
+    <section class="group" aria-label={english.jobLabel(pool.name)}>
       <header class="group-head">
         <h2>{pool.name}</h2>
         <span class="muted">
-          {pool.kept} scraped, {pool.dropped} dropped by relabelling
+          {english.scrapedAndDropped(pool.kept, pool.dropped)}
         </span>
         <a class="group-meta" href={link('targets', { q: pool.name })}>
-          Targets
+          {english.targets}
         </a>
       </header>
-      {pool.dropped > 0 && pool.shown.length === 0 && <p class="muted more">None of the dropped ones that are remembered matches.</p>}
+      {pool.dropped > 0 && pool.shown.length === 0 && <p class="muted more">{english.noneOfDroppedMatches}</p>}
       {pool.shown.map((labels) => (
         <Dropped key={JSON.stringify(labels)} pool={pool.name} labels={labels} />
       ))}
@@ -58,20 +59,20 @@ function Dropped({ pool, labels }: { pool: string; labels: Labels }): JSX.Elemen
   return (
     <article class={`row-box${open ? ' row-open' : ''}`}>
       <button type="button" class="row" data-row="" aria-expanded={open} onClick={() => setOpen(!open)}>
-        <span class="row-name mono">{labels['__address__'] ?? 'no address'}</span>
-        <span class="row-text muted">why is it not scraped?</span>
+        <span class="row-name mono">{labels['__address__'] ?? english.noAddress}</span>
+        <span class="row-text muted">{english.whyNotScraped}</span>
       </button>
       {open && (
         <div class="details">
           <dl class="facts">
             <div>
-              <dt>relabelling</dt>
+              <dt>{english.relabelling}</dt>
               <dd>
                 <Relabelling pool={pool} labels={labels} />
               </dd>
             </div>
             <div>
-              <dt>discovered labels</dt>
+              <dt>{english.discoveredLabels}</dt>
               <dd>
                 <LabelList labels={labels} />
               </dd>

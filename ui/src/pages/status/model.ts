@@ -1,5 +1,6 @@
 /** What the status page makes of the server's answers. */
 import type { Cardinality, Growth, Labels, SeriesGroup, Targets } from '../../api/types.ts';
+import * as english from '../../english/status.ts';
 import { duration } from '../../format/time.ts';
 import { text } from '../../format/units.ts';
 
@@ -12,9 +13,9 @@ export const readView = (params: URLSearchParams): View => VIEWS.find((view) => 
 export function growthOf(group: SeriesGroup): { text: string; grows: boolean } | undefined {
   if (group.seriesBefore === undefined || group.secondsBefore === undefined) return undefined;
   const change = group.series - group.seriesBefore;
-  const since = `in ${duration(Math.max(60, Math.round(group.secondsBefore / 60) * 60))}`;
+  const since = english.inDuration(duration(Math.max(60, Math.round(group.secondsBefore / 60) * 60)));
   const grows = change > 0 && change >= group.seriesBefore * 0.1;
-  return { text: change === 0 ? `unchanged ${since}` : `${change > 0 ? '+' : '−'}${text(Math.abs(change), 'number')} ${since}`, grows };
+  return { text: change === 0 ? english.unchangedFor(since) : `${change > 0 ? '+' : '−'}${text(Math.abs(change), 'number')} ${since}`, grows };
 }
 
 /** The points of a small line, 0 to 1 from left to right and from below to above. */

@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { api } from '../../api/client.ts';
 import type { Monitor } from '../../api/types.ts';
+import * as english from '../../english/status.ts';
 import { duration, moment } from '../../format/time.ts';
 import { Empty, Failure, Mark, type Tone } from '../../parts/parts.tsx';
 import { matchers } from '../../promql/build.ts';
@@ -23,29 +24,29 @@ export function Monitors({ tick }: { tick: Tick }): JSX.Element {
   const last = data.monitors[data.monitors.length - 1];
   if (data.total === 0)
     return (
-      <Empty title="Nothing is probed from outside">
-        List what users reach, such as a web page or a port, under <code>monitors</code> in <code>promontory.yml</code>.
+      <Empty title={english.nothingIsProbedFromOutside}>
+        {english.noMonitorsHint(<code>monitors</code>, <code>promontory.yml</code>)}
       </Empty>
     );
   return (
-    <section class="group" aria-label="Monitors">
+    <section class="group" aria-label={english.monitors}>
       <header class="group-head">
-        <h2>Monitors</h2>
-        <span class="muted">{data.total} in all</span>
+        <h2>{english.monitors}</h2>
+        <span class="muted">{english.inAll(data.total)}</span>
       </header>
       <div class="table-scroll">
         <table class="rows">
           <thead>
             <tr>
-              <th>State</th>
-              <th class="wide">Name</th>
-              <th>Target</th>
-              <th>Owner</th>
-              <th class="number">Last probe</th>
-              <th class="number">Took</th>
+              <th>{english.state}</th>
+              <th class="wide">{english.name}</th>
+              <th>{english.target}</th>
+              <th>{english.owner}</th>
+              <th class="number">{english.lastProbe}</th>
+              <th class="number">{english.took}</th>
               {spans.map((span) => (
-                <th key={span} class="number" title={`Share of the last ${span} in which it was up`}>
-                  Up {span}
+                <th key={span} class="number" title={english.upHint(span)}>
+                  {english.upOver(span)}
                 </th>
               ))}
             </tr>
@@ -64,8 +65,8 @@ export function Monitors({ tick }: { tick: Tick }): JSX.Element {
                 </td>
                 <td class="mono">{monitor.target}</td>
                 <td>{monitor.owner ?? ''}</td>
-                <td class="number nowrap" title={`every ${monitor.interval}`}>
-                  {monitor.lastProbe ? moment(Date.parse(monitor.lastProbe.time) / 1000) : 'not yet'}
+                <td class="number nowrap" title={english.every(monitor.interval)}>
+                  {monitor.lastProbe ? moment(Date.parse(monitor.lastProbe.time) / 1000) : english.notYet}
                 </td>
                 <td class="number">{monitor.lastProbe ? duration(monitor.lastProbe.duration) : '–'}</td>
                 {spans.map((span) => (
@@ -82,12 +83,12 @@ export function Monitors({ tick }: { tick: Tick }): JSX.Element {
         <p class="more">
           {after.length > 0 && (
             <button type="button" class="link" onClick={() => setAfter(after.slice(0, -1))}>
-              Earlier ones
+              {english.earlierOnes}
             </button>
           )}{' '}
           {last && data.monitors.length === 200 && (
             <button type="button" class="link" onClick={() => setAfter([...after, last.name])}>
-              Further ones
+              {english.furtherOnes}
             </button>
           )}
         </p>

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { alertmanager } from '../../api/alertmanager.ts';
 import { api, ApiError } from '../../api/client.ts';
+import * as english from '../../english/status.ts';
 import { moment } from '../../format/time.ts';
 import { Empty, Failure, Mark } from '../../parts/parts.tsx';
 import { useLoad } from '../../state/load.ts';
@@ -26,41 +27,41 @@ export function Notices({ tick }: { tick: Tick }): JSX.Element {
   const peers = replicas?.cluster.peers ?? [];
   return (
     <>
-      <section class="group" aria-label="Notices">
+      <section class="group" aria-label={english.notices}>
         <header class="group-head">
-          <h2>Notices</h2>
-          <span class="muted">what whoever runs this server should know</span>
+          <h2>{english.notices}</h2>
+          <span class="muted">{english.noticesAbout}</span>
         </header>
         {notices.length === 0 ? (
-          <Empty compact title="There is nothing to tell">
-            A configuration that cannot be read, or a restart that is needed, would stand here.
+          <Empty compact title={english.noNotices}>
+            {english.noNoticesHint}
           </Empty>
         ) : (
           notices.map((notice) => (
             <p key={notice.date + notice.text} class="notice">
               <Mark tone={notice.active ? 'warning' : 'quiet'} />
               <span>{notice.text}</span>
-              <span class="muted">since {moment(Date.parse(notice.date) / 1000)}</span>
+              <span class="muted">{english.since(moment(Date.parse(notice.date) / 1000))}</span>
             </p>
           ))
         )}
       </section>
-      <section class="group" aria-label="Replicas">
+      <section class="group" aria-label={english.replicas}>
         <header class="group-head">
-          <h2>Replicas</h2>
-          <span class="muted">who shares silences and notifications with this server</span>
+          <h2>{english.replicas}</h2>
+          <span class="muted">{english.replicasAbout}</span>
         </header>
         {peers.length === 0 ? (
-          <Empty compact title="This server delivers alone">
-            Servers with one PostgreSQL, or named to each other, tell every alert once.
+          <Empty compact title={english.thisServerDeliversAlone}>
+            {english.noReplicasHint}
           </Empty>
         ) : (
           <div class="table-scroll">
             <table class="rows">
               <thead>
                 <tr>
-                  <th class="wide">Name</th>
-                  <th>Address</th>
+                  <th class="wide">{english.name}</th>
+                  <th>{english.address}</th>
                 </tr>
               </thead>
               <tbody>
@@ -75,13 +76,13 @@ export function Notices({ tick }: { tick: Tick }): JSX.Element {
           </div>
         )}
       </section>
-      <section class="group" aria-label="Other Alertmanagers">
+      <section class="group" aria-label={english.otherAlertmanagers}>
         <header class="group-head">
-          <h2>Other Alertmanagers</h2>
-          <span class="muted">that alerts are sent on to as well</span>
+          <h2>{english.otherAlertmanagers}</h2>
+          <span class="muted">{english.alertmanagersAbout}</span>
         </header>
         {sentTo.length === 0 ? (
-          <Empty compact title="Alerts go to nobody else" />
+          <Empty compact title={english.alertsGoToNobodyElse} />
         ) : (
           <ul class="plain-list mono">
             {sentTo.map((url) => (

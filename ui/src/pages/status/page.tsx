@@ -1,6 +1,8 @@
 /** The server itself: its queries, what its series cost, its store, what it found, what it was told. */
 import type { JSX } from 'preact';
 import type { PageProps } from '../../app.tsx';
+import * as english from '../../english/status.ts';
+import { titled } from '../../english/words.ts';
 import { Chips } from '../../parts/parts.tsx';
 import { setParams } from '../../router.ts';
 import { Cardinality } from './cardinality.tsx';
@@ -17,13 +19,13 @@ export function Status({ place, tick, refresh }: PageProps): JSX.Element {
   const view = readView(place.params);
   return (
     <main class="page">
-      <h1 class="hidden">Status</h1>
+      <h1 class="hidden">{english.status}</h1>
       <div class="toolbar">
         <Chips
-          label="View"
+          label={english.view}
           value={view}
           onChange={(value) => setParams({ view: value === 'queries' ? undefined : value, job: undefined, q: undefined })}
-          options={VIEWS.map((value) => ({ value, text: value[0]!.toUpperCase() + value.slice(1) }))}
+          options={VIEWS.map((value) => ({ value, text: titled(value) }))}
         />
       </div>
       {view === 'queries' && <Queries tick={tick} refresh={refresh} />}

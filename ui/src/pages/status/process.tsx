@@ -1,6 +1,7 @@
 /** The process: which build, where and since when it runs, and what it was told. */
 import type { ComponentChildren, JSX } from 'preact';
 import { api } from '../../api/client.ts';
+import * as english from '../../english/status.ts';
 import { duration, moment } from '../../format/time.ts';
 import { Failure } from '../../parts/parts.tsx';
 import { useLoad } from '../../state/load.ts';
@@ -18,28 +19,28 @@ export function Process({ tick }: { tick: Tick }): JSX.Element {
   const now = Date.parse(runtime.serverTime ?? '') / 1000;
   return (
     <>
-      <section class="group" aria-label="Process">
+      <section class="group" aria-label={english.process}>
         <header class="group-head">
-          <h2>Promontory {build.version}</h2>
+          <h2>{english.promontory(build.version)}</h2>
           <span class="muted">{build.revision}</span>
         </header>
         <dl class="facts store-facts">
           {started > 0 && (
-            <Fact name="runs since">
+            <Fact name={english.runsSince}>
               {moment(started)}
-              {now > started && `, for ${duration(Math.round(now - started))}`}
+              {now > started && english.runsFor(duration(Math.round(now - started)))}
             </Fact>
           )}
           <Fact name="on">{runtime.hostname ?? '–'}</Fact>
-          <Fact name="in the folder">{runtime.CWD ?? '–'}</Fact>
+          <Fact name={english.inFolder}>{runtime.CWD ?? '–'}</Fact>
           <Fact name="processors">{runtime.GOMAXPROCS ?? '–'}</Fact>
-          <Fact name="samples are kept for">{runtime.storageRetention || 'ever'}</Fact>
+          <Fact name={english.samplesAreKeptFor}>{runtime.storageRetention || english.ever}</Fact>
         </dl>
       </section>
-      <section class="group" aria-label="Flags">
+      <section class="group" aria-label={english.flags}>
         <header class="group-head">
-          <h2>Flags</h2>
-          <span class="muted">in force, from the command line and the files it names</span>
+          <h2>{english.flags}</h2>
+          <span class="muted">{english.flagsAbout}</span>
         </header>
         <div class="table-scroll">
           <table class="rows">
@@ -49,7 +50,7 @@ export function Process({ tick }: { tick: Tick }): JSX.Element {
                   <th scope="row" class="mono nowrap">
                     --{name}
                   </th>
-                  <td class="wide mono">{value === '' ? <span class="muted">not set</span> : value}</td>
+                  <td class="wide mono">{value === '' ? <span class="muted">{english.notSet}</span> : value}</td>
                 </tr>
               ))}
             </tbody>

@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { api, type ApiError } from '../../api/client.ts';
 import type { FinishedQuery, RunningQuery } from '../../api/types.ts';
+import * as english from '../../english/status.ts';
 import { clock, duration, writeDuration, writeTime } from '../../format/time.ts';
 import { text } from '../../format/units.ts';
 import { Empty, Failure, Mark, type Tone } from '../../parts/parts.tsx';
@@ -22,31 +23,30 @@ export function Queries({ tick, refresh }: { tick: Tick; refresh: () => void }):
   return (
     <>
       {failed && <Failure error={failed} />}
-      <section class="group" aria-label="Running queries">
+      <section class="group" aria-label={english.runningQueries}>
         <header class="group-head">
-          <h2>Running</h2>
+          <h2>{english.running}</h2>
           <span class="muted">
-            {data.running.length} of {limits.concurrency} at once; each may hold {text(limits.samples, 'number')} samples and {text(limits.bytes, 'bytes')} for{' '}
-            {writeDuration(limits.timeoutSeconds)}
+            {english.queryLimits(data.running.length, limits.concurrency, text(limits.samples, 'number'), text(limits.bytes, 'bytes'), writeDuration(limits.timeoutSeconds))}
           </span>
         </header>
         {data.running.length === 0 ? (
-          <Empty compact title="No query runs right now">
-            Dashboards and rules ask for moments only. What took long is listed below.
+          <Empty compact title={english.noQueries}>
+            {english.noQueriesHint}
           </Empty>
         ) : (
           <Table queries={data.running} last={(query) => (may ? <KillButton query={query} onKill={kill} /> : '')} state={(query) => query.state} lastTitle="" />
         )}
       </section>
-      <section class="group" aria-label="Slowest queries">
+      <section class="group" aria-label={english.slowestQueries}>
         <header class="group-head">
-          <h2>Slowest</h2>
-          <span class="muted">of the last hour, since the server started</span>
+          <h2>{english.slowest}</h2>
+          <span class="muted">{english.slowestAbout}</span>
         </header>
         {data.slowest.length === 0 ? (
-          <Empty compact title="No query has ended yet" />
+          <Empty compact title={english.noQueryEnded} />
         ) : (
-          <Table queries={data.slowest} state={(query) => OUTCOMES[query.outcome] ?? query.outcome} last={(query) => clock(Date.parse(query.startedAt) / 1000)} lastTitle="Asked" />
+          <Table queries={data.slowest} state={(query) => OUTCOMES[query.outcome] ?? query.outcome} last={(query) => clock(Date.parse(query.startedAt) / 1000)} lastTitle={english.asked} />
         )}
       </section>
     </>
@@ -64,15 +64,15 @@ function Table<Q extends RunningQuery | FinishedQuery>(props: { queries: readonl
       <table class="rows queries">
         <thead>
           <tr>
-            <th>State</th>
-            <th class="wide">Query</th>
-            <th class="number">Time</th>
-            <th class="number">Series</th>
-            <th class="number" title="Samples decoded">
-              Read
+            <th>{english.state}</th>
+            <th class="wide">{english.query}</th>
+            <th class="number">{english.time}</th>
+            <th class="number">{english.seriesLabel}</th>
+            <th class="number" title={english.readHint}>
+              {english.readLabel}
             </th>
-            <th class="number" title="Memory held at once, at most">
-              Peak
+            <th class="number" title={english.peakHint}>
+              {english.peak}
             </th>
             <th class="number">{props.lastTitle}</th>
           </tr>
@@ -87,7 +87,7 @@ function Table<Q extends RunningQuery | FinishedQuery>(props: { queries: readonl
                 </span>
               </td>
               <td class="wide">
-                <a class="mono query-text" href={explore(query)} title="Open in Explore">
+                <a class="mono query-text" href={explore(query)} title={english.openInExplore}>
                   {query.query}
                 </a>
                 <span class="muted query-about">{about(query)}</span>
@@ -107,7 +107,7 @@ function Table<Q extends RunningQuery | FinishedQuery>(props: { queries: readonl
 
 /** What a query asked for besides its expression, and who asked. */
 function about(query: RunningQuery | FinishedQuery): string {
-  const kind = query.step === 0 ? 'at one time' : `${duration(query.end - query.start)} every ${writeDuration(query.step)}`;
+  const kind = query.step === 0 ? english.atOneTime : english.rangeEvery(duration(query.end - query.start), writeDuration(query.step));
   const by = [query.userAgent.split(/[\s/(]/)[0], query.client].filter(Boolean).join(' ');
   return by === '' ? kind : `${kind} · ${by}`;
 }
@@ -120,8 +120,8 @@ function explore(query: RunningQuery | FinishedQuery): string {
 
 function KillButton({ query, onKill }: { query: RunningQuery; onKill: (id: number) => void }): JSX.Element {
   return (
-    <button type="button" class="button" disabled={query.state === 'stopping'} aria-label={`Kill query ${query.id}`} onClick={() => onKill(query.id)}>
-      Kill
+    <button type="button" class="button" disabled={query.state === 'stopping'} aria-label={english.killQuery(query.id)} onClick={() => onKill(query.id)}>
+      {english.kill}
     </button>
   );
 }

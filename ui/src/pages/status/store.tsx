@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { api } from '../../api/client.ts';
 import type { Block } from '../../api/types.ts';
+import * as english from '../../english/status.ts';
 import { duration, moment } from '../../format/time.ts';
 import { text } from '../../format/units.ts';
 import { Empty, Failure } from '../../parts/parts.tsx';
@@ -31,11 +32,11 @@ export function Store({ tick }: { tick: Tick }): JSX.Element {
   return (
     <>
       {part !== undefined && (
-        <section class="group" aria-label="Reading the log">
+        <section class="group" aria-label={english.readingLog}>
           <header class="group-head">
-            <h2>Reading the log</h2>
+            <h2>{english.readingLog}</h2>
             <span class="muted">
-              file {log.current} of {log.min} to {log.max}; queries are answered meanwhile from what has been read
+              {english.replayProgress(log.current, log.min, log.max)}
             </span>
           </header>
           <div class="replay">
@@ -45,40 +46,40 @@ export function Store({ tick }: { tick: Tick }): JSX.Element {
           </div>
         </section>
       )}
-      <section class="group" aria-label="Head">
+      <section class="group" aria-label={english.head}>
         <header class="group-head">
-          <h2>In memory</h2>
-          <span class="muted">what is newer than the blocks, also in the write-ahead log</span>
+          <h2>{english.inMemory}</h2>
+          <span class="muted">{english.headAbout}</span>
         </header>
         <dl class="facts store-facts">
           <Fact name="series" value={number(head.numSeries ?? 0)} />
           <Fact name="chunks" value={number(head.chunkCount ?? 0)} />
-          <Fact name="label pairs" value={number(head.numLabelPairs ?? 0)} />
-          <Fact name="samples" value={has ? `from ${moment(head.minTime! / 1000)} to ${moment(head.maxTime! / 1000)}` : 'none yet'} />
-          <Fact name="kept for" value={runtime.storageRetention || 'ever'} />
+          <Fact name={english.labelPairs} value={number(head.numLabelPairs ?? 0)} />
+          <Fact name="samples" value={has ? english.fromTo(moment(head.minTime! / 1000), moment(head.maxTime! / 1000)) : english.noneYet} />
+          <Fact name={english.keptFor} value={runtime.storageRetention || 'ever'} />
         </dl>
       </section>
-      <section class="group" aria-label="Blocks">
+      <section class="group" aria-label={english.blocks}>
         <header class="group-head">
-          <h2>Blocks</h2>
-          <span class="muted">{blocks.length === 0 ? '' : `${blocks.length} on disk with ${number(samples)} samples`}</span>
+          <h2>{english.blocks}</h2>
+          <span class="muted">{blocks.length === 0 ? '' : english.blocksAbout(blocks.length, number(samples))}</span>
         </header>
         {blocks.length === 0 ? (
-          <Empty compact title="No block has been written yet">
-            Every two hours the oldest part of what is in memory becomes one.
+          <Empty compact title={english.noBlocks}>
+            {english.noBlocksHint}
           </Empty>
         ) : (
           <div class="table-scroll">
             <table class="rows">
               <thead>
                 <tr>
-                  <th>From</th>
-                  <th class="wide">Name</th>
-                  <th class="number">Spans</th>
-                  <th class="number">Level</th>
-                  <th class="number">Series</th>
-                  <th class="number">Chunks</th>
-                  <th class="number">Samples</th>
+                  <th>{english.fromLabel}</th>
+                  <th class="wide">{english.name}</th>
+                  <th class="number">{english.spans}</th>
+                  <th class="number">{english.level}</th>
+                  <th class="number">{english.seriesLabel}</th>
+                  <th class="number">{english.chunks}</th>
+                  <th class="number">{english.samples}</th>
                 </tr>
               </thead>
               <tbody>

@@ -1,5 +1,6 @@
 /** Which targets the page shows: by pool, those in trouble first. */
 import type { Labels, RelabelStep, Target } from '../../api/types.ts';
+import * as english from '../../english/targets.ts';
 import { words } from '../rules/model.ts';
 
 export const HEALTHS = ['all', 'up', 'down', 'unknown'] as const;
@@ -45,7 +46,7 @@ export function countByHealth(targets: readonly Target[]): Record<Health, number
 export function ruleText({ action, source_labels: sources = [], separator, regex, modulus, target_label: target, replacement }: RelabelStep['rule']): string {
   const from = sources.length === 0 ? '' : ` ${sources.join(separator === undefined || separator === '' ? ';' : separator)}`;
   const matching = regex === '' || regex === '(.*)' ? '' : ` =~ ${regex}`;
-  if (action === 'hashmod') return `hashmod${from} mod ${modulus ?? 0} → ${target ?? ''}`;
+  if (action === 'hashmod') return english.hashmodMod(from, modulus ?? 0, target ?? '');
   if (action === 'keepequal' || action === 'dropequal') return `${action}${from} = ${target ?? ''}`;
   const into = target === undefined || target === '' ? '' : ` → ${target}${replacement === undefined || replacement === '$1' ? '' : ` = ${replacement}`}`;
   const mapped = action === 'labelmap' && replacement !== undefined && replacement !== '$1' ? ` → ${replacement}` : '';

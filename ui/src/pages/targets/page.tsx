@@ -4,6 +4,8 @@ import { useState } from 'preact/hooks';
 import { api } from '../../api/client.ts';
 import type { Target } from '../../api/types.ts';
 import type { PageProps } from '../../app.tsx';
+import * as english from '../../english/targets.ts';
+import { titled } from '../../english/words.ts';
 import { duration, moment } from '../../format/time.ts';
 import { Chips, Empty, Failure, LabelList, Mark, Search, type Tone } from '../../parts/parts.tsx';
 import { matchers } from '../../promql/build.ts';
@@ -26,30 +28,30 @@ export function Targets({ place, tick }: PageProps): JSX.Element {
   const onSwitch = (url: string): void => setParams({ open: open.includes(url) ? open.filter((other) => other !== url) : [...open, url] }, { replace: true });
   return (
     <main class="page">
-      <h1 class="hidden">Targets</h1>
+      <h1 class="hidden">{english.targets}</h1>
       <div class="toolbar">
         <Chips
-          label="Health"
+          label={english.health}
           value={health}
           onChange={(value) => setParams({ health: value === 'all' ? undefined : value })}
-          options={HEALTHS.map((value) => ({ value, text: value[0]!.toUpperCase() + value.slice(1), count: counts?.[value] ?? 0, tone: FILTER_TONES[value] }))}
+          options={HEALTHS.map((value) => ({ value, text: titled(value), count: counts?.[value] ?? 0, tone: FILTER_TONES[value] }))}
         />
-        <Search value={query} placeholder="Search addresses, labels, errors" onInput={(q) => setParams({ q: q === '' ? undefined : q }, { replace: true })} />
+        <Search value={query} placeholder={english.searchPlaceholder} onInput={(q) => setParams({ q: q === '' ? undefined : q }, { replace: true })} />
       </div>
       {error && <Failure error={error} />}
       {data?.discoveryProblems?.map((problem) => (
-        <Failure key={problem.scrapePool + problem.error} error={new Error(`${problem.scrapePool} is not discovered as it should be since ${moment(Date.parse(problem.since) / 1000)}: ${problem.error}`)} />
+        <Failure key={problem.scrapePool + problem.error} error={new Error(english.discoveryFails(problem.scrapePool, moment(Date.parse(problem.since) / 1000), problem.error))} />
       ))}
       {!data && !error && <div class="skeleton skeleton-page" />}
       {targets?.length === 0 && (
-        <Empty title="Nothing is scraped">
-          Add a <code>scrape_configs</code> section to the configuration.
+        <Empty title={english.noTargets}>
+          {english.noTargetsHint(<code>scrape_configs</code>)}
         </Empty>
       )}
       {shown?.length === 0 && targets && targets.length > 0 && (
-        <Empty title={health === 'down' && query === '' ? 'No target is down' : 'No target matches'}>
+        <Empty title={health === 'down' && query === '' ? english.noneDown : english.noneMatches}>
           <button type="button" class="link" onClick={() => setParams({ q: undefined, health: undefined })}>
-            Show all {targets.length} targets
+            {english.showAllTargets(targets.length)}
           </button>
         </Empty>
       )}
@@ -64,15 +66,15 @@ function PoolView({ pool, open, onSwitch, now }: { pool: Pool; open: readonly st
   const [limit, setLimit] = useState(POOL_SHOWN);
   const all = pool.up + pool.down + pool.unknown;
   return (
-    <section class="group" aria-label={`Pool ${pool.name}`}>
+    <section class="group" aria-label={english.poolLabel(pool.name)}>
       <header class="group-head">
         <h2>{pool.name}</h2>
         <span class={pool.down > 0 ? 'text-critical' : 'muted'}>
-          {pool.up} of {all} up
+          {english.someUp(pool.up, all)}
         </span>
-        {pool.unknown > 0 && <span class="muted">{pool.unknown} not scraped yet</span>}
+        {pool.unknown > 0 && <span class="muted">{english.notScrapedYet(pool.unknown)}</span>}
         <a class="group-meta" href={link('explore', { expr: `up{${matchers({ job: pool.shown[0]?.labels['job'] ?? pool.name })}}` })}>
-          Explore
+          {english.explore}
         </a>
       </header>
       {pool.shown.slice(0, limit).map((target) => (
@@ -80,9 +82,9 @@ function PoolView({ pool, open, onSwitch, now }: { pool: Pool; open: readonly st
       ))}
       {pool.shown.length > limit && (
         <p class="more">
-          Showing {limit} of {pool.shown.length}.{' '}
+          {english.showingSome(limit, pool.shown.length)}{' '}
           <button type="button" class="link" onClick={() => setLimit(pool.shown.length)}>
-            Show all
+            {english.showAll}
           </button>
         </p>
       )}
@@ -107,10 +109,10 @@ function TargetRow({ target, open, now, onSwitch }: { target: Target; open: bool
         <span class="row-text">
           <LabelList labels={target.labels} omit={['job']} />
         </span>
-        <span class="row-end number muted" title={never ? '' : `last scrape ${moment(scraped)}`}>
-          {never ? 'never' : `${duration(Math.max(0, Math.round(now - scraped)))} ago`}
+        <span class="row-end number muted" title={never ? '' : english.lastScrapeAt(moment(scraped))}>
+          {never ? english.never : english.ago(duration(Math.max(0, Math.round(now - scraped))))}
         </span>
-        <span class="row-end number" title="How long the last scrape took">
+        <span class="row-end number" title={english.durationHint}>
           {never ? '' : duration(target.lastScrapeDuration)}
         </span>
         {target.lastError !== '' && <span class="row-error">{target.lastError}</span>}
@@ -119,31 +121,31 @@ function TargetRow({ target, open, now, onSwitch }: { target: Target; open: bool
         <div class="details">
           <dl class="facts">
             <div>
-              <dt>scraped every</dt>
+              <dt>{english.scrapedEvery}</dt>
               <dd>
                 {target.scrapeInterval ?? '–'}
-                {target.scrapeTimeout && `, gives up after ${target.scrapeTimeout}`}
+                {target.scrapeTimeout && english.givesUpAfter(target.scrapeTimeout)}
               </dd>
             </div>
             <div>
-              <dt>last scrape</dt>
-              <dd>{never ? 'never' : `${moment(scraped)}, took ${duration(target.lastScrapeDuration)}`}</dd>
+              <dt>{english.lastScrapeLabel}</dt>
+              <dd>{never ? english.never : english.agoAndTook(moment(scraped), duration(target.lastScrapeDuration))}</dd>
             </div>
             <div>
-              <dt>labels</dt>
+              <dt>{english.labels}</dt>
               <dd>
                 <LabelList labels={target.labels} />
               </dd>
             </div>
             <div>
-              <dt>discovered labels</dt>
+              <dt>{english.discoveredLabels}</dt>
               <dd>
                 <LabelList labels={target.discoveredLabels} />
               </dd>
             </div>
             {relabelled && (
               <div>
-                <dt>relabelling</dt>
+                <dt>{english.relabelling}</dt>
                 <dd>
                   <Relabelling pool={target.scrapePool} labels={target.discoveredLabels} />
                 </dd>
@@ -152,10 +154,10 @@ function TargetRow({ target, open, now, onSwitch }: { target: Target; open: bool
           </dl>
           <p>
             <button type="button" class="button" aria-pressed={relabelled} onClick={() => setRelabelled(!relabelled)}>
-              Relabelling, step by step
+              {english.relabellingSteps}
             </button>{' '}
             <a class="button" href={link('explore', { expr: `up{${matchers(target.labels)}}` })}>
-              Explore up
+              {english.exploreUp}
             </a>
           </p>
         </div>

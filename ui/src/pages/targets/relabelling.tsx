@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { api } from '../../api/client.ts';
 import type { Labels, RelabelStep } from '../../api/types.ts';
+import * as english from '../../english/targets.ts';
 import { Failure, LabelList, Mark } from '../../parts/parts.tsx';
 import { useLoad } from '../../state/load.ts';
 import { changesOf, ruleText } from './model.ts';
@@ -10,14 +11,14 @@ export function Relabelling({ pool, labels }: { pool: string; labels: Labels }):
   const { data, error } = useLoad(`relabelling ${pool} ${JSON.stringify(labels)}`, 0, (signal) => api.relabelSteps(pool, labels, signal));
   if (error) return <Failure error={error} compact />;
   if (!data) return <div class="skeleton" />;
-  if (data.length === 0) return <p class="muted">This job has no relabelling rules: a target keeps the labels that do not begin with two underscores.</p>;
+  if (data.length === 0) return <p class="muted">{english.noRelabelling}</p>;
   const dropped = data.findIndex(({ keep }) => !keep);
   return (
     <ol class="relabelling">
       {data.slice(0, dropped < 0 ? data.length : dropped + 1).map((step, index) => (
         <Step key={index} step={step} before={data[index - 1]?.output ?? labels} />
       ))}
-      {dropped >= 0 && dropped + 1 < data.length && <li class="muted">{data.length - dropped === 2 ? 'the rule after it is' : `the ${data.length - dropped - 1} rules after it are`} not reached</li>}
+      {dropped >= 0 && dropped + 1 < data.length && <li class="muted">{english.notReached(data.length - dropped === 2 ? english.ruleAfterIt : english.rulesAfterIt(data.length - dropped - 1))}</li>}
     </ol>
   );
 }
@@ -31,14 +32,14 @@ function Step({ step, before }: { step: RelabelStep; before: Labels }): JSX.Elem
       {!step.keep ? (
         <span class="row-state text-critical">
           <Mark tone="critical" />
-          the target is dropped here
+          {english.targetIsDroppedHere}
         </span>
       ) : nothing ? (
-        <span class="muted">changes nothing</span>
+        <span class="muted">{english.changesNothing}</span>
       ) : (
         <span>
           {Object.keys(set).length > 0 && <LabelList labels={set} />}
-          {removed.length > 0 && <span class="muted"> removes {removed.join(', ')}</span>}
+          {removed.length > 0 && <span class="muted"> {english.removesLabels(removed.join(', '))}</span>}
         </span>
       )}
     </li>

@@ -4,6 +4,7 @@ import { useMemo, useState } from 'preact/hooks';
 import { alertLink } from '../../alerting/links.ts';
 import { alertmanager } from '../../api/alertmanager.ts';
 import { api, serverNow } from '../../api/client.ts';
+import * as english from '../../english/panels.ts';
 import { duration } from '../../format/time.ts';
 import { severityTone } from '../../pages/overview/verdict.ts';
 import { Failure, LabelList, Mark, type Tone } from '../../parts/parts.tsx';
@@ -61,7 +62,7 @@ function AlertList(props: PanelProps): JSX.Element {
   if (options.viewMode === 'stat') {
     const text = String(count);
     return (
-      <div class="no-values" role="status" aria-label={`${count} alerts`}>
+      <div class="no-values" role="status" aria-label={english.alertCount(count)}>
         <b style={{ 'font-size': `${fitSize(textWidth(text, 100, 600), width * 0.8, height * 0.7, 160)}px`, color: count > 0 ? 'var(--critical)' : 'var(--ok)', 'line-height': '1' }}>{text}</b>
       </div>
     );
@@ -69,10 +70,10 @@ function AlertList(props: PanelProps): JSX.Element {
   const most = Math.max(1, numberOr(options.maxItems, 20));
   if (rules.length === 0) return <NoAlerts />;
   return (
-    <div class="list-panel" tabIndex={0} role="region" aria-label={`${panel.title || 'Alerts'}, ${count} alerts`}>
+    <div class="list-panel" tabIndex={0} role="region" aria-label={english.alertsLabel(panel.title || english.alerts, count)}>
       {loaded.error && <Failure error={loaded.error} compact />}
       {options.groupMode === 'custom' ? <Grouped rules={rules} names={stringsOf(options.groupBy)} most={most} /> : <ByRule rules={rules.slice(0, most)} />}
-      {options.groupMode !== 'custom' && rules.length > most && <p class="values-left muted">{`${rules.length - most} more rules not shown`}</p>}
+      {options.groupMode !== 'custom' && rules.length > most && <p class="values-left muted">{english.moreRulesNotShown(rules.length - most)}</p>}
     </div>
   );
 }
@@ -80,13 +81,13 @@ function AlertList(props: PanelProps): JSX.Element {
 const NoAlerts = (): JSX.Element => (
   <div class="no-values">
     <p>
-      <Mark tone="ok" /> No alerts
+      <Mark tone="ok" /> {english.noAlerts}
     </p>
   </div>
 );
 
 const toneOf = (state: ListedState, labels: ListedRule['labels']): Tone => (state === 'firing' ? severityTone(labels) : state === 'error' ? 'critical' : state === 'pending' ? 'info' : 'ok');
-const STATE_TEXT: Record<ListedState, string> = { firing: 'Firing', pending: 'Pending', error: 'Error', normal: 'Normal' };
+const STATE_TEXT: Record<ListedState, string> = { firing: english.firing, pending: english.pending, error: english.error, normal: english.normal };
 
 function ByRule({ rules }: { rules: readonly ListedRule[] }): JSX.Element {
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
@@ -118,13 +119,13 @@ function ByRule({ rules }: { rules: readonly ListedRule[] }): JSX.Element {
                 )}
                 <span class="list-detail muted">
                   <span class={`tone-${toneOf(rule.state, labels)}`}>{STATE_TEXT[rule.state]}</span>
-                  {Number.isFinite(since) && ` for ${ageText(since)}`}
+                  {Number.isFinite(since) && english.firingFor(ageText(since))}
                   {rule.error ? `: ${rule.error}` : only?.summary ? ` · ${only.summary}` : ''}
                 </span>
               </span>
               {several && (
                 <button type="button" class="list-count" aria-expanded={opened} onClick={() => toggle(rule.key)}>
-                  {`${rule.alerts.length} instances ${opened ? '▾' : '▸'}`}
+                  {english.instances(rule.alerts.length, opened ? '▾' : '▸')}
                 </button>
               )}
             </div>
@@ -148,7 +149,7 @@ function Instances({ name, alerts, omit = [] }: { name: string; alerts: readonly
           <span class="muted list-age">{Number.isNaN(alert.since) ? '' : ageText(alert.since)}</span>
         </li>
       ))}
-      {alerts.length > ALERTS_OF_A_RULE && <li class="muted">{`${alerts.length - ALERTS_OF_A_RULE} more`}</li>}
+      {alerts.length > ALERTS_OF_A_RULE && <li class="muted">{english.moreCount(alerts.length - ALERTS_OF_A_RULE)}</li>}
     </ul>
   );
 }
@@ -162,7 +163,7 @@ function Grouped({ rules, names, most }: { rules: readonly ListedRule[]; names: 
       {groups.slice(0, most).map((group) => (
         <section key={group.key} class="list-group">
           <h3>
-            {Object.keys(group.labels).length > 0 ? <LabelList labels={group.labels} /> : 'Without these labels'} <span class="count">{group.alerts.length}</span>
+            {Object.keys(group.labels).length > 0 ? <LabelList labels={group.labels} /> : english.withoutTheseLabels} <span class="count">{group.alerts.length}</span>
           </h3>
           <ul class="list list-inner">
             {group.alerts.slice(0, ALERTS_OF_A_RULE).map((alert, index) => (
@@ -182,40 +183,40 @@ function Grouped({ rules, names, most }: { rules: readonly ListedRule[]; names: 
           </ul>
         </section>
       ))}
-      {groups.length > most && <p class="values-left muted">{`${groups.length - most} more groups not shown`}</p>}
+      {groups.length > most && <p class="values-left muted">{english.moreGroupsNotShown(groups.length - most)}</p>}
     </>
   );
 }
 
 export const kind: PanelKind = {
   id: 'alertlist',
-  name: 'Alert list',
+  name: english.alertList,
   Component: AlertList,
   options: OPTIONS,
   field: {},
   data: false,
   editor: [
-    { path: 'options.viewMode', name: 'Show', group: 'Alerts', kind: 'choice', choices: [{ value: 'list', text: 'List' }, { value: 'stat', text: 'Number' }] },
-    { path: 'options.groupMode', name: 'Groups', group: 'Alerts', kind: 'choice', choices: [{ value: 'default', text: 'By rule' }, { value: 'custom', text: 'By labels' }] },
-    { path: 'options.maxItems', name: 'Most entries', group: 'Alerts', kind: 'number', min: 1, max: 500 },
+    { path: 'options.viewMode', name: english.show, group: english.alerts, kind: 'choice', choices: [{ value: 'list', text: english.list }, { value: 'stat', text: english.number }] },
+    { path: 'options.groupMode', name: english.groups, group: english.alerts, kind: 'choice', choices: [{ value: 'default', text: english.byRule }, { value: 'custom', text: english.byLabels }] },
+    { path: 'options.maxItems', name: english.mostEntries, group: english.alerts, kind: 'number', min: 1, max: 500 },
     {
       path: 'options.sortOrder',
-      name: 'Order',
-      group: 'Alerts',
+      name: english.order,
+      group: english.alerts,
       kind: 'choice',
       choices: [
-        { value: 1, text: 'Name, ascending' },
-        { value: 2, text: 'Name, descending' },
-        { value: 3, text: 'Importance' },
-        { value: 4, text: 'Time, oldest first' },
-        { value: 5, text: 'Time, newest first' },
+        { value: 1, text: english.nameAscending },
+        { value: 2, text: english.nameDescending },
+        { value: 3, text: english.importance },
+        { value: 4, text: english.timeOldestFirst },
+        { value: 5, text: english.timeNewestFirst },
       ],
     },
-    { path: 'options.alertName', name: 'Name contains', group: 'Filter', kind: 'text' },
-    { path: 'options.alertInstanceLabelFilter', name: 'Labels, such as {severity="critical"}', group: 'Filter', kind: 'text' },
-    { path: 'options.stateFilter.firing', name: 'Firing', group: 'States', kind: 'switch' },
-    { path: 'options.stateFilter.pending', name: 'Pending', group: 'States', kind: 'switch' },
-    { path: 'options.stateFilter.error', name: 'Rules that fail', group: 'States', kind: 'switch' },
-    { path: 'options.stateFilter.normal', name: 'Normal', group: 'States', kind: 'switch' },
+    { path: 'options.alertName', name: english.nameContains, group: english.filter, kind: 'text' },
+    { path: 'options.alertInstanceLabelFilter', name: english.labelsSuchAsSeverityCritical, group: english.filter, kind: 'text' },
+    { path: 'options.stateFilter.firing', name: english.firing, group: english.states, kind: 'switch' },
+    { path: 'options.stateFilter.pending', name: english.pending, group: english.states, kind: 'switch' },
+    { path: 'options.stateFilter.error', name: english.rulesThatFail, group: english.states, kind: 'switch' },
+    { path: 'options.stateFilter.normal', name: english.normal, group: english.states, kind: 'switch' },
   ],
 };

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useMemo } from 'preact/hooks';
 import { ApiError, send } from '../../api/client.ts';
+import * as english from '../../english/panels.ts';
 import { formatDate } from '../../fields/dates.ts';
 import { Failure } from '../../parts/parts.tsx';
 import { useLoad } from '../../state/load.ts';
@@ -52,11 +53,11 @@ function AnnotationsList(props: PanelProps): JSX.Element {
     }
   });
   const listed = useMemo(() => listAnnotations(Array.isArray(data) ? data : [], annotations, { limit, tags }), [data, annotations, limit, tags.join()]);
-  if (listed.length === 0) return error ? <Failure error={error} compact /> : waiting ? <div class="list-panel" aria-busy="true" /> : <NoValues text="No annotations" />;
+  if (listed.length === 0) return error ? <Failure error={error} compact /> : waiting ? <div class="list-panel" aria-busy="true" /> : <NoValues text={english.noAnnotations} />;
   const before = padMs(options.navigateBefore, TEN_MINUTES_MS);
   const after = padMs(options.navigateAfter, TEN_MINUTES_MS);
   return (
-    <div class="list-panel" tabIndex={0} role="region" aria-label={panel.title || 'Annotations'}>
+    <div class="list-panel" tabIndex={0} role="region" aria-label={panel.title || english.annotations}>
       {error && <Failure error={error} compact />}
       <ul class="list">
         {listed.map((item) => {
@@ -93,21 +94,21 @@ function AnnotationsList(props: PanelProps): JSX.Element {
 
 export const kind: PanelKind = {
   id: 'annolist',
-  name: 'Annotations list',
+  name: english.annotationsList,
   Component: AnnotationsList,
   options: OPTIONS,
   field: {},
   data: false,
   editor: [
-    { path: 'options.onlyFromThisDashboard', name: 'Of this dashboard only', group: 'Annotations', kind: 'switch' },
-    { path: 'options.onlyInTimeRange', name: 'Within the time range only', group: 'Annotations', kind: 'switch' },
-    { path: 'options.tags', name: 'Tags', group: 'Annotations', kind: 'choices' },
-    { path: 'options.limit', name: 'Most entries', group: 'Annotations', kind: 'number', min: 1, max: 500 },
-    { path: 'options.showUser', name: 'Who', group: 'Show', kind: 'switch' },
-    { path: 'options.showTime', name: 'When', group: 'Show', kind: 'switch' },
-    { path: 'options.showTags', name: 'Tags', group: 'Show', kind: 'switch' },
-    { path: 'options.navigateToPanel', name: 'Lead to the panel', group: 'Links', kind: 'switch' },
-    { path: 'options.navigateBefore', name: 'Time before', group: 'Links', kind: 'text' },
-    { path: 'options.navigateAfter', name: 'Time after', group: 'Links', kind: 'text' },
+    { path: 'options.onlyFromThisDashboard', name: english.ofThisDashboardOnly, group: english.annotations, kind: 'switch' },
+    { path: 'options.onlyInTimeRange', name: english.withinTimeRangeOnly, group: english.annotations, kind: 'switch' },
+    { path: 'options.tags', name: english.tags, group: english.annotations, kind: 'choices' },
+    { path: 'options.limit', name: english.mostEntries, group: english.annotations, kind: 'number', min: 1, max: 500 },
+    { path: 'options.showUser', name: english.who, group: english.show, kind: 'switch' },
+    { path: 'options.showTime', name: english.when, group: english.show, kind: 'switch' },
+    { path: 'options.showTags', name: english.tags, group: english.show, kind: 'switch' },
+    { path: 'options.navigateToPanel', name: english.leadToPanel, group: english.links, kind: 'switch' },
+    { path: 'options.navigateBefore', name: english.timeBefore, group: english.links, kind: 'text' },
+    { path: 'options.navigateAfter', name: english.timeAfter, group: english.links, kind: 'text' },
   ],
 };

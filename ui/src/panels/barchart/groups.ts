@@ -1,4 +1,5 @@
 /** From frames to groups of bars: one group a category. Pure. */
+import * as english from '../../english/panels.ts';
 import { displayText } from '../../fields/display.ts';
 import { seriesColor } from '../../fields/color.ts';
 import { fieldName } from '../../fields/names.ts';
@@ -36,7 +37,7 @@ export interface Groups {
 export const MOST_CATEGORIES = 1000;
 const MOST_SERIES = 200;
 
-const NO_CATEGORIES: Missing = { title: 'Nothing to put the bars beside', hint: 'A bar chart needs a field of words or times, and one of numbers. Set the query’s format to “Table”, or use a transformation.' };
+const NO_CATEGORIES: Missing = { title: english.nothingToPutBarsBeside, hint: english.barsNeedFields };
 
 export function groups(frames: readonly Frame[], options: { xField?: string | undefined; colorByField?: string | undefined }): Groups {
   const empty: Groups = { categories: [], series: [], omitted: 0 };

@@ -1,3 +1,4 @@
+import * as english from '../../english/panels.ts';
 import type { PanelKind } from '../panel.ts';
 import { AXIS_EDITOR, LEGEND_EDITOR, LEGEND_OPTIONS, LINE_EDITOR, THRESHOLDS_EDITOR, TOOLTIP_EDITOR, TOOLTIP_OPTIONS } from '../plot/editor.ts';
 import { SHOW_VALUE_EDITOR } from '../state-timeline/kind.tsx';
@@ -6,7 +7,7 @@ import { BarChartPanel } from './panel.tsx';
 /** Bars by category. */
 export const kind: PanelKind = {
   id: 'barchart',
-  name: 'Bar chart',
+  name: english.barChart,
   Component: BarChartPanel,
   options: {
     orientation: 'auto',
@@ -27,16 +28,16 @@ export const kind: PanelKind = {
   },
   data: true,
   editor: [
-    { path: 'options.xField', name: 'Categories from field', group: 'Bars', kind: 'text' },
-    { path: 'options.orientation', name: 'Direction', group: 'Bars', kind: 'choice', choices: [{ value: 'auto', text: 'By room' }, { value: 'horizontal', text: 'Horizontal' }, { value: 'vertical', text: 'Vertical' }] },
-    { path: 'options.stacking', name: 'Stack', group: 'Bars', kind: 'choice', choices: [{ value: 'none', text: 'Off' }, { value: 'normal', text: 'Normal' }, { value: 'percent', text: '100%' }] },
-    { ...SHOW_VALUE_EDITOR, group: 'Bars' },
-    { path: 'options.groupWidth', name: 'Group width', group: 'Bars', kind: 'number', min: 0, max: 1, step: 0.05 },
-    { path: 'options.barWidth', name: 'Bar width', group: 'Bars', kind: 'number', min: 0, max: 1, step: 0.05 },
-    { path: 'options.barRadius', name: 'Bar radius', group: 'Bars', kind: 'number', min: 0, max: 0.5, step: 0.05 },
-    { path: 'options.xTickLabelRotation', name: 'Turn labels', group: 'Bars', kind: 'number', min: -90, max: 90, step: 15 },
-    { path: 'options.xTickLabelMaxLength', name: 'Longest label', group: 'Bars', kind: 'number', min: 0, max: 200 },
-    { path: 'options.colorByField', name: 'Colour by field', group: 'Bars', kind: 'text' },
+    { path: 'options.xField', name: english.categoriesFromField, group: english.bars, kind: 'text' },
+    { path: 'options.orientation', name: english.direction, group: english.bars, kind: 'choice', choices: [{ value: 'auto', text: english.byRoom }, { value: 'horizontal', text: english.horizontal }, { value: 'vertical', text: english.vertical }] },
+    { path: 'options.stacking', name: english.stack, group: english.bars, kind: 'choice', choices: [{ value: 'none', text: english.off }, { value: 'normal', text: english.normal }, { value: 'percent', text: '100%' }] },
+    { ...SHOW_VALUE_EDITOR, group: english.bars },
+    { path: 'options.groupWidth', name: english.groupWidth, group: english.bars, kind: 'number', min: 0, max: 1, step: 0.05 },
+    { path: 'options.barWidth', name: english.barWidth, group: english.bars, kind: 'number', min: 0, max: 1, step: 0.05 },
+    { path: 'options.barRadius', name: english.barRadius, group: english.bars, kind: 'number', min: 0, max: 0.5, step: 0.05 },
+    { path: 'options.xTickLabelRotation', name: english.turnLabels, group: english.bars, kind: 'number', min: -90, max: 90, step: 15 },
+    { path: 'options.xTickLabelMaxLength', name: english.longestLabel, group: english.bars, kind: 'number', min: 0, max: 200 },
+    { path: 'options.colorByField', name: english.colourByField, group: english.bars, kind: 'text' },
     ...LINE_EDITOR.filter(({ path }) => ['custom.lineWidth', 'custom.fillOpacity', 'custom.gradientMode'].includes(path)),
     ...AXIS_EDITOR,
     ...LEGEND_EDITOR,

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useMemo, useRef, useState } from 'preact/hooks';
 import type uPlot from 'uplot';
+import * as english from '../../english/panels.ts';
 import { displayText } from '../../fields/display.ts';
 import type { PanelProps } from '../panel.ts';
 import { fieldFormat, rangeOf } from '../plot/custom.ts';
@@ -80,14 +81,14 @@ export function BarChartPanel(props: PanelProps): JSX.Element {
   };
   const say = (one: BarSeries, index: number): string => {
     const value = one.values[index];
-    return value === null || value === undefined ? 'no value' : one.field.display ? displayText(one.field.display(value)) : String(value);
+    return value === null || value === undefined ? english.noValue : one.field.display ? displayText(one.field.display(value)) : String(value);
   };
-  const label = `${panel.title || 'Bar chart'}: ${all.categories
+  const label = `${panel.title || english.barChart}: ${all.categories
     .slice(0, 5)
     .map((category, index) => `${category} ${series.slice(0, 3).map((one) => say(one, index)).join(' / ')}`)
-    .join(', ')}${all.categories.length > 5 ? ` and ${all.categories.length - 5} more` : ''}`;
+    .join(', ')}${all.categories.length > 5 ? english.andMoreBars(all.categories.length - 5) : ''}`;
   return (
-    <PlotLayout width={width} height={height} legend={legendIn(options)} items={items} hidden={hidden} onHide={setHidden} onOptions={props.onOptions} note={all.omitted > 0 ? `Showing the first ${all.categories.length} of ${all.categories.length + all.omitted} rows.` : undefined}>
+    <PlotLayout width={width} height={height} legend={legendIn(options)} items={items} hidden={hidden} onHide={setHidden} onOptions={props.onOptions} note={all.omitted > 0 ? english.onlyFirstRows(all.categories.length, all.categories.length + all.omitted) : undefined}>
       <Plot label={label} structure={structure} options={(paint) => barOptions(() => scene.current, paint)} data={data} hover={hover} redraw={[options, colors, timeZone]} crosshair="none" />
       <Readout store={hover} content={content} />
     </PlotLayout>

@@ -1,6 +1,7 @@
 /** Values as bars beside their names. */
 import type { JSX } from 'preact';
 import { useMemo } from 'preact/hooks';
+import * as english from '../../english/panels.ts';
 import { displayText } from '../../fields/display.ts';
 import type { PanelKind, PanelProps } from '../panel.ts';
 import { choices, ORIENTATION_EDITOR, REDUCTION_EDITOR, TEXT_SIZE_EDITOR } from '../values/editors.ts';
@@ -89,7 +90,7 @@ function BarGauge(props: PanelProps): JSX.Element {
       <div
         class="values-grid"
         role="list"
-        aria-label={panel.title || 'Values'}
+        aria-label={panel.title || english.values}
         style={{ 'grid-template-columns': `repeat(${cells.columns}, ${cells.width}px)`, 'grid-auto-rows': `${cells.height}px`, gap: `${gap}px` }}
       >
         {values.map((value, index) => (
@@ -147,7 +148,7 @@ function Row({ value, layout, options }: { value: ShownValue; layout: BarLayout;
 
 export const kind: PanelKind = {
   id: 'bargauge',
-  name: 'Bar gauge',
+  name: english.barGauge,
   Component: BarGauge,
   options: OPTIONS,
   field: { color: { mode: 'thresholds' } },
@@ -155,14 +156,14 @@ export const kind: PanelKind = {
   editor: [
     ...REDUCTION_EDITOR,
     ORIENTATION_EDITOR,
-    { path: 'options.displayMode', name: 'Bars', group: 'Look', kind: 'choice', choices: choices(['gradient', 'lcd', 'basic']) },
-    { path: 'options.valueMode', name: 'Values', group: 'Look', kind: 'choice', choices: choices(['color', 'text', 'hidden']) },
-    { path: 'options.namePlacement', name: 'Names', group: 'Look', kind: 'choice', choices: choices(['auto', 'top', 'left', 'hidden']) },
-    { path: 'options.showUnfilled', name: 'Show the unfilled part', group: 'Look', kind: 'switch' },
-    { path: 'options.sizing', name: 'Size', group: 'Layout', kind: 'choice', choices: choices(['auto', 'manual']) },
-    { path: 'options.minVizWidth', name: 'Smallest width (px)', group: 'Layout', kind: 'number', min: 0, max: 300 },
-    { path: 'options.minVizHeight', name: 'Smallest height (px)', group: 'Layout', kind: 'number', min: 0, max: 300 },
-    { path: 'options.maxVizHeight', name: 'Largest height (px)', group: 'Layout', kind: 'number', min: 0, max: 300 },
+    { path: 'options.displayMode', name: english.bars, group: english.look, kind: 'choice', choices: choices(['gradient', 'lcd', 'basic']) },
+    { path: 'options.valueMode', name: english.values, group: english.look, kind: 'choice', choices: choices(['color', 'text', 'hidden']) },
+    { path: 'options.namePlacement', name: english.names, group: english.look, kind: 'choice', choices: choices(['auto', 'top', 'left', 'hidden']) },
+    { path: 'options.showUnfilled', name: english.showUnfilledPart, group: english.look, kind: 'switch' },
+    { path: 'options.sizing', name: english.size, group: english.layout, kind: 'choice', choices: choices(['auto', 'manual']) },
+    { path: 'options.minVizWidth', name: english.smallestWidthPx, group: english.layout, kind: 'number', min: 0, max: 300 },
+    { path: 'options.minVizHeight', name: english.smallestHeightPx, group: english.layout, kind: 'number', min: 0, max: 300 },
+    { path: 'options.maxVizHeight', name: english.largestHeightPx, group: english.layout, kind: 'number', min: 0, max: 300 },
     ...TEXT_SIZE_EDITOR,
   ],
 };

@@ -1,4 +1,5 @@
 /** From frames to candles: which fields are open, high, low, close and volume. Pure. */
+import * as english from '../../english/panels.ts';
 import { fieldName } from '../../fields/names.ts';
 import type { Field, Frame } from '../../frames/frame.ts';
 import type { Missing } from '../plot/missing.ts';
@@ -13,7 +14,7 @@ export interface Candles {
   volume?: Field;
 }
 
-export const NO_CANDLES: Missing = { title: 'No prices in the data', hint: 'This panel needs four fields of numbers in one frame: open, high, low and close. Choose them in the options, or join the queries with a transformation.' };
+export const NO_CANDLES: Missing = { title: english.noPricesInData, hint: english.thisPanelNeedsFourFields };
 
 export interface CandleOptions {
   mode?: 'candles+volume' | 'candles' | 'volume';

@@ -1,6 +1,7 @@
 import { useMemo } from 'preact/hooks';
 import type { JSX } from 'preact';
 import type uPlot from 'uplot';
+import * as english from '../../english/panels.ts';
 import { cssColor } from '../../fields/color.ts';
 import { fieldName } from '../../fields/names.ts';
 import type { PanelKind, PanelProps } from '../panel.ts';
@@ -77,19 +78,19 @@ function painterOf({ fields, frames }: Candles, options: CandleOptions): (u: uPl
 /** Prices or other ranges over time. */
 export const kind: PanelKind = {
   id: 'candlestick',
-  name: 'Candlestick',
+  name: english.candlestick,
   Component: CandlestickPanel,
   options: { mode: 'candles+volume', candleStyle: 'candles', colorStrategy: 'open-close', colors: { up: 'green', down: 'red' }, fields: {}, includeAllFields: false, legend: LEGEND_OPTIONS, tooltip: { mode: 'multi', sort: 'none', hideZeros: false } },
   field: { color: { mode: 'palette-classic' }, custom: LINE_CUSTOM },
   data: true,
   editor: [
-    { path: 'options.mode', name: 'Show', group: 'Candles', kind: 'choice', choices: [{ value: 'candles+volume', text: 'Candles and volume' }, { value: 'candles', text: 'Candles' }, { value: 'volume', text: 'Volume' }] },
-    { path: 'options.candleStyle', name: 'Style', group: 'Candles', kind: 'choice', choices: [{ value: 'candles', text: 'Candles' }, { value: 'ohlcbars', text: 'Bars' }] },
-    { path: 'options.colorStrategy', name: 'Rising means', group: 'Candles', kind: 'choice', choices: [{ value: 'open-close', text: 'Since its opening' }, { value: 'close-close', text: 'Since the last closing' }] },
-    { path: 'options.colors.up', name: 'Rising', group: 'Candles', kind: 'color' },
-    { path: 'options.colors.down', name: 'Falling', group: 'Candles', kind: 'color' },
-    ...(['open', 'high', 'low', 'close', 'volume'] as const).map((part) => ({ path: `options.fields.${part}`, name: `${part[0]!.toUpperCase()}${part.slice(1)} from field`, group: 'Fields', kind: 'text' as const })),
-    { path: 'options.includeAllFields', name: 'Other fields as lines', group: 'Fields', kind: 'switch' },
+    { path: 'options.mode', name: english.show, group: english.candles, kind: 'choice', choices: [{ value: 'candles+volume', text: english.candlesAndVolume }, { value: 'candles', text: english.candles }, { value: 'volume', text: english.volume }] },
+    { path: 'options.candleStyle', name: english.style, group: english.candles, kind: 'choice', choices: [{ value: 'candles', text: english.candles }, { value: 'ohlcbars', text: english.bars }] },
+    { path: 'options.colorStrategy', name: english.risingMeans, group: english.candles, kind: 'choice', choices: [{ value: 'open-close', text: english.sinceItsOpening }, { value: 'close-close', text: english.sinceLastClosing }] },
+    { path: 'options.colors.up', name: english.rising, group: english.candles, kind: 'color' },
+    { path: 'options.colors.down', name: english.falling, group: english.candles, kind: 'color' },
+    ...(['open', 'high', 'low', 'close', 'volume'] as const).map((part) => ({ path: `options.fields.${part}`, name: english.fromField(part[0]!.toUpperCase(), part.slice(1)), group: english.fields, kind: 'text' as const })),
+    { path: 'options.includeAllFields', name: english.otherFieldsAsLines, group: english.fields, kind: 'switch' },
     ...AXIS_EDITOR,
     ...LEGEND_EDITOR,
     ...TOOLTIP_EDITOR,

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useMemo } from 'preact/hooks';
 import { ApiError, send } from '../../api/client.ts';
+import * as english from '../../english/panels.ts';
 import { readRecent } from '../../pages/dashboards/recent.ts';
 import { Failure } from '../../parts/parts.tsx';
 import { useLoad } from '../../state/load.ts';
@@ -58,18 +59,18 @@ function DashboardList(props: PanelProps): JSX.Element {
         : undefined,
     ]);
     const sections: Section[] = [];
-    if (starred) sections.push({ title: 'Starred', hits: starred.slice(0, most), none: 'No dashboard is starred' });
-    if (seen) sections.push({ title: 'Seen last', hits: recent.flatMap((uid) => seen.find((hit) => hit.uid === uid) ?? []), none: 'None was looked at in this browser yet' });
-    if (found) sections.push({ title: 'Search', hits: found.slice(0, most), none: 'Nothing was found' });
+    if (starred) sections.push({ title: english.starred, hits: starred.slice(0, most), none: english.noDashboardIsStarred });
+    if (seen) sections.push({ title: english.seenLast, hits: recent.flatMap((uid) => seen.find((hit) => hit.uid === uid) ?? []), none: english.noneSeen });
+    if (found) sections.push({ title: english.search, hits: found.slice(0, most), none: english.nothingWasFound });
     return sections;
   });
-  if (!data) return error ? <Failure error={error instanceof ApiError && error.status === 404 ? new Error('This server keeps no dashboards.') : error} compact /> : <div class="list-panel" aria-busy="true" />;
+  if (!data) return error ? <Failure error={error instanceof ApiError && error.status === 404 ? new Error(english.thisServerKeepsNoDashboards) : error} compact /> : <div class="list-panel" aria-busy="true" />;
   const address = (uid: string): string => {
     const parameters = [options.keepTime ? '${__url_time_range}' : '', options.includeVars ? '${__all_variables}' : ''].filter(Boolean).join('&');
     return `/d/${encodeURIComponent(uid)}${parameters ? `?${parameters}` : ''}`;
   };
   return (
-    <div class="list-panel" tabIndex={0} role="region" aria-label={panel.title || 'Dashboards'}>
+    <div class="list-panel" tabIndex={0} role="region" aria-label={panel.title || english.dashboards}>
       {data.map(({ title, hits, none }) => (
         <section key={title} aria-label={title}>
           {options.showHeadings && <h3 class="list-heading">{title}</h3>}
@@ -101,22 +102,22 @@ function DashboardList(props: PanelProps): JSX.Element {
 
 export const kind: PanelKind = {
   id: 'dashlist',
-  name: 'Dashboard list',
+  name: english.dashboardList,
   Component: DashboardList,
   options: OPTIONS,
   field: {},
   data: false,
   editor: [
-    { path: 'options.showStarred', name: 'Starred', group: 'Dashboards', kind: 'switch' },
-    { path: 'options.showRecentlyViewed', name: 'Seen last', group: 'Dashboards', kind: 'switch' },
-    { path: 'options.showSearch', name: 'Search', group: 'Dashboards', kind: 'switch' },
-    { path: 'options.query', name: 'Title contains', group: 'Search', kind: 'text' },
-    { path: 'options.folderUID', name: 'Folder (UID)', group: 'Search', kind: 'text' },
-    { path: 'options.tags', name: 'Tags', group: 'Search', kind: 'choices' },
-    { path: 'options.maxItems', name: 'Most entries', group: 'Dashboards', kind: 'number', min: 1, max: 1000 },
-    { path: 'options.showHeadings', name: 'Headings', group: 'Dashboards', kind: 'switch' },
-    { path: 'options.showFolderNames', name: 'Folders', group: 'Dashboards', kind: 'switch' },
-    { path: 'options.keepTime', name: 'Take the time range along', group: 'Links', kind: 'switch' },
-    { path: 'options.includeVars', name: 'Take the variables along', group: 'Links', kind: 'switch' },
+    { path: 'options.showStarred', name: english.starred, group: english.dashboards, kind: 'switch' },
+    { path: 'options.showRecentlyViewed', name: english.seenLast, group: english.dashboards, kind: 'switch' },
+    { path: 'options.showSearch', name: english.search, group: english.dashboards, kind: 'switch' },
+    { path: 'options.query', name: english.titleContains, group: english.search, kind: 'text' },
+    { path: 'options.folderUID', name: english.folderUid, group: english.search, kind: 'text' },
+    { path: 'options.tags', name: english.tags, group: english.search, kind: 'choices' },
+    { path: 'options.maxItems', name: english.mostEntries, group: english.dashboards, kind: 'number', min: 1, max: 1000 },
+    { path: 'options.showHeadings', name: english.headings, group: english.dashboards, kind: 'switch' },
+    { path: 'options.showFolderNames', name: english.folders, group: english.dashboards, kind: 'switch' },
+    { path: 'options.keepTime', name: english.takeTimeRangeAlong, group: english.links, kind: 'switch' },
+    { path: 'options.includeVars', name: english.takeVariablesAlong, group: english.links, kind: 'switch' },
   ],
 };

@@ -1,6 +1,7 @@
 /** Values on a dial. */
 import type { JSX } from 'preact';
 import { useMemo } from 'preact/hooks';
+import * as english from '../../english/panels.ts';
 import { cssColor } from '../../fields/color.ts';
 import { displayText } from '../../fields/display.ts';
 import type { PanelKind, PanelProps } from '../panel.ts';
@@ -63,7 +64,7 @@ function Gauge(props: PanelProps): JSX.Element {
       <div
         class="values-grid"
         role="list"
-        aria-label={panel.title || 'Values'}
+        aria-label={panel.title || english.values}
         style={{ 'grid-template-columns': `repeat(${cells.columns}, ${cells.width}px)`, 'grid-auto-rows': `${cells.height}px`, gap: values.length > 1 ? '6px' : '0' }}
       >
         {values.map((value, index) => (
@@ -109,7 +110,7 @@ function Dial({ value, options, mode, nameSize, width, height }: { value: ShownV
   return (
     <>
       <div class="gauge-box" style={{ width: `${width}px`, height: `${boxHeight}px` }}>
-        <svg class="gauge-dial" width={width} height={boxHeight} role="img" aria-label={`${name}: ${displayText(display)}, on a scale from ${scaleText(field, min)} to ${scaleText(field, max)}`}>
+        <svg class="gauge-dial" width={width} height={boxHeight} role="img" aria-label={english.gaugeLabel(name, displayText(display), scaleText(field, min), scaleText(field, max))}>
         <g transform="translate(2 2)">
           {split(0, 1, segments, options.segmentSpacing).map(([a, b]) => (
             <path key={`track ${a}`} class="gauge-track" d={arcPath(x, y, radius, angle(a), angle(b))} style={{ 'stroke-width': `${thickness}px`, 'stroke-linecap': cap }} />
@@ -170,7 +171,7 @@ function split(from: number, to: number, segments: number, spacing: number): [nu
 
 export const kind: PanelKind = {
   id: 'gauge',
-  name: 'Gauge',
+  name: english.gauge,
   Component: Gauge,
   options: OPTIONS,
   field: { color: { mode: 'thresholds' } },
@@ -178,18 +179,18 @@ export const kind: PanelKind = {
   editor: [
     ...REDUCTION_EDITOR,
     ORIENTATION_EDITOR,
-    { path: 'options.shape', name: 'Shape', group: 'Look', kind: 'choice', choices: choices(['gauge', 'circle']) },
-    { path: 'options.barWidthFactor', name: 'Width of the bar', group: 'Look', kind: 'number', min: 0.1, max: 1, step: 0.1 },
-    { path: 'options.barShape', name: 'Ends of the bar', group: 'Look', kind: 'choice', choices: choices(['flat', 'rounded']) },
-    { path: 'options.segmentCount', name: 'Segments', group: 'Look', kind: 'number', min: 1, max: MOST_SEGMENTS },
-    { path: 'options.showThresholdMarkers', name: 'Ring of thresholds', group: 'Look', kind: 'switch' },
-    { path: 'options.showThresholdLabels', name: 'Values of thresholds', group: 'Look', kind: 'switch' },
-    { path: 'options.sparkline', name: 'Graph', group: 'Look', kind: 'switch' },
-    { path: 'options.textMode', name: 'Text', group: 'Look', kind: 'choice', choices: choices(['auto', 'value_and_name', 'value', 'name', 'none']) },
-    { path: 'options.neutral', name: 'Neutral value', group: 'Look', kind: 'number' },
-    { path: 'options.sizing', name: 'Size', group: 'Layout', kind: 'choice', choices: choices(['auto', 'manual']) },
-    { path: 'options.minVizWidth', name: 'Smallest width (px)', group: 'Layout', kind: 'number', min: 0, max: 600 },
-    { path: 'options.minVizHeight', name: 'Smallest height (px)', group: 'Layout', kind: 'number', min: 0, max: 600 },
+    { path: 'options.shape', name: english.shape, group: english.look, kind: 'choice', choices: choices(['gauge', 'circle']) },
+    { path: 'options.barWidthFactor', name: english.widthOfBar, group: english.look, kind: 'number', min: 0.1, max: 1, step: 0.1 },
+    { path: 'options.barShape', name: english.endsOfBar, group: english.look, kind: 'choice', choices: choices(['flat', 'rounded']) },
+    { path: 'options.segmentCount', name: english.segments, group: english.look, kind: 'number', min: 1, max: MOST_SEGMENTS },
+    { path: 'options.showThresholdMarkers', name: english.ringOfThresholds, group: english.look, kind: 'switch' },
+    { path: 'options.showThresholdLabels', name: english.valuesOfThresholds, group: english.look, kind: 'switch' },
+    { path: 'options.sparkline', name: english.graph, group: english.look, kind: 'switch' },
+    { path: 'options.textMode', name: english.text, group: english.look, kind: 'choice', choices: choices(['auto', 'value_and_name', 'value', 'name', 'none']) },
+    { path: 'options.neutral', name: english.neutralValue, group: english.look, kind: 'number' },
+    { path: 'options.sizing', name: english.size, group: english.layout, kind: 'choice', choices: choices(['auto', 'manual']) },
+    { path: 'options.minVizWidth', name: english.smallestWidthPx, group: english.layout, kind: 'number', min: 0, max: 600 },
+    { path: 'options.minVizHeight', name: english.smallestHeightPx, group: english.layout, kind: 'number', min: 0, max: 600 },
     ...TEXT_SIZE_EDITOR,
   ],
 };

@@ -1,4 +1,5 @@
 /** From frames to cells of a heatmap: rows of buckets, cells as they are, or counted from series. Pure. */
+import * as english from '../../english/panels.ts';
 import type { Field, Frame } from '../../frames/frame.ts';
 import { fieldName } from '../../fields/names.ts';
 import { align, type Value } from '../plot/align.ts';
@@ -189,7 +190,7 @@ export function fromSeries(frames: readonly Frame[], start: number, end: number,
   const series = fields.map(({ field, times }) => ({ times, values: field.values }));
   const base = yBuckets?.scale?.type === 'log' ? (yBuckets.scale.log === 10 ? 10 : 2) : undefined;
   const range = rangeOnScale(series, base);
-  if (!range) return { missing: { title: 'No values to count', hint: 'All values in this time range are empty.' } };
+  if (!range) return { missing: { title: english.noValuesToCount, hint: english.allValuesEmpty } };
   const given = Number(yBuckets?.value);
   const asked = given > 0 && Number.isFinite(given) ? given : undefined;
   // On a logarithmic axis a bucket is a part of one power.

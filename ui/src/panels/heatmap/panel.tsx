@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type uPlot from 'uplot';
+import * as english from '../../english/panels.ts';
 import { cssColor } from '../../fields/color.ts';
 import { useTheme } from '../../state/theme.ts';
 import type { PanelProps } from '../panel.ts';
@@ -115,7 +116,7 @@ export function HeatmapPanel(props: PanelProps): JSX.Element {
     const x = [...new Set(found.xMin)].sort((a, b) => a - b);
     return [x, x.map(() => null)];
   }, [found]);
-  if (found.missing || !painted) return <MissingData missing={found.missing ?? { title: 'No data', hint: '' }} noValue={panel.fieldConfig?.defaults?.noValue} />;
+  if (found.missing || !painted) return <MissingData missing={found.missing ?? { title: english.noData, hint: '' }} noValue={panel.fieldConfig?.defaults?.noValue} />;
 
   const scaled = (found.field.config.custom?.['scaleDistribution'] ?? {}) as { type?: string; log?: number };
   const bucketed = calculate ? calculation.yBuckets?.scale : undefined;
@@ -142,7 +143,7 @@ export function HeatmapPanel(props: PanelProps): JSX.Element {
     const y = at.plot.posToVal(at.top, 'y');
     const column: number[] = [];
     for (let cell = 0; cell < found.count.length; cell += 1) if (time >= found.xMin[cell]! && time < found.xMax[cell]! && painted.steps[cell]! >= 0) column.push(cell);
-    if (column.length === 0) return at.own ? { title: exactTime(time, timeZone), rows: [], note: <div class="muted">nothing here</div> } : undefined;
+    if (column.length === 0) return at.own ? { title: exactTime(time, timeZone), rows: [], note: <div class="muted">{english.nothingHere}</div> } : undefined;
     const under = column.find((cell) => y >= found.yMin[cell]! && y < found.yMax[cell]!);
     const several = tooltip.mode === 'multi' || !at.own || under === undefined;
     const shown = several ? [...column].sort((a, b) => found.yMin[b]! - found.yMin[a]!) : [under];
@@ -151,11 +152,11 @@ export function HeatmapPanel(props: PanelProps): JSX.Element {
       title: `${exactTime(found.xMin[one]!, timeZone)} – ${exactTime(found.xMax[one]!, timeZone)}`,
       rows: shown.slice(0, 20).map((cell) => ({ key: String(cell), name: edges(cell), value: count(found.count[cell]!), color: painted.colors[painted.steps[cell]!], near: several && cell === under })),
       more: Math.max(0, shown.length - 20),
-      note: several ? undefined : <div class="muted">of {count(column.reduce((sum, cell) => sum + found.count[cell]!, 0))} at this time</div>,
+      note: several ? undefined : <div class="muted">{english.ofAtThisTime(count(column.reduce((sum, cell) => sum + found.count[cell]!, 0)))}</div>,
     };
   };
   const total = found.count.reduce((sum, value) => sum + value, 0);
-  const label = `${panel.title || 'Heatmap'}: ${found.count.length} cells, ${count(total)} in all, at most ${count(painted.max)} in one`;
+  const label = english.heatmapLabel(panel.title || 'Heatmap', found.count.length, count(total), count(painted.max));
   const structure = JSON.stringify([log, unit, axis, found.rows]);
   return (
     <PlotLayout
@@ -311,7 +312,7 @@ function ColorScale({ colors, min, max }: { colors: readonly string[]; min: stri
     });
   }, [colors]);
   return (
-    <div class="plot-scale" role="img" aria-label={`Colours from ${min} to ${max}`}>
+    <div class="plot-scale" role="img" aria-label={english.coloursLabel(min, max)}>
       <span>{min}</span>
       <canvas ref={canvas} />
       <span>{max}</span>

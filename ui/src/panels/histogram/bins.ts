@@ -1,4 +1,5 @@
 /** From frames to bins: how many values lie between two bounds. Pure. */
+import * as english from '../../english/panels.ts';
 import { seriesColor } from '../../fields/color.ts';
 import { fieldName } from '../../fields/names.ts';
 import type { Field, Frame } from '../../frames/frame.ts';
@@ -64,7 +65,7 @@ export function bins(frames: readonly Frame[], { bucketSize, bucketCount = 0, bu
   const first = fields[0];
   if (!first) return { ...empty, missing: NO_NUMBERS };
   const range = rangeOnScale(fields.map(({ field }) => ({ times: [], values: field.values })), undefined);
-  if (!range) return { ...empty, missing: { title: 'No values to count', hint: 'All values in this time range are empty.' } };
+  if (!range) return { ...empty, missing: { title: english.noValuesToCount, hint: english.allValuesEmpty } };
   let size = bucketSize !== undefined && bucketSize > 0 ? bucketSize : undefined;
   while (size !== undefined && (range[1] - range[0]) / size > MOST_BINS - 2) size *= 10;
   const built = buildHistogram([{ fields: fields.map(({ field }) => field), length: 0 }], { bucketCount, bucketOffset, combine, ...(size === undefined ? {} : { bucketSize: size }) })!;

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useMemo, useRef, useState } from 'preact/hooks';
 import type uPlot from 'uplot';
+import * as english from '../../english/panels.ts';
 import type { PanelProps } from '../panel.ts';
 import { customOf, fieldFormat, numberIn } from '../plot/custom.ts';
 import { hoverStore, type Hover } from '../plot/hover.ts';
@@ -57,11 +58,11 @@ export function HistogramPanel(props: PanelProps): JSX.Element {
       const value = one.counts[at.row] ?? 0;
       return value === 0 && series.length > 1 ? [] : [{ key: one.key, name: one.name, value: count(value), color: one.color }];
     });
-    return { title: between(at.row), rows: rows.slice(0, 20), more: Math.max(0, rows.length - 20), note: rows.length === 0 ? <div class="muted">no values here</div> : undefined };
+    return { title: between(at.row), rows: rows.slice(0, 20), more: Math.max(0, rows.length - 20), note: rows.length === 0 ? <div class="muted">{english.noValuesHere}</div> : undefined };
   };
   const totals = all.bounds.slice(1).map((_, bin) => series.reduce((sum, one) => sum + (one.counts[bin] ?? 0), 0));
   const most = totals.reduce((best, total, bin) => (total > totals[best]! ? bin : best), 0);
-  const label = `${panel.title || 'Histogram'}: ${count(totals.reduce((sum, total) => sum + total, 0))} values, most of them (${count(totals[most] ?? 0)}) between ${between(most)}`;
+  const label = english.histogramLabel(panel.title || 'Histogram', count(totals.reduce((sum, total) => sum + total, 0)), count(totals[most] ?? 0), between(most));
   const config = all.field?.config;
   const structure = JSON.stringify([series.length, config?.unit, config?.custom?.['axisLabel']]);
   return (

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Labels } from '../../api/types.ts';
+import * as english from '../../english/panels.ts';
 import { formatDate } from '../../fields/dates.ts';
 import { offsetsOf, useWindow } from '../lists/virtual.ts';
 import type { PanelKind, PanelProps } from '../panel.ts';
@@ -84,7 +85,7 @@ function LogsPanel(props: PanelProps): JSX.Element {
   const space = Math.max(0, height - (showCommon ? HEAD : 0));
   const view = useWindow(box, lines.length, heights, space);
   if (lines.length === 0) {
-    const missing = frames.some(({ length }) => length > 0) ? 'No log lines: the answer has no field of text' : panel.fieldConfig?.defaults?.noValue;
+    const missing = frames.some(({ length }) => length > 0) ? english.noLogLines : panel.fieldConfig?.defaults?.noValue;
     return <NoValues text={missing} />;
   }
   const toggle = (key: string): void =>
@@ -101,10 +102,10 @@ function LogsPanel(props: PanelProps): JSX.Element {
       </span>
       {showCommon && (
         <div class="logs-common" style={{ height: `${HEAD}px` }}>
-          <span class="muted">Common labels</span> <LabelText labels={common} />
+          <span class="muted">{english.commonLabels}</span> <LabelText labels={common} />
         </div>
       )}
-      <div ref={box} class="logs-scroller" style={{ height: `${space}px` }} tabIndex={0} role="region" aria-label={`${panel.title || 'Logs'}, ${lines.length} lines`}>
+      <div ref={box} class="logs-scroller" style={{ height: `${space}px` }} tabIndex={0} role="region" aria-label={english.linesLabel(panel.title || english.logs, lines.length)}>
         <ol class="logs-lines" style={{ width: contentWidth === undefined ? undefined : `${contentWidth}px` }}>
           {view.before > 0 && <li aria-hidden="true" style={{ height: `${view.before}px` }} />}
           {lines.slice(view.first, view.end).map((line, offset) => {
@@ -122,7 +123,7 @@ function LogsPanel(props: PanelProps): JSX.Element {
                 >
                   <span class="logs-before">
                     {options.enableLogDetails && (
-                      <button type="button" class="logs-open" aria-expanded={opened} aria-label={opened ? 'Hide details' : 'Show details'} onClick={() => toggle(line.key)}>
+                      <button type="button" class="logs-open" aria-expanded={opened} aria-label={opened ? english.hideDetails : english.showDetails} onClick={() => toggle(line.key)}>
                         {opened ? '▾' : '▸'}
                       </button>
                     )}
@@ -144,7 +145,7 @@ function LogsPanel(props: PanelProps): JSX.Element {
                   </span>
                   <span class="logs-text">
                     {options.wrapLogMessage || opened ? texts[index] : texts[index]!.slice(0, LONGEST_ROW)}
-                    {line.repeated > 0 && <b class="logs-repeated" title={`${line.repeated} more lines like it`}>{` ×${line.repeated + 1}`}</b>}
+                    {line.repeated > 0 && <b class="logs-repeated" title={english.moreLinesLikeIt(line.repeated)}>{` ×${line.repeated + 1}`}</b>}
                   </span>
                 </div>
                 {opened && <Details line={line} {...details(line)} {...props} width={Math.min(width, contentWidth ?? width) - 30} />}
@@ -153,7 +154,7 @@ function LogsPanel(props: PanelProps): JSX.Element {
           })}
           {view.after > 0 && <li aria-hidden="true" style={{ height: `${view.after}px` }} />}
         </ol>
-        {left > 0 && <p class="values-left muted">{`${left.toLocaleString('en')} more lines not shown`}</p>}
+        {left > 0 && <p class="values-left muted">{english.moreLinesNotShown(left.toLocaleString('en'))}</p>}
       </div>
     </div>
   );
@@ -198,7 +199,7 @@ function Details(props: PanelProps & { line: LogLine; labels: [string, string][]
         <tbody>
           {rows.slice(0, DETAILS_SHOWN).map(({ name, value, label }, index) => (
             <tr key={index} style={{ height: `${DETAIL_HEIGHT}px` }}>
-              <th scope="row" class={label ? undefined : 'logs-field'} title={label ? 'Label' : 'Found in the line'}>
+              <th scope="row" class={label ? undefined : 'logs-field'} title={label ? english.label : english.foundInLine}>
                 {name}
               </th>
               <td class="ellipsis" title={value}>
@@ -208,10 +209,10 @@ function Details(props: PanelProps & { line: LogLine; labels: [string, string][]
                 <td class="logs-filter">
                   {label && (
                     <>
-                      <button type="button" aria-label={`Filter for ${name} ${value}`} title="Filter for this value" onClick={() => onFilter(name, value, '=')}>
+                      <button type="button" aria-label={english.filterForField(name, value)} title={english.filterForThisValue} onClick={() => onFilter(name, value, '=')}>
                         +
                       </button>
-                      <button type="button" aria-label={`Filter out ${name} ${value}`} title="Filter out this value" onClick={() => onFilter(name, value, '!=')}>
+                      <button type="button" aria-label={english.filterOutField(name, value)} title={english.filterOutThisValue} onClick={() => onFilter(name, value, '!=')}>
                         −
                       </button>
                     </>
@@ -224,7 +225,7 @@ function Details(props: PanelProps & { line: LogLine; labels: [string, string][]
       </table>
       <div class="logs-actions">
         <button type="button" class="button" onClick={() => void navigator.clipboard?.writeText(line.text).then(() => setCopied(true), () => undefined)}>
-          {copied ? 'Copied' : 'Copy line'}
+          {copied ? english.copied : english.copyLine}
         </button>
         {field &&
           links.map((link, index) => (
@@ -232,7 +233,7 @@ function Details(props: PanelProps & { line: LogLine; labels: [string, string][]
               {link.title || link.href}
             </Linked>
           ))}
-        {rows.length > DETAILS_SHOWN && <span class="muted">{rows.length - DETAILS_SHOWN} more fields</span>}
+        {rows.length > DETAILS_SHOWN && <span class="muted">{english.moreFieldCount(rows.length - DETAILS_SHOWN)}</span>}
       </div>
     </div>
   );
@@ -240,21 +241,21 @@ function Details(props: PanelProps & { line: LogLine; labels: [string, string][]
 
 export const kind: PanelKind = {
   id: 'logs',
-  name: 'Logs',
+  name: english.logs,
   Component: LogsPanel,
   options: OPTIONS,
   field: {},
   data: true,
   editor: [
-    { path: 'options.showTime', name: 'Time', group: 'Lines', kind: 'switch' },
-    { path: 'options.showLevel', name: 'Level', group: 'Lines', kind: 'switch' },
-    { path: 'options.showLabels', name: 'Labels that differ', group: 'Lines', kind: 'switch' },
-    { path: 'options.showCommonLabels', name: 'Common labels', group: 'Lines', kind: 'switch' },
-    { path: 'options.wrapLogMessage', name: 'Wrap lines', group: 'Lines', kind: 'switch' },
-    { path: 'options.prettifyLogMessage', name: 'JSON on several lines', group: 'Lines', kind: 'switch' },
-    { path: 'options.enableLogDetails', name: 'Details', group: 'Lines', kind: 'switch' },
-    { path: 'options.sortOrder', name: 'Order', group: 'Lines', kind: 'choice', choices: [{ value: 'Descending', text: 'Newest first' }, { value: 'Ascending', text: 'Oldest first' }] },
-    { path: 'options.dedupStrategy', name: 'Leave out repeated lines', group: 'Lines', kind: 'choice', choices: choices(['none', 'exact', 'numbers', 'signature']) },
-    { path: 'options.fontSize', name: 'Text size', group: 'Lines', kind: 'choice', choices: choices(['default', 'small']) },
+    { path: 'options.showTime', name: english.time, group: english.lines, kind: 'switch' },
+    { path: 'options.showLevel', name: english.level, group: english.lines, kind: 'switch' },
+    { path: 'options.showLabels', name: english.labelsThatDiffer, group: english.lines, kind: 'switch' },
+    { path: 'options.showCommonLabels', name: english.commonLabels, group: english.lines, kind: 'switch' },
+    { path: 'options.wrapLogMessage', name: english.wrapLines, group: english.lines, kind: 'switch' },
+    { path: 'options.prettifyLogMessage', name: english.jsonOnSeveralLines, group: english.lines, kind: 'switch' },
+    { path: 'options.enableLogDetails', name: english.details, group: english.lines, kind: 'switch' },
+    { path: 'options.sortOrder', name: english.order, group: english.lines, kind: 'choice', choices: [{ value: 'Descending', text: english.newestFirst }, { value: 'Ascending', text: english.oldestFirst }] },
+    { path: 'options.dedupStrategy', name: english.leaveOutRepeatedLines, group: english.lines, kind: 'choice', choices: choices(['none', 'exact', 'numbers', 'signature']) },
+    { path: 'options.fontSize', name: english.textSize, group: english.lines, kind: 'choice', choices: choices(['default', 'small']) },
   ],
 };

@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import { isolate, toggle } from '../../chart/legend.tsx';
 import { seriesColor } from '../../chart/data.ts';
+import * as english from '../../english/panels.ts';
 import { displayText } from '../../fields/display.ts';
 import type { PanelKind, PanelProps } from '../panel.ts';
 import { choices, REDUCTION_EDITOR } from '../values/editors.ts';
@@ -91,7 +92,7 @@ function Pie({ slices, options, width, height, title, hovered, hover, links }: P
         moved({ x: event.clientX - box.left, y: event.clientY - box.top });
       }}
     >
-      <svg width={width} height={height} role="img" aria-label={`${title}: ${summary || 'nothing to share'}`}>
+      <svg width={width} height={height} role="img" aria-label={`${title}: ${summary || english.nothingToShare}`}>
         {drawn.length === 0 && <circle cx={cx} cy={cy} r={Math.max(0, (radius + inner) / 2)} class="pie-nothing" style={{ 'stroke-width': `${Math.max(1, radius - inner)}px` }} />}
         {drawn.map((slice) => (
           <path
@@ -160,7 +161,7 @@ function Tooltip({ slices, current, at, width, options }: { slices: readonly Sli
           <span class="unit">{slice.share === undefined ? '' : percentText(slice.share)}</span>
         </div>
       ))}
-      {rows.length > TOOLTIP_ROWS && <div class="muted">and {rows.length - TOOLTIP_ROWS} more</div>}
+      {rows.length > TOOLTIP_ROWS && <div class="muted">{english.andMore(rows.length - TOOLTIP_ROWS)}</div>}
     </div>
   );
 }
@@ -184,7 +185,7 @@ function PieLegend({ slices, options, hidden, left, onClick, hover, style }: Leg
       type="button"
       class="legend-item"
       aria-pressed={!hidden.has(slice.key)}
-      title={`${slice.value.name}\nClick: show alone. Ctrl or Cmd click: hide.`}
+      title={english.click(slice.value.name)}
       onClick={(event) => onClick(event, slice.key)}
       onPointerEnter={() => hover(slice.key)}
       onPointerLeave={() => hover(undefined)}
@@ -200,9 +201,9 @@ function PieLegend({ slices, options, hidden, left, onClick, hover, style }: Leg
         <table class="pie-table">
           <thead>
             <tr>
-              <th scope="col">Name</th>
-              {withValue && <th scope="col">Value</th>}
-              {withPercent && <th scope="col">Percent</th>}
+              <th scope="col">{english.name}</th>
+              {withValue && <th scope="col">{english.value}</th>}
+              {withPercent && <th scope="col">{english.percent}</th>}
             </tr>
           </thead>
           <tbody>
@@ -215,7 +216,7 @@ function PieLegend({ slices, options, hidden, left, onClick, hover, style }: Leg
             ))}
           </tbody>
         </table>
-        {left > 0 && <p class="muted">{left} more not shown</p>}
+        {left > 0 && <p class="muted">{english.moreNotShown(left)}</p>}
       </div>
     );
   }
@@ -230,7 +231,7 @@ function PieLegend({ slices, options, hidden, left, onClick, hover, style }: Leg
           </li>
         ))}
       </ul>
-      {left > 0 && <p class="muted">{left} more not shown</p>}
+      {left > 0 && <p class="muted">{english.moreNotShown(left)}</p>}
     </div>
   );
 }
@@ -239,20 +240,20 @@ const isHiddenFromLegend = (value: ShownValue): boolean => (value.field?.config.
 
 export const kind: PanelKind = {
   id: 'piechart',
-  name: 'Pie chart',
+  name: english.pieChart,
   Component: PieChart,
   options: OPTIONS,
   field: { color: { mode: 'palette-classic' } },
   data: true,
   editor: [
     ...REDUCTION_EDITOR,
-    { path: 'options.pieType', name: 'Shape', group: 'Look', kind: 'choice', choices: choices(['pie', 'donut']) },
-    { path: 'options.sort', name: 'Order', group: 'Look', kind: 'choice', choices: [{ value: 'desc', text: 'Largest first' }, { value: 'asc', text: 'Smallest first' }, { value: 'none', text: 'As it comes' }] },
-    { path: 'options.displayLabels', name: 'Labels', group: 'Look', kind: 'choices', choices: choices(['name', 'value', 'percent']) },
-    { path: 'options.legend.showLegend', name: 'Legend', group: 'Legend', kind: 'switch' },
-    { path: 'options.legend.displayMode', name: 'Legend as', group: 'Legend', kind: 'choice', choices: choices(['list', 'table']) },
-    { path: 'options.legend.placement', name: 'Place', group: 'Legend', kind: 'choice', choices: choices(['bottom', 'right']) },
-    { path: 'options.legend.values', name: 'Values', group: 'Legend', kind: 'choices', choices: choices(['value', 'percent']) },
-    { path: 'options.tooltip.mode', name: 'Tooltip', group: 'Tooltip', kind: 'choice', choices: choices(['single', 'multi', 'none']) },
+    { path: 'options.pieType', name: english.shape, group: english.look, kind: 'choice', choices: choices(['pie', 'donut']) },
+    { path: 'options.sort', name: english.order, group: english.look, kind: 'choice', choices: [{ value: 'desc', text: english.largestFirst }, { value: 'asc', text: english.smallestFirst }, { value: 'none', text: english.asItComes }] },
+    { path: 'options.displayLabels', name: english.labels, group: english.look, kind: 'choices', choices: choices(['name', 'value', 'percent']) },
+    { path: 'options.legend.showLegend', name: english.legend, group: english.legend, kind: 'switch' },
+    { path: 'options.legend.displayMode', name: english.legendAs, group: english.legend, kind: 'choice', choices: choices(['list', 'table']) },
+    { path: 'options.legend.placement', name: english.place, group: english.legend, kind: 'choice', choices: choices(['bottom', 'right']) },
+    { path: 'options.legend.values', name: english.values, group: english.legend, kind: 'choices', choices: choices(['value', 'percent']) },
+    { path: 'options.tooltip.mode', name: english.tooltip, group: english.tooltip, kind: 'choice', choices: choices(['single', 'multi', 'none']) },
   ],
 };

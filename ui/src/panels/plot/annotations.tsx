@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type uPlot from 'uplot';
+import * as english from '../../english/panels.ts';
 import type { Annotation } from '../panel.ts';
 import { cssColor } from '../../fields/color.ts';
 import type { Paint } from './paint.ts';
@@ -82,7 +83,7 @@ export function AnnotationMarks({ annotations, frame, timeZone }: { annotations:
               type="button"
               class={region ? 'plot-mark plot-mark-region' : 'plot-mark'}
               style={{ left: `${left}px`, top: `${frame.top + frame.height}px`, color: cssColor(color), ...(region ? { width: `${width}px` } : {}) }}
-              aria-label={`Annotation: ${what}, ${when}`}
+              aria-label={english.annotationLabel(what, when)}
               aria-expanded={open === index}
               onPointerEnter={() => setOpen(index)}
               onPointerLeave={() => setOpen(undefined)}

@@ -1,31 +1,33 @@
 /** Options that several kinds of plots let people edit. */
+import * as english from '../../english/panels.ts';
+import { titled } from '../../english/words.ts';
 import type { OptionEditor } from '../panel.ts';
 
-const texts = (...values: string[]): { value: unknown; text: string }[] => values.map((value) => ({ value, text: value[0]!.toUpperCase() + value.slice(1) }));
+const texts = (...values: string[]): { value: unknown; text: string }[] => values.map((value) => ({ value, text: titled(value) }));
 
 export const LEGEND_EDITOR: readonly OptionEditor[] = [
-  { path: 'options.legend.showLegend', name: 'Visible', group: 'Legend', kind: 'switch' },
-  { path: 'options.legend.displayMode', name: 'Mode', group: 'Legend', kind: 'choice', choices: texts('list', 'table') },
-  { path: 'options.legend.placement', name: 'Placement', group: 'Legend', kind: 'choice', choices: texts('bottom', 'right') },
-  { path: 'options.legend.width', name: 'Width', group: 'Legend', kind: 'number', min: 40, max: 2000 },
+  { path: 'options.legend.showLegend', name: english.visible, group: english.legend, kind: 'switch' },
+  { path: 'options.legend.displayMode', name: english.mode, group: english.legend, kind: 'choice', choices: texts('list', 'table') },
+  { path: 'options.legend.placement', name: english.placement, group: english.legend, kind: 'choice', choices: texts('bottom', 'right') },
+  { path: 'options.legend.width', name: english.width, group: english.legend, kind: 'number', min: 40, max: 2000 },
   {
     path: 'options.legend.calcs',
-    name: 'Values',
-    group: 'Legend',
+    name: english.values,
+    group: english.legend,
     kind: 'choices',
     choices: [
-      { value: 'lastNotNull', text: 'Last *' },
-      { value: 'last', text: 'Last' },
-      { value: 'firstNotNull', text: 'First *' },
-      { value: 'min', text: 'Min' },
-      { value: 'max', text: 'Max' },
-      { value: 'mean', text: 'Mean' },
-      { value: 'median', text: 'Median' },
-      { value: 'sum', text: 'Total' },
-      { value: 'count', text: 'Count' },
-      { value: 'range', text: 'Range' },
-      { value: 'delta', text: 'Delta' },
-      { value: 'diff', text: 'Difference' },
+      { value: 'lastNotNull', text: english.lastNotNull },
+      { value: 'last', text: english.lastValue },
+      { value: 'firstNotNull', text: english.firstNotNull },
+      { value: 'min', text: english.min },
+      { value: 'max', text: english.max },
+      { value: 'mean', text: english.mean },
+      { value: 'median', text: english.median },
+      { value: 'sum', text: english.total },
+      { value: 'count', text: english.count },
+      { value: 'range', text: english.range },
+      { value: 'delta', text: english.delta },
+      { value: 'diff', text: english.difference },
       { value: 'p95', text: '95th %' },
       { value: 'p99', text: '99th %' },
     ],
@@ -33,67 +35,67 @@ export const LEGEND_EDITOR: readonly OptionEditor[] = [
 ];
 
 export const TOOLTIP_EDITOR: readonly OptionEditor[] = [
-  { path: 'options.tooltip.mode', name: 'Mode', group: 'Tooltip', kind: 'choice', choices: [{ value: 'single', text: 'Single' }, { value: 'multi', text: 'All' }, { value: 'none', text: 'Hidden' }] },
-  { path: 'options.tooltip.sort', name: 'Order', group: 'Tooltip', kind: 'choice', choices: [{ value: 'none', text: 'As drawn' }, { value: 'asc', text: 'Ascending' }, { value: 'desc', text: 'Descending' }] },
-  { path: 'options.tooltip.hideZeros', name: 'Hide zeros', group: 'Tooltip', kind: 'switch' },
+  { path: 'options.tooltip.mode', name: english.mode, group: english.tooltip, kind: 'choice', choices: [{ value: 'single', text: english.single }, { value: 'multi', text: english.all }, { value: 'none', text: english.hidden }] },
+  { path: 'options.tooltip.sort', name: english.order, group: english.tooltip, kind: 'choice', choices: [{ value: 'none', text: english.asDrawn }, { value: 'asc', text: english.ascending }, { value: 'desc', text: english.descending }] },
+  { path: 'options.tooltip.hideZeros', name: english.hideZeros, group: english.tooltip, kind: 'switch' },
 ];
 
 export const AXIS_EDITOR: readonly OptionEditor[] = [
-  { path: 'custom.axisPlacement', name: 'Placement', group: 'Axis', kind: 'choice', choices: texts('auto', 'left', 'right', 'hidden') },
-  { path: 'custom.axisLabel', name: 'Label', group: 'Axis', kind: 'text' },
-  { path: 'custom.axisWidth', name: 'Width', group: 'Axis', kind: 'number', min: 0, max: 400 },
-  { path: 'custom.axisGridShow', name: 'Grid lines', group: 'Axis', kind: 'switch' },
-  { path: 'custom.axisBorderShow', name: 'Border', group: 'Axis', kind: 'switch' },
-  { path: 'custom.axisColorMode', name: 'Colour', group: 'Axis', kind: 'choice', choices: texts('text', 'series') },
-  { path: 'custom.scaleDistribution.type', name: 'Scale', group: 'Axis', kind: 'choice', choices: [{ value: 'linear', text: 'Linear' }, { value: 'log', text: 'Logarithmic' }, { value: 'symlog', text: 'Symlog' }] },
-  { path: 'custom.scaleDistribution.log', name: 'Base of the logarithm', group: 'Axis', kind: 'choice', choices: [{ value: 2, text: '2' }, { value: 10, text: '10' }] },
-  { path: 'custom.scaleDistribution.linearThreshold', name: 'Linear below', group: 'Axis', kind: 'number' },
-  { path: 'custom.axisCenteredZero', name: 'Zero in the middle', group: 'Axis', kind: 'switch' },
-  { path: 'custom.axisSoftMin', name: 'Soft minimum', group: 'Axis', kind: 'number' },
-  { path: 'custom.axisSoftMax', name: 'Soft maximum', group: 'Axis', kind: 'number' },
+  { path: 'custom.axisPlacement', name: english.placement, group: english.axis, kind: 'choice', choices: texts('auto', 'left', 'right', 'hidden') },
+  { path: 'custom.axisLabel', name: english.label, group: english.axis, kind: 'text' },
+  { path: 'custom.axisWidth', name: english.width, group: english.axis, kind: 'number', min: 0, max: 400 },
+  { path: 'custom.axisGridShow', name: english.gridLines, group: english.axis, kind: 'switch' },
+  { path: 'custom.axisBorderShow', name: english.border, group: english.axis, kind: 'switch' },
+  { path: 'custom.axisColorMode', name: english.colour, group: english.axis, kind: 'choice', choices: texts('text', 'series') },
+  { path: 'custom.scaleDistribution.type', name: english.scale, group: english.axis, kind: 'choice', choices: [{ value: 'linear', text: english.linear }, { value: 'log', text: english.logarithmic }, { value: 'symlog', text: english.symlog }] },
+  { path: 'custom.scaleDistribution.log', name: english.baseOfLogarithm, group: english.axis, kind: 'choice', choices: [{ value: 2, text: '2' }, { value: 10, text: '10' }] },
+  { path: 'custom.scaleDistribution.linearThreshold', name: english.linearBelow, group: english.axis, kind: 'number' },
+  { path: 'custom.axisCenteredZero', name: english.zeroInMiddle, group: english.axis, kind: 'switch' },
+  { path: 'custom.axisSoftMin', name: english.softMinimum, group: english.axis, kind: 'number' },
+  { path: 'custom.axisSoftMax', name: english.softMaximum, group: english.axis, kind: 'number' },
 ];
 
 export const STACKING_EDITOR: readonly OptionEditor[] = [
-  { path: 'custom.stacking.mode', name: 'Stack', group: 'Graph', kind: 'choice', choices: [{ value: 'none', text: 'Off' }, { value: 'normal', text: 'Normal' }, { value: 'percent', text: '100%' }] },
-  { path: 'custom.stacking.group', name: 'Stack group', group: 'Graph', kind: 'text' },
+  { path: 'custom.stacking.mode', name: english.stack, group: english.graph, kind: 'choice', choices: [{ value: 'none', text: english.off }, { value: 'normal', text: english.normal }, { value: 'percent', text: '100%' }] },
+  { path: 'custom.stacking.group', name: english.stackGroup, group: english.graph, kind: 'text' },
 ];
 
 export const LINE_EDITOR: readonly OptionEditor[] = [
-  { path: 'custom.drawStyle', name: 'Style', group: 'Graph', kind: 'choice', choices: texts('line', 'bars', 'points') },
+  { path: 'custom.drawStyle', name: english.style, group: english.graph, kind: 'choice', choices: texts('line', 'bars', 'points') },
   {
     path: 'custom.lineInterpolation',
-    name: 'Interpolation',
-    group: 'Graph',
+    name: english.interpolation,
+    group: english.graph,
     kind: 'choice',
-    choices: [{ value: 'linear', text: 'Linear' }, { value: 'smooth', text: 'Smooth' }, { value: 'stepBefore', text: 'Step before' }, { value: 'stepAfter', text: 'Step after' }],
+    choices: [{ value: 'linear', text: english.linear }, { value: 'smooth', text: english.smooth }, { value: 'stepBefore', text: english.stepBefore }, { value: 'stepAfter', text: english.stepAfter }],
   },
-  { path: 'custom.lineWidth', name: 'Line width', group: 'Graph', kind: 'number', min: 0, max: 10, step: 1 },
-  { path: 'custom.lineStyle.fill', name: 'Line style', group: 'Graph', kind: 'choice', choices: [{ value: 'solid', text: 'Solid' }, { value: 'dash', text: 'Dashes' }, { value: 'dot', text: 'Dots' }] },
-  { path: 'custom.fillOpacity', name: 'Fill opacity', group: 'Graph', kind: 'number', min: 0, max: 100, step: 1 },
-  { path: 'custom.gradientMode', name: 'Gradient', group: 'Graph', kind: 'choice', choices: texts('none', 'opacity', 'hue', 'scheme') },
-  { path: 'custom.fillBelowTo', name: 'Fill down to series', group: 'Graph', kind: 'text' },
-  { path: 'custom.spanNulls', name: 'Connect over gaps', group: 'Graph', kind: 'switch' },
-  { path: 'custom.showPoints', name: 'Points', group: 'Graph', kind: 'choice', choices: texts('auto', 'always', 'never') },
-  { path: 'custom.pointSize', name: 'Point size', group: 'Graph', kind: 'number', min: 1, max: 40, step: 1 },
-  { path: 'custom.barAlignment', name: 'Bar alignment', group: 'Graph', kind: 'choice', choices: [{ value: -1, text: 'Before' }, { value: 0, text: 'Centre' }, { value: 1, text: 'After' }] },
-  { path: 'custom.barWidthFactor', name: 'Bar width', group: 'Graph', kind: 'number', min: 0.1, max: 1, step: 0.1 },
+  { path: 'custom.lineWidth', name: english.lineWidth, group: english.graph, kind: 'number', min: 0, max: 10, step: 1 },
+  { path: 'custom.lineStyle.fill', name: english.lineStyle, group: english.graph, kind: 'choice', choices: [{ value: 'solid', text: english.solid }, { value: 'dash', text: english.dashes }, { value: 'dot', text: english.dots }] },
+  { path: 'custom.fillOpacity', name: english.fillOpacity, group: english.graph, kind: 'number', min: 0, max: 100, step: 1 },
+  { path: 'custom.gradientMode', name: english.gradient, group: english.graph, kind: 'choice', choices: texts('none', 'opacity', 'hue', 'scheme') },
+  { path: 'custom.fillBelowTo', name: english.fillDownToSeries, group: english.graph, kind: 'text' },
+  { path: 'custom.spanNulls', name: english.connectOverGaps, group: english.graph, kind: 'switch' },
+  { path: 'custom.showPoints', name: english.points, group: english.graph, kind: 'choice', choices: texts('auto', 'always', 'never') },
+  { path: 'custom.pointSize', name: english.pointSize, group: english.graph, kind: 'number', min: 1, max: 40, step: 1 },
+  { path: 'custom.barAlignment', name: english.barAlignment, group: english.graph, kind: 'choice', choices: [{ value: -1, text: english.before }, { value: 0, text: english.centre }, { value: 1, text: english.after }] },
+  { path: 'custom.barWidthFactor', name: english.barWidth, group: english.graph, kind: 'number', min: 0.1, max: 1, step: 0.1 },
   ...STACKING_EDITOR,
-  { path: 'custom.transform', name: 'Transform', group: 'Graph', kind: 'choice', choices: [{ value: undefined, text: 'None' }, { value: 'constant', text: 'Constant' }, { value: 'negative-Y', text: 'Negative Y' }] },
+  { path: 'custom.transform', name: english.transform, group: english.graph, kind: 'choice', choices: [{ value: undefined, text: english.none }, { value: 'constant', text: english.constant }, { value: 'negative-Y', text: english.negativeY }] },
 ];
 
 export const THRESHOLDS_EDITOR: readonly OptionEditor[] = [
   {
     path: 'custom.thresholdsStyle.mode',
-    name: 'Show thresholds',
-    group: 'Thresholds',
+    name: english.showThresholds,
+    group: english.thresholds,
     kind: 'choice',
     choices: [
-      { value: 'off', text: 'Off' },
-      { value: 'line', text: 'Lines' },
-      { value: 'dashed', text: 'Dashed lines' },
-      { value: 'area', text: 'Areas' },
-      { value: 'line+area', text: 'Lines and areas' },
-      { value: 'dashed+area', text: 'Dashed lines and areas' },
+      { value: 'off', text: english.off },
+      { value: 'line', text: english.lines },
+      { value: 'dashed', text: english.dashedLines },
+      { value: 'area', text: english.areas },
+      { value: 'line+area', text: english.linesAndAreas },
+      { value: 'dashed+area', text: english.dashedLinesAndAreas },
     ],
   },
 ];

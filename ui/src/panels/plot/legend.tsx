@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { isolate, toggle } from '../../chart/legend.tsx';
+import * as english from '../../english/panels.ts';
 import { displayText } from '../../fields/display.ts';
 import { findReducer, reduce } from '../../fields/reduce.ts';
 import { formatText } from '../../fields/units.ts';
@@ -99,7 +100,7 @@ export function Legend({ items, options, hidden, onHide, onOptions }: LegendProp
     if (!sort) return items;
     const calc = calcs.find((id) => calcName(id) === sort.by || id === sort.by);
     const direction = sort.descending ? -1 : 1;
-    if (calc === undefined) return sort.by === 'Name' ? [...items].sort((a, b) => direction * NAMES.compare(a.name, b.name)) : items;
+    if (calc === undefined) return sort.by === english.name ? [...items].sort((a, b) => direction * NAMES.compare(a.name, b.name)) : items;
     const size = (value: unknown): number => (typeof value === 'number' && !Number.isNaN(value) ? value : -Infinity);
     return [...items].sort((a, b) => {
       const [x, y] = [size(valuesOf(a)[calc]), size(valuesOf(b)[calc])];
@@ -114,21 +115,21 @@ export function Legend({ items, options, hidden, onHide, onOptions }: LegendProp
   const pressed = (event: MouseEvent, item: LegendItem): void =>
     onHide(event.ctrlKey || event.metaKey || event.shiftKey ? toggle(hidden, item.key) : isolate(keys, hidden, item.key));
   const order = (by: string): void => {
-    const descending = sort?.by === by ? !sort.descending : by !== 'Name';
+    const descending = sort?.by === by ? !sort.descending : by !== english.name;
     setChosen({ by, descending });
     onOptions?.({ legend: { ...options, sortBy: by, sortDesc: descending } });
   };
   const button = (item: LegendItem, content: JSX.Element | string = item.name): JSX.Element => (
-    <button type="button" class="plot-legend-item" aria-pressed={!hidden.has(item.key)} title={`${item.name}\nClick: show alone. Ctrl or Cmd click: hide.`} onClick={(event) => pressed(event, item)}>
+    <button type="button" class="plot-legend-item" aria-pressed={!hidden.has(item.key)} title={english.click(item.name)} onClick={(event) => pressed(event, item)}>
       <i class={item.dashed ? 'plot-swatch plot-swatch-dashed' : 'plot-swatch'} style={{ color: item.color }} />
       <span class="plot-legend-name">{content}</span>
-      {item.right && <span class="unit">(right)</span>}
+      {item.right && <span class="unit">{english.rightAxis}</span>}
     </button>
   );
   const rest = sorted.length - shown.length;
   const more = rest > 0 && !windowed && (
     <button type="button" class="plot-legend-item link" onClick={() => setAll(true)}>
-      and {rest} more
+      {english.andMore(rest)}
     </button>
   );
   if (!table)
@@ -161,7 +162,7 @@ export function Legend({ items, options, hidden, onHide, onOptions }: LegendProp
       <table {...(windowed ? { 'aria-rowcount': sorted.length + 1 } : {})}>
         <thead>
           <tr>
-            {header('Name', 'Name', false)}
+            {header(english.name, english.name, false)}
             {calcs.map((id) => header(calcName(id), calcName(id), true))}
           </tr>
         </thead>

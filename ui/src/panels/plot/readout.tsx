@@ -1,6 +1,7 @@
 /** What is under the cursor, in a box above everything else. */
 import type { ComponentChildren, JSX } from 'preact';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import * as english from '../../english/panels.ts';
 import type { ReadyLink } from '../panel.ts';
 import { useHover, type Hover, type HoverStore } from './hover.ts';
 
@@ -58,7 +59,7 @@ function Box({ hover, pinned, content, onClose }: { hover: Hover; pinned: boolea
       <div class="plot-readout-head">
         <span>{content.title}</span>
         {pinned && (
-          <button type="button" class="link" aria-label="Close" onClick={onClose}>
+          <button type="button" class="link" aria-label={english.close} onClick={onClose}>
             ×
           </button>
         )}
@@ -70,7 +71,7 @@ function Box({ hover, pinned, content, onClose }: { hover: Hover; pinned: boolea
           <b>{row.value}</b>
         </div>
       ))}
-      {content.more ? <div class="muted">and {content.more} more</div> : null}
+      {content.more ? <div class="muted">{english.andMore(content.more)}</div> : null}
       {content.note}
       {content.links && content.links.length > 0 && (
         <div class="plot-readout-links">
@@ -80,7 +81,7 @@ function Box({ hover, pinned, content, onClose }: { hover: Hover; pinned: boolea
                   {link.title || link.href}
                 </a>
               ))
-            : <span class="muted">Click for {content.links.length === 1 ? 'a link' : `${content.links.length} links`}</span>}
+            : <span class="muted">{english.clickFor(content.links.length === 1 ? english.link : english.linkCount(content.links.length))}</span>}
         </div>
       )}
     </div>

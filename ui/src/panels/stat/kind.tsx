@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { inkOf } from '../../fields/color.ts';
 import { useMemo } from 'preact/hooks';
+import * as english from '../../english/panels.ts';
 import { displayText } from '../../fields/display.ts';
 import type { PanelKind, PanelProps } from '../panel.ts';
 import { choices, ORIENTATION_EDITOR, REDUCTION_EDITOR, TEXT_SIZE_EDITOR } from '../values/editors.ts';
@@ -60,7 +61,7 @@ function Stat(props: PanelProps): JSX.Element {
       <div
         class="values-grid"
         role="list"
-        aria-label={panel.title || 'Values'}
+        aria-label={panel.title || english.values}
         style={{ 'grid-template-columns': `repeat(${cells.columns}, ${cells.width}px)`, 'grid-auto-rows': `${cells.height}px`, gap: `${gap}px` }}
       >
         {values.map((value, index) => (
@@ -131,7 +132,7 @@ function Cell({ value, options, layout, mode, single, cell, links }: CellProps):
 
 export const kind: PanelKind = {
   id: 'stat',
-  name: 'Stat',
+  name: english.stat,
   Component: Stat,
   options: OPTIONS,
   field: { color: { mode: 'thresholds' } },
@@ -139,13 +140,13 @@ export const kind: PanelKind = {
   editor: [
     ...REDUCTION_EDITOR,
     ORIENTATION_EDITOR,
-    { path: 'options.textMode', name: 'Text', group: 'Look', kind: 'choice', choices: choices(['auto', 'value', 'value_and_name', 'name', 'none']) },
-    { path: 'options.colorMode', name: 'Colour', group: 'Look', kind: 'choice', choices: choices(['none', 'value', 'background', 'background_solid']) },
-    { path: 'options.graphMode', name: 'Graph', group: 'Look', kind: 'choice', choices: choices(['none', 'line', 'area']) },
-    { path: 'options.justifyMode', name: 'Alignment', group: 'Look', kind: 'choice', choices: choices(['auto', 'center']) },
-    { path: 'options.wideLayout', name: 'Name beside the value where it is wide', group: 'Look', kind: 'switch' },
-    { path: 'options.showPercentChange', name: 'Change in percent', group: 'Look', kind: 'switch' },
-    { path: 'options.percentChangeColorMode', name: 'Colour of the change', group: 'Look', kind: 'choice', choices: choices(['standard', 'inverted', 'same_as_value']) },
+    { path: 'options.textMode', name: english.text, group: english.look, kind: 'choice', choices: choices(['auto', 'value', 'value_and_name', 'name', 'none']) },
+    { path: 'options.colorMode', name: english.colour, group: english.look, kind: 'choice', choices: choices(['none', 'value', 'background', 'background_solid']) },
+    { path: 'options.graphMode', name: english.graph, group: english.look, kind: 'choice', choices: choices(['none', 'line', 'area']) },
+    { path: 'options.justifyMode', name: english.alignment, group: english.look, kind: 'choice', choices: choices(['auto', 'center']) },
+    { path: 'options.wideLayout', name: english.nameBesideValueWhere, group: english.look, kind: 'switch' },
+    { path: 'options.showPercentChange', name: english.changeInPercent, group: english.look, kind: 'switch' },
+    { path: 'options.percentChangeColorMode', name: english.colourOfChange, group: english.look, kind: 'choice', choices: choices(['standard', 'inverted', 'same_as_value']) },
     ...TEXT_SIZE_EDITOR,
   ],
 };

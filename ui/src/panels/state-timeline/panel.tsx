@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useMemo, useRef, useState } from 'preact/hooks';
 import type uPlot from 'uplot';
+import * as english from '../../english/panels.ts';
 import { displayText } from '../../fields/display.ts';
 import { duration } from '../../format/time.ts';
 import type { PanelProps } from '../panel.ts';
@@ -89,7 +90,7 @@ export function StatesPanel(props: StatesPanelProps): JSX.Element {
         const found = seen(one);
         return found ? [{ key: one.key, name: one.name, value: found.text, color: found.color, near: at.own && index === under }] : [];
       });
-      return { title: exactTime(time, timeZone), rows: rows.slice(0, 20), more: Math.max(0, rows.length - 20), note: rows.length === 0 ? <div class="muted">no state here</div> : undefined };
+      return { title: exactTime(time, timeZone), rows: rows.slice(0, 20), more: Math.max(0, rows.length - 20), note: rows.length === 0 ? <div class="muted">{english.noStateHere}</div> : undefined };
     }
     if (!lane || !cell) return undefined;
     const shown = displayText(lane.field.display?.(cell.value) ?? { numeric: NaN, text: String(cell.value) });
@@ -97,7 +98,7 @@ export function StatesPanel(props: StatesPanelProps): JSX.Element {
     return {
       title: samples ? exactTime(time0, timeZone) : `${exactTime(cell.from, timeZone)} – ${exactTime(cell.to, timeZone)}`,
       rows: [{ key: lane.key, name: lane.name, value: cell.count === 1 && !samples && shown !== cell.text ? `${cell.text} (${shown})` : cell.text, color: cell.color }],
-      note: samples ? undefined : <div class="muted">for {duration((cell.to - cell.from) / 1000)}</div>,
+      note: samples ? undefined : <div class="muted">{english.forAge(duration((cell.to - cell.from) / 1000))}</div>,
       links: lane.field.config.links?.length
         ? props.links(lane.field.config.links, { ...lane.field.state?.scope, __field: { name: lane.name, labels: lane.field.labels ?? {} }, __series: { name: lane.name }, __value: { raw: cell.value, numeric: cell.value, text: shown, time: cell.from } })
         : [],
@@ -105,9 +106,9 @@ export function StatesPanel(props: StatesPanelProps): JSX.Element {
   };
   const label = `${panel.title || 'States'}: ${lanes
     .slice(0, 5)
-    .map((lane) => `${lane.name} ${lane.cells.at(-1)?.text ?? 'no state'}`)
-    .join(', ')}${all.lanes.length > 5 ? ` and ${all.lanes.length - 5} more` : ''}`;
-  const note = all.omitted > 0 ? `Showing the first ${all.lanes.length} of ${all.lanes.length + all.omitted} lanes.` : undefined;
+    .map((lane) => `${lane.name} ${lane.cells.at(-1)?.text ?? english.noState}`)
+    .join(', ')}${all.lanes.length > 5 ? english.andMoreBars(all.lanes.length - 5) : ''}`;
+  const note = all.omitted > 0 ? english.onlyFirstLanes(all.lanes.length, all.lanes.length + all.omitted) : undefined;
   return (
     <PlotLayout width={width} height={height} legend={legendIn(options)} items={items} hidden={hidden} onHide={setHidden} note={note}>
       <Plot
@@ -127,13 +128,13 @@ export function StatesPanel(props: StatesPanelProps): JSX.Element {
       {pages > 1 && (
         <div class="plot-pages">
           <button type="button" class="link" disabled={page === 0} onClick={() => setPage(page - 1)}>
-            Earlier rows
+            {english.earlierRows}
           </button>
           <span class="muted">
-            {page * perPage + 1}–{Math.min(all.lanes.length, (page + 1) * perPage)} of {all.lanes.length}
+            {english.rangeOf(page * perPage + 1, Math.min(all.lanes.length, (page + 1) * perPage), all.lanes.length)}
           </span>
           <button type="button" class="link" disabled={page >= pages - 1} onClick={() => setPage(page + 1)}>
-            Later rows
+            {english.laterRows}
           </button>
         </div>
       )}

@@ -1,4 +1,5 @@
 /** From frames to lanes of states. Pure. */
+import * as english from '../../english/panels.ts';
 import { displayText } from '../../fields/display.ts';
 import { cssColor, scaleOf } from '../../fields/color.ts';
 import { mapValue } from '../../fields/mappings.ts';
@@ -53,7 +54,7 @@ export function thresholdTexts(field: Field): { from: number; text: string; colo
   });
 }
 
-const NO_STATES: Missing = { title: 'No states in the data', hint: 'There is no field beside the times. Add a query that answers numbers, words or true and false.' };
+const NO_STATES: Missing = { title: english.noStatesInData, hint: english.noStatesHint };
 
 const absent = (value: unknown): boolean => value === null || value === undefined || (typeof value === 'number' && Number.isNaN(value));
 

@@ -1,5 +1,6 @@
 /** What stands in the cells of a table. */
 import type { ComponentChildren, JSX } from 'preact';
+import * as english from '../../english/panels.ts';
 import type { Field, Frame } from '../../frames/frame.ts';
 import { inkOf } from '../../fields/color.ts';
 import { displayText, type DisplayValue } from '../../fields/display.ts';
@@ -62,7 +63,7 @@ export function CellContent({ column, frame, frames, row, width, height, links }
       return (
         <span class="cell-links">
           {actionTitles(field).map((title) => (
-            <button key={title} type="button" class="button cell-action" disabled title="Actions are not carried out from here">
+            <button key={title} type="button" class="button cell-action" disabled title={english.noActions}>
               {title}
             </button>
           ))}
@@ -174,7 +175,7 @@ function ImageCell({ address, alt, height }: { address: string; alt: string | un
     <span>{alt ?? ''}</span>
   ) : (
     <a class="link" href={href} target="_blank" rel="noopener noreferrer">
-      {alt || 'Image'}
+      {alt || english.image}
     </a>
   );
 }

@@ -1,6 +1,7 @@
 /** The head of a table: sorts, filters and resizes columns. */
 import type { JSX, TargetedPointerEvent } from 'preact';
 import { useId, useMemo, useRef, useState } from 'preact/hooks';
+import * as english from '../../english/panels.ts';
 import type { Frame } from '../../frames/frame.ts';
 import { distinctTexts, type Column, type Filter, type SortBy } from './model.ts';
 
@@ -32,7 +33,7 @@ export function Head(props: HeadProps): JSX.Element {
       <tr>
         {props.expander && (
           <th class="table-expander">
-            <span class="hidden">Details</span>
+            <span class="hidden">{english.details}</span>
           </th>
         )}
         {columns.map((column, index) => {
@@ -114,12 +115,12 @@ function ColumnFilter({ column, frame, filter, onFilter }: { column: Column; fra
   };
   return (
     <>
-      <button type="button" class="table-filter" aria-pressed={filter !== undefined} aria-label={`Filter ${column.name}`} aria-haspopup="dialog" aria-controls={id} onClick={(event) => show(event.currentTarget)}>
+      <button type="button" class="table-filter" aria-pressed={filter !== undefined} aria-label={english.filterColumn(column.name)} aria-haspopup="dialog" aria-controls={id} onClick={(event) => show(event.currentTarget)}>
         <svg viewBox="0 0 16 16" aria-hidden="true">
           <path d="M1.5 2.5h13L9.5 8.6v4.9l-3-1.6V8.6z" />
         </svg>
       </button>
-      <div ref={box} id={id} popover="auto" class="table-filter-box" role="dialog" aria-label={`Filter ${column.name}`} onToggle={(event) => setOpen((event as unknown as ToggleEvent).newState === 'open')}>
+      <div ref={box} id={id} popover="auto" class="table-filter-box" role="dialog" aria-label={english.filterColumn(column.name)} onToggle={(event) => setOpen((event as unknown as ToggleEvent).newState === 'open')}>
         {open && <Choices column={column} frame={frame} filter={filter} onFilter={onFilter} />}
       </div>
     </>
@@ -138,16 +139,16 @@ function Choices({ column, frame, filter, onFilter }: { column: Column; frame: F
   };
   return (
     <>
-      <input type="text" class="table-filter-text" placeholder="Contains…" aria-label="Contains" value={contains} onInput={(event) => change({ contains: event.currentTarget.value, values: filter?.values })} />
+      <input type="text" class="table-filter-text" placeholder={english.containsPlaceholder} aria-label={english.containsLabel} value={contains} onInput={(event) => change({ contains: event.currentTarget.value, values: filter?.values })} />
       <div class="table-filter-all">
         <button type="button" class="link" onClick={() => change({ contains, values: undefined })}>
-          All
+          {english.all}
         </button>
         <button type="button" class="link" onClick={() => change({ contains, values: new Set() })}>
-          None
+          {english.none}
         </button>
         <button type="button" class="link" disabled={filter === undefined} onClick={() => onFilter(undefined)}>
-          Clear
+          {english.clear}
         </button>
       </div>
       <ul class="table-filter-values">
@@ -155,13 +156,13 @@ function Choices({ column, frame, filter, onFilter }: { column: Column; frame: F
           <li key={text}>
             <label>
               <input type="checkbox" checked={filter?.values === undefined || filter.values.has(text)} onChange={() => toggle(text)} />
-              <span class="ellipsis">{text === '' ? '(empty)' : text}</span>
+              <span class="ellipsis">{text === '' ? english.empty : text}</span>
               <span class="muted">{count}</span>
             </label>
           </li>
         ))}
       </ul>
-      {found.length > OFFERED && <p class="muted table-filter-more">{`${found.length - OFFERED} more: type to find them`}</p>}
+      {found.length > OFFERED && <p class="muted table-filter-more">{english.moreByTyping(found.length - OFFERED)}</p>}
     </>
   );
 }

@@ -1,6 +1,7 @@
 /** One value in full. */
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
+import * as english from '../../english/panels.ts';
 import { jsonText } from './model.ts';
 
 export interface Inspected {
@@ -19,7 +20,7 @@ export function Inspector({ title, value, text, onClose }: Inspected & { onClose
     <dialog
       ref={dialog}
       class="table-inspector"
-      aria-label={`Value of ${title}`}
+      aria-label={english.valueOf(title)}
       onClose={onClose}
       onKeyDown={(event) => event.stopPropagation()}
       onClick={(event) => event.target === event.currentTarget && dialog.current?.close()}
@@ -27,10 +28,10 @@ export function Inspector({ title, value, text, onClose }: Inspected & { onClose
       <div class="table-inspector-head">
         <h2>{title}</h2>
         <button type="button" class="button" onClick={() => void navigator.clipboard?.writeText(raw).then(() => setCopied(true), () => undefined)}>
-          {copied ? 'Copied' : 'Copy'}
+          {copied ? english.copied : english.copy}
         </button>
         <button type="button" class="button" onClick={() => dialog.current?.close()}>
-          Close
+          {english.close}
         </button>
       </div>
       <pre>{raw}</pre>

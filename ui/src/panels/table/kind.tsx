@@ -2,6 +2,7 @@
 import { inkOf } from '../../fields/color.ts';
 import { Component, type JSX } from 'preact';
 import { useMemo, useRef, useState } from 'preact/hooks';
+import * as english from '../../english/panels.ts';
 import { fieldName } from '../../fields/names.ts';
 import type { Frame } from '../../frames/frame.ts';
 import { offsetsOf, useWindow, type RowHeights } from '../lists/virtual.ts';
@@ -57,7 +58,7 @@ export function TablePanel(props: PanelProps): JSX.Element {
       {several && (
         <div class="table-bar" style={{ height: `${BAR_HEIGHT}px` }}>
           <select
-            aria-label="Frame"
+            aria-label={english.frame}
             value={String(index)}
             onChange={(event) => {
               const chosen = Number(event.currentTarget.value);
@@ -79,7 +80,7 @@ export function TablePanel(props: PanelProps): JSX.Element {
 
 const frameTitle = (frame: Frame, index: number, frames: readonly Frame[]): string => {
   const number = frame.fields.find(({ type }) => type === 'number');
-  return frame.name || (number ? fieldName(number, frame, frames) : '') || frame.refId || `Frame ${index + 1}`;
+  return frame.name || (number ? fieldName(number, frame, frames) : '') || frame.refId || english.frameNumber(index + 1);
 };
 
 type TableProps = PanelProps & { frame: Frame; options: Options; nested?: boolean };
@@ -148,7 +149,7 @@ function Table(props: TableProps): JSX.Element {
 
   return (
     <>
-      <div class="table-scroller" ref={box} style={{ height: `${space}px` }} tabIndex={0} role="region" aria-label={`${panel.title || 'Table'}, ${rows.length} rows`}>
+      <div class="table-scroller" ref={box} style={{ height: `${space}px` }} tabIndex={0} role="region" aria-label={english.rowsLabel(panel.title || english.table, rows.length)}>
         <table class="table-grid" style={{ width: `${total}px` }} aria-rowcount={rows.length + (showHead ? 1 : 0)} aria-colcount={columns.length}>
           <colgroup>
             {nested && <col style={{ width: `${EXPANDER_WIDTH}px` }} />}
@@ -196,7 +197,7 @@ function Table(props: TableProps): JSX.Element {
             {rows.length === 0 && (
               <tr>
                 <td class="table-none muted" colSpan={columns.length + (nested ? 1 : 0)}>
-                  {frame.length === 0 ? (panel.fieldConfig?.defaults?.noValue ?? 'No rows') : 'No row passes the filters'}
+                  {frame.length === 0 ? (panel.fieldConfig?.defaults?.noValue ?? english.noRows) : english.noRowPassesFilters}
                 </td>
               </tr>
             )}
@@ -221,7 +222,7 @@ function Table(props: TableProps): JSX.Element {
               {countRows && (
                 <tr>
                   <td colSpan={columns.length + (nested ? 1 : 0)}>
-                    <span class="muted">Count </span>
+                    <span class="muted">{english.count} </span>
                     <b>{rows.length}</b>
                   </td>
                 </tr>
@@ -229,7 +230,7 @@ function Table(props: TableProps): JSX.Element {
             </tfoot>
           )}
         </table>
-        {frame.fields.length > COLUMNS_SHOWN && <p class="values-left muted">{`${frame.fields.length - COLUMNS_SHOWN} more columns not shown`}</p>}
+        {frame.fields.length > COLUMNS_SHOWN && <p class="values-left muted">{english.moreColumnsNotShown(frame.fields.length - COLUMNS_SHOWN)}</p>}
       </div>
       {paginated && <Pager page={current} pages={pages} rows={rows.length} perPage={perPage} onPage={(next) => (setPage(next), box.current?.scrollTo({ top: 0 }))} />}
       {inspected && <Inspector {...inspected} onClose={() => inspect(undefined)} />}
@@ -257,7 +258,7 @@ function Nested(props: TableProps & { columns: number }): JSX.Element {
     <tr class="table-nested" style={{ height: `${props.height}px` }}>
       <td />
       <td colSpan={props.columns}>
-        <TablePanel {...props} panel={{ ...props.panel, title: `${props.panel.title}, details`, options: { showHeader: true, sortBy: [] } }} onOptions={undefined} height={props.height - 12} />
+        <TablePanel {...props} panel={{ ...props.panel, title: english.detailsOf(props.panel.title), options: { showHeader: true, sortBy: [] } }} onOptions={undefined} height={props.height - 12} />
       </td>
     </tr>
   );
@@ -302,7 +303,7 @@ function Cells(props: RowProps): JSX.Element {
       <tr aria-rowindex={props.position + 2} class={ground ? 'on-color' : undefined} style={{ height: `${height}px`, ...(ground ? { '--color': ground } : {}) }}>
         {props.nested && (
           <td class="table-expander">
-            <button type="button" aria-expanded={props.expanded} aria-label={props.expanded ? 'Hide details' : 'Show details'} onClick={() => props.toggle(row)}>
+            <button type="button" aria-expanded={props.expanded} aria-label={props.expanded ? english.hideDetails : english.showDetails} onClick={() => props.toggle(row)}>
               {props.expanded ? '▾' : '▸'}
             </button>
           </td>
@@ -329,16 +330,16 @@ function Cells(props: RowProps): JSX.Element {
                 <span class="cell-tools">
                   {filterable && (
                     <>
-                      <button type="button" aria-label={`Filter for ${text}`} title="Filter for this value" onClick={() => onFilter(field.name, String(value), '=')}>
+                      <button type="button" aria-label={english.filterForColumn(text)} title={english.filterForThisValue} onClick={() => onFilter(field.name, String(value), '=')}>
                         +
                       </button>
-                      <button type="button" aria-label={`Filter out ${text}`} title="Filter out this value" onClick={() => onFilter(field.name, String(value), '!=')}>
+                      <button type="button" aria-label={english.filterOutColumn(text)} title={english.filterOutThisValue} onClick={() => onFilter(field.name, String(value), '!=')}>
                         −
                       </button>
                     </>
                   )}
                   {column.inspect && (
-                    <button type="button" aria-label={`Inspect ${column.name}`} title="Inspect the value" onClick={() => inspect({ title: column.name, value, text })}>
+                    <button type="button" aria-label={english.inspectOf(column.name)} title={english.inspectValue} onClick={() => inspect({ title: column.name, value, text })}>
                       ⤢
                     </button>
                   )}
@@ -355,63 +356,63 @@ function Cells(props: RowProps): JSX.Element {
 
 function Pager({ page, pages, rows, perPage, onPage }: { page: number; pages: number; rows: number; perPage: number; onPage: (page: number) => void }): JSX.Element {
   return (
-    <nav class="table-bar" aria-label="Pages of rows" style={{ height: `${BAR_HEIGHT}px` }}>
-      <button type="button" class="button button-icon" disabled={page === 0} aria-label="Previous page" onClick={() => onPage(page - 1)}>
+    <nav class="table-bar" aria-label={english.pagesOfRows} style={{ height: `${BAR_HEIGHT}px` }}>
+      <button type="button" class="button button-icon" disabled={page === 0} aria-label={english.previousPage} onClick={() => onPage(page - 1)}>
         ‹
       </button>
-      <span>{`${page + 1} of ${pages}`}</span>
-      <button type="button" class="button button-icon" disabled={page >= pages - 1} aria-label="Next page" onClick={() => onPage(page + 1)}>
+      <span>{english.pageOf(page + 1, pages)}</span>
+      <button type="button" class="button button-icon" disabled={page >= pages - 1} aria-label={english.nextPage} onClick={() => onPage(page + 1)}>
         ›
       </button>
-      <span class="muted table-span">{rows === 0 ? '0 rows' : `${page * perPage + 1}–${Math.min(rows, (page + 1) * perPage)} of ${rows.toLocaleString('en')} rows`}</span>
+      <span class="muted table-span">{rows === 0 ? english.n0Rows : english.rowsShown(page * perPage + 1, Math.min(rows, (page + 1) * perPage), rows.toLocaleString('en'))}</span>
     </nav>
   );
 }
 
 export const kind: PanelKind = {
   id: 'table',
-  name: 'Table',
+  name: english.table,
   Component: TablePanel,
   options: OPTIONS,
   field: { custom: { align: 'auto', cellOptions: { type: 'auto' }, inspect: false } },
   data: true,
   editor: [
-    { path: 'options.showHeader', name: 'Head', group: 'Table', kind: 'switch' },
-    { path: 'options.cellHeight', name: 'Height of cells', group: 'Table', kind: 'choice', choices: [{ value: 'sm', text: 'Small' }, { value: 'md', text: 'Medium' }, { value: 'lg', text: 'Large' }, { value: 'auto', text: 'By content' }] },
-    { path: 'options.maxRowHeight', name: 'Largest height of rows (px)', group: 'Table', kind: 'number', min: 0, max: 1000 },
-    { path: 'options.enablePagination', name: 'Pages', group: 'Table', kind: 'switch' },
-    { path: 'options.pageSize', name: 'Rows of a page (0: as many as fit)', group: 'Table', kind: 'number', min: 0, max: 1000 },
-    { path: 'options.frozenColumns.left', name: 'Frozen columns', group: 'Table', kind: 'number', min: 0, max: 10 },
-    { path: 'options.showTypeIcons', name: 'Types of columns', group: 'Table', kind: 'switch' },
-    { path: 'custom.width', name: 'Width (px)', group: 'Column', kind: 'number', min: 20, max: 1000 },
-    { path: 'custom.minWidth', name: 'Smallest width (px)', group: 'Column', kind: 'number', min: 50, max: 500 },
-    { path: 'custom.align', name: 'Alignment', group: 'Column', kind: 'choice', choices: choices(['auto', 'left', 'center', 'right']) },
-    { path: 'custom.filterable', name: 'Filter', group: 'Column', kind: 'switch' },
-    { path: 'custom.wrapText', name: 'Wrap text', group: 'Column', kind: 'switch' },
-    { path: 'custom.wrapHeaderText', name: 'Wrap the head', group: 'Column', kind: 'switch' },
-    { path: 'custom.hidden', name: 'Hidden', group: 'Column', kind: 'switch' },
-    { path: 'custom.inspect', name: 'Inspect values', group: 'Column', kind: 'switch' },
-    { path: 'custom.footer.reducers', name: 'Calculations below', group: 'Column', kind: 'choices', choices: CALCULATIONS },
+    { path: 'options.showHeader', name: english.head, group: english.table, kind: 'switch' },
+    { path: 'options.cellHeight', name: english.heightOfCells, group: english.table, kind: 'choice', choices: [{ value: 'sm', text: english.small }, { value: 'md', text: english.medium }, { value: 'lg', text: english.large }, { value: 'auto', text: english.byContent }] },
+    { path: 'options.maxRowHeight', name: english.largestHeightOfRowsPx, group: english.table, kind: 'number', min: 0, max: 1000 },
+    { path: 'options.enablePagination', name: english.pages, group: english.table, kind: 'switch' },
+    { path: 'options.pageSize', name: english.rowsOfPage, group: english.table, kind: 'number', min: 0, max: 1000 },
+    { path: 'options.frozenColumns.left', name: english.frozenColumns, group: english.table, kind: 'number', min: 0, max: 10 },
+    { path: 'options.showTypeIcons', name: english.typesOfColumns, group: english.table, kind: 'switch' },
+    { path: 'custom.width', name: english.widthPx, group: english.column, kind: 'number', min: 20, max: 1000 },
+    { path: 'custom.minWidth', name: english.smallestWidthPx, group: english.column, kind: 'number', min: 50, max: 500 },
+    { path: 'custom.align', name: english.alignment, group: english.column, kind: 'choice', choices: choices(['auto', 'left', 'center', 'right']) },
+    { path: 'custom.filterable', name: english.filter, group: english.column, kind: 'switch' },
+    { path: 'custom.wrapText', name: english.wrapText, group: english.column, kind: 'switch' },
+    { path: 'custom.wrapHeaderText', name: english.wrapHead, group: english.column, kind: 'switch' },
+    { path: 'custom.hidden', name: english.hidden, group: english.column, kind: 'switch' },
+    { path: 'custom.inspect', name: english.inspectValues, group: english.column, kind: 'switch' },
+    { path: 'custom.footer.reducers', name: english.calculationsBelow, group: english.column, kind: 'choices', choices: CALCULATIONS },
     {
       path: 'custom.cellOptions.type',
-      name: 'Cells',
-      group: 'Cells',
+      name: english.cells,
+      group: english.cells,
       kind: 'choice',
       choices: [
-        { value: 'auto', text: 'Text' },
-        { value: 'color-text', text: 'Coloured text' },
-        { value: 'color-background', text: 'Coloured ground' },
-        { value: 'gauge', text: 'Gauge' },
-        { value: 'sparkline', text: 'Sparkline' },
-        { value: 'json-view', text: 'JSON' },
-        { value: 'pill', text: 'Pills' },
-        { value: 'markdown', text: 'Markdown' },
-        { value: 'data-links', text: 'Links' },
-        { value: 'image', text: 'Image' },
+        { value: 'auto', text: english.text },
+        { value: 'color-text', text: english.colouredText },
+        { value: 'color-background', text: english.colouredGround },
+        { value: 'gauge', text: english.gauge },
+        { value: 'sparkline', text: english.sparkline },
+        { value: 'json-view', text: english.json },
+        { value: 'pill', text: english.pills },
+        { value: 'markdown', text: english.markdown },
+        { value: 'data-links', text: english.links },
+        { value: 'image', text: english.image },
       ],
     },
-    { path: 'custom.cellOptions.mode', name: 'Style of gauge or ground', group: 'Cells', kind: 'choice', choices: choices(['basic', 'gradient', 'lcd']) },
-    { path: 'custom.cellOptions.valueDisplayMode', name: 'Values of gauges', group: 'Cells', kind: 'choice', choices: choices(['color', 'text', 'hidden']) },
-    { path: 'custom.cellOptions.applyToRow', name: 'Colour the whole row', group: 'Cells', kind: 'switch' },
+    { path: 'custom.cellOptions.mode', name: english.styleOfGaugeOrGround, group: english.cells, kind: 'choice', choices: choices(['basic', 'gradient', 'lcd']) },
+    { path: 'custom.cellOptions.valueDisplayMode', name: english.valuesOfGauges, group: english.cells, kind: 'choice', choices: choices(['color', 'text', 'hidden']) },
+    { path: 'custom.cellOptions.applyToRow', name: english.colourWholeRow, group: english.cells, kind: 'switch' },
   ],
 };

@@ -1,6 +1,7 @@
 /** A text of the dashboard's author: Markdown, HTML or code. */
 import type { JSX } from 'preact';
 import { useMemo } from 'preact/hooks';
+import * as english from '../../english/panels.ts';
 import type { PanelKind, PanelProps } from '../panel.ts';
 import { withDefaults } from '../values/options.ts';
 import { valueScope } from '../values/scope.ts';
@@ -31,7 +32,7 @@ function Text(props: PanelProps): JSX.Element {
       ? Array.from({ length: Math.min(ROWS_SHOWN, frame.length) }, (_, row) => interpolate(source, valueScope(field, frame, frames, row, field.values[row]), format))
       : [interpolate(source, {}, format)];
   return (
-    <div class="text-panel" tabIndex={0} role="region" aria-label={panel.title || 'Text'}>
+    <div class="text-panel" tabIndex={0} role="region" aria-label={panel.title || english.text}>
       {texts.map((text, index) =>
         options.mode === 'code' ? <Code key={index} source={text} numbers={options.code.showLineNumbers} language={options.code.language} /> : options.mode === 'html' ? <Html key={index} source={text} /> : <Markdown key={index} source={text} />,
       )}
@@ -58,7 +59,7 @@ function Code({ source, numbers, language }: { source: string; numbers: boolean;
 
 export const kind: PanelKind = {
   id: 'text',
-  name: 'Text',
+  name: english.text,
   Component: Text,
   options: OPTIONS,
   field: {},
@@ -66,16 +67,16 @@ export const kind: PanelKind = {
   editor: [
     {
       path: 'options.mode',
-      name: 'Written in',
-      group: 'Text',
+      name: english.writtenIn,
+      group: english.text,
       kind: 'choice',
       choices: [
-        { value: 'markdown', text: 'Markdown' },
-        { value: 'html', text: 'HTML' },
-        { value: 'code', text: 'Code' },
+        { value: 'markdown', text: english.markdown },
+        { value: 'html', text: english.html },
+        { value: 'code', text: english.code },
       ],
     },
-    { path: 'options.content', name: 'Content', group: 'Text', kind: 'lines' },
-    { path: 'options.code.showLineNumbers', name: 'Line numbers', group: 'Text', kind: 'switch' },
+    { path: 'options.content', name: english.content, group: english.text, kind: 'lines' },
+    { path: 'options.code.showLineNumbers', name: english.lineNumbers, group: english.text, kind: 'switch' },
   ],
 };

@@ -4,6 +4,7 @@
  */
 import { createElement, type ComponentChildren, type JSX } from 'preact';
 import { useMemo } from 'preact/hooks';
+import * as english from '../../english/panels.ts';
 import { isLoadable, safeHref } from '../values/href.ts';
 import { parseHtml, type HtmlElement, type HtmlNode } from './html.ts';
 import { markdownToHtml } from './markdown.ts';
@@ -98,8 +99,8 @@ function AwayImage({ source, alt }: { source: string; alt: string }): JSX.Elemen
   const href = safeHref(source);
   if (href === undefined) return <span class="muted">{alt}</span>;
   return (
-    <a class="text-away" href={href} target="_blank" rel="noopener noreferrer" title={`An image of another server: ${href}`}>
-      {alt || 'Image'}
+    <a class="text-away" href={href} target="_blank" rel="noopener noreferrer" title={english.foreignImage(href)}>
+      {alt || english.image}
     </a>
   );
 }

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useMemo, useRef, useState } from 'preact/hooks';
 import type uPlot from 'uplot';
+import * as english from '../../english/panels.ts';
 import { displayText } from '../../fields/display.ts';
 import { fieldName } from '../../fields/names.ts';
 import type { PanelProps, ReadyLink } from '../panel.ts';
@@ -33,7 +34,7 @@ function lastText({ field, values }: Line): string {
     const value = values[row];
     if (!isGap(value)) return field.display ? displayText(field.display(value)) : String(value);
   }
-  return 'no value';
+  return english.noValue;
 }
 
 const SPOKEN_LINES = 5;
@@ -42,11 +43,11 @@ const SPOKEN_LINES = 5;
 export function spoken(title: string, lines: readonly Line[]): string {
   const named = lines.slice(0, SPOKEN_LINES).map((line) => `${line.name} ${lastText(line)}`);
   const rest = lines.length - named.length;
-  return `${title || 'Graph'}: ${named.join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
+  return `${title || 'Graph'}: ${named.join(', ')}${rest > 0 ? english.andMoreBars(rest) : ''}`;
 }
 
 export function omittedNote(drawn: number, omitted: number): string | undefined {
-  return omitted > 0 ? `Showing the ${drawn.toLocaleString('en')} largest of ${(drawn + omitted).toLocaleString('en')} series. Aggregate in the query to see all.` : undefined;
+  return omitted > 0 ? english.onlyLargest(drawn.toLocaleString('en'), (drawn + omitted).toLocaleString('en')) : undefined;
 }
 
 interface SeriesPanelProps extends PanelProps {
@@ -157,12 +158,12 @@ export function SeriesPanel(props: SeriesPanelProps): JSX.Element {
       rows,
       more: total - rows.length,
       links,
-      note: exemplar ? <ExemplarNote exemplar={exemplar} timeZone={timeZone} /> : total === 0 ? <div class="muted">no value here</div> : undefined,
+      note: exemplar ? <ExemplarNote exemplar={exemplar} timeZone={timeZone} /> : total === 0 ? <div class="muted">{english.noValueHere}</div> : undefined,
     };
   };
 
   return (
-    <PlotLayout width={width} height={height} legend={legendIn(panel.options)} items={items} hidden={hidden} onHide={setHidden} onOptions={props.onOptions} note={omittedNote(prepared.lines.length, prepared.omitted) ?? (prepared.blank ? 'All values in this time range are empty.' : undefined)}>
+    <PlotLayout width={width} height={height} legend={legendIn(panel.options)} items={items} hidden={hidden} onHide={setHidden} onOptions={props.onOptions} note={omittedNote(prepared.lines.length, prepared.omitted) ?? (prepared.blank ? english.allValuesEmpty : undefined)}>
       <Plot
         label={spoken(panel.title, lines)}
         structure={structure}
@@ -199,7 +200,7 @@ function ExemplarNote({ exemplar, timeZone }: { exemplar: Exemplar; timeZone: st
   const { labels, time, value, field } = exemplar;
   return (
     <div class="plot-readout-exemplar">
-      <div class="muted">Exemplar, {exactTime(time, timeZone)}</div>
+      <div class="muted">{english.exemplarAt(exactTime(time, timeZone))}</div>
       <div>
         <b>{field.display ? displayText(field.display(value)) : value}</b>
       </div>

@@ -1,4 +1,5 @@
 /** From frames to what is drawn: series on one axis, stacked, each with its scale. Pure. */
+import * as english from '../../english/panels.ts';
 import type { Field, Frame } from '../../frames/frame.ts';
 import { seriesColor } from '../../fields/color.ts';
 import { fieldName } from '../../fields/names.ts';
@@ -159,9 +160,9 @@ const size = (values: readonly Value[]): number => {
 /** Where x comes from: times, or a field of numbers by name (the first one without a name). */
 export type Across = { kind: 'time' } | { kind: 'number'; field?: string | undefined };
 
-const NO_X: Missing = { title: 'No field for the x axis', hint: 'This panel needs a field of ascending numbers for x and another one for y. Choose the x field in the options.' };
+const NO_X: Missing = { title: english.noFieldForXAxis, hint: english.noXFieldHint };
 
-const HISTOGRAMS: Missing = { title: 'Histograms, not numbers', hint: 'Show them in a heatmap, or make numbers of them in the query, as with histogram_quantile().' };
+const HISTOGRAMS: Missing = { title: english.histogramsNotNumbers, hint: english.onlyHistogramsHint };
 
 export function prepare(given: readonly Frame[], across: Across = { kind: 'time' }, mostSeries = MOST_SERIES): Prepared {
   const empty: Prepared = { x: [], lines: [], scales: [], exemplars: [], omitted: 0 };

@@ -1,5 +1,6 @@
 /** Kinds that are not drawn here: they say so, and show what they were given as a table. */
 import type { JSX } from 'preact';
+import * as english from '../../english/panels.ts';
 import type { PanelKind, PanelProps } from '../panel.ts';
 import { Mark } from '../../parts/parts.tsx';
 import { TablePanel } from '../table/kind.tsx';
@@ -19,12 +20,12 @@ export function undrawn(id: string, name: string, data = true): PanelKind {
         <p class="undrawn-note" role="note">
           <Mark tone="info" />
           <span>
-            {`“${name}” is not drawn here${shown ? ': this is its data.' : data ? ', and it has no data.' : '.'}`}
+            {english.notDrawnHere(name, shown ? english.thisIsItsData : data ? english.andNoData : '.')}
             {feed !== undefined && (
               <>
                 {' '}
                 <a class="link" href={feed} target="_blank" rel="noopener noreferrer">
-                  Open the feed
+                  {english.openFeed}
                 </a>
               </>
             )}

@@ -1,4 +1,6 @@
 /** Options that several kinds of panels share, for the panel editor. */
+import * as english from '../../english/panels.ts';
+import { titled } from '../../english/words.ts';
 import { reducers } from '../../fields/reduce.ts';
 import type { OptionEditor } from '../panel.ts';
 
@@ -6,27 +8,27 @@ import type { OptionEditor } from '../panel.ts';
 export const CALCULATIONS = reducers.map(({ id, name }) => ({ value: id, text: name }));
 
 export const choices = (values: readonly string[]): { value: unknown; text: string }[] =>
-  values.map((value) => ({ value, text: `${value[0]?.toUpperCase() ?? ''}${value.slice(1)}`.replaceAll('_', ' ').replaceAll('-', ' ') }));
+  values.map((value) => ({ value, text: titled(value) }));
 
 export const REDUCTION_EDITOR: readonly OptionEditor[] = [
   {
     path: 'options.reduceOptions.values',
-    name: 'Show',
-    group: 'Values',
+    name: english.show,
+    group: english.values,
     kind: 'choice',
     choices: [
-      { value: false, text: 'One calculated value of each field' },
-      { value: true, text: 'All rows' },
+      { value: false, text: english.oneValueOfEachField },
+      { value: true, text: english.allRows },
     ],
   },
-  { path: 'options.reduceOptions.calcs', name: 'Calculation', group: 'Values', kind: 'choices', choices: CALCULATIONS },
-  { path: 'options.reduceOptions.fields', name: 'Fields (empty: all numbers)', group: 'Values', kind: 'text' },
-  { path: 'options.reduceOptions.limit', name: 'Limit of rows', group: 'Values', kind: 'number', min: 1, max: 500 },
+  { path: 'options.reduceOptions.calcs', name: english.calculation, group: english.values, kind: 'choices', choices: CALCULATIONS },
+  { path: 'options.reduceOptions.fields', name: english.fieldsEmpty, group: english.values, kind: 'text' },
+  { path: 'options.reduceOptions.limit', name: english.limitOfRows, group: english.values, kind: 'number', min: 1, max: 500 },
 ];
 
-export const ORIENTATION_EDITOR: OptionEditor = { path: 'options.orientation', name: 'Orientation', group: 'Layout', kind: 'choice', choices: choices(['auto', 'horizontal', 'vertical']) };
+export const ORIENTATION_EDITOR: OptionEditor = { path: 'options.orientation', name: english.orientation, group: english.layout, kind: 'choice', choices: choices(['auto', 'horizontal', 'vertical']) };
 
 export const TEXT_SIZE_EDITOR: readonly OptionEditor[] = [
-  { path: 'options.text.titleSize', name: 'Size of names (px)', group: 'Text size', kind: 'number', min: 1, max: 200 },
-  { path: 'options.text.valueSize', name: 'Size of values (px)', group: 'Text size', kind: 'number', min: 1, max: 400 },
+  { path: 'options.text.titleSize', name: english.sizeOfNamesPx, group: english.textSize, kind: 'number', min: 1, max: 200 },
+  { path: 'options.text.valueSize', name: english.sizeOfValuesPx, group: english.textSize, kind: 'number', min: 1, max: 400 },
 ];

@@ -1,5 +1,6 @@
 /** A value with its unit set smaller. */
 import type { JSX } from 'preact';
+import * as english from '../../english/panels.ts';
 import type { DisplayValue } from '../../fields/display.ts';
 
 export const ValueText = ({ value: { prefix, text, suffix } }: { value: DisplayValue }): JSX.Element => (
@@ -13,10 +14,10 @@ export const ValueText = ({ value: { prefix, text, suffix } }: { value: DisplayV
 /** What a panel of values says when it has none. */
 export const NoValues = ({ text }: { text?: string }): JSX.Element => (
   <div class="no-values">
-    <p>{text || 'No data'}</p>
+    <p>{text || english.noData}</p>
   </div>
 );
 
 /** What is not shown because there is too much of it. */
 export const Left = ({ count, what = 'values' }: { count: number; what?: string }): JSX.Element | null =>
-  count > 0 ? <p class="values-left muted">{`${count.toLocaleString('en')} more ${what} not shown`}</p> : null;
+  count > 0 ? <p class="values-left muted">{english.moreNotShownOf(count.toLocaleString('en'), what)}</p> : null;

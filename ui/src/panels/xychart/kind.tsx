@@ -1,3 +1,4 @@
+import * as english from '../../english/panels.ts';
 import type { PanelKind } from '../panel.ts';
 import { AXIS_EDITOR, LEGEND_EDITOR, LEGEND_OPTIONS, TOOLTIP_EDITOR, TOOLTIP_OPTIONS } from '../plot/editor.ts';
 import { XyChartPanel } from './panel.tsx';
@@ -5,7 +6,7 @@ import { XyChartPanel } from './panel.tsx';
 /** One field of numbers over another. */
 export const kind: PanelKind = {
   id: 'xychart',
-  name: 'XY chart',
+  name: english.xyChart,
   Component: XyChartPanel,
   options: { mapping: 'auto', series: [], legend: LEGEND_OPTIONS, tooltip: TOOLTIP_OPTIONS },
   field: {
@@ -14,15 +15,15 @@ export const kind: PanelKind = {
   },
   data: true,
   editor: [
-    { path: 'options.mapping', name: 'Series', group: 'Points', kind: 'choice', choices: [{ value: 'auto', text: 'Automatic' }, { value: 'manual', text: 'Chosen' }] },
-    { path: 'custom.show', name: 'Show', group: 'Points', kind: 'choice', choices: [{ value: 'points', text: 'Points' }, { value: 'lines', text: 'Lines' }, { value: 'points+lines', text: 'Both' }] },
-    { path: 'custom.pointSize.fixed', name: 'Point size', group: 'Points', kind: 'number', min: 1, max: 100, step: 1 },
-    { path: 'custom.pointSize.min', name: 'Least point size', group: 'Points', kind: 'number', min: 1, max: 100, step: 1 },
-    { path: 'custom.pointSize.max', name: 'Greatest point size', group: 'Points', kind: 'number', min: 1, max: 200, step: 1 },
-    { path: 'custom.pointShape', name: 'Shape', group: 'Points', kind: 'choice', choices: [{ value: 'circle', text: 'Circle' }, { value: 'square', text: 'Square' }] },
-    { path: 'custom.pointStrokeWidth', name: 'Outline', group: 'Points', kind: 'number', min: 0, max: 10, step: 1 },
-    { path: 'custom.fillOpacity', name: 'Fill opacity', group: 'Points', kind: 'number', min: 0, max: 100, step: 1 },
-    { path: 'custom.lineWidth', name: 'Line width', group: 'Points', kind: 'number', min: 0, max: 10, step: 1 },
+    { path: 'options.mapping', name: english.series, group: english.points, kind: 'choice', choices: [{ value: 'auto', text: english.automatic }, { value: 'manual', text: english.chosen }] },
+    { path: 'custom.show', name: english.show, group: english.points, kind: 'choice', choices: [{ value: 'points', text: english.points }, { value: 'lines', text: english.lines }, { value: 'points+lines', text: english.both }] },
+    { path: 'custom.pointSize.fixed', name: english.pointSize, group: english.points, kind: 'number', min: 1, max: 100, step: 1 },
+    { path: 'custom.pointSize.min', name: english.leastPointSize, group: english.points, kind: 'number', min: 1, max: 100, step: 1 },
+    { path: 'custom.pointSize.max', name: english.greatestPointSize, group: english.points, kind: 'number', min: 1, max: 200, step: 1 },
+    { path: 'custom.pointShape', name: english.shape, group: english.points, kind: 'choice', choices: [{ value: 'circle', text: english.circle }, { value: 'square', text: english.square }] },
+    { path: 'custom.pointStrokeWidth', name: english.outline, group: english.points, kind: 'number', min: 0, max: 10, step: 1 },
+    { path: 'custom.fillOpacity', name: english.fillOpacity, group: english.points, kind: 'number', min: 0, max: 100, step: 1 },
+    { path: 'custom.lineWidth', name: english.lineWidth, group: english.points, kind: 'number', min: 0, max: 10, step: 1 },
     ...AXIS_EDITOR,
     ...LEGEND_EDITOR,
     ...TOOLTIP_EDITOR.slice(0, 1),

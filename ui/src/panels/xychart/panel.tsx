@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useMemo, useRef, useState } from 'preact/hooks';
 import type uPlot from 'uplot';
+import * as english from '../../english/panels.ts';
 import { cssColor } from '../../fields/color.ts';
 import { displayText } from '../../fields/display.ts';
 import { fieldName } from '../../fields/names.ts';
@@ -70,10 +71,10 @@ export function XyChartPanel(props: PanelProps): JSX.Element {
   };
   const x = all.series[0]!.x;
   const y = all.series[0]!.y;
-  const label = `${panel.title || 'XY chart'}: ${series.map((one) => `${one.name}, ${one.rows.length} points`).slice(0, 5).join('; ')}`;
+  const label = `${panel.title || english.xyChart}: ${series.map((one) => english.pointsLabel(one.name, one.rows.length)).slice(0, 5).join('; ')}`;
   const structure = JSON.stringify([x.type, x.config.unit, y.config.unit, customOf(x), customOf(y)]);
   return (
-    <PlotLayout width={width} height={height} legend={legendIn(options)} items={items} hidden={hidden} onHide={setHidden} onOptions={props.onOptions} note={all.omitted > 0 ? `${all.omitted.toLocaleString('en')} points are left out.` : undefined}>
+    <PlotLayout width={width} height={height} legend={legendIn(options)} items={items} hidden={hidden} onHide={setHidden} onOptions={props.onOptions} note={all.omitted > 0 ? english.pointsLeftOut(all.omitted.toLocaleString('en')) : undefined}>
       <Plot label={label} structure={structure} options={(paint) => xyOptions(() => scene.current, paint, x, y, fieldName(x, all.series[0]!.frame, frames))} data={data} hover={hover} redraw={[options, timeZone]} crosshair="xy" />
       <Readout store={hover} content={content} />
     </PlotLayout>

@@ -3,6 +3,7 @@ import { cssColor, seriesColor } from '../../fields/color.ts';
 import { fieldName } from '../../fields/names.ts';
 import { fieldMatcher } from '../../fields/matchers.ts';
 import type { Matcher } from '../../dashboard/model.ts';
+import * as english from '../../english/panels.ts';
 import type { Field, Frame } from '../../frames/frame.ts';
 import { customOf, type Custom } from '../plot/custom.ts';
 import { NO_DATA, type Missing } from '../plot/missing.ts';
@@ -38,7 +39,7 @@ export interface Points {
 /** Points that are drawn; of more, every second, third and so on. */
 export const MOST_POINTS = 50_000;
 
-const NO_PAIRS: Missing = { title: 'No two fields of numbers', hint: 'This panel draws one field of numbers over another one, of the same frame. Join the queries with a transformation, or choose the fields in the options.' };
+const NO_PAIRS: Missing = { title: english.noTwoFieldsOfNumbers, hint: english.thisPanelDrawsOneField };
 
 interface SeriesMapping {
   name?: { fixed?: string } | string;

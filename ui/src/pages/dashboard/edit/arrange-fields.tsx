@@ -1,5 +1,6 @@
 /** The fields of a table: which are seen, what they are called, and in which order. */
 import type { JSX } from 'preact';
+import * as english from '../../../english/dashboard-edit.ts';
 import { moved } from './change.ts';
 import { ChoiceField, Labelled, TextField } from './option-fields.tsx';
 import type { Stage } from './stage.ts';
@@ -52,30 +53,30 @@ export function ArrangeFields({ parts, options, stage, onChange }: Props): JSX.E
   return (
     <div class="arrange">
       {orders && (
-        <Labelled name="Order">
-          <ChoiceField value={manual ? 'manual' : 'auto'} choices={[{ value: 'manual', text: 'by hand' }, { value: 'auto', text: 'by name' }]} onChange={(mode) => onChange({ ...options, orderByMode: mode, ...(mode === 'auto' && !Array.isArray(options['orderBy']) ? { orderBy: [{ type: 'name', desc: false }] } : {}) })} />
+        <Labelled name={english.order}>
+          <ChoiceField value={manual ? 'manual' : 'auto'} choices={[{ value: 'manual', text: english.byHand }, { value: 'auto', text: english.byName }]} onChange={(mode) => onChange({ ...options, orderByMode: mode, ...(mode === 'auto' && !Array.isArray(options['orderBy']) ? { orderBy: [{ type: 'name', desc: false }] } : {}) })} />
         </Labelled>
       )}
-      {stage.frames.length > 1 && <p class="muted">There are {stage.frames.length} tables. These are the fields of all; join or merge them first to order them together.</p>}
-      {names.length === 0 && <p class="muted">There are no fields yet.</p>}
-      <ol class="arrange-list" aria-label="Fields">
+      {stage.frames.length > 1 && <p class="muted">{english.thereAreTables(stage.frames.length)}</p>}
+      {names.length === 0 && <p class="muted">{english.thereAreNoFieldsYet}</p>}
+      <ol class="arrange-list" aria-label={english.fields}>
         {names.map((name, index) => (
           <li key={name} class="form-line">
             {parts.includes('show') && (
               <label class="check">
-                <input type="checkbox" aria-label={`Show ${name}`} checked={isShown(options, name)} onChange={(event) => onChange(withShown(options, name, event.currentTarget.checked))} />
+                <input type="checkbox" aria-label={english.show(name)} checked={isShown(options, name)} onChange={(event) => onChange(withShown(options, name, event.currentTarget.checked))} />
               </label>
             )}
             <span class="arrange-name">
               {name} <span class="muted">{types.get(name)}</span>
             </span>
-            {parts.includes('rename') && <TextField label={`New name of ${name}`} placeholder={name} value={typeof renamed[name] === 'string' ? renamed[name] : ''} onChange={(text) => onChange(withName(options, name, text))} />}
+            {parts.includes('rename') && <TextField label={english.newNameOf(name)} placeholder={name} value={typeof renamed[name] === 'string' ? renamed[name] : ''} onChange={(text) => onChange(withName(options, name, text))} />}
             {orders && manual && (
               <span class="query-tools">
-                <button type="button" class="link" disabled={index === 0} aria-label={`Move ${name} up`} onClick={() => move(index, index - 1)}>
+                <button type="button" class="link" disabled={index === 0} aria-label={english.moveQueryUp(name)} onClick={() => move(index, index - 1)}>
                   ↑
                 </button>
-                <button type="button" class="link" disabled={index === names.length - 1} aria-label={`Move ${name} down`} onClick={() => move(index, index + 1)}>
+                <button type="button" class="link" disabled={index === names.length - 1} aria-label={english.moveDown(name)} onClick={() => move(index, index + 1)}>
                   ↓
                 </button>
               </span>
@@ -83,7 +84,7 @@ export function ArrangeFields({ parts, options, stage, onChange }: Props): JSX.E
           </li>
         ))}
       </ol>
-      {gone.length > 0 && names.length > 0 && <p class="muted">Also renamed where they come: {gone.slice(0, 20).join(', ')}.</p>}
+      {gone.length > 0 && names.length > 0 && <p class="muted">{english.alsoRenamedWhereTheyCome(gone.slice(0, 20).join(', '))}</p>}
     </div>
   );
 }

@@ -1,5 +1,6 @@
 /** Changes of a dashboard, each as a new one; what is not touched stays the same object. */
 import type { Dashboard, FieldConfig, GridPos, Panel, Target } from '../../../dashboard/model.ts';
+import * as english from '../../../english/dashboard-edit.ts';
 
 const NEW_SIZE = { w: 12, h: 8 };
 
@@ -28,7 +29,7 @@ export function addPanel(dashboard: Dashboard, type: string, more: Partial<Panel
   const row = type === 'row';
   const panel: Panel = {
     type,
-    title: row ? 'Row' : 'New panel',
+    title: row ? english.row : english.newPanel,
     targets: row ? [] : [{ refId: 'A' }],
     transformations: [],
     options: {},

@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useMemo, useRef, useState } from 'preact/hooks';
 import type { PlacedPanel } from '../../../dashboard/layout.ts';
 import type { Dashboard, GridPos } from '../../../dashboard/model.ts';
+import * as english from '../../../english/dashboard-edit.ts';
 import { isRow, titleOf, useBoard } from '../board.ts';
 import { Grid } from '../grid.tsx';
 import { arrange, COLUMNS } from './arrange.ts';
@@ -73,13 +74,13 @@ export function EditGrid({ placed, onRow, change }: Props): JSX.Element {
     keep(arrange(items, each.key, to));
   };
   const handles = (each: PlacedPanel): JSX.Element => {
-    const name = titleOf(each, board.scope) || `panel ${each.panel.id}`;
+    const name = titleOf(each, board.scope) || english.panelNumber(each.panel.id);
     const grip = (size: boolean): JSX.Element => (
       <button
         type="button"
         class={size ? 'edit-size' : 'edit-move'}
-        aria-label={size ? `Resize ${name}: arrows` : `Move ${name}: arrows`}
-        title={size ? 'Drag to resize' : 'Drag to move'}
+        aria-label={size ? english.resizeByArrows(name) : english.moveByArrows(name)}
+        title={size ? english.dragToResize : english.dragToMove}
         onPointerDown={begin(each, size)}
         onPointerMove={move}
         onPointerUp={end}
@@ -108,17 +109,17 @@ function RowTools({ placed, change, grip }: { placed: PlacedPanel; change: Props
   const repeatable = board.variables.states.filter(({ variable }) => variable.type !== 'adhoc').map(({ variable }) => variable.name);
   return (
     <span class="edit-row-tools">
-      <input aria-label="Title of the row" value={panel.title} onChange={(event) => change((dashboard) => changePanel(dashboard, panel.id, (row) => ({ ...row, title: event.currentTarget.value })))} />
-      <select aria-label="Repeat for" value={panel.repeat ?? ''} onChange={(event) => change((dashboard) => changePanel(dashboard, panel.id, (row) => ({ ...row, repeat: event.currentTarget.value || undefined })))}>
-        <option value="">not repeated</option>
+      <input aria-label={english.titleOfRow} value={panel.title} onChange={(event) => change((dashboard) => changePanel(dashboard, panel.id, (row) => ({ ...row, title: event.currentTarget.value })))} />
+      <select aria-label={english.repeatFor} value={panel.repeat ?? ''} onChange={(event) => change((dashboard) => changePanel(dashboard, panel.id, (row) => ({ ...row, repeat: event.currentTarget.value || undefined })))}>
+        <option value="">{english.notRepeated}</option>
         {repeatable.map((name) => (
           <option key={name} value={name} selected={name === panel.repeat}>
-            for each {name}
+            {english.forEach(name)}
           </option>
         ))}
       </select>
       <button type="button" class="link" onClick={() => change((dashboard) => removePanel(dashboard, panel.id))}>
-        Remove row
+        {english.removeRow}
       </button>
       {grip}
     </span>

@@ -1,6 +1,7 @@
 /** Which fields are meant: by name, type, query, value, or by several of these. */
 import type { JSX } from 'preact';
 import type { Matcher } from '../../../dashboard/model.ts';
+import * as english from '../../../english/dashboard-edit.ts';
 import { reducers } from '../../../fields/reduce.ts';
 import { AddField } from './add-field.tsx';
 import { ChoiceField, Labelled, NamesField, SuggestField, TextField } from './option-fields.tsx';
@@ -8,23 +9,23 @@ import type { Stage } from './stage.ts';
 
 /** Every way of choosing fields, with options to begin with. */
 export const MATCHERS: readonly { id: string; text: string; options?: unknown }[] = [
-  { id: 'byName', text: 'Field with the name', options: '' },
-  { id: 'byRegexp', text: 'Fields whose name matches', options: '/.*/' },
-  { id: 'byType', text: 'Fields of the type', options: 'number' },
-  { id: 'byFrameRefID', text: 'Fields of the query', options: '' },
-  { id: 'byValue', text: 'Fields whose value is', options: { reducer: 'lastNotNull', op: 'gte', value: 0 } },
-  { id: 'byNames', text: 'Fields with one of the names', options: { mode: 'include', names: [] } },
-  { id: 'byRegexpOrNames', text: 'Fields by pattern or name', options: { pattern: '', names: [] } },
-  { id: 'byTypes', text: 'Fields of one of the types', options: [] },
-  { id: 'numeric', text: 'All numbers' },
-  { id: 'time', text: 'All times' },
-  { id: 'first', text: 'The first field' },
-  { id: 'firstTimeField', text: 'The first time' },
-  { id: 'anyMatch', text: 'Any of these', options: [] },
-  { id: 'allMatch', text: 'All of these', options: [] },
-  { id: 'invertMatch', text: 'All but these', options: { id: 'byName', options: '' } },
-  { id: 'alwaysMatch', text: 'Every field' },
-  { id: 'neverMatch', text: 'No field' },
+  { id: 'byName', text: english.fieldWithName, options: '' },
+  { id: 'byRegexp', text: english.fieldsWhoseNameMatches, options: '/.*/' },
+  { id: 'byType', text: english.fieldsOfType, options: 'number' },
+  { id: 'byFrameRefID', text: english.fieldsOfQuery, options: '' },
+  { id: 'byValue', text: english.fieldsWhoseValueIs, options: { reducer: 'lastNotNull', op: 'gte', value: 0 } },
+  { id: 'byNames', text: english.fieldsWithOneOfNames, options: { mode: 'include', names: [] } },
+  { id: 'byRegexpOrNames', text: english.fieldsByPatternOrName, options: { pattern: '', names: [] } },
+  { id: 'byTypes', text: english.fieldsOfOneOfTypes, options: [] },
+  { id: 'numeric', text: english.allNumbers },
+  { id: 'time', text: english.allTimes },
+  { id: 'first', text: english.firstField },
+  { id: 'firstTimeField', text: english.firstTime },
+  { id: 'anyMatch', text: english.anyOfThese, options: [] },
+  { id: 'allMatch', text: english.allOfThese, options: [] },
+  { id: 'invertMatch', text: english.allButThese, options: { id: 'byName', options: '' } },
+  { id: 'alwaysMatch', text: english.everyField },
+  { id: 'neverMatch', text: english.noField },
 ];
 
 export const FIELD_TYPES = ['number', 'string', 'time', 'boolean', 'enum', 'frame', 'other'].map((type) => ({ value: type, text: type }));
@@ -79,34 +80,34 @@ export function FieldMatcherField({ label, value, stage, depth = 0, onChange }: 
           }}
         />
       </Labelled>
-      {id === 'byName' && <SuggestField label="Name of the field" value={typeof options === 'string' ? options : ''} choices={names} onChange={put} />}
-      {id === 'byRegexp' && <TextField label="Pattern" placeholder="/^cpu/" value={typeof options === 'string' ? options : ''} onChange={put} />}
-      {id === 'byType' && <ChoiceField label="Type" value={options} choices={FIELD_TYPES} onChange={put} />}
-      {id === 'byFrameRefID' && <SuggestField label="Query" value={typeof options === 'string' ? options : ''} choices={stage.refIds} onChange={put} />}
-      {id === 'byTypes' && <NamesField label="Types" value={texts(options)} choices={FIELD_TYPES.map(({ value: type }) => type)} closed onChange={put} />}
+      {id === 'byName' && <SuggestField label={english.nameOfField} value={typeof options === 'string' ? options : ''} choices={names} onChange={put} />}
+      {id === 'byRegexp' && <TextField label={english.pattern} placeholder="/^cpu/" value={typeof options === 'string' ? options : ''} onChange={put} />}
+      {id === 'byType' && <ChoiceField label={english.type} value={options} choices={FIELD_TYPES} onChange={put} />}
+      {id === 'byFrameRefID' && <SuggestField label={english.query} value={typeof options === 'string' ? options : ''} choices={stage.refIds} onChange={put} />}
+      {id === 'byTypes' && <NamesField label={english.types} value={texts(options)} choices={FIELD_TYPES.map(({ value: type }) => type)} closed onChange={put} />}
       {id === 'byNames' && (
         <>
-          <NamesField label="Names" value={texts(record['names'])} choices={names} onChange={(list) => part({ names: list })} />
-          <ChoiceField label="These or the others" value={record['mode'] ?? 'include'} choices={[{ value: 'include', text: 'these' }, { value: 'exclude', text: 'all but these' }]} onChange={(mode) => part({ mode })} />
+          <NamesField label={english.names} value={texts(record['names'])} choices={names} onChange={(list) => part({ names: list })} />
+          <ChoiceField label={english.theseOrOthers} value={record['mode'] ?? 'include'} choices={[{ value: 'include', text: 'these' }, { value: 'exclude', text: english.allButTheseText }]} onChange={(mode) => part({ mode })} />
         </>
       )}
       {id === 'byRegexpOrNames' && (
         <>
-          <TextField label="Pattern" placeholder="/^cpu/" value={typeof record['pattern'] === 'string' ? record['pattern'] : ''} onChange={(pattern) => part({ pattern })} />
-          <NamesField label="Names" value={texts(record['names'])} choices={names} onChange={(list) => part({ names: list })} />
+          <TextField label={english.pattern} placeholder="/^cpu/" value={typeof record['pattern'] === 'string' ? record['pattern'] : ''} onChange={(pattern) => part({ pattern })} />
+          <NamesField label={english.names} value={texts(record['names'])} choices={names} onChange={(list) => part({ names: list })} />
         </>
       )}
       {id === 'byValue' && (
         <div class="option-row">
-          <ChoiceField label="Calculation" value={record['reducer']} choices={reducers.map((reducer) => ({ value: reducer.id, text: reducer.name }))} onChange={(reducer) => part({ reducer })} />
-          <ChoiceField label="Comparison" value={record['op'] ?? 'eq'} choices={OPERATORS} onChange={(op) => part({ op })} />
-          <TextField label="Value" value={record['value'] === undefined || record['value'] === null ? '' : String(record['value'])} onChange={(written) => part({ value: written === '' || Number.isNaN(Number(written)) ? written : Number(written) })} />
+          <ChoiceField label={english.calculation} value={record['reducer']} choices={reducers.map((reducer) => ({ value: reducer.id, text: reducer.name }))} onChange={(reducer) => part({ reducer })} />
+          <ChoiceField label={english.comparison} value={record['op'] ?? 'eq'} choices={OPERATORS} onChange={(op) => part({ op })} />
+          <TextField label={english.value} value={record['value'] === undefined || record['value'] === null ? '' : String(record['value'])} onChange={(written) => part({ value: written === '' || Number.isNaN(Number(written)) ? written : Number(written) })} />
         </div>
       )}
       {(id === 'anyMatch' || id === 'allMatch') && <Several value={Array.isArray(options) ? (options as Matcher[]) : []} stage={stage} depth={depth + 1} onChange={put} />}
       {id === 'invertMatch' && (
         <div class="option-inner">
-          <FieldMatcherField label="All but" value={typeof record['id'] === 'string' ? (record as unknown as Matcher) : { id: 'byName', options: '' }} stage={stage} depth={depth + 1} onChange={put} />
+          <FieldMatcherField label={english.allBut} value={typeof record['id'] === 'string' ? (record as unknown as Matcher) : { id: 'byName', options: '' }} stage={stage} depth={depth + 1} onChange={put} />
         </div>
       )}
     </>
@@ -118,13 +119,13 @@ function Several({ value, stage, depth, onChange }: { value: readonly Matcher[];
     <div class="option-inner">
       {value.map((each, index) => (
         <div key={index}>
-          <FieldMatcherField label={`Part ${index + 1}`} value={each} stage={stage} depth={depth} onChange={(next) => onChange(value.map((one, at) => (at === index ? next : one)))} />
+          <FieldMatcherField label={english.part(index + 1)} value={each} stage={stage} depth={depth} onChange={(next) => onChange(value.map((one, at) => (at === index ? next : one)))} />
           <button type="button" class="link" onClick={() => onChange(value.filter((_, at) => at !== index))}>
-            Remove part {index + 1}
+            {english.removePart(index + 1)}
           </button>
         </div>
       ))}
-      <AddField label="Add a part" groups={[['', MATCHERS.filter(({ id }) => depth < DEEPEST || !id.endsWith('Match')).map(({ id, text }) => ({ id, text }))]]} onAdd={(id) => onChange([...value, { id, options: structuredClone(MATCHERS.find((matcher) => matcher.id === id)?.options) }])} />
+      <AddField label={english.addPart} groups={[['', MATCHERS.filter(({ id }) => depth < DEEPEST || !id.endsWith('Match')).map(({ id, text }) => ({ id, text }))]]} onAdd={(id) => onChange([...value, { id, options: structuredClone(MATCHERS.find((matcher) => matcher.id === id)?.options) }])} />
     </div>
   );
 }

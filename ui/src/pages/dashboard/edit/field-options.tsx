@@ -1,6 +1,7 @@
 /** How a panel's values read: unit, bounds, colours, thresholds, mappings, links, and exceptions by field. */
 import type { JSX } from 'preact';
 import type { FieldConfig, Panel } from '../../../dashboard/model.ts';
+import * as english from '../../../english/dashboard-edit.ts';
 import type { PanelKind } from '../../../panels/panel.ts';
 import { changeDefaults } from './change.ts';
 import { PropertyField, STANDARD_PROPERTIES } from './field-properties.tsx';
@@ -36,7 +37,7 @@ export function FieldOptions({ panel, kind, stage, change }: Props): JSX.Element
   return (
     <>
       <details class="options-group" open>
-        <summary>Values</summary>
+        <summary>{english.values}</summary>
         {edit('unit')}
         <div class="option-row">{TOGETHER.map(edit)}</div>
         {plain.filter(({ id }) => id !== 'unit').map(({ id }) => edit(id))}
@@ -51,7 +52,7 @@ export function FieldOptions({ panel, kind, stage, change }: Props): JSX.Element
       ))}
       <details class="options-group">
         <summary>
-          Overrides <span class="count">{panel.fieldConfig.overrides.length}</span>
+          {english.overrides} <span class="count">{panel.fieldConfig.overrides.length}</span>
         </summary>
         <Overrides panel={panel} kind={kind} stage={stage} change={change} />
       </details>

@@ -1,6 +1,7 @@
 /** Every option that a field can have, with its editor: for all fields of a panel, and for some by an override. */
 import type { FunctionComponent, JSX } from 'preact';
 import type { FieldConfig, Thresholds, ValueMapping, DataLink } from '../../../dashboard/model.ts';
+import * as english from '../../../english/dashboard-edit.ts';
 import { colorModes } from '../../../fields/color.ts';
 import type { OptionEditor, PanelKind } from '../../../panels/panel.ts';
 import { withDefaults } from '../../../panels/values/options.ts';
@@ -19,7 +20,7 @@ export interface FieldProperty {
 const text = (id: string, name: string, placeholder: string): FieldProperty => ({
   id,
   name,
-  group: 'Values',
+  group: english.values,
   Edit: ({ value, onChange }) => (
     <Labelled name={name}>
       <TextField value={typeof value === 'string' ? value : ''} placeholder={placeholder} onChange={(written) => onChange(written || undefined)} />
@@ -30,7 +31,7 @@ const text = (id: string, name: string, placeholder: string): FieldProperty => (
 const number = (id: string, name: string, bounds: { min?: number; max?: number; step?: number } = {}): FieldProperty => ({
   id,
   name,
-  group: 'Values',
+  group: english.values,
   Edit: ({ value, onChange }) => (
     <Labelled name={name}>
       <NumberField value={typeof value === 'number' ? value : undefined} {...bounds} onChange={onChange} />
@@ -46,17 +47,17 @@ function ColorOfValues({ value, onChange }: { value: unknown; onChange: (value: 
   const byValue = colorModes.find(({ id }) => id === mode)?.byValue === true;
   return (
     <>
-      <Labelled name="Colours">
+      <Labelled name={english.colours}>
         <ChoiceField value={mode} choices={colorModes.map(({ id, name }) => ({ value: id, text: name }))} onChange={(chosen) => onChange({ ...color, mode: String(chosen) })} />
       </Labelled>
       {(mode === 'fixed' || mode === 'shades') && (
-        <Labelled name="Colour">
-          <ColorField label="Colour" value={color.fixedColor} onChange={(fixedColor) => onChange({ ...color, mode, fixedColor })} />
+        <Labelled name={english.colour}>
+          <ColorField label={english.colour} value={color.fixedColor} onChange={(fixedColor) => onChange({ ...color, mode, fixedColor })} />
         </Labelled>
       )}
       {byValue && (
-        <Labelled name="A series has the colour of its">
-          <ChoiceField value={color.seriesBy ?? 'last'} choices={[{ value: 'last', text: 'last value' }, { value: 'min', text: 'lowest value' }, { value: 'max', text: 'highest value' }]} onChange={(seriesBy) => onChange({ ...color, mode, seriesBy })} />
+        <Labelled name={english.seriesHasColourOfIts}>
+          <ChoiceField value={color.seriesBy ?? 'last'} choices={[{ value: 'last', text: english.lastValue }, { value: 'min', text: english.lowestValue }, { value: 'max', text: english.highestValue }]} onChange={(seriesBy) => onChange({ ...color, mode, seriesBy })} />
         </Labelled>
       )}
     </>
@@ -67,10 +68,10 @@ function ColorOfValues({ value, onChange }: { value: unknown; onChange: (value: 
 export const STANDARD_PROPERTIES: readonly FieldProperty[] = [
   {
     id: 'unit',
-    name: 'Unit',
-    group: 'Values',
+    name: english.unit,
+    group: english.values,
     Edit: ({ value, onChange }) => (
-      <Labelled name="Unit">
+      <Labelled name={english.unit}>
         <UnitField value={typeof value === 'string' ? value : undefined} onChange={onChange} />
       </Labelled>
     ),
@@ -80,24 +81,24 @@ export const STANDARD_PROPERTIES: readonly FieldProperty[] = [
   number('decimals', 'Decimals', { min: 0, max: 20, step: 1 }),
   {
     id: 'fieldMinMax',
-    name: 'Each field its own min and max',
-    group: 'Values',
-    Edit: ({ value, onChange }) => <OptionField editor={{ path: '', name: 'Each field its own min and max', group: '', kind: 'switch' }} value={value} onChange={(on) => onChange(on || undefined)} />,
+    name: english.eachFieldItsOwnMin,
+    group: english.values,
+    Edit: ({ value, onChange }) => <OptionField editor={{ path: '', name: english.eachFieldItsOwnMin, group: '', kind: 'switch' }} value={value} onChange={(on) => onChange(on || undefined)} />,
   },
-  text('displayName', 'Name', 'as the data has it'),
-  text('description', 'What it means', 'shown beside its name'),
-  text('noValue', 'Where there is no value', '–'),
-  { id: 'color', name: 'Colours', group: 'Values', Edit: ColorOfValues },
-  { id: 'thresholds', name: 'Thresholds', group: 'Values', Edit: ({ value, onChange }) => <ThresholdsField value={value as Thresholds | undefined} onChange={onChange} /> },
-  { id: 'mappings', name: 'Mappings', group: 'Values', Edit: ({ value, onChange }) => <MappingsField value={Array.isArray(value) ? (value as ValueMapping[]) : []} onChange={(list) => onChange(list.length > 0 ? list : undefined)} /> },
-  { id: 'links', name: 'Links on values', group: 'Values', Edit: ({ value, onChange }) => <LinksField value={Array.isArray(value) ? (value as DataLink[]) : []} onChange={(list) => onChange(list.length > 0 ? list : undefined)} /> },
+  text('displayName', 'Name', english.namePlaceholder),
+  text('description', english.whatItMeans, english.shownBesideItsName),
+  text('noValue', english.noValueLabel, '–'),
+  { id: 'color', name: english.colours, group: english.values, Edit: ColorOfValues },
+  { id: 'thresholds', name: english.thresholds, group: english.values, Edit: ({ value, onChange }) => <ThresholdsField value={value as Thresholds | undefined} onChange={onChange} /> },
+  { id: 'mappings', name: english.mappings, group: english.values, Edit: ({ value, onChange }) => <MappingsField value={Array.isArray(value) ? (value as ValueMapping[]) : []} onChange={(list) => onChange(list.length > 0 ? list : undefined)} /> },
+  { id: 'links', name: english.linksOnValues, group: english.values, Edit: ({ value, onChange }) => <LinksField value={Array.isArray(value) ? (value as DataLink[]) : []} onChange={(list) => onChange(list.length > 0 ? list : undefined)} /> },
 ];
 
 /** Where a field is hidden; only an override has a use for it. */
 const HIDDEN: readonly OptionEditor[] = [
-  { path: 'custom.hideFrom.viz', name: 'Hidden on the graph', group: 'Graph', kind: 'switch' },
-  { path: 'custom.hideFrom.legend', name: 'Hidden in the legend', group: 'Graph', kind: 'switch' },
-  { path: 'custom.hideFrom.tooltip', name: 'Hidden in the readout', group: 'Graph', kind: 'switch' },
+  { path: 'custom.hideFrom.viz', name: english.hiddenOnGraph, group: english.graph, kind: 'switch' },
+  { path: 'custom.hideFrom.legend', name: english.hiddenInLegend, group: english.graph, kind: 'switch' },
+  { path: 'custom.hideFrom.tooltip', name: english.hiddenInReadout, group: english.graph, kind: 'switch' },
 ];
 
 /** What an override may say in a panel of this kind: what all fields may, and the kind's own. */

@@ -1,6 +1,7 @@
 /** JSON that people write: a mistake is named with its place, and the cursor goes there. What is not applied is kept. */
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
+import * as english from '../../../english/dashboard-edit.ts';
 import { mistakeOffset, parseJson } from '../../../format/json.ts';
 import { useTyped } from '../unapplied.ts';
 
@@ -14,7 +15,7 @@ interface Props {
   apply?: string;
 }
 
-export function JsonField({ label, value, rows = 10, onApply, apply = 'Apply' }: Props): JSX.Element {
+export function JsonField({ label, value, rows = 10, onApply, apply = english.apply }: Props): JSX.Element {
   const kept = JSON.stringify(value, null, 2) ?? '';
   const { typed, keep, drop } = useTyped(label);
   const [error, setError] = useState<string | undefined>(undefined);
@@ -65,9 +66,9 @@ export function JsonField({ label, value, rows = 10, onApply, apply = 'Apply' }:
           {typed && (
             <>
               <button type="button" class="link" onClick={() => (drop(), setError(undefined))}>
-                Back to what it was
+                {english.back}
               </button>
-              <span class="muted">{typed.of === kept ? 'Typed, not applied yet.' : 'Typed, not applied yet; what it was has changed since.'}</span>
+              <span class="muted">{typed.of === kept ? english.typedNotAppliedYet : english.typedNotAppliedYetWhat}</span>
             </>
           )}
         </div>

@@ -1,6 +1,7 @@
 /** Editors of single options, as a panel's kind lists them. */
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useId, useMemo, useState } from 'preact/hooks';
+import * as english from '../../../english/dashboard-edit.ts';
 import { cssColor } from '../../../fields/color.ts';
 import { HUES, SHADES } from '../../../fields/schemes.ts';
 import { unitIds } from '../../../fields/units.ts';
@@ -65,7 +66,7 @@ export function ColorField({ value, onChange, label }: { value: string | undefin
   const hex = cssColor(value ?? 'text');
   return (
     <span class="color-field">
-      <input type="color" aria-label={`${label}, any colour`} value={/^#[0-9a-f]{6}$/i.test(hex) ? hex : '#808080'} onChange={(event) => onChange(event.currentTarget.value)} />
+      <input type="color" aria-label={english.anyColour(label)} value={/^#[0-9a-f]{6}$/i.test(hex) ? hex : '#808080'} onChange={(event) => onChange(event.currentTarget.value)} />
       <select aria-label={label} value={value ?? ''} onChange={(event) => onChange(event.currentTarget.value)}>
         {[...new Set([value ?? '', ...NAMED_COLORS, 'text', 'transparent'])].map((name) => (
           <option key={name} value={name} selected={name === (value ?? '')}>
@@ -92,8 +93,8 @@ export function UnitField({ value, onChange }: { value: string | undefined; onCh
     <>
       <input
         list={id}
-        aria-label="Unit"
-        placeholder="none"
+        aria-label={english.unit}
+        placeholder={english.none}
         spellcheck={false}
         value={text ?? (known ? `${known.name} (${known.id})` : (value ?? ''))}
         onFocus={(event) => event.currentTarget.select()}
@@ -139,7 +140,7 @@ export function NamesField({ label, value, choices, closed = false, onChange }: 
           {name}
         </button>
       ))}
-      {!closed && <SuggestField label={`${label}: another one`} placeholder="another one" value="" choices={choices.filter((name) => !value.includes(name))} onChange={(name) => name !== '' && !value.includes(name) && onChange([...value, name])} />}
+      {!closed && <SuggestField label={english.anotherOne(label)} placeholder={english.anotherOnePlaceholder} value="" choices={choices.filter((name) => !value.includes(name))} onChange={(name) => name !== '' && !value.includes(name) && onChange([...value, name])} />}
     </fieldset>
   );
 }

@@ -1,6 +1,7 @@
 /** A form by a description of it: of a transformation's options, and of what lies within them. */
 import type { JSX } from 'preact';
 import type { Matcher } from '../../../dashboard/model.ts';
+import * as english from '../../../english/dashboard-edit.ts';
 import { reducers } from '../../../fields/reduce.ts';
 import { ArrangeFields } from './arrange-fields.tsx';
 import { moved, valueAt, withValue } from './change.ts';
@@ -106,7 +107,7 @@ function FormPart({ field, value, stage, onChange }: { field: FormField; value: 
           <FieldMatcherField label={name} value={typeof record(value)['id'] === 'string' ? (value as Matcher) : { id: '' }} stage={stage} onChange={onChange} />
           {value !== undefined && (
             <button type="button" class="link" onClick={() => onChange(undefined)}>
-              Without “{name}”
+              {english.without(name)}
             </button>
           )}
         </div>
@@ -119,7 +120,7 @@ function FormPart({ field, value, stage, onChange }: { field: FormField; value: 
       const all = [...new Set([...(field.kind === 'byField' ? stage.fields.map((each) => each.name) : stage.refIds), ...Object.keys(of)])];
       return (
         <>
-          {all.length === 0 && <p class="muted">There is nothing yet to choose from.</p>}
+          {all.length === 0 && <p class="muted">{english.thereIsNothingYetToChoose}</p>}
           {all.map((each) => (
             <fieldset class="form-line" key={each} aria-label={each}>
               <b>{each}</b>
@@ -137,17 +138,17 @@ function FormPart({ field, value, stage, onChange }: { field: FormField; value: 
             <fieldset class="form-line" key={index} aria-label={`${name} ${index + 1}`}>
               <OptionForm form={field.form} value={record(each)} stage={stage} onChange={(next) => onChange(list.map((one, at) => (at === index ? next : one)))} />
               <span class="query-tools">
-                <button type="button" class="link" disabled={index === 0} aria-label={`Move ${field.item} ${index + 1} up`} onClick={() => onChange(moved(list, index, index - 1))}>
+                <button type="button" class="link" disabled={index === 0} aria-label={english.moveUp(field.item, index + 1)} onClick={() => onChange(moved(list, index, index - 1))}>
                   ↑
                 </button>
-                <button type="button" class="link" aria-label={`Remove ${field.item} ${index + 1}`} onClick={() => onChange(list.filter((_, at) => at !== index))}>
-                  Remove
+                <button type="button" class="link" aria-label={english.remove(field.item, index + 1)} onClick={() => onChange(list.filter((_, at) => at !== index))}>
+                  {english.removeNote}
                 </button>
               </span>
             </fieldset>
           ))}
           <button type="button" class="button" onClick={() => onChange([...list, structuredClone(field.initial)])}>
-            Add {field.item}
+            {english.add(field.item)}
           </button>
         </div>
       );
@@ -162,7 +163,7 @@ function FormPart({ field, value, stage, onChange }: { field: FormField; value: 
 }
 
 const ALL_NUMBERS = { matcher: { id: 'byType', options: 'number' } };
-const ALL_NUMBERS_TEXT = 'all number fields';
+const ALL_NUMBERS_TEXT = english.allNumberFields;
 
 /** As Grafana keeps it: a field by a matcher, anything else as it is written. */
 export function operandOf(text: string, names: readonly string[]): unknown {
@@ -182,7 +183,7 @@ function OperandField({ name, value, stage, onChange }: { name: string; value: u
   const names = stage.fields.filter(({ type }) => type === 'number' || type === 'boolean').map((each) => each.name);
   return (
     <Labelled name={name}>
-      <SuggestField value={operandText(value)} choices={[...names, ALL_NUMBERS_TEXT]} placeholder="a field or a number" onChange={(text) => onChange(operandOf(text.trim(), stage.fields.map((each) => each.name)))} />
+      <SuggestField value={operandText(value)} choices={[...names, ALL_NUMBERS_TEXT]} placeholder={english.fieldOrNumber} onChange={(text) => onChange(operandOf(text.trim(), stage.fields.map((each) => each.name)))} />
     </Labelled>
   );
 }

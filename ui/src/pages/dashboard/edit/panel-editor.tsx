@@ -4,6 +4,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { PlacedPanel } from '../../../dashboard/layout.ts';
 import { withShared } from '../../../dashboard/library.ts';
 import type { Dashboard, Panel } from '../../../dashboard/model.ts';
+import * as english from '../../../english/dashboard-edit.ts';
 import type { OptionEditor, PanelKind } from '../../../panels/panel.ts';
 import { PANEL_IDS, panelKind } from '../../../panels/registry.ts';
 import { withDefaults } from '../../../panels/values/options.ts';
@@ -41,21 +42,21 @@ export function PanelEditor({ placed, session, refresh }: Props): JSX.Element {
   const [data, setData] = useState<PanelData | undefined>(undefined);
   const drawn = useMemo(() => stageOf(data?.transformed ?? []), [data?.transformed]);
   const tabs = [
-    ['queries', `Queries ${panel.targets.length}`],
-    ['transformations', `Transformations ${panel.transformations.length}`],
-    ['json', 'Panel JSON'],
+    ['queries', english.queries(panel.targets.length)],
+    ['transformations', english.transformations(panel.transformations.length)],
+    ['json', english.panelJson],
   ] as const;
   return (
-    <UnappliedPlace value={`panel ${panel.id}`}>
+    <UnappliedPlace value={english.panelNumber(panel.id)}>
       <div class="panel-editor">
         <div class="panel-editor-main">
           <div class="panel-editor-bar">
             <button type="button" class="button" onClick={() => board.act.edit(undefined)}>
-              ← Back to the dashboard
+              {english.backToDashboard}
             </button>
             {panel !== before.current && (
               <button type="button" class="button" onClick={() => set(() => before.current)}>
-                Undo all changes of this panel
+                {english.undoPanel}
               </button>
             )}
             {!panel.libraryPanel && <MakeShared session={session} panel={panel} />}
@@ -64,7 +65,7 @@ export function PanelEditor({ placed, session, refresh }: Props): JSX.Element {
           <div class="panel-editor-preview">
             <PanelFrame placed={placed} alone onData={setData} />
           </div>
-          <div class="tabs" role="tablist" aria-label="Of the panel">
+          <div class="tabs" role="tablist" aria-label={english.ofPanel}>
             {tabs.map(([id, text]) => (
               <button type="button" key={id} role="tab" aria-selected={tab === id} onClick={() => setTab(id)}>
                 {text}
@@ -72,34 +73,34 @@ export function PanelEditor({ placed, session, refresh }: Props): JSX.Element {
             ))}
           </div>
           <div role="tabpanel">
-            {tab === 'queries' && (ready?.data === false ? <p class="muted">This kind of panel asks for no data.</p> : <Queries panel={panel} change={set} run={refresh} />)}
+            {tab === 'queries' && (ready?.data === false ? <p class="muted">{english.asksNoData}</p> : <Queries panel={panel} change={set} run={refresh} />)}
             {tab === 'transformations' && <Transformations panel={panel} frames={data?.answer?.frames ?? NO_FRAMES} scope={scope} change={set} />}
             {tab === 'json' && (
               <JsonField
-                label="Panel JSON"
+                label={english.panelJson}
                 value={panel}
                 rows={24}
                 onApply={(value) => {
-                  if (typeof value !== 'object' || value === null || typeof (value as Panel).type !== 'string') throw new Error('A panel is an object with a type.');
+                  if (typeof value !== 'object' || value === null || typeof (value as Panel).type !== 'string') throw new Error(english.panelNeedsType);
                   set((now) => ({ ...now, ...(value as Panel), id: now.id }));
                 }}
               />
             )}
           </div>
         </div>
-        <aside class="panel-editor-options" aria-label="Options of the panel">
+        <aside class="panel-editor-options" aria-label={english.optionsOfPanel}>
           <KindPicker panel={panel} change={set} />
           <details class="options-group" open>
-            <summary>Panel</summary>
-            <Labelled name="Title">
+            <summary>{english.panel}</summary>
+            <Labelled name={english.title}>
               <TextField value={panel.title} onChange={(title) => set((now) => ({ ...now, title }))} />
             </Labelled>
-            <Labelled name="Description">
+            <Labelled name={english.description}>
               <TextField lines value={panel.description ?? ''} onChange={(description) => set((now) => ({ ...now, description: description || undefined }))} />
             </Labelled>
             <label class="option option-switch">
               <input type="checkbox" checked={panel.transparent === true} onChange={(event) => set((now) => ({ ...now, transparent: event.currentTarget.checked || undefined }))} />
-              <span>Without ground</span>
+              <span>{english.withoutGround}</span>
             </label>
             <Repeat panel={panel} change={set} />
           </details>
@@ -107,7 +108,7 @@ export function PanelEditor({ placed, session, refresh }: Props): JSX.Element {
           {ready?.data && <FieldOptions panel={panel} kind={ready} stage={drawn} change={set} />}
           <details class="options-group">
             <summary>
-              Links of the panel <span class="count">{panel.links.length}</span>
+              {english.linksOfPanel} <span class="count">{panel.links.length}</span>
             </summary>
             <LinksField value={panel.links} onChange={(links) => set((now) => ({ ...now, links: links.map((link) => ({ type: 'link' as const, ...link })) }))} />
           </details>
@@ -144,7 +145,7 @@ function KindPicker({ panel, change }: { panel: Panel; change: (next: (panel: Pa
     };
   }, []);
   return (
-    <Labelled name="Kind of panel">
+    <Labelled name={english.kindOfPanel}>
       <select
         value={panel.type}
         onChange={(event) => {
@@ -168,28 +169,28 @@ function Repeat({ panel, change }: { panel: Panel; change: (next: (panel: Panel)
   const { variables } = useBoard();
   return (
     <>
-      <Labelled name="Repeat for">
+      <Labelled name={english.repeatFor}>
         <select value={panel.repeat ?? ''} onChange={(event) => change((now) => ({ ...now, repeat: event.currentTarget.value || undefined, repeatDirection: now.repeatDirection ?? 'h' }))}>
-          <option value="">not repeated</option>
+          <option value="">{english.notRepeated}</option>
           {variables.states.filter(({ variable }) => variable.type !== 'adhoc').map(({ variable }) => (
             <option key={variable.name} value={variable.name} selected={variable.name === panel.repeat}>
-              each {variable.name}
+              {english.eachSeconds(variable.name)}
             </option>
           ))}
         </select>
       </Labelled>
       {panel.repeat && (
         <div class="option-row">
-          <Labelled name="Direction">
+          <Labelled name={english.direction}>
             <select value={panel.repeatDirection ?? 'h'} onChange={(event) => change((now) => ({ ...now, repeatDirection: event.currentTarget.value as 'h' | 'v' }))}>
-              <option value="h">beside</option>
+              <option value="h">{english.beside}</option>
               <option value="v" selected={panel.repeatDirection === 'v'}>
-                below
+                {english.below}
               </option>
             </select>
           </Labelled>
           {panel.repeatDirection !== 'v' && (
-            <Labelled name="At most in a line">
+            <Labelled name={english.atMostInLine}>
               <input type="number" min={1} max={24} value={String(panel.maxPerRow ?? 4)} onChange={(event) => change((now) => ({ ...now, maxPerRow: Number(event.currentTarget.value) || undefined }))} />
             </Labelled>
           )}

@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { DataSourceRef, Panel, Target } from '../../../dashboard/model.ts';
 import { baseOf, canAsk, familyOf, findSource } from '../../../dashboard/sources.ts';
+import * as english from '../../../english/dashboard-edit.ts';
 import { ExpressionField } from '../../explore/editor.tsx';
 import { useBoard } from '../board.ts';
 import { freeRefId } from './change.ts';
@@ -17,8 +18,8 @@ interface Props {
 
 const MIXED = '-- Mixed --';
 const SPECIAL = [
-  { uid: MIXED, type: 'datasource', name: 'Mixed: each query its own' },
-  { uid: '-- Dashboard --', type: 'datasource', name: "Another panel's answer" },
+  { uid: MIXED, type: 'datasource', name: english.mixed },
+  { uid: '-- Dashboard --', type: 'datasource', name: english.anotherPanelsAnswer },
 ];
 
 export function Queries({ panel, change, run }: Props): JSX.Element {
@@ -34,58 +35,58 @@ export function Queries({ panel, change, run }: Props): JSX.Element {
   return (
     <div class="queries">
       <div class="toolbar">
-        <Labelled name="Data source">
-          <SourceField label="Data source" value={chosen} choices={choices} onChange={(ref) => change((before) => ({ ...before, datasource: ref, targets: before.targets.map((target) => ({ ...target, datasource: ref.uid === MIXED ? target.datasource : ref })) }))} />
+        <Labelled name={english.dataSource}>
+          <SourceField label={english.dataSource} value={chosen} choices={choices} onChange={(ref) => change((before) => ({ ...before, datasource: ref, targets: before.targets.map((target) => ({ ...target, datasource: ref.uid === MIXED ? target.datasource : ref })) }))} />
         </Labelled>
-        <Labelled name="Longest list of points">
-          <NumberField value={panel.maxDataPoints} min={1} step={1} placeholder="as wide" onChange={(points) => change((before) => ({ ...before, maxDataPoints: points ?? null }))} />
+        <Labelled name={english.longestListOfPoints}>
+          <NumberField value={panel.maxDataPoints} min={1} step={1} placeholder={english.asWide} onChange={(points) => change((before) => ({ ...before, maxDataPoints: points ?? null }))} />
         </Labelled>
-        <Labelled name="Shortest step">
-          <TextField value={panel.interval ?? ''} placeholder="auto" onChange={(interval) => change((before) => ({ ...before, interval: interval || undefined }))} />
+        <Labelled name={english.shortestStep}>
+          <TextField value={panel.interval ?? ''} placeholder={english.auto} onChange={(interval) => change((before) => ({ ...before, interval: interval || undefined }))} />
         </Labelled>
-        <Labelled name="Own range">
-          <TextField value={panel.timeFrom ?? ''} placeholder="6h, now/d" onChange={(timeFrom) => change((before) => ({ ...before, timeFrom: timeFrom || undefined }))} />
+        <Labelled name={english.ownRange}>
+          <TextField value={panel.timeFrom ?? ''} placeholder={english.rangePlaceholder} onChange={(timeFrom) => change((before) => ({ ...before, timeFrom: timeFrom || undefined }))} />
         </Labelled>
-        <Labelled name="Shifted by">
+        <Labelled name={english.shiftedBy}>
           <TextField value={panel.timeShift ?? ''} placeholder="1d" onChange={(timeShift) => change((before) => ({ ...before, timeShift: timeShift || undefined }))} />
         </Labelled>
       </div>
       {panel.targets.map((target, index) => {
         const source = findSource(chosen === MIXED ? target.datasource : (target.datasource ?? panel.datasource), sources, scope);
         return (
-          <section class="query" key={target.refId} aria-label={`Query ${target.refId}`}>
+          <section class="query" key={target.refId} aria-label={english.queryNamed(target.refId)}>
             <header>
-              <TextField label="Name of the query" value={target.refId} onChange={(refId) => refId !== '' && panel.targets.every((each) => each.refId !== refId) && put(index, { ...target, refId })} />
-              {chosen === MIXED && <SourceField label={`Data source of ${target.refId}`} value={target.datasource?.uid} choices={choices.filter(({ uid }) => uid !== MIXED)} onChange={(datasource) => put(index, { ...target, datasource })} />}
+              <TextField label={english.nameOfQuery} value={target.refId} onChange={(refId) => refId !== '' && panel.targets.every((each) => each.refId !== refId) && put(index, { ...target, refId })} />
+              {chosen === MIXED && <SourceField label={english.dataSourceOf(target.refId)} value={target.datasource?.uid} choices={choices.filter(({ uid }) => uid !== MIXED)} onChange={(datasource) => put(index, { ...target, datasource })} />}
               <span class="query-tools">
                 <button type="button" class="link" aria-pressed={target.hide === true} onClick={() => put(index, { ...target, hide: !target.hide })}>
-                  {target.hide ? 'Show' : 'Hide'}
+                  {target.hide ? english.showNote : english.hide}
                 </button>
                 <button type="button" class="link" onClick={() => setTargets((targets) => [...targets, { ...structuredClone(target), refId: freeRefId(targets) }])}>
-                  Duplicate
+                  {english.duplicate}
                 </button>
-                <button type="button" class="link" disabled={index === 0} aria-label={`Move ${target.refId} up`} onClick={() => setTargets((targets) => swapped(targets, index, index - 1))}>
+                <button type="button" class="link" disabled={index === 0} aria-label={english.moveQueryUp(target.refId)} onClick={() => setTargets((targets) => swapped(targets, index, index - 1))}>
                   ↑
                 </button>
-                <button type="button" class="link" aria-label={`Remove query ${target.refId}`} onClick={() => setTargets((targets) => targets.filter((_, at) => at !== index))}>
-                  Remove
+                <button type="button" class="link" aria-label={english.removeQuery(target.refId)} onClick={() => setTargets((targets) => targets.filter((_, at) => at !== index))}>
+                  {english.removeNote}
                 </button>
               </span>
             </header>
             {chosen === '-- Dashboard --' || target.datasource?.uid === '-- Dashboard --' ? (
-              <Labelled name="Panel">
+              <Labelled name={english.panel}>
                 <NumberField value={typeof target['panelId'] === 'number' ? target['panelId'] : undefined} step={1} onChange={(panelId) => put(index, { ...target, panelId })} />
               </Labelled>
             ) : source === undefined || canAsk(source) ? (
               <PromQuery key={source?.uid} base={source && familyOf(source.type) === 'metrics' ? baseOf(source) : undefined} target={target} change={(next) => put(index, next)} run={run} />
             ) : (
-              <JsonField label={`Query ${target.refId}`} value={target} rows={6} onApply={(value) => put(index, asTarget(value, target.refId))} />
+              <JsonField label={english.queryNamed(target.refId)} value={target} rows={6} onApply={(value) => put(index, asTarget(value, target.refId))} />
             )}
           </section>
         );
       })}
       <button type="button" class="button" onClick={() => setTargets((targets) => [...targets, { refId: freeRefId(targets), ...(panel.datasource && chosen !== MIXED ? { datasource: panel.datasource } : {}) }])}>
-        Add query
+        {english.addQuery}
       </button>
     </div>
   );
@@ -94,7 +95,7 @@ export function Queries({ panel, change, run }: Props): JSX.Element {
 const swapped = <T,>(list: readonly T[], a: number, b: number): T[] => list.map((each, at) => (at === a ? list[b]! : at === b ? list[a]! : each));
 
 function asTarget(value: unknown, refId: string): Target {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('A query is an object.');
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error(english.queryIsObject);
   return { ...value, refId: typeof (value as Target).refId === 'string' ? (value as Target).refId : refId };
 }
 
@@ -115,7 +116,7 @@ function SourceField({ label, value, choices, onChange }: { label: string; value
         if (source) onChange({ type: source.type, uid: source.uid });
       }}
     >
-      {!known && <option value={value ?? ''}>{value ?? 'default'}</option>}
+      {!known && <option value={value ?? ''}>{value ?? english.byDefault}</option>}
       {choices.map(({ uid, name }) => (
         <option key={uid} value={uid} selected={uid === value}>
           {name}
@@ -126,14 +127,14 @@ function SourceField({ label, value, choices, onChange }: { label: string; value
 }
 
 const FORMATS = [
-  { value: 'time_series', text: 'time series' },
-  { value: 'table', text: 'table' },
-  { value: 'heatmap', text: 'heatmap' },
+  { value: 'time_series', text: english.timeSeries },
+  { value: english.table, text: english.table },
+  { value: english.heatmap, text: english.heatmap },
 ];
 const TIMES = [
-  { value: 'range', text: 'over the range' },
-  { value: 'instant', text: 'at its end' },
-  { value: 'both', text: 'both' },
+  { value: 'range', text: english.overRange },
+  { value: 'instant', text: english.atItsEnd },
+  { value: english.both, text: english.both },
 ];
 
 function PromQuery({ base, target, change, run }: { base: string | undefined; target: Target; change: (target: Target) => void; run: () => void }): JSX.Element {
@@ -152,14 +153,14 @@ function PromQuery({ base, target, change, run }: { base: string | undefined; ta
     kept.current = text;
     change({ ...target, expr: text });
   };
-  const times = target.instant && target.range ? 'both' : target.instant ? 'instant' : 'range';
+  const times = target.instant && target.range ? english.both : target.instant ? 'instant' : 'range';
   return (
     <>
       <div class="query-expression" onFocusOut={done}>
         <ExpressionField
           value={text}
           version={version}
-          label={`Expression ${target.refId}`}
+          label={english.expressionOf(target.refId)}
           first={false}
           variables
           base={base}
@@ -169,25 +170,25 @@ function PromQuery({ base, target, change, run }: { base: string | undefined; ta
             else done();
           }}
         />
-        <button type="button" class="button" title="Enter" onClick={() => (text === (target.expr ?? '') ? run() : done())}>
-          Run
+        <button type="button" class="button" title={english.enterHint} onClick={() => (text === (target.expr ?? '') ? run() : done())}>
+          {english.run}
         </button>
       </div>
       <div class="query-options">
-        <Labelled name="Legend">
-          <TextField value={target.legendFormat ?? ''} placeholder="{{instance}}, or __auto" onChange={(legendFormat) => change({ ...target, legendFormat })} />
+        <Labelled name={english.legend}>
+          <TextField value={target.legendFormat ?? ''} placeholder={english.legendPlaceholder} onChange={(legendFormat) => change({ ...target, legendFormat })} />
         </Labelled>
-        <Labelled name="Format">
+        <Labelled name={english.format}>
           <ChoiceField value={target.format ?? 'time_series'} choices={FORMATS} onChange={(format) => change({ ...target, format: format as Target['format'] })} />
         </Labelled>
-        <Labelled name="Asks">
+        <Labelled name={english.asks}>
           <ChoiceField value={times} choices={TIMES} onChange={(chosen) => change({ ...target, range: chosen !== 'instant', instant: chosen !== 'range' })} />
         </Labelled>
-        <Labelled name="Shortest step">
-          <TextField value={target.interval ?? ''} placeholder="auto" onChange={(interval) => change({ ...target, interval: interval || undefined })} />
+        <Labelled name={english.shortestStep}>
+          <TextField value={target.interval ?? ''} placeholder={english.auto} onChange={(interval) => change({ ...target, interval: interval || undefined })} />
         </Labelled>
         <label class="check">
-          <input type="checkbox" checked={target.exemplar === true} onChange={(event) => change({ ...target, exemplar: event.currentTarget.checked })} /> Exemplars
+          <input type="checkbox" checked={target.exemplar === true} onChange={(event) => change({ ...target, exemplar: event.currentTarget.checked })} /> {english.exemplars}
         </label>
       </div>
     </>

@@ -5,6 +5,7 @@ import { ApiError } from '../../../api/client.ts';
 import { dashboards, SEARCH_LIMIT, type Saved } from '../../../api/dashboards.ts';
 import { changedShared, unlinked } from '../../../dashboard/library.ts';
 import type { Dashboard } from '../../../dashboard/model.ts';
+import * as english from '../../../english/dashboard-edit.ts';
 import { Failure } from '../../../parts/parts.tsx';
 import { dashboardHref, navigate } from '../../../router.ts';
 import { useLoad } from '../../../state/load.ts';
@@ -32,7 +33,7 @@ export function SaveBox({ session, dashboard, close }: Props): JSX.Element {
   const isNew = dashboard.uid === '';
   const dialog = useRef<HTMLDialogElement>(null);
   const [copy, setCopy] = useState(fixed);
-  const [title, setTitle] = useState(fixed ? `${dashboard.title} copy` : dashboard.title);
+  const [title, setTitle] = useState(fixed ? english.copyOf(dashboard.title) : dashboard.title);
   const [folderUid, setFolderUid] = useState(meta.folderUid ?? '');
   const [message, setMessage] = useState('');
   const [withTime, setWithTime] = useState(false);
@@ -68,7 +69,7 @@ export function SaveBox({ session, dashboard, close }: Props): JSX.Element {
       } catch (problem) {
         if (!(problem instanceof ApiError) || problem.status !== 412) throw problem;
         setConflicts((last) => new Set([...last, each.shared.uid]));
-        throw new SharedConflict(`${problem.message} Yours can replace it, or become this dashboard's own.`, 'version-mismatch', 412);
+        throw new SharedConflict(english.yoursCanReplaceItOrBecome(problem.message), 'version-mismatch', 412);
       }
     }
   };
@@ -95,26 +96,26 @@ export function SaveBox({ session, dashboard, close }: Props): JSX.Element {
     );
   };
   return (
-    <dialog ref={dialog} class="box" aria-label="Save the dashboard" onClose={close}>
+    <dialog ref={dialog} class="box" aria-label={english.saveDashboard} onClose={close}>
       <form class="box-body" onSubmit={(event) => (event.preventDefault(), run(copy, false))}>
-        <h2>{isNew ? 'Save the new dashboard' : copy ? 'Save as a copy' : `Save “${dashboard.title}”`}</h2>
+        <h2>{isNew ? english.saveNewDashboard : copy ? english.saveAsCopy : english.saveNamed(dashboard.title)}</h2>
         {fixed && (
           <p class="muted">
-            {meta.provisioned ? `It comes from ${meta.provisionedExternalId || 'a file or an object'}, and is changed there: download the JSON for that, or save a copy.` : 'It may not be changed by you; a copy may.'}
+            {meta.provisioned ? english.readOnlyHint(meta.provisionedExternalId || english.fileOrObject) : english.mayOnlyCopy}
           </p>
         )}
         <div class="form-grid">
           {(copy || isNew) && (
             <label>
-              Title
+              {english.title}
               <input value={title} onInput={(event) => setTitle(event.currentTarget.value)} />
             </label>
           )}
           {(copy || isNew) && (
             <label>
-              Folder
+              {english.folder}
               <select value={folderUid} onChange={(event) => setFolderUid(event.currentTarget.value)}>
-                <option value="">No folder</option>
+                <option value="">{english.noFolder}</option>
                 {(folders.data ?? []).map(({ uid, title: name }) => (
                   <option key={uid} value={uid} selected={uid === folderUid}>
                     {name}
@@ -124,56 +125,56 @@ export function SaveBox({ session, dashboard, close }: Props): JSX.Element {
             </label>
           )}
           <label>
-            Why, for the list of versions
+            {english.messageLabel}
             <input autofocus value={message} maxLength={500} onInput={(event) => setMessage(event.currentTarget.value)} />
           </label>
         </div>
         <label class="check">
-          <input type="checkbox" checked={withTime} onChange={(event) => setWithTime(event.currentTarget.checked)} /> Open with the time range seen now
+          <input type="checkbox" checked={withTime} onChange={(event) => setWithTime(event.currentTarget.checked)} /> {english.keepTimeRange}
         </label>
         {dashboard.templating.list.length > 0 && (
           <label class="check">
-            <input type="checkbox" checked={withValues} onChange={(event) => setWithValues(event.currentTarget.checked)} /> Open with the variables as they are now
+            <input type="checkbox" checked={withValues} onChange={(event) => setWithValues(event.currentTarget.checked)} /> {english.keepVariables}
           </label>
         )}
         {!isNew && !fixed && (
           <label class="check">
-            <input type="checkbox" checked={copy} onChange={(event) => (setCopy(event.currentTarget.checked), setTitle(event.currentTarget.checked ? `${dashboard.title} copy` : dashboard.title))} /> As a copy
+            <input type="checkbox" checked={copy} onChange={(event) => (setCopy(event.currentTarget.checked), setTitle(event.currentTarget.checked ? english.copyOf(dashboard.title) : dashboard.title))} /> {english.asCopy}
           </label>
         )}
         {session.unapplied.size > 0 && (
           <p class="text-critical" role="alert">
-            JSON that was typed is not applied, and is not saved: {session.unapplied.names.join(', ')}. {copy || isNew ? 'Apply it, or take it back, before another dashboard is opened.' : 'It stays where it was typed.'}
+            {english.jsonThatWasTypedIsNot(session.unapplied.names.join(', '), copy || isNew ? english.applyItOrTakeItBack : english.itStaysWhereItWasTyped)}
           </p>
         )}
         {changed.length > 0 && <SharedFates panels={changed} fates={fates} conflicts={conflicts} onChange={(uid, fate) => setFates(new Map(fates).set(uid, fate))} />}
         {error && <Failure error={error} />}
-        {conflict && <p>Somebody saved another version since you opened this one. Yours can replace it (theirs stays in the list of versions), or be saved as a copy.</p>}
+        {conflict && <p>{english.savedMeanwhile}</p>}
         {!isNew && kept && (
           <details class="options-group">
-            <summary>What changed</summary>
-            <Difference title="Changes" before={kept} after={wanted(false)} />
+            <summary>{english.whatChanged}</summary>
+            <Difference title={english.changes} before={kept} after={wanted(false)} />
           </details>
         )}
         <div class="box-actions">
           <button type="button" class="button" onClick={() => dialog.current?.close()}>
-            Cancel
+            {english.cancel}
           </button>
           <button type="button" class="button" onClick={() => download(fileName(dashboard.title, 'json'), 'application/json', `${JSON.stringify(toKeep(dashboard), null, 2)}\n`)}>
-            Download JSON
+            {english.downloadJson}
           </button>
           {conflict && (
             <>
-              <button type="button" class="button" onClick={() => (setCopy(true), setTitle(`${dashboard.title} copy`), setConflict(false), setError(undefined))}>
-                As a copy
+              <button type="button" class="button" onClick={() => (setCopy(true), setTitle(english.copyOf(dashboard.title)), setConflict(false), setError(undefined))}>
+                {english.asCopy}
               </button>
               <button type="button" class="button" disabled={busy} onClick={() => run(false, true)}>
-                Replace theirs
+                {english.replaceTheirs}
               </button>
             </>
           )}
           <button type="submit" class="button button-strong" disabled={busy || ((copy || isNew) && (title.trim() === '' || session.unapplied.size > 0))}>
-            Save
+            {english.save}
           </button>
         </div>
       </form>

@@ -5,6 +5,7 @@ import { useState } from 'preact/hooks';
 import { dashboards, SEARCH_LIMIT } from '../../../api/dashboards.ts';
 import { loadDashboard } from '../../../dashboard/load.ts';
 import type { AnnotationQuery, Dashboard, DashboardLink } from '../../../dashboard/model.ts';
+import * as english from '../../../english/dashboard-edit.ts';
 import { Failure } from '../../../parts/parts.tsx';
 import { navigate, setParams } from '../../../router.ts';
 import { useLoad } from '../../../state/load.ts';
@@ -19,11 +20,11 @@ import { VariablesEditor } from './variables-editor.tsx';
 import { Versions } from './versions.tsx';
 
 const SECTIONS = [
-  ['settings', 'General'],
-  ['variables', 'Variables'],
-  ['annotations', 'Annotations'],
-  ['links', 'Links'],
-  ['versions', 'Versions'],
+  ['settings', english.general],
+  ['variables', english.variables],
+  ['annotations', english.annotations],
+  ['links', english.links],
+  ['versions', english.versions],
   ['dashboard_json', 'JSON'],
 ] as const;
 
@@ -47,9 +48,9 @@ export function Settings({ session, dashboard, section, readOnly }: Props): JSX.
     <div class="settings">
       <div class="settings-head">
         <button type="button" class="button" onClick={() => setParams({ editview: undefined })}>
-          ← Back to the dashboard
+          {english.backToDashboard}
         </button>
-        <div class="tabs" role="tablist" aria-label="Settings">
+        <div class="tabs" role="tablist" aria-label={english.settings}>
           {sections.map(([id, text]) => (
             <button type="button" key={id} role="tab" aria-selected={id === shown} onClick={() => setParams({ editview: id }, { replace: true })}>
               {text}
@@ -72,9 +73,9 @@ export function Settings({ session, dashboard, section, readOnly }: Props): JSX.
 type Set = (next: Partial<Dashboard>) => void;
 
 const TOOLTIPS = [
-  { value: 0, text: 'Each panel its own' },
-  { value: 1, text: 'Shared crosshair' },
-  { value: 2, text: 'Shared crosshair and readout' },
+  { value: 0, text: english.eachPanelItsOwn },
+  { value: 1, text: english.sharedCrosshair },
+  { value: 2, text: english.sharedCrosshairAndReadout },
 ];
 
 function General({ session, dashboard, set }: { session: Session; dashboard: Dashboard; set: Set }): JSX.Element {
@@ -85,15 +86,15 @@ function General({ session, dashboard, set }: { session: Session; dashboard: Das
   return (
     <>
       <div class="form-grid">
-        <Labelled name="Title">
+        <Labelled name={english.title}>
           <TextField value={dashboard.title} onChange={(title) => set({ title: title || dashboard.title })} />
         </Labelled>
-        <Labelled name="Tags, with commas">
+        <Labelled name={english.tagsWithCommas}>
           <TextField value={dashboard.tags.join(', ')} onChange={(text) => set({ tags: [...new Set(text.split(',').map((tag) => tag.trim()).filter(Boolean))] })} />
         </Labelled>
-        <Labelled name="Folder">
+        <Labelled name={english.folder}>
           <select value={meta.folderUid ?? ''} onChange={(event) => session.setMeta({ folderUid: event.currentTarget.value, folderTitle: event.currentTarget.selectedOptions[0]?.text })}>
-            <option value="">No folder</option>
+            <option value="">{english.noFolder}</option>
             {(folders.data ?? []).map(({ uid, title }) => (
               <option key={uid} value={uid} selected={uid === meta.folderUid}>
                 {title}
@@ -101,22 +102,22 @@ function General({ session, dashboard, set }: { session: Session; dashboard: Das
             ))}
           </select>
         </Labelled>
-        <Labelled name="Description">
+        <Labelled name={english.description}>
           <TextField lines value={dashboard.description ?? ''} onChange={(description) => set({ description: description || undefined })} />
         </Labelled>
-        <Labelled name="From, when opened">
+        <Labelled name={english.fromWhenOpened}>
           <TextField value={dashboard.time.from} onChange={(from) => set({ time: { ...dashboard.time, from: from || 'now-6h' } })} />
         </Labelled>
-        <Labelled name="To">
+        <Labelled name={english.toLabel}>
           <TextField value={dashboard.time.to} onChange={(to) => set({ time: { ...dashboard.time, to: to || 'now' } })} />
         </Labelled>
-        <Labelled name="Refreshed every">
-          <TextField value={dashboard.refresh} placeholder="never" onChange={(refresh) => set({ refresh })} />
+        <Labelled name={english.refreshedEvery}>
+          <TextField value={dashboard.refresh} placeholder={english.never} onChange={(refresh) => set({ refresh })} />
         </Labelled>
-        <Labelled name="Time zone">
-          <TextField value={dashboard.timezone} placeholder="browser, utc, Europe/Berlin" onChange={(timezone) => set({ timezone })} />
+        <Labelled name={english.timeZone}>
+          <TextField value={dashboard.timezone} placeholder={english.timeZonePlaceholder} onChange={(timezone) => set({ timezone })} />
         </Labelled>
-        <Labelled name="Choices of refresh, with commas">
+        <Labelled name={english.choicesOfRefreshWithCommas}>
           <TextField
             value={(dashboard.timepicker.refresh_intervals ?? []).join(', ')}
             placeholder="5s, 10s, 30s, 1m, …"
@@ -126,15 +127,15 @@ function General({ session, dashboard, set }: { session: Session; dashboard: Das
             }}
           />
         </Labelled>
-        <Labelled name="Now is so long ago">
+        <Labelled name={english.nowIsSoLongAgo}>
           <TextField value={dashboard.timepicker.nowDelay ?? ''} placeholder="0s" onChange={(nowDelay) => set({ timepicker: { ...dashboard.timepicker, nowDelay: nowDelay || undefined } })} />
         </Labelled>
-        <Labelled name="Pointing at a graph">
+        <Labelled name={english.pointingAtGraph}>
           <ChoiceField value={dashboard.graphTooltip} choices={TOOLTIPS} onChange={(value) => set({ graphTooltip: value as 0 | 1 | 2 })} />
         </Labelled>
         <label class="option option-switch">
           <input type="checkbox" checked={dashboard.timepicker.hidden === true} onChange={(event) => set({ timepicker: { ...dashboard.timepicker, hidden: event.currentTarget.checked || undefined } })} />
-          <span>Without the choice of time</span>
+          <span>{english.withoutChoiceOfTime}</span>
         </label>
       </div>
       {dashboard.uid !== '' && !meta.provisioned && (
@@ -149,7 +150,7 @@ function General({ session, dashboard, set }: { session: Session; dashboard: Das
               dashboards.remove(dashboard.uid).then(() => (session.discard(), navigate('dashboards')), setError);
             }}
           >
-            {sure ? 'Really delete it' : 'Delete this dashboard'}
+            {sure ? english.deleteQuestion : english.deleteThisDashboard}
           </button>
         </p>
       )}
@@ -167,16 +168,16 @@ function ListEditor<T>({ items, empty, add, render, set }: { items: readonly T[]
           {render(item, (next) => set(items.map((each, at) => (at === index ? next : each))), index)}
           <span class="query-tools">
             <button type="button" class="link" disabled={index === 0} onClick={() => set(items.map((each, at) => (at === index ? items[index - 1]! : at === index - 1 ? item : each)))}>
-              Move up
+              {english.moveUpNote}
             </button>
             <button type="button" class="link" onClick={() => set(items.filter((_, at) => at !== index))}>
-              Remove
+              {english.removeNote}
             </button>
           </span>
         </section>
       ))}
       <button type="button" class="button" onClick={() => set([...items, add()])}>
-        Add
+        {english.addNote}
       </button>
     </>
   );
@@ -187,40 +188,40 @@ function Annotations({ dashboard, set }: { dashboard: Dashboard; set: Set }): JS
   return (
     <ListEditor<AnnotationQuery>
       items={dashboard.annotations.list}
-      empty="Annotations mark on the graphs what happened: deployments, restarts, alerts."
+      empty={english.annotationsHint}
       set={(list) => set({ annotations: { ...dashboard.annotations, list } })}
-      add={() => ({ name: 'New annotation', enable: true, iconColor: 'red', datasource: { type: 'prometheus', uid: sources.find(({ isDefault }) => isDefault)?.uid }, expr: '' })}
+      add={() => ({ name: english.newAnnotation, enable: true, iconColor: 'red', datasource: { type: 'prometheus', uid: sources.find(({ isDefault }) => isDefault)?.uid }, expr: '' })}
       render={(query, put) => (
         <div class="form-grid">
-          <Labelled name="Name">
+          <Labelled name={english.name}>
             <TextField value={query.name} onChange={(name) => put({ ...query, name })} />
           </Labelled>
-          <Labelled name="Colour">
-            <ColorField label="Colour" value={query.iconColor} onChange={(iconColor) => put({ ...query, iconColor })} />
+          <Labelled name={english.colour}>
+            <ColorField label={english.colour} value={query.iconColor} onChange={(iconColor) => put({ ...query, iconColor })} />
           </Labelled>
           {!query.builtIn && (
             <>
-              <Labelled name="Expression">
+              <Labelled name={english.expression}>
                 <TextField value={query.expr ?? ''} placeholder="changes(process_start_time_seconds[1m]) > 0" onChange={(expr) => put({ ...query, expr })} />
               </Labelled>
-              <Labelled name="Title">
+              <Labelled name={english.title}>
                 <TextField value={String(query['titleFormat'] ?? '')} placeholder="{{instance}}" onChange={(titleFormat) => put({ ...query, titleFormat })} />
               </Labelled>
-              <Labelled name="Text">
+              <Labelled name={english.text}>
                 <TextField value={String(query['textFormat'] ?? '')} placeholder="{{job}} restarted" onChange={(textFormat) => put({ ...query, textFormat })} />
               </Labelled>
-              <Labelled name="Step">
+              <Labelled name={english.step}>
                 <TextField value={String(query['step'] ?? '')} placeholder="60s" onChange={(step) => put({ ...query, step: step || undefined })} />
               </Labelled>
             </>
           )}
           <label class="option option-switch">
             <input type="checkbox" checked={query.enable} onChange={(event) => put({ ...query, enable: event.currentTarget.checked })} />
-            <span>On when opened</span>
+            <span>{english.onWhenOpened}</span>
           </label>
           <label class="option option-switch">
             <input type="checkbox" checked={query.hide === true} onChange={(event) => put({ ...query, hide: event.currentTarget.checked })} />
-            <span>Without its switch</span>
+            <span>{english.withoutItsSwitch}</span>
           </label>
         </div>
       )}
@@ -232,32 +233,32 @@ function Links({ dashboard, set }: { dashboard: Dashboard; set: Set }): JSX.Elem
   return (
     <ListEditor<DashboardLink>
       items={dashboard.links}
-      empty="Links lead to other dashboards, by tag, or to any address."
+      empty={english.linksHint}
       set={(links) => set({ links })}
-      add={() => ({ type: 'link', title: 'New link', url: '', keepTime: true, includeVars: true })}
+      add={() => ({ type: 'link', title: english.newLink, url: '', keepTime: true, includeVars: true })}
       render={(link, put) => (
         <div class="form-grid">
-          <Labelled name="Leads to">
-            <ChoiceField value={link.type} choices={[{ value: 'link', text: 'an address' }, { value: 'dashboards', text: 'dashboards with tags' }]} onChange={(type) => put({ ...link, type: type as DashboardLink['type'] })} />
+          <Labelled name={english.leadsTo}>
+            <ChoiceField value={link.type} choices={[{ value: 'link', text: english.anAddress }, { value: 'dashboards', text: english.dashboardsWithTags }]} onChange={(type) => put({ ...link, type: type as DashboardLink['type'] })} />
           </Labelled>
-          <Labelled name="Title">
+          <Labelled name={english.title}>
             <TextField value={link.title} onChange={(title) => put({ ...link, title })} />
           </Labelled>
           {link.type === 'dashboards' ? (
-            <Labelled name="Tags, with commas">
+            <Labelled name={english.tagsWithCommas}>
               <TextField value={(link.tags ?? []).join(', ')} onChange={(text) => put({ ...link, tags: text.split(',').map((tag) => tag.trim()).filter(Boolean) })} />
             </Labelled>
           ) : (
-            <Labelled name="Address">
+            <Labelled name={english.address}>
               <TextField value={link.url ?? ''} placeholder="/d/uid or https://…" onChange={(url) => put({ ...link, url })} />
             </Labelled>
           )}
           {(
             [
-              ['keepTime', 'Takes the time along'],
-              ['includeVars', 'Takes the variables along'],
-              ['targetBlank', 'Opens a new tab'],
-              ['asDropdown', 'As one menu'],
+              ['keepTime', english.takesTimeAlong],
+              ['includeVars', english.takesVariablesAlong],
+              ['targetBlank', english.opensNewTab],
+              ['asDropdown', english.asOneMenu],
             ] as const
           ).map(([name, text]) => (
             <label class="option option-switch" key={name}>
@@ -279,14 +280,14 @@ function WholeJson({ session, dashboard, readOnly }: { session: Session; dashboa
     <>
       <div class="toolbar">
         <button type="button" class="button" onClick={() => download(fileName(dashboard.title, 'json'), 'application/json', `${JSON.stringify(whole, null, 2)}\n`)}>
-          Download
+          {english.download}
         </button>
-        <button type="button" class="button" title="Data sources are asked for where it is imported" onClick={() => download(fileName(dashboard.title, 'json'), 'application/json', `${JSON.stringify(forSharing(whole, sources), null, 2)}\n`)}>
-          Download for others
+        <button type="button" class="button" title={english.downloadForOthersHint} onClick={() => download(fileName(dashboard.title, 'json'), 'application/json', `${JSON.stringify(forSharing(whole, sources), null, 2)}\n`)}>
+          {english.downloadForOthers}
         </button>
       </div>
       <JsonField
-        label="The dashboard's JSON"
+        label={english.dashboardsJson}
         value={whole}
         rows={32}
         onApply={

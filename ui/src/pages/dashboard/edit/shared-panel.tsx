@@ -5,6 +5,7 @@ import { ApiError } from '../../../api/client.ts';
 import { library } from '../../../api/library.ts';
 import { changedShared, sharedModel, sharedOf, unlinked, type Shared } from '../../../dashboard/library.ts';
 import type { Panel } from '../../../dashboard/model.ts';
+import * as english from '../../../english/dashboard-edit.ts';
 import { Failure } from '../../../parts/parts.tsx';
 import type { Session } from '../session.ts';
 import { changePanel } from './change.ts';
@@ -13,13 +14,13 @@ import { Labelled } from './option-fields.tsx';
 /** Saves what a panel shows to the library. Throws `ApiError` 412 where somebody else did meanwhile, unless `replace`. */
 export async function saveShared(session: Pick<Session, 'settleShared'>, { shared, panel }: { shared: Shared; panel: Panel }, replace: boolean): Promise<void> {
   const now = await library.read(shared.uid);
-  if (now.version !== shared.version && !replace) throw new ApiError(`The library panel “${shared.name}” was changed by ${now.meta?.updatedBy?.name || 'somebody else'} meanwhile.`, 'version-mismatch', 412);
+  if (now.version !== shared.version && !replace) throw new ApiError(english.libraryPanelWasChangedByMeanwhile(shared.name, now.meta?.updatedBy?.name || english.somebodyElse), 'version-mismatch', 412);
   const title = typeof now.model['title'] === 'string' ? now.model['title'] : panel.title;
   session.settleShared(sharedOf(await library.change(shared.uid, { version: now.version, model: sharedModel(panel, title) }), panel), panel);
 }
 
 /** How many dashboards a change is for, this one among them. */
-export const sharedBy = ({ dashboards }: Shared): string => (dashboards > 1 ? `${dashboards} dashboards` : 'this dashboard alone so far');
+export const sharedBy = ({ dashboards }: Shared): string => (dashboards > 1 ? english.dashboardCount(dashboards) : english.thisDashboardAloneSoFar);
 
 export function SharedBar({ session, panel }: { session: Session; panel: Panel }): JSX.Element {
   const uid = panel.libraryPanel!.uid;
@@ -38,31 +39,31 @@ export function SharedBar({ session, panel }: { session: Session; panel: Panel }
   };
   const unlink = (
     <button type="button" class="button" onClick={() => session.change((now) => unlinked(now, uid))}>
-      Make it this dashboard's own
+      {english.unlinkFromLibrary}
     </button>
   );
   if (!shared) {
     return (
       <div class="shared-bar" role="status">
-        <span>The library panel “{panel.libraryPanel!.name ?? uid}” cannot be had, so it cannot be changed here.</span> {unlink}
+        <span>{english.libraryPanelCannot(panel.libraryPanel!.name ?? uid)}</span> {unlink}
       </div>
     );
   }
   return (
     <div class="shared-bar" role="status">
       <span>
-        <b>{shared.name}</b> is a library panel, shared by {sharedBy(shared)}. {edited ? 'What is changed here is not saved yet.' : 'What is changed here changes for all of them.'}
+        {english.isLibraryPanelSharedBy(<b>{shared.name}</b>, sharedBy(shared), edited ? english.whatIsChangedHereIsNot : english.whatIsChangedHereChanges)}
       </span>
       {edited && (
         <button type="button" class="button button-strong" disabled={busy} onClick={() => save(false)}>
-          Save to the library
+          {english.saveToLibrary}
         </button>
       )}
       {unlink}
       {error && <Failure compact error={error} />}
       {conflict && (
         <button type="button" class="button" disabled={busy} onClick={() => save(true)}>
-          Replace theirs
+          {english.replaceTheirs}
         </button>
       )}
     </div>
@@ -76,7 +77,7 @@ export function MakeShared({ session, panel }: { session: Session; panel: Panel 
   if (name === undefined) {
     return (
       <button type="button" class="button" onClick={() => setName(panel.title)}>
-        Make this a library panel
+        {english.makeThisLibraryPanel}
       </button>
     );
   }
@@ -92,16 +93,16 @@ export function MakeShared({ session, panel }: { session: Session; panel: Panel 
     );
   };
   return (
-    <form class="shared-bar" aria-label="Make this a library panel" onSubmit={(event) => (event.preventDefault(), make())}>
-      <Labelled name="Its name in the library">
+    <form class="shared-bar" aria-label={english.makeThisLibraryPanel} onSubmit={(event) => (event.preventDefault(), make())}>
+      <Labelled name={english.itsNameInLibrary}>
         <input autofocus value={name} maxLength={200} onInput={(event) => setName(event.currentTarget.value)} />
       </Labelled>
-      <span class="muted">It is kept in the folder “{session.meta.folderTitle || 'Dashboards'}”; other dashboards can show it too.</span>
+      <span class="muted">{english.itIsKeptInFolder(session.meta.folderTitle || english.dashboards)}</span>
       <button type="submit" class="button button-strong" disabled={busy || name.trim() === ''}>
-        Make it
+        {english.makeIt}
       </button>
       <button type="button" class="button" onClick={() => (setName(undefined), setError(undefined))}>
-        Cancel
+        {english.cancel}
       </button>
       {error && <Failure compact error={error} />}
     </form>
@@ -115,18 +116,18 @@ export type Fate = 'library' | 'replace' | 'unlink';
 export function SharedFates({ panels, fates, conflicts, onChange }: { panels: ReturnType<typeof changedShared>; fates: ReadonlyMap<string, Fate>; conflicts: ReadonlySet<string>; onChange: (uid: string, fate: Fate) => void }): JSX.Element {
   return (
     <fieldset class="shared-fates">
-      <legend>Library panels that were changed</legend>
+      <legend>{english.libraryPanelsThatWereChanged}</legend>
       {panels.map(({ shared }) => (
-        <Labelled key={shared.uid} name={`“${shared.name}” is shared by ${sharedBy(shared)}`}>
+        <Labelled key={shared.uid} name={english.isSharedBy(shared.name, sharedBy(shared))}>
           <select value={fates.get(shared.uid) ?? 'library'} onChange={(event) => onChange(shared.uid, event.currentTarget.value as Fate)}>
-            <option value="library">save it to the library, for all of them</option>
+            <option value="library">{english.saveItToLibraryForAll}</option>
             {conflicts.has(shared.uid) && (
               <option value="replace" selected={fates.get(shared.uid) === 'replace'}>
-                replace what somebody else saved
+                {english.replaceWhatSomebodyElseSaved}
               </option>
             )}
             <option value="unlink" selected={fates.get(shared.uid) === 'unlink'}>
-              make it this dashboard's own
+              {english.makeItThisDashboardsOwn}
             </option>
           </select>
         </Labelled>

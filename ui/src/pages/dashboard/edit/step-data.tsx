@@ -1,5 +1,6 @@
 /** Frames before and after a step, so that one sees what it does. */
 import type { JSX } from 'preact';
+import * as english from '../../../english/dashboard-edit.ts';
 import { fieldName } from '../../../fields/names.ts';
 import type { Field, Frame } from '../../../frames/frame.ts';
 import type { Stage } from './stage.ts';
@@ -11,8 +12,8 @@ const ROWS_SHOWN = 15;
 export function StepData({ before, after }: { before: Stage; after: Stage }): JSX.Element {
   return (
     <div class="step-data">
-      <Frames title="Before" frames={before.frames} />
-      <Frames title="After" frames={after.frames} />
+      <Frames title={english.before} frames={before.frames} />
+      <Frames title={english.after} frames={after.frames} />
     </div>
   );
 }
@@ -21,12 +22,12 @@ function Frames({ title, frames }: { title: string; frames: readonly Frame[] }):
   return (
     <section aria-label={title}>
       <h3>
-        {title}: {frames.length === 1 ? 'one table' : `${frames.length} tables`}
+        {title}: {frames.length === 1 ? english.oneTable : english.tableCount(frames.length)}
       </h3>
       {frames.slice(0, FRAMES_SHOWN).map((frame, index) => (
         <FrameTable key={index} frame={frame} frames={frames} />
       ))}
-      {frames.length > FRAMES_SHOWN && <p class="muted">and {frames.length - FRAMES_SHOWN} more</p>}
+      {frames.length > FRAMES_SHOWN && <p class="muted">{english.andMore(frames.length - FRAMES_SHOWN)}</p>}
     </section>
   );
 }
@@ -34,11 +35,11 @@ function Frames({ title, frames }: { title: string; frames: readonly Frame[] }):
 function FrameTable({ frame, frames }: { frame: Frame; frames: readonly Frame[] }): JSX.Element {
   const fields = frame.fields.slice(0, FIELDS_SHOWN);
   return (
-    <div class="table-scroll" tabIndex={0} role="region" aria-label={`Table ${frame.refId ?? ''}`}>
+    <div class="table-scroll" tabIndex={0} role="region" aria-label={english.tableLabel(frame.refId ?? '')}>
       <table class="rows">
         <caption class="muted">
-          {[frame.refId, frame.name, `${frame.length} rows`].filter(Boolean).join(' · ')}
-          {frame.fields.length > FIELDS_SHOWN && ` · ${FIELDS_SHOWN} of ${frame.fields.length} fields`}
+          {[frame.refId, frame.name, english.rowCount(frame.length)].filter(Boolean).join(' · ')}
+          {frame.fields.length > FIELDS_SHOWN && english.ofFields(FIELDS_SHOWN, frame.fields.length)}
         </caption>
         <thead>
           <tr>
@@ -61,7 +62,7 @@ function FrameTable({ frame, frames }: { frame: Frame; frames: readonly Frame[] 
           ))}
         </tbody>
       </table>
-      {frame.length > ROWS_SHOWN && <p class="muted">and {frame.length - ROWS_SHOWN} more rows</p>}
+      {frame.length > ROWS_SHOWN && <p class="muted">{english.andMoreRows(frame.length - ROWS_SHOWN)}</p>}
     </div>
   );
 }
@@ -71,7 +72,7 @@ function cell({ type, values }: Field, row: number): string {
   const value = values[row];
   if (value === null || value === undefined) return String(value ?? '');
   if (type === 'time' && typeof value === 'number' && Math.abs(value) <= 8.64e15) return new Date(value).toISOString();
-  if (type === 'frame' || type === 'nestedFrames') return '(a table)';
+  if (type === 'frame' || type === 'nestedFrames') return english.tableText;
   const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
   return text.length > 120 ? `${text.slice(0, 120)}…` : text;
 }

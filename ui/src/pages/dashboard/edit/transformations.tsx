@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import { interpolate, type Scope } from '../../../dashboard/interpolate.ts';
 import type { Panel, Transformation } from '../../../dashboard/model.ts';
+import * as english from '../../../english/dashboard-edit.ts';
 import type { Frame } from '../../../frames/frame.ts';
 import { useBoard } from '../board.ts';
 import { AddField } from './add-field.tsx';
@@ -29,7 +30,7 @@ export function Transformations({ panel, frames, scope, change }: Props): JSX.El
   const set = (next: (list: readonly Transformation[]) => Transformation[]): void => change((before) => ({ ...before, transformations: next(before.transformations) }));
   return (
     <div class="queries">
-      {transformations.length === 0 && <p class="muted">The answers are drawn as they come. Add a step to join, calculate, filter or rename.</p>}
+      {transformations.length === 0 && <p class="muted">{english.transformationsHint}</p>}
       {transformations.map((each, index) => (
         <Step
           key={index}
@@ -45,7 +46,7 @@ export function Transformations({ panel, frames, scope, change }: Props): JSX.El
         />
       ))}
       <AddField
-        label="Add a transformation"
+        label={english.addTransformation}
         groups={[['', Object.entries(TRANSFORM_FORMS).map(([id, { text }]) => ({ id, text }))]]}
         onAdd={(id) => set((list) => [...list, { id, options: structuredClone(TRANSFORM_FORMS[id]!.initial) }])}
       />
@@ -73,37 +74,37 @@ function Step({ step, index, last, before, after, queries, put, move, remove }: 
   const filter = step.filter?.id === 'byRefId' && typeof step.filter.options === 'string' ? step.filter.options : '';
   const json = (
     <JsonField
-      label={`Options of transformation ${number}`}
+      label={english.optionsOfTransformation(number)}
       value={step.options}
       rows={Math.min(14, JSON.stringify(step.options, null, 2).split('\n').length + 1)}
       onApply={(value) => {
-        if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('Options are an object.');
+        if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error(english.optionsAreObject);
         put({ ...step, options: value as Record<string, unknown> });
       }}
     />
   );
   return (
-    <section class="query" aria-label={`Transformation ${number}`}>
+    <section class="query" aria-label={english.transformation(number)}>
       <header>
         <b>
           {number}. {form?.text ?? step.id}
         </b>
-        {step.disabled && <span class="muted">off</span>}
+        {step.disabled && <span class="muted">{english.off}</span>}
         <span class="query-tools">
           <button type="button" class="link" aria-pressed={debug} onClick={() => setDebug(!debug)}>
-            Debug
+            {english.debug}
           </button>
           <button type="button" class="link" aria-pressed={step.disabled === true} onClick={() => put({ ...step, disabled: step.disabled ? undefined : true })}>
-            {step.disabled ? 'Enable' : 'Disable'}
+            {step.disabled ? english.enable : english.disable}
           </button>
-          <button type="button" class="link" disabled={index === 0} aria-label={`Move transformation ${number} up`} onClick={() => move(index - 1)}>
+          <button type="button" class="link" disabled={index === 0} aria-label={english.moveTransformationUp(number)} onClick={() => move(index - 1)}>
             ↑
           </button>
-          <button type="button" class="link" disabled={last} aria-label={`Move transformation ${number} down`} onClick={() => move(index + 1)}>
+          <button type="button" class="link" disabled={last} aria-label={english.moveTransformationDown(number)} onClick={() => move(index + 1)}>
             ↓
           </button>
-          <button type="button" class="link" aria-label={`Remove transformation ${number}`} onClick={remove}>
-            Remove
+          <button type="button" class="link" aria-label={english.removeTransformation(number)} onClick={remove}>
+            {english.removeNote}
           </button>
         </span>
       </header>
@@ -116,14 +117,14 @@ function Step({ step, index, last, before, after, queries, put, move, remove }: 
       <div class="step-form">
         {form && <OptionForm form={form.form} value={step.options ?? {}} stage={before} onChange={(options) => put({ ...step, options })} />}
         {(queries.length > 1 || step.filter) && (
-          <Labelled name="Only for the queries">
-            <SuggestField value={filter} choices={queries} placeholder="all, or A, or A|B" onChange={(text) => put({ ...step, filter: text === '' ? undefined : { id: 'byRefId', options: text } })} />
+          <Labelled name={english.onlyForQueries}>
+            <SuggestField value={filter} choices={queries} placeholder={english.allOrOrB} onChange={(text) => put({ ...step, filter: text === '' ? undefined : { id: 'byRefId', options: text } })} />
           </Labelled>
         )}
       </div>
       {form ? (
         <details class="step-json">
-          <summary class="muted">Options as JSON</summary>
+          <summary class="muted">{english.optionsAsJson}</summary>
           {json}
         </details>
       ) : (

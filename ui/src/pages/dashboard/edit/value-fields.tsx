@@ -1,6 +1,7 @@
 /** Editors of what has parts: thresholds, mappings, links. */
 import type { JSX } from 'preact';
 import type { DataLink, Thresholds, ValueMapping } from '../../../dashboard/model.ts';
+import * as english from '../../../english/dashboard-edit.ts';
 import { ChoiceField, ColorField, NumberField, TextField } from './option-fields.tsx';
 
 export function ThresholdsField({ value, onChange }: { value: Thresholds | undefined; onChange: (value: Thresholds) => void }): JSX.Element {
@@ -12,10 +13,10 @@ export function ThresholdsField({ value, onChange }: { value: Thresholds | undef
     <>
       {steps.map((step, index) => (
         <div class="option-row" key={index}>
-          {index === 0 ? <span class="muted option-base">Base</span> : <NumberField label={`Threshold ${index}`} value={step.value} onChange={(number) => put(index, { ...step, value: number ?? 0 })} />}
-          <ColorField label={`Colour ${index === 0 ? 'of the base' : `from threshold ${index}`}`} value={step.color} onChange={(color) => put(index, { ...step, color })} />
+          {index === 0 ? <span class="muted option-base">{english.base}</span> : <NumberField label={english.threshold(index)} value={step.value} onChange={(number) => put(index, { ...step, value: number ?? 0 })} />}
+          <ColorField label={english.colourOf(index === 0 ? english.ofBase : english.thresholdFrom(index))} value={step.color} onChange={(color) => put(index, { ...step, color })} />
           {index > 0 && (
-            <button type="button" class="button button-icon" aria-label={`Remove threshold ${index}`} onClick={() => onChange({ ...now, steps: steps.filter((_, at) => at !== index) })}>
+            <button type="button" class="button button-icon" aria-label={english.removeThreshold(index)} onClick={() => onChange({ ...now, steps: steps.filter((_, at) => at !== index) })}>
               ×
             </button>
           )}
@@ -23,14 +24,14 @@ export function ThresholdsField({ value, onChange }: { value: Thresholds | undef
       ))}
       <div class="option-row">
         <button type="button" class="button" onClick={() => onChange({ ...now, steps: [...steps, { value: (steps[steps.length - 1]?.value ?? 70) + 10, color: 'red' }] })}>
-          Add threshold
+          {english.addThreshold}
         </button>
         <ChoiceField
-          label="Thresholds mean"
+          label={english.thresholdsMean}
           value={now.mode}
           choices={[
             { value: 'absolute', text: 'values' },
-            { value: 'percentage', text: 'percent of min to max' },
+            { value: 'percentage', text: english.percentOfMinToMax },
           ]}
           onChange={(mode) => onChange({ ...now, mode: mode as Thresholds['mode'] })}
         />
@@ -40,10 +41,10 @@ export function ThresholdsField({ value, onChange }: { value: Thresholds | undef
 }
 
 const MAPPING_KINDS = [
-  { value: 'value', text: 'Value' },
-  { value: 'range', text: 'Range' },
-  { value: 'regex', text: 'Regex' },
-  { value: 'special', text: 'Special' },
+  { value: 'value', text: english.value },
+  { value: 'range', text: english.range },
+  { value: 'regex', text: english.regex },
+  { value: 'special', text: english.special },
 ];
 
 /** A mapping as one line of a form; a `value` mapping of several values is several lines. */
@@ -86,22 +87,22 @@ export function MappingsField({ value, onChange }: { value: readonly ValueMappin
     <>
       {lines.map((line, index) => (
         <div class="mapping" key={index}>
-          <ChoiceField label={`Kind of mapping ${index + 1}`} value={line.type} choices={MAPPING_KINDS} onChange={(type) => put(index, { type: type as Line['type'], match: type === 'special' ? 'null' : line.match })} />
+          <ChoiceField label={english.kindOfMapping(index + 1)} value={line.type} choices={MAPPING_KINDS} onChange={(type) => put(index, { type: type as Line['type'], match: type === 'special' ? 'null' : line.match })} />
           {line.type === 'special' ? (
-            <ChoiceField label="Matches" value={line.match} choices={['null', 'nan', 'null+nan', 'true', 'false', 'empty'].map((each) => ({ value: each, text: each }))} onChange={(match) => put(index, { match: String(match) })} />
+            <ChoiceField label={english.matches} value={line.match} choices={['null', 'nan', 'null+nan', 'true', 'false', 'empty'].map((each) => ({ value: each, text: each }))} onChange={(match) => put(index, { match: String(match) })} />
           ) : (
-            <TextField label="Matches" placeholder={line.type === 'range' ? 'from' : line.type} value={line.match} onChange={(match) => put(index, { match })} />
+            <TextField label={english.matches} placeholder={line.type === 'range' ? english.fromPlaceholder : line.type} value={line.match} onChange={(match) => put(index, { match })} />
           )}
-          {line.type === 'range' && <TextField label="To" placeholder="to" value={line.to} onChange={(to) => put(index, { to })} />}
-          <TextField label="Shown as" placeholder="shown as" value={line.text} onChange={(text) => put(index, { text })} />
-          <ColorField label="Colour" value={line.color || undefined} onChange={(color) => put(index, { color })} />
-          <button type="button" class="button button-icon" aria-label={`Remove mapping ${index + 1}`} onClick={() => onChange(linesToMappings(lines.filter((_, at) => at !== index)))}>
+          {line.type === 'range' && <TextField label={english.toLabel} placeholder={english.toPlaceholder} value={line.to} onChange={(to) => put(index, { to })} />}
+          <TextField label={english.shownAs} placeholder={english.shownAsPlaceholder} value={line.text} onChange={(text) => put(index, { text })} />
+          <ColorField label={english.colour} value={line.color || undefined} onChange={(color) => put(index, { color })} />
+          <button type="button" class="button button-icon" aria-label={english.removeMapping(index + 1)} onClick={() => onChange(linesToMappings(lines.filter((_, at) => at !== index)))}>
             ×
           </button>
         </div>
       ))}
       <button type="button" class="button" onClick={() => onChange(linesToMappings([...lines, { type: 'value', match: String(lines.length), to: '', text: '', color: '' }]))}>
-        Add mapping
+        {english.addMapping}
       </button>
     </>
   );
@@ -113,18 +114,18 @@ export function LinksField({ value, onChange }: { value: readonly DataLink[]; on
     <>
       {value.map((link, index) => (
         <div class="link-line" key={index}>
-          <TextField label="Title" placeholder="title" value={link.title} onChange={(title) => put(index, { title })} />
-          <TextField label="Address" placeholder="https://… or /d/uid?var-x=${__field.labels.x}" value={link.url} onChange={(url) => put(index, { url })} />
+          <TextField label={english.title} placeholder={english.titlePlaceholder} value={link.title} onChange={(title) => put(index, { title })} />
+          <TextField label={english.address} placeholder="https://… or /d/uid?var-x=${__field.labels.x}" value={link.url} onChange={(url) => put(index, { url })} />
           <label class="check">
-            <input type="checkbox" checked={link.targetBlank === true} onChange={(event) => put(index, { targetBlank: event.currentTarget.checked })} /> New tab
+            <input type="checkbox" checked={link.targetBlank === true} onChange={(event) => put(index, { targetBlank: event.currentTarget.checked })} /> {english.newTab}
           </label>
-          <button type="button" class="button button-icon" aria-label={`Remove link ${index + 1}`} onClick={() => onChange(value.filter((_, at) => at !== index))}>
+          <button type="button" class="button button-icon" aria-label={english.removeLink(index + 1)} onClick={() => onChange(value.filter((_, at) => at !== index))}>
             ×
           </button>
         </div>
       ))}
       <button type="button" class="button" onClick={() => onChange([...value, { title: '', url: '' }])}>
-        Add link
+        {english.addLink}
       </button>
     </>
   );

@@ -2,28 +2,29 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { Dashboard, Variable } from '../../../dashboard/model.ts';
+import * as english from '../../../english/dashboard-edit.ts';
 import { useBoard } from '../board.ts';
 import { ChoiceField, Labelled, NumberField, TextField } from './option-fields.tsx';
 
 const TYPES: readonly { value: Variable['type']; text: string }[] = [
-  { value: 'query', text: 'Query' },
-  { value: 'datasource', text: 'Data source' },
-  { value: 'custom', text: 'List of values' },
-  { value: 'interval', text: 'Interval' },
-  { value: 'textbox', text: 'Text' },
-  { value: 'constant', text: 'Constant' },
-  { value: 'adhoc', text: 'Filters' },
-  { value: 'groupby', text: 'Group by' },
-  { value: 'switch', text: 'Switch' },
+  { value: 'query', text: english.query },
+  { value: 'datasource', text: english.dataSource },
+  { value: 'custom', text: english.listOfValues },
+  { value: 'interval', text: english.interval },
+  { value: 'textbox', text: english.text },
+  { value: 'constant', text: english.constant },
+  { value: 'adhoc', text: english.filters },
+  { value: 'groupby', text: english.groupBy },
+  { value: 'switch', text: english.switchWord },
 ];
-const SORTS = ['As it comes', 'A to Z', 'Z to A', 'Numbers up', 'Numbers down', 'a to z, any case', 'z to a, any case', 'As people count, up', 'As people count, down'];
-const HIDES = ['Name and values', 'Values alone', 'Not shown'];
-const REFRESHES = ['Never', 'When the dashboard opens', 'When the time changes'];
+const SORTS = [english.asItComes, english.aToZ, english.zToA, english.numbersUp, english.numbersDown, english.aToZAnyCase, english.zToAAnyCase, english.asPeopleCountUp, english.asPeopleCountDown];
+const HIDES = [english.nameAndValues, english.valuesAlone, english.notShown];
+const REFRESHES = [english.neverText, english.whenDashboardOpens, english.whenTimeChanges];
 const numbered = (texts: readonly string[]): { value: number; text: string }[] => texts.map((text, value) => ({ value, text }));
 
 /** A name that stands in expressions: letters, digits and underscores, and no other variable has it. */
 export const nameProblem = (name: string, others: readonly string[]): string | undefined =>
-  !/^[A-Za-z_]\w*$/.test(name) ? 'A name has letters, digits and underscores, and begins with no digit.' : name.startsWith('__') ? 'Names with two underscores in front are taken.' : others.includes(name) ? 'Another variable has this name.' : undefined;
+  !/^[A-Za-z_]\w*$/.test(name) ? english.nameIsNoName : name.startsWith('__') ? english.nameIsReserved : others.includes(name) ? english.nameIsTaken : undefined;
 
 const queryText = (variable: Variable): string => {
   const { query } = variable;
@@ -51,7 +52,7 @@ export function VariablesEditor({ dashboard, set }: { dashboard: Dashboard; set:
   return (
     <div class="variables-editor">
       <div>
-        <ul class="variables-list" aria-label="Variables">
+        <ul class="variables-list" aria-label={english.variables}>
           {list.map(({ name, type, label }, index) => (
             <li key={name}>
               <button type="button" class="menu-item" aria-pressed={index === at} onClick={() => setAt(index)}>
@@ -61,26 +62,26 @@ export function VariablesEditor({ dashboard, set }: { dashboard: Dashboard; set:
           ))}
         </ul>
         <button type="button" class="button" onClick={add}>
-          Add variable
+          {english.addVariable}
         </button>
       </div>
       {!variable ? (
-        <p class="muted">A variable is a choice above the panels: an instance, a namespace, a data source. Expressions name it as $name.</p>
+        <p class="muted">{english.variablesHint}</p>
       ) : (
         <div class="variables-form" key={at}>
           <div class="form-grid">
             <NameField variable={variable} others={list.filter((each) => each !== variable).map(({ name }) => name)} onChange={(name) => put({ name })} />
-            <Labelled name="Kind">
+            <Labelled name={english.kind}>
               <ChoiceField value={variable.type} choices={TYPES} onChange={(type) => put({ type: type as Variable['type'], multi: type === 'groupby' || (variable.multi && variable.type !== 'groupby'), query: type === 'datasource' ? 'prometheus' : type === 'interval' ? '1m,10m,30m,1h,6h,12h,1d' : '', current: undefined, options: undefined })} />
             </Labelled>
-            <Labelled name="Label">
+            <Labelled name={english.label}>
               <TextField value={variable.label ?? ''} placeholder={variable.name} onChange={(label) => put({ label: label || undefined })} />
             </Labelled>
-            <Labelled name="Shown">
+            <Labelled name={english.shown}>
               <ChoiceField value={variable.hide ?? 0} choices={numbered(HIDES)} onChange={(hide) => put({ hide: hide as 0 | 1 | 2 })} />
             </Labelled>
             {['query', 'adhoc', 'groupby'].includes(variable.type) && (
-              <Labelled name="Data source">
+              <Labelled name={english.dataSource}>
                 <ChoiceField
                   value={variable.datasource?.uid}
                   choices={[...sources.map(({ uid, name }) => ({ value: uid, text: name })), ...list.filter(({ type }) => type === 'datasource').map(({ name }) => ({ value: `\${${name}}`, text: `$${name}` }))]}
@@ -90,36 +91,36 @@ export function VariablesEditor({ dashboard, set }: { dashboard: Dashboard; set:
             )}
             {variable.type === 'query' && (
               <>
-                <Labelled name="Sorted">
+                <Labelled name={english.sorted}>
                   <ChoiceField value={variable.sort ?? 0} choices={numbered(SORTS)} onChange={(sort) => put({ sort: sort as number })} />
                 </Labelled>
-                <Labelled name="Asked anew">
+                <Labelled name={english.askedAnew}>
                   <ChoiceField value={variable.refresh ?? 1} choices={numbered(REFRESHES)} onChange={(refresh) => put({ refresh: refresh as 0 | 1 | 2 })} />
                 </Labelled>
-                <Labelled name="Only what this regex finds">
+                <Labelled name={english.onlyWhatThisRegexFinds}>
                   <TextField value={variable.regex ?? ''} placeholder="/(?<value>.*):9100/" onChange={(regex) => put({ regex })} />
                 </Labelled>
               </>
             )}
             {variable.type === 'datasource' && (
-              <Labelled name="Only names that match">
+              <Labelled name={english.onlyNamesThatMatch}>
                 <TextField value={variable.regex ?? ''} onChange={(regex) => put({ regex })} />
               </Labelled>
             )}
           </div>
-          {variable.type === 'groupby' && <p class="muted">The labels that are chosen join the groupings of all aggregations that its data source is asked for.</p>}
+          {variable.type === 'groupby' && <p class="muted">{english.labelsThatAreChosenJoinGroupings}</p>}
           {variable.type === 'switch' && (
             <div class="option-row">
-              <Labelled name="On stands for">
+              <Labelled name={english.onStandsFor}>
                 <TextField value={String(variable['enabledValue'] ?? 'true')} onChange={(enabledValue) => put({ enabledValue: enabledValue || undefined, current: undefined })} />
               </Labelled>
-              <Labelled name="Off stands for">
+              <Labelled name={english.offStandsFor}>
                 <TextField value={String(variable['disabledValue'] ?? 'false')} onChange={(disabledValue) => put({ disabledValue: disabledValue || undefined, current: undefined })} />
               </Labelled>
             </div>
           )}
           {!['adhoc', 'groupby', 'switch'].includes(variable.type) && (
-            <Labelled name={variable.type === 'query' ? 'Query: label_values(metric, label), metrics(regex), query_result(expr), label_names()' : variable.type === 'datasource' ? 'Type of data source' : variable.type === 'custom' ? 'Values with commas, each also as text : value' : variable.type === 'interval' ? 'Intervals with commas' : 'Value'}>
+            <Labelled name={variable.type === 'query' ? english.queryLabel : variable.type === 'datasource' ? english.typeOfDataSource : variable.type === 'custom' ? english.customValuesLabel : variable.type === 'interval' ? english.intervalsWithCommas : english.value}>
               <TextField
                 value={queryText(variable)}
                 onChange={(query) => put({ query: typeof variable.query === 'object' && variable.query !== null ? { ...variable.query, query } : query, ...(variable.type === 'query' ? { definition: query } : { current: undefined }) })}
@@ -129,25 +130,25 @@ export function VariablesEditor({ dashboard, set }: { dashboard: Dashboard; set:
           {['query', 'custom', 'datasource'].includes(variable.type) && (
             <div class="option-row">
               <label class="check">
-                <input type="checkbox" checked={variable.multi === true} onChange={(event) => put({ multi: event.currentTarget.checked })} /> Several at once
+                <input type="checkbox" checked={variable.multi === true} onChange={(event) => put({ multi: event.currentTarget.checked })} /> {english.severalAtOnce}
               </label>
               <label class="check">
-                <input type="checkbox" checked={variable.includeAll === true} onChange={(event) => put({ includeAll: event.currentTarget.checked })} /> With All
+                <input type="checkbox" checked={variable.includeAll === true} onChange={(event) => put({ includeAll: event.currentTarget.checked })} /> {english.withAll}
               </label>
-              {variable.includeAll && <TextField label="What All stands for" placeholder="All stands for: every value" value={variable.allValue ?? ''} onChange={(allValue) => put({ allValue: allValue || null })} />}
+              {variable.includeAll && <TextField label={english.whatAllStandsFor} placeholder={english.allPlaceholder} value={variable.allValue ?? ''} onChange={(allValue) => put({ allValue: allValue || null })} />}
             </div>
           )}
           {variable.type === 'interval' && (
             <div class="option-row">
               <label class="check">
-                <input type="checkbox" checked={variable.auto === true} onChange={(event) => put({ auto: event.currentTarget.checked })} /> With auto
+                <input type="checkbox" checked={variable.auto === true} onChange={(event) => put({ auto: event.currentTarget.checked })} /> {english.withAuto}
               </label>
               {variable.auto && (
                 <>
-                  <Labelled name="in so many steps">
+                  <Labelled name={english.inSoManySteps}>
                     <NumberField value={variable.auto_count ?? 30} min={1} onChange={(count) => put({ auto_count: count })} />
                   </Labelled>
-                  <Labelled name="at least">
+                  <Labelled name={english.atLeast}>
                     <TextField value={variable.auto_min ?? '10s'} onChange={(auto_min) => put({ auto_min })} />
                   </Labelled>
                 </>
@@ -156,7 +157,7 @@ export function VariablesEditor({ dashboard, set }: { dashboard: Dashboard; set:
           )}
           {state && (
             <p class="muted variables-preview">
-              {state.error ? <span class="text-critical">{state.error}</span> : `${state.options.length} values: `}
+              {state.error ? <span class="text-critical">{state.error}</span> : english.foundValues(state.options.length)}
               {state.options.slice(0, 30).map(({ text, value }) => (
                 <code key={value}>{text} </code>
               ))}
@@ -173,10 +174,10 @@ export function VariablesEditor({ dashboard, set }: { dashboard: Dashboard; set:
                 setAt(at - 1);
               }}
             >
-              Move up
+              {english.moveUpNote}
             </button>
             <button type="button" class="link" onClick={() => (setList(list.filter((_, index) => index !== at)), setAt(Math.max(0, at - 1)))}>
-              Remove
+              {english.removeNote}
             </button>
           </span>
         </div>
@@ -188,7 +189,7 @@ export function VariablesEditor({ dashboard, set }: { dashboard: Dashboard; set:
 function NameField({ variable, others, onChange }: { variable: Variable; others: readonly string[]; onChange: (name: string) => void }): JSX.Element {
   const [problem, setProblem] = useState<string | undefined>(undefined);
   return (
-    <Labelled name="Name">
+    <Labelled name={english.name}>
       <TextField
         value={variable.name}
         onChange={(name) => {

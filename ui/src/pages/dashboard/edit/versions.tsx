@@ -5,6 +5,7 @@ import { dashboards, type Version } from '../../../api/dashboards.ts';
 import { sorted } from '../../../dashboard/json.ts';
 import { loadDashboard } from '../../../dashboard/load.ts';
 import type { Dashboard } from '../../../dashboard/model.ts';
+import * as english from '../../../english/dashboard-edit.ts';
 import { moment } from '../../../format/time.ts';
 import { Empty, Failure } from '../../../parts/parts.tsx';
 import { useLoad } from '../../../state/load.ts';
@@ -18,10 +19,10 @@ export function Versions({ session, dashboard, readOnly }: { session: Session; d
   const list = useLoad(dashboard.uid === '' ? null : dashboard.uid, restored, (signal) => dashboards.versions(dashboard.uid, signal));
   const old = useLoad(chosen === undefined ? null : `${dashboard.uid} ${chosen}`, 0, (signal) => dashboards.version(dashboard.uid, chosen!, signal));
   if (dashboard.uid === '' || session.meta.provisioned) {
-    return <Empty title="There are no versions">{dashboard.uid === '' ? 'It has not been saved yet.' : 'It comes from a file or an object, and has its versions where that is kept.'}</Empty>;
+    return <Empty title={english.thereAreNoVersions}>{dashboard.uid === '' ? english.notSavedYet : english.versionsElsewhere}</Empty>;
   }
   const restore = (version: Version): void => {
-    if (session.unsaved.current && !confirm(`Go back to version ${version.version}? What was changed here and not saved is lost.`)) return;
+    if (session.unsaved.current && !confirm(english.restoreQuestion(version.version))) return;
     dashboards.restore(dashboard.uid, version.version).then(() => (setRestored((count) => count + 1), setChosen(undefined), session.reload()), setError);
   };
   return (
@@ -33,12 +34,12 @@ export function Versions({ session, dashboard, readOnly }: { session: Session; d
           <table class="rows">
             <thead>
               <tr>
-                <th class="number">Version</th>
-                <th>When</th>
-                <th>Who</th>
-                <th>Why</th>
+                <th class="number">{english.version}</th>
+                <th>{english.when}</th>
+                <th>{english.whoLabel}</th>
+                <th>{english.why}</th>
                 <th>
-                  <span class="hidden">What to do</span>
+                  <span class="hidden">{english.whatToDo}</span>
                 </th>
               </tr>
             </thead>
@@ -51,11 +52,11 @@ export function Versions({ session, dashboard, readOnly }: { session: Session; d
                   <td class="wide">{version.message}</td>
                   <td class="dashboards-quiet">
                     <button type="button" class="link" aria-pressed={chosen === version.version} onClick={() => setChosen(chosen === version.version ? undefined : version.version)}>
-                      Compare with now
+                      {english.compareWithNow}
                     </button>{' '}
                     {index > 0 && !readOnly && (
                       <button type="button" class="link" onClick={() => restore(version)}>
-                        Restore
+                        {english.restore}
                       </button>
                     )}
                   </td>
@@ -66,7 +67,7 @@ export function Versions({ session, dashboard, readOnly }: { session: Session; d
         </div>
       )}
       {chosen !== undefined && old.error && <Failure error={old.error} />}
-      {chosen !== undefined && old.data !== undefined && <Difference title={`From version ${chosen} to what is seen now`} before={old.data} after={dashboard} />}
+      {chosen !== undefined && old.data !== undefined && <Difference title={english.changesSinceVersion(chosen)} before={old.data} after={dashboard} />}
     </>
   );
 }
@@ -85,7 +86,7 @@ export function Difference({ title, before, after }: { title: string; before: un
   return (
     <section aria-label={title}>
       <h3>
-        {title}: {added + gone === 0 ? 'nothing' : `${added} lines added, ${gone} removed`}
+        {title}: {added + gone === 0 ? english.nothing : english.linesChanged(added, gone)}
       </h3>
       {added + gone > 0 && (
         <pre class="difference" tabIndex={0}>
