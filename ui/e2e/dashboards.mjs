@@ -439,6 +439,7 @@ await test('a panel is moved with the mouse and resized with keys, and undone', 
   const box = (id) => page.locator(`[data-panel-id="${id}"]`).boundingBox();
   const handle = page.getByRole('button', { name: 'Move One: arrows' });
   await handle.waitFor();
+  await settled(page);
   const [one, two] = [await box(1), await box(2)];
   await page.mouse.move(one.x + 60, one.y + 12);
   await page.mouse.down();
