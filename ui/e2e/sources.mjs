@@ -156,8 +156,8 @@ await test('a panel on a foreign source leads to Explore on that source, and bac
   await page.getByRole('link', { name: /^Explore/ }).last().click();
   await page.waitForURL(/\/explore\?/);
   assert.equal(param(page, 'source'), uid);
-  assert.equal(await page.getByLabel('Data source').inputValue(), uid);
   await drawn(page, await page.locator('.result canvas').first().elementHandle());
+  assert.equal(await page.getByLabel('Data source').inputValue(), uid);
   assert.ok(asked.some((url) => url.includes(`proxy/uid/${uid}/api/v1/query_range`) && url.includes('mode')), 'the foreign source is asked');
   // Only our own store says what a query costs.
   assert.equal(await page.getByRole('tab', { name: 'Explain' }).count(), 0);
