@@ -8,13 +8,20 @@ const folder = process.argv[2] ?? '../docs/images';
 const base = process.env.PROMONTORY_URL;
 const VIEWPORT = { width: 1280, height: 840 };
 const PICTURES = [
+  ['overview', '?from=now-30m&to=now', 'dark', '.verdict-headline'],
+  ['explore', 'explore?expr=sum%20by%20(mode)%20(rate(node_cpu_seconds_total%5B1m%5D))&from=now-30m&to=now', 'dark', '.plot-legend-item'],
+  ['alerts', 'alerts', 'light', 'main .toolbar'],
+  ['rules', 'rules', 'dark', '.rule-row'],
+  ['targets', 'targets', 'light', '.target-row'],
+  ['status', 'status', 'dark', 'main .group, main .panel'],
+  ['data-sources', 'data-sources', 'light', 'table tbody tr'],
   ['dashboard-machine', 'd/promontory-machine?from=now-1h&to=now', 'dark'],
   ['dashboard-alerts', 'd/promontory-alerts?from=now-1h&to=now', 'light'],
   ['dashboard-kubernetes', 'd/efa86fd1d0c121a26444b636a3f509a8?from=now-1h&to=now', 'dark'],
   ['dashboard-editor', 'd/promontory-machine?from=now-1h&to=now&editPanel=panel-8', 'dark'],
 ];
 
-for (const [name, path, colorScheme] of PICTURES) {
+for (const [name, path, colorScheme, awaited] of PICTURES) {
   await test(
     name,
     async (page) => {
@@ -27,7 +34,8 @@ for (const [name, path, colorScheme] of PICTURES) {
         });
       }
       await page.goto(new URL(path, base).href);
-      await page.waitForFunction(() => {
+      if (awaited) await page.locator(awaited).first().waitFor();
+      else await page.waitForFunction(() => {
         const panels = [...document.querySelectorAll('[data-panel-id]')].filter((element) => element.getBoundingClientRect().top < innerHeight);
         return panels.length > 0 && panels.every(({ dataset }) => dataset.state !== 'loading');
       });

@@ -22,7 +22,11 @@ fn the_api_tells_how_monitors_are_and_were() {
     let server = Server::ready(&mut promontory(dir.path(), &flags));
     let found = until("both are known", SOON, || {
         let found = server.api("monitors", &[]);
-        let known = |at: usize| found["monitors"][at]["uptime"]["24h"].is_number();
+        // The state and the uptime are told by the same probe, one after the other.
+        let known = |at: usize| {
+            let monitor = &found["monitors"][at];
+            monitor["uptime"]["24h"].is_number() && monitor["state"] != "unknown"
+        };
         (known(0) && known(1)).then_some(found)
     });
     let monitors = found["monitors"].as_array().unwrap();
