@@ -38,10 +38,13 @@ impl Shown {
 impl Dashboards {
     /// The public dashboard of a token, if it is shown now.
     pub(crate) fn shown_publicly(&self, token: &str) -> Result<Shown, Error> {
+        // Digests are compared, so that the time it takes tells nothing of how much was right.
+        let digest = |token: &str| ring::digest::digest(&ring::digest::SHA256, token.as_bytes());
+        let asked = digest(token);
         let found = {
             let index = self.store().index();
             let mut all = index.public.iter();
-            all.find(|(_, kept)| kept.value.token == token)
+            all.find(|(_, kept)| digest(&kept.value.token).as_ref() == asked.as_ref())
                 .map(|(uid, kept)| (uid.clone(), kept.value.clone()))
         };
         let Some((uid, public)) = found else {
