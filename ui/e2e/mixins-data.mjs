@@ -5,43 +5,17 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createServer } from 'vite';
-import { serveCluster } from './cluster.mjs';
-import { conformance, startProgram, until } from './program.mjs';
+import { conformance, until } from './program.mjs';
+import { dashboardsOf, LEAST_WITH_DATA, startWatched, untilWatched } from './watched-cluster.mjs';
 
 const data = conformance();
 if (data === undefined) process.exit(0);
-const folder = join(data, 'mixins/dashboards');
-/** Fewer panels with data than this are a fault of the cluster, of the server or of the page. */
-const LEAST_WITH_DATA = 0.9;
-const SCRAPES_BEFORE = 75;
+const folder = dashboardsOf(data);
 const RANGE_SECONDS = 900;
 
-let cluster;
-let program;
-if (process.env.PROMONTORY_URL === undefined) {
-  cluster = await serveCluster();
-  program = await startProgram({
-    files: {
-      'prometheus.yml': `global: {scrape_interval: 1s, evaluation_interval: 2s}
-rule_files: [${JSON.stringify(join(data, 'mixins/rules/kube-prometheus/*.rules.yaml'))}]
-scrape_configs:
-- job_name: cluster
-  honor_labels: true
-  static_configs: [{targets: [${JSON.stringify(cluster.address)}]}]
-`,
-    },
-    flags: ['--prometheus.config', 'FOLDER/prometheus.yml'],
-  });
-}
-const base = new URL(process.env.PROMONTORY_URL ?? program.url);
-const count = async (expression) => {
-  const answer = await (await fetch(new URL(`api/v1/query?${new URLSearchParams({ query: expression })}`, base))).json();
-  return Number(answer.data?.result?.[0]?.value?.[1] ?? 0);
-};
-if (program) {
-  await until('the cluster is scraped', async () => (await count('min(count_over_time(up{job="kubelet"}[2m]))')) >= SCRAPES_BEFORE, 300_000);
-  await until('the rules ran', () => count('count(namespace_workload_pod:kube_pod_owner:relabel) and count(instance:node_cpu_utilisation:rate5m) and count(cluster_quantile:apiserver_request_sli_duration_seconds:histogram_quantile)'));
-}
+const started = process.env.PROMONTORY_URL === undefined ? await startWatched(data) : undefined;
+const base = new URL(process.env.PROMONTORY_URL ?? started.program.url);
+if (started) await untilWatched(base);
 
 // What the page's code finds in a browser.
 globalThis.document = { baseURI: base.href };
@@ -77,6 +51,6 @@ for (const name of readdirSync(folder).filter((each) => each.endsWith('.json')).
 }
 console.log(`${total.withData} of ${total.panels} panels have data, ${total.failed} failed`);
 await vite.close();
-cluster?.close();
-await program?.close();
+started?.cluster.close();
+await started?.program.close();
 process.exit(total.failed === 0 && total.panels > 0 && total.withData >= LEAST_WITH_DATA * total.panels ? 0 : 1);

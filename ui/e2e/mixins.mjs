@@ -5,12 +5,12 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { serveCluster } from './cluster.mjs';
-import { conformance, startProgram, until } from './program.mjs';
+import { conformance } from './program.mjs';
+import { dashboardsOf, LEAST_WITH_DATA, startWatched, untilWatched } from './watched-cluster.mjs';
 
 const data = conformance();
 if (data === undefined) process.exit(0);
-const folder = join(data, 'mixins/dashboards');
+const folder = dashboardsOf(data);
 const boards = readdirSync(folder)
   .filter((name) => name.endsWith('.json'))
   .map((name) => ({ name: name.replace('.json', ''), json: JSON.parse(readFileSync(join(folder, name), 'utf8')) }));
@@ -20,40 +20,13 @@ const OPTIONAL = /\/api\/(frontend\/settings|user|datasources)$/;
 /** What the query language remarks on the expressions of these dashboards is true of them. */
 const REMARKS = /PromQL (info|warning): /;
 
-/** Fewer panels with data than this are a fault of the cluster, of the server or of the page. */
-const LEAST_WITH_DATA = 0.9;
-
-const SCRAPES_BEFORE = 75;
-
-let cluster;
-let program;
+let started;
 if (process.env.PROMONTORY_URL === undefined) {
-  cluster = await serveCluster();
-  program = await startProgram({
-    files: {
-      'prometheus.yml': `global: {scrape_interval: 1s, evaluation_interval: 2s}
-rule_files: [${JSON.stringify(join(data, 'mixins/rules/kube-prometheus/*.rules.yaml'))}]
-scrape_configs:
-- job_name: cluster
-  honor_labels: true
-  static_configs: [{targets: [${JSON.stringify(cluster.address)}]}]
-`,
-    },
-    flags: ['--prometheus.config', 'FOLDER/prometheus.yml', '--dashboards', folder],
-  });
-  process.env.PROMONTORY_URL = program.page;
+  started = await startWatched(data, ['--dashboards', folder]);
+  process.env.PROMONTORY_URL = started.program.page;
 }
 const { base, browser, check, finish } = await import('./harness.mjs');
-
-const count = async (expression) => {
-  const answer = await (await fetch(new URL(`api/v1/query?${new URLSearchParams({ query: expression })}`, base))).json();
-  return Number(answer.data?.result?.[0]?.value?.[1] ?? 0);
-};
-if (program) {
-  // Panels ask at steps of up to a minute: what is younger than that is not on their grid yet.
-  await until('the cluster is scraped', async () => (await count('min(count_over_time(up{job="kubelet"}[2m]))')) >= SCRAPES_BEFORE, 300_000);
-  await until('the rules ran', () => count('count(namespace_workload_pod:kube_pod_owner:relabel) and count(instance:node_cpu_utilisation:rate5m) and count(cluster_quantile:apiserver_request_sli_duration_seconds:histogram_quantile)'));
-}
+if (started) await untilWatched(base);
 
 /** In the page: when answers came and when panels changed, to say how long drawing takes once the data is there. */
 function watch() {
@@ -152,5 +125,5 @@ await check('nearly every panel has data', async () => {
 });
 
 await finish();
-await program?.close();
-cluster?.close();
+await started?.program.close();
+started?.cluster.close();
